@@ -1,0 +1,31 @@
+//! The ingest function: a Lambda behind API Gateway.
+
+use driftq_webhooks::{
+    clients::{self, Patience},
+    config::environment::{self, Environment},
+    effects::Effects,
+    ingest::{Ingest, outbox::Outbox},
+    secrets::Secrets,
+    telemetry,
+};
+use jiff::Timestamp;
+use lambda_http::{Error, run, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    clients::install_tls();
+    let get = |name: &str| std::env::var(name).ok();
+    telemetry::start(&get);
+    let ingest = build(&get).await.inspect_err(|error| tracing::error!(%error, "ingest can't start"))?;
+    run(service_fn(async |request| Ok::<_, Error>(ingest.handle(request, Timestamp::now()).await))).await
+}
+
+async fn build(get: environment::Lookup<'_>) -> Result<Ingest, Error> {
+    let environment = Environment::read(get)?;
+    let config = environment::load_config(get)?;
+    let secrets = Secrets::of_sources(&config, get)?;
+    let topic = clients::command_topic(clients::http()?, &environment)?;
+    let dynamodb = clients::dynamodb(Patience::INGEST).await;
+    let effects = Effects::new(dynamodb, environment.effects_table, config.consumer.keep_done);
+    Ok(Ingest::new(config, &secrets, Outbox { topic, effects })?)
+}

@@ -1,0 +1,87 @@
+//! A client for [DriftQ](https://github.com/driftq-org/DriftQ-Core)'s HTTP API, version 1. It knows the broker and
+//! nothing of what is done with its messages.
+//!
+//! ```text
+//! client   one method for each call; the only way to ack
+//! stream   a consume call: headers late, lines one by one
+//! ndjson   byte chunks to lines
+//! wire     what stands in a request, a response, a line
+//! error    what went wrong, by meaning
+//! ```
+//!
+//! "Transcript NN" is a recording of a real broker, summed up below. The rules that follow from them:
+//!
+//! * **A message leaves the queue only by [`Client::ack`], and that takes a proof.** What counts as one is the
+//!   application's to say: it is the type parameter of [`Client`], handed over by value. There is no nack: it redelivers
+//!   in 10 ms whatever the backoff (transcript 06), and an unacked message comes back by itself.
+//! * **A stream's acks end with it.** Whatever was received on a stream and not acked comes back on the next one, so an
+//!   [`AckToken`] dies with its [`Stream`] and acking it then sends nothing. Give every stream an owner name of its own.
+//! * **Ack in order, and not at once.** A commit is a high-water mark, so within a partition an ack also vouches for every
+//!   lower offset (transcript 05); and what a dead predecessor left comes back 2 s late (transcript 23). Both are the
+//!   caller's to keep; [`Stream::opened_at`] is there for the second.
+//! * **An empty topic is silent.** Not even response headers arrive before the first message (transcripts 03 and 20), so
+//!   [`Stream::next`] has no timeout. It is cancel-safe: put it in a `select!` with a clock.
+//! * **Topics vanish** when an empty one meets a restart (transcript 16). [`Error::TopicMissing`] means: create, try again.
+//! * **Producing again is safe for the broker and a second message for the consumer.** No idempotency key is sent: the
+//!   broker's is remembered for ten minutes, and slows the recovery of a dead consumer's messages (transcripts 08 and 09).
+//!
+//! ```no_run
+//! # async fn example(http: reqwest::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//! use driftq_webhooks::broker::{Client, Subscription};
+//!
+//! /// Made only where a message's work is recorded.
+//! struct Recorded;
+//!
+//! let broker = Client::<Recorded>::new(http, "http://127.0.0.1:8080", None)?;
+//! let mut stream = broker.consume(Subscription {
+//!     topic: "jobs".to_owned(),
+//!     group: "workers".to_owned(),
+//!     owner: "worker-7f3a".to_owned(),
+//!     lease: Duration::from_secs(30),
+//! });
+//! while let Some(delivery) = stream.next().await? {
+//!     println!("{}", delivery.value);
+//!     broker.ack(delivery.token, Recorded, Duration::from_secs(1)).await?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Without the proof it does not compile:
+//!
+//! ```compile_fail,E0061
+//! # use std::time::Duration;
+//! # use driftq_webhooks::broker::{Client, Delivery, Error};
+//! # struct Recorded;
+//! # async fn example(broker: Client<Recorded>, delivery: Delivery) -> Result<(), Error> {
+//! broker.ack(delivery.token, Duration::from_secs(1)).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! nor with anything else in its place:
+//!
+//! ```compile_fail,E0308
+//! # use std::time::Duration;
+//! # use driftq_webhooks::broker::{Client, Delivery, Error};
+//! # struct Recorded;
+//! # async fn example(broker: Client<Recorded>, delivery: Delivery) -> Result<(), Error> {
+//! broker.ack(delivery.token, (), Duration::from_secs(1)).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod error;
+mod ndjson;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub use self::{
+    client::{Acked, Client, MAX_VALUE, Produce},
+    error::{Error, Invalid},
+    stream::{AckToken, Delivery, Stream, Subscription},
+};

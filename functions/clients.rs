@@ -1,0 +1,89 @@
+//! Clients, made once at start. One TLS backend: rustls on ring, whose start costs nothing (aws-lc's takes 30 ms).
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use reqwest::redirect;
+
+use crate::{
+    broker,
+    config::{ConfigError, environment::Environment},
+    topic::Topic,
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How patient the DynamoDB client is.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// One try.
+    pub attempt: Duration,
+    /// All tries of a request.
+    pub operation: Duration,
+}
+
+impl Patience {
+    /// Somebody waits for an answer, and hangs up after 3 s: one second is the broker's.
+    pub const INGEST: Self =
+        Self { attempt: Duration::from_millis(800), operation: Duration::from_millis(1700) };
+    /// Nobody waits, and a commit that is given up puts an effect in doubt.
+    pub const CONSUMER: Self =
+        Self { attempt: Duration::from_millis(1500), operation: Duration::from_secs(5) };
+}
+
+/// Chooses ring. Called first thing in `main`; a second call changes nothing.
+pub fn install_tls() {
+    // Err: a provider is installed already.
+    drop(rustls::crypto::ring::default_provider().install_default());
+}
+
+/// A DynamoDB client: credentials, region and endpoint from the environment, the SDK's standard retries.
+pub async fn dynamodb(patience: Patience) -> DynamoDb {
+    let http =
+        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(patience.attempt)
+        .operation_timeout(patience.operation)
+        .build();
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .retry_config(
+            RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(50)),
+        )
+        .timeout_config(timeouts)
+        .load()
+        .await;
+    DynamoDb::new(&config)
+}
+
+/// An HTTP client for the broker and for third parties: no redirects, no proxies.
+///
+/// # Errors
+/// The system's certificates can't be read.
+pub fn http() -> Result<reqwest::Client, ConfigError> {
+    reqwest::Client::builder()
+        .redirect(redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .no_proxy()
+        .build()
+        .map_err(|error| ConfigError::one("environment", "TLS", error.to_string()))
+}
+
+/// The topic of commands.
+///
+/// # Errors
+/// `DRIFTQ_HTTP_URL` or `DRIFTQ_AUTH_HEADER` can't be used.
+pub fn command_topic(http: reqwest::Client, environment: &Environment) -> Result<Topic, ConfigError> {
+    let auth = environment.driftq_auth.as_ref().map(|auth| auth.0.as_str());
+    let broker = broker::Client::new(http, &environment.driftq_url, auth).map_err(|error| {
+        let field = match error {
+            broker::Invalid::Url(_) => "DRIFTQ_HTTP_URL",
+            broker::Invalid::Auth => "DRIFTQ_AUTH_HEADER",
+        };
+        ConfigError::one("environment", field, error.to_string())
+    })?;
+    Ok(Topic { broker, name: environment.topic.clone(), partitions: environment.partitions })
+}

@@ -1,0 +1,150 @@
+//! A command: "do this step for this business key, with this input". The value of a message on the topic.
+//!
+//! It carries only the input that its step names, not the webhook's body: the broker holds at most 64 KiB of unacked
+//! messages per partition (transcript 13), and the fewer personal data in a queue the better. Input that would fill
+//! more than a quarter of a partition is left in DynamoDB, and the command carries a [`ClaimCheck`] for it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::effect_id::{EffectId, IdError, RunId, StepId};
+
+/// A command of up to this many bytes of JSON travels whole.
+pub const MAX_INLINE: usize = 16 * 1024;
+
+/// What a step works on: the fields that its `input` table names, by name.
+pub type Input = BTreeMap<String, Value>;
+
+/// A command as it stands on the topic, in the due agenda and in a parked record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Command {
+    /// The run.
+    pub run_id: RunId,
+    /// The step.
+    pub step: StepId,
+    /// What it is about.
+    pub business_key: String,
+    /// The input, or where it is kept.
+    pub payload: Payload,
+    /// Digest of the input: the same effect with other input is a mistake to surface.
+    pub input_hash: InputHash,
+    /// How many attempts had been counted when this command was written: 0 for a fresh one. It can claim the effect only
+    /// while that is still so, which makes every older copy of a retried command harmless.
+    #[serde(default)]
+    pub attempt: u32,
+    /// How many commands the run has, so that whoever follows it knows when it is complete.
+    pub of: u32,
+    /// When ingest took it in.
+    pub received_at: Timestamp,
+}
+
+/// The input itself, or a reference to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Payload {
+    /// Small enough to travel.
+    Input(Input),
+    /// Left in DynamoDB.
+    ClaimCheck(ClaimCheck),
+}
+
+/// A reference to input that is kept in DynamoDB, compressed and in chunks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimCheck {
+    /// How many chunks it has.
+    pub chunks: u32,
+    /// Bytes of JSON before compression.
+    pub bytes: u64,
+}
+
+/// SHA-256 of the input's JSON with sorted keys, in hex.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct InputHash(String);
+
+impl InputHash {
+    /// Digests input. Key order does not matter, at any depth.
+    #[must_use]
+    pub fn of(input: &Input) -> Self {
+        let mut canonical = serde_json::to_value(input).unwrap_or_default();
+        // serde_json sorts by itself unless some crate in the build turns its `preserve_order` feature on.
+        canonical.sort_all_objects();
+        Self(hex::encode(Sha256::digest(canonical.to_string())))
+    }
+
+    /// The digest in hex.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for InputHash {
+    fn from(hex: String) -> Self {
+        Self(hex)
+    }
+}
+
+impl Command {
+    /// The effect that it asks for.
+    ///
+    /// # Errors
+    /// See [`EffectId::new`]; a command that this library wrote has a legal one.
+    pub fn effect_id(&self) -> Result<EffectId, IdError> {
+        EffectId::new(self.run_id.clone(), self.step.clone(), self.business_key.clone())
+    }
+
+    /// The message value. JSON of a value made of strings, numbers and maps cannot fail to serialise.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn input(value: Value) -> Input {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn the_digest_ignores_key_order_and_sees_every_value() {
+        let one = input(json!({"a": {"x": 1, "y": [2, 3]}, "b": null}));
+        let same: Input = serde_json::from_str(r#"{"b":null,"a":{"y":[2,3],"x":1}}"#).unwrap();
+        let other = input(json!({"a": {"x": 1, "y": [3, 2]}, "b": null}));
+        assert_eq!(InputHash::of(&one), InputHash::of(&same));
+        assert_ne!(InputHash::of(&one), InputHash::of(&other));
+    }
+
+    proptest! {
+        #[test]
+        fn a_malformed_message_is_an_error_and_never_a_panic(text in "(?s).{0,300}") {
+            let _ = serde_json::from_str::<Command>(&text);
+        }
+
+        #[test]
+        fn a_command_survives_the_topic(key in "(?s).{1,40}", text in "(?s).{0,40}", attempt in 0u32..9) {
+            let input = input(json!({"text": text}));
+            let command = Command {
+                run_id: RunId::escape("stripe.evt").unwrap(),
+                step: StepId::try_from("s".to_owned()).unwrap(),
+                business_key: key,
+                input_hash: InputHash::of(&input),
+                payload: Payload::Input(input),
+                attempt,
+                of: 1,
+                received_at: Timestamp::UNIX_EPOCH,
+            };
+            prop_assert_eq!(serde_json::from_str::<Command>(&command.to_json()).unwrap(), command);
+        }
+    }
+}

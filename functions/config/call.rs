@@ -1,0 +1,285 @@
+//! `[steps.call]`: the request to the third party.
+
+use std::time::Duration;
+
+use lambda_http::http::{HeaderName, Method};
+use serde_json::Value;
+use url::{Origin, Url};
+
+use super::{
+    problems::Problems,
+    section::Section,
+    source::check_secret_name,
+    span::Span,
+    template::{JsonTemplate, Role, Template, Templates},
+};
+
+/// What a call template may use besides the step's `input`.
+const CALL_SCOPE: [&str; 6] = ["run_id", "effect_id", "step", "business_key", "attempt", "idempotency_key"];
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A Lambda runs for at most 15 minutes, and the commit needs some of it.
+const MAX_TIMEOUT: Duration = Duration::from_secs(14 * 60);
+
+/// A request to a third party.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// POST unless said otherwise.
+    pub method: Method,
+    /// Its scheme, host and port are literal.
+    pub url: Template,
+    /// The literal scheme, host and port: what the rendered URL must still have.
+    pub origin: Origin,
+    /// Whose credentials go with it.
+    pub auth: Option<Auth>,
+    /// Further headers.
+    pub headers: Vec<(HeaderName, Template)>,
+    /// What is sent.
+    pub body: Body,
+    /// For the whole exchange, from connecting to the last byte of the answer.
+    pub timeout: Duration,
+    /// What is kept of the answer, by name.
+    pub receipt: Vec<(String, JsonTemplate)>,
+}
+
+/// What is sent.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// Nothing.
+    Empty,
+    /// `application/json`.
+    Json(JsonTemplate),
+    /// `application/x-www-form-urlencoded`.
+    Form(Vec<(String, Template)>),
+}
+
+/// Where the credentials come from. The strings are names of secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Auth {
+    /// `Authorization: Bearer <secret>`.
+    Bearer(String),
+    /// `Authorization: Basic <base64 of the secret, user:password>`.
+    Basic(String),
+    /// A header of its own, such as `X-Api-Key`.
+    Header {
+        /// Which header.
+        name: HeaderName,
+        /// The secret's name.
+        secret: String,
+    },
+}
+
+impl Auth {
+    /// The name of the secret.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        match self {
+            Self::Bearer(secret) | Self::Basic(secret) | Self::Header { secret, .. } => secret,
+        }
+    }
+}
+
+impl Call {
+    pub(super) fn read(
+        mut section: Section,
+        input: &[(String, JsonTemplate)],
+        templates: &mut Templates,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let inputs: Vec<String> = input.iter().map(|(name, _)| format!("input.{name}")).collect();
+        let scope: Vec<&str> = inputs.iter().map(String::as_str).chain(CALL_SCOPE).collect();
+        let method: Option<String> = section.optional("method", "\"POST\" or another method", problems);
+        let method = method.map_or(Some(Method::POST), |method| read_method(&method, &section, problems));
+        let url: Option<String> = section.required("url", "url = \"https://…\"", problems);
+        let url = url.and_then(|url| read_url(&url, &section, &scope, templates, problems));
+        let auth = section.section("auth", problems).and_then(|auth| read_auth(auth, problems));
+        let headers = read_headers(&mut section, &scope, templates, problems);
+        let body = read_body(&mut section, &scope, templates, problems);
+        let timeout = read_timeout(&mut section, problems);
+        let receipt = read_receipt(&mut section, templates, problems);
+        section.finish(problems);
+        let (url, origin) = url?;
+        Some(Self { method: method?, url, origin, auth, headers, body, timeout, receipt })
+    }
+}
+
+fn read_method(method: &str, section: &Section, problems: &mut Problems) -> Option<Method> {
+    let known = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::GET];
+    let found = known.into_iter().find(|known| known.as_str() == method);
+    if found.is_none() {
+        let message = format!("{method:?} is not one of POST, PUT, PATCH, DELETE, GET");
+        problems.add(section.path("method"), message);
+    }
+    found
+}
+
+/// A payload can never choose where a call goes: everything before the path is literal.
+fn read_url(
+    source: &str,
+    section: &Section,
+    scope: &[&str],
+    templates: &mut Templates,
+    problems: &mut Problems,
+) -> Option<(Template, Origin)> {
+    let field = section.path("url");
+    let Some((scheme, rest)) = source.split_once("://") else {
+        problems.add(field, "not an absolute URL; write \"https://host/path\"");
+        return None;
+    };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if [scheme, host].iter().any(|part| part.contains(['{', '}'])) {
+        problems
+            .add(field, "the scheme and host must be literal: a payload may not choose where a call goes");
+        return None;
+    }
+    let origin = match Url::parse(&format!("{scheme}://{host}/")) {
+        Ok(url)
+            if matches!(url.scheme(), "http" | "https")
+                && url.username().is_empty()
+                && url.password().is_none() =>
+        {
+            url.origin()
+        }
+        Ok(_) => {
+            problems.add(field, "only http and https, and no credentials in the URL; use auth");
+            return None;
+        }
+        Err(error) => {
+            problems.add(field, format!("{error}; write \"https://host/path\""));
+            return None;
+        }
+    };
+    match templates.add(&field, Role::Url, source, scope) {
+        Ok(template) => Some((template, origin)),
+        Err(message) => {
+            problems.add(field, message);
+            None
+        }
+    }
+}
+
+fn read_auth(mut section: Section, problems: &mut Problems) -> Option<Auth> {
+    let name = "the name of a secret";
+    let bearer: Option<String> = section.optional("bearer", name, problems);
+    let basic: Option<String> = section.optional("basic", name, problems);
+    let header: Option<String> = section.optional("header", "the name of a header", problems);
+    let secret: Option<String> = section.optional("secret", name, problems);
+    let auth = match (bearer, basic, header, secret) {
+        (Some(secret), None, None, None) => Some(Auth::Bearer(secret)),
+        (None, Some(secret), None, None) => Some(Auth::Basic(secret)),
+        (None, None, Some(header), Some(secret)) => match header.parse() {
+            Ok(name) => Some(Auth::Header { name, secret }),
+            Err(_) => {
+                problems.add(section.path("header"), format!("{header:?} is not the name of a header"));
+                None
+            }
+        },
+        _ => {
+            let message = "write one of { bearer = \"NAME\" }, { basic = \"NAME\" }, { header = \"X-Api-Key\", secret = \"NAME\" }";
+            problems.add(section.path("auth").trim_end_matches(".auth"), message);
+            None
+        }
+    };
+    if let Some(auth) = &auth {
+        check_secret_name(auth.secret(), section.path("").trim_end_matches('.'), problems);
+    }
+    section.finish(problems);
+    auth
+}
+
+fn read_headers(
+    section: &mut Section,
+    scope: &[&str],
+    templates: &mut Templates,
+    problems: &mut Problems,
+) -> Vec<(HeaderName, Template)> {
+    let mut headers = Vec::new();
+    for (name, source) in read_texts("headers", section, problems) {
+        let field = format!("{}.{name}", section.path("headers"));
+        match (name.parse::<HeaderName>(), templates.add(&field, Role::Text, &source, scope)) {
+            (Ok(header), _) if is_ours(&header) => problems.add(field, "is set by the consumer; remove it"),
+            (Ok(header), Ok(template)) => headers.push((header, template)),
+            (Err(_), _) => problems.add(field, "is not the name of a header"),
+            (_, Err(message)) => problems.add(field, message),
+        }
+    }
+    headers
+}
+
+/// Headers that carry the guarantee, the credentials or the framing.
+fn is_ours(name: &HeaderName) -> bool {
+    ["idempotency-key", "authorization", "content-length", "content-type", "host", "transfer-encoding"]
+        .contains(&name.as_str())
+}
+
+fn read_texts(field: &'static str, section: &mut Section, problems: &mut Problems) -> Vec<(String, String)> {
+    let table: Option<serde_json::Map<String, Value>> =
+        section.optional(field, "a table of names and strings", problems);
+    let mut texts = Vec::new();
+    for (name, value) in table.unwrap_or_default() {
+        match value {
+            Value::String(text) => texts.push((name, text)),
+            _ => problems.add(format!("{}.{name}", section.path(field)), "not a string; put it in quotes"),
+        }
+    }
+    texts
+}
+
+fn read_body(
+    section: &mut Section,
+    scope: &[&str],
+    templates: &mut Templates,
+    problems: &mut Problems,
+) -> Body {
+    let json: Option<Value> = section.optional("json", "JSON as a table", problems);
+    let form = read_texts("form", section, problems);
+    match (json, form.is_empty()) {
+        (None, true) => Body::Empty,
+        (Some(json), true) => {
+            let field = section.path("json");
+            let mut wrong = |field: String, message: String| problems.add(field, message);
+            Body::Json(templates.add_json(&field, json, scope, &mut wrong))
+        }
+        (Some(_), false) => {
+            problems.add(section.path("form"), "a call has one body; remove json or form");
+            Body::Empty
+        }
+        (None, false) => Body::Form(
+            form.into_iter()
+                .filter_map(|(name, source)| {
+                    let field = format!("{}.{name}", section.path("form"));
+                    let added = templates.add(&field, Role::Text, &source, scope);
+                    Some((name, added.map_err(|message| problems.add(field, message)).ok()?))
+                })
+                .collect(),
+        ),
+    }
+}
+
+fn read_timeout(section: &mut Section, problems: &mut Problems) -> Duration {
+    let timeout: Option<Span> = section.optional("timeout", "a time such as \"10s\"", problems);
+    let timeout = timeout.map_or(DEFAULT_TIMEOUT, Duration::from);
+    if timeout.is_zero() || timeout > MAX_TIMEOUT {
+        problems.add(section.path("timeout"), "must be over 0 and at most 14m: a Lambda runs for 15");
+    }
+    timeout
+}
+
+fn read_receipt(
+    section: &mut Section,
+    templates: &mut Templates,
+    problems: &mut Problems,
+) -> Vec<(String, JsonTemplate)> {
+    let path = section.path("receipt");
+    let table: Option<serde_json::Map<String, Value>> =
+        section.optional("receipt", "a table of names and templates", problems);
+    let mut wrong = |field: String, message: String| problems.add(field, message);
+    table
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, value)| {
+            let field = format!("{path}.{name}");
+            let value = templates.add_json(&field, value, &["response.status", "response.json"], &mut wrong);
+            (name, value)
+        })
+        .collect()
+}

@@ -1,0 +1,95 @@
+//! Configuration by environment: what differs between one deployment and the next. The README has the table.
+
+use std::{fs, time::Duration};
+
+use super::{Config, ConfigError, EMBEDDED, problems::Problems, span::Span};
+
+/// The environment, read and checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment {
+    /// `DRIFTQ_HTTP_URL`, with or without `/v1`.
+    pub driftq_url: String,
+    /// `DRIFTQ_AUTH_HEADER`: the value of an `Authorization` header, for a proxy in front of the broker.
+    pub driftq_auth: Option<AuthHeader>,
+    /// `DRIFTQ_TOPIC`.
+    pub topic: String,
+    /// `DRIFTQ_GROUP`.
+    pub group: String,
+    /// `DRIFTQ_PARTITIONS`: asked for when the topic has to be created.
+    pub partitions: u32,
+    /// `EVENTS_TOPIC`.
+    pub events_topic: Option<String>,
+    /// `EFFECTS_TABLE`.
+    pub effects_table: String,
+    /// `IDLE_EXIT`.
+    pub idle_exit: Duration,
+}
+
+/// The value of a header that authenticates; never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AuthHeader(pub String);
+
+impl std::fmt::Debug for AuthHeader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AuthHeader(…)")
+    }
+}
+
+/// Looks a variable up; an empty one counts as absent.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+impl Environment {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    /// Every one that is missing or malformed.
+    pub fn read(get: Lookup<'_>) -> Result<Self, ConfigError> {
+        let mut problems = Problems::default();
+        let get = |name: &str| get(name).filter(|value| !value.trim().is_empty());
+        let or = |name: &str, default: &str| get(name).unwrap_or_else(|| default.to_owned());
+        let mut required = |name: &str, remedy: &str| {
+            get(name).unwrap_or_else(|| {
+                problems.add(name, format!("missing; set it to {remedy}"));
+                String::new()
+            })
+        };
+        let driftq_url = required("DRIFTQ_HTTP_URL", "the broker's address, such as http://10.0.0.5:8080");
+        let effects_table = required("EFFECTS_TABLE", "the name of the DynamoDB table");
+        let partitions = or("DRIFTQ_PARTITIONS", "8").parse().ok().filter(|n| (1..=1024).contains(n));
+        if partitions.is_none() {
+            problems.add("DRIFTQ_PARTITIONS", "not a number from 1 to 1024");
+        }
+        let idle_exit = or("IDLE_EXIT", "3s").parse::<Span>();
+        if let Err(error) = &idle_exit {
+            problems.add("IDLE_EXIT", error);
+        }
+        let environment = Self {
+            driftq_url,
+            driftq_auth: get("DRIFTQ_AUTH_HEADER").map(AuthHeader),
+            topic: or("DRIFTQ_TOPIC", "sidefx.commands"),
+            group: or("DRIFTQ_GROUP", "sidefx-worker"),
+            partitions: partitions.unwrap_or_default(),
+            events_topic: get("EVENTS_TOPIC"),
+            effects_table,
+            idle_exit: idle_exit.map_or(Duration::ZERO, Duration::from),
+        };
+        problems.or("environment", environment)
+    }
+}
+
+/// The configuration that `WEBHOOKS_CONFIG` names, else the embedded one.
+///
+/// # Errors
+/// The file can't be read, or all that is wrong with it.
+pub fn load_config(get: Lookup<'_>) -> Result<Config, ConfigError> {
+    let Some(path) = get("WEBHOOKS_CONFIG").filter(|path| !path.is_empty()) else {
+        return Config::parse("webhooks.toml", EMBEDDED);
+    };
+    match fs::read_to_string(&path) {
+        Ok(text) => Config::parse(&path, &text),
+        Err(error) => {
+            let message = format!("{path}: {error}; name a readable file, or unset it");
+            Err(ConfigError::one("environment", "WEBHOOKS_CONFIG", message))
+        }
+    }
+}

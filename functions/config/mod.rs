@@ -1,0 +1,167 @@
+//! `webhooks.toml`: what a user edits. Everything that is wrong with it is found at start, and reported together.
+//!
+//! [`source`] who may send · [`step`] what to do then · [`call`] the request to the third party ·
+//! [`template`] the language in all of them · [`environment`] what differs between one deployment and the next.
+
+pub mod call;
+pub mod environment;
+mod problems;
+mod section;
+pub mod source;
+mod span;
+pub mod step;
+pub mod template;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use problems::Problems;
+pub use problems::{ConfigError, Problem};
+use section::Section;
+use source::Source;
+use span::Span;
+use step::Step;
+use template::Templates;
+use toml::{Table, Value};
+
+/// The file that was in the repository when this was built.
+pub const EMBEDDED: &str = include_str!("../../webhooks.toml");
+
+/// A whole configuration, checked.
+#[derive(Debug)]
+pub struct Config {
+    /// The compiled templates of everything below.
+    pub templates: Templates,
+    /// By name.
+    pub sources: BTreeMap<String, Source>,
+    /// In the order of the file.
+    pub steps: Vec<Step>,
+    /// How the consumer works.
+    pub consumer: ConsumerSettings,
+}
+
+/// `[consumer]`: times that rarely need changing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConsumerSettings {
+    /// After a relay, a command comes due again this much later, unless it has been claimed: what the broker loses is
+    /// published again. Longer than the topic's usual backlog takes.
+    pub relay_grace: Duration,
+    /// How long a dead consumer keeps the next one from the stream.
+    pub stream_lease: Duration,
+    /// How long a record of a done effect is kept: longer than any provider redelivers.
+    pub keep_done: Duration,
+}
+
+impl Default for ConsumerSettings {
+    fn default() -> Self {
+        Self {
+            relay_grace: Duration::from_secs(120),
+            stream_lease: Duration::from_secs(10),
+            keep_done: Duration::from_secs(90 * 24 * 3600),
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks a configuration. `file` names it in errors.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
+        let mut problems = Problems::default();
+        let table: Table = match text.parse() {
+            Ok(table) => table,
+            Err(error) => {
+                problems.add("toml", error);
+                Table::new()
+            }
+        };
+        let mut root = Section::new("", table);
+        let mut templates = Templates::new();
+        let sources = read_sources(&mut root, &mut templates, &mut problems);
+        let steps = read_steps(&mut root, &mut templates, &mut problems);
+        let consumer = root.section("consumer", &mut problems);
+        let consumer = consumer.map(|section| read_consumer(section, &mut problems)).unwrap_or_default();
+        check_references(&sources, &steps, &mut problems);
+        root.finish(&mut problems);
+        let sources = sources.into_iter().filter_map(|(name, source)| Some((name, source?))).collect();
+        let config = Self { templates, sources, steps: steps.into_iter().flatten().collect(), consumer };
+        problems.or(file, config)
+    }
+
+    /// The step of that name.
+    #[must_use]
+    pub fn step(&self, id: &str) -> Option<&Step> {
+        self.steps.iter().find(|step| step.id.as_str() == id)
+    }
+
+    /// The longest that any call may take.
+    #[must_use]
+    pub fn slowest_call(&self) -> Duration {
+        self.steps.iter().map(|step| step.call.timeout).max().unwrap_or_default()
+    }
+}
+
+type Sources = BTreeMap<String, Option<Source>>;
+
+fn read_sources(root: &mut Section, templates: &mut Templates, problems: &mut Problems) -> Sources {
+    let table: Table =
+        root.optional("sources", "tables such as [sources.stripe]", problems).unwrap_or_default();
+    let mut sources = Sources::new();
+    for (name, value) in table {
+        let path = format!("sources.{name}");
+        let source = match value {
+            Value::Table(table) => Source::read(&name, Section::new(path, table), templates, problems),
+            _ => {
+                problems.add(path, "not a table; write [sources.NAME]");
+                None
+            }
+        };
+        sources.insert(name, source);
+    }
+    sources
+}
+
+fn read_steps(root: &mut Section, templates: &mut Templates, problems: &mut Problems) -> Vec<Option<Step>> {
+    let tables: Vec<Table> = root.optional("steps", "tables written [[steps]]", problems).unwrap_or_default();
+    let read = |(index, table)| {
+        Step::read(index, Section::new(format!("steps[{index}]"), table), templates, problems)
+    };
+    tables.into_iter().enumerate().map(read).collect()
+}
+
+fn read_consumer(mut section: Section, problems: &mut Problems) -> ConsumerSettings {
+    let default = ConsumerSettings::default();
+    let mut time = |field, default| {
+        let span: Option<Span> = section.optional(field, "a time such as \"10s\"", problems);
+        span.map_or(default, Duration::from)
+    };
+    let settings = ConsumerSettings {
+        relay_grace: time("relay_grace", default.relay_grace),
+        stream_lease: time("stream_lease", default.stream_lease),
+        keep_done: time("keep_done", default.keep_done),
+    };
+    if settings.stream_lease < Duration::from_secs(1) {
+        problems.add(section.path("stream_lease"), "must be 1s or more, so that it can be renewed in time");
+    }
+    section.finish(problems);
+    settings
+}
+
+/// Steps refer to sources that exist, and no two steps share a name.
+fn check_references(sources: &Sources, steps: &[Option<Step>], problems: &mut Problems) {
+    let mut seen = Vec::new();
+    for step in steps.iter().flatten() {
+        if seen.contains(&&step.id) {
+            problems.add(format!("steps.{}.id", step.id), "two steps have this id; every step needs its own");
+        }
+        seen.push(&step.id);
+        if let Some(on) = step.on.as_ref().filter(|on| !sources.contains_key(&on.source)) {
+            let known: Vec<_> = sources.keys().map(String::as_str).collect();
+            let message = format!("no source is named {:?}; known are {}", on.source, known.join(", "));
+            problems.add(format!("steps.{}.on.source", step.id), message);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

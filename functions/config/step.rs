@@ -1,0 +1,269 @@
+//! `[[steps]]`: what to do when something arrives, how often to try, and what to do when in doubt.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{
+    call::Call,
+    problems::Problems,
+    section::Section,
+    source::INGEST_SCOPE,
+    span::Span,
+    template::{JsonTemplate, Role, Template, Templates},
+};
+use crate::effect_id::StepId;
+
+/// One thing to be done once for each business key of a run.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Its name, a part of every effect id.
+    pub id: StepId,
+    /// Which events start it. None: only `POST /runs` does.
+    pub on: Option<Trigger>,
+    /// A condition on the event.
+    pub when: Option<Template>,
+    /// Its own run id, instead of the source's.
+    pub run_id: Option<Template>,
+    /// What the effect is about.
+    pub business_key: Template,
+    /// What the call may use, by name.
+    pub input: Vec<(String, JsonTemplate)>,
+    /// What is called.
+    pub call: Call,
+    /// What to do when a call's outcome can't be known.
+    pub in_doubt: InDoubt,
+    /// How often and when to try again.
+    pub retry: Retry,
+}
+
+/// The events that start a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trigger {
+    /// The source's name.
+    pub source: String,
+    /// The event type; `*` stands for any run of characters.
+    pub event_type: String,
+}
+
+/// What to do when a call's outcome can't be known (DESIGN: never treated as fresh).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InDoubt {
+    /// The third party dedupes on `Idempotency-Key`: call again with the same key, within its memory.
+    SameKey {
+        /// How long it remembers a key, counted from the first attempt.
+        window: Duration,
+    },
+    /// A person decides.
+    Park,
+}
+
+/// The budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// Attempts in all, crashed ones included.
+    pub max_attempts: u32,
+    /// Upper bound of the first pause; doubled each time.
+    pub backoff: Duration,
+    /// Upper bound of every pause.
+    pub max_backoff: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { max_attempts: 8, backoff: Duration::from_secs(30), max_backoff: Duration::from_secs(3600) }
+    }
+}
+
+impl Trigger {
+    /// Whether an event is meant.
+    #[must_use]
+    pub fn matches(&self, source: &str, event_type: &str) -> bool {
+        self.source == source && glob(&self.event_type, event_type)
+    }
+}
+
+/// `*` stands for any run of characters, also none.
+fn glob(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(head) else { return false };
+    let mut rest = rest;
+    while let Some((middle, after)) = rest.split_once('*') {
+        let Some(at) = text.find(middle) else { return false };
+        text = &text[at + middle.len()..];
+        rest = after;
+    }
+    text.ends_with(rest)
+}
+
+impl Step {
+    pub(super) fn read(
+        index: usize,
+        mut section: Section,
+        templates: &mut Templates,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let id = read_id(index, &mut section, problems);
+        let on = section.section("on", problems).and_then(|on| read_trigger(on, problems));
+        let when: Option<String> =
+            section.optional("when", "a condition such as \"event.amount > 0\"", problems);
+        let when = when.and_then(|source| {
+            let field = section.path("when");
+            let condition = templates.add_condition(&field, &source, &INGEST_SCOPE);
+            condition.map_err(|message| problems.add(field, message)).ok()
+        });
+        let run_id: Option<String> = section.optional("run_id", "a template", problems);
+        let run_id = run_id.and_then(|source| ingest_text("run_id", &source, &section, templates, problems));
+        let key = "business_key = \"{{ event.id }}\" or another template";
+        let key: Option<String> = section.required("business_key", key, problems);
+        let business_key =
+            key.and_then(|key| ingest_text("business_key", &key, &section, templates, problems));
+        let input = read_input(&mut section, templates, problems);
+        let call = section.section("call", problems);
+        if call.is_none() {
+            problems
+                .add(section.path("call"), "missing; add call = { method = \"POST\", url = \"https://…\" }");
+        }
+        let call = call.and_then(|call| Call::read(call, &input, templates, problems));
+        let in_doubt = read_in_doubt(&mut section, problems);
+        let retry = section.section("retry", problems).map(|retry| read_retry(retry, problems));
+        section.finish(problems);
+        Some(Self {
+            id: id?,
+            on,
+            when,
+            run_id,
+            business_key: business_key?,
+            input,
+            call: call?,
+            in_doubt: in_doubt?,
+            retry: retry.unwrap_or_default(),
+        })
+    }
+}
+
+/// Reads the id first, so that every other mistake is reported under it.
+fn read_id(index: usize, section: &mut Section, problems: &mut Problems) -> Option<StepId> {
+    let Some(id) = section.required::<String>("id", "id = \"open_ticket\" or another", problems) else {
+        section.rename(format!("steps[{index}]"));
+        return None;
+    };
+    match StepId::try_from(id.clone()) {
+        Ok(step) => {
+            section.rename(format!("steps.{id}"));
+            Some(step)
+        }
+        Err(error) => {
+            problems.add(section.path("id"), format!("{error}; use letters, digits, _ and -"));
+            None
+        }
+    }
+}
+
+fn read_trigger(mut section: Section, problems: &mut Problems) -> Option<Trigger> {
+    let source = section.required("source", "the name of a source", problems);
+    let event_type = section.required("type", "an event type, * allowed", problems);
+    section.finish(problems);
+    Some(Trigger { source: source?, event_type: event_type? })
+}
+
+fn ingest_text(
+    field: &str,
+    source: &str,
+    section: &Section,
+    templates: &mut Templates,
+    problems: &mut Problems,
+) -> Option<Template> {
+    let field = section.path(field);
+    let added = templates.add(&field, Role::Text, source, &INGEST_SCOPE);
+    added.map_err(|message| problems.add(field, message)).ok()
+}
+
+fn read_input(
+    section: &mut Section,
+    templates: &mut Templates,
+    problems: &mut Problems,
+) -> Vec<(String, JsonTemplate)> {
+    let path = section.path("input");
+    let input: Option<serde_json::Map<String, Value>> =
+        section.optional("input", "a table of names and templates", problems);
+    let mut wrong = |field: String, message: String| problems.add(field, message);
+    input
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, value)| {
+            let value = templates.add_json(&format!("{path}.{name}"), value, &INGEST_SCOPE, &mut wrong);
+            (name, value)
+        })
+        .collect()
+}
+
+fn read_in_doubt(section: &mut Section, problems: &mut Problems) -> Option<InDoubt> {
+    let expected = "in_doubt = { policy = \"same-key\", window = \"24h\" } or { policy = \"park\" }";
+    let Some(mut doubt) = section.section("in_doubt", problems) else {
+        let why =
+            "there is no safe default: does this third party dedupe on Idempotency-Key, and for how long?";
+        problems.add(section.path("in_doubt"), format!("missing; {why} Add {expected}"));
+        return None;
+    };
+    let policy: Option<String> = doubt.required("policy", expected, problems);
+    let window: Option<Span> = doubt.optional("window", "a time such as \"24h\"", problems);
+    let in_doubt = match (policy.as_deref(), window) {
+        (Some("same-key"), Some(window)) => Some(InDoubt::SameKey { window: window.into() }),
+        (Some("same-key"), None) => {
+            problems.add(doubt.path("window"), "missing; say how long the third party remembers a key");
+            None
+        }
+        (Some("park"), None) => Some(InDoubt::Park),
+        (Some("park"), Some(_)) => {
+            problems.add(doubt.path("window"), "means nothing with policy = \"park\"; remove it");
+            None
+        }
+        (Some(other), _) => {
+            problems
+                .add(doubt.path("policy"), format!("{other:?} is not known; write \"same-key\" or \"park\""));
+            None
+        }
+        (None, _) => None,
+    };
+    doubt.finish(problems);
+    in_doubt
+}
+
+fn read_retry(mut section: Section, problems: &mut Problems) -> Retry {
+    let default = Retry::default();
+    let time = "a time such as \"30s\"";
+    let max_attempts = section.optional("max_attempts", "a whole number", problems);
+    if max_attempts == Some(0) {
+        problems.add(section.path("max_attempts"), "0 would never call; write 1 or more");
+    }
+    let backoff: Option<Span> = section.optional("backoff", time, problems);
+    let max_backoff: Option<Span> = section.optional("max_backoff", time, problems);
+    section.finish(problems);
+    Retry {
+        max_attempts: max_attempts.unwrap_or(default.max_attempts),
+        backoff: backoff.map_or(default.backoff, Duration::from),
+        max_backoff: max_backoff.map_or(default.max_backoff, Duration::from),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_run_of_characters() {
+        for (pattern, text, expected) in [
+            ("charge.dispute.*", "charge.dispute.created", true),
+            ("charge.dispute.*", "charge.disputes", false),
+            ("*", "", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c", false),
+            ("ab*b", "ab", false),
+            ("issues.opened", "issues.opened", true),
+            ("issues.opened", "issues.opened2", false),
+        ] {
+            assert_eq!(glob(pattern, text), expected, "{pattern} on {text}");
+        }
+    }
+}

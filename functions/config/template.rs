@@ -1,0 +1,280 @@
+//! Templates of `webhooks.toml`: compiled once at start, strict about what is missing.
+//!
+//! One language in three roles. *Text* prints what it is given. *JSON*: a value that is a single `{{ expression }}`
+//! keeps its type. *URL*: whatever is filled in is percent-encoded, so that a payload can't add a path segment, a
+//! query or a host. A field that is undefined is an error everywhere, and in text and URLs so is `null`: the business
+//! key of an event without an id must not be the word "none".
+
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
+
+use minijinja::{
+    AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value as Jinja,
+};
+use serde_json::{Map, Value};
+
+/// How a template's output is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Text,
+    Json,
+    Url,
+}
+
+impl Role {
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Text => "!text",
+            Self::Json => "!json",
+            Self::Url => "!url",
+        }
+    }
+}
+
+/// A compiled template, known by the field that holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    name: Arc<str>,
+}
+
+/// JSON with templates in it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum JsonTemplate {
+    /// As it stands in the file.
+    Literal(Value),
+    /// A string with `{{ }}` in it: text.
+    Text(Template),
+    /// A single `{{ expression }}`: its value.
+    Expression(Template),
+    /// Each item.
+    Array(Vec<JsonTemplate>),
+    /// Each value; the keys are literal.
+    Object(Vec<(String, JsonTemplate)>),
+}
+
+/// A template met data that it can't work with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct RenderError {
+    /// The template: `steps.open_ticket.business_key`.
+    pub field: String,
+    /// What is missing or wrong: `event.data.object.id is missing`. Holds names, never values.
+    pub message: String,
+}
+
+/// All compiled templates of a configuration.
+#[derive(Debug)]
+pub struct Templates {
+    env: Environment<'static>,
+}
+
+impl Templates {
+    pub(super) fn new() -> Self {
+        let mut env = Environment::new();
+        env.set_undefined_behavior(UndefinedBehavior::Strict);
+        env.set_auto_escape_callback(|name| match name.rsplit_once('!') {
+            Some((_, "json")) => AutoEscape::Custom("json".into()),
+            Some((_, "url")) => AutoEscape::Custom("url".into()),
+            _ => AutoEscape::None,
+        });
+        env.set_formatter(format);
+        Self { env }
+    }
+
+    /// Compiles a template. `scope` lists the names it may use; `input.dispute` allows that field of `input` only.
+    pub(super) fn add(
+        &mut self,
+        field: &str,
+        role: Role,
+        source: &str,
+        scope: &[&str],
+    ) -> Result<Template, String> {
+        let name = format!("{field}{}", role.suffix());
+        self.env.add_template_owned(name.clone(), source.to_owned()).map_err(|e| syntax(&e))?;
+        let template = self.env.get_template(&name).map_err(|e| syntax(&e))?;
+        let mut names: Vec<_> = template.undeclared_variables(true).into_iter().collect();
+        names.sort();
+        match names.iter().find(|name| !self.allows(scope, name)) {
+            Some(name) => Err(format!("{name} is not known here; known are {}", scope.join(", "))),
+            None => Ok(Template { name: name.into() }),
+        }
+    }
+
+    fn allows(&self, scope: &[&str], name: &str) -> bool {
+        let within = |known: &&str| {
+            name.strip_prefix(*known).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let global = self.env.globals().any(|(global, _)| global == name);
+        // `input` alone is the whole table, of which each field is allowed.
+        let whole = |known: &&str| known.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+        global || scope.iter().any(within) || scope.iter().any(whole)
+    }
+
+    /// Compiles a condition such as `event.amount > 0`.
+    pub(super) fn add_condition(
+        &mut self,
+        field: &str,
+        source: &str,
+        scope: &[&str],
+    ) -> Result<Template, String> {
+        self.env.compile_expression(source).map_err(|e| syntax(&e))?;
+        self.add(field, Role::Text, &format!("{{% if ({source}) %}}true{{% endif %}}"), scope)
+    }
+
+    /// Compiles every string in a JSON value.
+    pub(super) fn add_json(
+        &mut self,
+        field: &str,
+        value: Value,
+        scope: &[&str],
+        wrong: &mut dyn FnMut(String, String),
+    ) -> JsonTemplate {
+        match value {
+            Value::String(source) => self.add_json_string(field, source, scope, wrong),
+            Value::Array(items) => JsonTemplate::Array(
+                items
+                    .into_iter()
+                    .enumerate()
+                    .map(|(i, item)| self.add_json(&format!("{field}[{i}]"), item, scope, wrong))
+                    .collect(),
+            ),
+            Value::Object(fields) => JsonTemplate::Object(
+                fields
+                    .into_iter()
+                    .map(|(key, value)| {
+                        let value = self.add_json(&format!("{field}.{key}"), value, scope, wrong);
+                        (key, value)
+                    })
+                    .collect(),
+            ),
+            literal => JsonTemplate::Literal(literal),
+        }
+    }
+
+    fn add_json_string(
+        &mut self,
+        field: &str,
+        source: String,
+        scope: &[&str],
+        wrong: &mut dyn FnMut(String, String),
+    ) -> JsonTemplate {
+        if !source.contains("{{") && !source.contains("{%") && !source.contains("{#") {
+            return JsonTemplate::Literal(Value::String(source));
+        }
+        let expression = self.is_single_expression(&source);
+        let role = if expression { Role::Json } else { Role::Text };
+        let source = if expression { source.trim() } else { &source };
+        match self.add(field, role, source, scope) {
+            Ok(template) if expression => JsonTemplate::Expression(template),
+            Ok(template) => JsonTemplate::Text(template),
+            Err(message) => {
+                wrong(field.to_owned(), message);
+                JsonTemplate::Literal(Value::Null)
+            }
+        }
+    }
+
+    /// `{{ a }}` is one expression; `{{ a }}-{{ b }}` only looks like one from its ends.
+    fn is_single_expression(&self, source: &str) -> bool {
+        let inner = source.trim().strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
+        inner.is_some_and(|inner| self.env.compile_expression(inner).is_ok())
+    }
+
+    /// Renders text or a URL.
+    ///
+    /// # Errors
+    /// A field is missing, or an expression does not fit the data.
+    pub fn text(&self, template: &Template, context: &Jinja) -> Result<String, RenderError> {
+        let compiled = self.env.get_template(&template.name).map_err(|e| template.failed(&e, None))?;
+        compiled.render(context).map_err(|error| {
+            let missing = (error.kind() == ErrorKind::UndefinedError)
+                .then(|| first_missing(compiled.undeclared_variables(true), context))
+                .flatten();
+            template.failed(&error, missing)
+        })
+    }
+
+    /// Whether a condition holds.
+    ///
+    /// # Errors
+    /// As [`Templates::text`].
+    pub fn holds(&self, condition: &Template, context: &Jinja) -> Result<bool, RenderError> {
+        Ok(self.text(condition, context)? == "true")
+    }
+
+    /// Renders JSON.
+    ///
+    /// # Errors
+    /// As [`Templates::text`].
+    pub fn json(&self, template: &JsonTemplate, context: &Jinja) -> Result<Value, RenderError> {
+        Ok(match template {
+            JsonTemplate::Literal(value) => value.clone(),
+            JsonTemplate::Text(template) => Value::String(self.text(template, context)?),
+            JsonTemplate::Expression(template) => serde_json::from_str(&self.text(template, context)?)
+                .map_err(|e| RenderError { field: template.field().to_owned(), message: e.to_string() })?,
+            JsonTemplate::Array(items) => {
+                Value::Array(items.iter().map(|item| self.json(item, context)).collect::<Result<_, _>>()?)
+            }
+            JsonTemplate::Object(fields) => {
+                let field =
+                    |(key, value): &(String, JsonTemplate)| Ok((key.clone(), self.json(value, context)?));
+                Value::Object(fields.iter().map(field).collect::<Result<Map<_, _>, RenderError>>()?)
+            }
+        })
+    }
+}
+
+impl Template {
+    /// The field of `webhooks.toml` that holds it.
+    #[must_use]
+    pub fn field(&self) -> &str {
+        self.name.rsplit_once('!').map_or(&*self.name, |(field, _)| field)
+    }
+
+    fn failed(&self, error: &Error, missing: Option<String>) -> RenderError {
+        let message = match missing {
+            Some(name) => format!("{name} is missing"),
+            None => error.detail().map_or_else(|| error.kind().to_string(), str::to_owned),
+        };
+        RenderError { field: self.field().to_owned(), message }
+    }
+}
+
+fn syntax(error: &Error) -> String {
+    let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    format!("not a template: {detail}")
+}
+
+/// The first name, in order, that the context can't answer.
+fn first_missing(names: impl IntoIterator<Item = String>, context: &Jinja) -> Option<String> {
+    let names: BTreeSet<_> = names.into_iter().collect();
+    names.into_iter().find(|name| {
+        let found = name.split('.').try_fold(context.clone(), |value, part| value.get_attr(part).ok());
+        found.is_none_or(|value| value.is_undefined() || value.is_none())
+    })
+}
+
+fn format(out: &mut Output, state: &mut State, value: &Jinja) -> Result<(), Error> {
+    let json = matches!(state.auto_escape(), AutoEscape::Custom(name) if name == "json");
+    if value.is_undefined() || (value.is_none() && !json) {
+        return Err(Error::new(ErrorKind::UndefinedError, "the value is missing or null"));
+    }
+    let text = match state.auto_escape() {
+        AutoEscape::Custom(_) if json => Cow::Owned(to_json(value)?),
+        AutoEscape::Custom(_) => Cow::Owned(to_url_part(&value.to_string())?),
+        _ => value.as_str().map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed),
+    };
+    out.write_str(&text).map_err(|_| Error::from(ErrorKind::WriteFailure))
+}
+
+fn to_json(value: &Jinja) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|e| Error::new(ErrorKind::BadSerialization, e.to_string()))
+}
+
+/// RFC 3986's unreserved characters stand, everything else is escaped. `.` and `..` would still walk the path, so
+/// they are refused.
+fn to_url_part(text: &str) -> Result<String, Error> {
+    if matches!(text, "." | "..") {
+        return Err(Error::new(ErrorKind::InvalidOperation, "a path segment may not be . or .."));
+    }
+    Ok(url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20"))
+}

@@ -1,0 +1,46 @@
+//! How long this invocation may still run.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+/// What recording an outcome and acking may take, after the call itself: the SDK's operation timeout and some.
+pub const SETTLE: Duration = Duration::from_secs(6);
+
+/// The end of the invocation, if it is known.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// From `Context.deadline`, in ms since 1970. One in the past means unknown, not "no time left": some tools send 0
+    /// or 1970's.
+    #[must_use]
+    pub fn from_context(deadline_ms: u64, now: Timestamp) -> Self {
+        let now_ms = u64::try_from(now.as_millisecond()).unwrap_or_default();
+        let left = deadline_ms.checked_sub(now_ms).filter(|left| *left > 0);
+        Self(left.map(|ms| Instant::now() + Duration::from_millis(ms)))
+    }
+
+    /// Whether there is time for something that may take this long.
+    #[must_use]
+    pub fn leaves(&self, needed: Duration) -> bool {
+        self.0.is_none_or(|end| Instant::now() + needed <= end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_in_the_past_is_unknown() {
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        let ms = 1_700_000_000_000;
+        for unknown in [0, 1, ms - 1, ms] {
+            assert!(Deadline::from_context(unknown, now).leaves(Duration::from_secs(900)));
+        }
+        let known = Deadline::from_context(ms + 10_000, now);
+        assert!(known.leaves(Duration::from_secs(9)) && !known.leaves(Duration::from_secs(11)));
+    }
+}

@@ -1,0 +1,224 @@
+//! One stream: receive, work, ack in order.
+//!
+//! * Acks go out in order within a partition ([`AckOrder`]).
+//! * The first ones are held: a dead predecessor's messages come back only 2 s after a new owner connects, and an ack
+//!   before that would pass them over (transcript 23).
+//! * When the stream breaks, or the stream lease is lost, no more acks are sent. What was received and not acked comes
+//!   back on the next stream, and the guard makes that cheap.
+//! * An empty topic sends nothing, not even headers (transcript 20): idle is decided by the clock.
+
+use std::{panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+use uuid::Uuid;
+
+use super::{
+    Summary, Worker,
+    ack_order::{AckOrder, Delivered},
+    deadline::{Deadline, SETTLE},
+    step::Unsettled,
+};
+use crate::{
+    broker::{AckToken, Acked, Client, Delivery, Error, Stream, Subscription},
+    effects::{How, Settled, StoreError},
+};
+
+/// From the response headers on: 2 s for the predecessor's messages, a redelivery tick of 250 ms, and as much again.
+const HOLD: Duration = Duration::from_millis(2500);
+const ACK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often clocks are looked at while nothing happens.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Why a drain ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// Nothing came for a while.
+    Idle,
+    /// The invocation is nearly over.
+    Deadline,
+    /// The stream broke.
+    Broken(Error),
+    /// Another consumer has taken the stream.
+    Ousted(StoreError),
+}
+
+/// Resolves when the stream lease is lost.
+pub(super) type Ousting<'a> = Pin<&'a mut (dyn Future<Output = StoreError> + Send)>;
+
+type Work = (AckToken, u32, u64, Result<Settled, Unsettled>);
+
+/// What is under way on one stream.
+pub(super) struct Drain<'a> {
+    worker: Arc<Worker>,
+    broker: Client<Settled>,
+    deadline: Deadline,
+    idle_exit: Duration,
+    summary: &'a mut Summary,
+    stream: Stream,
+    order: AckOrder<(AckToken, Settled)>,
+    working: JoinSet<Work>,
+    acking: JoinSet<(u32, u64, Result<Acked, Error>)>,
+    active: Instant,
+    ended: Option<Ended>,
+}
+
+impl<'a> Drain<'a> {
+    /// Opens a stream, under an owner name of its own.
+    pub(super) fn open(
+        worker: &Arc<Worker>,
+        subscription: &super::Reading,
+        deadline: Deadline,
+        summary: &'a mut Summary,
+    ) -> Self {
+        let stream = subscription.topic.broker.consume(Subscription {
+            topic: subscription.topic.name.clone(),
+            group: subscription.group.clone(),
+            owner: format!("consumer-{}", Uuid::new_v4().simple()),
+            lease: subscription.lease,
+        });
+        Self {
+            worker: Arc::clone(worker),
+            broker: subscription.topic.broker.clone(),
+            deadline,
+            idle_exit: subscription.idle_exit,
+            summary,
+            stream,
+            order: AckOrder::default(),
+            working: JoinSet::new(),
+            acking: JoinSet::new(),
+            active: Instant::now(),
+            ended: None,
+        }
+    }
+
+    /// Drains until idle, the deadline, or an end of the stream; whatever was begun is finished first.
+    pub(super) async fn run(mut self, mut ousting: Ousting<'_>) -> Ended {
+        loop {
+            self.send_acks();
+            if let Some(ended) = self.over() {
+                self.summary.unacked += self.order.unacked() as u64;
+                return ended;
+            }
+            let wake = Instant::now() + TICK;
+            tokio::select! {
+                delivery = self.stream.next(), if self.ended.is_none() => self.on_delivery(delivery),
+                Some(work) = self.working.join_next() => self.on_work(work),
+                Some(ack) = self.acking.join_next() => self.on_ack(ack),
+                error = &mut ousting, if !matches!(self.ended, Some(Ended::Ousted(_))) => self.ended = Some(Ended::Ousted(error)),
+                () = sleep_until(wake) => {}
+            }
+        }
+    }
+
+    /// Why it is over, once nothing is under way any more.
+    fn over(&mut self) -> Option<Ended> {
+        if self.ended.is_none() && !self.deadline.leaves(SETTLE) {
+            self.ended = Some(Ended::Deadline);
+        }
+        let under_way =
+            !self.working.is_empty() || !self.acking.is_empty() || (self.may_ack() && self.order.is_busy());
+        if under_way {
+            self.active = Instant::now();
+            return None;
+        }
+        if self.ended.is_none() && self.active.elapsed() >= self.idle_exit {
+            self.ended = Some(Ended::Idle);
+        }
+        self.ended.take()
+    }
+
+    /// Acks may still be sent on this stream, now or after the hold.
+    fn may_ack(&self) -> bool {
+        !matches!(self.ended, Some(Ended::Broken(_) | Ended::Ousted(_)))
+    }
+
+    fn send_acks(&mut self) {
+        let held = self.stream.opened_at().is_none_or(|opened| opened.elapsed() < HOLD);
+        if held || !self.may_ack() {
+            return;
+        }
+        for (partition, offset, (token, settled)) in self.order.ready() {
+            let broker = self.broker.clone();
+            self.acking
+                .spawn(async move { (partition, offset, broker.ack(token, settled, ACK_TIMEOUT).await) });
+        }
+    }
+
+    fn on_delivery(&mut self, delivery: Result<Option<Delivery>, Error>) {
+        let delivery = match delivery {
+            Ok(Some(delivery)) => delivery,
+            Ok(None) => {
+                self.ended = Some(Ended::Broken(Error::Interrupted(None)));
+                return;
+            }
+            Err(error) => {
+                self.ended = Some(Ended::Broken(error));
+                return;
+            }
+        };
+        let Delivery { partition, offset, key, value, token, .. } = delivery;
+        self.active = Instant::now();
+        self.summary.received += 1;
+        if self.order.received(partition, offset) == Delivered::Again {
+            return;
+        }
+        let (worker, deadline) = (Arc::clone(&self.worker), self.deadline);
+        self.working.spawn(async move {
+            // A message that makes us panic must not take the others, or the order of acks, with it.
+            let work = AssertUnwindSafe(worker.work(&key, &value, deadline)).catch_unwind();
+            (token, partition, offset, work.await.unwrap_or(Err(Unsettled::Panicked)))
+        });
+    }
+
+    fn on_work(&mut self, work: Result<Work, tokio::task::JoinError>) {
+        let Ok((token, partition, offset, outcome)) = work else { return };
+        match outcome {
+            Ok(settled) => {
+                self.summary.count(settled.how());
+                self.order.settled(partition, offset, (token, settled));
+            }
+            Err(unsettled) => {
+                self.order.unsettled(partition, offset);
+                self.on_unsettled(partition, offset, &unsettled);
+            }
+        }
+    }
+
+    fn on_unsettled(&mut self, partition: u32, offset: u64, why: &Unsettled) {
+        tracing::error!(partition, offset, error = %why, "a message stays in the topic");
+        if matches!(why, Unsettled::NoTime) && self.ended.is_none() {
+            self.ended = Some(Ended::Deadline);
+        }
+    }
+
+    /// An ack that failed is not sent again: the message is settled, and when it comes back it is a duplicate.
+    fn on_ack(&mut self, ack: Result<(u32, u64, Result<Acked, Error>), tokio::task::JoinError>) {
+        let Ok((partition, offset, outcome)) = ack else { return };
+        self.order.acked(partition, offset);
+        match outcome {
+            Ok(Acked::Done) => {}
+            Ok(Acked::Gone) => self.summary.unacked += 1,
+            Err(error) => {
+                self.summary.unacked += 1;
+                tracing::warn!(partition, offset, %error, "an ack failed; the message will come back as a duplicate");
+            }
+        }
+    }
+}
+
+impl Summary {
+    fn count(&mut self, how: How) {
+        let counter = match how {
+            How::Done => &mut self.done,
+            How::Duplicate => &mut self.duplicates,
+            How::Deferred => &mut self.deferred,
+            How::Held => &mut self.held,
+            How::Parked => &mut self.parked,
+        };
+        *counter += 1;
+    }
+}

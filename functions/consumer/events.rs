@@ -1,0 +1,151 @@
+//! The events topic, for whoever wants to follow a run. Best effort: a full, missing or unreachable one never delays
+//! or fails an effect, and what is dropped is counted. (A topic that nobody reads fills up and refuses for ever:
+//! transcript 13.)
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+
+use crate::{
+    command::Command,
+    effect_id::EffectId,
+    effects::{Effects, record::Status},
+    topic::Topic,
+};
+
+/// Events that may wait to be sent. More are dropped.
+const QUEUE: usize = 1024;
+const PRODUCE_TIMEOUT: Duration = Duration::from_millis(500);
+/// What the last events of an invocation are given.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What happened to an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) enum Kind {
+    #[serde(rename = "step.started")]
+    Started,
+    #[serde(rename = "side_effect.done")]
+    Done,
+    #[serde(rename = "side_effect.skipped")]
+    Skipped,
+    #[serde(rename = "retry.scheduled")]
+    Deferred,
+    #[serde(rename = "run.completed")]
+    Completed,
+    #[serde(rename = "run.dlq")]
+    Parked,
+}
+
+#[derive(Debug, Serialize)]
+struct Event {
+    kind: Kind,
+    run_id: String,
+    effect_id: String,
+    step: String,
+    attempt: u32,
+    at: Timestamp,
+    /// How many effects the run has.
+    #[serde(skip)]
+    of: u32,
+}
+
+/// Where the worker tells what happens. It never waits.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Events {
+    queue: Option<mpsc::Sender<Event>>,
+    told: Arc<AtomicU64>,
+}
+
+/// The sending end of one invocation.
+#[derive(Debug, Default)]
+pub(super) struct Sending {
+    task: Option<JoinHandle<()>>,
+    told: Arc<AtomicU64>,
+    sent: Arc<AtomicU64>,
+}
+
+impl Events {
+    /// Starts sending, if there is a topic for it.
+    pub(super) fn start(topic: Option<Topic>, effects: &Effects) -> (Self, Sending) {
+        let Some(topic) = topic else { return Default::default() };
+        let (queue, events) = mpsc::channel(QUEUE);
+        let (told, sent) = (Arc::new(AtomicU64::new(0)), Arc::default());
+        let sender =
+            Sender { topic, effects: effects.clone(), told: Arc::clone(&told), sent: Arc::clone(&sent) };
+        let task = Some(tokio::spawn(sender.run(events)));
+        (Self { queue: Some(queue), told: Arc::clone(&told) }, Sending { task, told, sent })
+    }
+
+    /// Something happened. If the queue is full, nobody hears of it.
+    pub(super) fn tell(&self, kind: Kind, command: &Command, effect: &EffectId, attempt: u32) {
+        let Some(queue) = &self.queue else { return };
+        self.told.fetch_add(1, Ordering::Relaxed);
+        let event = Event {
+            kind,
+            run_id: effect.run_id().to_string(),
+            effect_id: effect.to_string(),
+            step: effect.step_id().to_string(),
+            attempt,
+            at: Timestamp::now(),
+            of: command.of,
+        };
+        drop(queue.try_send(event));
+    }
+}
+
+impl Sending {
+    /// Sends what is left, within a second, and says how many events were dropped in all. Every [`Events`] must be gone.
+    pub(super) async fn finish(self) -> u64 {
+        if let Some(mut task) = self.task
+            && timeout(FLUSH_TIMEOUT, &mut task).await.is_err()
+        {
+            task.abort();
+        }
+        self.told.load(Ordering::Relaxed).saturating_sub(self.sent.load(Ordering::Relaxed))
+    }
+}
+
+struct Sender {
+    topic: Topic,
+    effects: Effects,
+    told: Arc<AtomicU64>,
+    sent: Arc<AtomicU64>,
+}
+
+impl Sender {
+    async fn run(self, mut events: mpsc::Receiver<Event>) {
+        while let Some(event) = events.recv().await {
+            let completed = event.kind == Kind::Done && self.is_last(&event).await;
+            self.send(&event).await;
+            if completed {
+                self.told.fetch_add(1, Ordering::Relaxed);
+                self.send(&Event { kind: Kind::Completed, ..event }).await;
+            }
+        }
+    }
+
+    /// A run with several effects is complete when the last of them is done: one more read, and only for these.
+    async fn is_last(&self, event: &Event) -> bool {
+        if event.of <= 1 {
+            return true;
+        }
+        let records = self.effects.run(&event.run_id).await.unwrap_or_default();
+        records.iter().filter(|record| record.status == Status::Done).count() >= event.of as usize
+    }
+
+    async fn send(&self, event: &Event) {
+        let Ok(value) = serde_json::to_string(event) else { return };
+        let (run, step) = (&event.run_id, &event.step);
+        if self.topic.publish(run, &value, run, step, PRODUCE_TIMEOUT).await.is_ok() {
+            self.sent.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The consumer: relay due ▶ drain ▶ [ claim ▶ call ▶ commit ] ▶ ack in order.
+//!
+//! [`relay`] publishes what is due · [`drain`] one stream · [`ack_order`] which acks may go · [`step`] one message ·
+//! [`call`] the third party · [`outcome`] what a call can come to · [`backoff`] when to try again · [`turns`] one at a
+//! time for each effect · [`events`] for whoever follows a run · [`deadline`] how long there is.
+
+pub mod ack_order;
+pub mod backoff;
+pub mod call;
+pub mod deadline;
+mod drain;
+mod events;
+pub mod outcome;
+mod relay;
+pub mod step;
+mod turns;
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use call::Caller;
+use deadline::{Deadline, SETTLE};
+use drain::{Drain, Ended};
+use events::Events;
+use jiff::Timestamp;
+use relay::Relay;
+use serde::Serialize;
+use tokio::time::{Instant, sleep};
+use turns::Turns;
+use uuid::Uuid;
+
+use crate::{
+    broker,
+    config::{Config, environment::Environment},
+    effects::{Effects, StoreError, stream_lease::StreamLease},
+    topic::Topic,
+};
+
+/// How often a broken stream is opened again within one invocation.
+const STREAMS: u32 = 5;
+const CREATE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// All that the consumer needs, made once.
+#[derive(Debug)]
+pub struct Consumer {
+    config: Arc<Config>,
+    effects: Effects,
+    caller: Caller,
+    reading: Reading,
+    events_topic: Option<Topic>,
+    clock: fn() -> Timestamp,
+}
+
+/// What is drained, and how.
+#[derive(Debug, Clone)]
+struct Reading {
+    topic: Topic,
+    group: String,
+    /// How long the broker leaves a message with us.
+    lease: Duration,
+    idle_exit: Duration,
+}
+
+/// What works on messages during one invocation.
+#[derive(Debug)]
+struct Worker {
+    config: Arc<Config>,
+    effects: Effects,
+    caller: Caller,
+    turns: Turns,
+    events: Events,
+    clock: fn() -> Timestamp,
+}
+
+/// How an invocation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// Nothing more came.
+    #[default]
+    Drained,
+    /// Time was up; the rest is for the next one.
+    Deadline,
+    /// Another consumer has the stream.
+    Busy,
+}
+
+/// What an invocation did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// How it ended.
+    pub outcome: End,
+    /// Due commands published.
+    pub relayed: u64,
+    /// Messages received, redeliveries included.
+    pub received: u64,
+    /// Effects done.
+    pub done: u64,
+    /// Messages whose effect was already on record.
+    pub duplicates: u64,
+    /// Effects put off.
+    pub deferred: u64,
+    /// Effects and messages that need a person.
+    pub parked: u64,
+    /// Messages whose effect another attempt has.
+    pub held: u64,
+    /// Messages that were received and will come back.
+    pub unacked: u64,
+    /// Events that nobody will hear of.
+    pub events_dropped: u64,
+    /// How long it took.
+    pub ms: u64,
+}
+
+/// An invocation could not do its work. What it had begun is finished, and nothing is lost.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The broker could not be read from.
+    #[error("the topic could not be drained: {0}")]
+    Broker(broker::Error),
+    /// The effects table could not be used.
+    #[error("the effects table: {0}")]
+    Table(#[from] StoreError),
+}
+
+impl Consumer {
+    /// Puts it together.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        environment: &Environment,
+        topic: Topic,
+        effects: Effects,
+        caller: Caller,
+        clock: fn() -> Timestamp,
+    ) -> Self {
+        let events_topic = environment.events_topic.clone().map(|name| Topic { name, ..topic.clone() });
+        let reading = Reading {
+            topic,
+            group: environment.group.clone(),
+            // The hold of the first acks is over before the commit's share is.
+            lease: config.slowest_call() + SETTLE,
+            idle_exit: environment.idle_exit,
+        };
+        Self { config: Arc::new(config), effects, caller, reading, events_topic, clock }
+    }
+
+    /// One invocation.
+    ///
+    /// # Errors
+    /// See [`RunError`].
+    pub async fn run(&self, deadline_ms: u64) -> Result<Summary, RunError> {
+        let start = Instant::now();
+        let deadline = Deadline::from_context(deadline_ms, (self.clock)());
+        self.warn_of_short_time(deadline);
+        let mut summary = Summary::default();
+        let outcome = match self.take_stream(deadline).await? {
+            None => Ok(End::Busy),
+            Some(lease) => {
+                let outcome = self.run_with(&lease, deadline, &mut summary).await;
+                if let Err(error) = self.effects.release_stream(lease).await {
+                    tracing::warn!(%error, "the stream lease was not released; it ends by itself");
+                }
+                outcome
+            }
+        };
+        summary.ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        summary.outcome = *outcome.as_ref().unwrap_or(&End::Drained);
+        let text = serde_json::to_string(&summary).unwrap_or_default();
+        tracing::info!(
+            summary = text,
+            error = outcome.as_ref().err().map(ToString::to_string),
+            "a run has ended"
+        );
+        outcome.map(|_| summary)
+    }
+
+    async fn run_with(
+        &self,
+        lease: &StreamLease,
+        deadline: Deadline,
+        summary: &mut Summary,
+    ) -> Result<End, RunError> {
+        let relay = Relay {
+            topic: self.reading.topic.clone(),
+            effects: self.effects.clone(),
+            grace: self.config.consumer.relay_grace,
+            clock: self.clock,
+        };
+        let (events, sending) = Events::start(self.events_topic.clone(), &self.effects);
+        let worker = Arc::new(Worker {
+            config: Arc::clone(&self.config),
+            effects: self.effects.clone(),
+            caller: self.caller.clone(),
+            turns: Turns::default(),
+            events,
+            clock: self.clock,
+        });
+        let mut ousting = pin!(self.keep(lease));
+        let outcome = tokio::select! {
+            relayed = relay.run(deadline) => {
+                summary.relayed = relayed;
+                self.drain(&worker, deadline, summary, ousting).await
+            }
+            error = &mut ousting => Err(error.into()),
+        };
+        drop(worker);
+        summary.events_dropped = sending.finish().await;
+        outcome
+    }
+
+    /// Drains stream after stream until there is nothing left, or no time.
+    async fn drain(
+        &self,
+        worker: &Arc<Worker>,
+        deadline: Deadline,
+        summary: &mut Summary,
+        mut ousting: drain::Ousting<'_>,
+    ) -> Result<End, RunError> {
+        let mut broken = 0;
+        loop {
+            let drain = Drain::open(worker, &self.reading, deadline, summary);
+            let error = match drain.run(ousting.as_mut()).await {
+                Ended::Idle => return Ok(End::Drained),
+                Ended::Deadline => return Ok(End::Deadline),
+                Ended::Ousted(error) => return Err(error.into()),
+                Ended::Broken(error) => error,
+            };
+            broken += 1;
+            let pause = Duration::from_millis(200) * broken;
+            if broken == STREAMS || !deadline.leaves(pause + SETTLE) {
+                return Err(RunError::Broker(error));
+            }
+            tracing::warn!(%error, "the stream broke; opening another");
+            if error.is_topic_missing() {
+                self.reading.topic.create(CREATE_TIMEOUT).await.map_err(RunError::Broker)?;
+            } else {
+                sleep(pause).await;
+            }
+        }
+    }
+
+    /// Takes the stream lease. A dead consumer's runs out while we wait; a live one's is renewed, and we leave.
+    async fn take_stream(&self, deadline: Deadline) -> Result<Option<StreamLease>, StoreError> {
+        let (topic, group) = (&self.reading.topic.name, &self.reading.group);
+        let length = self.config.consumer.stream_lease;
+        let owner = Uuid::new_v4().to_string();
+        let take = || self.effects.take_stream(topic, group, &owner, length, (self.clock)());
+        let until = match take().await? {
+            Ok(lease) => return Ok(Some(lease)),
+            Err(until) => until,
+        };
+        let wait = Duration::try_from(until.duration_since((self.clock)())).unwrap_or_default();
+        let wait = wait.min(length) + Duration::from_millis(10);
+        if !deadline.leaves(wait + self.config.slowest_call() + SETTLE) {
+            return Ok(None);
+        }
+        tracing::info!(
+            wait_ms = wait.as_millis(),
+            "another consumer has the stream; waiting for its lease to end"
+        );
+        sleep(wait).await;
+        Ok(take().await?.ok())
+    }
+
+    /// Renews the lease until that fails for good.
+    async fn keep(&self, lease: &StreamLease) -> StoreError {
+        let mut renewed = Instant::now();
+        loop {
+            sleep(lease.length / 3).await;
+            match self.effects.renew_stream(lease, (self.clock)()).await {
+                Ok(()) => renewed = Instant::now(),
+                Err(error) if matches!(error, StoreError::Fenced) || renewed.elapsed() >= lease.length => {
+                    return error;
+                }
+                Err(error) => tracing::warn!(%error, "the stream lease was not renewed; trying again"),
+            }
+        }
+    }
+
+    /// A step that never fits into an invocation would wait for ever.
+    fn warn_of_short_time(&self, deadline: Deadline) {
+        for step in &self.config.steps {
+            if !deadline.leaves(step.call.timeout + SETTLE) {
+                let needed = (step.call.timeout + SETTLE).as_secs();
+                tracing::error!(step = %step.id, needed_s = needed, "the function's timeout is too short for this step");
+            }
+        }
+    }
+}

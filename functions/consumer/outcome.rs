@@ -1,0 +1,115 @@
+//! What a call can come to: the one place where that is decided.
+//!
+//! | class | examples | then |
+//! |---|---|---|
+//! | applied | 2xx | commit |
+//! | not sent | DNS, refused connection, TLS failure | defer |
+//! | refused for now | 408, 425, 429, 503 with Retry-After | defer |
+//! | refused for good | other 4xx, 3xx (redirects are not followed) | park |
+//! | unknown | timeout after sending, connection lost, other 5xx | in doubt |
+
+use std::time::Duration;
+
+use jiff::{Timestamp, fmt::rfc2822};
+use lambda_http::http::{HeaderMap, StatusCode, header::RETRY_AFTER};
+
+/// What is known of a call that is not known to have been applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotApplied {
+    /// It can't have heard of it.
+    NotSent(String),
+    /// It says: not now.
+    RefusedForNow {
+        /// What it said.
+        why: String,
+        /// When it wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// It says: never.
+    RefusedForGood(String),
+    /// Nobody knows.
+    Unknown(String),
+}
+
+/// Judges an answer.
+///
+/// # Errors
+/// Every class but applied.
+pub fn of_status(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Result<(), NotApplied> {
+    let retry_after = headers.get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?, now));
+    let why = format!("answered {}", status.as_u16());
+    match status.as_u16() {
+        200..=299 => Ok(()),
+        408 | 425 | 429 => Err(NotApplied::RefusedForNow { why, retry_after }),
+        503 if retry_after.is_some() => Err(NotApplied::RefusedForNow { why, retry_after }),
+        300..=499 => Err(NotApplied::RefusedForGood(why)),
+        _ => Err(NotApplied::Unknown(why)),
+    }
+}
+
+/// Judges a call without an answer. Only an error while connecting proves that nothing was sent.
+#[must_use]
+pub fn of_error(error: reqwest::Error) -> NotApplied {
+    let error = error.without_url();
+    let what = if error.is_connect() {
+        "could not connect"
+    } else if error.is_timeout() {
+        "no answer in time"
+    } else {
+        "the connection was lost"
+    };
+    let why = format!("{what}: {}", root_cause(&error));
+    if error.is_connect() { NotApplied::NotSent(why) } else { NotApplied::Unknown(why) }
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+/// Seconds, or a date (RFC 9110, section 10.2.3).
+fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = rfc2822::DateTimeParser::new().parse_timestamp(value.trim()).ok()?;
+    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_its_class() {
+        let now = Timestamp::UNIX_EPOCH;
+        let class = |status: u16, retry_after: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(value) = retry_after {
+                headers.insert(RETRY_AFTER, value.parse().unwrap());
+            }
+            of_status(StatusCode::from_u16(status).unwrap(), &headers, now)
+        };
+        assert_eq!(class(201, None), Ok(()));
+        assert!(matches!(class(429, None), Err(NotApplied::RefusedForNow { retry_after: None, .. })));
+        assert!(matches!(class(503, Some("7")), Err(NotApplied::RefusedForNow { retry_after: Some(_), .. })));
+        assert!(matches!(class(503, None), Err(NotApplied::Unknown(_))));
+        assert!(matches!(class(500, Some("7")), Err(NotApplied::Unknown(_))));
+        assert!(matches!(class(301, None), Err(NotApplied::RefusedForGood(_))));
+        assert!(matches!(class(422, None), Err(NotApplied::RefusedForGood(_))));
+    }
+
+    #[test]
+    fn retry_after_may_be_seconds_or_a_date() {
+        let now = "2026-11-23T12:00:00Z".parse().unwrap();
+        assert_eq!(parse_retry_after("90", now), Some(Duration::from_secs(90)));
+        let date = "Mon, 23 Nov 2026 12:01:00 GMT";
+        assert_eq!(parse_retry_after(date, now), Some(Duration::from_secs(60)));
+        assert_eq!(parse_retry_after("Mon, 23 Nov 2020 12:01:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(parse_retry_after("soon", now), None);
+        assert_eq!(parse_retry_after("-1", now), None);
+    }
+}

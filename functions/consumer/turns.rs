@@ -1,0 +1,33 @@
+//! One at a time for each effect, within this process: a duplicate often sits beside its original in the same
+//! partition. It waits here for the original's attempt and then finds the effect recorded, for one request.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
+
+use crate::effect_id::EffectId;
+
+/// The effects that are being worked on.
+#[derive(Debug, Default)]
+pub(super) struct Turns(Mutex<HashMap<EffectId, Weak<Turn<()>>>>);
+
+impl Turns {
+    /// Waits for the effect to be free, and holds it until the guard is dropped.
+    pub(super) async fn take(&self, effect: &EffectId) -> OwnedMutexGuard<()> {
+        self.turn(effect).lock_owned().await
+    }
+
+    fn turn(&self, effect: &EffectId) -> Arc<Turn<()>> {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = turns.get(effect).and_then(Weak::upgrade) {
+            return turn;
+        }
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let turn = Arc::default();
+        turns.insert(effect.clone(), Arc::downgrade(&turn));
+        turn
+    }
+}

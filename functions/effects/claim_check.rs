@@ -1,0 +1,121 @@
+//! Input that is too large for the broker: left here, compressed and in chunks, and fetched by the step that needs it.
+
+use std::io::{Read, Write as _};
+
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+
+use super::{
+    Effects,
+    record::{attr, string},
+    store::StoreError,
+};
+use crate::{
+    command::{ClaimCheck, Input, InputHash},
+    effect_id::EffectId,
+};
+
+/// A DynamoDB item holds 400 KB with its names and keys.
+const CHUNK: usize = 350 * 1024;
+const DATA: &str = "data";
+const OPERATION: &str = "PutItem";
+
+impl Effects {
+    /// Leaves input here. The same input of the same effect replaces itself.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked, or not for all of it.
+    pub async fn check_in(
+        &self,
+        effect: &EffectId,
+        hash: &InputHash,
+        input: &Input,
+    ) -> Result<ClaimCheck, StoreError> {
+        let json = serde_json::to_vec(input).map_err(|_| StoreError::Malformed(DATA))?;
+        let packed = pack(&json).map_err(|_| StoreError::Malformed(DATA))?;
+        let mut chunks = 0;
+        for chunk in packed.chunks(CHUNK) {
+            let put = self.store.client.put_item().table_name(&self.store.table);
+            put.item(attr::RUN_ID, string(partition(effect)))
+                .item(attr::EFFECT_ID, string(sort(hash, chunks)))
+                .item(DATA, AttributeValue::B(Blob::new(chunk)))
+                .send()
+                .await
+                .map_err(|error| StoreError::unavailable(OPERATION, &error))?;
+            chunks += 1;
+        }
+        Ok(ClaimCheck { chunks, bytes: json.len() as u64 })
+    }
+
+    /// Fetches input.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked; [`StoreError::Malformed`] if it is not all there.
+    pub async fn check_out(
+        &self,
+        effect: &EffectId,
+        hash: &InputHash,
+        check: &ClaimCheck,
+    ) -> Result<Input, StoreError> {
+        let mut packed = Vec::new();
+        for chunk in 0..check.chunks {
+            let get = self.store.client.get_item().table_name(&self.store.table);
+            let output = get
+                .key(attr::RUN_ID, string(partition(effect)))
+                .key(attr::EFFECT_ID, string(sort(hash, chunk)))
+                .consistent_read(true)
+                .send()
+                .await
+                .map_err(|error| StoreError::unavailable("GetItem", &error))?;
+            let item = output.item.unwrap_or_default();
+            let data = item.get(DATA).and_then(|data| data.as_b().ok()).ok_or(StoreError::Malformed(DATA))?;
+            packed.extend_from_slice(data.as_ref());
+        }
+        let json = unpack(&packed, check.bytes).map_err(|_| StoreError::Malformed(DATA))?;
+        serde_json::from_slice(&json).map_err(|_| StoreError::Malformed(DATA))
+    }
+
+    /// Throws input away once its effect is done.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked; what is left costs storage and nothing else.
+    pub async fn discard(
+        &self,
+        effect: &EffectId,
+        hash: &InputHash,
+        check: &ClaimCheck,
+    ) -> Result<(), StoreError> {
+        for chunk in 0..check.chunks {
+            let delete = self.store.client.delete_item().table_name(&self.store.table);
+            delete
+                .key(attr::RUN_ID, string(partition(effect)))
+                .key(attr::EFFECT_ID, string(sort(hash, chunk)))
+                .send()
+                .await
+                .map_err(|error| StoreError::unavailable("DeleteItem", &error))?;
+        }
+        Ok(())
+    }
+}
+
+/// A partition of its own, so that the Query of a run does not read it.
+fn partition(effect: &EffectId) -> String {
+    format!(":claimcheck:{effect}")
+}
+
+fn sort(hash: &InputHash, chunk: u32) -> String {
+    format!("{}:{chunk:04}", hash.as_str())
+}
+
+fn pack(json: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+    packer.write_all(json)?;
+    packer.finish()
+}
+
+/// Never unpacks more than was packed.
+fn unpack(packed: &[u8], bytes: u64) -> std::io::Result<Vec<u8>> {
+    let mut json = Vec::new();
+    GzDecoder::new(packed).take(bytes).read_to_end(&mut json)?;
+    Ok(json)
+}

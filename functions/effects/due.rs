@@ -1,0 +1,135 @@
+//! The retry agenda: a sparse index of the records that want attention at some time, in several lanes.
+//!
+//! One mechanism with four users: ingest when the broker refuses, a call that has to wait, a message whose effect
+//! another attempt has, and an operator's redrive. Parked records stand in a lane of their own, which nobody relays:
+//! it lists what a person should look at.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::{
+    DUE_INDEX, Effects, LANES, PARKED_LANE,
+    guard::{Mismatch, new_item},
+    record::{Item, Record, Status, attr, count, millis, string},
+    store::{Change, Condition, StoreError, Write},
+};
+use crate::{command::Command, effect_id::EffectId};
+
+/// A record whose time has come.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Due {
+    run_id: String,
+    effect_id: String,
+    due_at: Timestamp,
+    /// What to publish.
+    pub command: Command,
+}
+
+impl Effects {
+    /// Keeps a command that the broker did not take: due at once. A record that is there already answers for it.
+    ///
+    /// # Errors
+    /// It is not durable here either.
+    pub async fn pend(&self, effect: &EffectId, command: &Command, now: Timestamp) -> Result<(), StoreError> {
+        let mut item = new_item(effect, Status::Pending, &command.input_hash, now);
+        item.insert(attr::ATTEMPT.into(), count(0));
+        item.insert(attr::COMMAND.into(), string(command.to_json()));
+        item.insert(attr::LANE.into(), self.lane(effect));
+        item.insert(attr::DUE_AT.into(), millis(now));
+        match self.store.put(item, absent()).await? {
+            Write::Applied(_) => Ok(()),
+            Write::Refused(item) => {
+                let record = Record::read(&item)?;
+                if record.input_hash == command.input_hash {
+                    return Ok(());
+                }
+                let mismatch = Mismatch::OtherInput { recorded: record.input_hash };
+                self.park_mismatch(effect, command, &mismatch, now).await.map(drop)
+            }
+        }
+    }
+
+    /// Records of one lane that are due, the oldest first, at most `limit` of them.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn due(&self, lane: u32, now: Timestamp, limit: i32) -> Result<Vec<Due>, StoreError> {
+        let page = self
+            .store
+            .client
+            .query()
+            .table_name(&self.store.table)
+            .index_name(DUE_INDEX)
+            .key_condition_expression("lane = :lane AND due_at <= :now")
+            .expression_attribute_values(":lane", string(lane.to_string()))
+            .expression_attribute_values(":now", millis(now))
+            .limit(limit)
+            .send()
+            .await
+            .map_err(|error| StoreError::unavailable("Query", &error))?;
+        Ok(page.items().iter().filter_map(read_due).collect())
+    }
+
+    /// A due command has been published. It comes due again at `later`, unless a claim takes it off the agenda, so that
+    /// one that the broker loses is published again.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked; it stays due, and a copy more does no harm.
+    pub async fn relayed(&self, due: &Due, later: Timestamp) -> Result<(), StoreError> {
+        let condition = Condition {
+            expression: "#due_at = :seen",
+            names: &[attr::DUE_AT],
+            values: vec![("seen", millis(due.due_at))],
+        };
+        let change = Change::default().set(attr::DUE_AT, millis(later));
+        // Refused: it has been claimed or deferred meanwhile, which is as good.
+        self.store.update((&due.run_id, &due.effect_id), change, condition).await.map(drop)
+    }
+
+    /// Any spread over the lanes will do, as long as an effect stays in its own.
+    pub(super) fn lane(&self, effect: &EffectId) -> AttributeValue {
+        let digest = Sha256::digest(effect.to_string());
+        string((u32::from(digest[0]) % LANES).to_string())
+    }
+
+    /// The parked records, those longest parked first, at most `limit` of them.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn parked(&self, limit: i32) -> Result<Vec<Record>, StoreError> {
+        let page = self
+            .store
+            .client
+            .query()
+            .table_name(&self.store.table)
+            .index_name(DUE_INDEX)
+            .key_condition_expression("lane = :lane")
+            .expression_attribute_values(":lane", string(PARKED_LANE))
+            .limit(limit)
+            .send()
+            .await
+            .map_err(|error| StoreError::unavailable("Query", &error))?;
+        page.items().iter().map(Record::read).collect()
+    }
+}
+
+/// Only where no record stands.
+pub(super) fn absent() -> Condition<'static> {
+    Condition {
+        expression: "attribute_not_exists(#effect_id)",
+        names: &[attr::EFFECT_ID],
+        values: Vec::new(),
+    }
+}
+
+/// A record that somebody spoilt by hand is passed over here; its claim would report it.
+fn read_due(item: &Item) -> Option<Due> {
+    let record = Record::read(item).ok()?;
+    Some(Due {
+        run_id: item.get(attr::RUN_ID)?.as_s().ok()?.clone(),
+        effect_id: record.effect_id,
+        due_at: record.due_at?,
+        command: serde_json::from_str(&record.command?).ok()?,
+    })
+}

@@ -1,0 +1,122 @@
+//! The effects table: the exactly-once guard, the retry agenda and the history, one record per effect.
+//!
+//! [`record`] the states · [`guard`] claim, commit, defer, park · [`due`] the agenda and its relay ·
+//! [`parked`] what can't be claimed at all · [`claim_check`] input too large for the broker ·
+//! [`stream_lease`] one stream at a time · `store` the conditional writes under all of them.
+
+pub mod claim_check;
+pub mod due;
+pub mod guard;
+pub mod parked;
+pub mod record;
+pub mod request;
+mod store;
+pub mod stream_lease;
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use record::{Record, string};
+use store::Store;
+pub use store::StoreError;
+
+/// The sparse index of the agenda: `lane` and `due_at`.
+pub const DUE_INDEX: &str = "due";
+/// How many lanes the agenda has: the index's write throughput, and the requests of a relay, grow with it.
+pub const LANES: u32 = 4;
+/// The lane of parked records.
+pub const PARKED_LANE: &str = "parked";
+
+/// The effects table.
+#[derive(Debug, Clone)]
+pub struct Effects {
+    store: Store,
+    keep_done: Duration,
+}
+
+/// Proof that a message's effect is settled: the only thing that acks. It can't be copied, and nothing outside this
+/// module can make one.
+///
+/// ```compile_fail
+/// use driftq_webhooks::effects::Settled;
+/// // There is no way to make one up.
+/// let settled = Settled { how: todo!() };
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a settled message is acked"]
+pub struct Settled {
+    how: How,
+}
+
+/// What settled a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// The third party applied the effect, and that is on record.
+    Done,
+    /// The record says that another message has settled or will settle the effect.
+    Duplicate,
+    /// It is on the agenda for later.
+    Deferred,
+    /// Another attempt has it, and the record is on the agenda for when that attempt's lease ends.
+    Held,
+    /// A person has to look at it.
+    Parked,
+}
+
+impl Settled {
+    fn new(how: How) -> Self {
+        Self { how }
+    }
+
+    /// What settled it.
+    #[must_use]
+    pub fn how(&self) -> How {
+        self.how
+    }
+}
+
+impl Effects {
+    /// The table of that name. `keep_done`: how long records of done effects are kept.
+    #[must_use]
+    pub fn new(client: Client, table: String, keep_done: Duration) -> Self {
+        Self { store: Store { client, table }, keep_done }
+    }
+
+    /// All records of a run, as they are now.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn run(&self, run_id: &str) -> Result<Vec<Record>, StoreError> {
+        let mut records = Vec::new();
+        let mut from = None;
+        loop {
+            let page = self
+                .store
+                .client
+                .query()
+                .table_name(&self.store.table)
+                .key_condition_expression("run_id = :run")
+                .expression_attribute_values(":run", string(run_id))
+                .consistent_read(true)
+                .set_exclusive_start_key(from)
+                .send()
+                .await
+                .map_err(|error| StoreError::unavailable("Query", &error))?;
+            for item in page.items() {
+                records.push(Record::read(item)?);
+            }
+            from = page.last_evaluated_key;
+            if from.is_none() {
+                return Ok(records);
+            }
+        }
+    }
+
+    /// Whether the table answers: a read of nothing, by the same path as [`Effects::run`].
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn reachable(&self) -> Result<(), StoreError> {
+        self.run(":health").await.map(drop)
+    }
+}

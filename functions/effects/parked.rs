@@ -1,0 +1,83 @@
+//! What is parked without a lease: commands that can't be claimed at all. They are kept beside the record that stands
+//! in their way, under a sort key that no effect id can have: those never start with `:`.
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::{
+    Effects, How, PARKED_LANE, Settled,
+    due::absent,
+    guard::{Mismatch, new_item},
+    record::{Item, Status, attr, count, millis, string},
+    store::StoreError,
+};
+use crate::{command::Command, effect_id::EffectId};
+
+/// The run under which unreadable messages are parked. No run id can be this: they hold no `:`.
+pub const MALFORMED_RUN: &str = ":malformed";
+
+impl Effects {
+    /// The message and the effect's record contradict each other: parked with both digests.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn park_mismatch(
+        &self,
+        effect: &EffectId,
+        command: &Command,
+        mismatch: &Mismatch,
+        now: Timestamp,
+    ) -> Result<Settled, StoreError> {
+        let offered = command.input_hash.as_str();
+        let why = match mismatch {
+            Mismatch::OtherInput { recorded } => {
+                format!("the same effect with other input: recorded {}, offered {offered}", recorded.as_str())
+            }
+            Mismatch::NoRecord => format!("attempt {} of an effect that has no record", command.attempt + 1),
+        };
+        let mut item = new_item(effect, Status::Parked, &command.input_hash, now);
+        item.insert(
+            attr::EFFECT_ID.into(),
+            string(format!(":conflict:{}:{effect}", &offered[..offered.len().min(16)])),
+        );
+        item.insert(attr::ATTEMPT.into(), count(command.attempt));
+        item.insert(attr::COMMAND.into(), string(command.to_json()));
+        self.park_beside(item, &why, now).await
+    }
+
+    /// A message that is no command: parked under [`MALFORMED_RUN`] by its digest, so that it blocks nothing behind it.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn park_malformed(
+        &self,
+        key: &str,
+        value: &str,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<Settled, StoreError> {
+        let digest = hex::encode(Sha256::digest(value));
+        let item = Item::from([
+            (attr::RUN_ID.into(), string(MALFORMED_RUN)),
+            (attr::EFFECT_ID.into(), string(format!("{MALFORMED_RUN}:{digest}"))),
+            (attr::STATUS.into(), string(Status::Parked.as_str())),
+            (attr::STEP.into(), string("?")),
+            (attr::BUSINESS_KEY.into(), string(if key.is_empty() { "?" } else { key })),
+            (attr::INPUT_HASH.into(), string(digest)),
+            (attr::ATTEMPT.into(), count(0)),
+            (attr::COMMAND.into(), string(value)),
+            (attr::CREATED_AT.into(), millis(now)),
+            (attr::UPDATED_AT.into(), millis(now)),
+        ]);
+        self.park_beside(item, why, now).await
+    }
+
+    async fn park_beside(&self, mut item: Item, why: &str, now: Timestamp) -> Result<Settled, StoreError> {
+        item.insert(attr::LANE.into(), string(PARKED_LANE));
+        item.insert(attr::DUE_AT.into(), millis(now));
+        item.insert(attr::LAST_ERROR.into(), string(why));
+        // Refused: it has been parked before, which is as good.
+        self.store.put(item, absent()).await?;
+        Ok(Settled::new(How::Parked))
+    }
+}

@@ -1,0 +1,202 @@
+//! One record per effect: its states, and how they stand in DynamoDB.
+//!
+//! ```text
+//! (absent) ──claim──▶ in_progress ──commit──▶ done
+//! pending  ──claim──▶     │  │
+//! waiting  ──claim──▶     │  └─ for good ──▶ parked
+//!    ▲────── defer ───────┘
+//! ```
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::store::StoreError;
+use crate::command::InputHash;
+
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// Names of attributes.
+pub(super) mod attr {
+    pub(in crate::effects) const RUN_ID: &str = "run_id";
+    pub(in crate::effects) const EFFECT_ID: &str = "effect_id";
+    pub(in crate::effects) const STATUS: &str = "status";
+    pub(in crate::effects) const STEP: &str = "step";
+    pub(in crate::effects) const BUSINESS_KEY: &str = "business_key";
+    pub(in crate::effects) const ATTEMPT: &str = "attempt";
+    pub(in crate::effects) const ATTEMPT_ID: &str = "attempt_id";
+    pub(in crate::effects) const INPUT_HASH: &str = "input_hash";
+    pub(in crate::effects) const LEASE_UNTIL: &str = "lease_until";
+    pub(in crate::effects) const CREATED_AT: &str = "created_at";
+    pub(in crate::effects) const UPDATED_AT: &str = "updated_at";
+    pub(in crate::effects) const FIRST_ATTEMPT_AT: &str = "first_attempt_at";
+    pub(in crate::effects) const DOUBT: &str = "doubt";
+    pub(in crate::effects) const LAST_ERROR: &str = "last_error";
+    pub(in crate::effects) const RECEIPT: &str = "receipt";
+    pub(in crate::effects) const COMMAND: &str = "command";
+    /// Hash key of the `due` index; absent from records that need no attention.
+    pub(in crate::effects) const LANE: &str = "lane";
+    pub(in crate::effects) const DUE_AT: &str = "due_at";
+    /// DynamoDB's TTL, in seconds; on done effects only, and never trusted for correctness.
+    pub(in crate::effects) const EXPIRES_AT: &str = "expires_at";
+}
+
+/// Where an effect stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Durable here because the broker did not take it; due to be relayed.
+    Pending,
+    /// Someone claimed it. If their lease is over, nobody knows whether the call was made.
+    InProgress,
+    /// Tried, not applied as far as is known, and due to be tried again.
+    Waiting,
+    /// The third party applied it.
+    Done,
+    /// It needs a person.
+    Parked,
+    /// A person decided against it.
+    Discarded,
+}
+
+impl Status {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::InProgress => "in_progress",
+            Self::Waiting => "waiting",
+            Self::Done => "done",
+            Self::Parked => "parked",
+            Self::Discarded => "discarded",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Pending, Self::InProgress, Self::Waiting, Self::Done, Self::Parked, Self::Discarded]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+    }
+}
+
+/// What the third party answered when it applied the effect.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// HTTP status.
+    pub status: u16,
+    /// SHA-256 of the body, in hex.
+    pub digest: String,
+    /// The fields that the step's `receipt` table names.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub fields: serde_json::Map<String, Value>,
+}
+
+/// An effect's record, as read back.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Record {
+    /// The effect, or the name of a record kept beside it.
+    pub effect_id: String,
+    /// The step.
+    pub step: String,
+    /// What it is about.
+    pub business_key: String,
+    /// Where it stands.
+    pub status: Status,
+    /// Attempts counted so far, each at its claim.
+    pub attempt: u32,
+    /// When it was first heard of.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// When it was first claimed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_attempt_at: Option<Timestamp>,
+    /// Until when the present attempt is on its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<Timestamp>,
+    /// When it is to be tried again, or since when it is parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
+    /// Why nobody knows whether an earlier attempt was applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
+    /// Why it waits or is parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// The third party's answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
+    /// The command, kept while it may be needed again: JSON.
+    #[serde(skip)]
+    pub command: Option<String>,
+    #[serde(skip)]
+    pub(super) attempt_id: Option<String>,
+    #[serde(skip)]
+    pub(super) input_hash: InputHash,
+}
+
+impl Record {
+    /// Reads an item.
+    ///
+    /// # Errors
+    /// An attribute is missing or of another type: somebody else wrote it.
+    pub(super) fn read(item: &Item) -> Result<Self, StoreError> {
+        let status = text(item, attr::STATUS)?;
+        Ok(Self {
+            effect_id: text(item, attr::EFFECT_ID)?,
+            step: text(item, attr::STEP)?,
+            business_key: text(item, attr::BUSINESS_KEY)?,
+            status: Status::parse(&status).ok_or(StoreError::Malformed(attr::STATUS))?,
+            attempt: number(item, attr::ATTEMPT)?.unwrap_or_default(),
+            created_at: time(item, attr::CREATED_AT)?.ok_or(StoreError::Malformed(attr::CREATED_AT))?,
+            updated_at: time(item, attr::UPDATED_AT)?.ok_or(StoreError::Malformed(attr::UPDATED_AT))?,
+            first_attempt_at: time(item, attr::FIRST_ATTEMPT_AT)?,
+            lease_until: time(item, attr::LEASE_UNTIL)?,
+            due_at: time(item, attr::DUE_AT)?,
+            doubt: optional_text(item, attr::DOUBT),
+            last_error: optional_text(item, attr::LAST_ERROR),
+            receipt: optional_text(item, attr::RECEIPT).and_then(|json| serde_json::from_str(&json).ok()),
+            command: optional_text(item, attr::COMMAND),
+            attempt_id: optional_text(item, attr::ATTEMPT_ID),
+            input_hash: text(item, attr::INPUT_HASH)?.into(),
+        })
+    }
+}
+
+pub(super) fn string(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub(super) fn count(value: u32) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+pub(super) fn millis(time: Timestamp) -> AttributeValue {
+    AttributeValue::N(time.as_millisecond().to_string())
+}
+
+pub(super) fn seconds(time: Timestamp) -> AttributeValue {
+    AttributeValue::N(time.as_second().to_string())
+}
+
+fn optional_text(item: &Item, name: &str) -> Option<String> {
+    item.get(name).and_then(|value| value.as_s().ok()).cloned()
+}
+
+fn text(item: &Item, name: &'static str) -> Result<String, StoreError> {
+    optional_text(item, name).ok_or(StoreError::Malformed(name))
+}
+
+fn number<T: std::str::FromStr>(item: &Item, name: &'static str) -> Result<Option<T>, StoreError> {
+    let Some(value) = item.get(name) else { return Ok(None) };
+    let parsed = value.as_n().ok().and_then(|n| n.parse().ok());
+    parsed.map(Some).ok_or(StoreError::Malformed(name))
+}
+
+fn time(item: &Item, name: &'static str) -> Result<Option<Timestamp>, StoreError> {
+    let millis: Option<i64> = number(item, name)?;
+    let time = millis.map(|ms| Timestamp::from_millisecond(ms).map_err(|_| StoreError::Malformed(name)));
+    time.transpose()
+}

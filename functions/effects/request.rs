@@ -1,0 +1,39 @@
+//! What clients asked for under an `Idempotency-Key`: the same key with another payload is a mistake to tell them at
+//! once, before the command has even reached the consumer.
+
+use jiff::Timestamp;
+
+use super::{
+    Effects,
+    due::absent,
+    record::{Item, attr, seconds, string},
+    store::{StoreError, Write},
+};
+use crate::{command::InputHash, effect_id::EffectId};
+
+impl Effects {
+    /// Remembers which effect and input a run was started with. False: it was another.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn remember_request(
+        &self,
+        effect: &EffectId,
+        input: &InputHash,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let asked = format!("{effect} {}", input.as_str());
+        let item = Item::from([
+            (attr::RUN_ID.into(), string(format!(":request:{}", effect.run_id()))),
+            (attr::EFFECT_ID.into(), string(":request")),
+            (attr::COMMAND.into(), string(&asked)),
+            (attr::EXPIRES_AT.into(), seconds(now + self.keep_done)),
+        ]);
+        Ok(match self.store.put(item, absent()).await? {
+            Write::Applied(_) => true,
+            Write::Refused(item) => {
+                item.get(attr::COMMAND).and_then(|value| value.as_s().ok()) == Some(&asked)
+            }
+        })
+    }
+}

@@ -1,0 +1,168 @@
+//! Conditional writes to the effects table, and what they can come to.
+//!
+//! A conditional write either applies, or is refused and shows the item that stood in its way. The SDK retries by
+//! itself, so a refusal can be caused by our own first write; every caller looks for its own mark in that item.
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    operation::{put_item::PutItemError, update_item::UpdateItemError},
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
+
+use super::record::{Item, attr, string};
+
+/// The table could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A newer attempt owns the effect: whatever we found out is not ours to record.
+    #[error("a newer attempt has taken the effect over")]
+    Fenced,
+    /// DynamoDB did not do it, or we don't know whether it did.
+    #[error("DynamoDB {operation}: {why}")]
+    Unavailable {
+        /// The request.
+        operation: &'static str,
+        /// What the SDK says after its retries.
+        why: String,
+    },
+    /// A record holds something that we never write.
+    #[error("the record's {0} is missing or malformed")]
+    Malformed(&'static str),
+}
+
+impl StoreError {
+    pub(super) fn unavailable<E>(operation: &'static str, error: &SdkError<E>) -> Self
+    where
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        let why = match error.as_service_error() {
+            Some(service) => {
+                format!("{}: {}", service.code().unwrap_or("error"), service.message().unwrap_or(""))
+            }
+            None => DisplayErrorContext(error).to_string(),
+        };
+        Self::Unavailable { operation, why }
+    }
+}
+
+/// What a conditional write came to.
+pub(super) enum Write {
+    /// It applied. For an update: the item as it is now.
+    Applied(Item),
+    /// Its condition did not hold: the item as it was, empty if there was none.
+    Refused(Item),
+}
+
+/// The effects table.
+#[derive(Debug, Clone)]
+pub(super) struct Store {
+    pub(super) client: Client,
+    pub(super) table: String,
+}
+
+/// An update expression in the making. All names go through `#`, since DynamoDB reserves many words.
+#[derive(Default)]
+pub(super) struct Change {
+    set: Vec<(&'static str, AttributeValue)>,
+    set_once: Vec<(&'static str, AttributeValue)>,
+    remove: Vec<&'static str>,
+}
+
+impl Change {
+    pub(super) fn set(mut self, name: &'static str, value: AttributeValue) -> Self {
+        self.set.push((name, value));
+        self
+    }
+
+    /// Sets what is not there yet.
+    pub(super) fn set_once(mut self, name: &'static str, value: AttributeValue) -> Self {
+        self.set_once.push((name, value));
+        self
+    }
+
+    pub(super) fn remove(mut self, names: &[&'static str]) -> Self {
+        self.remove.extend(names);
+        self
+    }
+
+    fn expression(&self) -> String {
+        let set = self.set.iter().map(|(name, _)| format!("#{name} = :{name}"));
+        let once = self.set_once.iter().map(|(name, _)| format!("#{name} = if_not_exists(#{name}, :{name})"));
+        let mut expression = format!("SET {}", set.chain(once).collect::<Vec<_>>().join(", "));
+        if !self.remove.is_empty() {
+            let remove: Vec<_> = self.remove.iter().map(|name| format!("#{name}")).collect();
+            expression.push_str(&format!(" REMOVE {}", remove.join(", ")));
+        }
+        expression
+    }
+}
+
+/// A condition: its expression, the attributes it names with `#`, and its values.
+pub(super) struct Condition<'a> {
+    pub(super) expression: &'a str,
+    pub(super) names: &'a [&'static str],
+    pub(super) values: Vec<(&'static str, AttributeValue)>,
+}
+
+impl Store {
+    pub(super) async fn put(&self, item: Item, condition: Condition<'_>) -> Result<Write, StoreError> {
+        let mut request = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression(condition.expression)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        for name in condition.names {
+            request = request.expression_attribute_names(format!("#{name}"), *name);
+        }
+        for (name, value) in condition.values {
+            request = request.expression_attribute_values(format!(":{name}"), value);
+        }
+        match request.send().await {
+            Ok(_) => Ok(Write::Applied(Item::new())),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(refused)) => {
+                    Ok(Write::Refused(refused.item().cloned().unwrap_or_default()))
+                }
+                _ => Err(StoreError::unavailable("PutItem", &error)),
+            },
+        }
+    }
+
+    pub(super) async fn update(
+        &self,
+        key: (&str, &str),
+        change: Change,
+        condition: Condition<'_>,
+    ) -> Result<Write, StoreError> {
+        let mut request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key(attr::RUN_ID, string(key.0))
+            .key(attr::EFFECT_ID, string(key.1))
+            .update_expression(change.expression())
+            .condition_expression(condition.expression)
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let once = change.set_once.iter().map(|(name, _)| name);
+        let changed = change.set.iter().map(|(name, _)| name).chain(once).chain(&change.remove);
+        for name in changed.chain(condition.names) {
+            request = request.expression_attribute_names(format!("#{name}"), *name);
+        }
+        for (name, value) in change.set.into_iter().chain(change.set_once).chain(condition.values) {
+            request = request.expression_attribute_values(format!(":{name}"), value);
+        }
+        match request.send().await {
+            Ok(output) => Ok(Write::Applied(output.attributes.unwrap_or_default())),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                    Ok(Write::Refused(refused.item().cloned().unwrap_or_default()))
+                }
+                _ => Err(StoreError::unavailable("UpdateItem", &error)),
+            },
+        }
+    }
+}

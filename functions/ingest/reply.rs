@@ -1,0 +1,107 @@
+//! What ingest answers: the only table of statuses. Errors are problem details (RFC 9457).
+
+use lambda_http::{
+    Body, Response,
+    http::{HeaderValue, StatusCode, header},
+};
+use serde_json::{Value, json};
+
+use super::route::Routed;
+use crate::effect_id::RunId;
+
+/// An answer.
+#[derive(Debug)]
+pub enum Reply {
+    /// Every command is durable.
+    Accepted {
+        /// The run.
+        run_id: RunId,
+        /// Its effects.
+        effects: Vec<Routed>,
+    },
+    /// One command of a client is durable.
+    Started(Routed),
+    /// A genuine event that no step wants. Not an error: the provider must not deliver it again.
+    NoStep(RunId),
+    /// Whatever was asked for.
+    Found(Value),
+    /// Whether broker and table can be reached.
+    Health {
+        /// Both can.
+        well: bool,
+        /// In detail.
+        report: Value,
+    },
+    /// The signature is missing, stale or wrong. Which of them is for our log only.
+    NotGenuine,
+    /// No such source, run or path.
+    NotFound(&'static str),
+    /// The path exists for another method.
+    MethodNotAllowed(&'static str),
+    /// The body is larger than the source's `max_body`.
+    TooLarge {
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// It lacks what a step needs, or contradicts an earlier request.
+    Unfit(String),
+    /// Neither the broker nor the table took it.
+    Unavailable,
+}
+
+/// Seconds after which to deliver again; providers that ignore it have pauses of their own.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
+impl From<Reply> for Response<Body> {
+    fn from(reply: Reply) -> Self {
+        match reply {
+            Reply::Accepted { run_id, effects } => {
+                let effects: Vec<_> = effects.iter().map(named).collect();
+                json(StatusCode::ACCEPTED, &json!({ "run_id": run_id, "effects": effects }))
+            }
+            Reply::Started(routed) => {
+                let body = json!({ "run_id": routed.command.run_id, "effect_id": routed.effect.to_string() });
+                json(StatusCode::ACCEPTED, &body)
+            }
+            Reply::NoStep(run_id) => json(StatusCode::OK, &json!({ "run_id": run_id, "effects": [] })),
+            Reply::Found(body) => json(StatusCode::OK, &body),
+            Reply::Health { well: true, report } => json(StatusCode::OK, &report),
+            Reply::Health { well: false, report } => json(StatusCode::SERVICE_UNAVAILABLE, &report),
+            Reply::NotGenuine => problem(StatusCode::UNAUTHORIZED, "the signature could not be verified"),
+            Reply::NotFound(what) => problem(StatusCode::NOT_FOUND, what),
+            Reply::MethodNotAllowed(allow) => {
+                let mut response =
+                    problem(StatusCode::METHOD_NOT_ALLOWED, "the path exists for another method");
+                response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+                response
+            }
+            Reply::TooLarge { max } => {
+                problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body has more than {max} bytes"))
+            }
+            Reply::Unfit(detail) => problem(StatusCode::UNPROCESSABLE_ENTITY, &detail),
+            Reply::Unavailable => {
+                let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "not taken; deliver it again");
+                response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+                response
+            }
+        }
+    }
+}
+
+fn named(routed: &Routed) -> Value {
+    json!({ "effect_id": routed.effect.to_string(), "step": routed.command.step })
+}
+
+fn problem(status: StatusCode, detail: &str) -> Response<Body> {
+    let title = status.canonical_reason().unwrap_or_default();
+    let mut response = json(status, &json!({ "title": title, "status": status.as_u16(), "detail": detail }));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response
+}
+
+fn json(status: StatusCode, body: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::Text(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,128 @@
+//! A webhook before and after its signature has been checked. Only [`Unverified::verify`] makes a [`Verified`], and
+//! only that has an event: raw bytes are verified before anything is parsed.
+
+use jiff::Timestamp;
+use lambda_http::http::HeaderMap;
+use minijinja::{Value as Jinja, value::Serde};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::signature::{Identity, Key, Refused, Signed, identity, verify};
+use crate::{
+    config::{
+        source::Source,
+        template::{RenderError, Templates},
+    },
+    effect_id::{IdError, RunId},
+};
+
+/// What came in at `/webhooks/{source}`.
+#[derive(Debug)]
+pub struct Unverified<'a> {
+    /// The source that the path names.
+    pub source: &'a Source,
+    /// Headers as they came.
+    pub headers: &'a HeaderMap,
+    /// The body's bytes, after API Gateway's base64.
+    pub body: &'a [u8],
+}
+
+/// A webhook of which we know who sent it.
+#[derive(Debug)]
+pub struct Verified<'a> {
+    source: &'a Source,
+    headers: &'a HeaderMap,
+    identity: Identity,
+    event: Option<Value>,
+    body_digest: String,
+}
+
+/// Why a genuine webhook can't be worked on.
+#[derive(Debug, thiserror::Error)]
+pub enum Lacking {
+    /// A template met a missing field.
+    #[error(transparent)]
+    Field(#[from] RenderError),
+    /// A run id, business key or effect id that can't be used.
+    #[error("{field}: {error}")]
+    Id {
+        /// What should have made it.
+        field: String,
+        /// What is wrong with it.
+        error: IdError,
+    },
+}
+
+impl<'a> Unverified<'a> {
+    /// Checks the signature over the raw bytes, and only then reads them.
+    ///
+    /// # Errors
+    /// The reason, for our log only.
+    pub fn verify(self, keys: &[Key], now: Timestamp) -> Result<Verified<'a>, Refused> {
+        let Self { source, headers, body } = self;
+        verify(source.scheme, &Signed { headers, body }, keys, source.tolerance, now.as_second())?;
+        let event: Option<Value> = serde_json::from_slice(body).ok();
+        let identity = identity(source.scheme, headers, event.as_ref());
+        let body_digest = hex::encode(Sha256::digest(body));
+        Ok(Verified { source, headers, identity, event, body_digest })
+    }
+}
+
+impl Verified<'_> {
+    /// The source.
+    #[must_use]
+    pub fn source(&self) -> &Source {
+        self.source
+    }
+
+    /// The provider's event type.
+    #[must_use]
+    pub fn event_type(&self) -> &str {
+        &self.identity.event_type
+    }
+
+    /// The provider's event id, for the log.
+    #[must_use]
+    pub fn event_id(&self) -> Option<&str> {
+        self.identity.event_id.as_deref()
+    }
+
+    /// What ingest templates see.
+    #[must_use]
+    pub fn context(&self) -> Jinja {
+        let headers: Map<String, Value> = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into()))
+            .collect();
+        let mut context = Map::from_iter([
+            ("headers".to_owned(), Value::Object(headers)),
+            ("source".to_owned(), self.source.name.as_str().into()),
+            ("event_type".to_owned(), self.event_type().into()),
+        ]);
+        context.extend(self.event_id().map(|id| ("event_id".to_owned(), id.into())));
+        context.extend(self.event.clone().map(|event| ("event".to_owned(), event)));
+        Jinja::from(Serde(Value::Object(context)))
+    }
+
+    /// The run: the same for every delivery of the same event.
+    ///
+    /// It comes from the provider's event id where the signature covers that. Where it does not (GitHub), a replay
+    /// could bring a fresh id, so it comes from the body's digest, which is what was signed (webhook trap 8).
+    ///
+    /// # Errors
+    /// The source's own `run_id` template can't be rendered, or the id is too long.
+    pub fn run_id(&self, templates: &Templates, context: &Jinja) -> Result<RunId, Lacking> {
+        if let Some(template) = &self.source.run_id {
+            let raw = templates.text(template, context)?;
+            return RunId::escape(&raw)
+                .map_err(|error| Lacking::Id { field: template.field().to_owned(), error });
+        }
+        let name = &self.source.name;
+        let raw = match &self.identity.event_id {
+            Some(id) if self.identity.authenticated => format!("{name}.{id}"),
+            _ => format!("{name}.sha256-{}", self.body_digest),
+        };
+        RunId::escape(&raw).map_err(|error| Lacking::Id { field: "event id".to_owned(), error })
+    }
+}

@@ -1,0 +1,155 @@
+//! From a verified webhook, or a client's request, to commands.
+
+use jiff::Timestamp;
+use minijinja::Value as Jinja;
+use serde::Deserialize;
+
+use super::request::{Lacking, Verified};
+use crate::{
+    command::{Command, Input, InputHash, Payload},
+    config::{Config, step::Step},
+    effect_id::{EffectId, IdError, RunId},
+};
+
+/// A command and the effect that it asks for.
+#[derive(Debug)]
+pub struct Routed {
+    /// The effect.
+    pub effect: EffectId,
+    /// The command, its input inline, however large.
+    pub command: Command,
+}
+
+/// One command for each step that the event starts.
+///
+/// # Errors
+/// The event lacks what a step needs. Nothing is done for the other steps then: the provider delivers again, and
+/// shows the failure to a person.
+pub fn commands(
+    webhook: &Verified<'_>,
+    config: &Config,
+    now: Timestamp,
+) -> Result<(RunId, Vec<Routed>), Lacking> {
+    let context = webhook.context();
+    let run_id = webhook.run_id(&config.templates, &context)?;
+    let mut routed = Vec::new();
+    for step in &config.steps {
+        if starts(step, webhook, config, &context)? {
+            routed.push(command(step, &run_id, config, &context, now)?);
+        }
+    }
+    count_each_run(&mut routed);
+    Ok((run_id, routed))
+}
+
+/// A step may have a run id of its own, so one webhook can start several runs.
+fn count_each_run(routed: &mut [Routed]) {
+    let runs: Vec<RunId> = routed.iter().map(|each| each.command.run_id.clone()).collect();
+    for each in routed {
+        let of = runs.iter().filter(|run| **run == each.command.run_id).count();
+        each.command.of = u32::try_from(of).unwrap_or(u32::MAX);
+    }
+}
+
+fn starts(step: &Step, webhook: &Verified<'_>, config: &Config, context: &Jinja) -> Result<bool, Lacking> {
+    let source = &webhook.source().name;
+    let meant = step.on.as_ref().is_some_and(|on| on.matches(source, webhook.event_type()));
+    match &step.when {
+        Some(condition) if meant => Ok(config.templates.holds(condition, context)?),
+        _ => Ok(meant),
+    }
+}
+
+fn command(
+    step: &Step,
+    run_id: &RunId,
+    config: &Config,
+    context: &Jinja,
+    now: Timestamp,
+) -> Result<Routed, Lacking> {
+    let templates = &config.templates;
+    let run_id = match &step.run_id {
+        None => run_id.clone(),
+        Some(template) => RunId::escape(&templates.text(template, context)?)
+            .map_err(|error| Lacking::Id { field: template.field().to_owned(), error })?,
+    };
+    let business_key = templates.text(&step.business_key, context)?;
+    let mut input = Input::new();
+    for (name, template) in &step.input {
+        input.insert(name.clone(), templates.json(template, context)?);
+    }
+    routed(step, run_id, business_key, input, now)
+        .map_err(|error| Lacking::Id { field: step.business_key.field().to_owned(), error })
+}
+
+fn routed(
+    step: &Step,
+    run_id: RunId,
+    business_key: String,
+    input: Input,
+    now: Timestamp,
+) -> Result<Routed, IdError> {
+    let effect = EffectId::new(run_id.clone(), step.id.clone(), business_key.clone())?;
+    let command = Command {
+        run_id,
+        step: step.id.clone(),
+        business_key,
+        input_hash: InputHash::of(&input),
+        payload: Payload::Input(input),
+        attempt: 0,
+        of: 1,
+        received_at: now,
+    };
+    Ok(Routed { effect, command })
+}
+
+/// The body of `POST /runs`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRequest {
+    /// A step of `webhooks.toml`.
+    pub step: String,
+    /// What the effect is about.
+    pub business_key: String,
+    /// The fields that the step's `input` table names: all of them and no others.
+    #[serde(default)]
+    pub input: Input,
+}
+
+/// What is wrong with a [`RunRequest`].
+#[derive(Debug, thiserror::Error)]
+pub enum UnfitRequest {
+    /// No such step.
+    #[error("step: no step is named {0:?}")]
+    UnknownStep(String),
+    /// The step needs this field.
+    #[error("input.{0}: missing; the step needs it")]
+    MissingInput(String),
+    /// The step has no use for this field.
+    #[error("input.{0}: the step has no such input")]
+    UnknownInput(String),
+    /// The business key can't be used.
+    #[error("business_key: {0}")]
+    Id(#[from] IdError),
+}
+
+/// The command that a client asks for.
+///
+/// # Errors
+/// What is wrong with the request, by field.
+pub fn requested(
+    request: RunRequest,
+    run_id: RunId,
+    config: &Config,
+    now: Timestamp,
+) -> Result<Routed, UnfitRequest> {
+    let RunRequest { step, business_key, input } = request;
+    let Some(step) = config.step(&step) else { return Err(UnfitRequest::UnknownStep(step)) };
+    if let Some((name, _)) = step.input.iter().find(|(name, _)| !input.contains_key(name)) {
+        return Err(UnfitRequest::MissingInput(name.clone()));
+    }
+    if let Some(name) = input.keys().find(|name| !step.input.iter().any(|(known, _)| known == *name)) {
+        return Err(UnfitRequest::UnknownInput(name.clone()));
+    }
+    Ok(routed(step, run_id, business_key, input, now)?)
+}

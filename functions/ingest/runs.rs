@@ -1,0 +1,106 @@
+//! The API for clients: start a run, look at one, and ask whether we are well.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use lambda_http::http::HeaderMap;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    Ingest,
+    reply::Reply,
+    route::{RunRequest, requested},
+};
+use crate::effect_id::RunId;
+
+/// What `GET /healthz` gives the broker and the table to answer.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl Ingest {
+    /// `POST /runs`. The same `Idempotency-Key` is the same run; with another payload it is refused.
+    pub(super) async fn start_run(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Reply {
+        let request: RunRequest = match serde_json::from_slice(body) {
+            Ok(request) => request,
+            Err(error) => return Reply::Unfit(format!("the body: {error}")),
+        };
+        let key =
+            headers.get("idempotency-key").map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
+        let run_id = match &key {
+            Some(key) => RunId::escape(&format!("api.{key}")),
+            None => RunId::escape(&format!("api.{}", Uuid::now_v7())),
+        };
+        let routed = match run_id {
+            Ok(run_id) => requested(request, run_id, &self.config, now),
+            Err(error) => return Reply::Unfit(format!("Idempotency-Key: {error}")),
+        };
+        let routed = match routed {
+            Ok(routed) => routed,
+            Err(unfit) => return Reply::Unfit(unfit.to_string()),
+        };
+        if key.is_some() {
+            match self.outbox.effects.remember_request(&routed.effect, &routed.command.input_hash, now).await
+            {
+                Ok(true) => {}
+                Ok(false) => {
+                    return Reply::Unfit(
+                        "Idempotency-Key: used before, with another step, business_key or input".into(),
+                    );
+                }
+                Err(error) => {
+                    tracing::error!(effect_id = %routed.effect, %error, "a request could not be remembered");
+                    return Reply::Unavailable;
+                }
+            }
+        }
+        match self.outbox.accept(&routed, now).await {
+            Ok(_) => {
+                tracing::info!(effect_id = %routed.effect, "a run was started");
+                Reply::Started(routed)
+            }
+            Err(error) => {
+                tracing::error!(effect_id = %routed.effect, %error, "a run could not be made durable");
+                Reply::Unavailable
+            }
+        }
+    }
+
+    /// `GET /runs/{run_id}`.
+    pub(super) async fn show_run(&self, run_id: &str) -> Reply {
+        match self.outbox.effects.run(run_id).await {
+            Ok(effects) if effects.is_empty() => Reply::NotFound("nothing is on record under this run id"),
+            Ok(effects) => Reply::Found(json!({ "run_id": run_id, "effects": effects })),
+            Err(error) => {
+                tracing::error!(run_id, %error, "a run could not be read");
+                Reply::Unavailable
+            }
+        }
+    }
+
+    /// `GET /healthz`.
+    pub(super) async fn health(&self) -> Reply {
+        let broker = timed(async { self.outbox.topic.broker.topics(HEALTH_TIMEOUT).await.map(drop) });
+        let table = timed(async { self.outbox.effects.reachable().await });
+        let ((broker_well, broker), (table_well, table)) = tokio::join!(broker, table);
+        Reply::Health { well: broker_well && table_well, report: json!({ "broker": broker, "table": table }) }
+    }
+}
+
+/// Runs a check; its error goes to the log, for it may name addresses.
+async fn timed<E: std::fmt::Display>(check: impl Future<Output = Result<(), E>>) -> (bool, Value) {
+    let start = Instant::now();
+    let outcome = tokio::time::timeout(HEALTH_TIMEOUT, check).await;
+    let ms = start.elapsed().as_millis();
+    let well = match outcome {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            tracing::error!(%error, "a health check failed");
+            false
+        }
+        Err(_) => {
+            tracing::error!("a health check took too long");
+            false
+        }
+    };
+    (well, json!({ "ok": well, "ms": u64::try_from(ms).unwrap_or(u64::MAX) }))
+}

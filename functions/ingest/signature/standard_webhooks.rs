@@ -1,0 +1,75 @@
+//! Standard Webhooks: `webhook-id`, `webhook-timestamp` and `webhook-signature`, the base64 HMAC of `id.timestamp.body`
+//! (<https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>).
+//!
+//! The signature is a list, separated by spaces, of `version,base64`; any `v1` may match. `v1a` is Ed25519, and not checked
+//! here. Svix, where the scheme comes from, calls the same headers `svix-*`, and some senders send both sets.
+
+use lambda_http::http::HeaderMap;
+use serde_json::Value;
+
+use super::{
+    Identity, Refused, Signed, Verified, header,
+    header::Window,
+    key::{self, Key},
+    text,
+};
+
+/// One name for each of the three headers.
+struct Names {
+    id: &'static str,
+    timestamp: &'static str,
+    signature: &'static str,
+}
+
+const STANDARD: Names =
+    Names { id: "webhook-id", timestamp: "webhook-timestamp", signature: "webhook-signature" };
+const SVIX: Names = Names { id: "svix-id", timestamp: "svix-timestamp", signature: "svix-signature" };
+
+impl Names {
+    /// The set that counts. Never some of one and some of the other: as soon as one header of the standard's set is there,
+    /// that set is it, for the signature and for the id alike.
+    fn of(headers: &HeaderMap) -> &'static Self {
+        let standard = [STANDARD.id, STANDARD.timestamp, STANDARD.signature];
+        if standard.iter().any(|name| headers.contains_key(*name)) { &STANDARD } else { &SVIX }
+    }
+}
+
+pub(super) fn verify(request: &Signed<'_>, keys: &[Key], window: Window) -> Result<Verified, Refused> {
+    let names = Names::of(request.headers);
+    let id = header::only(request.headers, names.id)?;
+    let timestamp = header::only(request.headers, names.timestamp)?;
+    let list = header::only(request.headers, names.signature)?;
+    // The specification forbids a full stop in an id: it would let the border between id, timestamp and body move.
+    // A comma or a space is what joining two lines leaves.
+    let legal = |c: char| c.is_ascii_graphic() && !matches!(c, '.' | ',');
+    if id.is_empty() || !id.chars().all(legal) {
+        return Err(Refused::Malformed(names.id));
+    }
+    window.check(timestamp, names.timestamp)?;
+    let signatures = signatures(list).ok_or(Refused::Malformed(names.signature))?;
+    key::find(keys, &[id.as_bytes(), b".", timestamp.as_bytes(), b".", request.body], &signatures)
+}
+
+/// The `v1` signatures of the list, or nothing if it is no such list. Joined lines are none: where they meet, an entry has
+/// a comma too many.
+fn signatures(list: &str) -> Option<Vec<key::Signature>> {
+    let mut signatures = Vec::new();
+    for entry in list.split(' ') {
+        match entry.split_once(',')? {
+            (_, signature) if signature.contains(',') => return None,
+            // One that can't be read can't match, and takes nothing from its neighbours.
+            ("v1", signature) => signatures.extend(key::from_base64(signature)),
+            _ => {}
+        }
+    }
+    Some(signatures)
+}
+
+/// The id is a header and signed; the type is the body's.
+pub(super) fn identity(headers: &HeaderMap, body: Option<&Value>) -> Identity {
+    Identity {
+        event_id: header::only(headers, Names::of(headers).id).ok().map(str::to_owned),
+        authenticated: true,
+        event_type: text(body, "type").unwrap_or_default().to_owned(),
+    }
+}

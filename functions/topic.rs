@@ -1,0 +1,68 @@
+//! A topic to write to. One that never held a message is gone after a restart of the broker (transcript 16), so it is
+//! created when it is missed, and not at every start.
+
+use std::time::Duration;
+
+use crate::{
+    broker::{Client, Error, Produce},
+    command::Command,
+    effects::Settled,
+};
+
+/// A topic of the broker.
+#[derive(Debug, Clone)]
+pub struct Topic {
+    /// The broker.
+    pub broker: Client<Settled>,
+    /// The topic's name.
+    pub name: String,
+    /// Partitions to ask for when it has to be created.
+    pub partitions: u32,
+}
+
+impl Topic {
+    /// Writes a command, partitioned by its business key.
+    ///
+    /// # Errors
+    /// The broker did not take it, or did not say so within `limit`.
+    pub async fn publish_command(&self, command: &Command, limit: Duration) -> Result<(), Error> {
+        let (run_id, step_id) = (command.run_id.as_str(), command.step.as_str());
+        self.publish(&command.business_key, &command.to_json(), run_id, step_id, limit).await
+    }
+
+    /// Writes a message. `run_id` and `step_id` are for whoever looks at the broker.
+    ///
+    /// # Errors
+    /// As [`Topic::publish_command`].
+    pub async fn publish(
+        &self,
+        key: &str,
+        value: &str,
+        run_id: &str,
+        step_id: &str,
+        limit: Duration,
+    ) -> Result<(), Error> {
+        let produce = || {
+            let message = Produce { topic: &self.name, key, value, run_id, step_id };
+            self.broker.produce(message, limit)
+        };
+        let publish = async {
+            match produce().await {
+                Err(Error::TopicMissing) => {
+                    self.create(limit).await?;
+                    produce().await
+                }
+                outcome => outcome,
+            }
+        };
+        tokio::time::timeout(limit, publish).await.unwrap_or(Err(Error::TimedOut))
+    }
+
+    /// Creates it; one that exists stays as it is.
+    ///
+    /// # Errors
+    /// The broker did not do it within `limit`.
+    pub async fn create(&self, limit: Duration) -> Result<(), Error> {
+        self.broker.ensure_topic(&self.name, self.partitions, limit).await
+    }
+}
