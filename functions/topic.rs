@@ -52,6 +52,8 @@ impl Topic {
                     self.create(limit).await?;
                     produce().await
                 }
+                // A pooled connection is often dead after a Lambda has been thawed. A second copy does no harm.
+                Err(Error::Interrupted(_)) => produce().await,
                 outcome => outcome,
             }
         };

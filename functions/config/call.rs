@@ -175,12 +175,12 @@ fn read_auth(mut section: Section, problems: &mut Problems) -> Option<Auth> {
         },
         _ => {
             let message = "write one of { bearer = \"NAME\" }, { basic = \"NAME\" }, { header = \"X-Api-Key\", secret = \"NAME\" }";
-            problems.add(section.path("auth").trim_end_matches(".auth"), message);
+            problems.add(section.place(), message);
             None
         }
     };
     if let Some(auth) = &auth {
-        check_secret_name(auth.secret(), section.path("").trim_end_matches('.'), problems);
+        check_secret_name(auth.secret(), section.place(), problems);
     }
     section.finish(problems);
     auth

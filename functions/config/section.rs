@@ -22,6 +22,11 @@ impl Section {
         if self.path.is_empty() { field.to_owned() } else { format!("{}.{field}", self.path) }
     }
 
+    /// Where the section itself stands.
+    pub(super) fn place(&self) -> &str {
+        &self.path
+    }
+
     /// Gives the section a better name once its own id is known.
     pub(super) fn rename(&mut self, path: String) {
         self.path = path;

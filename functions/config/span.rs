@@ -5,7 +5,10 @@ use std::{str::FromStr, time::Duration};
 use jiff::SignedDuration;
 use serde::Deserialize;
 
-/// A span of time, never negative.
+/// Longer than anything here can mean, and short enough to be added to any date.
+const MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// A span of time, never negative and at most ten years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Span(Duration);
@@ -22,7 +25,11 @@ impl FromStr for Span {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("{text:?} is not a time; write 30s, 5m or 1h 30m");
         let span: SignedDuration = text.parse().map_err(|_| wrong())?;
-        Duration::try_from(span).map(Self).map_err(|_| wrong())
+        match Duration::try_from(span) {
+            Ok(span) if span <= MAX => Ok(Self(span)),
+            Ok(_) => Err(format!("{text:?} is over ten years")),
+            Err(_) => Err(wrong()),
+        }
     }
 }
 

@@ -1,12 +1,194 @@
 //! The whole file, as a user meets it.
 
+use minijinja::{Value as Jinja, value::Serde};
 use serde_json::{Value, json};
 
-use super::*;
+use super::{call::Body, step::InDoubt, *};
+
+const MINIMAL: &str = r#"
+[sources.stripe]
+scheme = "stripe"
+secrets = ["STRIPE_WEBHOOK_SECRET"]
+
+[[steps]]
+id = "open_ticket"
+on = { source = "stripe", type = "charge.dispute.*" }
+when = "event.amount > 0"
+business_key = "{{ event.id }}"
+input = { id = "{{ event.id }}", amount = "{{ event.amount }}", note = "of {{ event.amount }}", tags = ["{{ event.id }}", 1] }
+call = { url = "https://tickets.example.com/api/{{ input.id }}?q={{ input.note }}", json = { amount = "{{ input.amount }}" } }
+in_doubt = { policy = "park" }
+"#;
+
+fn parse(text: &str) -> Config {
+    Config::parse("webhooks.toml", text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The problems of a file, as `field: message`.
+fn problems(text: &str) -> Vec<String> {
+    let error = Config::parse("webhooks.toml", text).expect_err("the file has mistakes");
+    error.problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message)).collect()
+}
+
+fn context(event: Value) -> Jinja {
+    Jinja::from(Serde(json!({ "event": event })))
+}
 
 #[test]
 fn the_shipped_example_is_right() {
-    let config = Config::parse("webhooks.toml", EMBEDDED).unwrap_or_else(|error| panic!("{error}"));
+    let config = parse(EMBEDDED);
     assert_eq!(config.sources.len(), 3);
     assert_eq!(config.steps.len(), 5);
+}
+
+#[test]
+fn a_single_expression_keeps_its_type_and_text_is_text() {
+    let config = parse(MINIMAL);
+    let context = context(json!({ "id": "dp_1", "amount": 5 }));
+    let input: Vec<Value> = config.steps[0]
+        .input
+        .iter()
+        .map(|(_, template)| config.templates.json(template, &context).unwrap())
+        .collect();
+    assert_eq!(input, [json!(5), json!("dp_1"), json!("of 5"), json!(["dp_1", 1])]);
+}
+
+#[test]
+fn a_missing_or_null_field_is_an_error_that_names_it() {
+    let config = parse(MINIMAL);
+    let key = &config.steps[0].business_key;
+    for event in [json!({ "amount": 1 }), json!({ "id": null })] {
+        let error = config.templates.text(key, &context(event)).unwrap_err();
+        assert_eq!(error.to_string(), "steps.open_ticket.business_key: event.id is missing");
+    }
+    let when = config.steps[0].when.as_ref().unwrap();
+    let error = config.templates.holds(when, &context(json!({}))).unwrap_err();
+    assert_eq!(error.to_string(), "steps.open_ticket.when: event.amount is missing");
+}
+
+#[test]
+fn what_is_filled_into_a_url_stays_one_part_of_it() {
+    let config = parse(MINIMAL);
+    let render = |id: &str| {
+        let input = json!({ "input": { "id": id, "note": "a&b=ü c" } });
+        config.templates.text(&config.steps[0].call.url, &Jinja::from(Serde(input)))
+    };
+    let url = render("../x?y#z").unwrap();
+    assert_eq!(url, "https://tickets.example.com/api/..%2Fx%3Fy%23z?q=a%26b%3D%C3%BC%20c");
+    assert!(render("..").is_err(), "a dot segment would walk the path");
+}
+
+#[test]
+fn all_mistakes_are_reported_together_each_with_its_place_and_remedy() {
+    let found = problems(
+        r#"
+        [sources.stripe]
+        scheme = "stripes"
+        secrets = []
+        tolerance = "5 parsecs"
+        colour = "red"
+
+        [sources.api]
+        scheme = "github"
+        secrets = ["whsec_actual-secret"]
+
+        [[steps]]
+        id = "open ticket"
+        business_key = "{{ evnt.id }}"
+        on = { source = "strip", type = "*" }
+        call = { url = "https://{{ event.host }}/", timeout = "0s" }
+        in_doubt = { policy = "same-key" }
+
+        [[steps]]
+        business_key = "{{ event.id "
+        call = { url = "ftp://x/", json = { a = "{{ input.nope }}" }, auth = { bearer = "A", basic = "B" } }
+        retry = { max_attempts = 0 }
+        "#,
+    );
+    let expected = [
+        ("sources.api.name", "not \"api\""),
+        ("sources.api.secrets", "value itself never stands here"),
+        ("sources.stripe.scheme", "stripe"),
+        ("sources.stripe.secrets", "empty"),
+        ("sources.stripe.tolerance", "not a time"),
+        ("sources.stripe.colour", "unknown field"),
+        ("steps[0].id", "may not hold ' '"),
+        ("steps[0].business_key", "evnt.id is not known here"),
+        ("steps[0].call.url", "must be literal"),
+        ("steps[0].call.timeout", "over 0"),
+        ("steps[0].in_doubt.window", "how long"),
+        ("steps[1].id", "missing"),
+        ("steps[1].business_key", "not a template"),
+        ("steps[1].call.url", "only http and https"),
+        ("steps[1].call.json.a", "input.nope is not known here"),
+        ("steps[1].call.auth", "write one of"),
+        ("steps[1].in_doubt", "no safe default"),
+        ("steps[1].retry.max_attempts", "1 or more"),
+    ];
+    for (field, message) in expected {
+        let named = found
+            .iter()
+            .any(|problem| problem.starts_with(&format!("{field}: ")) && problem.contains(message));
+        assert!(named, "{field}: …{message}… is not among\n{}", found.join("\n"));
+    }
+    assert_eq!(found.len(), expected.len(), "{}", found.join("\n"));
+    assert!(!found.join("\n").contains("actual-secret"), "a secret is never repeated");
+}
+
+#[test]
+fn references_are_checked() {
+    let twice = MINIMAL.replace("source = \"stripe\"", "source = \"stripy\"");
+    let twice = format!("{twice}{}", &twice[twice.find("[[steps]]").unwrap()..]);
+    let found = problems(&twice);
+    assert!(found.iter().any(|problem| problem.contains("two steps have this id")), "{found:?}");
+    assert!(
+        found.iter().any(|problem| problem.contains("no source is named \"stripy\"; known are stripe")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_file_that_is_no_toml_says_where() {
+    let found = problems("[sources.stripe\nscheme = 1");
+    assert!(found[0].starts_with("toml: ") && found[0].contains("line 1"), "{found:?}");
+}
+
+#[test]
+fn defaults_are_as_documented() {
+    let config = parse(MINIMAL);
+    let step = &config.steps[0];
+    assert_eq!(step.call.method, "POST");
+    assert_eq!(step.call.timeout, Duration::from_secs(10));
+    assert_eq!(step.in_doubt, InDoubt::Park);
+    assert!(matches!(step.call.body, Body::Json(_)));
+    assert_eq!(config.sources["stripe"].tolerance, Duration::from_secs(300));
+    assert_eq!(config.sources["stripe"].max_body, 1024 * 1024);
+    assert_eq!(config.consumer, ConsumerSettings::default());
+}
+
+#[test]
+fn the_environment_names_what_is_missing_or_malformed() {
+    use environment::Environment;
+    let get = |name: &str| match name {
+        "DRIFTQ_PARTITIONS" => Some("0".to_owned()),
+        "IDLE_EXIT" => Some("soon".to_owned()),
+        "EFFECTS_TABLE" => Some(" ".to_owned()),
+        _ => None,
+    };
+    let error = Environment::read(&get).unwrap_err().to_string();
+    for name in [
+        "DRIFTQ_HTTP_URL: missing",
+        "EFFECTS_TABLE: missing",
+        "DRIFTQ_PARTITIONS: not",
+        "IDLE_EXIT: \"soon\"",
+    ] {
+        assert!(error.contains(name), "{name} is not in\n{error}");
+    }
+    let get = |name: &str| matches!(name, "DRIFTQ_HTTP_URL" | "EFFECTS_TABLE").then(|| "x".to_owned());
+    let environment = Environment::read(&get).unwrap();
+    assert_eq!(
+        (environment.topic.as_str(), environment.group.as_str()),
+        ("sidefx.commands", "sidefx-worker")
+    );
+    assert_eq!((environment.partitions, environment.idle_exit), (8, Duration::from_secs(3)));
 }

@@ -82,6 +82,8 @@ pub enum End {
     Deadline,
     /// Another consumer has the stream.
     Busy,
+    /// The broker or the table could not be used.
+    Failed,
 }
 
 /// What an invocation did.
@@ -109,6 +111,27 @@ pub struct Summary {
     pub events_dropped: u64,
     /// How long it took.
     pub ms: u64,
+}
+
+impl Summary {
+    fn log(&self) {
+        let Self { outcome, relayed, received, done, duplicates, deferred, parked, held, unacked, .. } = self;
+        let Self { events_dropped, ms, .. } = self;
+        tracing::info!(
+            ?outcome,
+            relayed,
+            received,
+            done,
+            duplicates,
+            deferred,
+            parked,
+            held,
+            unacked,
+            events_dropped,
+            ms,
+            "a run has ended"
+        );
+    }
 }
 
 /// An invocation could not do its work. What it had begun is finished, and nothing is lost.
@@ -164,13 +187,8 @@ impl Consumer {
             }
         };
         summary.ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        summary.outcome = *outcome.as_ref().unwrap_or(&End::Drained);
-        let text = serde_json::to_string(&summary).unwrap_or_default();
-        tracing::info!(
-            summary = text,
-            error = outcome.as_ref().err().map(ToString::to_string),
-            "a run has ended"
-        );
+        summary.outcome = *outcome.as_ref().unwrap_or(&End::Failed);
+        summary.log();
         outcome.map(|_| summary)
     }
 
