@@ -47,6 +47,9 @@ pub struct ConsumerSettings {
     pub relay_grace: Duration,
     /// How long a dead consumer keeps the next one from the stream.
     pub stream_lease: Duration,
+    /// What recording an outcome and acking may take, after a call: a lease outlasts its call by this much, and no call
+    /// is begun that would leave less before the invocation's end. Longer than DynamoDB may take to answer.
+    pub settle: Duration,
     /// How long a record of a done effect is kept: longer than any provider redelivers.
     pub keep_done: Duration,
 }
@@ -56,6 +59,7 @@ impl Default for ConsumerSettings {
         Self {
             relay_grace: Duration::from_secs(120),
             stream_lease: Duration::from_secs(10),
+            settle: Duration::from_secs(6),
             keep_done: Duration::from_secs(90 * 24 * 3600),
         }
     }
@@ -138,6 +142,7 @@ fn read_consumer(mut section: Section, problems: &mut Problems) -> ConsumerSetti
     let settings = ConsumerSettings {
         relay_grace: time("relay_grace", default.relay_grace),
         stream_lease: time("stream_lease", default.stream_lease),
+        settle: time("settle", default.settle),
         keep_done: time("keep_done", default.keep_done),
     };
     if settings.stream_lease < Duration::from_secs(1) {

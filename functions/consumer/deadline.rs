@@ -5,9 +5,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// What recording an outcome and acking may take, after the call itself: the SDK's operation timeout and some.
-pub const SETTLE: Duration = Duration::from_secs(6);
-
 /// The end of the invocation, if it is known.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline(Option<Instant>);

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::{
     Summary, Worker,
     ack_order::{AckOrder, Delivered},
-    deadline::{Deadline, SETTLE},
+    deadline::Deadline,
     step::Unsettled,
 };
 use crate::{
@@ -57,6 +57,7 @@ pub(super) struct Drain<'a> {
     broker: Client<Settled>,
     deadline: Deadline,
     idle_exit: Duration,
+    settle: Duration,
     summary: &'a mut Summary,
     stream: Stream,
     order: AckOrder<(AckToken, Settled)>,
@@ -85,6 +86,7 @@ impl<'a> Drain<'a> {
             broker: subscription.topic.broker.clone(),
             deadline,
             idle_exit: subscription.idle_exit,
+            settle: subscription.settle,
             summary,
             stream,
             order: AckOrder::default(),
@@ -116,7 +118,7 @@ impl<'a> Drain<'a> {
 
     /// Why it is over, once nothing is under way any more.
     fn over(&mut self) -> Option<Ended> {
-        if self.ended.is_none() && !self.deadline.leaves(SETTLE) {
+        if self.ended.is_none() && !self.deadline.leaves(self.settle) {
             self.ended = Some(Ended::Deadline);
         }
         let under_way =

@@ -18,7 +18,7 @@ mod turns;
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use call::Caller;
-use deadline::{Deadline, SETTLE};
+use deadline::Deadline;
 use drain::{Drain, Ended};
 use events::Events;
 use jiff::Timestamp;
@@ -58,6 +58,7 @@ struct Reading {
     /// How long the broker leaves a message with us.
     lease: Duration,
     idle_exit: Duration,
+    settle: Duration,
 }
 
 /// What works on messages during one invocation.
@@ -161,8 +162,9 @@ impl Consumer {
             topic,
             group: environment.group.clone(),
             // The hold of the first acks is over before the commit's share is.
-            lease: config.slowest_call() + SETTLE,
+            lease: config.slowest_call() + config.consumer.settle,
             idle_exit: environment.idle_exit,
+            settle: config.consumer.settle,
         };
         Self { config: Arc::new(config), effects, caller, reading, events_topic, clock }
     }
@@ -202,6 +204,7 @@ impl Consumer {
             topic: self.reading.topic.clone(),
             effects: self.effects.clone(),
             grace: self.config.consumer.relay_grace,
+            settle: self.reading.settle,
             clock: self.clock,
         };
         let (events, sending) = Events::start(self.events_topic.clone(), &self.effects);
@@ -245,7 +248,7 @@ impl Consumer {
             };
             broken += 1;
             let pause = Duration::from_millis(200) * broken;
-            if broken == STREAMS || !deadline.leaves(pause + SETTLE) {
+            if broken == STREAMS || !deadline.leaves(pause + self.reading.settle) {
                 return Err(RunError::Broker(error));
             }
             tracing::warn!(%error, "the stream broke; opening another");
@@ -269,7 +272,7 @@ impl Consumer {
         };
         let wait = Duration::try_from(until.duration_since((self.clock)())).unwrap_or_default();
         let wait = wait.min(length) + Duration::from_millis(10);
-        if !deadline.leaves(wait + self.config.slowest_call() + SETTLE) {
+        if !deadline.leaves(wait + self.reading.lease) {
             return Ok(None);
         }
         tracing::info!(
@@ -298,8 +301,8 @@ impl Consumer {
     /// A step that never fits into an invocation would wait for ever.
     fn warn_of_short_time(&self, deadline: Deadline) {
         for step in &self.config.steps {
-            if !deadline.leaves(step.call.timeout + SETTLE) {
-                let needed = (step.call.timeout + SETTLE).as_secs();
+            if !deadline.leaves(step.call.timeout + self.reading.settle) {
+                let needed = (step.call.timeout + self.reading.settle).as_secs();
                 tracing::error!(step = %step.id, needed_s = needed, "the function's timeout is too short for this step");
             }
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::deadline::{Deadline, SETTLE};
+use super::deadline::Deadline;
 use crate::{
     broker,
     effects::{Effects, LANES},
@@ -21,6 +21,7 @@ pub(super) struct Relay {
     pub(super) topic: Topic,
     pub(super) effects: Effects,
     pub(super) grace: Duration,
+    pub(super) settle: Duration,
     pub(super) clock: fn() -> Timestamp,
 }
 
@@ -37,7 +38,7 @@ impl Relay {
                 }
             };
             for each in &due {
-                if !deadline.leaves(PRODUCE_TIMEOUT + SETTLE) {
+                if !deadline.leaves(PRODUCE_TIMEOUT + self.settle) {
                     return relayed;
                 }
                 match self.topic.publish_command(&each.command, PRODUCE_TIMEOUT).await {

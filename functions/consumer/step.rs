@@ -6,13 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{
-    Worker,
-    backoff::pause,
-    deadline::{Deadline, SETTLE},
-    events::Kind,
-    outcome::NotApplied,
-};
+use super::{Worker, backoff::pause, deadline::Deadline, events::Kind, outcome::NotApplied};
 use crate::{
     command::{Command, Input, Payload},
     config::step::{InDoubt, Step},
@@ -74,7 +68,7 @@ impl Worker {
         };
         let _turn = self.turns.take(&effect).await;
         let step = self.config.step(command.step.as_str());
-        let needed = step.map_or(Duration::ZERO, |step| step.call.timeout) + SETTLE;
+        let needed = step.map_or(Duration::ZERO, |step| step.call.timeout) + self.config.consumer.settle;
         if !deadline.leaves(needed) {
             return Err(Unsettled::NoTime);
         }

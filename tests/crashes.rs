@@ -1,0 +1,141 @@
+//! The consumer killed (SIGKILL) at its worst moments. The reference that people know loses the command at the first.
+
+use anyhow::Result;
+use local::{
+    proxy::{Fault, Seen},
+    stack::Stack,
+    third_party::Behaviour,
+};
+
+use crate::house::{
+    TICKETS, deliver, dispute, dispute_about, only_effect, park_in_doubt, settle, stack, stack_with,
+};
+
+/// The claim of a fresh effect: ingest puts nothing while the broker is well.
+fn claim(seen: &Seen) -> bool {
+    seen.is("PutItem")
+}
+
+fn ack(seen: &Seen) -> bool {
+    seen.goes_to("POST", "/v1/ack")
+}
+
+fn kill_consumer(stack: &Stack) -> local::hook::Hook {
+    stack.consumer.killer().hook()
+}
+
+#[tokio::test]
+async fn killed_after_the_claim_before_the_call_the_effect_is_not_lost() -> Result<()> {
+    let stack = stack().await?;
+    stack.table_wire()?.once(claim, Fault::HookAfter(kill_consumer(&stack)));
+    deliver(&stack, &dispute()?).await?;
+    let settling = settle(&stack).await?;
+    assert_eq!(settling.deaths(), 1);
+    let ledger = stack.third_party.ledger();
+    assert_eq!((ledger.attempts().len(), ledger.applied().len()), (1, 1));
+    let effect = only_effect(&stack).await?;
+    assert_eq!((effect.is_done(), effect.attempt), (true, 2), "the crashed attempt is counted");
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn killed_after_the_call_before_the_commit_the_key_makes_it_once() -> Result<()> {
+    let stack = stack().await?;
+    stack.third_party.script(TICKETS, [Behaviour::apply().with_hook(kill_consumer(&stack))]);
+    deliver(&stack, &dispute()?).await?;
+    let settling = settle(&stack).await?;
+    assert_eq!(settling.deaths(), 1);
+    let ledger = stack.third_party.ledger();
+    assert_eq!((ledger.applied().len(), ledger.deduped().len()), (1, 1), "asked twice, applied once");
+    assert!(only_effect(&stack).await?.is_done());
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn killed_after_the_commit_before_the_ack_it_is_a_duplicate() -> Result<()> {
+    let stack = stack().await?;
+    stack.broker_wire.once(ack, Fault::HookInstead(kill_consumer(&stack)));
+    deliver(&stack, &dispute()?).await?;
+    let settling = settle(&stack).await?;
+    assert_eq!((settling.deaths(), settling.total(|run| run.duplicates)), (1, 1));
+    assert_eq!(stack.third_party.ledger().attempts().len(), 1);
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn killed_after_the_claim_at_a_third_party_that_does_not_dedupe_it_is_left_to_a_person() -> Result<()> {
+    let stack = stack_with(|config| park_in_doubt(config, "open_ticket")).await?;
+    stack.table_wire()?.once(claim, Fault::HookAfter(kill_consumer(&stack)));
+    deliver(&stack, &dispute()?).await?;
+    settle(&stack).await?;
+    let effect = only_effect(&stack).await?;
+    assert!(
+        effect.is_parked() && effect.last_error().contains("attempt 1 did not report back"),
+        "{effect:?}"
+    );
+    assert_eq!(stack.third_party.ledger().attempts().len(), 0);
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn killed_after_the_call_at_a_third_party_that_does_not_dedupe_it_is_called_no_second_time()
+-> Result<()> {
+    let stack = stack_with(|config| park_in_doubt(config, "open_ticket")).await?;
+    stack.third_party.script(TICKETS, [Behaviour::apply().with_hook(kill_consumer(&stack))]);
+    deliver(&stack, &dispute()?).await?;
+    settle(&stack).await?;
+    assert!(only_effect(&stack).await?.is_parked());
+    assert_eq!(stack.third_party.ledger().attempts().len(), 1);
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn a_claim_that_a_dead_consumer_holds_does_not_hold_up_its_partition() -> Result<()> {
+    // All in one partition, of which the broker deals two messages at a time.
+    let stack = crate::house::builder(crate::house::config()?)?.env("DRIFTQ_PARTITIONS", "1").start().await?;
+    stack.table_wire()?.once(claim, Fault::HookAfter(kill_consumer(&stack)));
+    for number in 0..6 {
+        deliver(&stack, &dispute_about(&format!("dp_{number}"))?).await?;
+    }
+    let killed = stack.run_consumer().await;
+    assert!(killed.is_err_and(|error| error.is_death()));
+    settle(&stack).await?;
+    let ledger = stack.third_party.ledger();
+    assert_eq!(ledger.applied().len(), 6);
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn ingest_killed_after_the_broker_took_the_command_answers_nothing_and_the_redelivery_is_a_duplicate()
+-> Result<()> {
+    let stack = stack().await?;
+    let kill = stack.ingest.killer().hook();
+    stack.broker_wire.once(|seen| seen.goes_to("POST", "/v1/produce"), Fault::HookAfter(kill));
+    let answer = stack.deliver(&dispute()?).await?;
+    assert!(answer.status >= 500, "{}", answer.status);
+    deliver(&stack, &dispute()?).await?;
+    let settling = settle(&stack).await?;
+    assert_eq!(settling.total(|run| run.duplicates), 1);
+    assert_eq!(stack.third_party.ledger().attempts().len(), 1);
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn a_broker_killed_while_a_message_is_worked_on_delivers_it_again_and_it_is_a_duplicate() -> Result<()>
+{
+    let stack = stack().await?;
+    if stack.broker.is_external() {
+        println!("skipped: the broker of DRIFTQ_HTTP_URL is not ours to kill");
+        return Ok(());
+    }
+    let broker = stack.broker.clone();
+    let restart = local::hook::Hook::new(move || {
+        let broker = broker.clone();
+        async move { broker.restart().await.expect("the broker starts again") }
+    });
+    stack.third_party.script(TICKETS, [Behaviour::apply().with_hook(restart)]);
+    deliver(&stack, &dispute()?).await?;
+    settle(&stack).await?;
+    assert_eq!(stack.third_party.ledger().attempts().len(), 1);
+    stack.finish().await
+}

@@ -1,0 +1,359 @@
+//! The guard against a real DynamoDB API, one state at a time. The wire between them counts, and loses answers.
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{BehaviorVersion, Credentials, Region, retry::RetryConfig},
+};
+use driftq_webhooks::{
+    command::{Command, Input, InputHash, Payload},
+    effect_id::{EffectId, RunId, StepId},
+    effects::{
+        Effects, How, StoreError,
+        guard::{Claim, Deferral, Lease, Mismatch, Request},
+        record::{Receipt, Status},
+    },
+};
+use jiff::Timestamp;
+use local::{
+    dynamodb::DynamoDb,
+    proxy::{Fault, Wire},
+};
+use serde_json::json;
+use uuid::Uuid;
+
+const LEASE: Duration = Duration::from_secs(10);
+
+/// A table behind a wire.
+struct Table {
+    effects: Effects,
+    wire: Wire,
+    database: DynamoDb,
+}
+
+impl Table {
+    async fn start() -> anyhow::Result<Self> {
+        let database = DynamoDb::start(SocketAddr::from(([127, 0, 0, 1], 0)), None, "effects").await?;
+        let wire = Wire::start(database.url()).await?;
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(wire.url())
+            .region(Region::new("local"))
+            .credentials_provider(Credentials::new("local", "local", None, None, "tests"))
+            .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(5)))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .build();
+        let effects = Effects::new(Client::from_conf(config), "effects".into(), Duration::from_secs(3600));
+        Ok(Self { effects, wire, database })
+    }
+
+    /// The operations seen at the wire since the last look.
+    fn requests(&self) -> Vec<String> {
+        let seen = self.wire.seen().into_iter().map(|seen| seen.operation).collect();
+        self.wire.forget();
+        seen
+    }
+}
+
+/// A command and how it is claimed.
+struct Case {
+    effect: EffectId,
+    command: Command,
+}
+
+impl Case {
+    fn new(input: serde_json::Value) -> Self {
+        let run_id = RunId::escape("stripe.evt_1").unwrap();
+        let step = StepId::try_from("open_ticket".to_owned()).unwrap();
+        let input = Input::from([("it".to_owned(), input)]);
+        let command = Command {
+            run_id,
+            step,
+            business_key: "dp:1".into(),
+            input_hash: InputHash::of(&input),
+            payload: Payload::Input(input),
+            attempt: 0,
+            of: 1,
+            received_at: now(),
+        };
+        Self { effect: command.effect_id().unwrap(), command }
+    }
+
+    fn ask(&self) -> Request<'_> {
+        let Command { input_hash, attempt, .. } = &self.command;
+        Request {
+            effect: &self.effect,
+            input_hash,
+            attempt: *attempt,
+            attempt_id: Uuid::new_v4(),
+            lease: LEASE,
+        }
+    }
+
+    fn retry(&self, attempt: u32) -> Self {
+        Self { effect: self.effect.clone(), command: Command { attempt, ..self.command.clone() } }
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+fn later(seconds: u64) -> Timestamp {
+    now() + Duration::from_secs(seconds)
+}
+
+fn receipt() -> Receipt {
+    Receipt {
+        status: 201,
+        digest: "d".into(),
+        fields: serde_json::Map::from_iter([("id".into(), json!("tp_1"))]),
+    }
+}
+
+async fn win(table: &Table, case: &Case, at: Timestamp) -> anyhow::Result<Lease> {
+    match table.effects.claim(&case.ask(), at).await? {
+        Claim::Won(lease) => Ok(lease),
+        other => anyhow::bail!("not won: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_fresh_effect_costs_two_requests_and_a_duplicate_one() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    let lease = win(&table, &case, now()).await?;
+    assert_eq!(lease.attempt(), 1);
+    assert_eq!(table.effects.commit(lease, &receipt(), later(1)).await?.how(), How::Done);
+    assert_eq!(table.requests(), ["PutItem", "UpdateItem"]);
+
+    let Claim::Recorded(recorded) = table.effects.claim(&case.ask(), later(2)).await? else {
+        panic!("claimed")
+    };
+    assert_eq!(recorded.status, Status::Done);
+    assert_eq!(recorded.settled().how(), How::Duplicate);
+    assert_eq!(table.requests(), ["PutItem"]);
+    let records = table.effects.run("stripe.evt_1").await?;
+    assert_eq!((records[0].status, records[0].receipt.clone()), (Status::Done, Some(receipt())));
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_many_claims_at_once_exactly_one_wins() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    let claims = (0..64).map(|_| async { table.effects.claim(&case.ask(), now()).await });
+    let mut won = 0;
+    for claim in futures_util::future::join_all(claims).await {
+        match claim? {
+            Claim::Won(_) => won += 1,
+            Claim::Held(held) => assert_eq!(held.until, now() + LEASE),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(won, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_claim_whose_answer_is_lost_is_recognised_as_ours() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    table.wire.once(|seen| seen.is("PutItem"), Fault::CutAfter);
+    win(&table, &case, now()).await?;
+    assert_eq!(table.requests(), ["PutItem", "PutItem"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_recognised_as_ours() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    let lease = win(&table, &case, now()).await?;
+    table.wire.once(|seen| seen.is("UpdateItem"), Fault::CutAfter);
+    assert_eq!(table.effects.commit(lease, &receipt(), now()).await?.how(), How::Done);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_expired_lease_is_in_doubt_and_its_owner_is_fenced_off() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    let stale = win(&table, &case, now()).await?;
+    let Claim::InDoubt(doubt) = table.effects.claim(&case.ask(), later(11)).await? else {
+        panic!("not in doubt")
+    };
+    assert_eq!((doubt.attempt(), doubt.first_attempt_at()), (2, now()));
+
+    let fenced = table.effects.commit(stale, &receipt(), later(12)).await;
+    assert!(matches!(fenced, Err(StoreError::Fenced)), "{fenced:?}");
+    let settled = table.effects.park(doubt.unresolved(), &case.command, "in doubt", later(12)).await?;
+    assert_eq!(settled.how(), How::Parked);
+    let parked = table.effects.parked(10).await?;
+    assert_eq!(parked[0].last_error.as_deref(), Some("in doubt"));
+    assert!(parked[0].doubt.as_deref().unwrap().contains("attempt 1"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_many_that_find_an_expired_lease_exactly_one_takes_it_over() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    let _dead = win(&table, &case, now()).await?;
+    let claims = (0..16).map(|_| async { table.effects.claim(&case.ask(), later(11)).await });
+    let mut taken = 0;
+    for claim in futures_util::future::join_all(claims).await {
+        match claim? {
+            Claim::InDoubt(_) => taken += 1,
+            Claim::Held(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(taken, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deferral_counts_the_attempt_and_outdates_older_copies_of_the_command() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    let lease = win(&table, &case, now()).await?;
+    let deferral = Deferral { command: &case.command, due: later(30), why: "answered 429", in_doubt: false };
+    assert_eq!(table.effects.defer(lease, deferral, later(1)).await?.how(), How::Deferred);
+
+    let Claim::Recorded(older) = table.effects.claim(&case.ask(), later(2)).await? else { panic!("claimed") };
+    assert_eq!(older.status, Status::Waiting);
+
+    assert!(due(&table, later(29)).await?.is_empty());
+    let relayed = due(&table, later(30)).await?;
+    assert_eq!(relayed[0].attempt, 1);
+    let second = win(&table, &case.retry(1), later(30)).await?;
+    assert_eq!(second.attempt(), 2);
+    assert!(due(&table, later(999)).await?.is_empty(), "a claim takes it off the agenda");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_doubt_outlives_the_deferral() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    let lease = win(&table, &case, now()).await?;
+    let deferral =
+        Deferral { command: &case.command, due: later(5), why: "no answer in time", in_doubt: true };
+    assert_eq!(table.effects.defer(lease, deferral, later(1)).await?.how(), How::Deferred);
+    let Claim::InDoubt(doubt) = table.effects.claim(&case.retry(1).ask(), later(5)).await? else {
+        panic!("forgotten")
+    };
+    assert_eq!((doubt.why(), doubt.first_attempt_at()), ("no answer in time", now()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_same_effect_with_other_input_is_parked_beside_it_with_both_digests() -> anyhow::Result<()> {
+    let (table, case, other) = (Table::start().await?, Case::new(json!(1)), Case::new(json!(2)));
+    let lease = win(&table, &case, now()).await?;
+    assert_eq!(table.effects.commit(lease, &receipt(), now()).await?.how(), How::Done);
+    let Claim::Mismatch(mismatch) = table.effects.claim(&other.ask(), later(1)).await? else {
+        panic!("taken")
+    };
+    assert_eq!(mismatch, Mismatch::OtherInput { recorded: case.command.input_hash.clone() });
+    let settled = table.effects.park_mismatch(&other.effect, &other.command, &mismatch, later(1)).await?;
+    assert_eq!(settled.how(), How::Parked);
+
+    let statuses: Vec<_> =
+        table.effects.run("stripe.evt_1").await?.iter().map(|record| record.status).collect();
+    assert_eq!(statuses, [Status::Parked, Status::Done], "the done effect stays as it is");
+    let why = table.effects.parked(10).await?[0].last_error.clone().unwrap();
+    assert!(
+        why.contains(case.command.input_hash.as_str()) && why.contains(other.command.input_hash.as_str()),
+        "{why}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_retry_without_a_record_is_never_taken_for_fresh() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    let claim = table.effects.claim(&case.retry(3).ask(), now()).await?;
+    assert!(matches!(claim, Claim::Mismatch(Mismatch::NoRecord)), "{claim:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_held_effect_comes_due_when_the_other_attempts_lease_ends_unless_it_reports_back()
+-> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    let lease = win(&table, &case, now()).await?;
+    let Claim::Held(held) = table.effects.claim(&case.ask(), later(1)).await? else { panic!("not held") };
+    assert_eq!(table.effects.watch(held, &case.command, later(1)).await?.how(), How::Held);
+    assert!(due(&table, later(9)).await?.is_empty());
+    assert_eq!(due(&table, later(10)).await?.len(), 1);
+
+    assert_eq!(table.effects.commit(lease, &receipt(), later(2)).await?.how(), How::Done);
+    assert!(due(&table, later(10)).await?.is_empty(), "done needs no attention");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_broker_refused_is_due_at_once_and_again_until_it_is_claimed() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    table.effects.pend(&case.effect, &case.command, now()).await?;
+    table.effects.pend(&case.effect, &case.command, later(1)).await?;
+    let mut agenda = Vec::new();
+    for lane in 0..driftq_webhooks::effects::LANES {
+        agenda.extend(table.effects.due(lane, now(), 10).await?);
+    }
+    assert_eq!(agenda.len(), 1);
+    table.effects.relayed(&agenda[0], later(120)).await?;
+    assert!(due(&table, later(119)).await?.is_empty());
+    assert_eq!(due(&table, later(120)).await?, [case.command.clone()]);
+    assert_eq!(win(&table, &case, later(121)).await?.attempt(), 1);
+    assert!(due(&table, later(999)).await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn large_input_comes_back_whole_and_a_lost_chunk_is_noticed() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    // Random letters do not compress, so this takes several items.
+    let text: String = (0..30_000).map(|_| Uuid::new_v4().to_string()).collect();
+    let input = Input::from([("text".to_owned(), json!(text))]);
+    let hash = InputHash::of(&input);
+    let check = table.effects.check_in(&case.effect, &hash, &input).await?;
+    assert!(check.chunks > 1, "{check:?}");
+    assert_eq!(table.effects.check_out(&case.effect, &hash, &check).await?, input);
+    assert!(table.effects.run("stripe.evt_1").await?.is_empty(), "a run's Query does not read it");
+    table.effects.discard(&case.effect, &hash, &check).await?;
+    let lost = table.effects.check_out(&case.effect, &hash, &check).await;
+    assert!(matches!(lost, Err(StoreError::Malformed(_))), "{lost:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_stream_at_a_time_and_a_late_owner_is_fenced_off() -> anyhow::Result<()> {
+    let table = Table::start().await?;
+    let take = |owner: &'static str, at| table.effects.take_stream("t", "g", owner, LEASE, at);
+    let first = take("a", now()).await?.unwrap();
+    assert_eq!(take("b", later(5)).await?.err(), Some(later(10)));
+    table.effects.renew_stream(&first, later(5)).await?;
+    assert_eq!(take("b", later(11)).await?.err(), Some(later(15)));
+
+    let second = take("b", later(16)).await?.unwrap();
+    let renewed = table.effects.renew_stream(&first, later(16)).await;
+    assert!(matches!(renewed, Err(StoreError::Fenced)), "{renewed:?}");
+    table.effects.release_stream(second).await?;
+    assert!(take("c", later(17)).await?.is_ok());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_record_that_somebody_spoilt_is_an_error_and_not_a_claim() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    let spoilt = BTreeMap::from([("run_id", "stripe.evt_1"), ("effect_id", "stripe.evt_1:open_ticket:dp:1")]);
+    table.database.put(&json!(spoilt)).await?;
+    let claim = table.effects.claim(&case.ask(), now()).await;
+    assert!(matches!(claim, Err(StoreError::Malformed("status"))), "{claim:?}");
+    Ok(())
+}
+
+/// The commands that are due at a time.
+async fn due(table: &Table, at: Timestamp) -> anyhow::Result<Vec<Command>> {
+    let mut due = Vec::new();
+    for lane in 0..driftq_webhooks::effects::LANES {
+        due.extend(table.effects.due(lane, at, 10).await?.into_iter().map(|due| due.command));
+    }
+    Ok(due)
+}

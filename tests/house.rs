@@ -1,0 +1,122 @@
+//! The house that every story is told in: the shipped `webhooks.toml`, with times short enough to wait for.
+
+use std::{env, path::Path, time::Duration};
+
+use anyhow::{Context, Result};
+use local::{
+    config::Config,
+    functions::Functions,
+    http::Answer,
+    stack::{Builder, Effect, Settling, Stack},
+    webhook::Webhook,
+};
+use toml::{Table, Value, toml};
+
+/// More than any story needs; reached only by one that fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) const TICKETS: &str = "/api/tickets";
+pub(crate) const SLACK: &str = "/api/chat.postMessage";
+
+/// The shipped configuration with short times.
+pub(crate) fn config() -> Result<Config> {
+    let mut config = Config::shipped()?;
+    let times = toml! {
+        stream_lease = "1s"
+        settle = "1s"
+        relay_grace = "4s"
+    };
+    config.table().insert("consumer".into(), Value::Table(times));
+    for step in config.steps() {
+        step.insert("retry".into(), Value::Table(retry(8)));
+        table(step, "call").insert("timeout".into(), "1s".into());
+    }
+    Ok(config)
+}
+
+/// A budget of so many attempts, with short pauses.
+pub(crate) fn retry(max_attempts: i64) -> Table {
+    let mut retry = toml! {
+        backoff = "100ms"
+        max_backoff = "300ms"
+    };
+    retry.insert("max_attempts".into(), max_attempts.into());
+    retry
+}
+
+/// A table inside a step.
+pub(crate) fn table<'a>(step: &'a mut Table, name: &str) -> &'a mut Table {
+    step.get_mut(name).and_then(Value::as_table_mut).expect("the shipped step has it")
+}
+
+/// Parks what is in doubt, as for a third party that does not dedupe.
+pub(crate) fn park_in_doubt(config: &mut Config, step: &str) {
+    config.step(step).insert("in_doubt".into(), Value::Table(toml! { policy = "park" }));
+}
+
+pub(crate) fn builder(config: Config) -> Result<Builder> {
+    let functions = match env::var_os("FUNCTIONS_DIR").filter(|dir| !dir.is_empty()) {
+        Some(dir) => Functions::in_dir(Path::new(&dir))?,
+        None => Functions {
+            ingest: env!("CARGO_BIN_EXE_ingest").into(),
+            consumer: env!("CARGO_BIN_EXE_consumer").into(),
+        },
+    };
+    Ok(Stack::builder().functions(functions).config(config).env("IDLE_EXIT", "400ms"))
+}
+
+pub(crate) async fn stack() -> Result<Stack> {
+    builder(config()?)?.start().await
+}
+
+pub(crate) async fn stack_with(edit: impl FnOnce(&mut Config)) -> Result<Stack> {
+    let mut config = config()?;
+    edit(&mut config);
+    builder(config)?.start().await
+}
+
+/// A Stripe dispute: one step, a ticket.
+pub(crate) fn dispute() -> Result<Webhook> {
+    Webhook::sample("stripe.charge.dispute.created")
+}
+
+/// A dispute about something else, as another event.
+pub(crate) fn dispute_about(id: &str) -> Result<Webhook> {
+    let id = id.to_owned();
+    Ok(dispute()?.edited(|event| {
+        event["id"] = format!("evt_{id}").into();
+        event["data"]["object"]["id"] = id.into();
+    }))
+}
+
+/// A new GitHub issue: two steps, a Slack message and a language model.
+pub(crate) fn issue() -> Result<Webhook> {
+    Webhook::sample("github.issues.opened")
+}
+
+/// Delivers a webhook that must be taken, and gives its effects' ids.
+pub(crate) async fn deliver(stack: &Stack, webhook: &Webhook) -> Result<Vec<String>> {
+    let answer = stack.deliver(webhook).await?;
+    accepted(&answer)
+}
+
+/// The effects of an answer that must be 202.
+pub(crate) fn accepted(answer: &Answer) -> Result<Vec<String>> {
+    anyhow::ensure!(answer.status == 202, "answered {} {}", answer.status, answer.json());
+    let json = answer.json();
+    let effects = json["effects"].as_array().context("no effects")?;
+    effects
+        .iter()
+        .map(|effect| Ok(effect["effect_id"].as_str().context("no effect_id")?.to_owned()))
+        .collect()
+}
+
+pub(crate) async fn settle(stack: &Stack) -> Result<Settling> {
+    stack.run_until_settled(PATIENCE).await
+}
+
+/// The one effect that there must be.
+pub(crate) async fn only_effect(stack: &Stack) -> Result<Effect> {
+    let mut effects = stack.effects().await?;
+    anyhow::ensure!(effects.len() == 1, "{} effects: {effects:?}", effects.len());
+    effects.pop().context("an effect")
+}

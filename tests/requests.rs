@@ -1,0 +1,46 @@
+//! What an effect costs, counted at the wire.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use local::stack::Stack;
+
+use crate::house::{deliver, dispute, stack};
+
+/// DynamoDB requests that are about effects, by operation: without the stream lease and the relay's look at the agenda.
+fn table_requests(stack: &Stack) -> Result<BTreeMap<String, usize>> {
+    let mut count = BTreeMap::new();
+    for seen in stack.table_wire()?.seen_where(|seen| !seen.mentions(":stream") && !seen.is("Query")) {
+        *count.entry(seen.operation).or_default() += 1;
+    }
+    stack.table_wire()?.forget();
+    Ok(count)
+}
+
+#[tokio::test]
+async fn a_fresh_effect_costs_two_writes_and_a_duplicate_one() -> Result<()> {
+    let stack = stack().await?;
+    deliver(&stack, &dispute()?).await?;
+    assert_eq!(table_requests(&stack)?, BTreeMap::new(), "ingest asks the table nothing");
+    assert_eq!(stack.run_consumer().await?.done, 1);
+    assert_eq!(table_requests(&stack)?, BTreeMap::from([("PutItem".into(), 1), ("UpdateItem".into(), 1)]));
+
+    deliver(&stack, &dispute()?).await?;
+    assert_eq!(stack.run_consumer().await?.duplicates, 1);
+    assert_eq!(table_requests(&stack)?, BTreeMap::from([("PutItem".into(), 1)]));
+
+    let broker =
+        |path| stack.broker_wire.seen_where(|seen| seen.goes_to("POST", path) && seen.succeeded()).len();
+    assert_eq!((broker("/v1/produce"), broker("/v1/ack")), (2, 2));
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn a_run_that_finds_nothing_costs_two_writes_and_a_look_at_each_lane() -> Result<()> {
+    let stack = stack().await?;
+    stack.table_wire()?.forget();
+    assert_eq!(stack.run_consumer().await?.received, 0);
+    let count = |operation| stack.table_wire().map(|wire| wire.seen_where(|seen| seen.is(operation)).len());
+    assert_eq!((count("UpdateItem")?, count("Query")?, count("PutItem")?), (2, 4, 0));
+    stack.finish().await
+}

@@ -1,0 +1,14 @@
+//! Stories: the real binaries, run through the Lambda Runtime API, against a broker, a DynamoDB and a third party that
+//! keeps a ledger. What counts is that ledger: what was really called.
+//!
+//! Every story ends with `finish`, which fails if anything is left that is neither done nor parked.
+
+mod api;
+mod broker_trouble;
+mod crashes;
+mod doors;
+mod guard;
+mod house;
+mod main_path;
+mod requests;
+mod third_party_trouble;
