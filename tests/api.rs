@@ -57,7 +57,7 @@ async fn a_request_that_does_not_fit_its_step_is_told_why() -> Result<()> {
         Ok(answer.json()["detail"].as_str().unwrap_or_default().to_owned())
     };
     assert!(refused(|body| body["step"] = "close_ticket".into()).await?.contains("close_ticket"));
-    assert!(refused(|body| body["input"] = json!({})).await?.starts_with("input.dispute: missing"));
+    assert!(refused(|body| body["input"] = json!({})).await?.starts_with("input.amount: missing"));
     assert!(refused(|body| body["input"]["colour"] = 1.into()).await?.starts_with("input.colour"));
     assert!(refused(|body| body["business_key"] = "".into()).await?.starts_with("business_key"));
     assert!(refused(|body| body["surprise"] = 1.into()).await?.contains("surprise"));

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// From the response headers on: 2 s for the predecessor's messages, a redelivery tick of 250 ms, and as much again.
-const HOLD: Duration = Duration::from_millis(2500);
+pub(super) const HOLD: Duration = Duration::from_millis(2500);
 const ACK_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often clocks are looked at while nothing happens.
 const TICK: Duration = Duration::from_millis(100);

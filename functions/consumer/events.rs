@@ -132,13 +132,16 @@ impl Sender {
         }
     }
 
-    /// A run with several effects is complete when the last of them is done: one more read, and only for these.
+    /// A run with several effects is complete when the last of them is done: one more read, and only for these. All are
+    /// done when several look at once, so the one that was done last tells it.
     async fn is_last(&self, event: &Event) -> bool {
         if event.of <= 1 {
             return true;
         }
         let records = self.effects.run(&event.run_id).await.unwrap_or_default();
-        records.iter().filter(|record| record.status == Status::Done).count() >= event.of as usize
+        let done = || records.iter().filter(|record| record.status == Status::Done);
+        let last = done().max_by_key(|record| (record.updated_at, &record.effect_id));
+        done().count() >= event.of as usize && last.is_some_and(|last| last.effect_id == event.effect_id)
     }
 
     async fn send(&self, event: &Event) {

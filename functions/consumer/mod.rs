@@ -19,7 +19,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 use call::Caller;
 use deadline::Deadline;
-use drain::{Drain, Ended};
+use drain::{Drain, Ended, HOLD};
 use events::Events;
 use jiff::Timestamp;
 use relay::Relay;
@@ -161,8 +161,8 @@ impl Consumer {
         let reading = Reading {
             topic,
             group: environment.group.clone(),
-            // The hold of the first acks is over before the commit's share is.
-            lease: config.slowest_call() + config.consumer.settle,
+            // Not shorter than the hold of the first acks, or all that is held would be delivered again.
+            lease: (config.slowest_call() + config.consumer.settle).max(HOLD + CREATE_TIMEOUT),
             idle_exit: environment.idle_exit,
             settle: config.consumer.settle,
         };
