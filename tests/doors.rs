@@ -11,7 +11,7 @@ use crate::house::{builder, config, dispute, stack};
 #[tokio::test]
 async fn a_forged_a_stale_and_an_unsigned_webhook_are_refused_alike_and_nothing_happens() -> Result<()> {
     let stack = stack().await?;
-    let forged = Webhook::sample("forged.stripe.charge.dispute.created")?;
+    let forged = Webhook::sample("forged.github.issues.opened")?;
     let tampered = {
         let source = stack.config.source("stripe")?;
         let mut signed = dispute()?.signed(&source, Timestamp::now())?;

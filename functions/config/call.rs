@@ -148,13 +148,7 @@ fn read_url(
             return None;
         }
     };
-    match templates.add(&field, Role::Url, source, scope) {
-        Ok(template) => Some((template, origin)),
-        Err(message) => {
-            problems.add(field, message);
-            None
-        }
-    }
+    Some((templates.add(&field, Role::Url, source, scope, problems)?, origin))
 }
 
 fn read_auth(mut section: Section, problems: &mut Problems) -> Option<Auth> {
@@ -195,11 +189,13 @@ fn read_headers(
     let mut headers = Vec::new();
     for (name, source) in read_texts("headers", section, problems) {
         let field = format!("{}.{name}", section.path("headers"));
-        match (name.parse::<HeaderName>(), templates.add(&field, Role::Text, &source, scope)) {
-            (Ok(header), _) if is_ours(&header) => problems.add(field, "is set by the consumer; remove it"),
-            (Ok(header), Ok(template)) => headers.push((header, template)),
-            (Err(_), _) => problems.add(field, "is not the name of a header"),
-            (_, Err(message)) => problems.add(field, message),
+        match name.parse::<HeaderName>() {
+            Ok(header) if is_ours(&header) => problems.add(field, "is set by the consumer; remove it"),
+            Ok(header) => {
+                let template = templates.add(&field, Role::Text, &source, scope, problems);
+                headers.extend(template.map(|template| (header, template)));
+            }
+            Err(_) => problems.add(field, "is not the name of a header"),
         }
     }
     headers
@@ -234,11 +230,7 @@ fn read_body(
     let form = read_texts("form", section, problems);
     match (json, form.is_empty()) {
         (None, true) => Body::Empty,
-        (Some(json), true) => {
-            let field = section.path("json");
-            let mut wrong = |field: String, message: String| problems.add(field, message);
-            Body::Json(templates.add_json(&field, json, scope, &mut wrong))
-        }
+        (Some(json), true) => Body::Json(templates.add_json(&section.path("json"), json, scope, problems)),
         (Some(_), false) => {
             problems.add(section.path("form"), "a call has one body; remove json or form");
             Body::Empty
@@ -247,8 +239,7 @@ fn read_body(
             form.into_iter()
                 .filter_map(|(name, source)| {
                     let field = format!("{}.{name}", section.path("form"));
-                    let added = templates.add(&field, Role::Text, &source, scope);
-                    Some((name, added.map_err(|message| problems.add(field, message)).ok()?))
+                    Some((name, templates.add(&field, Role::Text, &source, scope, problems)?))
                 })
                 .collect(),
         ),
@@ -269,17 +260,7 @@ fn read_receipt(
     templates: &mut Templates,
     problems: &mut Problems,
 ) -> Vec<(String, JsonTemplate)> {
-    let path = section.path("receipt");
-    let table: Option<serde_json::Map<String, Value>> =
-        section.optional("receipt", "a table of names and templates", problems);
-    let mut wrong = |field: String, message: String| problems.add(field, message);
-    table
-        .unwrap_or_default()
-        .into_iter()
-        .map(|(name, value)| {
-            let field = format!("{path}.{name}");
-            let value = templates.add_json(&field, value, &["response.status", "response.json"], &mut wrong);
-            (name, value)
-        })
-        .collect()
+    let receipt = section.optional("receipt", "a table of names and templates", problems);
+    let scope = ["response.status", "response.json"];
+    templates.add_fields(&section.path("receipt"), receipt.unwrap_or_default(), &scope, problems)
 }

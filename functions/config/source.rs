@@ -54,13 +54,9 @@ impl Source {
         let tolerance: Option<Span> = section.optional("tolerance", "a time such as \"5m\"", problems);
         let max_body = section.optional("max_body", "a number of bytes", problems);
         let run_id: Option<String> = section.optional("run_id", "a template", problems);
-        let run_id = run_id.and_then(|source| {
-            let field = section.path("run_id");
-            templates
-                .add(&field, Role::Text, &source, &INGEST_SCOPE)
-                .map_err(|message| problems.add(field, message))
-                .ok()
-        });
+        let field = section.path("run_id");
+        let run_id =
+            run_id.and_then(|source| templates.add(&field, Role::Text, &source, &INGEST_SCOPE, problems));
         section.finish(problems);
         Some(Self {
             name: name.to_owned(),

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::{
     call::Call,
     problems::Problems,
@@ -107,11 +105,8 @@ impl Step {
         let on = section.section("on", problems).and_then(|on| read_trigger(on, problems));
         let when: Option<String> =
             section.optional("when", "a condition such as \"event.amount > 0\"", problems);
-        let when = when.and_then(|source| {
-            let field = section.path("when");
-            let condition = templates.add_condition(&field, &source, &INGEST_SCOPE);
-            condition.map_err(|message| problems.add(field, message)).ok()
-        });
+        let field = section.path("when");
+        let when = when.and_then(|source| templates.add_condition(&field, &source, &INGEST_SCOPE, problems));
         let run_id: Option<String> = section.optional("run_id", "a template", problems);
         let run_id = run_id.and_then(|source| ingest_text("run_id", &source, &section, templates, problems));
         let key = "business_key = \"{{ event.id }}\" or another template";
@@ -174,9 +169,7 @@ fn ingest_text(
     templates: &mut Templates,
     problems: &mut Problems,
 ) -> Option<Template> {
-    let field = section.path(field);
-    let added = templates.add(&field, Role::Text, source, &INGEST_SCOPE);
-    added.map_err(|message| problems.add(field, message)).ok()
+    templates.add(&section.path(field), Role::Text, source, &INGEST_SCOPE, problems)
 }
 
 fn read_input(
@@ -184,18 +177,8 @@ fn read_input(
     templates: &mut Templates,
     problems: &mut Problems,
 ) -> Vec<(String, JsonTemplate)> {
-    let path = section.path("input");
-    let input: Option<serde_json::Map<String, Value>> =
-        section.optional("input", "a table of names and templates", problems);
-    let mut wrong = |field: String, message: String| problems.add(field, message);
-    input
-        .unwrap_or_default()
-        .into_iter()
-        .map(|(name, value)| {
-            let value = templates.add_json(&format!("{path}.{name}"), value, &INGEST_SCOPE, &mut wrong);
-            (name, value)
-        })
-        .collect()
+    let input = section.optional("input", "a table of names and templates", problems);
+    templates.add_fields(&section.path("input"), input.unwrap_or_default(), &INGEST_SCOPE, problems)
 }
 
 fn read_in_doubt(section: &mut Section, problems: &mut Problems) -> Option<InDoubt> {

@@ -12,6 +12,8 @@ use minijinja::{
 };
 use serde_json::{Map, Value};
 
+use super::problems::Problems;
+
 /// How a template's output is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
@@ -87,7 +89,12 @@ impl Templates {
         role: Role,
         source: &str,
         scope: &[&str],
-    ) -> Result<Template, String> {
+        problems: &mut Problems,
+    ) -> Option<Template> {
+        self.compile(field, role, source, scope).map_err(|message| problems.add(field, message)).ok()
+    }
+
+    fn compile(&mut self, field: &str, role: Role, source: &str, scope: &[&str]) -> Result<Template, String> {
         let name = format!("{field}{}", role.suffix());
         self.env.add_template_owned(name.clone(), source.to_owned()).map_err(|e| syntax(&e))?;
         let template = self.env.get_template(&name).map_err(|e| syntax(&e))?;
@@ -115,9 +122,13 @@ impl Templates {
         field: &str,
         source: &str,
         scope: &[&str],
-    ) -> Result<Template, String> {
-        self.env.compile_expression(source).map_err(|e| syntax(&e))?;
-        self.add(field, Role::Text, &format!("{{% if ({source}) %}}true{{% endif %}}"), scope)
+        problems: &mut Problems,
+    ) -> Option<Template> {
+        if let Err(error) = self.env.compile_expression(source) {
+            problems.add(field, syntax(&error));
+            return None;
+        }
+        self.add(field, Role::Text, &format!("{{% if ({source}) %}}true{{% endif %}}"), scope, problems)
     }
 
     /// Compiles every string in a JSON value.
@@ -126,28 +137,32 @@ impl Templates {
         field: &str,
         value: Value,
         scope: &[&str],
-        wrong: &mut dyn FnMut(String, String),
+        problems: &mut Problems,
     ) -> JsonTemplate {
         match value {
-            Value::String(source) => self.add_json_string(field, source, scope, wrong),
-            Value::Array(items) => JsonTemplate::Array(
-                items
-                    .into_iter()
-                    .enumerate()
-                    .map(|(i, item)| self.add_json(&format!("{field}[{i}]"), item, scope, wrong))
-                    .collect(),
-            ),
-            Value::Object(fields) => JsonTemplate::Object(
-                fields
-                    .into_iter()
-                    .map(|(key, value)| {
-                        let value = self.add_json(&format!("{field}.{key}"), value, scope, wrong);
-                        (key, value)
-                    })
-                    .collect(),
-            ),
+            Value::String(source) => self.add_json_string(field, source, scope, problems),
+            Value::Array(items) => {
+                let item = |(i, item)| self.add_json(&format!("{field}[{i}]"), item, scope, problems);
+                JsonTemplate::Array(items.into_iter().enumerate().map(item).collect())
+            }
+            Value::Object(fields) => JsonTemplate::Object(self.add_fields(field, fields, scope, problems)),
             literal => JsonTemplate::Literal(literal),
         }
+    }
+
+    /// Compiles every value of a table.
+    pub(super) fn add_fields(
+        &mut self,
+        field: &str,
+        fields: Map<String, Value>,
+        scope: &[&str],
+        problems: &mut Problems,
+    ) -> Vec<(String, JsonTemplate)> {
+        let add = |(name, value)| {
+            let value = self.add_json(&format!("{field}.{name}"), value, scope, problems);
+            (name, value)
+        };
+        fields.into_iter().map(add).collect()
     }
 
     fn add_json_string(
@@ -155,22 +170,17 @@ impl Templates {
         field: &str,
         source: String,
         scope: &[&str],
-        wrong: &mut dyn FnMut(String, String),
+        problems: &mut Problems,
     ) -> JsonTemplate {
         if !source.contains("{{") && !source.contains("{%") && !source.contains("{#") {
             return JsonTemplate::Literal(Value::String(source));
         }
-        let expression = self.is_single_expression(&source);
-        let role = if expression { Role::Json } else { Role::Text };
-        let source = if expression { source.trim() } else { &source };
-        match self.add(field, role, source, scope) {
-            Ok(template) if expression => JsonTemplate::Expression(template),
-            Ok(template) => JsonTemplate::Text(template),
-            Err(message) => {
-                wrong(field.to_owned(), message);
-                JsonTemplate::Literal(Value::Null)
-            }
-        }
+        let added = if self.is_single_expression(&source) {
+            self.add(field, Role::Json, source.trim(), scope, problems).map(JsonTemplate::Expression)
+        } else {
+            self.add(field, Role::Text, &source, scope, problems).map(JsonTemplate::Text)
+        };
+        added.unwrap_or(JsonTemplate::Literal(Value::Null))
     }
 
     /// `{{ a }}` is one expression; `{{ a }}-{{ b }}` only looks like one from its ends.

@@ -17,14 +17,15 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    Summary, Worker,
+    Worker,
     ack_order::{AckOrder, Delivered},
     deadline::Deadline,
     step::Unsettled,
+    summary::Summary,
 };
 use crate::{
     broker::{AckToken, Acked, Client, Delivery, Error, Stream, Subscription},
-    effects::{How, Settled, StoreError},
+    effects::{Settled, StoreError},
 };
 
 /// From the response headers on: 2 s for the predecessor's messages, a redelivery tick of 250 ms, and as much again.
@@ -209,18 +210,5 @@ impl<'a> Drain<'a> {
                 tracing::warn!(partition, offset, %error, "an ack failed; the message will come back as a duplicate");
             }
         }
-    }
-}
-
-impl Summary {
-    fn count(&mut self, how: How) {
-        let counter = match how {
-            How::Done => &mut self.done,
-            How::Duplicate => &mut self.duplicates,
-            How::Deferred => &mut self.deferred,
-            How::Held => &mut self.held,
-            How::Parked => &mut self.parked,
-        };
-        *counter += 1;
     }
 }

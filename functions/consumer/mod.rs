@@ -2,7 +2,7 @@
 //!
 //! [`relay`] publishes what is due · [`drain`] one stream · [`ack_order`] which acks may go · [`step`] one message ·
 //! [`call`] the third party · [`outcome`] what a call can come to · [`backoff`] when to try again · [`turns`] one at a
-//! time for each effect · [`events`] for whoever follows a run · [`deadline`] how long there is.
+//! time for each effect · [`summary`] what came of it · [`events`] for whoever follows a run · [`deadline`] how long there is.
 
 pub mod ack_order;
 pub mod backoff;
@@ -13,6 +13,7 @@ mod events;
 pub mod outcome;
 mod relay;
 pub mod step;
+pub mod summary;
 mod turns;
 
 use std::{pin::pin, sync::Arc, time::Duration};
@@ -23,7 +24,7 @@ use drain::{Drain, Ended, HOLD};
 use events::Events;
 use jiff::Timestamp;
 use relay::Relay;
-use serde::Serialize;
+use summary::{End, Summary};
 use tokio::time::{Instant, sleep};
 use turns::Turns;
 use uuid::Uuid;
@@ -70,69 +71,6 @@ struct Worker {
     turns: Turns,
     events: Events,
     clock: fn() -> Timestamp,
-}
-
-/// How an invocation ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum End {
-    /// Nothing more came.
-    #[default]
-    Drained,
-    /// Time was up; the rest is for the next one.
-    Deadline,
-    /// Another consumer has the stream.
-    Busy,
-    /// The broker or the table could not be used.
-    Failed,
-}
-
-/// What an invocation did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Summary {
-    /// How it ended.
-    pub outcome: End,
-    /// Due commands published.
-    pub relayed: u64,
-    /// Messages received, redeliveries included.
-    pub received: u64,
-    /// Effects done.
-    pub done: u64,
-    /// Messages whose effect was already on record.
-    pub duplicates: u64,
-    /// Effects put off.
-    pub deferred: u64,
-    /// Effects and messages that need a person.
-    pub parked: u64,
-    /// Messages whose effect another attempt has.
-    pub held: u64,
-    /// Messages that were received and will come back.
-    pub unacked: u64,
-    /// Events that nobody will hear of.
-    pub events_dropped: u64,
-    /// How long it took.
-    pub ms: u64,
-}
-
-impl Summary {
-    fn log(&self) {
-        let Self { outcome, relayed, received, done, duplicates, deferred, parked, held, unacked, .. } = self;
-        let Self { events_dropped, ms, .. } = self;
-        tracing::info!(
-            ?outcome,
-            relayed,
-            received,
-            done,
-            duplicates,
-            deferred,
-            parked,
-            held,
-            unacked,
-            events_dropped,
-            ms,
-            "a run has ended"
-        );
-    }
 }
 
 /// An invocation could not do its work. What it had begun is finished, and nothing is lost.

@@ -7,8 +7,8 @@ use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 
 use super::{
     Effects,
+    error::StoreError,
     record::{attr, string},
-    store::StoreError,
 };
 use crate::{
     command::{ClaimCheck, Input, InputHash},

@@ -10,9 +10,10 @@ use sha2::{Digest, Sha256};
 
 use super::{
     DUE_INDEX, Effects, LANES, PARKED_LANE,
+    error::StoreError,
     guard::{Mismatch, new_item},
     record::{Item, Record, Status, attr, count, millis, string},
-    store::{Change, Condition, StoreError, Write},
+    store::{Change, Condition, Write},
 };
 use crate::{command::Command, effect_id::EffectId};
 
@@ -55,20 +56,8 @@ impl Effects {
     /// # Errors
     /// DynamoDB could not be asked.
     pub async fn due(&self, lane: u32, now: Timestamp, limit: i32) -> Result<Vec<Due>, StoreError> {
-        let page = self
-            .store
-            .client
-            .query()
-            .table_name(&self.store.table)
-            .index_name(DUE_INDEX)
-            .key_condition_expression("lane = :lane AND due_at <= :now")
-            .expression_attribute_values(":lane", string(lane.to_string()))
-            .expression_attribute_values(":now", millis(now))
-            .limit(limit)
-            .send()
-            .await
-            .map_err(|error| StoreError::unavailable("Query", &error))?;
-        Ok(page.items().iter().filter_map(read_due).collect())
+        let page = self.lane_until(&lane.to_string(), now, limit).await?;
+        Ok(page.iter().filter_map(read_due).collect())
     }
 
     /// A due command has been published. It comes due again at `later`, unless a claim takes it off the agenda, so that
@@ -87,6 +76,20 @@ impl Effects {
         self.store.update((&due.run_id, &due.effect_id), change, condition).await.map(drop)
     }
 
+    /// One page of a lane, by time.
+    async fn lane_until(&self, lane: &str, until: Timestamp, limit: i32) -> Result<Vec<Item>, StoreError> {
+        let query = self.store.client.query().table_name(&self.store.table).index_name(DUE_INDEX);
+        let page = query
+            .key_condition_expression("lane = :lane AND due_at <= :until")
+            .expression_attribute_values(":lane", string(lane))
+            .expression_attribute_values(":until", millis(until))
+            .limit(limit)
+            .send()
+            .await
+            .map_err(|error| StoreError::unavailable("Query", &error))?;
+        Ok(page.items.unwrap_or_default())
+    }
+
     /// Any spread over the lanes will do, as long as an effect stays in its own.
     pub(super) fn lane(&self, effect: &EffectId) -> AttributeValue {
         let digest = Sha256::digest(effect.to_string());
@@ -98,19 +101,7 @@ impl Effects {
     /// # Errors
     /// DynamoDB could not be asked.
     pub async fn parked(&self, limit: i32) -> Result<Vec<Record>, StoreError> {
-        let page = self
-            .store
-            .client
-            .query()
-            .table_name(&self.store.table)
-            .index_name(DUE_INDEX)
-            .key_condition_expression("lane = :lane")
-            .expression_attribute_values(":lane", string(PARKED_LANE))
-            .limit(limit)
-            .send()
-            .await
-            .map_err(|error| StoreError::unavailable("Query", &error))?;
-        page.items().iter().map(Record::read).collect()
+        self.lane_until(PARKED_LANE, Timestamp::MAX, limit).await?.iter().map(Record::read).collect()
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod claim_check;
 pub mod due;
+mod error;
 pub mod guard;
 pub mod parked;
 pub mod record;
@@ -16,9 +17,9 @@ pub mod stream_lease;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+pub use error::StoreError;
 use record::{Record, string};
 use store::Store;
-pub use store::StoreError;
 
 /// The sparse index of the agenda: `lane` and `due_at`.
 pub const DUE_INDEX: &str = "due";

@@ -7,9 +7,9 @@ use sha2::{Digest, Sha256};
 use super::{
     Effects, How, PARKED_LANE, Settled,
     due::absent,
+    error::StoreError,
     guard::{Mismatch, new_item},
     record::{Item, Status, attr, count, millis, string},
-    store::StoreError,
 };
 use crate::{command::Command, effect_id::EffectId};
 

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::store::StoreError;
+use super::error::StoreError;
 use crate::command::InputHash;
 
 pub(super) type Item = HashMap<String, AttributeValue>;

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use super::{
     Effects,
     due::absent,
+    error::StoreError,
     record::{Item, attr, seconds, string},
-    store::{StoreError, Write},
+    store::Write,
 };
 use crate::{command::InputHash, effect_id::EffectId};
 

@@ -5,46 +5,14 @@
 
 use aws_sdk_dynamodb::{
     Client,
-    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
     operation::{put_item::PutItemError, update_item::UpdateItemError},
     types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 
-use super::record::{Item, attr, string};
-
-/// The table could not be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// A newer attempt owns the effect: whatever we found out is not ours to record.
-    #[error("a newer attempt has taken the effect over")]
-    Fenced,
-    /// DynamoDB did not do it, or we don't know whether it did.
-    #[error("DynamoDB {operation}: {why}")]
-    Unavailable {
-        /// The request.
-        operation: &'static str,
-        /// What the SDK says after its retries.
-        why: String,
-    },
-    /// A record holds something that we never write.
-    #[error("the record's {0} is missing or malformed")]
-    Malformed(&'static str),
-}
-
-impl StoreError {
-    pub(super) fn unavailable<E>(operation: &'static str, error: &SdkError<E>) -> Self
-    where
-        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
-    {
-        let why = match error.as_service_error() {
-            Some(service) => {
-                format!("{}: {}", service.code().unwrap_or("error"), service.message().unwrap_or(""))
-            }
-            None => DisplayErrorContext(error).to_string(),
-        };
-        Self::Unavailable { operation, why }
-    }
-}
+use super::{
+    error::StoreError,
+    record::{Item, attr, string},
+};
 
 /// What a conditional write came to.
 pub(super) enum Write {

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 use super::{
     Effects,
+    error::StoreError,
     record::{attr, millis, string},
-    store::{Change, Condition, StoreError, Write},
+    store::{Change, Condition, Write},
 };
 
 /// No run id can be this: they hold no `:`.

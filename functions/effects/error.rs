@@ -1,0 +1,37 @@
+//! The table could not be used.
+
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+
+/// The table could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A newer attempt owns the effect: whatever we found out is not ours to record.
+    #[error("a newer attempt has taken the effect over")]
+    Fenced,
+    /// DynamoDB did not do it, or we don't know whether it did.
+    #[error("DynamoDB {operation}: {why}")]
+    Unavailable {
+        /// The request.
+        operation: &'static str,
+        /// What the SDK says after its retries.
+        why: String,
+    },
+    /// A record holds something that we never write.
+    #[error("the record's {0} is missing or malformed")]
+    Malformed(&'static str),
+}
+
+impl StoreError {
+    pub(super) fn unavailable<E>(operation: &'static str, error: &SdkError<E>) -> Self
+    where
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        let why = match error.as_service_error() {
+            Some(service) => {
+                format!("{}: {}", service.code().unwrap_or("error"), service.message().unwrap_or(""))
+            }
+            None => DisplayErrorContext(error).to_string(),
+        };
+        Self::Unavailable { operation, why }
+    }
+}

@@ -1,0 +1,148 @@
+//! The claim: who may call.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+
+use super::{Claim, Doubt, Held, Lease, Mismatch, Recorded, Request, fence, new_item};
+use crate::effects::{
+    Effects, How, Settled, StoreError,
+    record::{Item, Record, Status, attr, count, millis, string},
+    store::{Change, Condition, Write},
+};
+
+impl Effects {
+    /// Claims an effect. A fresh one costs one request, and so does a duplicate.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked; nothing may be called.
+    pub async fn claim(&self, ask: &Request<'_>, now: Timestamp) -> Result<Claim, StoreError> {
+        let write = if ask.attempt == 0 {
+            self.claim_fresh(ask, now).await?
+        } else {
+            self.claim_retry(ask, now).await?
+        };
+        match write {
+            Write::Applied(item) => Ok(won(ask, &Record::read(&item)?)),
+            Write::Refused(item) => self.refused(ask, &item, now).await,
+        }
+    }
+
+    /// Nothing has been tried, so there is nothing to keep: the put replaces whatever `pending` record stands there.
+    async fn claim_fresh(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
+        let mut item = new_item(ask.effect, Status::InProgress, ask.input_hash, now);
+        item.insert(attr::ATTEMPT.into(), count(1));
+        item.insert(attr::ATTEMPT_ID.into(), string(ask.attempt_id));
+        item.insert(attr::LEASE_UNTIL.into(), millis(now + ask.lease));
+        item.insert(attr::FIRST_ATTEMPT_AT.into(), millis(now));
+        let condition = Condition {
+            expression: "attribute_not_exists(#effect_id) OR \
+                (#status IN (:pending, :waiting) AND #attempt = :untried AND #input_hash = :same_input)",
+            names: &[attr::EFFECT_ID, attr::STATUS, attr::ATTEMPT, attr::INPUT_HASH],
+            values: claimable(ask),
+        };
+        Ok(match self.store.put(item.clone(), condition).await? {
+            Write::Applied(_) => Write::Applied(item),
+            refused @ Write::Refused(_) => refused,
+        })
+    }
+
+    /// In place, so that the time of the first attempt and any doubt stay on record.
+    async fn claim_retry(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
+        let change = take(ask, ask.attempt, now);
+        let condition = Condition {
+            expression: "#status IN (:pending, :waiting) AND #attempt = :untried AND #input_hash = :same_input",
+            names: &[attr::STATUS, attr::ATTEMPT, attr::INPUT_HASH],
+            values: claimable(ask),
+        };
+        self.update(ask.effect, change, condition).await
+    }
+
+    /// Something stood in the way of a claim: what does it mean?
+    async fn refused(&self, ask: &Request<'_>, item: &Item, now: Timestamp) -> Result<Claim, StoreError> {
+        if item.is_empty() {
+            return Ok(Claim::Mismatch(Mismatch::NoRecord));
+        }
+        let record = Record::read(item)?;
+        if record.attempt_id.as_deref() == Some(&ask.attempt_id.to_string())
+            && record.status == Status::InProgress
+        {
+            // The SDK sent the request again and lost to its own first write.
+            return Ok(won(ask, &record));
+        }
+        if record.input_hash != *ask.input_hash {
+            return Ok(Claim::Mismatch(Mismatch::OtherInput { recorded: record.input_hash }));
+        }
+        match (record.status, record.attempt_id.clone(), record.lease_until) {
+            (Status::InProgress, Some(attempt_id), Some(until)) if until > now => {
+                Ok(Claim::Held(Held { effect: ask.effect.clone(), attempt_id, until }))
+            }
+            (Status::InProgress, Some(attempt_id), _) => self.take_over(ask, &record, &attempt_id, now).await,
+            (Status::InProgress, None, _) => Err(StoreError::Malformed(attr::ATTEMPT_ID)),
+            (status, ..) => Ok(Claim::Recorded(Recorded { status, settled: Settled::new(How::Duplicate) })),
+        }
+    }
+
+    /// The other attempt's lease is over and it has not reported back: in doubt, never fresh.
+    async fn take_over(
+        &self,
+        ask: &Request<'_>,
+        record: &Record,
+        seen: &str,
+        now: Timestamp,
+    ) -> Result<Claim, StoreError> {
+        let why = format!("attempt {} did not report back", record.attempt);
+        let change = take(ask, record.attempt, now).set(attr::DOUBT, string(&why));
+        let write = self.update(ask.effect, change, fence(seen)).await?;
+        let item = match write {
+            Write::Applied(item) | Write::Refused(item) => item,
+        };
+        let record = Record::read(&item)?;
+        if record.attempt_id.as_deref() == Some(&ask.attempt_id.to_string()) {
+            return Ok(won(ask, &record));
+        }
+        // It reported back after all, or somebody else was faster. Look again when the message is next delivered.
+        Ok(match record.lease_until.filter(|_| record.status == Status::InProgress) {
+            Some(until) => {
+                let attempt_id = record.attempt_id.unwrap_or_default();
+                Claim::Held(Held { effect: ask.effect.clone(), attempt_id, until })
+            }
+            None => {
+                Claim::Recorded(Recorded { status: record.status, settled: Settled::new(How::Duplicate) })
+            }
+        })
+    }
+}
+
+fn won(ask: &Request<'_>, record: &Record) -> Claim {
+    let lease = Lease {
+        effect: ask.effect.clone(),
+        attempt_id: ask.attempt_id.to_string(),
+        attempt: record.attempt,
+        first_attempt_at: record.first_attempt_at.unwrap_or(record.updated_at),
+    };
+    match record.doubt.clone() {
+        Some(why) => Claim::InDoubt(Doubt { lease, why }),
+        None => Claim::Won(lease),
+    }
+}
+
+/// What every claim in place writes. `counted` is the attempts on record so far.
+fn take(ask: &Request<'_>, counted: u32, now: Timestamp) -> Change {
+    Change::default()
+        .set(attr::STATUS, string(Status::InProgress.as_str()))
+        .set(attr::ATTEMPT, count(counted.saturating_add(1)))
+        .set(attr::ATTEMPT_ID, string(ask.attempt_id))
+        .set(attr::LEASE_UNTIL, millis(now + ask.lease))
+        .set(attr::UPDATED_AT, millis(now))
+        .set_once(attr::FIRST_ATTEMPT_AT, millis(now))
+        .remove(&[attr::LANE, attr::DUE_AT])
+}
+
+fn claimable(ask: &Request<'_>) -> Vec<(&'static str, AttributeValue)> {
+    vec![
+        ("pending", string(Status::Pending.as_str())),
+        ("waiting", string(Status::Waiting.as_str())),
+        ("untried", count(ask.attempt)),
+        ("same_input", string(ask.input_hash.as_str())),
+    ]
+}

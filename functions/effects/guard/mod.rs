@@ -1,0 +1,186 @@
+//! The exactly-once guard: claim, then one of commit, defer and park.
+//!
+//! A claim of a fresh effect is one conditional put, and its commit one update. Attempts are counted when they are
+//! claimed, so that crashes and timeouts use up the budget. Every write after the claim is fenced: it applies only
+//! while the record still bears this attempt's id, so that a stale attempt can never overwrite a newer one.
+//!
+//! This file has the types, which make the wrong orders not compile; `claim` and `settle` have the writes.
+
+mod claim;
+mod settle;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+pub use self::settle::Deferral;
+use super::{
+    Effects, Settled, StoreError,
+    record::{Item, Status, attr, millis, string},
+    store::{Change, Condition, Write},
+};
+use crate::{command::InputHash, effect_id::EffectId};
+
+/// The right to call the third party once, for a time. Only the guard makes one; `commit`, `defer` and `park` use it up.
+#[derive(Debug)]
+#[must_use = "a claimed effect is committed, deferred or parked"]
+pub struct Lease {
+    effect: EffectId,
+    attempt_id: String,
+    attempt: u32,
+    first_attempt_at: Timestamp,
+}
+
+/// A lease on an effect of which nobody knows whether an earlier attempt was applied. It can't be used for a call
+/// before the step's policy has said that calling again is safe.
+#[derive(Debug)]
+#[must_use = "a doubt is resolved by the step's policy"]
+pub struct Doubt {
+    lease: Lease,
+    why: String,
+}
+
+/// Another attempt, in another process, has the effect and may still be calling.
+#[derive(Debug)]
+pub struct Held {
+    effect: EffectId,
+    attempt_id: String,
+    /// Until when it has it.
+    pub until: Timestamp,
+}
+
+/// The effect's own record already answers for this message.
+#[derive(Debug)]
+pub struct Recorded {
+    /// Where the effect stands.
+    pub status: Status,
+    settled: Settled,
+}
+
+/// The message can't be what the record is about; a person must look at both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mismatch {
+    /// The same effect with other input.
+    OtherInput {
+        /// Digest of the input on record.
+        recorded: InputHash,
+    },
+    /// A retry of an effect that has no record any more.
+    NoRecord,
+}
+
+/// What a claim came to.
+#[derive(Debug)]
+pub enum Claim {
+    /// Ours, and never tried with an unknown outcome.
+    Won(Lease),
+    /// Ours, but an earlier attempt may have been applied.
+    InDoubt(Doubt),
+    /// Another attempt is at work.
+    Held(Held),
+    /// Done, parked, or waiting for a later attempt than this message's.
+    Recorded(Recorded),
+    /// Not claimed, and not safe to.
+    Mismatch(Mismatch),
+}
+
+/// Who asks for which effect.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The effect.
+    pub effect: &'a EffectId,
+    /// Digest of the command's input.
+    pub input_hash: &'a InputHash,
+    /// Attempts counted when the command was written.
+    pub attempt: u32,
+    /// Random, new for every claim.
+    pub attempt_id: Uuid,
+    /// How long the call and its commit may take.
+    pub lease: Duration,
+}
+
+impl Lease {
+    /// The effect.
+    #[must_use]
+    pub fn effect(&self) -> &EffectId {
+        &self.effect
+    }
+
+    /// Which attempt this is, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+}
+
+impl Doubt {
+    /// When the effect was first tried: a third party's memory of keys counts from here.
+    #[must_use]
+    pub fn first_attempt_at(&self) -> Timestamp {
+        self.lease.first_attempt_at
+    }
+
+    /// Which attempt this is, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.lease.attempt
+    }
+
+    /// Why it is in doubt.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+
+    /// The third party is known to dedupe this key: calling again is safe.
+    pub fn same_key_is_safe(self) -> Lease {
+        self.lease
+    }
+
+    /// Nothing is called: the lease, to park with.
+    pub fn unresolved(self) -> Lease {
+        self.lease
+    }
+}
+
+impl Recorded {
+    /// The message has nothing left to do.
+    pub fn settled(self) -> Settled {
+        self.settled
+    }
+}
+
+impl Effects {
+    async fn update(
+        &self,
+        effect: &EffectId,
+        change: Change,
+        when: Condition<'_>,
+    ) -> Result<Write, StoreError> {
+        self.store.update((effect.run_id().as_str(), &effect.to_string()), change, when).await
+    }
+}
+
+/// Only while this attempt has the effect.
+fn fence(attempt_id: &str) -> Condition<'static> {
+    Condition {
+        expression: "#attempt_id = :mine AND #status = :in_progress",
+        names: &[attr::ATTEMPT_ID, attr::STATUS],
+        values: vec![("mine", string(attempt_id)), ("in_progress", string(Status::InProgress.as_str()))],
+    }
+}
+
+/// What every record starts with.
+pub(super) fn new_item(effect: &EffectId, status: Status, input_hash: &InputHash, now: Timestamp) -> Item {
+    Item::from([
+        (attr::RUN_ID.into(), string(effect.run_id().as_str())),
+        (attr::EFFECT_ID.into(), string(effect.to_string())),
+        (attr::STATUS.into(), string(status.as_str())),
+        (attr::STEP.into(), string(effect.step_id().as_str())),
+        (attr::BUSINESS_KEY.into(), string(effect.business_key())),
+        (attr::INPUT_HASH.into(), string(input_hash.as_str())),
+        (attr::CREATED_AT.into(), millis(now)),
+        (attr::UPDATED_AT.into(), millis(now)),
+    ])
+}

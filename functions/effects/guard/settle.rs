@@ -1,0 +1,130 @@
+//! The ends of an attempt: commit, defer, park; and what to do with a message whose effect another attempt has.
+
+use jiff::Timestamp;
+
+use super::{Held, Lease, fence};
+use crate::{
+    command::Command,
+    effects::{
+        Effects, How, PARKED_LANE, Settled, StoreError,
+        record::{Receipt, Record, Status, attr, millis, seconds, string},
+        store::{Change, Write},
+    },
+};
+
+/// Why and until when an effect waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Deferral<'a> {
+    /// What is to be done.
+    pub command: &'a Command,
+    /// When to try again.
+    pub due: Timestamp,
+    /// What happened.
+    pub why: &'a str,
+    /// Whether the attempt may have been applied all the same.
+    pub in_doubt: bool,
+}
+
+impl Effects {
+    /// The third party applied the effect.
+    ///
+    /// # Errors
+    /// It could not be recorded: the message must not be acked, and the effect will be in doubt.
+    pub async fn commit(
+        &self,
+        lease: Lease,
+        receipt: &Receipt,
+        now: Timestamp,
+    ) -> Result<Settled, StoreError> {
+        let receipt = serde_json::to_string(receipt).map_err(|_| StoreError::Malformed(attr::RECEIPT))?;
+        let change = Change::default()
+            .set(attr::RECEIPT, string(receipt))
+            .set(attr::EXPIRES_AT, seconds(now + self.keep_done))
+            .remove(&[attr::COMMAND, attr::DOUBT, attr::LAST_ERROR, attr::LANE, attr::DUE_AT]);
+        self.report(lease, Status::Done, change, now).await?;
+        Ok(Settled::new(How::Done))
+    }
+
+    /// Not now: the command leaves the queue and comes due again.
+    ///
+    /// # Errors
+    /// As [`Effects::commit`].
+    pub async fn defer(
+        &self,
+        lease: Lease,
+        deferral: Deferral<'_>,
+        now: Timestamp,
+    ) -> Result<Settled, StoreError> {
+        let command = Command { attempt: lease.attempt, ..deferral.command.clone() };
+        let mut change = Change::default()
+            .set(attr::LANE, self.lane(&lease.effect))
+            .set(attr::DUE_AT, millis(deferral.due))
+            .set(attr::COMMAND, string(command.to_json()))
+            .set(attr::LAST_ERROR, string(deferral.why));
+        if deferral.in_doubt {
+            change = change.set(attr::DOUBT, string(deferral.why));
+        }
+        self.report(lease, Status::Waiting, change, now).await?;
+        Ok(Settled::new(How::Deferred))
+    }
+
+    /// Never by itself: a person has to look.
+    ///
+    /// # Errors
+    /// As [`Effects::commit`].
+    pub async fn park(
+        &self,
+        lease: Lease,
+        command: &Command,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<Settled, StoreError> {
+        let command = Command { attempt: lease.attempt, ..command.clone() };
+        let change = Change::default()
+            .set(attr::LANE, string(PARKED_LANE))
+            .set(attr::DUE_AT, millis(now))
+            .set(attr::COMMAND, string(command.to_json()))
+            .set(attr::LAST_ERROR, string(why));
+        self.report(lease, Status::Parked, change, now).await?;
+        Ok(Settled::new(How::Parked))
+    }
+
+    /// Ends an attempt: one fenced update.
+    async fn report(
+        &self,
+        lease: Lease,
+        status: Status,
+        change: Change,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let change = change
+            .set(attr::STATUS, string(status.as_str()))
+            .set(attr::UPDATED_AT, millis(now))
+            .remove(&[attr::LEASE_UNTIL]);
+        match self.update(&lease.effect, change, fence(&lease.attempt_id)).await? {
+            Write::Applied(_) => Ok(()),
+            Write::Refused(item) => {
+                let record = Record::read(&item).map_err(|_| StoreError::Fenced)?;
+                let ours = record.attempt_id.as_ref() == Some(&lease.attempt_id) && record.status == status;
+                if ours { Ok(()) } else { Err(StoreError::Fenced) }
+            }
+        }
+    }
+
+    /// Another attempt has the effect. The message leaves the queue all the same, since from now on the record itself
+    /// is due when that attempt's lease ends: the message settles on that, not on the other attempt's word.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked, or the other attempt has just reported back ([`StoreError::Fenced`]): claim again.
+    pub async fn watch(&self, held: Held, command: &Command, now: Timestamp) -> Result<Settled, StoreError> {
+        let change = Change::default()
+            .set(attr::LANE, self.lane(&held.effect))
+            .set(attr::DUE_AT, millis(held.until))
+            .set(attr::COMMAND, string(command.to_json()))
+            .set(attr::UPDATED_AT, millis(now));
+        match self.update(&held.effect, change, fence(&held.attempt_id)).await? {
+            Write::Applied(_) => Ok(Settled::new(How::Held)),
+            Write::Refused(_) => Err(StoreError::Fenced),
+        }
+    }
+}
