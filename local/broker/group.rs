@@ -1,0 +1,92 @@
+//! A consumer group: its open streams, and how far it has got in each partition.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::delivery::StreamId;
+use super::message::Message;
+
+/// At most this many unacked messages in a (group, partition), whoever holds them (transcript 04).
+pub(super) const MAX_IN_FLIGHT: usize = 2;
+/// The lease of a stream that asks for none, and of an owner that has no stream any more (transcripts 03, 08).
+pub(super) const DEFAULT_LEASE: SignedDuration = SignedDuration::from_secs(2);
+
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    pub(super) streams: Vec<Stream>,
+    /// Whose turn it is: an index into `streams`. Round-robin is over streams, not owners (transcript 04).
+    pub(super) cursor: usize,
+    pub(super) partitions: Vec<Progress>,
+}
+
+/// One open consume request.
+#[derive(Debug, Clone)]
+pub(super) struct Stream {
+    pub(super) id: StreamId,
+    pub(super) owner: String,
+    pub(super) lease: SignedDuration,
+}
+
+/// How far a group has got in one partition.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// The highest offset acked: everything up to it is done, whether it was acked or not (transcript 05).
+    pub(super) committed: Option<i64>,
+    /// The index of the next message to deliver for the first time. Unset until the first delivery, so that
+    /// a restarted broker resumes after `committed`.
+    pub(super) next: Option<usize>,
+    /// Delivered and not acked, by offset.
+    pub(super) in_flight: BTreeMap<i64, InFlight>,
+    /// What went wrong with messages that are not in flight: it goes out with their next first delivery.
+    pub(super) errors: BTreeMap<i64, String>,
+}
+
+/// A message that was delivered and is not acked.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) message: Arc<Message>,
+    /// Who may ack it. A closed stream releases nothing: the owner stays (transcript 08).
+    pub(super) owner: String,
+    pub(super) sent_at: Timestamp,
+    pub(super) attempts: i64,
+    pub(super) last_error: String,
+    /// Not redelivered before, by the message's retry policy.
+    pub(super) not_before: Option<Timestamp>,
+}
+
+impl Group {
+    /// How long `owner` may hold a message: the lease of its first stream. An owner without a stream has the
+    /// default: hence a dead consumer's messages come back to a *new* owner after 2 s, but to the same name
+    /// only after its full lease (transcript 08).
+    pub(super) fn lease_of(&self, owner: &str) -> SignedDuration {
+        self.streams.iter().find(|stream| stream.owner == owner).map_or(DEFAULT_LEASE, |stream| stream.lease)
+    }
+
+    pub(super) fn remove(&mut self, id: StreamId) {
+        self.streams.retain(|stream| stream.id != id);
+        self.cursor = self.cursor.checked_rem(self.streams.len()).unwrap_or(0);
+    }
+
+    /// Takes the stream at `index` and moves the cursor past it.
+    pub(super) fn take(&mut self, index: usize) -> Stream {
+        self.cursor = (index + 1) % self.streams.len();
+        self.streams[index].clone()
+    }
+
+    pub(super) fn has_acked(&self) -> bool {
+        self.partitions.iter().any(|progress| progress.committed.is_some())
+    }
+
+    pub(super) fn committed(&self, partition: usize) -> Option<i64> {
+        self.partitions.get(partition)?.committed
+    }
+
+    pub(super) fn progress(&mut self, partition: usize) -> &mut Progress {
+        if self.partitions.len() <= partition {
+            self.partitions.resize_with(partition + 1, Progress::default);
+        }
+        &mut self.partitions[partition]
+    }
+}

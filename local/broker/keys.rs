@@ -1,0 +1,154 @@
+//! Idempotency keys, in their two scopes.
+//!
+//! *Produce*: a key is remembered per tenant and final topic, so that a second produce is answered but dropped
+//! (transcript 09). *Consume*: a key is leased per tenant, topic and group to the owner that was given the
+//! message, and is committed by its ack (transcripts 07, 16, 17).
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::record::KeyRecord;
+use super::refusal::Refusal;
+
+/// Whatever is not touched for this long is forgotten, but a committed consume key never is.
+const REMEMBERED: SignedDuration = SignedDuration::from_mins(10);
+/// A lease on a key outside these bounds is refused, and the message then never delivered (transcript 07).
+const SHORTEST_LEASE: SignedDuration = SignedDuration::from_millis(250);
+const LONGEST_LEASE: SignedDuration = SignedDuration::from_mins(10);
+
+/// The name of a key; the group is what tells the scopes apart.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) tenant: String,
+    pub(super) topic: String,
+    /// `None` in the produce scope.
+    pub(super) group: Option<String>,
+    pub(super) key: String,
+}
+
+#[derive(Debug)]
+struct Entry {
+    status: Status,
+    updated_at: Timestamp,
+}
+
+#[derive(Debug)]
+enum Status {
+    /// A produce that is not on disk yet.
+    Producing,
+    /// A delivery that is not acked yet.
+    Leased {
+        owner: String,
+        until: Timestamp,
+    },
+    Committed,
+    Failed,
+}
+
+/// Whether a produce is the first with its key.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Begun {
+    First,
+    /// Done before: answer as if it had been produced, and drop it.
+    Before,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    entries: HashMap<Key, Entry>,
+}
+
+impl Keys {
+    /// Starts a produce with a key.
+    pub(super) fn begin(&mut self, key: &Key, now: Timestamp) -> Result<Begun, Refusal> {
+        match self.status(key, now) {
+            Some(Status::Committed) => Ok(Begun::Before),
+            Some(Status::Producing) => Err(Refusal::KeyInFlight),
+            _ => {
+                self.set(key, Status::Producing, now);
+                Ok(Begun::First)
+            }
+        }
+    }
+
+    /// The produce is on disk: from now on the key's repeats are dropped.
+    pub(super) fn commit(&mut self, key: &Key, now: Timestamp) {
+        self.set(key, Status::Committed, now);
+    }
+
+    /// The produce, or the delivery, came to nothing: the key is free again.
+    pub(super) fn fail(&mut self, key: &Key, now: Timestamp) {
+        self.set(key, Status::Failed, now);
+    }
+
+    pub(super) fn is_committed(&self, key: &Key, now: Timestamp) -> bool {
+        matches!(self.status(key, now), Some(Status::Committed))
+    }
+
+    /// Leases a consume key to `owner`. An owner may renew its own lease, and anyone may take an expired one.
+    pub(super) fn lease(
+        &mut self,
+        key: &Key,
+        owner: &str,
+        lease: SignedDuration,
+        now: Timestamp,
+    ) -> Result<KeyRecord, Refusal> {
+        if lease < SHORTEST_LEASE || lease > LONGEST_LEASE {
+            return Err(Refusal::BadLease);
+        }
+        if let Some(Status::Leased { owner: holder, until }) = self.status(key, now)
+            && now < *until
+            && holder != owner
+        {
+            return Err(Refusal::LeaseHeld);
+        }
+        let until = now + lease;
+        self.set(key, Status::Leased { owner: owner.to_owned(), until }, now);
+        Ok(KeyRecord::Pending { owner: owner.to_owned(), until })
+    }
+
+    /// Whether `owner` still holds the key, so that its ack or nack may settle it. A key that is not known
+    /// (its owner acked it long ago, or a restart forgot it) stands in nobody's way.
+    pub(super) fn may_settle(&self, key: &Key, owner: &str, now: Timestamp) -> Result<Held, Refusal> {
+        match self.status(key, now) {
+            None => Ok(Held::Unknown),
+            Some(Status::Leased { owner: holder, .. }) if holder != owner => Err(Refusal::LeaseHeld),
+            Some(Status::Leased { until, .. }) if now < *until => Ok(Held::Leased),
+            Some(Status::Committed) => Ok(Held::Committed),
+            _ => Err(Refusal::LeaseLost),
+        }
+    }
+
+    /// What a record of the WAL says of a consume key.
+    pub(super) fn replay(&mut self, key: &Key, record: &KeyRecord, at: Timestamp) {
+        match record {
+            KeyRecord::Pending { .. } => {} // every lease is over at a restart (transcript 16)
+            KeyRecord::Committed => self.set(key, Status::Committed, at),
+            KeyRecord::Failed => self.set(key, Status::Failed, at),
+        }
+    }
+
+    fn set(&mut self, key: &Key, status: Status, now: Timestamp) {
+        self.entries.insert(key.clone(), Entry { status, updated_at: now });
+    }
+
+    /// The real broker sweeps the forgotten ones out at every call; here they are merely not seen any more.
+    fn status(&self, key: &Key, now: Timestamp) -> Option<&Status> {
+        let entry = self.entries.get(key)?;
+        let kept_for_ever = match &entry.status {
+            Status::Committed => key.group.is_some(),
+            Status::Leased { until, .. } => now < *until,
+            Status::Producing | Status::Failed => false,
+        };
+        (kept_for_ever || now.duration_since(entry.updated_at) <= REMEMBERED).then_some(&entry.status)
+    }
+}
+
+/// How a consume key stands towards the owner that wants to settle it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    Unknown,
+    Leased,
+    Committed,
+}

@@ -1,0 +1,138 @@
+//! What a message is: key, value, envelope, and the line a consumer reads.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A message at its place in a partition. Never changed once produced.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Message {
+    pub(super) partition: usize,
+    /// Counted per topic, not per partition: a partition's offsets have gaps (transcript 11).
+    pub(super) offset: i64,
+    pub(super) key: String,
+    pub(super) value: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) envelope: Option<Envelope>,
+    /// Where a dead letter came from. Written to the WAL only: consumers never see it (transcript 12).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) dead_letter: Option<DeadLetter>,
+}
+
+impl Message {
+    /// What counts against a partition's byte cap (transcript 13).
+    pub(super) fn bytes(&self) -> usize {
+        self.key.len() + self.value.len()
+    }
+
+    /// `(tenant, idempotency key)`, if the producer gave a key.
+    pub(super) fn idempotency(&self) -> Option<(&str, &str)> {
+        let envelope = self.envelope.as_ref()?;
+        let key = envelope.idempotency_key.as_str();
+        (!key.is_empty()).then_some((envelope.tenant_id.as_str(), key))
+    }
+
+    pub(super) fn retry_policy(&self) -> Option<&RetryPolicy> {
+        self.envelope.as_ref()?.retry_policy.as_ref()
+    }
+}
+
+/// The optional part of a message. An empty string is an absent field, as in Go.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Envelope {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) run_id: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) step_id: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) parent_step_id: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) tenant_id: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) idempotency_key: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) target_topic: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) deadline: Option<Deadline>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) retry_policy: Option<RetryPolicy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) partition_override: Option<i64>,
+}
+
+/// How often a message may be delivered, and how long to wait in between.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct RetryPolicy {
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) max_attempts: i64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) backoff_ms: i64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) max_backoff_ms: i64,
+}
+
+impl RetryPolicy {
+    /// Doubling from `backoff_ms`, at most `max_backoff_ms` (transcript 07: 1, 2, 4, 4 s).
+    pub(super) fn backoff_ms(&self, retry: i64) -> i64 {
+        let doublings = u32::try_from(retry - 1).unwrap_or(0).min(62);
+        let backoff = self.backoff_ms.max(0).saturating_mul(1 << doublings);
+        if self.max_backoff_ms > 0 { backoff.min(self.max_backoff_ms) } else { backoff }
+    }
+}
+
+/// A dead letter's origin, as the WAL keeps it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct DeadLetter {
+    pub(super) topic: String,
+    pub(super) partition: usize,
+    pub(super) offset: i64,
+    pub(super) attempts: i64,
+    pub(super) last_error: String,
+    pub(super) routed_at_ms: i64,
+}
+
+/// An RFC 3339 time that keeps the offset it was written with (transcript 10).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(super) struct Deadline {
+    pub(super) at: Timestamp,
+    text: String,
+}
+
+impl TryFrom<String> for Deadline {
+    type Error = String;
+
+    fn try_from(given: String) -> Result<Self, String> {
+        // Go stops at the first part it cannot read; which part that is, is not imitated.
+        let refused = || {
+            format!(
+                "parsing time {given:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {given:?} as \"2006\""
+            )
+        };
+        let at: Timestamp = given.parse().map_err(|_| refused())?;
+        let pieces = jiff::fmt::temporal::Pieces::parse(&given).map_err(|_| refused())?;
+        let text = match pieces.to_numeric_offset() {
+            Some(offset) if offset.seconds() != 0 => at.display_with_offset(offset).to_string(),
+            _ => at.to_string(),
+        };
+        Ok(Self { at, text })
+    }
+}
+
+impl From<Timestamp> for Deadline {
+    fn from(at: Timestamp) -> Self {
+        Self { at, text: at.to_string() }
+    }
+}
+
+impl From<Deadline> for String {
+    fn from(deadline: Deadline) -> Self {
+        deadline.text
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}

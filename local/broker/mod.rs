@@ -1,0 +1,215 @@
+//! A DriftQ broker to develop and test against: it does what the real one was seen to do, faults included.
+//!
+//! Read it from the inside out. The state machine knows neither HTTP nor the clock:
+//!
+//! 1. `message`, `topic`, `group`: what there is;
+//! 2. `keys`: idempotency keys, produce and consume;
+//! 3. `dispatch`, `redelivery`: who is given what, and when again;
+//! 4. `state`: what each request does; `dead_letter`: the end of a message that fails too often;
+//!    `replay`: what a restart brings back.
+//!
+//! Around it:
+//!
+//! 5. `log`: the write-ahead log, synced before anything is answered; `record`: its lines;
+//! 6. `engine`: one turn at a time, by the clock, its effects to the log;
+//! 7. `http`, `request`, `produce_request`, `reply`, `go_json`: the wire; `connection`: how long it lasts.
+//!
+//! Comments of the form "transcript 05" name the recording of the real broker that a rule is read off.
+
+mod connection;
+mod dead_letter;
+mod delivery;
+mod dispatch;
+mod engine;
+mod go_json;
+mod group;
+mod http;
+mod keys;
+mod log;
+mod message;
+mod metrics;
+mod produce_request;
+mod record;
+mod redelivery;
+mod refusal;
+mod replay;
+mod reply;
+mod request;
+mod state;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed test may panic where it fails")]
+mod tests;
+mod topic;
+mod turn;
+
+use std::future::IntoFuture;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use connection::{Consuming, Listener};
+use engine::Engine;
+use log::Appender;
+use state::State;
+
+/// How long a stopping broker waits for its open streams (transcript 22).
+const GRACE: Duration = Duration::from_secs(5);
+/// How long a starting broker waits for its port, which a killed one may have left a moment ago.
+const PORT_WAIT: Duration = Duration::from_secs(5);
+
+/// A running broker, on threads of its own. Dropping it kills it.
+#[derive(Debug)]
+pub struct Broker {
+    addr: SocketAddr,
+    end: oneshot::Sender<End>,
+    thread: JoinHandle<()>,
+    ended: oneshot::Receiver<()>,
+}
+
+#[derive(Debug)]
+enum End {
+    Kill,
+    Stop,
+}
+
+impl Broker {
+    /// Starts a broker on `addr` (port 0 picks one) with its log in the file `wal`, which is made if it is
+    /// missing. A broker that was killed or stopped may be started again on the same address and log.
+    ///
+    /// # Errors
+    /// A log that cannot be read or written, or whose last line is torn, and an address that is taken.
+    pub async fn start(addr: SocketAddr, wal: &Path) -> anyhow::Result<Self> {
+        let (ready, started) = oneshot::channel();
+        let (end, ending) = oneshot::channel();
+        let (on_end, ended) = oneshot::channel();
+        let wal = PathBuf::from(wal);
+        let thread = std::thread::Builder::new().name("broker".into()).spawn(move || {
+            if let Err(error) = run(addr, &wal, ready, ending) {
+                eprintln!("broker: {error:#}");
+            }
+            drop(on_end);
+        })?;
+        let addr = started.await.context("the broker's thread ended before it had started")??;
+        Ok(Self { addr, end, thread, ended })
+    }
+
+    /// The address it listens on.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Its base URL, as `http://127.0.0.1:8080`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Ends it as SIGKILL would: every connection is severed, and nothing more is answered or written. When this
+    /// returns the port is free and the log is closed.
+    pub async fn kill(self) {
+        self.finish(End::Kill).await;
+    }
+
+    /// Ends it as SIGTERM would: no new connections, no redeliveries, and up to 5 s for open requests, which an
+    /// open stream uses up (transcript 22).
+    pub async fn stop(self) {
+        self.finish(End::Stop).await;
+    }
+
+    async fn finish(self, how: End) {
+        let _ = self.end.send(how); // a broker that is gone already needs no telling
+        let _ = self.ended.await;
+        let _ = self.thread.join();
+    }
+}
+
+/// The broker's thread: everything it opens is closed when it returns.
+fn run(
+    addr: SocketAddr,
+    wal: &Path,
+    ready: oneshot::Sender<anyhow::Result<SocketAddr>>,
+    end: oneshot::Receiver<End>,
+) -> anyhow::Result<()> {
+    let opened = open(addr, wal);
+    let (runtime, listener, engine, writer) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            let _ = ready.send(Err(error)); // nobody waits any more
+            return Ok(());
+        }
+    };
+    let _ = ready.send(listener.local_addr().map_err(Into::into));
+    runtime.block_on(serve(listener, Arc::clone(&engine), &writer, end));
+    runtime.shutdown_timeout(GRACE);
+    drop(engine);
+    writer.join();
+    Ok(())
+}
+
+type Opened = (tokio::runtime::Runtime, TcpListener, Arc<Engine>, log::Writer);
+
+fn open(addr: SocketAddr, wal: &Path) -> anyhow::Result<Opened> {
+    let mut state = State::new(uuid::Uuid::new_v4().as_u64_pair().0);
+    let now = Timestamp::now();
+    log::read(wal, |record| state.replay(now, record))?;
+    let (appender, writer): (Appender, _) = log::open(wal)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("broker-http")
+        .enable_all()
+        .build()?;
+    let listener = runtime.block_on(bind(addr))?;
+    Ok((runtime, listener, Arc::new(Engine::new(state, appender)), writer))
+}
+
+/// Binds `addr`, with some patience for a port that is just being given up.
+async fn bind(addr: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = tokio::time::timeout(PORT_WAIT, async {
+        loop {
+            match TcpListener::bind(addr).await {
+                Err(taken) if taken.kind() == std::io::ErrorKind::AddrInUse => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                other => return other,
+            }
+        }
+    });
+    let bound = bound.await.with_context(|| format!("{addr} is in use by another process"))?;
+    bound.with_context(|| format!("cannot listen on {addr}"))
+}
+
+async fn serve(
+    listener: TcpListener,
+    engine: Arc<Engine>,
+    writer: &log::Writer,
+    end: oneshot::Receiver<End>,
+) {
+    let redelivery = tokio::spawn(Arc::clone(&engine).tick());
+    let app = axum::Router::new().fallback(http::answer).with_state(engine);
+    let app = app.into_make_service_with_connect_info::<Consuming>();
+    let (stop, stopping) = oneshot::channel::<()>();
+    let server = axum::serve(Listener(listener), app).with_graceful_shutdown(async {
+        let _ = stopping.await;
+    });
+    let mut server = pin!(server.into_future());
+    tokio::select! {
+        _ = &mut server => {}
+        how = end => match how {
+            Ok(End::Stop) => {
+                redelivery.abort();
+                drop(stop);
+                let _ = tokio::time::timeout(GRACE, server).await; // what is still open is severed
+            }
+            Ok(End::Kill) | Err(_) => writer.kill(),
+        },
+    }
+}

@@ -1,0 +1,32 @@
+//! The lines of the WAL: JSON, one record a line, of the four kinds that the real broker writes.
+//!
+//! There is no record for a topic: that is why empty topics vanish and partition counts shrink at a restart.
+//! There is none for a delivery either: that is why a restart forgets attempts (transcript 16).
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::message::Message;
+
+/// One line of the WAL.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Record {
+    /// A message was produced.
+    Message { topic: String, message: Box<Message> },
+    /// `offset` and everything below it in the partition is done: a high-water mark, not a set (transcript 05).
+    Commit { topic: String, group: String, partition: usize, offset: i64 },
+    /// The last error of a message that is to be tried again.
+    Error { topic: String, group: String, partition: usize, offset: i64, last_error: String, at: Timestamp },
+    /// A step in the life of a consume-scope idempotency key.
+    Key { tenant: String, topic: String, group: String, key: String, status: KeyRecord, at: Timestamp },
+}
+
+/// What became of a consume-scope key. A pending one is forgotten at a restart (transcript 16).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub(super) enum KeyRecord {
+    Pending { owner: String, until: Timestamp },
+    Committed,
+    Failed,
+}

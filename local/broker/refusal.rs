@@ -1,0 +1,70 @@
+//! Why the broker says no, in the real broker's words.
+
+use std::fmt;
+
+/// A request that the broker's state does not allow. Its text goes out as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Produce came after the message's own deadline; checked before everything else (transcript 10).
+    DeadlinePassed,
+    /// Produce to a topic that is not there: 400, not 404 (transcript 02).
+    NoTopicToProduceTo,
+    /// Consume, ack or nack on a topic that is not there (transcripts 03, 05).
+    NoTopic,
+    PartitionOverrideOutOfRange,
+    PartitionOutOfRange,
+    NegativePartition,
+    NegativeOffset,
+    /// Acked already, never delivered, or no such offset (transcript 05).
+    NotInFlight,
+    /// In flight, but somebody else's: the only 409 (transcript 05).
+    NotOwner,
+    /// The partition is full: the only 429 (transcript 13).
+    Overloaded(Cap),
+    /// The same produce key is being written by another request (transcript 09).
+    KeyInFlight,
+    /// Another owner holds the message's consume key: never on the wire, it only delays delivery.
+    LeaseHeld,
+    /// The consume key's lease ran out before the ack (transcript 17).
+    LeaseLost,
+    /// A lease that a message with an idempotency key cannot have (transcript 07).
+    BadLease,
+}
+
+/// Which of a partition's two caps was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Cap {
+    Bytes,
+    Messages,
+}
+
+impl Cap {
+    /// The `reason` of the 429 and the label of `produce_rejected_total`.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Cap::Bytes => "partition_buffer_bytes_full",
+            Cap::Messages => "partition_buffer_full",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refusal::DeadlinePassed => "message deadline exceeded",
+            Refusal::NoTopicToProduceTo => "topic does not exist (create it first)",
+            Refusal::NoTopic => "topic does not exist",
+            Refusal::PartitionOverrideOutOfRange => "partition_override out of range",
+            Refusal::PartitionOutOfRange => "partition out of range",
+            Refusal::NegativePartition => "partition cannot be negative",
+            Refusal::NegativeOffset => "offset cannot be negative",
+            Refusal::NotInFlight => "message is not in-flight",
+            Refusal::NotOwner => "not owner",
+            Refusal::Overloaded(cap) => return write!(f, "producer overload: {}", cap.reason()),
+            Refusal::KeyInFlight => "idempotency: key already in-flight",
+            Refusal::LeaseHeld => "idempotency: lease held by another worker",
+            Refusal::LeaseLost => "idempotency: lease lost or expired",
+            Refusal::BadLease => "idempotency: invalid lease duration",
+        })
+    }
+}

@@ -1,0 +1,59 @@
+//! From the WAL back to a state, with the real broker's losses (transcript 16).
+
+use jiff::Timestamp;
+
+use super::keys::Key;
+use super::message::{Envelope, Message, RetryPolicy};
+use super::record::Record;
+use super::state::State;
+use super::topic::{Partition, Topic};
+
+impl State {
+    /// Takes in one record of the WAL.
+    ///
+    /// What is not in the records is lost: topics without a message, partitions above the highest that holds
+    /// one, deliveries and their attempts. A commit hides everything below it, acked or not.
+    pub(super) fn replay(&mut self, now: Timestamp, record: Record) {
+        match record {
+            Record::Message { topic, message } => self.replay_message(now, &topic, *message),
+            Record::Commit { topic, group, partition, offset } => {
+                let progress = self.replayed(topic).groups.entry(group).or_default().progress(partition);
+                progress.committed = progress.committed.max(Some(offset));
+                progress.errors.retain(|other, _| *other > offset);
+            }
+            Record::Error { topic, group, partition, offset, last_error, .. } => {
+                let progress = self.replayed(topic).groups.entry(group).or_default().progress(partition);
+                if Some(offset) > progress.committed {
+                    progress.errors.insert(offset, last_error);
+                }
+            }
+            Record::Key { tenant, topic, group, key, status, at } => {
+                self.keys.replay(&Key { tenant, topic, group: Some(group), key }, &status, at);
+            }
+        }
+    }
+
+    fn replay_message(&mut self, now: Timestamp, name: &str, mut message: Message) {
+        // The real WAL keeps an envelope's fields, not the envelope: an empty one comes back as none.
+        if let Some(envelope) = &mut message.envelope {
+            envelope.retry_policy.take_if(|policy| *policy == RetryPolicy::default());
+        }
+        if message.dead_letter.is_none() {
+            message.envelope.take_if(|envelope| *envelope == Envelope::default());
+        }
+        // A produce key is remembered for another ten minutes, and a dead letter's too, in its own topic.
+        if let Some((tenant, key)) = message.idempotency() {
+            let (tenant, key) = (tenant.to_owned(), key.to_owned());
+            self.keys.commit(&Key { tenant, topic: name.to_owned(), group: None, key }, now);
+        }
+        let topic = self.replayed(name.to_owned());
+        if topic.partitions.len() <= message.partition {
+            topic.partitions.resize_with(message.partition + 1, Partition::default);
+        }
+        topic.append(message);
+    }
+
+    fn replayed(&mut self, name: String) -> &mut Topic {
+        self.topics.entry(name).or_default()
+    }
+}

@@ -1,0 +1,145 @@
+//! The arguments of a request, in a JSON body or, without a body, in the query.
+//!
+//! Produce has a file of its own.
+
+use jiff::SignedDuration;
+use serde_json::Value;
+
+use super::go_json::{self, Fields};
+use super::group::DEFAULT_LEASE;
+use super::state::Receipt;
+
+/// A request's arguments, before they are understood.
+pub(super) enum Arguments {
+    Json(Vec<u8>),
+    Query(Query),
+}
+
+/// The parameters of a query string. Unknown ones are ignored (transcript 02).
+pub(super) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(super) fn parse(query: &str) -> Self {
+        Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    }
+
+    pub(super) fn raw(&self, name: &str) -> &str {
+        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    pub(super) fn get(&self, name: &str) -> &str {
+        self.raw(name).trim()
+    }
+
+    /// An integer, `None` if it is not given.
+    pub(super) fn integer<N: std::str::FromStr>(&self, name: &str) -> Result<Option<N>, String> {
+        match self.get(name) {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| format!("invalid {name}")),
+        }
+    }
+}
+
+fn bad_body(error: String) -> String {
+    format!("invalid json body: {error}")
+}
+
+/// `POST /v1/topics`: the name and the number of partitions (transcript 01).
+pub(super) fn create_topic(arguments: &Arguments) -> Result<(String, usize), String> {
+    let (name, partitions) = match arguments {
+        Arguments::Json(body) => parse(body, |value| {
+            let fields = Fields::of(value, "TopicsCreateRequest", &["name", "partitions"])?;
+            Ok((fields.string("name")?, fields.integer("partitions", "int")?))
+        })?,
+        Arguments::Query(query) => (query.raw("name").to_owned(), query.integer("partitions")?),
+    };
+    let name = name.trim();
+    if name.is_empty() {
+        return Err("name is required".to_owned());
+    }
+    match usize::try_from(partitions.unwrap_or(0)) {
+        Ok(partitions) => Ok((name.to_owned(), partitions.max(1))),
+        Err(_) => Err("invalid partitions".to_owned()),
+    }
+}
+
+/// Reads a JSON body, its errors worded as the real broker words them.
+pub(super) fn parse<T>(body: &[u8], read: impl FnOnce(&Value) -> Result<T, String>) -> Result<T, String> {
+    go_json::decode(body).and_then(|value| read(&value)).map_err(bad_body)
+}
+
+/// What a consumer asks for.
+pub(super) struct Consume {
+    pub(super) topic: String,
+    pub(super) group: String,
+    pub(super) owner: String,
+    pub(super) lease: SignedDuration,
+}
+
+/// `GET /v1/consume`, by query or, oddly, by a JSON body (transcript 03).
+pub(super) fn consume(arguments: &Arguments) -> Result<Consume, String> {
+    let (topic, group, owner, lease_ms) = match arguments {
+        Arguments::Json(body) => parse(body, |value| {
+            let fields = Fields::of(value, "ConsumeRequest", &["topic", "group", "owner", "lease_ms"])?;
+            let lease_ms = fields.integer("lease_ms", "int64")?;
+            Ok((fields.string("topic")?, fields.string("group")?, fields.string("owner")?, lease_ms))
+        })?,
+        Arguments::Query(query) => {
+            let lease_ms = query.integer("lease_ms")?;
+            let text = |name| query.raw(name).to_owned();
+            (text("topic"), text("group"), text("owner"), lease_ms)
+        }
+    };
+    let [topic, group, owner] = named([&topic, &group, &owner])?;
+    match lease_ms.unwrap_or(0) {
+        ..0 => Err("invalid lease_ms".to_owned()),
+        0 => Ok(Consume { topic, group, owner, lease: DEFAULT_LEASE }),
+        ms => Ok(Consume { topic, group, owner, lease: SignedDuration::from_millis(ms) }),
+    }
+}
+
+fn named(names: [&str; 3]) -> Result<[String; 3], String> {
+    let names = names.map(|name| name.trim().to_owned());
+    if names.iter().any(String::is_empty) {
+        return Err("topic, group, and owner are required".to_owned());
+    }
+    Ok(names)
+}
+
+/// `POST /v1/ack` and `POST /v1/nack`, which also takes a `reason`. They read their bodies in their own way:
+/// another text for an unknown field, and names that are no strings count as missing (transcripts 05, 06).
+pub(super) fn receipt(arguments: &Arguments, known: &[&str]) -> Result<(Receipt, String), String> {
+    let (topic, group, owner, reason, partition, offset) = match arguments {
+        Arguments::Json(body) => {
+            let value = go_json::decode_whole(body).map_err(bad_body)?;
+            let none = serde_json::Map::new();
+            let fields = match &value {
+                Value::Object(fields) => fields,
+                Value::Null => &none,
+                _ => return Err(bad_body("json: cannot unmarshal value into a Go map".to_owned())),
+            };
+            if let Some(unknown) = fields.keys().find(|field| !known.contains(&field.as_str())) {
+                return Err(format!("unknown field: {unknown}"));
+            }
+            let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let number = |name: &str| match fields.get(name) {
+                None | Some(Value::Null) => Ok(0),
+                Some(value) => value.as_i64().ok_or_else(|| format!("invalid {name}")),
+            };
+            let (partition, offset) = (number("partition")?, number("offset")?);
+            (text("topic"), text("group"), text("owner"), text("reason"), partition, offset)
+        }
+        Arguments::Query(query) => {
+            if query.get("partition").is_empty() || query.get("offset").is_empty() {
+                return Err("partition and offset are required".to_owned());
+            }
+            let partition: Option<i32> = query.integer("partition")?;
+            let (partition, offset) =
+                (i64::from(partition.unwrap_or(0)), query.integer("offset")?.unwrap_or(0));
+            let text = |name| query.raw(name).to_owned();
+            (text("topic"), text("group"), text("owner"), text("reason"), partition, offset)
+        }
+    };
+    let [topic, group, owner] = named([&topic, &group, &owner])?;
+    Ok((Receipt { topic, group, owner, partition, offset }, reason.trim().to_owned()))
+}

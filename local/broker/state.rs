@@ -1,0 +1,253 @@
+//! The broker as a state machine: what every request does to the topics, and what comes of it.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::delivery::StreamId;
+use super::group::Stream;
+use super::keys::{Begun, Held, Key, Keys};
+use super::message::Message;
+use super::record::{KeyRecord, Record};
+use super::refusal::{Cap, Refusal};
+use super::topic::Topic;
+use super::turn::{Dice, Effects, Place, Turn, join_errors};
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) topics: BTreeMap<String, Topic>,
+    pub(super) keys: Keys,
+    /// Produces refused by a cap, those to a dead-letter topic included.
+    pub(super) rejected: BTreeMap<Cap, u64>,
+    /// Messages moved to a dead-letter topic, by the topic they came from.
+    pub(super) dead: BTreeMap<String, u64>,
+    effects: Effects,
+    dice: Dice,
+    streams_opened: u64,
+}
+
+/// What a consumer says when it acks or nacks: which delivery, and that it is its owner.
+#[derive(Debug, Default)]
+pub(super) struct Receipt {
+    pub(super) topic: String,
+    pub(super) group: String,
+    pub(super) owner: String,
+    pub(super) partition: i64,
+    pub(super) offset: i64,
+}
+
+impl State {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            topics: BTreeMap::new(),
+            keys: Keys::default(),
+            rejected: BTreeMap::new(),
+            dead: BTreeMap::new(),
+            effects: Effects::default(),
+            dice: Dice::new(seed),
+            streams_opened: 0,
+        }
+    }
+
+    /// Hands over what the turns so far have left to be written and delivered.
+    pub(super) fn take_effects(&mut self) -> Effects {
+        std::mem::take(&mut self.effects)
+    }
+
+    pub(super) fn turn(&mut self, now: Timestamp) -> (&mut BTreeMap<String, Topic>, Turn<'_>) {
+        let Self { topics, keys, effects, dice, .. } = self;
+        (topics, Turn { now, keys, effects, dice })
+    }
+
+    /// Idempotent: a topic that exists keeps its partitions, whatever is asked for (transcript 01). Nothing is
+    /// written: a topic exists on disk only through its messages (transcript 16).
+    pub(super) fn create_topic(&mut self, name: &str, partitions: usize) {
+        if !self.topics.contains_key(name) {
+            self.topics.insert(name.to_owned(), Topic::new(partitions));
+        }
+    }
+
+    /// Produces a message. A key that comes back is to be handed to `produced` once the message is on disk.
+    pub(super) fn produce(
+        &mut self,
+        now: Timestamp,
+        topic: &str,
+        message: Message,
+    ) -> Result<Option<Key>, Refusal> {
+        let envelope = message.envelope.as_ref();
+        if envelope.and_then(|envelope| envelope.deadline.as_ref()).is_some_and(|deadline| now > deadline.at)
+        {
+            return Err(Refusal::DeadlinePassed);
+        }
+        let target = envelope.map_or("", |envelope| envelope.target_topic.as_str());
+        let topic = if target.is_empty() { topic } else { target }.to_owned();
+        let key = message.idempotency().map(|(tenant, key)| Key {
+            tenant: tenant.to_owned(),
+            topic: topic.clone(),
+            group: None,
+            key: key.to_owned(),
+        });
+        if let Some(key) = &key
+            && self.keys.begin(key, now)? == Begun::Before
+        {
+            return Ok(None);
+        }
+        match self.append(now, &topic, message) {
+            Ok(()) => Ok(key),
+            Err(refusal) => {
+                // A refused produce does not burn its key (transcript 09).
+                key.iter().for_each(|key| self.keys.fail(key, now));
+                Err(refusal)
+            }
+        }
+    }
+
+    /// The message produced with `key` is on disk: the key's repeats are dropped from now on.
+    pub(super) fn produced(&mut self, now: Timestamp, key: &Key) {
+        self.keys.commit(key, now);
+    }
+
+    /// Appends a message to the very topic named, if it has room, and delivers it.
+    pub(super) fn append(&mut self, now: Timestamp, name: &str, mut message: Message) -> Result<(), Refusal> {
+        let topic = self.topics.get_mut(name).ok_or(Refusal::NoTopicToProduceTo)?;
+        message.partition = topic.partition_of(&message)?;
+        message.offset = topic.next_offset;
+        if let Err(refusal) = topic.has_room(message.partition, message.bytes()) {
+            if let Refusal::Overloaded(cap) = refusal {
+                *self.rejected.entry(cap).or_default() += 1;
+            }
+            return Err(refusal);
+        }
+        let record = Record::Message { topic: name.to_owned(), message: Box::new(message.clone()) };
+        topic.append(message);
+        self.effects.records.push(record);
+        self.dispatch(now, name);
+        Ok(())
+    }
+
+    fn dispatch(&mut self, now: Timestamp, name: &str) {
+        let (topics, mut turn) = self.turn(now);
+        if let Some(topic) = topics.get_mut(name) {
+            topic.dispatch(name, &mut turn);
+        }
+    }
+
+    /// Opens a stream. Only a group's first stream starts deliveries: a later one waits for the next produce,
+    /// ack or redelivery.
+    pub(super) fn subscribe(
+        &mut self,
+        now: Timestamp,
+        topic: &str,
+        group: &str,
+        owner: &str,
+        lease: SignedDuration,
+    ) -> Result<StreamId, Refusal> {
+        let id = StreamId(self.streams_opened);
+        let members = self.topics.get_mut(topic).ok_or(Refusal::NoTopic)?.groups.entry(group.to_owned());
+        let streams = &mut members.or_default().streams;
+        streams.push(Stream { id, owner: owner.to_owned(), lease });
+        let first = streams.len() == 1;
+        self.streams_opened += 1;
+        if first {
+            self.dispatch(now, topic);
+        }
+        Ok(id)
+    }
+
+    /// Closes a stream. What it was given stays in flight, and its owner's (transcripts 08, 21).
+    pub(super) fn unsubscribe(&mut self, topic: &str, group: &str, id: StreamId) {
+        if let Some(group) = self.topics.get_mut(topic).and_then(|topic| topic.groups.get_mut(group)) {
+            group.remove(id);
+        }
+    }
+
+    /// Acks one message, and commits everything below it (transcript 05).
+    pub(super) fn ack(&mut self, now: Timestamp, receipt: &Receipt) -> Result<(), Refusal> {
+        let (topics, mut turn) = self.turn(now);
+        let (topic, place) = find(topics, receipt)?;
+        let progress = topic.groups.entry(receipt.group.clone()).or_default().progress(place.partition);
+        let entry = progress.in_flight.get(&receipt.offset).ok_or(Refusal::NotInFlight)?;
+        if entry.owner != receipt.owner {
+            return Err(Refusal::NotOwner);
+        }
+        if let Some(key) = place.key_of(&entry.message) {
+            match turn.keys.may_settle(&key, &receipt.owner, now) {
+                Ok(Held::Leased) => {
+                    turn.keys.commit(&key, now);
+                    turn.record_key(key, KeyRecord::Committed);
+                }
+                Ok(Held::Committed | Held::Unknown) => {}
+                Err(Refusal::LeaseHeld) => return Err(Refusal::NotOwner),
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        turn.settle(place, progress, receipt.offset);
+        topic.dispatch(&receipt.topic, &mut turn);
+        Ok(())
+    }
+
+    /// Gives one message back, and redelivers at once whatever is overdue, wherever (transcript 06).
+    pub(super) fn nack(&mut self, now: Timestamp, receipt: &Receipt, reason: &str) -> Result<(), Refusal> {
+        let (topics, mut turn) = self.turn(now);
+        let (topic, place) = find(topics, receipt)?;
+        let group = topic.groups.entry(receipt.group.clone()).or_default();
+        let lease = group.lease_of(&receipt.owner);
+        let entry = group.progress(place.partition).in_flight.get_mut(&receipt.offset);
+        let entry = entry.ok_or(Refusal::NotInFlight)?;
+        if entry.owner != receipt.owner {
+            return Err(Refusal::NotOwner);
+        }
+        join_errors(&mut entry.last_error, if reason.is_empty() { "nack" } else { reason });
+        turn.record_error(place, receipt.offset, &entry.last_error);
+        if let Some(key) = place.key_of(&entry.message) {
+            let lost = match turn.keys.may_settle(&key, &receipt.owner, now) {
+                Ok(Held::Leased) => {
+                    turn.keys.fail(&key, now);
+                    turn.record_key(key, KeyRecord::Failed);
+                    None
+                }
+                Ok(Held::Unknown) => None,
+                Ok(Held::Committed) => Some(Refusal::LeaseLost),
+                Err(refusal) => Some(refusal),
+            };
+            if let Some(refusal) = lost {
+                join_errors(&mut entry.last_error, &format!("idem_fail_failed: {refusal}")); // transcript 17
+                turn.record_error(place, receipt.offset, &entry.last_error);
+            }
+        }
+        // As if it had been sent a lease ago: of the lease its owner has *now*, even if that is the default.
+        let overdue = lease + SignedDuration::from_millis(1);
+        entry.sent_at = now.checked_sub(overdue).unwrap_or(Timestamp::MIN);
+        entry.not_before = None;
+        self.redeliver(now);
+        Ok(())
+    }
+
+    /// Redelivers what is overdue; called every 250 ms.
+    pub(super) fn redeliver(&mut self, now: Timestamp) {
+        let (topics, mut turn) = self.turn(now);
+        let mut exhausted = Vec::new();
+        for (name, topic) in topics {
+            exhausted.extend(topic.redeliver(name, &mut turn));
+        }
+        for message in exhausted {
+            self.bury(now, &message);
+        }
+    }
+}
+
+/// The topic and the place that a receipt speaks of; the checks are in the real broker's order.
+fn find<'a>(
+    topics: &'a mut BTreeMap<String, Topic>,
+    receipt: &'a Receipt,
+) -> Result<(&'a mut Topic, Place<'a>), Refusal> {
+    let partition = usize::try_from(receipt.partition).map_err(|_| Refusal::NegativePartition)?;
+    if receipt.offset < 0 {
+        return Err(Refusal::NegativeOffset);
+    }
+    let topic = topics.get_mut(&receipt.topic).ok_or(Refusal::NoTopic)?;
+    if partition >= topic.partitions.len() {
+        return Err(Refusal::PartitionOutOfRange);
+    }
+    Ok((topic, Place { topic: &receipt.topic, group: &receipt.group, partition }))
+}

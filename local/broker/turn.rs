@@ -1,0 +1,152 @@
+//! One turn of the broker: the time it is, and what comes of it.
+//!
+//! The state machine does no input or output. It is handed a `now`, and leaves behind records for the WAL and
+//! deliveries for the streams; whoever drives it sees to it that the first are on disk before the second leave.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::delivery::Delivery;
+use super::group::{Group, InFlight, Progress, Stream};
+use super::keys::{Key, Keys};
+use super::message::Message;
+use super::record::{KeyRecord, Record};
+use super::refusal::Refusal;
+
+/// What a turn leaves to be done outside: first the records, then the deliveries.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    pub(super) records: Vec<Record>,
+    pub(super) deliveries: Vec<Delivery>,
+}
+
+/// What a topic needs in order to act.
+pub(super) struct Turn<'a> {
+    pub(super) now: Timestamp,
+    pub(super) keys: &'a mut Keys,
+    pub(super) effects: &'a mut Effects,
+    pub(super) dice: &'a mut Dice,
+}
+
+/// A (topic, group, partition), to speak of in records and keys.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) topic: &'a str,
+    pub(super) group: &'a str,
+    pub(super) partition: usize,
+}
+
+/// To whom a message may go now.
+pub(super) enum Choice {
+    To(Stream),
+    /// To nobody ever: the group has committed its idempotency key.
+    Done,
+    /// To nobody yet: another owner holds its idempotency key.
+    Later,
+}
+
+impl Place<'_> {
+    /// The consume-scope key of a message that has one.
+    pub(super) fn key_of(&self, message: &Message) -> Option<Key> {
+        let (tenant, key) = message.idempotency()?;
+        let (topic, group) = (self.topic.to_owned(), Some(self.group.to_owned()));
+        Some(Key { tenant: tenant.to_owned(), topic, group, key: key.to_owned() })
+    }
+}
+
+impl Turn<'_> {
+    /// Chooses the stream for a message: the next in turn, or with an idempotency key the next that is given
+    /// its lease.
+    pub(super) fn choose(
+        &mut self,
+        place: Place<'_>,
+        group: &mut Group,
+        message: &Message,
+    ) -> Result<Choice, Refusal> {
+        let Some(key) = place.key_of(message) else {
+            return Ok(Choice::To(group.take(group.cursor)));
+        };
+        if self.keys.is_committed(&key, self.now) {
+            return Ok(Choice::Done);
+        }
+        for tried in 0..group.streams.len() {
+            let index = (group.cursor + tried) % group.streams.len();
+            let stream = &group.streams[index];
+            match self.keys.lease(&key, &stream.owner, stream.lease, self.now) {
+                Ok(leased) => {
+                    self.record_key(key, leased);
+                    return Ok(Choice::To(group.take(index)));
+                }
+                Err(Refusal::LeaseHeld) => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        Ok(Choice::Later)
+    }
+
+    /// Sends a message that is in flight to the stream chosen for it.
+    pub(super) fn deliver(&mut self, to: &Stream, entry: &InFlight) {
+        self.effects.deliveries.push(Delivery {
+            to: to.id,
+            message: Arc::clone(&entry.message),
+            attempts: entry.attempts,
+            last_error: entry.last_error.clone(),
+        });
+    }
+
+    /// Moves the group's high-water mark up to `offset`; never down (transcript 05).
+    pub(super) fn settle(&mut self, place: Place<'_>, progress: &mut Progress, offset: i64) {
+        progress.in_flight.remove(&offset);
+        progress.errors.retain(|other, _| *other > offset);
+        if Some(offset) > progress.committed {
+            progress.committed = Some(offset);
+            let Place { topic, group, partition } = place;
+            let (topic, group) = (topic.to_owned(), group.to_owned());
+            self.effects.records.push(Record::Commit { topic, group, partition, offset });
+        }
+    }
+
+    pub(super) fn record_error(&mut self, place: Place<'_>, offset: i64, last_error: &str) {
+        self.effects.records.push(Record::Error {
+            topic: place.topic.to_owned(),
+            group: place.group.to_owned(),
+            partition: place.partition,
+            offset,
+            last_error: last_error.to_owned(),
+            at: self.now,
+        });
+    }
+
+    pub(super) fn record_key(&mut self, key: Key, status: KeyRecord) {
+        let Key { tenant, topic, group, key } = key;
+        let group = group.unwrap_or_default();
+        self.effects.records.push(Record::Key { tenant, topic, group, key, status, at: self.now });
+    }
+}
+
+/// Errors pile up, joined like this (transcript 06).
+pub(super) fn join_errors(so_far: &mut String, more: &str) {
+    if !so_far.is_empty() && !more.is_empty() {
+        so_far.push_str(" | ");
+    }
+    so_far.push_str(more);
+}
+
+/// Where the real broker leaves an order to Go's scheduler and map iteration, a throw of these decides.
+#[derive(Debug)]
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
+    /// True once in `n` throws, on average (xorshift64).
+    pub(super) fn one_in(&mut self, n: u64) -> bool {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.is_multiple_of(n)
+    }
+}

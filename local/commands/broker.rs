@@ -1,0 +1,35 @@
+//! `broker`: the DriftQ-compatible broker, alone.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use anyhow::Result;
+use clap::Args as ClapArgs;
+use local::broker::Broker;
+
+/// What `broker` takes.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    /// Where to listen; port 0 chooses a free one, which is printed.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    addr: SocketAddr,
+    /// The write-ahead log; made if it is not there.
+    #[arg(long, default_value = "driftq.wal")]
+    wal: PathBuf,
+    /// Stop when standard input ends: for a parent that may itself be killed.
+    #[arg(long)]
+    until_stdin_ends: bool,
+}
+
+/// Runs until Ctrl-C.
+pub(crate) async fn run(args: Args) -> Result<()> {
+    let broker = Broker::start(args.addr, &args.wal).await?;
+    // One line, its last word the address: the demo starts its broker by this command and reads it.
+    println!("DriftQ-compatible broker on {}", broker.url());
+    if args.until_stdin_ends {
+        tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await?;
+    } else {
+        tokio::signal::ctrl_c().await?;
+    }
+    broker.stop().await;
+    Ok(())
+}

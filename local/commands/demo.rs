@@ -1,0 +1,105 @@
+//! `demo`: real webhooks become calls, each exactly once, while the consumer is killed at the three worst moments and the
+//! broker in between. The story is told as it happens; the third party's ledger has the last word.
+
+mod deaths;
+mod story;
+mod tally;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args as ClapArgs;
+use local::{config::Config, stack::Stack, webhook::Webhook};
+use serde_json::json;
+
+use self::{story::Story, tally::Tally};
+
+/// What `demo` takes.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    /// Print the outcome as JSON on standard output; the story goes to standard error.
+    #[arg(long)]
+    json: bool,
+}
+
+const DISPUTE: &str = "stripe.charge.dispute.created";
+const SLACK: &str = "/api/chat.postMessage";
+/// How long any one act may take.
+const ACT: Duration = Duration::from_secs(60);
+
+/// Tells the story; fails unless every command was called exactly once and nothing is left.
+pub(crate) async fn run(args: Args) -> Result<()> {
+    let stack = stack().await?;
+    let mut story = Story::new(args.json);
+    let mut tally = Tally::default();
+
+    story.act("Webhooks arrive, signed as their providers sign them");
+    arrivals(&stack, &story, &mut tally).await?;
+    story.act("The consumer is killed (SIGKILL) when it has claimed an effect, before it makes the call");
+    deaths::after_the_claim(&stack, &story, &mut tally).await?;
+    story.act("The next one is killed when the third party has applied its call, before it hears so");
+    deaths::after_the_call(&stack, &story, &mut tally).await?;
+    story.act("The next one is killed when all is done and on record, before it acks");
+    deaths::before_the_ack(&stack, &story, &mut tally).await?;
+    story.act("The broker is killed while the consumer drains it");
+    deaths::of_the_broker(&stack, &story, &mut tally).await?;
+    story.act("The consumer runs until nothing is left");
+    let settling = stack.run_until_settled(ACT).await?;
+    let duplicates = settling.total(|run| run.duplicates);
+    story.line(&format!("all is settled; {duplicates} messages more were recognised as done already"));
+
+    let outcome = tally.outcome(&stack).await?;
+    story.end(&outcome);
+    stack.finish().await?;
+    ensure!(outcome.is_right(), "some command was not called exactly once");
+    Ok(())
+}
+
+/// The shipped configuration, with a broker that can really be killed, and with short times so that nobody has to wait.
+async fn stack() -> Result<Stack> {
+    let mut config = Config::shipped()?;
+    let consumer = json!({ "stream_lease": "2s", "settle": "1s", "relay_grace": "5s" });
+    config.table().insert("consumer".into(), toml::Value::try_from(consumer)?);
+    for step in config.steps() {
+        let call =
+            step.get_mut("call").and_then(toml::Value::as_table_mut).context("a step without a call")?;
+        call.insert("timeout".into(), "2s".into());
+        let retry = json!({ "max_attempts": 8, "backoff": "1s", "max_backoff": "2s" });
+        step.insert("retry".into(), toml::Value::try_from(retry)?);
+    }
+    let stack = Stack::builder().config(config).broker_process(std::env::current_exe()?).start().await?;
+    // As the real one: Slack knows no idempotency keys.
+    stack.third_party.forget_keys(SLACK);
+    Ok(stack)
+}
+
+async fn arrivals(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()> {
+    let samples = [
+        "stripe.checkout.session.completed",
+        "stripe.invoice.payment_failed",
+        "billing.invoice.issued",
+        "billing.user.created",
+        "github.push",
+    ];
+    for sample in samples {
+        tally.deliver(stack, story, &Webhook::sample(sample)?).await?;
+    }
+    let disputes = [Webhook::sample(DISPUTE)?, dispute("A")?, dispute("B")?, dispute("C")?];
+    for webhook in &disputes {
+        tally.deliver(stack, story, webhook).await?;
+    }
+    story.line("the provider is not sure that they arrived, and delivers four of them again:");
+    for webhook in &disputes {
+        tally.deliver(stack, story, webhook).await?;
+    }
+    story.line("and somebody else tries a forged one:");
+    tally.deliver(stack, story, &Webhook::sample("forged.github.issues.opened")?).await
+}
+
+/// The sample, as the provider would send it for another dispute.
+fn dispute(name: &str) -> Result<Webhook> {
+    Ok(Webhook::sample(DISPUTE)?.edited(|event| {
+        event["id"] = json!(format!("evt_3SkPqr2eZvKYlo2C0demo{name}"));
+        event["data"]["object"]["id"] = json!(format!("du_1SkPrT2eZvKYlo2Cdemo{name}"));
+    }))
+}

@@ -1,0 +1,113 @@
+//! The deaths of the demo: the consumer's at its three worst moments, and the broker's.
+
+use anyhow::{Context, Result, ensure};
+use local::{
+    hook::Hook,
+    proxy::{Fault, Seen},
+    stack::Stack,
+    third_party::Behaviour,
+    webhook::Webhook,
+};
+
+use super::{ACT, dispute, story::Story, tally::Tally};
+
+const TICKETS: &str = "/api/tickets";
+
+/// The claim is on record, the call is not made.
+pub(crate) async fn after_the_claim(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()> {
+    let kill = stack.consumer.killer().hook();
+    match &stack.table_wire {
+        Some(wire) => {
+            let claim = |request: &Seen| request.is("PutItem") && request.mentions("demoA");
+            drop(wire.once(claim, Fault::HookAfter(kill)));
+        }
+        // The claim can't be seen on its way to another DynamoDB. The call can, a moment later, and is not applied.
+        None => stack.third_party.script(TICKETS, [Behaviour::cut().with_hook(kill)]),
+    }
+    run_until_killed(stack).await?;
+    tally.kills += 1;
+    let effects = stack.effects().await?;
+    let claimed = effects.iter().filter(|effect| effect.status == "in_progress").count();
+    story.line(&format!("killed; on record as in progress, with nobody at work on it: {claimed}"));
+    Ok(())
+}
+
+/// The call is applied, and its answer lost.
+pub(crate) async fn after_the_call(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()> {
+    let kill = stack.consumer.killer().hook();
+    stack.third_party.script(TICKETS, [Behaviour::cut().after_applying().with_hook(kill)]);
+    run_until_killed(stack).await?;
+    tally.kills += 1;
+    story.line("killed; there is a new ticket, and nobody on our side knows");
+    Ok(())
+}
+
+/// All is done and recorded; the broker does not know.
+pub(crate) async fn before_the_ack(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()> {
+    let kill = stack.consumer.killer().hook();
+    let hits = stack.broker_wire.once(is_ack, Fault::HookInstead(kill));
+    run_until_killed(stack).await?;
+    ensure!(hits.count() == 1, "the consumer died before it acked");
+    tally.kills += 1;
+    let messages = stack.unacked().await?;
+    story.line(&format!("killed; {messages} messages are not acked and will come again"));
+    Ok(())
+}
+
+/// The broker dies with an ack on its way, stays down for a webhook, and comes back.
+pub(crate) async fn of_the_broker(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()> {
+    let issue = Webhook::sample("github.issues.opened")?;
+    tally.deliver(stack, story, &issue).await?;
+    tally.deliver(stack, story, &issue).await?;
+    if stack.broker.is_external() {
+        story.line("DRIFTQ_HTTP_URL names somebody else's broker, so it is left alive");
+        return Ok(());
+    }
+    let killed = stack.broker_wire.once(is_ack, Fault::HookInstead(kill_broker(stack)));
+    let killing = async {
+        killed.within(ACT).await?;
+        tally.kills += 1;
+        story.line("killed, with an ack on its way; a webhook that comes now is accepted all the same:");
+        tally.deliver(stack, story, &dispute("D")?).await?;
+        stack.broker.start().await?;
+        story.line("the broker is back, with what its log has");
+        anyhow::Ok(())
+    };
+    let (run, killing) = tokio::join!(stack.run_consumer(), killing);
+    killing?;
+    match run {
+        Ok(run) => story.line(&format!("the consumer's run ended as {:?}", run.outcome)),
+        // It may give up; the next one goes on.
+        Err(error) => story.line(&format!("the consumer's run ended: {error}")),
+    }
+    Ok(())
+}
+
+async fn run_until_killed(stack: &Stack) -> Result<()> {
+    let runs = async {
+        loop {
+            match stack.run_consumer().await {
+                Err(error) if error.is_death() => return Ok(()),
+                Err(error) => return Err(error.into()),
+                Ok(_) => {}
+            }
+        }
+    };
+    tokio::time::timeout(ACT, runs).await.context("nothing came that the consumer could be killed at")?
+}
+
+fn is_ack(request: &Seen) -> bool {
+    request.goes_to("POST", "/v1/ack")
+}
+
+fn kill_broker(stack: &Stack) -> Hook {
+    let broker = stack.broker.clone();
+    Hook::new(move || {
+        let broker = broker.clone();
+        async move {
+            if let Err(error) = broker.kill().await {
+                eprintln!("the broker could not be killed: {error:#}");
+            }
+        }
+    })
+}

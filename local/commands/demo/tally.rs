@@ -1,0 +1,155 @@
+//! What was delivered, against what the third party says was done.
+
+use std::{collections::BTreeMap, fmt};
+
+use anyhow::{Context, Result, ensure};
+use local::{
+    stack::{Effect, Stack},
+    third_party::idempotency_key,
+    webhook::Webhook,
+};
+use serde_json::{Value, json};
+
+use super::story::Story;
+
+/// What was delivered so far.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// SIGKILLs.
+    pub(crate) kills: usize,
+    webhooks: usize,
+    accepted: usize,
+    /// The effects that ingest promised, once each.
+    commands: BTreeMap<String, String>,
+}
+
+impl Tally {
+    /// Delivers a webhook, and notes what it was answered.
+    pub(crate) async fn deliver(&mut self, stack: &Stack, story: &Story, webhook: &Webhook) -> Result<()> {
+        let answer = stack.deliver(webhook).await?;
+        self.webhooks += 1;
+        let accepted = (200..300).contains(&answer.status);
+        ensure!(accepted != webhook.forged, "{} {}: {}", webhook.source, answer.status, answer.json());
+        self.accepted += usize::from(accepted);
+        let body = answer.json();
+        let effects = body["effects"].as_array().cloned().unwrap_or_default();
+        let steps: Vec<_> = effects.iter().filter_map(|effect| effect["step"].as_str()).collect();
+        let steps = match (accepted, steps.is_empty()) {
+            (false, _) => "refused".to_owned(),
+            (true, true) => "accepted; no step is for it".to_owned(),
+            (true, false) => format!("accepted for {}", steps.join(" and ")),
+        };
+        story.line(&format!("{} {:<8} {:<27} {steps}", answer.status, webhook.source, kind(webhook)));
+        for effect in &effects {
+            let text =
+                |name: &str| effect[name].as_str().map(str::to_owned).context("an effect without id or step");
+            self.commands.insert(text("effect_id")?, text("step")?);
+        }
+        Ok(())
+    }
+
+    /// Asks the table and the ledger.
+    pub(crate) async fn outcome(self, stack: &Stack) -> Result<Outcome> {
+        let effects = stack.effects().await?;
+        let ledger = stack.third_party.ledger();
+        let applied = ledger.applied_by_key();
+        let rows = self.commands.iter().map(|(effect_id, step)| {
+            let key = idempotency_key(effect_id);
+            let effect = effects.iter().find(|effect| effect.effect_id == *effect_id);
+            Row {
+                step: step.clone(),
+                business_key: effect.map_or_else(|| "?".to_owned(), |effect| effect.business_key.clone()),
+                status: effect.map_or_else(|| "unknown".to_owned(), |effect| effect.status.clone()),
+                requests: ledger.attempts().iter().filter(|call| call.key.as_deref() == Some(&key)).count(),
+                applied: applied.get(&key).copied().unwrap_or_default(),
+            }
+        });
+        Ok(Outcome {
+            rows: rows.collect(),
+            calls: ledger.applied().len(),
+            done: effects.iter().filter(|effect| effect.is_done()).count(),
+            parked: effects.iter().filter(|effect: &&Effect| effect.is_parked()).count(),
+            tally: self,
+        })
+    }
+}
+
+/// GitHub names its events in a header, the others in the body.
+fn kind(webhook: &Webhook) -> String {
+    let body = webhook.json();
+    match (webhook.header("x-github-event"), body["action"].as_str()) {
+        (Some(event), Some(action)) => format!("{event}.{action}"),
+        (Some(event), None) => event.to_owned(),
+        (None, _) => body["type"].as_str().unwrap_or("?").to_owned(),
+    }
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    tally: Tally,
+    rows: Vec<Row>,
+    calls: usize,
+    done: usize,
+    parked: usize,
+}
+
+/// One command.
+#[derive(Debug)]
+struct Row {
+    step: String,
+    business_key: String,
+    status: String,
+    requests: usize,
+    applied: usize,
+}
+
+impl Outcome {
+    /// Every command was applied once, none is parked, and nothing else was applied.
+    pub(crate) fn is_right(&self) -> bool {
+        self.rows.iter().all(|row| row.applied == 1) && self.calls == self.rows.len() && self.parked == 0
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "webhooks": self.tally.webhooks,
+            "accepted": self.tally.accepted,
+            "commands": self.rows.len(),
+            "effects_done": self.done,
+            "calls": self.calls,
+            "lost": self.lost(),
+            "duplicated": self.duplicated(),
+            "parked": self.parked,
+            "kills": self.tally.kills,
+        })
+    }
+
+    fn lost(&self) -> usize {
+        self.rows.iter().filter(|row| row.applied == 0).count()
+    }
+
+    fn duplicated(&self) -> usize {
+        self.rows.iter().map(|row| row.applied.saturating_sub(1)).sum()
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "What the third party's ledger says:\n")?;
+        let width =
+            self.rows.iter().map(|row| row.business_key.chars().count()).max().unwrap_or_default().max(12);
+        writeln!(f, "   {:<14} {:<width$}  {:<8} requests  applied", "step", "business key", "status")?;
+        for Row { step, business_key, status, requests, applied } in &self.rows {
+            writeln!(f, "   {step:<14} {business_key:<width$}  {status:<8} {requests:>8}  {applied:>7}")?;
+        }
+        let Tally { kills, webhooks, accepted, .. } = &self.tally;
+        let (commands, lost, duplicated) = (self.rows.len(), self.lost(), self.duplicated());
+        writeln!(
+            f,
+            "\n{webhooks} webhooks, {accepted} accepted, {commands} commands, {} calls applied, {kills} kills",
+            self.calls
+        )?;
+        write!(f, "{lost} lost, {duplicated} duplicated, {} parked: ", self.parked)?;
+        f.write_str(if self.is_right() { "each was done exactly once." } else { "THIS IS WRONG." })
+    }
+}

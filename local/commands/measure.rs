@@ -1,0 +1,109 @@
+//! `measure`: start-up, memory and size of the release binaries.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use clap::Args as ClapArgs;
+use flate2::{Compression, write::GzEncoder};
+use local::{functions::Functions, runtime_api::Function, stack::Stack, webhook::Webhook};
+
+/// What `measure` takes.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    /// How often each function is started.
+    #[arg(long, default_value_t = 21)]
+    starts: usize,
+}
+
+/// Builds, measures, prints.
+pub(crate) async fn run(args: Args) -> Result<()> {
+    let functions = match std::env::var_os("FUNCTIONS_DIR").filter(|dir| !dir.is_empty()) {
+        Some(dir) => Functions::in_dir(Path::new(&dir))?,
+        None => Functions::build(true).await?,
+    };
+    let stack = Stack::builder().functions(functions.clone()).start().await?;
+    let ingest_started = starts(&stack.ingest, args.starts).await?;
+    let consumer_started = starts(&stack.consumer, args.starts).await?;
+    stack.deliver(&Webhook::sample("stripe.charge.dispute.created")?).await?;
+    stack.run_consumer().await?;
+
+    println!(
+        "from spawn to the first GET .../invocation/next, over {} starts; memory after the first invocation;",
+        args.starts
+    );
+    println!("size, and size by deflate as a zip has it (its own headers are a few hundred bytes more)\n");
+    println!(
+        "{:<10} {:>9} {:>9} {:>9} {:>11} {:>11} {:>11}",
+        "", "fastest", "median", "slowest", "RSS", "binary", "zipped"
+    );
+    for (function, binary, started) in [
+        (&stack.ingest, &functions.ingest, ingest_started),
+        (&stack.consumer, &functions.consumer, consumer_started),
+    ] {
+        let ms = |time: Option<&Duration>| time.map_or(0.0, |time| time.as_secs_f64() * 1e3);
+        println!(
+            "{:<10} {:>6.1} ms {:>6.1} ms {:>6.1} ms {:>7.1} MiB {:>7.2} MiB {:>7.2} MiB",
+            function.name(),
+            ms(started.first()),
+            ms(started.get(started.len() / 2)),
+            ms(started.last()),
+            mib(rss(function)?),
+            mib(fs::metadata(binary)?.len()),
+            mib(deflated(binary)?),
+        );
+    }
+    stack.finish().await
+}
+
+/// Cold starts, fastest first.
+async fn starts(function: &Function, count: usize) -> Result<Vec<Duration>> {
+    let before = function.starts().len();
+    for _ in 0..count.max(1) {
+        function.recycle();
+        function.warm().await?;
+    }
+    let mut starts = function.starts().split_off(before);
+    starts.sort_unstable();
+    Ok(starts)
+}
+
+/// What its process keeps in memory, in bytes, as Linux tells.
+fn rss(function: &Function) -> Result<u64> {
+    let pid = *function.pids().last().context("no process")?;
+    let status =
+        fs::read_to_string(format!("/proc/{pid}/status")).context("memory can be measured on Linux only")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib << 10)
+}
+
+fn deflated(binary: &Path) -> Result<u64> {
+    let mut encoder = GzEncoder::new(Counter(0), Compression::best());
+    io::copy(&mut File::open(binary)?, &mut encoder)?;
+    Ok(encoder.finish()?.0)
+}
+
+/// Counts what is written to it.
+struct Counter(u64);
+
+impl io::Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn mib(bytes: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "for people to read")]
+    let bytes = bytes as f64;
+    bytes / 1_048_576.0
+}

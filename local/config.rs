@@ -1,0 +1,203 @@
+//! `webhooks.toml` as the local stack runs it: the same file, with every call sent to the local third party, and a value
+//! for every secret that it names.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::{Context, Result};
+use toml::{Table, Value};
+
+use crate::{functions, sign::Scheme};
+
+/// Values for the secrets of the shipped example. They are public, and protect nothing.
+const LOCAL_SECRETS: [(&str, &str); 3] = [
+    ("STRIPE_WEBHOOK_SECRET", "whsec_local_stripe"),
+    ("GITHUB_WEBHOOK_SECRET", "local-github-secret"),
+    ("STANDARD_WEBHOOK_SECRET", "whsec_bG9jYWwtc3RhbmRhcmQtd2ViaG9va3Mh"),
+];
+
+/// A configuration that can still be edited.
+#[derive(Debug, Clone)]
+pub struct Config {
+    table: Table,
+}
+
+/// A source, as far as a sender must know it.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// How it signs.
+    pub scheme: Scheme,
+    /// With what.
+    pub secret: String,
+}
+
+impl Config {
+    /// The one in this workspace's root.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn shipped() -> Result<Self> {
+        Self::read(&functions::workspace().join("webhooks.toml"))
+    }
+
+    /// The one that `WEBHOOKS_CONFIG` names, else the one in this workspace's root.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn from_env() -> Result<Self> {
+        match std::env::var_os("WEBHOOKS_CONFIG").filter(|path| !path.is_empty()) {
+            Some(path) => Self::read(Path::new(&path)),
+            None => Self::shipped(),
+        }
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It can't be read, or is not TOML.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        Self::parse(&text).with_context(|| path.display().to_string())
+    }
+
+    /// Parses a text.
+    ///
+    /// # Errors
+    /// It is not TOML.
+    pub fn parse(text: &str) -> Result<Self> {
+        Ok(Self { table: text.parse().context("not TOML")? })
+    }
+
+    /// The whole of it, to be edited.
+    pub fn table(&mut self) -> &mut Table {
+        &mut self.table
+    }
+
+    /// A step, to be edited.
+    ///
+    /// # Panics
+    /// There is no such step: the test is wrong.
+    pub fn step(&mut self, id: &str) -> &mut Table {
+        let steps = self.table.get_mut("steps").and_then(Value::as_array_mut).into_iter().flatten();
+        let step = steps
+            .filter_map(Value::as_table_mut)
+            .find(|step| step.get("id").and_then(Value::as_str) == Some(id));
+        step.unwrap_or_else(|| panic!("no step {id:?} in this configuration"))
+    }
+
+    /// Every step, to be edited.
+    pub fn steps(&mut self) -> impl Iterator<Item = &mut Table> {
+        let steps = self.table.get_mut("steps").and_then(Value::as_array_mut);
+        steps.into_iter().flatten().filter_map(Value::as_table_mut)
+    }
+
+    /// Sends every call to this base URL, with its path and query kept. Those that go to this machine already stay.
+    pub fn call(&mut self, third_party: &str) {
+        self.steps().for_each(|step| redirect(step, third_party));
+    }
+
+    /// Every secret that it names, with a local value.
+    #[must_use]
+    pub fn secrets(&self) -> BTreeMap<String, String> {
+        let mut names = Vec::new();
+        for (_, source) in self.sources() {
+            collect_names(source.get("secrets"), &mut names);
+        }
+        for step in self.table.get("steps").and_then(Value::as_array).into_iter().flatten() {
+            collect_names(step.get("call").and_then(|call| call.get("auth")), &mut names);
+        }
+        names.into_iter().map(|name| (name.clone(), local_secret(&name))).collect()
+    }
+
+    /// What a sender must know of a source.
+    ///
+    /// # Errors
+    /// There is no such source, or it can't be signed here.
+    pub fn source(&self, name: &str) -> Result<Source> {
+        let source = self.sources().find(|(other, _)| *other == name).map(|(_, source)| source);
+        let source = source.with_context(|| format!("no source {name:?} in this configuration"))?;
+        let scheme = source.get("scheme").and_then(Value::as_str).context("a source without a scheme")?;
+        let mut names = Vec::new();
+        collect_names(source.get("secrets"), &mut names);
+        let first = names.first().with_context(|| format!("source {name:?} has no secrets"))?;
+        Ok(Source { scheme: Scheme::named(scheme)?, secret: local_secret(first) })
+    }
+
+    fn sources(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let sources = self.table.get("sources").and_then(Value::as_table);
+        sources.into_iter().flatten().map(|(name, source)| (name.as_str(), source))
+    }
+}
+
+impl std::fmt::Display for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.table.fmt(f)
+    }
+}
+
+/// The value of a secret on this machine.
+#[must_use]
+pub fn local_secret(name: &str) -> String {
+    let known = LOCAL_SECRETS.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
+    known.unwrap_or_else(|| format!("local-{}", name.to_lowercase().replace('_', "-")))
+}
+
+/// Replaces scheme and host of every `url` in a step.
+fn redirect(table: &mut Table, third_party: &str) {
+    for (name, value) in table {
+        match value {
+            Value::String(url) if name == "url" => *url = redirected(url, third_party),
+            Value::Table(inner) => redirect(inner, third_party),
+            _ => {}
+        }
+    }
+}
+
+/// By hand: a path may hold templates, which a URL parser would escape.
+fn redirected(url: &str, third_party: &str) -> String {
+    let Some((_, rest)) = url.split_once("://") else { return url.to_owned() };
+    if rest.starts_with("127.0.0.1") {
+        return url.to_owned();
+    }
+    let path = rest.find('/').map_or("/", |slash| &rest[slash..]);
+    format!("{third_party}{path}")
+}
+
+/// The names of secrets in a value: its strings in capitals.
+fn collect_names(value: Option<&Value>, names: &mut Vec<String>) {
+    match value {
+        Some(Value::String(name)) if is_secret_name(name) => names.push(name.clone()),
+        Some(Value::Array(values)) => values.iter().for_each(|value| collect_names(Some(value), names)),
+        Some(Value::Table(table)) => table.values().for_each(|value| collect_names(Some(value), names)),
+        _ => {}
+    }
+}
+
+fn is_secret_name(name: &str) -> bool {
+    name.contains('_') && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_example_runs_here() {
+        let mut config = Config::shipped().unwrap();
+        config.call("http://127.0.0.1:9");
+        let text = config.to_string();
+        assert!(!text.contains("example.com/"), "{text}");
+        assert!(text.contains("http://127.0.0.1:9/api/tickets"), "{text}");
+        assert_eq!(config.secrets()["STRIPE_WEBHOOK_SECRET"], "whsec_local_stripe");
+        assert_eq!(config.secrets()["TICKETS_TOKEN"], "local-tickets-token");
+        assert_eq!(config.source("github").unwrap().scheme, Scheme::Github);
+        assert_eq!(Config::parse(&text).unwrap().table, config.table);
+    }
+
+    #[test]
+    fn a_template_in_a_path_is_kept() {
+        assert_eq!(
+            redirected("https://api.example.com/v1/{{ input.id }}?q=1", "http://127.0.0.1:9"),
+            "http://127.0.0.1:9/v1/{{ input.id }}?q=1"
+        );
+    }
+}

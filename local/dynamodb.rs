@@ -1,0 +1,195 @@
+//! DynamoDB on this machine, by dynoxide, and the effects table in it. The table is made and read with plain HTTP: the
+//! requests below are all that a deployment's template must match.
+
+use std::{net::SocketAddr, path::Path};
+
+use anyhow::{Context, Result, anyhow, bail};
+use dynoxide::Database;
+use serde_json::{Map, Value, json};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use crate::http;
+
+/// A running DynamoDB with an effects table.
+#[derive(Debug)]
+pub struct DynamoDb {
+    url: String,
+    table: String,
+    client: reqwest::Client,
+    serving: JoinHandle<()>,
+}
+
+impl DynamoDb {
+    /// Starts it, in memory or on a file, and makes the table unless the file has it.
+    ///
+    /// # Errors
+    /// The address can't be bound, or the file can't be opened.
+    pub async fn start(addr: SocketAddr, file: Option<&Path>, table: &str) -> Result<Self> {
+        let listener =
+            TcpListener::bind(addr).await.with_context(|| format!("DynamoDB can't listen on {addr}"))?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let database = match file {
+            Some(file) => {
+                let path = file.to_str().with_context(|| format!("{} is not UTF-8", file.display()))?;
+                Database::new(path).map_err(|error| anyhow!("{path}: {error}"))?
+            }
+            None => Database::memory().map_err(|error| anyhow!("DynamoDB in memory: {error}"))?,
+        };
+        let serving = tokio::spawn(async move {
+            // It ends with its task.
+            let _ = dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()).await;
+        });
+        let db = Self { url, table: table.to_owned(), client: http::client()?, serving };
+        db.create_table().await?;
+        Ok(db)
+    }
+
+    /// Its endpoint.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The effects table's name.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// Every item of the table, as plain JSON.
+    ///
+    /// # Errors
+    /// DynamoDB refuses.
+    pub async fn scan(&self) -> Result<Vec<Value>> {
+        let mut items = Vec::new();
+        let mut request = json!({ "TableName": self.table, "ConsistentRead": true });
+        loop {
+            let page = self.call("Scan", &request).await?;
+            items.extend(page["Items"].as_array().into_iter().flatten().map(plain));
+            match &page["LastEvaluatedKey"] {
+                Value::Null => return Ok(items),
+                key => request["ExclusiveStartKey"] = key.clone(),
+            }
+        }
+    }
+
+    /// Writes an item of plain JSON, in place of the one with its key.
+    ///
+    /// # Errors
+    /// DynamoDB refuses.
+    pub async fn put(&self, item: &Value) -> Result<()> {
+        let item = marshalled(item)["M"].take();
+        self.call("PutItem", &json!({ "TableName": self.table, "Item": item })).await.map(drop)
+    }
+
+    async fn create_table(&self) -> Result<()> {
+        let attribute = |name: &str, kind: &str| json!({ "AttributeName": name, "AttributeType": kind });
+        let keys = |hash: &str, range: &str| json!([{ "AttributeName": hash, "KeyType": "HASH" }, { "AttributeName": range, "KeyType": "RANGE" }]);
+        let definition = json!({
+            "TableName": self.table,
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [
+                attribute("run_id", "S"), attribute("effect_id", "S"), attribute("lane", "S"), attribute("due_at", "N"),
+            ],
+            "KeySchema": keys("run_id", "effect_id"),
+            "GlobalSecondaryIndexes": [{
+                "IndexName": "due", "KeySchema": keys("lane", "due_at"), "Projection": { "ProjectionType": "ALL" },
+            }],
+        });
+        match self.call("CreateTable", &definition).await {
+            Err(error) if error.to_string().contains("ResourceInUseException") => return Ok(()),
+            other => other?,
+        };
+        let ttl = json!({ "AttributeName": "expires_at", "Enabled": true });
+        self.call("UpdateTimeToLive", &json!({ "TableName": self.table, "TimeToLiveSpecification": ttl }))
+            .await?;
+        Ok(())
+    }
+
+    /// Any operation of DynamoDB's JSON API. Nothing here checks signatures.
+    ///
+    /// # Errors
+    /// DynamoDB refuses; the message has its answer.
+    pub async fn call(&self, operation: &str, request: &Value) -> Result<Value> {
+        let response = self
+            .client
+            .post(&self.url)
+            .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("authorization", SIGNED_BY_NOBODY)
+            .header("x-amz-date", "20260101T000000Z")
+            .body(request.to_string())
+            .send()
+            .await?;
+        let answer = http::Answer::read(response).await?;
+        if answer.status != 200 {
+            bail!(
+                "DynamoDB answered {operation} with {}: {}",
+                answer.status,
+                String::from_utf8_lossy(&answer.body)
+            );
+        }
+        Ok(answer.json())
+    }
+}
+
+const SIGNED_BY_NOBODY: &str = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \
+                                SignedHeaders=host;x-amz-date;x-amz-target, Signature=0";
+
+impl Drop for DynamoDb {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// An item without DynamoDB's type tags. Numbers stay numbers; binary stays base64.
+fn plain(item: &Value) -> Value {
+    item.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), untagged(value))).collect()
+}
+
+fn untagged(value: &Value) -> Value {
+    let Some((tag, value)) = value.as_object().and_then(|tagged| tagged.iter().next()) else {
+        return Value::Null;
+    };
+    match tag.as_str() {
+        "N" => value.as_str().and_then(|number| serde_json::from_str(number).ok()).unwrap_or_default(),
+        "NULL" => Value::Null,
+        "M" => plain(value),
+        "L" => value.as_array().into_iter().flatten().map(untagged).collect(),
+        _ => value.clone(),
+    }
+}
+
+fn marshalled(value: &Value) -> Value {
+    match value {
+        Value::Null => json!({ "NULL": true }),
+        Value::Bool(flag) => json!({ "BOOL": flag }),
+        Value::Number(number) => json!({ "N": number.to_string() }),
+        Value::String(text) => json!({ "S": text }),
+        Value::Array(values) => json!({ "L": values.iter().map(marshalled).collect::<Vec<_>>() }),
+        Value::Object(fields) => {
+            let fields: Map<_, _> =
+                fields.iter().map(|(name, value)| (name.clone(), marshalled(value))).collect();
+            json!({ "M": fields })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::ANY_PORT;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_put_is_scanned_and_survives_in_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("db");
+        let item = json!({ "run_id": "r", "effect_id": "e", "n": 5, "m": { "l": [true, null, "x"] } });
+        let db = DynamoDb::start(ANY_PORT, Some(&file), "effects").await.unwrap();
+        assert!(db.scan().await.unwrap().is_empty());
+        db.put(&item).await.unwrap();
+        drop(db);
+        let db = DynamoDb::start(ANY_PORT, Some(&file), "effects").await.unwrap();
+        assert_eq!(db.scan().await.unwrap(), [item]);
+    }
+}

@@ -1,0 +1,86 @@
+//! Where the functions' binaries are.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use tokio::process::Command;
+
+/// The two binaries.
+#[derive(Debug, Clone)]
+pub struct Functions {
+    /// Verifies, routes, enqueues.
+    pub ingest: PathBuf,
+    /// Drains, calls, commits, acks.
+    pub consumer: PathBuf,
+}
+
+/// This workspace's root.
+#[must_use]
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
+}
+
+impl Functions {
+    /// Those of `FUNCTIONS_DIR` if it is set, else built now, in the profile that this was built in.
+    ///
+    /// # Errors
+    /// They are not there, or can't be built.
+    pub async fn find() -> Result<Self> {
+        match env::var_os("FUNCTIONS_DIR").filter(|dir| !dir.is_empty()) {
+            Some(dir) => Self::in_dir(Path::new(&dir)),
+            None => Self::build(!cfg!(debug_assertions)).await,
+        }
+    }
+
+    /// Those in a folder: `ingest` and `consumer`, or `ingest/bootstrap` and so on, as cargo-lambda puts them.
+    ///
+    /// # Errors
+    /// One is not there.
+    pub fn in_dir(dir: &Path) -> Result<Self> {
+        let find = |name: &str| {
+            let places = [dir.join(name).join("bootstrap"), dir.join(name)];
+            let found = places.into_iter().find(|place| place.is_file());
+            found.with_context(|| {
+                format!("no {name} in {}; build it there, or unset FUNCTIONS_DIR", dir.display())
+            })
+        };
+        Ok(Self { ingest: find("ingest")?, consumer: find("consumer")? })
+    }
+
+    /// Builds them with cargo, beside the binary that runs now.
+    ///
+    /// # Errors
+    /// cargo fails.
+    pub async fn build(release: bool) -> Result<Self> {
+        let profile = target_dir()?.join(if release { "release" } else { "debug" });
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        build.args(["build", "--package", "driftq-webhooks", "--bins", "--target-dir"]).arg(target_dir()?);
+        build.args(release.then_some("--release")).current_dir(workspace());
+        // What `cargo run` set for us would make build scripts run again, and so rebuild what depends on them.
+        let prefixes = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
+        let ours = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
+        for (name, _) in env::vars().filter(|(name, _)| ours(name)) {
+            build.env_remove(name);
+        }
+        let status =
+            build.status().await.context("cargo can't be run; install Rust, or set FUNCTIONS_DIR")?;
+        if !status.success() {
+            bail!("the functions could not be built: {status}");
+        }
+        Self::in_dir(&profile)
+    }
+}
+
+/// The target folder of the running binary: above `debug` or `release`, where a test also has a `deps`.
+fn target_dir() -> Result<PathBuf> {
+    let exe = env::current_exe()?;
+    let mut profile = exe.parent().context("this binary has no folder")?;
+    if profile.ends_with("deps") {
+        profile = profile.parent().context("deps has no parent")?;
+    }
+    Ok(profile.parent().context("the profile's folder has no parent")?.to_owned())
+}

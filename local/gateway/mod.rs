@@ -1,0 +1,112 @@
+//! An HTTP gateway in front of ingest, as API Gateway's HTTP APIs are: every request becomes an event, and the function's
+//! reply becomes the answer.
+
+mod event;
+mod reply;
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use axum::{
+    Router,
+    extract::{Request, State},
+};
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::sync::broadcast;
+
+pub use self::{event::event, reply::answer};
+use crate::{
+    http::Answer,
+    runtime_api::{Function, InvokeError},
+    server::Server,
+};
+
+/// API Gateway waits no longer.
+const LIMIT: Duration = Duration::from_secs(30);
+/// API Gateway takes no more.
+const BODY_LIMIT: usize = 10 << 20;
+
+/// A gateway that listens.
+#[derive(Debug)]
+pub struct Gateway {
+    server: Server,
+    live: broadcast::Sender<Exchange>,
+}
+
+/// A request that was answered.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// Its method.
+    pub method: String,
+    /// Its path.
+    pub path: String,
+    /// The answer.
+    pub answer: Answer,
+    /// How long it took.
+    pub took: Duration,
+}
+
+#[derive(Debug)]
+struct Shared {
+    function: Function,
+    live: broadcast::Sender<Exchange>,
+}
+
+impl Gateway {
+    /// Starts it in front of a function.
+    ///
+    /// # Errors
+    /// The address can't be bound.
+    pub async fn start(addr: SocketAddr, function: Function) -> Result<Self> {
+        let live = broadcast::channel(1024).0;
+        let shared = Arc::new(Shared { function, live: live.clone() });
+        let router = Router::new().fallback(handle).with_state(shared);
+        Ok(Self { server: Server::start(addr, router).await.context("the gateway")?, live })
+    }
+
+    /// Its base URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// The requests from now on.
+    #[must_use]
+    pub fn follow(&self) -> broadcast::Receiver<Exchange> {
+        self.live.subscribe()
+    }
+}
+
+async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
+    let (started, (parts, body)) = (Instant::now(), request.into_parts());
+    let (method, path) = (parts.method.to_string(), parts.uri.path().to_owned());
+    let answer = match axum::body::to_bytes(body, BODY_LIMIT).await {
+        Err(_) => Answer::of_json(413, &json!({ "message": "Request Entity Too Large" })),
+        Ok(body) => {
+            let event = event(&parts, &body, "127.0.0.1", Timestamp::now());
+            let function = shared.function.clone();
+            // A task of its own: Lambda goes on when the client hangs up.
+            let reply = tokio::spawn(async move { function.invoke(&event, LIMIT).await }).await;
+            reply.map_or_else(|_| reply::internal_error(), of_invocation)
+        }
+    };
+    let exchange = Exchange { method, path, answer: answer.clone(), took: started.elapsed() };
+    // Nobody follows: that is fine.
+    let _ = shared.live.send(exchange);
+    answer
+}
+
+fn of_invocation(reply: Result<serde_json::Value, InvokeError>) -> Answer {
+    match reply {
+        Ok(reply) => reply::answer(&reply),
+        Err(InvokeError::TimedOut { .. }) => {
+            Answer::of_json(503, &json!({ "message": "Service Unavailable" }))
+        }
+        Err(_) => reply::internal_error(),
+    }
+}

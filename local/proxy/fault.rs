@@ -1,0 +1,96 @@
+//! What a wire may do to a request, and the rules that decide it.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use tokio::sync::watch;
+
+use super::seen::Seen;
+use crate::{hook::Hook, http::Answer};
+
+/// What happens to a request. Those that forward under a fault do so even if the client dies meanwhile.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// It passes: for a rule that only watches, or that exempts.
+    Pass,
+    /// It is answered here; the upstream sees nothing.
+    Answer(Answer),
+    /// The connection is cut; the upstream sees nothing.
+    CutBefore,
+    /// The upstream handles it; then the connection is cut instead of answering.
+    CutAfter,
+    /// It is never answered; the upstream sees nothing.
+    HangBefore,
+    /// The upstream handles it, but it is never answered.
+    HangAfter,
+    /// It is forwarded a while later.
+    Delay(Duration),
+    /// The hook runs; then it is forwarded.
+    HookBefore(Hook),
+    /// The hook runs; then the connection is cut, and the upstream sees nothing.
+    HookInstead(Hook),
+    /// The upstream handles it; the hook runs; then it is answered.
+    HookAfter(Hook),
+}
+
+type Matcher = Box<dyn Fn(&Seen) -> bool + Send + Sync>;
+
+struct Rule {
+    matches: Matcher,
+    fault: Fault,
+    left: usize,
+    hits: watch::Sender<usize>,
+}
+
+/// The rules of a wire. The first that matches decides.
+#[derive(Default)]
+pub(super) struct Rules(Mutex<Vec<Rule>>);
+
+impl Rules {
+    pub(super) fn add(&self, matches: Matcher, fault: Fault, times: usize) -> Hits {
+        let (hits, seen) = watch::channel(0);
+        let rule = Rule { matches, fault, left: times, hits };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(rule);
+        Hits(seen)
+    }
+
+    pub(super) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    pub(super) fn decide(&self, request: &Seen) -> Fault {
+        let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(rule) = rules.iter_mut().find(|rule| rule.left > 0 && (rule.matches)(request)) else {
+            return Fault::Pass;
+        };
+        rule.left -= 1;
+        rule.hits.send_modify(|hits| *hits += 1);
+        rule.fault.clone()
+    }
+}
+
+/// How often a rule has struck.
+#[derive(Debug, Clone)]
+pub struct Hits(watch::Receiver<usize>);
+
+impl Hits {
+    /// So far.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        *self.0.borrow()
+    }
+
+    /// Waits until the rule has struck.
+    ///
+    /// # Errors
+    /// It has not, within that time.
+    pub async fn within(&self, time: Duration) -> Result<()> {
+        let mut hits = self.0.clone();
+        let struck = tokio::time::timeout(time, hits.wait_for(|hits| *hits > 0)).await;
+        struck.with_context(|| format!("no request that the rule waits for within {time:?}"))??;
+        Ok(())
+    }
+}

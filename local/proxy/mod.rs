@@ -1,0 +1,294 @@
+//! A wire: a reverse proxy between the functions and the broker or DynamoDB. It counts and keeps every request, and can do
+//! to it whatever a network or an overloaded server does.
+//!
+//! Responses are streamed: the broker's consume stream passes line by line, its headers as late as they come, and when
+//! one side breaks so does the other.
+
+mod fault;
+mod seen;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result};
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, Uri, header::CONTENT_LENGTH, request::Parts},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+
+use self::fault::Rules;
+pub use self::{
+    fault::{Fault, Hits},
+    seen::{End, Seen},
+};
+use crate::{
+    http::{Answer, client, drop_hop_by_hop},
+    server::{ANY_PORT, Connection, Server},
+};
+
+/// More than any request that DynamoDB takes.
+const REQUEST_LIMIT: usize = 20 << 20;
+
+/// A wire to one upstream.
+#[derive(Debug)]
+pub struct Wire {
+    shared: Arc<Shared>,
+    server: Server,
+}
+
+struct Shared {
+    upstream: Mutex<String>,
+    client: reqwest::Client,
+    rules: Rules,
+    seen: Mutex<Vec<Seen>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("upstream", &self.upstream).finish_non_exhaustive()
+    }
+}
+
+impl Wire {
+    /// Starts a wire to that base URL.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub async fn start(upstream: &str) -> Result<Self> {
+        let shared = Arc::new(Shared {
+            upstream: Mutex::default(),
+            client: client()?,
+            rules: Rules::default(),
+            seen: Mutex::default(),
+        });
+        let router = Router::new().fallback(handle).with_state(shared.clone());
+        let wire = Self { shared, server: Server::start(ANY_PORT, router).await.context("a wire")? };
+        wire.point_to(upstream);
+        Ok(wire)
+    }
+
+    /// Its own base URL, for the functions.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Sends what comes from now on somewhere else.
+    pub fn point_to(&self, upstream: &str) {
+        upstream.trim_end_matches('/').clone_into(&mut lock(&self.shared.upstream));
+    }
+
+    /// Does this to the next request that matches.
+    pub fn once(&self, matches: impl Fn(&Seen) -> bool + Send + Sync + 'static, fault: Fault) -> Hits {
+        self.times(1, matches, fault)
+    }
+
+    /// Does this to the next so many requests that match.
+    pub fn times(
+        &self,
+        times: usize,
+        matches: impl Fn(&Seen) -> bool + Send + Sync + 'static,
+        fault: Fault,
+    ) -> Hits {
+        self.shared.rules.add(Box::new(matches), fault, times)
+    }
+
+    /// Does this to every request that matches, until [`Wire::heal`].
+    pub fn always(&self, matches: impl Fn(&Seen) -> bool + Send + Sync + 'static, fault: Fault) -> Hits {
+        self.times(usize::MAX, matches, fault)
+    }
+
+    /// Forgets every rule.
+    pub fn heal(&self) {
+        self.shared.rules.clear();
+    }
+
+    /// Stops listening and cuts every connection: connecting is refused until [`Wire::open`].
+    pub async fn close(&self) {
+        self.server.close().await;
+    }
+
+    /// Listens again, on the same port.
+    ///
+    /// # Errors
+    /// Somebody else has taken the port.
+    pub async fn open(&self) -> Result<()> {
+        self.server.open().await.map(drop)
+    }
+
+    /// Cuts every connection there is.
+    pub fn cut_all(&self) {
+        self.server.cut_all();
+    }
+
+    /// Every request so far.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
+        lock(&self.shared.seen).clone()
+    }
+
+    /// The requests that match.
+    #[must_use]
+    pub fn seen_where(&self, matches: impl Fn(&Seen) -> bool) -> Vec<Seen> {
+        lock(&self.shared.seen).iter().filter(|seen| matches(seen)).cloned().collect()
+    }
+
+    /// Forgets what it has seen, so that a test counts from here.
+    pub fn forget(&self) {
+        lock(&self.shared.seen).clear();
+    }
+}
+
+async fn handle(
+    State(wire): State<Arc<Shared>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, REQUEST_LIMIT).await else {
+        return Answer::status(413).into_response();
+    };
+    let (index, fault) = wire.note(&parts, &body);
+    let forward = Forward { wire, parts, body, index };
+    match fault {
+        Fault::Pass => forward.send().await.answer(&connection),
+        // A task of its own: it goes on when the client is killed by a hook.
+        fault => {
+            let answer = tokio::spawn(forward.under(fault, connection.clone())).await;
+            match answer.unwrap_or_else(|_| Some(severed(&connection))) {
+                Some(answer) => answer,
+                None => std::future::pending().await,
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn note(&self, parts: &Parts, body: &Bytes) -> (usize, Fault) {
+        let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
+        let mut request = Seen::new(parts.method.as_str(), path, query, &parts.headers, body);
+        let fault = self.rules.decide(&request);
+        let mut seen = lock(&self.seen);
+        request.index = seen.len();
+        seen.push(request);
+        (seen.len() - 1, fault)
+    }
+
+    fn end(&self, index: usize, end: End) {
+        if let Some(seen) = lock(&self.seen).get_mut(index) {
+            seen.end = end;
+        }
+    }
+}
+
+/// A request to be forwarded.
+struct Forward {
+    wire: Arc<Shared>,
+    parts: Parts,
+    body: Bytes,
+    index: usize,
+}
+
+/// What the upstream answered: nothing, if it could not be reached.
+struct Upstream(Option<reqwest::Response>);
+
+impl Forward {
+    /// None: never to be answered.
+    async fn under(self, fault: Fault, connection: Connection) -> Option<Response> {
+        let answer = match fault {
+            Fault::Pass => self.send().await.answer(&connection),
+            Fault::Answer(answer) => {
+                self.wire.end(self.index, End::Answered(answer.status));
+                answer.into_response()
+            }
+            Fault::CutBefore => self.cut(&connection),
+            Fault::CutAfter => {
+                self.send().await;
+                severed(&connection)
+            }
+            Fault::HangBefore => return None,
+            Fault::HangAfter => {
+                self.send().await;
+                return None;
+            }
+            Fault::Delay(time) => {
+                tokio::time::sleep(time).await;
+                self.send().await.answer(&connection)
+            }
+            Fault::HookBefore(hook) => {
+                hook.run().await;
+                self.send().await.answer(&connection)
+            }
+            Fault::HookInstead(hook) => {
+                hook.run().await;
+                self.cut(&connection)
+            }
+            Fault::HookAfter(hook) => {
+                let upstream = self.send().await;
+                hook.run().await;
+                upstream.answer(&connection)
+            }
+        };
+        Some(answer)
+    }
+
+    fn cut(self, connection: &Connection) -> Response {
+        self.wire.end(self.index, End::Cut);
+        severed(connection)
+    }
+
+    async fn send(self) -> Upstream {
+        let Self { wire, parts, body, index } = self;
+        let url = format!("{}{}", *lock(&wire.upstream), path_and_query(&parts.uri));
+        let sent = wire.client.request(parts.method, url).headers(headers(parts.headers)).body(body).send();
+        match sent.await {
+            Ok(response) => {
+                wire.end(index, End::Upstream(response.status().as_u16()));
+                Upstream(Some(response))
+            }
+            Err(_) => {
+                wire.end(index, End::Unreachable);
+                Upstream(None)
+            }
+        }
+    }
+}
+
+impl Upstream {
+    fn answer(self, connection: &Connection) -> Response {
+        let Some(upstream) = self.0 else { return severed(connection) };
+        let (status, mut headers) = (upstream.status(), upstream.headers().clone());
+        let length = headers.remove("content-length");
+        drop_hop_by_hop(&mut headers);
+        headers.extend(length.map(|length| (CONTENT_LENGTH, length)));
+        let mut response = Response::new(Body::from_stream(upstream.bytes_stream()));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+/// Cuts the connection; the response that a handler must give is never written.
+fn severed(connection: &Connection) -> Response {
+    connection.cut();
+    Response::default()
+}
+
+fn path_and_query(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("/", |path| path.as_str())
+}
+
+fn headers(mut headers: HeaderMap) -> HeaderMap {
+    drop_hop_by_hop(&mut headers);
+    headers.remove("host");
+    headers
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,253 @@
+//! A Lambda Runtime API that runs a real binary as a real process: one invocation at a time for each process, a fresh
+//! process after a crash, and SIGKILL at any moment.
+
+mod api;
+mod log;
+mod process;
+mod sandbox;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    process::ExitStatus,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+pub use self::log::{Line, Log};
+use self::{process::KillSwitch, sandbox::Sandbox};
+use crate::hook::Hook;
+
+/// What to run, and how.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// The function's name.
+    pub name: String,
+    /// The binary.
+    pub binary: PathBuf,
+    /// Its whole environment, but for what Lambda itself sets.
+    pub env: Vec<(String, String)>,
+    /// How many processes there may be at a time.
+    pub sandboxes: usize,
+}
+
+/// A function that can be invoked. Cloning gives another handle; its processes end with the last one.
+#[derive(Debug, Clone)]
+pub struct Function(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    program: Program,
+    free: Semaphore,
+    idle: Mutex<Vec<Sandbox>>,
+    running: Running,
+    log: Log,
+    starts: Mutex<Vec<Duration>>,
+}
+
+type Running = Arc<Mutex<BTreeMap<u32, KillSwitch>>>;
+
+/// Why an invocation came to nothing.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum InvokeError {
+    /// The function answered an error, or panicked and said so.
+    #[error("{function} answered an error: {kind}: {message}")]
+    Answered {
+        /// The function.
+        function: String,
+        /// `errorType`.
+        kind: String,
+        /// `errorMessage`.
+        message: String,
+    },
+    /// Its process ended while the invocation was open.
+    #[error("{function} died during an invocation: {status:?}")]
+    Died {
+        /// The function.
+        function: String,
+        /// How; none if it was given up by us.
+        status: Option<ExitStatus>,
+    },
+    /// Its process never asked for work.
+    #[error("{function} did not start: {reason}")]
+    Init {
+        /// The function.
+        function: String,
+        /// What it said, or the end of its log.
+        reason: String,
+    },
+    /// Its answer is not what it should be.
+    #[error("{function} answered what can't be read: {reason}")]
+    Unreadable {
+        /// The function.
+        function: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It did not answer before its deadline and was killed.
+    #[error("{function} did not answer within {within:?} and was killed")]
+    TimedOut {
+        /// The function.
+        function: String,
+        /// The time it had.
+        within: Duration,
+    },
+}
+
+impl InvokeError {
+    fn answered(function: String, error: &Value) -> Self {
+        let text = |name: &str| error[name].as_str().unwrap_or("?").to_owned();
+        Self::Answered { function, kind: text("errorType"), message: text("errorMessage") }
+    }
+
+    /// The process was killed or crashed during the invocation.
+    #[must_use]
+    pub fn is_death(&self) -> bool {
+        matches!(self, Self::Died { .. })
+    }
+}
+
+impl Function {
+    /// Makes a function. Processes are started when they are needed.
+    #[must_use]
+    pub fn new(program: Program) -> Self {
+        Self(Arc::new(Inner {
+            free: Semaphore::new(program.sandboxes.max(1)),
+            log: Log::new(&program.name),
+            program,
+            idle: Mutex::default(),
+            running: Running::default(),
+            starts: Mutex::default(),
+        }))
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.program.name
+    }
+
+    /// Starts a process ahead of the first event, so that what is wrong with the environment is seen now.
+    ///
+    /// # Errors
+    /// It did not start.
+    pub async fn warm(&self) -> Result<(), InvokeError> {
+        let sandbox = self.0.sandbox().await?;
+        lock(&self.0.idle).push(sandbox);
+        Ok(())
+    }
+
+    /// Invokes it with a JSON event.
+    ///
+    /// # Errors
+    /// [`InvokeError`].
+    pub async fn invoke(&self, event: &Value, within: Duration) -> Result<Value, InvokeError> {
+        self.invoke_bytes(event.to_string().into(), within).await
+    }
+
+    /// Invokes it with any payload.
+    ///
+    /// # Errors
+    /// [`InvokeError`].
+    pub async fn invoke_bytes(&self, payload: Bytes, within: Duration) -> Result<Value, InvokeError> {
+        let _slot = self.0.free.acquire().await;
+        let sandbox = self.0.sandbox().await?;
+        let reply = sandbox.invoke(self.name(), payload, within).await;
+        if sandbox.process.switch.has_exited() {
+            lock(&self.0.running).remove(&sandbox.process.pid);
+        } else {
+            lock(&self.0.idle).push(sandbox);
+        }
+        let reply = reply?;
+        Ok(serde_json::from_slice(&reply)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&reply).into())))
+    }
+
+    /// A handle that kills whatever processes it has at that moment.
+    #[must_use]
+    pub fn killer(&self) -> Killer {
+        Killer(self.0.running.clone())
+    }
+
+    /// Ends the idle processes, so that the next invocation is a cold start.
+    pub fn recycle(&self) {
+        let idle = std::mem::take(&mut *lock(&self.0.idle));
+        let mut running = lock(&self.0.running);
+        idle.iter().for_each(|sandbox| drop(running.remove(&sandbox.process.pid)));
+    }
+
+    /// What its processes printed.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.0.log
+    }
+
+    /// How long each start took, from the spawn to the first poll.
+    #[must_use]
+    pub fn starts(&self) -> Vec<Duration> {
+        lock(&self.0.starts).clone()
+    }
+
+    /// The processes that run now.
+    #[must_use]
+    pub fn pids(&self) -> Vec<u32> {
+        lock(&self.0.running).keys().copied().collect()
+    }
+}
+
+impl Inner {
+    /// An idle process, or a new one.
+    async fn sandbox(&self) -> Result<Sandbox, InvokeError> {
+        while let Some(sandbox) = self.pop_idle() {
+            if !sandbox.process.switch.has_exited() {
+                return Ok(sandbox);
+            }
+            lock(&self.running).remove(&sandbox.process.pid);
+        }
+        let sandbox = Sandbox::start(&self.program, &self.log).await?;
+        lock(&self.running).insert(sandbox.process.pid, sandbox.process.switch.clone());
+        lock(&self.starts).push(sandbox.started_in);
+        Ok(sandbox)
+    }
+
+    fn pop_idle(&self) -> Option<Sandbox> {
+        lock(&self.idle).pop()
+    }
+}
+
+/// Kills a function's processes. Cheap to clone, and fit for a [`Hook`].
+#[derive(Debug, Clone)]
+pub struct Killer(Running);
+
+impl Killer {
+    /// SIGKILL to every process that runs now; returns once they are gone, with how many there were.
+    pub async fn kill(&self) -> usize {
+        let switches: Vec<_> = std::mem::take(&mut *lock(&self.0)).into_values().collect();
+        for switch in &switches {
+            switch.kill().await;
+        }
+        switches.len()
+    }
+
+    /// A hook that does so.
+    #[must_use]
+    pub fn hook(&self) -> Hook {
+        let killer = self.clone();
+        Hook::new(move || {
+            let killer = killer.clone();
+            async move {
+                killer.kill().await;
+            }
+        })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

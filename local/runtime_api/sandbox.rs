@@ -1,0 +1,104 @@
+//! A sandbox: one process with a Runtime API of its own, working at one invocation at a time.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use super::{
+    InvokeError, Program,
+    api::{Api, Job},
+    log::Log,
+    process::Process,
+};
+use crate::server::{ANY_PORT, Server};
+
+/// What Lambda gives a function to start.
+const INIT_LIMIT: Duration = Duration::from_secs(10);
+
+/// A process that has asked for work.
+#[derive(Debug)]
+pub(super) struct Sandbox {
+    pub(super) process: Process,
+    /// From the spawn to the first poll.
+    pub(super) started_in: Duration,
+    jobs: mpsc::UnboundedSender<Job>,
+    _server: Server,
+}
+
+impl Sandbox {
+    /// Spawns the process and waits until it asks for work.
+    pub(super) async fn start(program: &Program, log: &Log) -> Result<Self, InvokeError> {
+        let failed = |reason: String| InvokeError::Init { function: program.name.clone(), reason };
+        let (jobs, queue) = mpsc::unbounded_channel();
+        let api = Api::new(&program.name, queue);
+        let server =
+            Server::start(ANY_PORT, api.router()).await.map_err(|error| failed(format!("{error:#}")))?;
+        let env = lambda_env(program, &server);
+        let spawned = Instant::now();
+        let mut process =
+            Process::spawn(&program.binary, &env, log).map_err(|error| failed(format!("{error:#}")))?;
+        let first_poll = tokio::select! {
+            first_poll = api.first_poll() => first_poll,
+            status = process.switch.exited() => {
+                process.printed().await;
+                let status = status.map_or_else(|| "ended".to_owned(), |status| status.to_string());
+                return Err(failed(format!("{status}\n{}", log.tail(40))));
+            }
+            () = tokio::time::sleep(INIT_LIMIT) => {
+                return Err(failed(format!("no poll within {INIT_LIMIT:?}\n{}", log.tail(40))));
+            }
+        };
+        match first_poll {
+            Some(Ok(at)) => Ok(Self { process, started_in: at - spawned, jobs, _server: server }),
+            Some(Err(error)) => Err(failed(format!("{error}\n{}", log.tail(40)))),
+            None => Err(failed("its Runtime API went away".to_owned())),
+        }
+    }
+
+    /// Has the process work at one event. On a timeout it is killed, as Lambda does.
+    pub(super) async fn invoke(
+        &self,
+        function: &str,
+        payload: Bytes,
+        within: Duration,
+    ) -> Result<Bytes, InvokeError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job {
+            request_id: Uuid::new_v4().to_string(),
+            deadline_ms: (Timestamp::now() + within).as_millisecond(),
+            payload,
+            reply,
+        };
+        let function = || function.to_owned();
+        // Refused only if the process has ended, which the second branch sees.
+        let _ = self.jobs.send(job);
+        tokio::select! {
+            biased;
+            Ok(reply) = answer => reply.map_err(|error| InvokeError::answered(function(), &error)),
+            status = self.process.switch.exited() => Err(InvokeError::Died { function: function(), status }),
+            () = tokio::time::sleep(within) => {
+                self.process.switch.kill().await;
+                Err(InvokeError::TimedOut { function: function(), within })
+            }
+        }
+    }
+}
+
+fn lambda_env(program: &Program, server: &Server) -> Vec<(String, String)> {
+    let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let mut env = program.env.clone();
+    env.extend([
+        own("AWS_LAMBDA_RUNTIME_API", &server.addr().to_string()),
+        own("AWS_LAMBDA_FUNCTION_NAME", &program.name),
+        own("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        own("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+        own("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
+        own("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{}", program.name)),
+        own("AWS_LAMBDA_LOG_STREAM_NAME", "local"),
+        own("_HANDLER", "bootstrap"),
+    ]);
+    env
+}

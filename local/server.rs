@@ -1,0 +1,208 @@
+//! An HTTP/1.1 server whose connections can be cut: from inside a handler, or all at once. That is how connections are
+//! lost here, by the wire and by the third party.
+
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use anyhow::Context as _;
+use axum::{
+    Router,
+    extract::connect_info::Connected,
+    serve::{IncomingStream, Listener},
+};
+use futures_util::task::AtomicWaker;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+
+/// The loopback address with a port that the system chooses.
+pub const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+/// A router being served, until it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    addr: SocketAddr,
+    router: Router,
+    connections: Connections,
+    serving: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Server {
+    /// Binds and serves.
+    ///
+    /// # Errors
+    /// The address can't be bound.
+    pub async fn start(addr: SocketAddr, router: Router) -> anyhow::Result<Self> {
+        let mut server =
+            Self { addr, router, connections: Connections::default(), serving: Mutex::default() };
+        server.addr = server.open().await?;
+        Ok(server)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Its base URL, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Listens again where it listened before.
+    ///
+    /// # Errors
+    /// Somebody else has taken the port.
+    pub async fn open(&self) -> anyhow::Result<SocketAddr> {
+        let listener = TcpListener::bind(self.addr).await.with_context(|| {
+            format!("{} can't be listened on; choose another port, or none for a free one", self.addr)
+        })?;
+        let addr = listener.local_addr()?;
+        let listener = Severable { listener, connections: self.connections.clone() };
+        let router = self.router.clone().into_make_service_with_connect_info::<Connection>();
+        let serving = tokio::spawn(async move {
+            // It never returns: accept errors are retried.
+            let _ = axum::serve(listener, router).await;
+        });
+        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = Some(serving);
+        Ok(addr)
+    }
+
+    /// Stops listening and cuts every connection: from now on, connecting is refused.
+    pub async fn close(&self) {
+        let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(serving) = serving {
+            serving.abort();
+            // The listener is closed once the task is gone.
+            let _ = serving.await;
+        }
+        self.connections.cut_all();
+    }
+
+    /// Cuts every connection there is; new ones are welcome.
+    pub fn cut_all(&self) {
+        self.connections.cut_all();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(serving) = self.serving.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            serving.abort();
+        }
+        self.connections.cut_all();
+    }
+}
+
+/// The connection that a request came on.
+#[derive(Debug, Clone, Default)]
+pub struct Connection(Arc<Cut>);
+
+#[derive(Debug, Default)]
+struct Cut {
+    done: AtomicBool,
+    reader: AtomicWaker,
+}
+
+impl Connection {
+    /// Cuts it: nothing more is read from it or written to it.
+    pub fn cut(&self) {
+        self.0.done.store(true, Ordering::SeqCst);
+        self.0.reader.wake();
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.0.done.load(Ordering::SeqCst) { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct Connections(Arc<Mutex<Vec<Weak<Cut>>>>);
+
+impl Connections {
+    fn add(&self, connection: &Connection) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|other| other.strong_count() > 0);
+        all.push(Arc::downgrade(&connection.0));
+    }
+
+    fn cut_all(&self) {
+        let all = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        all.iter().filter_map(Weak::upgrade).for_each(|cut| Connection(cut).cut());
+    }
+}
+
+struct Severable {
+    listener: TcpListener,
+    connections: Connections,
+}
+
+impl Listener for Severable {
+    type Io = Stream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Stream, SocketAddr) {
+        let (stream, peer) = Listener::accept(&mut self.listener).await;
+        // Only a matter of speed.
+        let _ = stream.set_nodelay(true);
+        let connection = Connection::default();
+        self.connections.add(&connection);
+        (Stream { stream, connection }, peer)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+impl Connected<IncomingStream<'_, Severable>> for Connection {
+    fn connect_info(incoming: IncomingStream<'_, Severable>) -> Self {
+        incoming.io().connection.clone()
+    }
+}
+
+/// One accepted connection.
+struct Stream {
+    stream: TcpStream,
+    connection: Connection,
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.connection.0.reader.register(cx.waker());
+        self.connection.check()?;
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.connection.check()?;
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.connection.check()?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

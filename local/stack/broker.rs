@@ -1,0 +1,146 @@
+//! The broker of a stack: in this process, a process of its own, or somebody else's.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+};
+
+use anyhow::{Context, Result, bail};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    sync::Mutex,
+};
+
+use crate::{broker::Broker, proxy::Wire};
+
+/// Which broker to use.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// The one of this crate, in this process.
+    Embedded,
+    /// The same as a process of its own, by this binary's `broker` command: a SIGKILL is a real one.
+    Process(PathBuf),
+    /// One that runs already, at this URL. It can't be killed.
+    External(String),
+}
+
+#[derive(Debug)]
+enum Running {
+    Embedded(Broker),
+    Process(Child),
+    External,
+    Down,
+}
+
+/// Kills and starts the broker. Cheap to clone, and fit for a hook.
+#[derive(Debug, Clone)]
+pub struct BrokerControl(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: Kind,
+    wal: PathBuf,
+    url: String,
+    running: Mutex<Running>,
+    wire: Arc<Wire>,
+}
+
+impl BrokerControl {
+    pub(super) async fn start_first(kind: Kind, wal: PathBuf, addr: SocketAddr) -> Result<(Self, Arc<Wire>)> {
+        let (running, url) = start(&kind, addr, &wal).await?;
+        let wire = Arc::new(Wire::start(&url).await?);
+        let inner = Inner { kind, wal, url, running: Mutex::new(running), wire: wire.clone() };
+        Ok((Self(Arc::new(inner)), wire))
+    }
+
+    /// Its own base URL, past the wire.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.0.url
+    }
+
+    /// It runs somewhere else and can't be killed.
+    #[must_use]
+    pub fn is_external(&self) -> bool {
+        matches!(self.0.kind, Kind::External(_))
+    }
+
+    /// SIGKILL, or as good as that. Connecting is refused until [`BrokerControl::start`].
+    ///
+    /// # Errors
+    /// It is somebody else's.
+    pub async fn kill(&self) -> Result<()> {
+        let mut running = self.0.running.lock().await;
+        match std::mem::replace(&mut *running, Running::Down) {
+            Running::Embedded(broker) => broker.kill().await,
+            Running::Process(mut child) => child.kill().await?,
+            Running::Down => {}
+            Running::External => {
+                *running = Running::External;
+                bail!("this broker is not ours to kill");
+            }
+        }
+        self.0.wire.close().await;
+        Ok(())
+    }
+
+    /// Starts it again, on what its log has.
+    ///
+    /// # Errors
+    /// It does not start, or its port is taken.
+    pub async fn start(&self) -> Result<()> {
+        let mut running = self.0.running.lock().await;
+        if let Running::Down = *running {
+            // Where it was before: only one of ours can be down.
+            let addr = self.0.url.trim_start_matches("http://").parse()?;
+            *running = start(&self.0.kind, addr, &self.0.wal).await?.0;
+            self.0.wire.open().await?;
+        }
+        Ok(())
+    }
+
+    /// [`BrokerControl::kill`] and [`BrokerControl::start`].
+    ///
+    /// # Errors
+    /// As theirs.
+    pub async fn restart(&self) -> Result<()> {
+        self.kill().await?;
+        self.start().await
+    }
+}
+
+async fn start(kind: &Kind, addr: SocketAddr, wal: &Path) -> Result<(Running, String)> {
+    match kind {
+        Kind::Embedded => {
+            let broker = Broker::start(addr, wal).await.context("the broker")?;
+            let url = broker.url();
+            Ok((Running::Embedded(broker), url))
+        }
+        Kind::Process(binary) => {
+            let (child, url) = spawn(binary, addr, wal).await.context("the broker's process")?;
+            Ok((Running::Process(child), url))
+        }
+        Kind::External(url) => {
+            // The wire forwards whole paths, with or without a /v1 in the address.
+            let url = url.trim_end_matches('/').trim_end_matches("/v1").to_owned();
+            Ok((Running::External, url))
+        }
+    }
+}
+
+async fn spawn(binary: &Path, addr: SocketAddr, wal: &Path) -> Result<(Child, String)> {
+    let mut command = Command::new(binary);
+    command.args(["broker", "--until-stdin-ends", "--addr", &addr.to_string(), "--wal"]).arg(wal);
+    // Its standard input closes with this process, even if that is killed, and it ends then.
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    #[cfg(unix)]
+    command.process_group(0);
+    let mut child = command.spawn()?;
+    let output = child.stdout.take().context("no output")?;
+    let line = BufReader::new(output).lines().next_line().await?.context("it ended at once")?;
+    let url = line.split_whitespace().last().context("it printed no address")?.to_owned();
+    Ok((child, url))
+}

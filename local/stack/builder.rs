@@ -1,0 +1,226 @@
+//! How a stack is put together.
+
+use std::{env, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use anyhow::{Context, Result};
+use uuid::Uuid;
+
+use super::{Kind, Stack, broker::BrokerControl};
+use crate::{
+    config::Config,
+    dynamodb::DynamoDb,
+    functions::{Functions, workspace},
+    gateway::Gateway,
+    http,
+    proxy::Wire,
+    runtime_api::{Function, Program},
+    server::ANY_PORT,
+    third_party::ThirdParty,
+};
+
+/// What a stack is to be. Without a word it is: the shipped configuration, the functions of `FUNCTIONS_DIR` or built now,
+/// free ports, and everything in memory. `DRIFTQ_HTTP_URL` puts another broker into it; `EFFECTS_TABLE` another DynamoDB,
+/// reached as the `AWS_...` variables say.
+#[derive(Debug)]
+pub struct Builder {
+    functions: Option<Functions>,
+    config: Option<Config>,
+    env: Vec<(String, String)>,
+    broker: Kind,
+    addrs: Addrs,
+    persist: Option<PathBuf>,
+    consumers: usize,
+}
+
+/// Where the parts listen; free ports by default.
+#[derive(Debug, Clone, Copy)]
+pub struct Addrs {
+    /// The gateway.
+    pub gateway: SocketAddr,
+    /// The broker.
+    pub broker: SocketAddr,
+    /// DynamoDB.
+    pub dynamodb: SocketAddr,
+    /// The third party.
+    pub third_party: SocketAddr,
+}
+
+impl Default for Addrs {
+    fn default() -> Self {
+        Self { gateway: ANY_PORT, broker: ANY_PORT, dynamodb: ANY_PORT, third_party: ANY_PORT }
+    }
+}
+
+impl Builder {
+    pub(super) fn new() -> Self {
+        let broker = variable("DRIFTQ_HTTP_URL").map_or(Kind::Embedded, Kind::External);
+        let (functions, config, env, persist) = (None, None, Vec::new(), None);
+        Self { functions, config, env, broker, addrs: Addrs::default(), persist, consumers: 1 }
+    }
+
+    /// Uses these binaries.
+    #[must_use]
+    pub fn functions(self, functions: Functions) -> Self {
+        Self { functions: Some(functions), ..self }
+    }
+
+    /// Uses this configuration; its calls go to the third party all the same.
+    #[must_use]
+    pub fn config(self, config: Config) -> Self {
+        Self { config: Some(config), ..self }
+    }
+
+    /// Sets a variable of both functions, over any that the stack sets itself.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Runs the broker as a process by that binary's `broker` command, unless `DRIFTQ_HTTP_URL` names another.
+    #[must_use]
+    pub fn broker_process(mut self, binary: PathBuf) -> Self {
+        if let Kind::Embedded = self.broker {
+            self.broker = Kind::Process(binary);
+        }
+        self
+    }
+
+    /// Listens there.
+    #[must_use]
+    pub fn addrs(self, addrs: Addrs) -> Self {
+        Self { addrs, ..self }
+    }
+
+    /// Keeps the broker's log and the table in that folder.
+    #[must_use]
+    pub fn persist(self, dir: PathBuf) -> Self {
+        Self { persist: Some(dir), ..self }
+    }
+
+    /// Lets so many consumers run at a time: two, to see that only one drains.
+    #[must_use]
+    pub fn consumers(self, consumers: usize) -> Self {
+        Self { consumers, ..self }
+    }
+
+    /// Starts everything, and one process of each function.
+    ///
+    /// # Errors
+    /// A part does not start; the message says which.
+    pub async fn start(self) -> Result<Stack> {
+        let scratch = tempfile::tempdir().context("a scratch folder")?;
+        let dir = self.persist.clone().unwrap_or_else(|| scratch.path().to_owned());
+        std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
+        let functions = match self.functions.clone() {
+            Some(functions) => functions,
+            None => Functions::find().await?,
+        };
+        let third_party = ThirdParty::start(self.addrs.third_party).await?;
+        let (broker, broker_wire) =
+            BrokerControl::start_first(self.broker.clone(), dir.join("broker.wal"), self.addrs.broker)
+                .await?;
+        let table = self.table(&dir).await?;
+        let mut config = self.config.clone().map_or_else(Config::from_env, Ok)?;
+        config.call(&third_party.url());
+        let config_file = scratch.path().join("webhooks.toml");
+        std::fs::write(&config_file, config.to_string()).context("the rewritten configuration")?;
+        let names = Names::choose(broker.is_external());
+
+        let mut env = names.env(&broker_wire);
+        env.push(("WEBHOOKS_CONFIG".into(), config_file.display().to_string()));
+        env.extend(table_env(table.as_ref()));
+        env.extend(config.secrets());
+        env.extend(self.env.iter().cloned());
+        let ingest = function("ingest", functions.ingest, &env, 4);
+        let consumer = function("consumer", functions.consumer, &env, self.consumers);
+        tokio::try_join!(ingest.warm(), consumer.warm())?;
+        let gateway = Gateway::start(self.addrs.gateway, ingest.clone()).await?;
+        let (table, table_wire) = table.unzip();
+        Ok(Stack {
+            gateway,
+            ingest,
+            consumer,
+            third_party,
+            broker,
+            broker_wire,
+            table,
+            table_wire,
+            config,
+            topic: names.topic,
+            group: names.group,
+            event: schedule_event()?,
+            client: http::client()?,
+            runs: std::sync::Mutex::default(),
+            _scratch: scratch,
+        })
+    }
+
+    /// The embedded DynamoDB and the wire to it; none if the environment names another.
+    async fn table(&self, dir: &std::path::Path) -> Result<Option<(DynamoDb, Wire)>> {
+        if variable("EFFECTS_TABLE").is_some() {
+            return Ok(None);
+        }
+        let file = self.persist.as_ref().map(|_| dir.join("dynamodb.sqlite"));
+        let table = DynamoDb::start(self.addrs.dynamodb, file.as_deref(), "effects").await?;
+        let wire = Wire::start(table.url()).await?;
+        Ok(Some((table, wire)))
+    }
+}
+
+/// The topic and the group: names of one's own on a broker that others use.
+struct Names {
+    topic: String,
+    group: String,
+}
+
+impl Names {
+    fn choose(shared: bool) -> Self {
+        let suffix = if shared { format!(".{}", Uuid::new_v4().simple()) } else { String::new() };
+        let name = |variable_name: &str, default: &str| {
+            variable(variable_name).unwrap_or_else(|| format!("{default}{suffix}"))
+        };
+        Self { topic: name("DRIFTQ_TOPIC", "sidefx.commands"), group: name("DRIFTQ_GROUP", "sidefx-worker") }
+    }
+
+    fn env(&self, wire: &Arc<Wire>) -> Vec<(String, String)> {
+        let mut env = vec![
+            ("DRIFTQ_HTTP_URL".to_owned(), wire.url()),
+            ("DRIFTQ_TOPIC".to_owned(), self.topic.clone()),
+            ("DRIFTQ_GROUP".to_owned(), self.group.clone()),
+        ];
+        let passed =
+            ["DRIFTQ_AUTH_HEADER", "DRIFTQ_PARTITIONS", "EVENTS_TOPIC", "IDLE_EXIT", "LOG", "RUST_BACKTRACE"];
+        env.extend(passed.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?))));
+        env
+    }
+}
+
+/// How the functions reach the table: the embedded one through its wire, another as our own environment says.
+fn table_env(table: Option<&(DynamoDb, Wire)>) -> Vec<(String, String)> {
+    let Some((table, wire)) = table else {
+        let ours = |name: &str| name.starts_with("AWS_") || name == "EFFECTS_TABLE" || name == "HOME";
+        return env::vars().filter(|(name, _)| ours(name)).collect();
+    };
+    vec![
+        ("EFFECTS_TABLE".into(), table.table().into()),
+        ("AWS_ENDPOINT_URL_DYNAMODB".into(), wire.url()),
+        ("AWS_REGION".into(), "us-east-1".into()),
+        ("AWS_ACCESS_KEY_ID".into(), "local".into()),
+        ("AWS_SECRET_ACCESS_KEY".into(), "local".into()),
+    ]
+}
+
+fn function(name: &str, binary: PathBuf, env: &[(String, String)], sandboxes: usize) -> Function {
+    Function::new(Program { name: name.to_owned(), binary, env: env.to_vec(), sandboxes })
+}
+
+fn schedule_event() -> Result<serde_json::Value> {
+    let path = workspace().join("events/consumer/schedule.json");
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| path.display().to_string())
+}
+
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.trim().is_empty())
+}

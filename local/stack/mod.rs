@@ -1,0 +1,247 @@
+//! The whole thing: broker, DynamoDB, third party, both functions and the gateway, with wires between them where faults go in.
+//!
+//! ```no_run
+//! # async fn story() -> anyhow::Result<()> {
+//! # use std::time::Duration;
+//! # use local::{stack::Stack, webhook::Webhook, proxy::Fault};
+//! let stack = Stack::start().await?;
+//! let kill = stack.consumer.killer().hook();
+//! let killed = stack.broker_wire.once(|request| request.goes_to("POST", "/v1/ack"), Fault::HookInstead(kill));
+//!
+//! let answer = stack.deliver(&Webhook::sample("stripe.charge.dispute.created")?).await?;
+//! assert_eq!(answer.status, 202);
+//! stack.run_until_settled(Duration::from_secs(30)).await?;
+//!
+//! assert_eq!(killed.count(), 1);
+//! assert_eq!(stack.third_party.ledger().applied().len(), 1);
+//! stack.finish().await
+//! # }
+//! ```
+
+mod broker;
+mod builder;
+mod effect;
+mod lag;
+mod run;
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use serde_json::Value;
+
+pub use self::{
+    broker::{BrokerControl, Kind},
+    builder::{Addrs, Builder},
+    effect::{Effect, Unsettled},
+    run::{Schedule, Settling, Summary},
+};
+use crate::{
+    config::Config, dynamodb::DynamoDb, gateway::Gateway, http::Answer, proxy::Wire, runtime_api::Function,
+    sign::Headers, third_party::ThirdParty, webhook::Webhook,
+};
+
+/// A running stack; it ends when it is dropped.
+#[derive(Debug)]
+pub struct Stack {
+    /// In front of ingest.
+    pub gateway: Gateway,
+    /// The function behind it.
+    pub ingest: Function,
+    /// The function that drains the topic.
+    pub consumer: Function,
+    /// What the steps call.
+    pub third_party: ThirdParty,
+    /// Kills and starts the broker.
+    pub broker: BrokerControl,
+    /// Between the functions and the broker.
+    pub broker_wire: Arc<Wire>,
+    /// The embedded DynamoDB; none if `EFFECTS_TABLE` names another.
+    pub table: Option<DynamoDb>,
+    /// Between the functions and the embedded DynamoDB.
+    pub table_wire: Option<Wire>,
+    /// The configuration as the functions see it.
+    pub config: Config,
+    /// `DRIFTQ_TOPIC`.
+    pub topic: String,
+    /// `DRIFTQ_GROUP`.
+    pub group: String,
+    event: Value,
+    client: reqwest::Client,
+    runs: Mutex<BTreeSet<String>>,
+    _scratch: tempfile::TempDir,
+}
+
+impl Stack {
+    /// What a stack is to be.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Starts one as it is without a word.
+    ///
+    /// # Errors
+    /// A part does not start.
+    pub async fn start() -> Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// The base URL for providers and clients.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.gateway.url()
+    }
+
+    /// The wire to the embedded DynamoDB.
+    ///
+    /// # Errors
+    /// `EFFECTS_TABLE` names another.
+    pub fn table_wire(&self) -> Result<&Wire> {
+        self.table_wire
+            .as_ref()
+            .context("there is no wire to the DynamoDB that EFFECTS_TABLE names; unset it")
+    }
+
+    /// The embedded DynamoDB.
+    ///
+    /// # Errors
+    /// `EFFECTS_TABLE` names another.
+    pub fn table(&self) -> Result<&DynamoDb> {
+        self.table.as_ref().context("EFFECTS_TABLE names another DynamoDB; unset it")
+    }
+
+    /// Sends any request to the gateway.
+    ///
+    /// # Errors
+    /// The gateway does not answer.
+    pub async fn request(&self, method: &str, path: &str, headers: &Headers, body: &[u8]) -> Result<Answer> {
+        let method = method.parse().context("an HTTP method")?;
+        let mut request = self.client.request(method, format!("{}{path}", self.url())).body(body.to_vec());
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let response = request.timeout(Duration::from_secs(40)).send().await.context("the gateway")?;
+        let answer = Answer::read(response).await.context("the gateway")?;
+        if let Some(run) = answer.json()["run_id"].as_str() {
+            self.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(run.to_owned());
+        }
+        Ok(answer)
+    }
+
+    /// GETs a path of the gateway.
+    ///
+    /// # Errors
+    /// The gateway does not answer.
+    pub async fn get(&self, path: &str) -> Result<Answer> {
+        self.request("GET", path, &Headers::new(), &[]).await
+    }
+
+    /// POSTs JSON to a path of the gateway.
+    ///
+    /// # Errors
+    /// The gateway does not answer.
+    pub async fn post_json(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Result<Answer> {
+        let mut all = vec![("content-type".to_owned(), "application/json".to_owned())];
+        all.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self.request("POST", path, &all, body.to_string().as_bytes()).await
+    }
+
+    /// Sends a webhook exactly as it is: unsigned, stale or forged, if it is so.
+    ///
+    /// # Errors
+    /// The gateway does not answer.
+    pub async fn post_webhook(&self, webhook: &Webhook) -> Result<Answer> {
+        let path = format!("/webhooks/{}", webhook.source);
+        self.request("POST", &path, &webhook.headers, &webhook.body).await
+    }
+
+    /// Signs a webhook as its source does, now, and sends it.
+    ///
+    /// # Errors
+    /// The source is not configured, or the gateway does not answer.
+    pub async fn deliver(&self, webhook: &Webhook) -> Result<Answer> {
+        self.deliver_signed_at(webhook, Timestamp::now()).await
+    }
+
+    /// As [`Stack::deliver`], signed at another time.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn deliver_signed_at(&self, webhook: &Webhook, at: Timestamp) -> Result<Answer> {
+        let source = self.config.source(&webhook.source)?;
+        self.post_webhook(&webhook.clone().signed(&source, at)?).await
+    }
+
+    /// Every effect: from the embedded table, or else of every run that this stack has heard of, as ingest tells.
+    ///
+    /// # Errors
+    /// The table or ingest can't be asked.
+    pub async fn effects(&self) -> Result<Vec<Effect>> {
+        if let Some(table) = &self.table {
+            let items = table.scan().await?.into_iter();
+            return Ok(items.filter_map(|item| Effect::read(&run_id(&item), item)).collect());
+        }
+        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut effects = Vec::new();
+        for run in runs {
+            let answer = self.get(&format!("/runs/{run}")).await?.json();
+            let records = answer["effects"].as_array().cloned().unwrap_or_default().into_iter();
+            effects.extend(records.filter_map(|record| Effect::read(&run, record)));
+        }
+        Ok(effects)
+    }
+
+    /// One effect.
+    ///
+    /// # Errors
+    /// There is none, or the table can't be asked.
+    pub async fn effect(&self, effect_id: &str) -> Result<Effect> {
+        let found = self.effects().await?.into_iter().find(|effect| effect.effect_id == effect_id);
+        found.with_context(|| format!("no effect {effect_id:?}"))
+    }
+
+    /// Whatever is neither done nor parked: effects, and messages that have not been acked.
+    ///
+    /// # Errors
+    /// The table or the broker can't be asked.
+    pub async fn unsettled(&self) -> Result<Vec<Unsettled>> {
+        let effects = self.effects().await?.into_iter().filter(|effect| !effect.is_settled());
+        let mut left: Vec<_> = effects.map(|effect| Unsettled::Effect(Box::new(effect))).collect();
+        let unacked = self.unacked().await?;
+        if unacked > 0 {
+            left.push(Unsettled::Unacked(unacked));
+        }
+        Ok(left)
+    }
+
+    /// How many messages of the topic the group has not acked.
+    ///
+    /// # Errors
+    /// The broker can't be asked.
+    pub async fn unacked(&self) -> Result<u64> {
+        let asked = self.client.get(format!("{}/metrics", self.broker.url())).send().await;
+        let metrics = Answer::read(asked.context("the broker's metrics")?).await?;
+        let lag = lag::lag(&metrics, &self.topic, &self.group);
+        // A group that has never consumed has acked nothing.
+        Ok(lag.unwrap_or_else(|| lag::produced(&self.broker_wire, &self.topic)))
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // The rules' hooks may hold the parts that hold the rules.
+        self.broker_wire.heal();
+        if let Some(wire) = &self.table_wire {
+            wire.heal();
+        }
+    }
+}
+
+fn run_id(item: &Value) -> String {
+    item["run_id"].as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,172 @@
+//! Runs of the consumer: one at a time by hand, in a loop until all is settled, or by a schedule.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::{sync::broadcast, task::JoinHandle};
+
+use super::{Stack, Unsettled};
+use crate::runtime_api::{Function, InvokeError};
+
+/// What one run of the consumer came to.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Summary {
+    /// Why it ended.
+    pub outcome: String,
+    /// Commands put back into the queue because they were due.
+    pub relayed: u64,
+    /// Messages received.
+    pub received: u64,
+    /// Effects done.
+    pub done: u64,
+    /// Messages whose effect was settled already.
+    pub duplicates: u64,
+    /// Effects put off.
+    pub deferred: u64,
+    /// Effects left to a person.
+    pub parked: u64,
+    /// Messages whose effect somebody else was working on.
+    pub held: u64,
+    /// Messages received and not acked.
+    pub unacked: u64,
+    /// Events that could not be told.
+    pub events_dropped: u64,
+    /// How long it took.
+    pub ms: u64,
+}
+
+/// What it took to settle everything.
+#[derive(Debug, Default)]
+pub struct Settling {
+    /// The runs that ended by themselves.
+    pub runs: Vec<Summary>,
+    /// Those that did not.
+    pub failures: Vec<InvokeError>,
+}
+
+impl Settling {
+    /// How often the consumer was killed.
+    #[must_use]
+    pub fn deaths(&self) -> usize {
+        self.failures.iter().filter(|failure| failure.is_death()).count()
+    }
+
+    /// A sum over all runs.
+    pub fn total(&self, count: impl Fn(&Summary) -> u64) -> u64 {
+        self.runs.iter().map(count).sum()
+    }
+}
+
+/// The consumer's limit here.
+const LIMIT: Duration = Duration::from_secs(120);
+
+impl Stack {
+    /// One run of the consumer.
+    ///
+    /// # Errors
+    /// [`InvokeError`].
+    pub async fn run_consumer(&self) -> Result<Summary, InvokeError> {
+        self.run_consumer_within(LIMIT).await
+    }
+
+    /// One run with a deadline of its own.
+    ///
+    /// # Errors
+    /// [`InvokeError`].
+    pub async fn run_consumer_within(&self, limit: Duration) -> Result<Summary, InvokeError> {
+        run(&self.consumer, &self.event, limit).await
+    }
+
+    /// Runs the consumer until nothing is unsettled. Runs that die or fail are counted and followed by the next.
+    ///
+    /// # Errors
+    /// Something is still unsettled after that time.
+    pub async fn run_until_settled(&self, max: Duration) -> Result<Settling> {
+        let started = Instant::now();
+        let mut settling = Settling::default();
+        loop {
+            match self.run_consumer().await {
+                Ok(summary) => settling.runs.push(summary),
+                Err(failure) => settling.failures.push(failure),
+            }
+            let left = self.unsettled().await?;
+            if left.is_empty() {
+                return Ok(settling);
+            }
+            if started.elapsed() > max {
+                bail!("not settled after {max:?}, {settling:#?}{}", self.report(&left));
+            }
+            // A run that finds nothing to do, or the door closed, ends at once.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Fails if anything is unsettled. Call it at the end of every test.
+    ///
+    /// # Errors
+    /// What is left, and the ends of the logs.
+    pub async fn finish(self) -> Result<()> {
+        let left = self.unsettled().await?;
+        if !left.is_empty() {
+            bail!("left unsettled{}", self.report(&left));
+        }
+        Ok(())
+    }
+
+    /// A text with what is left and what the functions printed, for a failing test.
+    #[must_use]
+    pub fn report(&self, left: &[Unsettled]) -> String {
+        let left: String = left.iter().map(|left| format!("  {left}\n")).collect();
+        format!(":\n{left}{}{}", self.ingest.log().tail(60), self.consumer.log().tail(120))
+    }
+
+    /// Runs the consumer again and again, that long after each start, and never two at once.
+    #[must_use]
+    pub fn schedule(&self, every: Duration) -> Schedule {
+        let (consumer, event) = (self.consumer.clone(), self.event.clone());
+        let ends = broadcast::channel(64).0;
+        let sender = ends.clone();
+        let ticking = tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(every);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                // Nobody follows: that is fine.
+                let _ = sender.send(run(&consumer, &event, LIMIT).await);
+            }
+        });
+        Schedule { ticking, ends }
+    }
+}
+
+/// A running schedule, until it is dropped.
+#[derive(Debug)]
+pub struct Schedule {
+    ticking: JoinHandle<()>,
+    ends: broadcast::Sender<Result<Summary, InvokeError>>,
+}
+
+impl Schedule {
+    /// The ends of its runs, from now on.
+    #[must_use]
+    pub fn follow(&self) -> broadcast::Receiver<Result<Summary, InvokeError>> {
+        self.ends.subscribe()
+    }
+}
+
+impl Drop for Schedule {
+    fn drop(&mut self) {
+        self.ticking.abort();
+    }
+}
+
+async fn run(consumer: &Function, event: &Value, limit: Duration) -> Result<Summary, InvokeError> {
+    let reply = consumer.invoke(event, limit).await?;
+    serde_json::from_value(reply).map_err(|error| InvokeError::Unreadable {
+        function: consumer.name().to_owned(),
+        reason: error.to_string(),
+    })
+}

@@ -1,0 +1,76 @@
+//! How the third party behaves when it is called.
+
+use crate::{hook::Hook, http::Answer};
+
+/// What it does with one call: whether it applies it, what runs then, and what it answers.
+#[derive(Debug, Clone)]
+pub struct Behaviour {
+    pub(super) applies: bool,
+    pub(super) hook: Option<Hook>,
+    pub(super) reply: Reply,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Reply {
+    /// 200 and `{"id":"tp_<n>"}`.
+    Receipt,
+    Answer(Answer),
+    Cut,
+    Hang,
+}
+
+impl Behaviour {
+    /// Applies the call and answers 200 with a receipt.
+    #[must_use]
+    pub fn apply() -> Self {
+        Self { applies: true, hook: None, reply: Reply::Receipt }
+    }
+
+    /// Applies nothing and answers this.
+    #[must_use]
+    pub fn answer(answer: Answer) -> Self {
+        Self { applies: false, hook: None, reply: Reply::Answer(answer) }
+    }
+
+    /// Applies nothing and answers this status.
+    #[must_use]
+    pub fn refuse(status: u16) -> Self {
+        Self::answer(Answer::of_json(status, &serde_json::json!({ "error": "refused" })))
+    }
+
+    /// Applies nothing: 429, and when to come back.
+    #[must_use]
+    pub fn too_many(retry_after: &str) -> Self {
+        Self::answer(Answer::status(429).with("retry-after", retry_after))
+    }
+
+    /// Applies nothing and sends the caller elsewhere.
+    #[must_use]
+    pub fn redirect(location: &str) -> Self {
+        Self::answer(Answer::status(307).with("location", location))
+    }
+
+    /// Applies nothing and cuts the connection.
+    #[must_use]
+    pub fn cut() -> Self {
+        Self { applies: false, hook: None, reply: Reply::Cut }
+    }
+
+    /// Applies nothing and never answers.
+    #[must_use]
+    pub fn hang() -> Self {
+        Self { applies: false, hook: None, reply: Reply::Hang }
+    }
+
+    /// As it is, but the call is applied first: a 500, a lost connection or a timeout that hides a success.
+    #[must_use]
+    pub fn after_applying(self) -> Self {
+        Self { applies: true, ..self }
+    }
+
+    /// As it is, but the hook runs before the answer, and after the call has been applied if it is.
+    #[must_use]
+    pub fn with_hook(self, hook: Hook) -> Self {
+        Self { hook: Some(hook), ..self }
+    }
+}

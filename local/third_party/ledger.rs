@@ -1,0 +1,111 @@
+//! What the third party knows: every call that came, and which of them it applied.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// One call.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Its number, from 1, counting every attempt.
+    pub number: usize,
+    /// When it came.
+    pub at: Timestamp,
+    /// Its method.
+    pub method: String,
+    /// Its path.
+    pub path: String,
+    /// Its headers; repeated ones joined by commas.
+    pub headers: BTreeMap<String, String>,
+    /// Its `Idempotency-Key`.
+    pub key: Option<String>,
+    /// Its body: JSON, or an object of a form's fields, or text.
+    pub body: Value,
+    /// What was done with it.
+    pub fate: Fate,
+}
+
+/// What was done with a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing, on purpose.
+    Refused,
+    /// It was applied, and this is the receipt.
+    Applied {
+        /// The receipt's id.
+        receipt: String,
+    },
+    /// Its key had been seen: the first receipt was given again.
+    Deduped {
+        /// The first receipt's id.
+        receipt: String,
+    },
+}
+
+/// The third party's memory.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    calls: Vec<Call>,
+}
+
+impl Ledger {
+    /// Every call, applied or not, in the order they came.
+    #[must_use]
+    pub fn attempts(&self) -> &[Call] {
+        &self.calls
+    }
+
+    /// The calls that were applied: what really happened in the world.
+    #[must_use]
+    pub fn applied(&self) -> Vec<&Call> {
+        self.calls.iter().filter(|call| matches!(call.fate, Fate::Applied { .. })).collect()
+    }
+
+    /// The calls that were recognised by their key.
+    #[must_use]
+    pub fn deduped(&self) -> Vec<&Call> {
+        self.calls.iter().filter(|call| matches!(call.fate, Fate::Deduped { .. })).collect()
+    }
+
+    /// The attempts on a path.
+    #[must_use]
+    pub fn attempts_on(&self, path: &str) -> Vec<&Call> {
+        self.calls.iter().filter(|call| call.path == path).collect()
+    }
+
+    /// The calls that were applied on a path.
+    #[must_use]
+    pub fn applied_on(&self, path: &str) -> Vec<&Call> {
+        self.applied().into_iter().filter(|call| call.path == path).collect()
+    }
+
+    /// How often each was applied, by whatever tells them apart.
+    pub fn applied_by<K: Ord>(&self, name: impl Fn(&Call) -> K) -> BTreeMap<K, usize> {
+        let mut counts = BTreeMap::new();
+        for call in self.applied() {
+            *counts.entry(name(call)).or_default() += 1;
+        }
+        counts
+    }
+
+    /// How often each idempotency key was applied; calls without one are counted together under the empty key.
+    #[must_use]
+    pub fn applied_by_key(&self) -> BTreeMap<String, usize> {
+        self.applied_by(|call| call.key.clone().unwrap_or_default())
+    }
+
+    /// What an earlier call with that key gave.
+    pub(super) fn receipt_of(&self, key: &str) -> Option<&str> {
+        self.calls.iter().find_map(|call| match &call.fate {
+            Fate::Applied { receipt } if call.key.as_deref() == Some(key) => Some(receipt.as_str()),
+            _ => None,
+        })
+    }
+
+    pub(super) fn add(&mut self, mut call: Call) -> usize {
+        call.number = self.calls.len() + 1;
+        self.calls.push(call);
+        self.calls.len()
+    }
+}

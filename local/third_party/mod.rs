@@ -1,0 +1,230 @@
+//! The third party: what the steps call. It keeps a ledger, and misbehaves as told.
+
+mod behaviour;
+mod ledger;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use axum::{
+    Router,
+    extract::{ConnectInfo, Request, State},
+    http::request::Parts,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::sync::{broadcast, watch};
+
+use self::behaviour::Reply;
+pub use self::{
+    behaviour::Behaviour,
+    ledger::{Call, Fate, Ledger},
+};
+use crate::{
+    http::Answer,
+    server::{Connection, Server},
+};
+
+/// A third party that listens.
+#[derive(Debug)]
+pub struct ThirdParty {
+    shared: Arc<Shared>,
+    server: Server,
+}
+
+#[derive(Debug)]
+struct Shared {
+    ledger: watch::Sender<Ledger>,
+    manners: Mutex<Manners>,
+    live: broadcast::Sender<Call>,
+}
+
+/// How it behaves on each path.
+#[derive(Debug, Default)]
+struct Manners {
+    scripts: BTreeMap<String, VecDeque<Behaviour>>,
+    defaults: BTreeMap<String, Behaviour>,
+    forgetful: BTreeSet<String>,
+}
+
+impl ThirdParty {
+    /// Starts it. Until told otherwise it applies every call, and dedupes on `Idempotency-Key`.
+    ///
+    /// # Errors
+    /// The address can't be bound.
+    pub async fn start(addr: SocketAddr) -> Result<Self> {
+        let shared = Arc::new(Shared {
+            ledger: watch::Sender::default(),
+            manners: Mutex::default(),
+            live: broadcast::channel(1024).0,
+        });
+        let router = Router::new().fallback(handle).with_state(shared.clone());
+        Ok(Self { shared, server: Server::start(addr, router).await.context("the third party")? })
+    }
+
+    /// Its base URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Behaves so on the next calls to that path, one after the other, and then as usual.
+    pub fn script(&self, path: &str, behaviours: impl IntoIterator<Item = Behaviour>) {
+        lock(&self.shared.manners).scripts.entry(path.to_owned()).or_default().extend(behaviours);
+    }
+
+    /// Behaves so on that path from now on.
+    pub fn always(&self, path: &str, behaviour: Behaviour) {
+        lock(&self.shared.manners).defaults.insert(path.to_owned(), behaviour);
+    }
+
+    /// Doesn't dedupe on that path: every call is applied anew.
+    pub fn forget_keys(&self, path: &str) {
+        lock(&self.shared.manners).forgetful.insert(path.to_owned());
+    }
+
+    /// Stops listening: connecting is refused until [`ThirdParty::open`].
+    pub async fn close(&self) {
+        self.server.close().await;
+    }
+
+    /// Listens again, on the same port.
+    ///
+    /// # Errors
+    /// Somebody else has taken the port.
+    pub async fn open(&self) -> Result<()> {
+        self.server.open().await.map(drop)
+    }
+
+    /// The ledger as it stands.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        self.shared.ledger.borrow().clone()
+    }
+
+    /// Waits until the ledger is as wanted.
+    ///
+    /// # Errors
+    /// It is not, within that time.
+    pub async fn until(&self, within: Duration, wanted: impl Fn(&Ledger) -> bool) -> Result<Ledger> {
+        let mut ledger = self.shared.ledger.subscribe();
+        let reached = tokio::time::timeout(within, ledger.wait_for(|ledger| wanted(ledger))).await;
+        let reached = reached.map(|ledger| ledger.map(|ledger| ledger.clone()));
+        Ok(reached.with_context(|| {
+            format!("the ledger is not as wanted within {within:?}: {:#?}", self.ledger())
+        })??)
+    }
+
+    /// The calls from now on.
+    #[must_use]
+    pub fn follow(&self) -> broadcast::Receiver<Call> {
+        self.shared.live.subscribe()
+    }
+}
+
+/// The `Idempotency-Key` that an effect's call must bear: its id, or the digest of one that can't stand in a header.
+#[must_use]
+pub fn idempotency_key(effect_id: &str) -> String {
+    if effect_id.len() <= 255 && effect_id.bytes().all(|b| b.is_ascii_graphic()) {
+        return effect_id.to_owned();
+    }
+    format!("sha256-{}", hex::encode(Sha256::digest(effect_id)))
+}
+
+async fn handle(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, 16 << 20).await else { return Response::default() };
+    let behaviour = lock(&shared.manners).next(parts.uri.path());
+    let receipt = shared.record(call(&parts, &body), behaviour.applies);
+    if let Some(hook) = behaviour.hook {
+        hook.run().await;
+    }
+    match behaviour.reply {
+        Reply::Receipt => Answer::of_json(200, &json!({ "id": receipt })).into_response(),
+        Reply::Answer(answer) => answer.into_response(),
+        Reply::Cut => {
+            connection.cut();
+            Response::default()
+        }
+        Reply::Hang => std::future::pending().await,
+    }
+}
+
+impl Manners {
+    fn next(&mut self, path: &str) -> Behaviour {
+        let scripted = self.scripts.get_mut(path).and_then(VecDeque::pop_front);
+        scripted.or_else(|| self.defaults.get(path).cloned()).unwrap_or_else(Behaviour::apply)
+    }
+}
+
+impl Shared {
+    /// Enters a call into the ledger, and gives the receipt's id; null if it was not applied.
+    fn record(&self, mut call: Call, applies: bool) -> Value {
+        let dedupes = !lock(&self.manners).forgetful.contains(&call.path);
+        let mut receipt = Value::Null;
+        self.ledger.send_modify(|ledger| {
+            let earlier = call.key.as_deref().filter(|_| dedupes).and_then(|key| ledger.receipt_of(key));
+            call.fate = match earlier {
+                _ if !applies => Fate::Refused,
+                Some(earlier) => Fate::Deduped { receipt: earlier.to_owned() },
+                None => Fate::Applied { receipt: format!("tp_{}", ledger.applied().len() + 1) },
+            };
+            if let Fate::Applied { receipt: id } | Fate::Deduped { receipt: id } = &call.fate {
+                receipt = json!(id);
+            }
+            call.number = ledger.add(call.clone());
+        });
+        // Nobody follows: that is fine.
+        let _ = self.live.send(call);
+        receipt
+    }
+}
+
+fn call(parts: &Parts, body: &Bytes) -> Call {
+    let mut headers = BTreeMap::<String, String>::new();
+    for (name, value) in &parts.headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        let entry = headers.entry(name.to_string()).or_default();
+        if !entry.is_empty() {
+            entry.push(',');
+        }
+        entry.push_str(&value);
+    }
+    Call {
+        number: 0,
+        at: Timestamp::now(),
+        method: parts.method.to_string(),
+        path: parts.uri.path().to_owned(),
+        key: headers.get("idempotency-key").cloned(),
+        body: read_body(headers.get("content-type").map_or("", String::as_str), body),
+        headers,
+        fate: Fate::Refused,
+    }
+}
+
+fn read_body(content_type: &str, body: &Bytes) -> Value {
+    if content_type.starts_with("application/x-www-form-urlencoded") {
+        return url::form_urlencoded::parse(body)
+            .map(|(name, value)| (name.into_owned(), json!(value)))
+            .collect();
+    }
+    serde_json::from_slice(body).unwrap_or_else(|_| json!(String::from_utf8_lossy(body)))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
