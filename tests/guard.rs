@@ -300,7 +300,7 @@ async fn what_the_broker_refused_is_due_at_once_and_again_until_it_is_claimed() 
     assert_eq!(agenda.len(), 1);
     table.effects.relayed(&agenda[0], later(120)).await?;
     assert!(due(&table, later(119)).await?.is_empty());
-    assert_eq!(due(&table, later(120)).await?, [case.command.clone()]);
+    assert_eq!(due(&table, later(120)).await?, std::slice::from_ref(&case.command));
     assert_eq!(win(&table, &case, later(121)).await?.attempt(), 1);
     assert!(due(&table, later(999)).await?.is_empty());
     Ok(())

@@ -18,7 +18,7 @@ async fn a_signed_webhook_becomes_one_call_with_its_key_its_credentials_and_its_
     let dispute = &event["data"]["object"];
     let expected =
         format!("stripe.{}:open_ticket:{}", event["id"].as_str().unwrap(), dispute["id"].as_str().unwrap());
-    assert_eq!(effects, [expected.clone()]);
+    assert_eq!(effects, std::slice::from_ref(&expected));
     let ledger = stack.third_party.ledger();
     let [call] = ledger.attempts() else { panic!("{:?}", ledger.attempts()) };
     assert_eq!((call.method.as_str(), call.path.as_str()), ("POST", TICKETS));

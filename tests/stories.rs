@@ -3,6 +3,8 @@
 //!
 //! Every story ends with `finish`, which fails if anything is left that is neither done nor parked.
 
+#![allow(clippy::unwrap_used, reason = "a story that can't go on has failed")]
+
 mod api;
 mod broker_trouble;
 mod crashes;

@@ -112,4 +112,12 @@ mod tests {
         assert_eq!(parse_retry_after("soon", now), None);
         assert_eq!(parse_retry_after("-1", now), None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_retry_after_is_read_or_ignored(value in "(?s).{0,60}", seconds in proptest::prelude::any::<u64>()) {
+            let _ = parse_retry_after(&value, Timestamp::MAX);
+            let _ = parse_retry_after(&seconds.to_string(), Timestamp::MIN);
+        }
+    }
 }

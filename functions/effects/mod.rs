@@ -38,10 +38,32 @@ pub struct Effects {
 /// Proof that a message's effect is settled: the only thing that acks. It can't be copied, and nothing outside this
 /// module can make one.
 ///
-/// ```compile_fail
-/// use driftq_webhooks::effects::Settled;
-/// // There is no way to make one up.
-/// let settled = Settled { how: todo!() };
+/// ```compile_fail,E0451
+/// # use driftq_webhooks::effects::{How, Settled};
+/// let made_up = Settled { how: How::Done };
+/// ```
+///
+/// Nor does acking before settling compile: a lease is no proof,
+///
+/// ```compile_fail,E0308
+/// # use driftq_webhooks::{broker::{AckToken, Client, Error}, effects::{Settled, guard::Lease}};
+/// # use std::time::Duration;
+/// # async fn wrong(broker: Client<Settled>, token: AckToken, lease: Lease) -> Result<(), Error> {
+/// broker.ack(token, lease, Duration::from_secs(1)).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// and an attempt ends once:
+///
+/// ```compile_fail,E0382
+/// # use driftq_webhooks::{command::Command, effects::{Effects, StoreError, guard::Lease, record::Receipt}};
+/// # use jiff::Timestamp;
+/// # async fn wrong(effects: Effects, lease: Lease, receipt: Receipt, command: Command, now: Timestamp) -> Result<(), StoreError> {
+/// let done = effects.commit(lease, &receipt, now).await?;
+/// let parked = effects.park(lease, &command, "why", now).await?;
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a settled message is acked"]

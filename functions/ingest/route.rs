@@ -153,3 +153,78 @@ pub fn requested(
     }
     Ok(routed(step, run_id, business_key, input, now)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use hmac::{Hmac, KeyInit, Mac};
+    use lambda_http::http::{HeaderMap, HeaderValue};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{config::EMBEDDED, ingest::request::Unverified};
+
+    /// Routes a body that GitHub signed.
+    fn route(config: &Config, event: &str, body: &[u8]) -> Result<Vec<Routed>, Lacking> {
+        let source = &config.sources["github"];
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"secret").unwrap();
+        mac.update(body);
+        let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
+        let mut headers = HeaderMap::new();
+        headers.insert("x-hub-signature-256", signature.parse().unwrap());
+        headers.insert("x-github-event", HeaderValue::from_bytes(event.as_bytes()).unwrap());
+        let keys = [source.scheme.key("secret").unwrap()];
+        let now = Timestamp::UNIX_EPOCH;
+        let webhook = Unverified { source, headers: &headers, body }.verify(&keys, now).unwrap();
+        commands(&webhook, config, now).map(|(_, routed)| routed)
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "(?s).{0,20}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 20, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map("[a-z_]{1,8}", inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    #[test]
+    fn each_run_knows_how_many_effects_it_has() {
+        let config = Config::parse("webhooks.toml", EMBEDDED).unwrap();
+        let issue = json!({
+            "action": "opened",
+            "repository": { "full_name": "o/r" },
+            "issue": { "number": 1, "title": "t", "html_url": "u", "body": null, "user": { "login": "l" } },
+        });
+        let routed = route(&config, "issues", issue.to_string().as_bytes()).unwrap();
+        assert_eq!(routed.iter().map(|each| each.command.of).collect::<Vec<_>>(), [2, 2]);
+        assert_eq!(routed[0].effect.business_key(), "o/r#1");
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_it_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            let config = Config::parse("webhooks.toml", EMBEDDED).unwrap();
+            let _ = route(&config, "issues", &body);
+        }
+
+        #[test]
+        fn no_event_makes_it_panic(issue in any_json(), number in any_json(), name in any_json()) {
+            let config = Config::parse("webhooks.toml", EMBEDDED).unwrap();
+            let mut issue = json!({ "title": name, "html_url": number, "user": { "login": issue }, "body": issue });
+            issue["number"] = number;
+            let event = json!({ "action": "opened", "issue": issue, "repository": { "full_name": name } });
+            for routed in route(&config, "issues", event.to_string().as_bytes()).unwrap_or_default() {
+                prop_assert_eq!(routed.command.effect_id().unwrap(), routed.effect);
+            }
+        }
+    }
+}

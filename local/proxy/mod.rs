@@ -5,6 +5,7 @@
 //! one side breaks so does the other.
 
 mod fault;
+mod forward;
 mod seen;
 #[cfg(test)]
 mod tests;
@@ -14,20 +15,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, Result};
 use axum::{
     Router,
-    body::Body,
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, Uri, header::CONTENT_LENGTH, request::Parts},
+    http::request::Parts,
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 
-use self::fault::Rules;
+use self::{
+    fault::Rules,
+    forward::{Forward, severed},
+};
 pub use self::{
     fault::{Fault, Hits},
     seen::{End, Seen},
 };
 use crate::{
-    http::{Answer, client, drop_hop_by_hop},
+    http::{Answer, client},
     server::{ANY_PORT, Connection, Server},
 };
 
@@ -184,109 +187,6 @@ impl Shared {
             seen.end = end;
         }
     }
-}
-
-/// A request to be forwarded.
-struct Forward {
-    wire: Arc<Shared>,
-    parts: Parts,
-    body: Bytes,
-    index: usize,
-}
-
-/// What the upstream answered: nothing, if it could not be reached.
-struct Upstream(Option<reqwest::Response>);
-
-impl Forward {
-    /// None: never to be answered.
-    async fn under(self, fault: Fault, connection: Connection) -> Option<Response> {
-        let answer = match fault {
-            Fault::Pass => self.send().await.answer(&connection),
-            Fault::Answer(answer) => {
-                self.wire.end(self.index, End::Answered(answer.status));
-                answer.into_response()
-            }
-            Fault::CutBefore => self.cut(&connection),
-            Fault::CutAfter => {
-                self.send().await;
-                severed(&connection)
-            }
-            Fault::HangBefore => return None,
-            Fault::HangAfter => {
-                self.send().await;
-                return None;
-            }
-            Fault::Delay(time) => {
-                tokio::time::sleep(time).await;
-                self.send().await.answer(&connection)
-            }
-            Fault::HookBefore(hook) => {
-                hook.run().await;
-                self.send().await.answer(&connection)
-            }
-            Fault::HookInstead(hook) => {
-                hook.run().await;
-                self.cut(&connection)
-            }
-            Fault::HookAfter(hook) => {
-                let upstream = self.send().await;
-                hook.run().await;
-                upstream.answer(&connection)
-            }
-        };
-        Some(answer)
-    }
-
-    fn cut(self, connection: &Connection) -> Response {
-        self.wire.end(self.index, End::Cut);
-        severed(connection)
-    }
-
-    async fn send(self) -> Upstream {
-        let Self { wire, parts, body, index } = self;
-        let url = format!("{}{}", *lock(&wire.upstream), path_and_query(&parts.uri));
-        let sent = wire.client.request(parts.method, url).headers(headers(parts.headers)).body(body).send();
-        match sent.await {
-            Ok(response) => {
-                wire.end(index, End::Upstream(response.status().as_u16()));
-                Upstream(Some(response))
-            }
-            Err(_) => {
-                wire.end(index, End::Unreachable);
-                Upstream(None)
-            }
-        }
-    }
-}
-
-impl Upstream {
-    fn answer(self, connection: &Connection) -> Response {
-        let Some(upstream) = self.0 else { return severed(connection) };
-        let (status, mut headers) = (upstream.status(), upstream.headers().clone());
-        let length = headers.remove("content-length");
-        drop_hop_by_hop(&mut headers);
-        headers.extend(length.map(|length| (CONTENT_LENGTH, length)));
-        let mut response = Response::new(Body::from_stream(upstream.bytes_stream()));
-        *response.status_mut() = status;
-        *response.headers_mut() = headers;
-        response
-    }
-}
-
-/// Cuts the connection; the response that a handler must give is never written.
-fn severed(connection: &Connection) -> Response {
-    connection.cut();
-    Response::default()
-}
-
-fn path_and_query(uri: &Uri) -> &str {
-    uri.path_and_query().map_or("/", |path| path.as_str())
-}
-
-fn headers(mut headers: HeaderMap) -> HeaderMap {
-    drop_hop_by_hop(&mut headers);
-    headers.remove("host");
-    headers
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -22,11 +22,12 @@ mod broker;
 mod builder;
 mod effect;
 mod lag;
+mod left;
 mod run;
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -128,7 +129,7 @@ impl Stack {
         let response = request.timeout(Duration::from_secs(40)).send().await.context("the gateway")?;
         let answer = Answer::read(response).await.context("the gateway")?;
         if let Some(run) = answer.json()["run_id"].as_str() {
-            self.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(run.to_owned());
+            lock(&self.runs).insert(run.to_owned());
         }
         Ok(answer)
     }
@@ -176,60 +177,6 @@ impl Stack {
         let source = self.config.source(&webhook.source)?;
         self.post_webhook(&webhook.clone().signed(&source, at)?).await
     }
-
-    /// Every effect: from the embedded table, or else of every run that this stack has heard of, as ingest tells.
-    ///
-    /// # Errors
-    /// The table or ingest can't be asked.
-    pub async fn effects(&self) -> Result<Vec<Effect>> {
-        if let Some(table) = &self.table {
-            let items = table.scan().await?.into_iter();
-            return Ok(items.filter_map(|item| Effect::read(&run_id(&item), item)).collect());
-        }
-        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut effects = Vec::new();
-        for run in runs {
-            let answer = self.get(&format!("/runs/{run}")).await?.json();
-            let records = answer["effects"].as_array().cloned().unwrap_or_default().into_iter();
-            effects.extend(records.filter_map(|record| Effect::read(&run, record)));
-        }
-        Ok(effects)
-    }
-
-    /// One effect.
-    ///
-    /// # Errors
-    /// There is none, or the table can't be asked.
-    pub async fn effect(&self, effect_id: &str) -> Result<Effect> {
-        let found = self.effects().await?.into_iter().find(|effect| effect.effect_id == effect_id);
-        found.with_context(|| format!("no effect {effect_id:?}"))
-    }
-
-    /// Whatever is neither done nor parked: effects, and messages that have not been acked.
-    ///
-    /// # Errors
-    /// The table or the broker can't be asked.
-    pub async fn unsettled(&self) -> Result<Vec<Unsettled>> {
-        let effects = self.effects().await?.into_iter().filter(|effect| !effect.is_settled());
-        let mut left: Vec<_> = effects.map(|effect| Unsettled::Effect(Box::new(effect))).collect();
-        let unacked = self.unacked().await?;
-        if unacked > 0 {
-            left.push(Unsettled::Unacked(unacked));
-        }
-        Ok(left)
-    }
-
-    /// How many messages of the topic the group has not acked.
-    ///
-    /// # Errors
-    /// The broker can't be asked.
-    pub async fn unacked(&self) -> Result<u64> {
-        let asked = self.client.get(format!("{}/metrics", self.broker.url())).send().await;
-        let metrics = Answer::read(asked.context("the broker's metrics")?).await?;
-        let lag = lag::lag(&metrics, &self.topic, &self.group);
-        // A group that has never consumed has acked nothing.
-        Ok(lag.unwrap_or_else(|| lag::produced(&self.broker_wire, &self.topic)))
-    }
 }
 
 impl Drop for Stack {
@@ -242,6 +189,6 @@ impl Drop for Stack {
     }
 }
 
-fn run_id(item: &Value) -> String {
-    item["run_id"].as_str().unwrap_or_default().to_owned()
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

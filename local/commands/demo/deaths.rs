@@ -76,7 +76,10 @@ pub(crate) async fn of_the_broker(stack: &Stack, story: &Story, tally: &mut Tall
     let (run, killing) = tokio::join!(stack.run_consumer(), killing);
     killing?;
     match run {
-        Ok(run) => story.line(&format!("the consumer's run ended as {:?}", run.outcome)),
+        Ok(run) => story.line(&format!(
+            "the consumer goes on: {} messages, {} effects done, {} done already",
+            run.received, run.done, run.duplicates
+        )),
         // It may give up; the next one goes on.
         Err(error) => story.line(&format!("the consumer's run ended: {error}")),
     }

@@ -1,0 +1,116 @@
+//! One request on its way through a wire: what a fault does to it, and the upstream's answer back, streamed.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, Uri, header::CONTENT_LENGTH, request::Parts},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+
+use super::{Shared, fault::Fault, lock, seen::End};
+use crate::{http::drop_hop_by_hop, server::Connection};
+
+/// A request to be forwarded.
+pub(super) struct Forward {
+    pub(super) wire: Arc<Shared>,
+    pub(super) parts: Parts,
+    pub(super) body: Bytes,
+    pub(super) index: usize,
+}
+
+/// What the upstream answered: nothing, if it could not be reached.
+pub(super) struct Upstream(Option<reqwest::Response>);
+
+impl Forward {
+    /// None: never to be answered.
+    pub(super) async fn under(self, fault: Fault, connection: Connection) -> Option<Response> {
+        let answer = match fault {
+            Fault::Pass => self.send().await.answer(&connection),
+            Fault::Answer(answer) => {
+                self.wire.end(self.index, End::Answered(answer.status));
+                answer.into_response()
+            }
+            Fault::CutBefore => self.cut(&connection),
+            Fault::CutAfter => {
+                self.send().await;
+                severed(&connection)
+            }
+            Fault::HangBefore => return None,
+            Fault::HangAfter => {
+                self.send().await;
+                return None;
+            }
+            Fault::Delay(time) => {
+                tokio::time::sleep(time).await;
+                self.send().await.answer(&connection)
+            }
+            Fault::HookBefore(hook) => {
+                hook.run().await;
+                self.send().await.answer(&connection)
+            }
+            Fault::HookInstead(hook) => {
+                hook.run().await;
+                self.cut(&connection)
+            }
+            Fault::HookAfter(hook) => {
+                let upstream = self.send().await;
+                hook.run().await;
+                upstream.answer(&connection)
+            }
+        };
+        Some(answer)
+    }
+
+    fn cut(self, connection: &Connection) -> Response {
+        self.wire.end(self.index, End::Cut);
+        severed(connection)
+    }
+
+    pub(super) async fn send(self) -> Upstream {
+        let Self { wire, parts, body, index } = self;
+        let url = format!("{}{}", *lock(&wire.upstream), path_and_query(&parts.uri));
+        let sent = wire.client.request(parts.method, url).headers(headers(parts.headers)).body(body).send();
+        match sent.await {
+            Ok(response) => {
+                wire.end(index, End::Upstream(response.status().as_u16()));
+                Upstream(Some(response))
+            }
+            Err(_) => {
+                wire.end(index, End::Unreachable);
+                Upstream(None)
+            }
+        }
+    }
+}
+
+impl Upstream {
+    pub(super) fn answer(self, connection: &Connection) -> Response {
+        let Some(upstream) = self.0 else { return severed(connection) };
+        let (status, mut headers) = (upstream.status(), upstream.headers().clone());
+        let length = headers.remove("content-length");
+        drop_hop_by_hop(&mut headers);
+        headers.extend(length.map(|length| (CONTENT_LENGTH, length)));
+        let mut response = Response::new(Body::from_stream(upstream.bytes_stream()));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+/// Cuts the connection; the response that a handler must give is never written.
+pub(super) fn severed(connection: &Connection) -> Response {
+    connection.cut();
+    Response::default()
+}
+
+fn path_and_query(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("/", |path| path.as_str())
+}
+
+fn headers(mut headers: HeaderMap) -> HeaderMap {
+    drop_hop_by_hop(&mut headers);
+    headers.remove("host");
+    headers
+}
