@@ -14,6 +14,9 @@ use crate::{
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A connection that was idle longer is not used again. Between invocations a function is frozen, and a request on a
+/// connection that died meanwhile would leave its effect in doubt. DriftQ itself closes idle ones after 5 s.
+const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
 /// How patient the DynamoDB client is.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +70,7 @@ pub fn http() -> Result<reqwest::Client, ConfigError> {
     reqwest::Client::builder()
         .redirect(redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_CONNECTION)
         .no_proxy()
         .build()
         .map_err(|error| ConfigError::one("environment", "TLS", error.to_string()))

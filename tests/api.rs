@@ -62,6 +62,7 @@ async fn a_request_that_does_not_fit_its_step_is_told_why() -> Result<()> {
     assert!(refused(|body| body["business_key"] = "".into()).await?.starts_with("business_key"));
     assert!(refused(|body| body["surprise"] = 1.into()).await?.contains("surprise"));
     assert_eq!(stack.get("/runs/stripe.unheard").await?.status, 404);
+    assert_eq!(stack.get("/runs/:stream").await?.status, 404, "bookkeeping is no run");
     stack.finish().await
 }
 

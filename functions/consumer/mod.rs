@@ -1,8 +1,8 @@
 //! The consumer: relay due ▶ drain ▶ [ claim ▶ call ▶ commit ] ▶ ack in order.
 //!
-//! [`relay`] publishes what is due · [`drain`] one stream · [`ack_order`] which acks may go · [`step`] one message ·
-//! [`call`] the third party · [`outcome`] what a call can come to · [`backoff`] when to try again · [`turns`] one at a
-//! time for each effect · [`summary`] what came of it · [`events`] for whoever follows a run · [`deadline`] how long there is.
+//! `relay` publishes what is due · `drain` one stream · [`ack_order`] which acks may go · [`step`] one message ·
+//! [`call`] the third party · [`outcome`] what a call can come to · [`backoff`] when to try again · `turns` one at a
+//! time for each effect · [`summary`] what came of it · `events` for whoever follows a run · [`deadline`] how long there is.
 
 pub mod ack_order;
 pub mod backoff;

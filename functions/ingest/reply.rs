@@ -80,7 +80,7 @@ impl From<Reply> for Response<Body> {
             }
             Reply::Unfit(detail) => problem(StatusCode::UNPROCESSABLE_ENTITY, &detail),
             Reply::Unavailable => {
-                let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "not taken; deliver it again");
+                let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "not now; try again");
                 response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
                 response
             }

@@ -12,7 +12,7 @@ use super::{
     reply::Reply,
     route::{RunRequest, requested},
 };
-use crate::effect_id::RunId;
+use crate::{effect_id::RunId, effects::parked::MALFORMED_RUN};
 
 /// What `GET /healthz` gives the broker and the table to answer.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -67,8 +67,13 @@ impl Ingest {
 
     /// `GET /runs/{run_id}`.
     pub(super) async fn show_run(&self, run_id: &str) -> Reply {
+        const NOTHING: Reply = Reply::NotFound("nothing is on record under this run id");
+        // Other partitions of the table are bookkeeping.
+        if run_id != MALFORMED_RUN && RunId::try_from(run_id.to_owned()).is_err() {
+            return NOTHING;
+        }
         match self.outbox.effects.run(run_id).await {
-            Ok(effects) if effects.is_empty() => Reply::NotFound("nothing is on record under this run id"),
+            Ok(effects) if effects.is_empty() => NOTHING,
             Ok(effects) => Reply::Found(json!({ "run_id": run_id, "effects": effects })),
             Err(error) => {
                 tracing::error!(run_id, %error, "a run could not be read");
