@@ -189,10 +189,11 @@ impl Consumer {
             if broken == STREAMS || !deadline.leaves(pause + self.reading.settle) {
                 return Err(RunError::Broker(error));
             }
-            tracing::warn!(%error, "the stream broke; opening another");
             if error.is_topic_missing() {
+                tracing::info!("the topic does not exist, never or no longer; making it");
                 self.reading.topic.create(CREATE_TIMEOUT).await.map_err(RunError::Broker)?;
             } else {
+                tracing::warn!(%error, "the stream broke; opening another");
                 sleep(pause).await;
             }
         }
