@@ -146,7 +146,7 @@ fn of_exchange(exchange: &Exchange) -> String {
         (Value::String(run), _) => format!("run {run}"),
         _ => body["title"].as_str().or(body["detail"].as_str()).unwrap_or_default().to_owned(),
     };
-    format!("webhook      {method} {path} -> {} in {} ms  {about}", answer.status, took.as_millis())
+    format!("gateway      {method} {path} -> {} in {} ms  {about}", answer.status, took.as_millis())
 }
 
 fn of_call(call: &Call) -> String {

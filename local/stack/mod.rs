@@ -128,9 +128,7 @@ impl Stack {
         }
         let response = request.timeout(Duration::from_secs(40)).send().await.context("the gateway")?;
         let answer = Answer::read(response).await.context("the gateway")?;
-        if let Some(run) = answer.json()["run_id"].as_str() {
-            lock(&self.runs).insert(run.to_owned());
-        }
+        lock(&self.runs).extend(runs_of(&answer.json()));
         Ok(answer)
     }
 
@@ -177,6 +175,13 @@ impl Stack {
         let source = self.config.source(&webhook.source)?;
         self.post_webhook(&webhook.clone().signed(&source, at)?).await
     }
+}
+
+/// The runs that an answer tells of: a step may have one of its own, which only its effect's id shows.
+fn runs_of(answer: &Value) -> impl Iterator<Item = String> {
+    let effects = answer["effects"].as_array().into_iter().flatten().chain([answer]);
+    let ids = effects.filter_map(|effect| effect["effect_id"].as_str());
+    ids.filter_map(|id| Some(id.split_once(':')?.0.to_owned()))
 }
 
 impl Drop for Stack {
