@@ -5,7 +5,9 @@ use std::{
     fmt,
 };
 
-use crate::config::{Config, ConfigError, Problem, environment::Lookup};
+use crate::config::{
+    Config, ConfigError, Problem, auth::Auth, environment::Lookup, in_doubt::InDoubt, step::Step,
+};
 
 /// A secret's value.
 #[derive(Clone, PartialEq, Eq)]
@@ -43,7 +45,15 @@ impl Secrets {
     /// # Errors
     /// Every one that is missing or blank.
     pub fn of_steps(config: &Config, get: Lookup<'_>) -> Result<Self, ConfigError> {
-        let names = config.steps.iter().filter_map(|step| step.call.auth.as_ref()).map(|auth| auth.secret());
+        let auths = |step| {
+            let step: &Step = step;
+            let look_up = match &step.in_doubt {
+                InDoubt::LookUp(look_up) => look_up.auth.as_ref(),
+                InDoubt::SameKey { .. } | InDoubt::Park => None,
+            };
+            step.call.auth.as_ref().into_iter().chain(look_up)
+        };
+        let names = config.steps.iter().flat_map(auths).map(Auth::secret);
         Self::resolve(names, get)
     }
 

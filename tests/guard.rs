@@ -88,6 +88,7 @@ impl Case {
             attempt: *attempt,
             attempt_id: Uuid::new_v4(),
             lease: LEASE,
+            journal: None,
         }
     }
 
@@ -291,8 +292,8 @@ async fn a_held_effect_comes_due_when_the_other_attempts_lease_ends_unless_it_re
 #[tokio::test]
 async fn what_the_broker_refused_is_due_at_once_and_again_until_it_is_claimed() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
-    table.effects.pend(&case.effect, &case.command, now()).await?;
-    table.effects.pend(&case.effect, &case.command, later(1)).await?;
+    table.effects.pend(&case.effect, &case.command, now(), now()).await?;
+    table.effects.pend(&case.effect, &case.command, later(1), later(1)).await?;
     let mut agenda = Vec::new();
     for lane in 0..driftq_webhooks::effects::LANES {
         agenda.extend(table.effects.due(lane, now(), 10).await?);

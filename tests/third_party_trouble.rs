@@ -147,3 +147,40 @@ async fn a_success_with_a_body_that_never_ends_is_a_success() -> Result<()> {
     assert!(only_effect(&stack).await?.is_done());
     stack.finish().await
 }
+
+#[tokio::test]
+async fn a_200_that_says_no_is_no_success_and_one_that_does_not_say_is_in_doubt() -> Result<()> {
+    let stack = stack().await?;
+    let answer = |body| Behaviour::answer(local::http::Answer::of_json(200, &body));
+    let no = serde_json::json!({ "ok": false, "error": "channel_not_found" });
+    stack.third_party.script(SLACK, [answer(no), answer(serde_json::json!({}))]);
+    deliver(&stack, &issue()?).await?;
+    settle(&stack).await?;
+    let other = issue()?.edited(|event| event["issue"]["number"] = 2.into());
+    deliver(&stack, &other).await?;
+    settle(&stack).await?;
+    let effects = stack.effects().await?;
+    let mut why: Vec<_> = effects
+        .iter()
+        .filter(|effect| effect.step == "tell_slack")
+        .map(|effect| effect.last_error())
+        .collect();
+    why.sort_unstable();
+    assert_eq!(why[0], "answered 200, but applied_if does not hold");
+    assert!(why[1].starts_with("in doubt: answered 200; "), "{why:?}");
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn a_step_may_know_better_what_a_status_means() -> Result<()> {
+    let stack = stack_with(|config| {
+        let call = crate::house::table(config.step("open_ticket"), "call");
+        call.insert("statuses".into(), Value::Table(toml::toml! { applied = [409] }));
+    })
+    .await?;
+    stack.third_party.script(TICKETS, [Behaviour::refuse(409)]);
+    deliver(&stack, &dispute()?).await?;
+    settle(&stack).await?;
+    assert!(only_effect(&stack).await?.is_done(), "409: it exists already");
+    stack.finish().await
+}

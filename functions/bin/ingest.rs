@@ -26,6 +26,7 @@ async fn build(get: environment::Lookup<'_>) -> Result<Ingest, Error> {
     let secrets = Secrets::of_sources(&config, get)?;
     let topic = clients::command_topic(clients::http()?, &environment)?;
     let dynamodb = clients::dynamodb(Patience::INGEST).await;
+    let journal = config.journal.then_some(config.consumer.relay_grace);
     let effects = Effects::new(dynamodb, environment.effects_table, config.consumer.keep_done);
-    Ok(Ingest::new(config, &secrets, Outbox { topic, effects })?)
+    Ok(Ingest::new(config, &secrets, Outbox { topic, effects, journal })?)
 }

@@ -7,15 +7,18 @@ use serde_json::Value;
 use url::{Origin, Url};
 
 use super::{
+    auth::Auth,
     problems::Problems,
     section::Section,
-    source::check_secret_name,
     span::Span,
+    statuses::Statuses,
     template::{JsonTemplate, Role, Template, Templates},
 };
 
 /// What a call template may use besides the step's `input`.
 const CALL_SCOPE: [&str; 6] = ["run_id", "effect_id", "step", "business_key", "attempt", "idempotency_key"];
+/// What templates about an answer may use.
+pub(super) const ANSWER_SCOPE: [&str; 2] = ["response.status", "response.json"];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A Lambda runs for at most 15 minutes, and the commit needs some of it.
 const MAX_TIMEOUT: Duration = Duration::from_secs(14 * 60);
@@ -37,6 +40,10 @@ pub struct Call {
     pub body: Body,
     /// For the whole exchange, from connecting to the last byte of the answer.
     pub timeout: Duration,
+    /// What its statuses mean, where that is not what they usually mean.
+    pub statuses: Statuses,
+    /// A condition on a 2xx answer, for those who answer 200 to a refusal as well.
+    pub applied_if: Option<Template>,
     /// What is kept of the answer, by name.
     pub receipt: Vec<(String, JsonTemplate)>,
 }
@@ -52,32 +59,6 @@ pub enum Body {
     Form(Vec<(String, Template)>),
 }
 
-/// Where the credentials come from. The strings are names of secrets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Auth {
-    /// `Authorization: Bearer <secret>`.
-    Bearer(String),
-    /// `Authorization: Basic <base64 of the secret, user:password>`.
-    Basic(String),
-    /// A header of its own, such as `X-Api-Key`.
-    Header {
-        /// Which header.
-        name: HeaderName,
-        /// The secret's name.
-        secret: String,
-    },
-}
-
-impl Auth {
-    /// The name of the secret.
-    #[must_use]
-    pub fn secret(&self) -> &str {
-        match self {
-            Self::Bearer(secret) | Self::Basic(secret) | Self::Header { secret, .. } => secret,
-        }
-    }
-}
-
 impl Call {
     pub(super) fn read(
         mut section: Section,
@@ -85,21 +66,41 @@ impl Call {
         templates: &mut Templates,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let inputs: Vec<String> = input.iter().map(|(name, _)| format!("input.{name}")).collect();
-        let scope: Vec<&str> = inputs.iter().map(String::as_str).chain(CALL_SCOPE).collect();
+        let scope = call_scope(input);
+        let scope: Vec<&str> = scope.iter().map(String::as_str).collect();
         let method: Option<String> = section.optional("method", "\"POST\" or another method", problems);
         let method = method.map_or(Some(Method::POST), |method| read_method(&method, &section, problems));
         let url: Option<String> = section.required("url", "url = \"https://…\"", problems);
         let url = url.and_then(|url| read_url(&url, &section, &scope, templates, problems));
-        let auth = section.section("auth", problems).and_then(|auth| read_auth(auth, problems));
+        let auth = section.section("auth", problems).and_then(|auth| Auth::read(auth, problems));
         let headers = read_headers(&mut section, &scope, templates, problems);
         let body = read_body(&mut section, &scope, templates, problems);
         let timeout = read_timeout(&mut section, problems);
+        let statuses = section.section("statuses", problems).map(|section| Statuses::read(section, problems));
+        let applied_if = read_condition("applied_if", &mut section, &ANSWER_SCOPE, templates, problems);
         let receipt = read_receipt(&mut section, templates, problems);
         section.finish(problems);
         let (url, origin) = url?;
-        Some(Self { method: method?, url, origin, auth, headers, body, timeout, receipt })
+        let (method, statuses) = (method?, statuses.unwrap_or_default());
+        Some(Self { method, url, origin, auth, headers, body, timeout, statuses, applied_if, receipt })
     }
+}
+
+/// What a template of a call, or of a look-up, may use.
+pub(super) fn call_scope(input: &[(String, JsonTemplate)]) -> Vec<String> {
+    let inputs = input.iter().map(|(name, _)| format!("input.{name}"));
+    inputs.chain(CALL_SCOPE.map(str::to_owned)).collect()
+}
+
+pub(super) fn read_condition(
+    field: &'static str,
+    section: &mut Section,
+    scope: &[&str],
+    templates: &mut Templates,
+    problems: &mut Problems,
+) -> Option<Template> {
+    let source: String = section.optional(field, "a condition such as \"response.json.ok\"", problems)?;
+    templates.add_condition(&section.path(field), &source, scope, problems)
 }
 
 fn read_method(method: &str, section: &Section, problems: &mut Problems) -> Option<Method> {
@@ -113,7 +114,7 @@ fn read_method(method: &str, section: &Section, problems: &mut Problems) -> Opti
 }
 
 /// A payload can never choose where a call goes: everything before the path is literal.
-fn read_url(
+pub(super) fn read_url(
     source: &str,
     section: &Section,
     scope: &[&str],
@@ -149,35 +150,6 @@ fn read_url(
         }
     };
     Some((templates.add(&field, Role::Url, source, scope, problems)?, origin))
-}
-
-fn read_auth(mut section: Section, problems: &mut Problems) -> Option<Auth> {
-    let name = "the name of a secret";
-    let bearer: Option<String> = section.optional("bearer", name, problems);
-    let basic: Option<String> = section.optional("basic", name, problems);
-    let header: Option<String> = section.optional("header", "the name of a header", problems);
-    let secret: Option<String> = section.optional("secret", name, problems);
-    let auth = match (bearer, basic, header, secret) {
-        (Some(secret), None, None, None) => Some(Auth::Bearer(secret)),
-        (None, Some(secret), None, None) => Some(Auth::Basic(secret)),
-        (None, None, Some(header), Some(secret)) => match header.parse() {
-            Ok(name) => Some(Auth::Header { name, secret }),
-            Err(_) => {
-                problems.add(section.path("header"), format!("{header:?} is not the name of a header"));
-                None
-            }
-        },
-        _ => {
-            let message = "write one of { bearer = \"NAME\" }, { basic = \"NAME\" }, { header = \"X-Api-Key\", secret = \"NAME\" }";
-            problems.add(section.place(), message);
-            None
-        }
-    };
-    if let Some(auth) = &auth {
-        check_secret_name(auth.secret(), section.place(), problems);
-    }
-    section.finish(problems);
-    auth
 }
 
 fn read_headers(
@@ -246,7 +218,7 @@ fn read_body(
     }
 }
 
-fn read_timeout(section: &mut Section, problems: &mut Problems) -> Duration {
+pub(super) fn read_timeout(section: &mut Section, problems: &mut Problems) -> Duration {
     let timeout: Option<Span> = section.optional("timeout", "a time such as \"10s\"", problems);
     let timeout = timeout.map_or(DEFAULT_TIMEOUT, Duration::from);
     if timeout.is_zero() || timeout > MAX_TIMEOUT {
@@ -255,12 +227,11 @@ fn read_timeout(section: &mut Section, problems: &mut Problems) -> Duration {
     timeout
 }
 
-fn read_receipt(
+pub(super) fn read_receipt(
     section: &mut Section,
     templates: &mut Templates,
     problems: &mut Problems,
 ) -> Vec<(String, JsonTemplate)> {
     let receipt = section.optional("receipt", "a table of names and templates", problems);
-    let scope = ["response.status", "response.json"];
-    templates.add_fields(&section.path("receipt"), receipt.unwrap_or_default(), &scope, problems)
+    templates.add_fields(&section.path("receipt"), receipt.unwrap_or_default(), &ANSWER_SCOPE, problems)
 }

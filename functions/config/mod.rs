@@ -1,14 +1,17 @@
 //! `webhooks.toml`: what a user edits. Everything that is wrong with it is found at start, and reported together.
 //!
-//! [`source`] who may send · [`step`] what to do then · [`call`] the request to the third party ·
-//! [`template`] the language in all of them · [`environment`] what differs between one deployment and the next.
+//! [`source`] who may send · [`step`] what to do then · [`call`] the request to the third party, with [`auth`] and
+//! [`statuses`] · [`in_doubt`] what to do when nobody knows · [`template`] the language in all of them · [`environment`] what differs between one deployment and the next.
 
+pub mod auth;
 pub mod call;
 pub mod environment;
+pub mod in_doubt;
 mod problems;
 mod section;
 pub mod source;
 mod span;
+pub mod statuses;
 pub mod step;
 pub mod template;
 
@@ -35,6 +38,9 @@ pub struct Config {
     pub sources: BTreeMap<String, Source>,
     /// In the order of the file.
     pub steps: Vec<Step>,
+    /// `journal = true`: every command is written to the table at ingest, side by side with the topic, so that even the
+    /// loss of the broker's disk loses nothing. It costs one write more for each effect.
+    pub journal: bool,
     /// How the consumer works.
     pub consumer: ConsumerSettings,
 }
@@ -83,12 +89,14 @@ impl Config {
         let mut templates = Templates::new();
         let sources = read_sources(&mut root, &mut templates, &mut problems);
         let steps = read_steps(&mut root, &mut templates, &mut problems);
+        let journal = root.optional("journal", "true or false", &mut problems).unwrap_or_default();
         let consumer = root.section("consumer", &mut problems);
         let consumer = consumer.map(|section| read_consumer(section, &mut problems)).unwrap_or_default();
         check_references(&sources, &steps, &mut problems);
         root.finish(&mut problems);
         let sources = sources.into_iter().filter_map(|(name, source)| Some((name, source?))).collect();
-        let config = Self { templates, sources, steps: steps.into_iter().flatten().collect(), consumer };
+        let steps = steps.into_iter().flatten().collect();
+        let config = Self { templates, sources, steps, journal, consumer };
         problems.or(file, config)
     }
 
@@ -98,10 +106,10 @@ impl Config {
         self.steps.iter().find(|step| step.id.as_str() == id)
     }
 
-    /// The longest that any call may take.
+    /// The longest that any attempt may take.
     #[must_use]
-    pub fn slowest_call(&self) -> Duration {
-        self.steps.iter().map(|step| step.call.timeout).max().unwrap_or_default()
+    pub fn slowest_attempt(&self) -> Duration {
+        self.steps.iter().map(Step::longest).max().unwrap_or_default()
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     call::Call,
+    in_doubt::InDoubt,
     problems::Problems,
     section::Section,
     source::INGEST_SCOPE,
@@ -44,18 +45,6 @@ pub struct Trigger {
     pub event_type: String,
 }
 
-/// What to do when a call's outcome can't be known (DESIGN: never treated as fresh).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InDoubt {
-    /// The third party dedupes on `Idempotency-Key`: call again with the same key, within its memory.
-    SameKey {
-        /// How long it remembers a key, counted from the first attempt.
-        window: Duration,
-    },
-    /// A person decides.
-    Park,
-}
-
 /// The budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
@@ -70,6 +59,14 @@ pub struct Retry {
 impl Default for Retry {
     fn default() -> Self {
         Self { max_attempts: 8, backoff: Duration::from_secs(30), max_backoff: Duration::from_secs(3600) }
+    }
+}
+
+impl Step {
+    /// The longest that one attempt may take: what is asked first, and the call.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        self.call.timeout + self.in_doubt.timeout()
     }
 }
 
@@ -120,7 +117,7 @@ impl Step {
                 .add(section.path("call"), "missing; add call = { method = \"POST\", url = \"https://…\" }");
         }
         let call = call.and_then(|call| Call::read(call, &input, templates, problems));
-        let in_doubt = read_in_doubt(&mut section, problems);
+        let in_doubt = InDoubt::read(&mut section, &input, templates, problems);
         let retry = section.section("retry", problems).map(|retry| read_retry(retry, problems));
         section.finish(problems);
         Some(Self {
@@ -179,38 +176,6 @@ fn read_input(
 ) -> Vec<(String, JsonTemplate)> {
     let input = section.optional("input", "a table of names and templates", problems);
     templates.add_fields(&section.path("input"), input.unwrap_or_default(), &INGEST_SCOPE, problems)
-}
-
-fn read_in_doubt(section: &mut Section, problems: &mut Problems) -> Option<InDoubt> {
-    let expected = "in_doubt = { policy = \"same-key\", window = \"24h\" } or { policy = \"park\" }";
-    let Some(mut doubt) = section.section("in_doubt", problems) else {
-        let why =
-            "there is no safe default: does this third party dedupe on Idempotency-Key, and for how long?";
-        problems.add(section.path("in_doubt"), format!("missing; {why} Add {expected}"));
-        return None;
-    };
-    let policy: Option<String> = doubt.required("policy", expected, problems);
-    let window: Option<Span> = doubt.optional("window", "a time such as \"24h\"", problems);
-    let in_doubt = match (policy.as_deref(), window) {
-        (Some("same-key"), Some(window)) => Some(InDoubt::SameKey { window: window.into() }),
-        (Some("same-key"), None) => {
-            problems.add(doubt.path("window"), "missing; say how long the third party remembers a key");
-            None
-        }
-        (Some("park"), None) => Some(InDoubt::Park),
-        (Some("park"), Some(_)) => {
-            problems.add(doubt.path("window"), "means nothing with policy = \"park\"; remove it");
-            None
-        }
-        (Some(other), _) => {
-            problems
-                .add(doubt.path("policy"), format!("{other:?} is not known; write \"same-key\" or \"park\""));
-            None
-        }
-        (None, _) => None,
-    };
-    doubt.finish(problems);
-    in_doubt
 }
 
 fn read_retry(mut section: Section, problems: &mut Problems) -> Retry {

@@ -5,29 +5,29 @@ use jiff::Timestamp;
 use lambda_http::http::{HeaderValue, header};
 use minijinja::{Value as Jinja, context, value::Serde};
 use reqwest::Request;
-use serde_json::Value;
-use sha2::{Digest, Sha256};
-use url::{Url, form_urlencoded};
+use url::{Origin, Url, form_urlencoded};
 
-use super::outcome::{NotApplied, of_error, of_status};
+use super::{
+    answer::Answer,
+    outcome::{NotApplied, of_error, of_status},
+};
 use crate::{
     command::Input,
     config::{
-        call::{Auth, Body, Call},
+        auth::Auth,
+        call::{Body, Call},
         step::Step,
-        template::{RenderError, Templates},
+        template::{RenderError, Template, Templates},
     },
+    effect_id::EffectId,
     effects::{guard::Lease, record::Receipt},
     secrets::Secrets,
 };
 
-/// More of an answer than this is not read.
-const MAX_ANSWER: usize = 256 * 1024;
-
 /// Calls third parties.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    http: reqwest::Client,
+    pub(super) http: reqwest::Client,
     secrets: Secrets,
 }
 
@@ -66,19 +66,8 @@ impl Caller {
         let Call { method, url, origin, auth, headers, body, timeout, .. } = &step.call;
         let effect = lease.effect();
         let key = effect.idempotency_key();
-        let context = context! {
-            input => Jinja::from(Serde(input)),
-            run_id => effect.run_id().as_str(),
-            effect_id => effect.to_string(),
-            step => step.id.as_str(),
-            business_key => effect.business_key(),
-            attempt => lease.attempt(),
-            idempotency_key => key.as_str(),
-        };
-        let url: Url = templates.text(url, &context)?.parse().map_err(|_| Unfit::Elsewhere)?;
-        if url.origin() != *origin {
-            return Err(Unfit::Elsewhere);
-        }
+        let context = request_context(input, effect, lease.attempt());
+        let url = render_url(url, origin, templates, &context)?;
         let mut request = Request::new(method.clone(), url);
         *request.timeout_mut() = Some(*timeout);
         request.headers_mut().insert("idempotency-key", header_value("idempotency-key", &key)?);
@@ -93,7 +82,7 @@ impl Caller {
         Ok(request)
     }
 
-    fn authorise(&self, request: &mut Request, auth: &Auth) -> Result<(), Unfit> {
+    pub(super) fn authorise(&self, request: &mut Request, auth: &Auth) -> Result<(), Unfit> {
         let secret = self.secrets.get(auth.secret()).map_or("", |secret| secret.expose());
         let (name, value) = match auth {
             Auth::Bearer(_) => (header::AUTHORIZATION, format!("Bearer {secret}")),
@@ -118,19 +107,49 @@ impl Caller {
         _: &Lease,
         now: Timestamp,
     ) -> Result<Receipt, NotApplied> {
-        let mut response = self.http.execute(request).await.map_err(of_error)?;
-        let status = response.status();
-        of_status(status, response.headers(), now)?;
-        // The status says that it was applied; whatever happens to the body can't undo that.
-        let mut answer = Vec::new();
-        while let Ok(Some(chunk)) = response.chunk().await {
-            answer.extend_from_slice(&chunk[..chunk.len().min(MAX_ANSWER - answer.len())]);
-            if answer.len() == MAX_ANSWER {
-                break;
+        let Call { statuses, applied_if, receipt, .. } = &step.call;
+        let response = self.http.execute(request).await.map_err(of_error)?;
+        of_status(response.status(), response.headers(), statuses, now)?;
+        // The status says that it was applied. Unless it takes the body to be sure, nothing about that can undo it.
+        let answer = Answer::read(response).await;
+        if let Some(condition) = applied_if {
+            match templates.holds(condition, &answer.context()) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let why = format!("answered {}, but applied_if does not hold", answer.status);
+                    return Err(NotApplied::RefusedForGood(why));
+                }
+                Err(error) => {
+                    return Err(NotApplied::Unknown(format!("answered {}; {error}", answer.status)));
+                }
             }
         }
-        Ok(receipt(status.as_u16(), &answer, step, templates))
+        Ok(answer.receipt(receipt, templates))
     }
+}
+
+/// What the templates of a request see.
+pub(super) fn request_context(input: &Input, effect: &EffectId, attempt: u32) -> Jinja {
+    context! {
+        input => Jinja::from(Serde(input)),
+        run_id => effect.run_id().as_str(),
+        effect_id => effect.to_string(),
+        step => effect.step_id().as_str(),
+        business_key => effect.business_key(),
+        attempt => attempt,
+        idempotency_key => effect.idempotency_key(),
+    }
+}
+
+/// A payload can never choose where a request goes.
+pub(super) fn render_url(
+    template: &Template,
+    origin: &Origin,
+    templates: &Templates,
+    context: &Jinja,
+) -> Result<Url, Unfit> {
+    let url: Url = templates.text(template, context)?.parse().map_err(|_| Unfit::Elsewhere)?;
+    if url.origin() == *origin { Ok(url) } else { Err(Unfit::Elsewhere) }
 }
 
 fn set_body(request: &mut Request, body: &Body, templates: &Templates, context: &Jinja) -> Result<(), Unfit> {
@@ -152,18 +171,4 @@ fn set_body(request: &mut Request, body: &Body, templates: &Templates, context: 
 
 fn header_value(name: &str, value: &str) -> Result<HeaderValue, Unfit> {
     HeaderValue::from_str(value).map_err(|_| Unfit::Header(name.to_owned()))
-}
-
-/// A field that the answer lacks is left out: the effect was applied all the same.
-fn receipt(status: u16, answer: &[u8], step: &Step, templates: &Templates) -> Receipt {
-    let json: Option<Value> = serde_json::from_slice(answer).ok();
-    let context =
-        context! { response => context! { status, json => json.map(|json| Jinja::from(Serde(json))) } };
-    let field = |(name, template)| {
-        let (name, template): (&String, _) = (name, template);
-        Some((name.clone(), templates.json(template, &context).ok()?))
-    };
-    let fields =
-        step.call.receipt.iter().map(|(name, template)| (name, template)).filter_map(field).collect();
-    Receipt { status, digest: hex::encode(Sha256::digest(answer)), fields }
 }

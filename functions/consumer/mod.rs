@@ -1,15 +1,19 @@
 //! The consumer: relay due ▶ drain ▶ [ claim ▶ call ▶ commit ] ▶ ack in order.
 //!
-//! `relay` publishes what is due · `drain` one stream · [`ack_order`] which acks may go · [`step`] one message ·
-//! [`call`] the third party · [`outcome`] what a call can come to · [`backoff`] when to try again · `turns` one at a
-//! time for each effect · [`summary`] what came of it · `events` for whoever follows a run · [`deadline`] how long there is.
+//! `relay` publishes what is due · `drain` one stream · [`ack_order`] which acks may go · [`step`] one message, to its end ·
+//! `attempt` one try of it · [`call`] the third party · `look_up` whether it happened · `answer` what it said ·
+//! [`outcome`] what a call can come to · [`backoff`] when to try again · `turns` one at a time for each effect ·
+//! [`summary`] what came of it · `events` for whoever follows a run · [`deadline`] how long there is.
 
 pub mod ack_order;
+mod answer;
+mod attempt;
 pub mod backoff;
 pub mod call;
 pub mod deadline;
 mod drain;
 mod events;
+mod look_up;
 pub mod outcome;
 mod relay;
 pub mod step;
@@ -100,7 +104,7 @@ impl Consumer {
             topic,
             group: environment.group.clone(),
             // Not shorter than the hold of the first acks, or all that is held would be delivered again.
-            lease: (config.slowest_call() + config.consumer.settle).max(HOLD + CREATE_TIMEOUT),
+            lease: (config.slowest_attempt() + config.consumer.settle).max(HOLD + CREATE_TIMEOUT),
             idle_exit: environment.idle_exit,
             settle: config.consumer.settle,
         };
@@ -240,8 +244,8 @@ impl Consumer {
     /// A step that never fits into an invocation would wait for ever.
     fn warn_of_short_time(&self, deadline: Deadline) {
         for step in &self.config.steps {
-            if !deadline.leaves(step.call.timeout + self.reading.settle) {
-                let needed = (step.call.timeout + self.reading.settle).as_secs();
+            if !deadline.leaves(step.longest() + self.reading.settle) {
+                let needed = (step.longest() + self.reading.settle).as_secs();
                 tracing::error!(step = %step.id, needed_s = needed, "the function's timeout is too short for this step");
             }
         }

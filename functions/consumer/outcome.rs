@@ -13,6 +13,8 @@ use std::time::Duration;
 use jiff::{Timestamp, fmt::rfc2822};
 use lambda_http::http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 
+use crate::config::statuses::Statuses;
+
 /// What is known of a call that is not known to have been applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotApplied {
@@ -31,14 +33,36 @@ pub enum NotApplied {
     Unknown(String),
 }
 
-/// Judges an answer.
+impl NotApplied {
+    /// What happened, in words.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        match self {
+            Self::NotSent(why)
+            | Self::RefusedForNow { why, .. }
+            | Self::RefusedForGood(why)
+            | Self::Unknown(why) => why,
+        }
+    }
+}
+
+/// Judges an answer. What the step says of a status goes before what it usually means.
 ///
 /// # Errors
 /// Every class but applied.
-pub fn of_status(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Result<(), NotApplied> {
+pub fn of_status(
+    status: StatusCode,
+    headers: &HeaderMap,
+    own: &Statuses,
+    now: Timestamp,
+) -> Result<(), NotApplied> {
     let retry_after = headers.get(RETRY_AFTER).and_then(|value| parse_retry_after(value.to_str().ok()?, now));
     let why = format!("answered {}", status.as_u16());
     match status.as_u16() {
+        code if own.applied.contains(&code) => Ok(()),
+        code if own.refused_for_now.contains(&code) => Err(NotApplied::RefusedForNow { why, retry_after }),
+        code if own.refused_for_good.contains(&code) => Err(NotApplied::RefusedForGood(why)),
+        code if own.unknown.contains(&code) => Err(NotApplied::Unknown(why)),
         200..=299 => Ok(()),
         408 | 425 | 429 => Err(NotApplied::RefusedForNow { why, retry_after }),
         503 if retry_after.is_some() => Err(NotApplied::RefusedForNow { why, retry_after }),
@@ -91,7 +115,7 @@ mod tests {
             if let Some(value) = retry_after {
                 headers.insert(RETRY_AFTER, value.parse().unwrap());
             }
-            of_status(StatusCode::from_u16(status).unwrap(), &headers, now)
+            of_status(StatusCode::from_u16(status).unwrap(), &headers, &Statuses::default(), now)
         };
         assert_eq!(class(201, None), Ok(()));
         assert!(matches!(class(429, None), Err(NotApplied::RefusedForNow { retry_after: None, .. })));
@@ -100,6 +124,23 @@ mod tests {
         assert!(matches!(class(500, Some("7")), Err(NotApplied::Unknown(_))));
         assert!(matches!(class(301, None), Err(NotApplied::RefusedForGood(_))));
         assert!(matches!(class(422, None), Err(NotApplied::RefusedForGood(_))));
+    }
+
+    #[test]
+    fn a_step_may_know_better_what_a_status_means() {
+        let own = Statuses {
+            applied: vec![409],
+            refused_for_now: vec![500],
+            refused_for_good: vec![429],
+            unknown: vec![200],
+        };
+        let class = |status| {
+            of_status(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), &own, Timestamp::UNIX_EPOCH)
+        };
+        assert_eq!(class(409), Ok(()));
+        assert!(matches!(class(500), Err(NotApplied::RefusedForNow { .. })));
+        assert!(matches!(class(429), Err(NotApplied::RefusedForGood(_))));
+        assert!(matches!(class(200), Err(NotApplied::Unknown(_))));
     }
 
     #[test]

@@ -6,14 +6,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Worker, backoff::pause, deadline::Deadline, events::Kind, outcome::NotApplied};
+use super::{Worker, deadline::Deadline, events::Kind, look_up::LookedUp, outcome::NotApplied};
 use crate::{
-    command::{Command, Input, Payload},
-    config::step::{InDoubt, Step},
+    command::Command,
+    config::{
+        in_doubt::{InDoubt, LookUp},
+        step::Step,
+    },
     effect_id::EffectId,
     effects::{
         Settled, StoreError,
-        guard::{Claim, Deferral, Doubt, Lease, Mismatch, Request},
+        guard::{Claim, Doubt, Mismatch, Request},
         record::Status,
     },
 };
@@ -36,11 +39,11 @@ pub enum Unsettled {
 const CLAIMS: u32 = 3;
 
 /// What a message asks for, and when that has to be finished.
-struct Task<'a> {
-    command: &'a Command,
-    effect: &'a EffectId,
+pub(super) struct Task<'a> {
+    pub(super) command: &'a Command,
+    pub(super) effect: &'a EffectId,
     /// None: `webhooks.toml` has no such step any more.
-    step: Option<&'a Step>,
+    pub(super) step: Option<&'a Step>,
 }
 
 impl Worker {
@@ -68,7 +71,7 @@ impl Worker {
         };
         let _turn = self.turns.take(&effect).await;
         let step = self.config.step(command.step.as_str());
-        let needed = step.map_or(Duration::ZERO, |step| step.call.timeout) + self.config.consumer.settle;
+        let needed = step.map_or(Duration::ZERO, Step::longest) + self.config.consumer.settle;
         if !deadline.leaves(needed) {
             return Err(Unsettled::NoTime);
         }
@@ -87,6 +90,7 @@ impl Worker {
                 attempt: command.attempt,
                 attempt_id,
                 lease,
+                journal: self.config.journal.then_some(*command),
             };
             return match self.effects.claim(&ask, self.now()).await? {
                 Claim::Won(lease) => self.attempt(task, lease).await,
@@ -120,110 +124,49 @@ impl Worker {
         let why = format!("in doubt: {}", doubt.why());
         tracing::warn!(effect_id = %task.effect, attempt = doubt.attempt(), why = doubt.why(), "an effect is in doubt");
         let Some(step) = task.step else { return self.park(task, doubt.unresolved(), &why).await };
-        match step.in_doubt {
-            InDoubt::SameKey { window }
-                if within(window, doubt.first_attempt_at(), self.now() + step.call.timeout) =>
-            {
-                self.attempt(task, doubt.same_key_is_safe()).await
-            }
-            InDoubt::SameKey { .. } => {
+        match &step.in_doubt {
+            InDoubt::Park => self.park(task, doubt.unresolved(), &why).await,
+            InDoubt::LookUp(look_up) => self.resolve_by_look_up(task, step, look_up, doubt).await,
+            InDoubt::SameKey { window } => {
+                let end = self.now() + step.call.timeout;
+                if within(*window, doubt.first_attempt_at(), end) {
+                    return self.attempt(task, doubt.same_key_is_safe()).await;
+                }
                 let why = format!("{why}; the third party may have forgotten the key");
                 self.park(task, doubt.unresolved(), &why).await
             }
-            InDoubt::Park => self.park(task, doubt.unresolved(), &why).await,
         }
     }
 
-    async fn attempt(&self, task: &Task<'_>, lease: Lease) -> Result<Settled, Unsettled> {
-        let Task { command, effect, .. } = task;
-        let Some(step) = task.step else {
-            return self.park(task, lease, "webhooks.toml has no such step").await;
-        };
-        if lease.attempt() > step.retry.max_attempts {
-            return self.park(task, lease, "attempts used up").await;
-        }
-        let input = match self.input(command, effect).await {
-            Ok(input) => input,
-            Err(error) => {
-                let outcome = NotApplied::NotSent(format!("its input could not be fetched: {error}"));
-                return self.not_applied(task, step, lease, outcome).await;
-            }
-        };
-        let request = match self.caller.prepare(step, &self.config.templates, &input, &lease) {
-            Ok(request) => request,
-            Err(unfit) => return self.park(task, lease, &unfit.to_string()).await,
-        };
-        self.tell(Kind::Started, task, lease.attempt());
-        let attempt = lease.attempt();
-        match self.caller.call(request, step, &self.config.templates, &lease, self.now()).await {
-            Ok(receipt) => {
-                let settled = self.effects.commit(lease, &receipt, self.now()).await?;
-                tracing::info!(effect_id = %effect, attempt, status = receipt.status, "an effect is done");
-                self.tell(Kind::Done, task, attempt);
-                self.discard_input(task).await;
-                Ok(settled)
-            }
-            Err(outcome) => self.not_applied(task, step, lease, outcome).await,
-        }
-    }
-
-    async fn not_applied(
+    /// Found: commit. Not found: call. Nobody knows: later, and at the end park.
+    async fn resolve_by_look_up(
         &self,
         task: &Task<'_>,
         step: &Step,
-        lease: Lease,
-        outcome: NotApplied,
+        look_up: &LookUp,
+        doubt: Doubt,
     ) -> Result<Settled, Unsettled> {
-        let (why, retry_after, in_doubt) = match outcome {
-            NotApplied::NotSent(why) => (why, None, false),
-            NotApplied::RefusedForNow { why, retry_after } => (why, retry_after, false),
-            NotApplied::Unknown(why) => (why, None, true),
-            NotApplied::RefusedForGood(why) => return self.park(task, lease, &why).await,
+        let input = match self.input(task.command, task.effect).await {
+            Ok(input) => input,
+            Err(error) => {
+                let why = format!("its input could not be fetched: {error}");
+                return self.not_applied(task, step, doubt.unresolved(), NotApplied::Unknown(why)).await;
+            }
         };
-        if in_doubt && step.in_doubt == InDoubt::Park {
-            return self.park(task, lease, &format!("in doubt: {why}")).await;
-        }
-        if lease.attempt() >= step.retry.max_attempts {
-            return self.park(task, lease, &format!("attempts used up; the last: {why}")).await;
-        }
-        let pause = pause(&step.retry, lease.attempt(), retry_after, random());
-        let attempt = lease.attempt();
-        let now = self.now();
-        let deferral = Deferral { command: task.command, due: now + pause, why: &why, in_doubt };
-        let settled = self.effects.defer(lease, deferral, now).await?;
-        tracing::warn!(effect_id = %task.effect, attempt, why, in_doubt, pause_s = pause.as_secs(), "an effect is deferred");
-        self.tell(Kind::Deferred, task, attempt);
-        Ok(settled)
-    }
-
-    async fn park(&self, task: &Task<'_>, lease: Lease, why: &str) -> Result<Settled, Unsettled> {
-        let attempt = lease.attempt();
-        let settled = self.effects.park(lease, task.command, why, self.now()).await?;
-        tracing::error!(effect_id = %task.effect, attempt, why, "an effect is parked");
-        self.tell(Kind::Parked, task, attempt);
-        Ok(settled)
-    }
-
-    async fn input(&self, command: &Command, effect: &EffectId) -> Result<Input, StoreError> {
-        match &command.payload {
-            Payload::Input(input) => Ok(input.clone()),
-            Payload::ClaimCheck(check) => self.effects.check_out(effect, &command.input_hash, check).await,
+        match self.caller.look_up(look_up, step, &self.config.templates, &input, &doubt).await {
+            LookedUp::Found(receipt) => self.done(task, doubt.looked_up(), &receipt).await,
+            LookedUp::NotFound => self.attempt(task, doubt.looked_up()).await,
+            LookedUp::CannotTell(why) => {
+                self.not_applied(task, step, doubt.unresolved(), NotApplied::Unknown(why)).await
+            }
         }
     }
 
-    /// Best effort: what is left costs storage and nothing else.
-    async fn discard_input(&self, task: &Task<'_>) {
-        let Payload::ClaimCheck(check) = &task.command.payload else { return };
-        if let Err(error) = self.effects.discard(task.effect, &task.command.input_hash, check).await {
-            tracing::warn!(effect_id = %task.effect, %error, "the large input of a done effect was left");
-        }
-    }
-
-    fn tell(&self, kind: Kind, task: &Task<'_>, attempt: u32) {
+    pub(super) fn tell(&self, kind: Kind, task: &Task<'_>, attempt: u32) {
         self.events.tell(kind, task.command, task.effect, attempt);
     }
 
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         (self.clock)()
     }
 }
@@ -231,9 +174,4 @@ impl Worker {
 /// Whether a call that ends at `end` still falls into the third party's memory of the first one's key.
 fn within(window: Duration, first: Timestamp, end: Timestamp) -> bool {
     Duration::try_from(end.duration_since(first)).unwrap_or_default() <= window
-}
-
-/// The low half of a v4 UUID: 62 random bits of the OS's generator.
-fn random() -> u64 {
-    Uuid::new_v4().as_u64_pair().1
 }

@@ -28,16 +28,22 @@ pub struct Due {
 }
 
 impl Effects {
-    /// Keeps a command that the broker did not take: due at once. A record that is there already answers for it.
+    /// Keeps a command, to be published at `due`. A record that is there already answers for it.
     ///
     /// # Errors
     /// It is not durable here either.
-    pub async fn pend(&self, effect: &EffectId, command: &Command, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn pend(
+        &self,
+        effect: &EffectId,
+        command: &Command,
+        due: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut item = new_item(effect, Status::Pending, &command.input_hash, now);
         item.insert(attr::ATTEMPT.into(), count(0));
         item.insert(attr::COMMAND.into(), string(command.to_json()));
         item.insert(attr::LANE.into(), self.lane(effect));
-        item.insert(attr::DUE_AT.into(), millis(now));
+        item.insert(attr::DUE_AT.into(), millis(due));
         match self.store.put(item, absent()).await? {
             Write::Applied(_) => Ok(()),
             Write::Refused(item) => {
@@ -49,6 +55,21 @@ impl Effects {
                 self.park_mismatch(effect, command, &mismatch, now).await.map(drop)
             }
         }
+    }
+
+    /// Publishes a pending command at once after all.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked; it comes due when it was to.
+    pub async fn hasten(&self, effect: &EffectId, now: Timestamp) -> Result<(), StoreError> {
+        let condition = Condition {
+            expression: "#status = :pending",
+            names: &[attr::STATUS],
+            values: vec![("pending", string(Status::Pending.as_str()))],
+        };
+        let change = Change::default().set(attr::DUE_AT, millis(now));
+        // Refused: it has been claimed meanwhile, which is as good.
+        self.store.update((effect.run_id().as_str(), &effect.to_string()), change, condition).await.map(drop)
     }
 
     /// Records of one lane that are due, the oldest first, at most `limit` of them.

@@ -35,6 +35,7 @@ pub(super) mod attr {
     pub(in crate::effects) const FIRST_ATTEMPT_AT: &str = "first_attempt_at";
     pub(in crate::effects) const DOUBT: &str = "doubt";
     pub(in crate::effects) const LAST_ERROR: &str = "last_error";
+    pub(in crate::effects) const HISTORY: &str = "history";
     pub(in crate::effects) const RECEIPT: &str = "receipt";
     pub(in crate::effects) const COMMAND: &str = "command";
     /// Hash key of the `due` index; absent from records that need no attention.
@@ -93,6 +94,34 @@ pub struct Receipt {
     pub fields: serde_json::Map<String, Value>,
 }
 
+/// How one attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ended {
+    /// Which, from 1.
+    pub attempt: u32,
+    /// When that was recorded.
+    pub at: Timestamp,
+    /// `done`, or why not.
+    pub what: String,
+}
+
+impl Ended {
+    /// As an entry of a record's history.
+    pub(super) fn entry(&self) -> AttributeValue {
+        AttributeValue::M(Item::from([
+            (attr::ATTEMPT.into(), count(self.attempt)),
+            ("at".into(), millis(self.at)),
+            ("what".into(), string(&self.what)),
+        ]))
+    }
+
+    fn read(entry: &AttributeValue) -> Option<Self> {
+        let entry = entry.as_m().ok()?;
+        let attempt = number(entry, attr::ATTEMPT).ok()??;
+        Some(Self { attempt, at: time(entry, "at").ok()??, what: optional_text(entry, "what")? })
+    }
+}
+
 /// An effect's record, as read back.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Record {
@@ -128,6 +157,9 @@ pub struct Record {
     /// The third party's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,
+    /// How its attempts ended, the oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Ended>,
     /// The command, kept while it may be needed again: JSON.
     #[serde(skip)]
     pub command: Option<String>,
@@ -144,6 +176,8 @@ impl Record {
     /// An attribute is missing or of another type: somebody else wrote it.
     pub(super) fn read(item: &Item) -> Result<Self, StoreError> {
         let status = text(item, attr::STATUS)?;
+        let history =
+            item.get(attr::HISTORY).and_then(|list| list.as_l().ok()).map(Vec::as_slice).unwrap_or_default();
         Ok(Self {
             effect_id: text(item, attr::EFFECT_ID)?,
             step: text(item, attr::STEP)?,
@@ -158,6 +192,7 @@ impl Record {
             doubt: optional_text(item, attr::DOUBT),
             last_error: optional_text(item, attr::LAST_ERROR),
             receipt: optional_text(item, attr::RECEIPT).and_then(|json| serde_json::from_str(&json).ok()),
+            history: history.iter().filter_map(Ended::read).collect(),
             command: optional_text(item, attr::COMMAND),
             attempt_id: optional_text(item, attr::ATTEMPT_ID),
             input_hash: text(item, attr::INPUT_HASH)?.into(),

@@ -25,6 +25,8 @@ pub struct Outbox {
     pub topic: Topic,
     /// The effects table.
     pub effects: Effects,
+    /// With `journal = true`: every command is also written to the table, and comes due there after this time.
+    pub journal: Option<Duration>,
 }
 
 /// Where a command now is.
@@ -59,13 +61,53 @@ impl Outbox {
     /// See [`NotDurable`].
     pub async fn accept(&self, routed: &Routed, now: Timestamp) -> Result<Durable, NotDurable> {
         let command = self.within_limits(routed).await.map_err(NotDurable::LargeInput)?;
-        let Err(broker) = self.topic.publish_command(&command, PRODUCE_TIMEOUT).await else {
+        match self.journal {
+            None => self.queue_or_defer(routed, &command, now).await,
+            Some(grace) => self.queue_and_journal(routed, &command, now, grace).await,
+        }
+    }
+
+    async fn queue_or_defer(
+        &self,
+        routed: &Routed,
+        command: &Command,
+        now: Timestamp,
+    ) -> Result<Durable, NotDurable> {
+        let Err(broker) = self.topic.publish_command(command, PRODUCE_TIMEOUT).await else {
             return Ok(Durable::Queued);
         };
         tracing::warn!(effect_id = %routed.effect, error = %broker, "the broker did not take a command");
-        match self.effects.pend(&routed.effect, &command, now).await {
+        match self.effects.pend(&routed.effect, command, now, now).await {
             Ok(()) => Ok(Durable::Deferred),
             Err(table) => Err(NotDurable::Neither { broker, table }),
+        }
+    }
+
+    /// Into both, side by side. Either makes it durable; the table's copy comes due after a while, unless the effect has
+    /// been claimed by then, so that even the loss of the broker's disk loses nothing.
+    async fn queue_and_journal(
+        &self,
+        routed: &Routed,
+        command: &Command,
+        now: Timestamp,
+        grace: Duration,
+    ) -> Result<Durable, NotDurable> {
+        let publish = self.topic.publish_command(command, PRODUCE_TIMEOUT);
+        let journal = self.effects.pend(&routed.effect, command, now + grace, now);
+        match tokio::join!(publish, journal) {
+            (Ok(()), Ok(())) => Ok(Durable::Queued),
+            (Ok(()), Err(error)) => {
+                tracing::warn!(effect_id = %routed.effect, %error, "a command is on the topic only");
+                Ok(Durable::Queued)
+            }
+            (Err(error), Ok(())) => {
+                tracing::warn!(effect_id = %routed.effect, %error, "the broker did not take a command");
+                if let Err(error) = self.effects.hasten(&routed.effect, now).await {
+                    tracing::warn!(effect_id = %routed.effect, %error, "it will be published later than it could");
+                }
+                Ok(Durable::Deferred)
+            }
+            (Err(broker), Err(table)) => Err(NotDurable::Neither { broker, table }),
         }
     }
 

@@ -102,6 +102,16 @@ impl BrokerControl {
         Ok(())
     }
 
+    /// Kills it and starts it again with an empty log: its disk is lost.
+    ///
+    /// # Errors
+    /// As [`BrokerControl::kill`] and [`BrokerControl::start`].
+    pub async fn wipe(&self) -> Result<()> {
+        self.kill().await?;
+        std::fs::remove_file(&self.0.wal).context("the broker's log")?;
+        self.start().await
+    }
+
     /// [`BrokerControl::kill`] and [`BrokerControl::start`].
     ///
     /// # Errors

@@ -12,7 +12,7 @@ pub struct Behaviour {
 
 #[derive(Debug, Clone)]
 pub(super) enum Reply {
-    /// 200 and `{"id":"tp_<n>"}`.
+    /// 200 and `{"id":"tp_<n>","ok":true}`.
     Receipt,
     Answer(Answer),
     Cut,

@@ -154,7 +154,7 @@ async fn handle(
         hook.run().await;
     }
     match behaviour.reply {
-        Reply::Receipt => Answer::of_json(200, &json!({ "id": receipt })).into_response(),
+        Reply::Receipt => Answer::of_json(200, &json!({ "id": receipt, "ok": true })).into_response(),
         Reply::Answer(answer) => answer.into_response(),
         Reply::Cut => {
             connection.cut();

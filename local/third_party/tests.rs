@@ -22,7 +22,7 @@ async fn call(party: &ThirdParty, key: &str) -> Option<Answer> {
 async fn a_key_is_applied_once_and_its_receipt_given_again() {
     let party = ThirdParty::start(ANY_PORT).await.unwrap();
     for (key, id) in [("a", "tp_1"), ("b", "tp_2"), ("a", "tp_1")] {
-        assert_eq!(call(&party, key).await.unwrap().json(), json!({ "id": id }));
+        assert_eq!(call(&party, key).await.unwrap().json(), json!({ "id": id, "ok": true }));
     }
     let ledger = party.ledger();
     assert_eq!((ledger.attempts().len(), ledger.applied().len(), ledger.deduped().len()), (3, 2, 1));
@@ -35,7 +35,7 @@ async fn one_that_forgets_keys_applies_twice() {
     let party = ThirdParty::start(ANY_PORT).await.unwrap();
     party.forget_keys("/t");
     for id in ["tp_1", "tp_2"] {
-        assert_eq!(call(&party, "a").await.unwrap().json(), json!({ "id": id }));
+        assert_eq!(call(&party, "a").await.unwrap().json(), json!({ "id": id, "ok": true }));
     }
     assert_eq!(party.ledger().applied_by_key()["a"], 2);
 }
@@ -60,7 +60,7 @@ async fn a_script_is_followed_and_then_over() {
     assert!(party.ledger().applied().is_empty());
     assert!(call(&party, "a").await.is_none());
     assert_eq!(party.ledger().applied().len(), 1);
-    assert_eq!(call(&party, "a").await.unwrap().json(), json!({ "id": "tp_1" }));
+    assert_eq!(call(&party, "a").await.unwrap().json(), json!({ "id": "tp_1", "ok": true }));
     let ledger = party.until(Duration::from_secs(1), |ledger| ledger.attempts().len() == 6).await.unwrap();
     assert_eq!(ledger.deduped().len(), 1);
 }

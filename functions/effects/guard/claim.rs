@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::{Claim, Doubt, Held, Lease, Mismatch, Recorded, Request, fence, new_item};
 use crate::effects::{
     Effects, How, Settled, StoreError,
-    record::{Item, Record, Status, attr, count, millis, string},
+    record::{Ended, Item, Record, Status, attr, count, millis, string},
     store::{Change, Condition, Write},
 };
 
@@ -34,6 +34,11 @@ impl Effects {
         item.insert(attr::ATTEMPT_ID.into(), string(ask.attempt_id));
         item.insert(attr::LEASE_UNTIL.into(), millis(now + ask.lease));
         item.insert(attr::FIRST_ATTEMPT_AT.into(), millis(now));
+        if let Some(command) = ask.journal {
+            item.insert(attr::COMMAND.into(), string(command.to_json()));
+            item.insert(attr::LANE.into(), self.lane(ask.effect));
+            item.insert(attr::DUE_AT.into(), millis(now + ask.lease));
+        }
         let condition = Condition {
             expression: "attribute_not_exists(#effect_id) OR \
                 (#status IN (:pending, :waiting) AND #attempt = :untried AND #input_hash = :same_input)",
@@ -48,7 +53,7 @@ impl Effects {
 
     /// In place, so that the time of the first attempt and any doubt stay on record.
     async fn claim_retry(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
-        let change = take(ask, ask.attempt, now);
+        let change = take(ask, ask.attempt, now, self.lane(ask.effect));
         let condition = Condition {
             expression: "#status IN (:pending, :waiting) AND #attempt = :untried AND #input_hash = :same_input",
             names: &[attr::STATUS, attr::ATTEMPT, attr::INPUT_HASH],
@@ -91,7 +96,10 @@ impl Effects {
         now: Timestamp,
     ) -> Result<Claim, StoreError> {
         let why = format!("attempt {} did not report back", record.attempt);
-        let change = take(ask, record.attempt, now).set(attr::DOUBT, string(&why));
+        let ended = Ended { attempt: record.attempt, at: now, what: "did not report back".to_owned() };
+        let change = take(ask, record.attempt, now, self.lane(ask.effect))
+            .set(attr::DOUBT, string(&why))
+            .remember(ended.entry());
         let write = self.update(ask.effect, change, fence(seen)).await?;
         let item = match write {
             Write::Applied(item) | Write::Refused(item) => item,
@@ -126,16 +134,23 @@ fn won(ask: &Request<'_>, record: &Record) -> Claim {
     }
 }
 
-/// What every claim in place writes. `counted` is the attempts on record so far.
-fn take(ask: &Request<'_>, counted: u32, now: Timestamp) -> Change {
-    Change::default()
+/// What every claim in place writes. `counted` is the attempts on record so far. The effect leaves the agenda; with a
+/// journal, which trusts the broker with nothing, it comes due when the lease ends.
+fn take(ask: &Request<'_>, counted: u32, now: Timestamp, lane: AttributeValue) -> Change {
+    let change = Change::default()
         .set(attr::STATUS, string(Status::InProgress.as_str()))
         .set(attr::ATTEMPT, count(counted.saturating_add(1)))
         .set(attr::ATTEMPT_ID, string(ask.attempt_id))
         .set(attr::LEASE_UNTIL, millis(now + ask.lease))
         .set(attr::UPDATED_AT, millis(now))
-        .set_once(attr::FIRST_ATTEMPT_AT, millis(now))
-        .remove(&[attr::LANE, attr::DUE_AT])
+        .set_once(attr::FIRST_ATTEMPT_AT, millis(now));
+    match ask.journal {
+        None => change.remove(&[attr::LANE, attr::DUE_AT]),
+        Some(command) => change
+            .set(attr::LANE, lane)
+            .set(attr::DUE_AT, millis(now + ask.lease))
+            .set(attr::COMMAND, string(command.to_json())),
+    }
 }
 
 fn claimable(ask: &Request<'_>) -> Vec<(&'static str, AttributeValue)> {

@@ -20,7 +20,10 @@ use super::{
     record::{Item, Status, attr, millis, string},
     store::{Change, Condition, Write},
 };
-use crate::{command::InputHash, effect_id::EffectId};
+use crate::{
+    command::{Command, InputHash},
+    effect_id::EffectId,
+};
 
 /// The right to call the third party once, for a time. Only the guard makes one; `commit`, `defer` and `park` use it up.
 #[derive(Debug)]
@@ -98,6 +101,8 @@ pub struct Request<'a> {
     pub attempt_id: Uuid,
     /// How long the call and its commit may take.
     pub lease: Duration,
+    /// With a journal: the command, to be kept on record while the attempt runs.
+    pub journal: Option<&'a Command>,
 }
 
 impl Lease {
@@ -131,6 +136,17 @@ impl Doubt {
     #[must_use]
     pub fn why(&self) -> &str {
         &self.why
+    }
+
+    /// The effect.
+    #[must_use]
+    pub fn effect(&self) -> &EffectId {
+        &self.lease.effect
+    }
+
+    /// The third party was asked, and knows.
+    pub fn looked_up(self) -> Lease {
+        self.lease
     }
 
     /// The third party is known to dedupe this key: calling again is safe.

@@ -7,7 +7,7 @@ use crate::{
     command::Command,
     effects::{
         Effects, How, PARKED_LANE, Settled, StoreError,
-        record::{Receipt, Record, Status, attr, millis, seconds, string},
+        record::{Ended, Receipt, Record, Status, attr, millis, seconds, string},
         store::{Change, Write},
     },
 };
@@ -41,7 +41,7 @@ impl Effects {
             .set(attr::RECEIPT, string(receipt))
             .set(attr::EXPIRES_AT, seconds(now + self.keep_done))
             .remove(&[attr::COMMAND, attr::DOUBT, attr::LAST_ERROR, attr::LANE, attr::DUE_AT]);
-        self.report(lease, Status::Done, change, now).await?;
+        self.report(lease, Status::Done, "done", change, now).await?;
         Ok(Settled::new(How::Done))
     }
 
@@ -64,7 +64,7 @@ impl Effects {
         if deferral.in_doubt {
             change = change.set(attr::DOUBT, string(deferral.why));
         }
-        self.report(lease, Status::Waiting, change, now).await?;
+        self.report(lease, Status::Waiting, deferral.why, change, now).await?;
         Ok(Settled::new(How::Deferred))
     }
 
@@ -85,7 +85,7 @@ impl Effects {
             .set(attr::DUE_AT, millis(now))
             .set(attr::COMMAND, string(command.to_json()))
             .set(attr::LAST_ERROR, string(why));
-        self.report(lease, Status::Parked, change, now).await?;
+        self.report(lease, Status::Parked, why, change, now).await?;
         Ok(Settled::new(How::Parked))
     }
 
@@ -94,12 +94,14 @@ impl Effects {
         &self,
         lease: Lease,
         status: Status,
+        what: &str,
         change: Change,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let change = change
             .set(attr::STATUS, string(status.as_str()))
             .set(attr::UPDATED_AT, millis(now))
+            .remember(Ended { attempt: lease.attempt, at: now, what: what.to_owned() }.entry())
             .remove(&[attr::LEASE_UNTIL]);
         match self.update(&lease.effect, change, fence(&lease.attempt_id)).await? {
             Write::Applied(_) => Ok(()),

@@ -1,0 +1,122 @@
+//! `in_doubt`: what to do when nobody knows whether a call was applied. There is no default, since none is safe.
+
+use std::time::Duration;
+
+use url::Origin;
+
+use super::{
+    auth::Auth,
+    call::{ANSWER_SCOPE, call_scope, read_condition, read_receipt, read_timeout, read_url},
+    problems::Problems,
+    section::Section,
+    span::Span,
+    template::{JsonTemplate, Template, Templates},
+};
+
+const EXPECTED: &str = "in_doubt = { policy = \"same-key\", window = \"24h\" }, { policy = \"look-up\", url = …, found = …, not_found = … } or { policy = \"park\" }";
+
+/// A step's policy.
+#[derive(Debug, Clone)]
+pub enum InDoubt {
+    /// The third party dedupes on `Idempotency-Key`: call again with the same key, within its memory.
+    SameKey {
+        /// How long it remembers a key, counted from the first attempt.
+        window: Duration,
+    },
+    /// The third party can be asked whether it happened.
+    LookUp(Box<LookUp>),
+    /// A person decides.
+    Park,
+}
+
+/// A question to the third party: did this happen?
+#[derive(Debug, Clone)]
+pub struct LookUp {
+    /// A GET; its scheme, host and port are literal.
+    pub url: Template,
+    /// What the rendered URL must still have.
+    pub origin: Origin,
+    /// Whose credentials go with it.
+    pub auth: Option<Auth>,
+    /// For the whole exchange.
+    pub timeout: Duration,
+    /// When the answer says that it happened: commit.
+    pub found: Template,
+    /// When the answer says that it did not: call. If neither holds, nobody knows.
+    pub not_found: Template,
+    /// What is kept of the answer; the call's own if this is empty.
+    pub receipt: Vec<(String, JsonTemplate)>,
+}
+
+impl InDoubt {
+    /// What resolving a doubt may take, before the call itself.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        match self {
+            Self::LookUp(look_up) => look_up.timeout,
+            Self::SameKey { .. } | Self::Park => Duration::ZERO,
+        }
+    }
+
+    pub(super) fn read(
+        step: &mut Section,
+        input: &[(String, JsonTemplate)],
+        templates: &mut Templates,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let Some(mut section) = step.section("in_doubt", problems) else {
+            let why = "there is no safe default: does this third party dedupe on Idempotency-Key, and for how long? Can it be asked?";
+            problems.add(step.path("in_doubt"), format!("missing; {why} Add {EXPECTED}"));
+            return None;
+        };
+        let policy: String = section.required("policy", EXPECTED, problems)?;
+        let in_doubt = match policy.as_str() {
+            "same-key" => read_same_key(&mut section, problems),
+            "look-up" => {
+                LookUp::read(&mut section, input, templates, problems).map(Box::new).map(Self::LookUp)
+            }
+            "park" => Some(Self::Park),
+            other => {
+                let message = format!("{other:?} is not known; write \"same-key\", \"look-up\" or \"park\"");
+                problems.add(section.path("policy"), message);
+                return None;
+            }
+        };
+        section.finish(problems);
+        in_doubt
+    }
+}
+
+fn read_same_key(section: &mut Section, problems: &mut Problems) -> Option<InDoubt> {
+    let expected = "window = \"24h\": how long the third party remembers a key";
+    let window: Span = section.required("window", expected, problems)?;
+    Some(InDoubt::SameKey { window: window.into() })
+}
+
+impl LookUp {
+    fn read(
+        section: &mut Section,
+        input: &[(String, JsonTemplate)],
+        templates: &mut Templates,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let scope = call_scope(input);
+        let scope: Vec<&str> = scope.iter().map(String::as_str).collect();
+        let url: Option<String> = section.required("url", "url = \"https://…\", a GET that tells", problems);
+        let url = url.and_then(|url| read_url(&url, section, &scope, templates, problems));
+        let auth = section.section("auth", problems).and_then(|auth| Auth::read(auth, problems));
+        let timeout = read_timeout(section, problems);
+        let answer: Vec<&str> = ANSWER_SCOPE.iter().copied().chain(scope).collect();
+        let mut condition = |field| {
+            let condition = read_condition(field, section, &answer, templates, problems);
+            if condition.is_none() {
+                problems.add(section.path(field), "needed: a condition such as \"response.status == 404\"");
+            }
+            condition
+        };
+        let (found, not_found) = (condition("found"), condition("not_found"));
+        let receipt = read_receipt(section, templates, problems);
+        let (url, origin) = url?;
+        Some(Self { url, origin, auth, timeout, found: found?, not_found: not_found?, receipt })
+    }
+}

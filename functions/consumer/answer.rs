@@ -1,0 +1,57 @@
+//! What a third party answered, as far as we read it.
+
+use minijinja::{Value as Jinja, context, value::Serde};
+use reqwest::Response;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    config::template::{JsonTemplate, Templates},
+    effects::record::Receipt,
+};
+
+/// More of an answer than this is not read.
+const MAX_ANSWER: usize = 256 * 1024;
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// Reads as much of the body as there is, up to a limit.
+    pub(super) async fn read(mut response: Response) -> Self {
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        while let Ok(Some(chunk)) = response.chunk().await {
+            body.extend_from_slice(&chunk[..chunk.len().min(MAX_ANSWER - body.len())]);
+            if body.len() == MAX_ANSWER {
+                break;
+            }
+        }
+        Self { status, body }
+    }
+
+    /// What templates about an answer see. A body that is not JSON is missing.
+    pub(super) fn context(&self) -> Jinja {
+        let json: Option<Value> = serde_json::from_slice(&self.body).ok();
+        match json {
+            Some(json) => {
+                context! { response => context! { status => self.status, json => Jinja::from(Serde(json)) } }
+            }
+            None => context! { response => context! { status => self.status } },
+        }
+    }
+
+    /// What is kept of it. A field that it lacks is left out: the effect was applied all the same.
+    pub(super) fn receipt(&self, fields: &[(String, JsonTemplate)], templates: &Templates) -> Receipt {
+        let context = self.context();
+        let fields = fields
+            .iter()
+            .filter_map(|(name, template)| Some((name.clone(), templates.json(template, &context).ok()?)))
+            .collect();
+        Receipt { status: self.status, digest: hex::encode(Sha256::digest(&self.body)), fields }
+    }
+}

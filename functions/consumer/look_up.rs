@@ -1,0 +1,77 @@
+//! The question to a third party that can be asked: did this happen?
+
+use lambda_http::http::Method;
+use minijinja::context;
+use reqwest::Request;
+
+use super::{
+    answer::Answer,
+    call::{Caller, Unfit, render_url, request_context},
+    outcome::of_error,
+};
+use crate::{
+    command::Input,
+    config::{in_doubt::LookUp, step::Step, template::Templates},
+    effects::{guard::Doubt, record::Receipt},
+};
+
+/// What it said.
+#[derive(Debug)]
+pub(super) enum LookedUp {
+    /// It happened.
+    Found(Receipt),
+    /// It did not.
+    NotFound,
+    /// Nobody knows still.
+    CannotTell(String),
+}
+
+impl Caller {
+    /// Asks about an effect that is in doubt. `not_found` counts only where `found` does not hold.
+    pub(super) async fn look_up(
+        &self,
+        look_up: &LookUp,
+        step: &Step,
+        templates: &Templates,
+        input: &Input,
+        doubt: &Doubt,
+    ) -> LookedUp {
+        let asked = request_context(input, doubt.effect(), doubt.attempt());
+        let request = match self.question(look_up, templates, &asked) {
+            Ok(request) => request,
+            Err(unfit) => return LookedUp::CannotTell(unfit.to_string()),
+        };
+        let answer = match self.http.execute(request).await {
+            Ok(response) => Answer::read(response).await,
+            Err(error) => return LookedUp::CannotTell(of_error(error).why().to_owned()),
+        };
+        let context = context! { ..answer.context(), ..asked };
+        // A condition that does not fit the answer does not hold.
+        if templates.holds(&look_up.found, &context).unwrap_or(false) {
+            let fields = if look_up.receipt.is_empty() { &step.call.receipt } else { &look_up.receipt };
+            return LookedUp::Found(answer.receipt(fields, templates));
+        }
+        if templates.holds(&look_up.not_found, &context).unwrap_or(false) {
+            return LookedUp::NotFound;
+        }
+        LookedUp::CannotTell(format!(
+            "the look-up answered {}, which is neither found nor not_found",
+            answer.status
+        ))
+    }
+
+    fn question(
+        &self,
+        look_up: &LookUp,
+        templates: &Templates,
+        context: &minijinja::Value,
+    ) -> Result<Request, Unfit> {
+        let url = render_url(&look_up.url, &look_up.origin, templates, context)?;
+        let mut request = Request::new(Method::GET, url);
+        *request.timeout_mut() = Some(look_up.timeout);
+        if let Some(auth) = &look_up.auth {
+            self.authorise(&mut request, auth)?;
+        }
+        Ok(request)
+    }
+}
