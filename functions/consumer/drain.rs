@@ -12,7 +12,7 @@ use std::{panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 use futures_util::FutureExt;
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 use uuid::Uuid;
 
@@ -30,6 +30,9 @@ use crate::{
 
 /// From the response headers on: 2 s for the predecessor's messages, a redelivery tick of 250 ms, and as much again.
 pub(super) const HOLD: Duration = Duration::from_millis(2500);
+/// Two messages that are dealt together may arrive in either order (transcript 18). None is settled sooner than this, so
+/// that a lower one which was overtaken on the way is known before the higher one is acked.
+const REORDERED: Duration = Duration::from_millis(5);
 const ACK_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often clocks are looked at while nothing happens.
 const TICK: Duration = Duration::from_millis(100);
@@ -173,7 +176,8 @@ impl<'a> Drain<'a> {
         self.working.spawn(async move {
             // A message that makes us panic must not take the others, or the order of acks, with it.
             let work = AssertUnwindSafe(worker.work(&key, &value, deadline)).catch_unwind();
-            (token, partition, offset, work.await.unwrap_or(Err(Unsettled::Panicked)))
+            let (settled, ()) = tokio::join!(work, sleep(REORDERED));
+            (token, partition, offset, settled.unwrap_or(Err(Unsettled::Panicked)))
         });
     }
 
