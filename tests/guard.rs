@@ -359,3 +359,29 @@ async fn due(table: &Table, at: Timestamp) -> anyhow::Result<Vec<Command>> {
     }
     Ok(due)
 }
+
+/// The lease is a call of 4 s and a margin of 6 s. Clocks of successive invocations may differ by less than the margin.
+#[tokio::test]
+async fn a_clock_that_is_ahead_by_less_than_the_margin_takes_nothing_over() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    let lease = win(&table, &case, now()).await?;
+    let (call_ends, ahead) = (4, 5);
+    let other = table.effects.claim(&case.ask(), later(call_ends + ahead)).await?;
+    assert!(matches!(other, Claim::Held(_)), "{other:?}");
+    assert_eq!(table.effects.commit(lease, &receipt(), later(call_ends)).await?.how(), How::Done);
+    Ok(())
+}
+
+/// Beyond it the effect is taken over too early, but as in doubt: it is not called as if it were fresh, and the first
+/// attempt can't overwrite the second.
+#[tokio::test]
+async fn a_clock_that_is_ahead_by_more_than_the_margin_finds_a_doubt_and_never_a_fresh_effect() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    let lease = win(&table, &case, now()).await?;
+    let (call_ends, ahead) = (4, 7);
+    let other = table.effects.claim(&case.ask(), later(call_ends + ahead)).await?;
+    assert!(matches!(other, Claim::InDoubt(_)), "{other:?}");
+    let fenced = table.effects.commit(lease, &receipt(), later(call_ends)).await;
+    assert!(matches!(fenced, Err(StoreError::Fenced)), "{fenced:?}");
+    Ok(())
+}
