@@ -375,7 +375,8 @@ async fn a_clock_that_is_ahead_by_less_than_the_margin_takes_nothing_over() -> a
 /// Beyond it the effect is taken over too early, but as in doubt: it is not called as if it were fresh, and the first
 /// attempt can't overwrite the second.
 #[tokio::test]
-async fn a_clock_that_is_ahead_by_more_than_the_margin_finds_a_doubt_and_never_a_fresh_effect() -> anyhow::Result<()> {
+async fn a_clock_that_is_ahead_by_more_than_the_margin_finds_a_doubt_and_never_a_fresh_effect()
+-> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
     let lease = win(&table, &case, now()).await?;
     let (call_ends, ahead) = (4, 7);

@@ -1,7 +1,7 @@
 //! One method for each call. Calls are plain: no retries, no background work; a timeout covers a call from its connection
 //! to the last byte of its answer.
 
-use std::{fmt, marker::PhantomData, time::Duration};
+use std::{collections::BTreeMap, fmt, marker::PhantomData, time::Duration};
 
 use reqwest::{
     Method, RequestBuilder, Response, StatusCode,
@@ -13,6 +13,7 @@ use url::Url;
 
 use super::{
     error::{self, Error, Invalid},
+    metrics,
     stream::{AckToken, Stream, Subscription},
     wire,
 };
@@ -20,7 +21,10 @@ use super::{
 /// The most bytes of key and value together that an empty partition takes (transcript 13: 65,535 pass, 65,536 never do).
 pub const MAX_VALUE: usize = 65_535;
 
-/// More of an answer than this is not read. The longest is the list of topics.
+/// How many unacked messages of a partition a group is dealt at most, all its streams together (transcript 04).
+pub const MAX_IN_FLIGHT: usize = 2;
+
+/// More of an answer than this is not read. The longest are the list of topics and the metrics.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
 /// A DriftQ broker. Cloning it is cheap, and clones share their connections.
@@ -137,6 +141,24 @@ impl<Proof> Client<Proof> {
             Err(Error::Rejected { status: 400, message }) if is_gone(&message) => Ok(Acked::Gone),
             Err(error) => Err(error),
         }
+    }
+
+    /// How many messages of each partition the group has been dealt and has not acked, by whatever stream. A partition that
+    /// is missing is not known.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn in_flight(
+        &self,
+        topic: &str,
+        group: &str,
+        timeout: Duration,
+    ) -> Result<BTreeMap<u32, u64>, Error> {
+        // Beside /v1/, not in it.
+        let response = self.request(Method::GET, "../metrics").timeout(timeout).send().await;
+        let response = accepted(response.map_err(Error::transport)?).await?;
+        let body = error::read(response, MAX_ANSWER).await?;
+        Ok(metrics::in_flight(&String::from_utf8_lossy(&body), topic, group))
     }
 
     /// Only an answer that a broker could have given counts: a proxy's page with status 200 has not enqueued anything.

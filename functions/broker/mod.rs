@@ -6,6 +6,7 @@
 //! stream   a consume call: headers late, lines one by one
 //! ndjson   byte chunks to lines
 //! wire     what stands in a request, a response, a line
+//! metrics  how many messages are in flight
 //! error    what went wrong, by meaning
 //! ```
 //!
@@ -17,8 +18,9 @@
 //! * **A stream's acks end with it.** Whatever was received on a stream and not acked comes back on the next one, so an
 //!   [`AckToken`] dies with its [`Stream`] and acking it then sends nothing. Give every stream an owner name of its own.
 //! * **Ack in order, and not at once.** A commit is a high-water mark, so within a partition an ack also vouches for every
-//!   lower offset (transcript 05); and what a dead predecessor left comes back 2 s late (transcript 23). Both are the
-//!   caller's to keep; [`Stream::opened_at`] is there for the second.
+//!   lower offset (transcript 05), in whosever hands: what a dead predecessor left comes back 2 s late (transcript 23),
+//!   and what the broker deals to a dead one's stream, later still. Both are the caller's to keep; [`Stream::opened_at`] and
+//!   [`Client::in_flight`] are there for the second.
 //! * **An empty topic is silent.** Not even response headers arrive before the first message (transcripts 03 and 20), so
 //!   [`Stream::next`] has no timeout. It is cancel-safe: put it in a `select!` with a clock.
 //! * **Topics vanish** when an empty one meets a restart (transcript 16). [`Error::TopicMissing`] means: create, try again.
@@ -74,6 +76,7 @@
 
 mod client;
 mod error;
+mod metrics;
 mod ndjson;
 mod stream;
 #[cfg(test)]
@@ -81,7 +84,7 @@ mod tests;
 mod wire;
 
 pub use self::{
-    client::{Acked, Client, MAX_VALUE, Produce},
+    client::{Acked, Client, MAX_IN_FLIGHT, MAX_VALUE, Produce},
     error::{Error, Invalid},
     stream::{AckToken, Delivery, Stream, Subscription},
 };

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::error::StoreError;
@@ -160,8 +160,8 @@ pub struct Record {
     /// How its attempts ended, the oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Ended>,
-    /// The command, kept while it may be needed again: JSON.
-    #[serde(skip)]
+    /// The command with its input, kept while it, or a person, may need it again: JSON, or whatever was on the topic.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_json")]
     pub command: Option<String>,
     #[serde(skip)]
     pub(super) attempt_id: Option<String>,
@@ -198,6 +198,11 @@ impl Record {
             input_hash: text(item, attr::INPUT_HASH)?.into(),
         })
     }
+}
+
+fn as_json<S: Serializer>(command: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = command.as_deref().unwrap_or_default();
+    serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)).serialize(serializer)
 }
 
 pub(super) fn string(value: impl Into<String>) -> AttributeValue {
