@@ -4,12 +4,13 @@ mod commands {
     pub(crate) mod broker;
     pub(crate) mod demo;
     pub(crate) mod measure;
+    pub(crate) mod pace;
     pub(crate) mod send;
     pub(crate) mod up;
 }
 
 use clap::{Parser, Subcommand};
-use commands::{broker, demo, measure, send, up};
+use commands::{broker, demo, measure, pace, send, up};
 
 /// DriftQ webhooks on this machine: the real functions as processes, with everything around them. No Docker, no AWS.
 #[derive(Debug, Parser)]
@@ -33,6 +34,8 @@ enum Command {
     Broker(broker::Args),
     /// Measure start-up, memory and size of the release binaries.
     Measure(measure::Args),
+    /// Measure how many messages a second the broker takes, delivers and has acked.
+    Pace(pace::Args),
 }
 
 const AFTER_HELP: &str = "\
@@ -52,5 +55,6 @@ async fn main() -> anyhow::Result<()> {
         Command::Demo(args) => demo::run(args).await,
         Command::Broker(args) => broker::run(args).await,
         Command::Measure(args) => measure::run(args).await,
+        Command::Pace(args) => pace::run(args).await,
     }
 }

@@ -46,14 +46,15 @@ fn syntax_error(text: &str, error: &serde_json::Error) -> String {
     let at = line.as_bytes().get(error.column().saturating_sub(1)).copied().map_or(' ', char::from);
     let said = error.to_string();
     let place = match said.as_str() {
-        said if said.starts_with("key must be a string") || said.starts_with("trailing comma") => {
+        said if said.starts_with("key must be a string") => "looking for beginning of object key string",
+        said if said.starts_with("trailing comma") && at == '}' => {
             "looking for beginning of object key string"
         }
         said if said.starts_with("expected `:`") => "after object key",
         said if said.starts_with("expected `,` or `}`") => "after object key:value pair",
         said if said.starts_with("expected `,` or `]`") => "after array element",
         said if said.starts_with("trailing characters") => "after top-level value",
-        said if said.starts_with("control character") => "in string literal",
+        said if said.starts_with("control character") => "in string",
         _ => "looking for beginning of value",
     };
     format!("invalid character {at:?} {place}")
@@ -145,7 +146,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn name(value: &Value) -> String {
+/// What Go calls a value's type.
+pub(super) fn name(value: &Value) -> String {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",

@@ -1,7 +1,8 @@
 //! What a message is: key, value, envelope, and the line a consumer reads.
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use super::deadline::Deadline;
 
 /// A message at its place in a partition. Never changed once produced.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -90,46 +91,6 @@ pub(super) struct DeadLetter {
     pub(super) attempts: i64,
     pub(super) last_error: String,
     pub(super) routed_at_ms: i64,
-}
-
-/// An RFC 3339 time that keeps the offset it was written with (transcript 10).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub(super) struct Deadline {
-    pub(super) at: Timestamp,
-    text: String,
-}
-
-impl TryFrom<String> for Deadline {
-    type Error = String;
-
-    fn try_from(given: String) -> Result<Self, String> {
-        // Go stops at the first part it cannot read; which part that is, is not imitated.
-        let refused = || {
-            format!(
-                "parsing time {given:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {given:?} as \"2006\""
-            )
-        };
-        let at: Timestamp = given.parse().map_err(|_| refused())?;
-        let pieces = jiff::fmt::temporal::Pieces::parse(&given).map_err(|_| refused())?;
-        let text = match pieces.to_numeric_offset() {
-            Some(offset) if offset.seconds() != 0 => at.display_with_offset(offset).to_string(),
-            _ => at.to_string(),
-        };
-        Ok(Self { at, text })
-    }
-}
-
-impl From<Timestamp> for Deadline {
-    fn from(at: Timestamp) -> Self {
-        Self { at, text: at.to_string() }
-    }
-}
-
-impl From<Deadline> for String {
-    fn from(deadline: Deadline) -> Self {
-        deadline.text
-    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

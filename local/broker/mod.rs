@@ -2,7 +2,7 @@
 //!
 //! Read it from the inside out. The state machine knows neither HTTP nor the clock:
 //!
-//! 1. `message`, `topic`, `group`: what there is;
+//! 1. `message`, `deadline`, `topic`, `group`: what there is;
 //! 2. `keys`: idempotency keys, produce and consume;
 //! 3. `dispatch`, `redelivery`: who is given what, and when again;
 //! 4. `state`: what each request does; `dead_letter`: the end of a message that fails too often;
@@ -18,6 +18,7 @@
 
 mod connection;
 mod dead_letter;
+mod deadline;
 mod delivery;
 mod dispatch;
 mod engine;

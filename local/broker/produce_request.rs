@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::deadline::Deadline;
 use super::go_json::Fields;
-use super::message::{Deadline, Envelope, Message, RetryPolicy};
+use super::message::{Envelope, Message, RetryPolicy};
 use super::request::{Arguments, Query, parse};
 
 /// `POST /v1/produce`: the topic, not trimmed, and the message (transcript 02).

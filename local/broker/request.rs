@@ -116,7 +116,12 @@ pub(super) fn receipt(arguments: &Arguments, known: &[&str]) -> Result<(Receipt,
             let fields = match &value {
                 Value::Object(fields) => fields,
                 Value::Null => &none,
-                _ => return Err(bad_body("json: cannot unmarshal value into a Go map".to_owned())),
+                other => {
+                    let found = go_json::name(other);
+                    return Err(bad_body(format!(
+                        "json: cannot unmarshal {found} into Go value of type map[string]json.RawMessage"
+                    )));
+                }
             };
             if let Some(unknown) = fields.keys().find(|field| !known.contains(&field.as_str())) {
                 return Err(format!("unknown field: {unknown}"));

@@ -4,14 +4,10 @@ use jiff::SignedDuration;
 
 use super::super::message::Envelope;
 use super::super::refusal::Refusal;
-use super::by_the_clock::{Clock, Said};
+use super::clock::{Clock, said};
 
 fn keyed(key: &str) -> Option<Envelope> {
     Some(Envelope { idempotency_key: key.to_owned(), ..Envelope::default() })
-}
-
-fn said(stream: u64, offset: i64, attempts: i64, last_error: &str) -> Said {
-    (stream, offset, attempts, last_error.to_owned())
 }
 
 fn held(clock: &Clock) -> usize {

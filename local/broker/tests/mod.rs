@@ -1,7 +1,10 @@
-//! What the broker promises to be: the rules by a clock that is passed in, the rest over the wire.
+//! The state machine, by a clock that is passed in: what would take minutes at the wire, or luck.
+//!
+//! What it looks like from outside is the contract suite's, `tests/contract` of the root package.
 
-mod by_the_clock;
-mod client;
+mod caps;
+mod clock;
+mod dead_letters;
+mod groups;
 mod idempotency;
-mod restart;
-mod wire;
+mod leases;

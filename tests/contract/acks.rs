@@ -1,0 +1,116 @@
+//! Acks: whose, of what, and how late.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::broker::{Broker, Topic};
+
+const NOT_OWNER: &str = r#"{"error":"FAILED_PRECONDITION","message":"not owner"}"#;
+const NOT_IN_FLIGHT: &str = "message is not in-flight";
+
+/// Transcript 05: 204 for the owner, from whichever connection (here each call has its own), and the next follows.
+#[tokio::test]
+async fn an_ack_is_its_owners_and_good_once() {
+    let broker = Broker::any().await;
+    let topic = broker.topic(1).await;
+    topic.fill(6).await;
+    let mut stream = topic.consume("o1", 30_000).await;
+    assert_eq!(stream.offsets(2).await, [0, 1]);
+    let ack = async |owner: &str, offset: i64| {
+        topic.settle("ack", json!({ "owner": owner, "partition": 0, "offset": offset })).await
+    };
+    ack("other", 0).await.is(409, NOT_OWNER);
+    ack("o1", 0).await.is(204, "");
+    assert_eq!(stream.next().await.offset, 2);
+    ack("o1", 0).await.refuses(NOT_IN_FLIGHT);
+    for never_delivered in [5, 99] {
+        ack("o1", never_delivered).await.refuses(NOT_IN_FLIGHT);
+    }
+    let query = format!("/v1/ack?topic={}&group=g&owner=o1&partition=0&offset=1", topic.name);
+    broker.wire.post(&query, "").await.is(204, "");
+    assert_eq!(stream.next().await.offset, 3);
+}
+
+/// Transcript 05.
+#[tokio::test]
+async fn what_cannot_be_acked_is_refused() {
+    let broker = Broker::any().await;
+    let topic = broker.topic(1).await;
+    topic.fill(1).await;
+    for (fields, message) in [
+        (json!({ "owner": "o", "partition": 7, "offset": 1 }), "partition out of range"),
+        (json!({ "owner": "o", "partition": -1, "offset": 0 }), "partition cannot be negative"),
+        (json!({ "owner": "o", "partition": 0, "offset": -1 }), "offset cannot be negative"),
+        (json!({ "owner": "o", "partition": "0", "offset": 1 }), "invalid partition"),
+        (json!({ "owner": "o", "partition": 0, "offset": "1" }), "invalid offset"),
+        (json!({ "partition": 0, "offset": 1 }), "topic, group, and owner are required"),
+        (json!({ "owner": "o", "partition": 0, "offset": 1, "x": 1 }), "unknown field: x"),
+        (json!({ "owner": "o", "group": "nogroup", "partition": 0, "offset": 0 }), NOT_IN_FLIGHT),
+        (json!({ "owner": "o" }), NOT_IN_FLIGHT), // partition and offset are 0 if they are not given
+    ] {
+        topic.settle("ack", fields).await.refuses(message);
+    }
+    let elsewhere = Topic { wire: broker.wire.clone(), name: Broker::name() };
+    let fields = json!({ "owner": "o", "partition": 0, "offset": 0 });
+    elsewhere.settle("ack", fields).await.refuses("topic does not exist");
+    let syntax = "invalid json body: invalid character 'b' looking for beginning of object key string";
+    broker.wire.post("/v1/ack", "{bad").await.refuses(syntax);
+    for (place, message) in [
+        ("", "partition and offset are required"),
+        ("&partition=0", "partition and offset are required"),
+        ("&partition=x&offset=1", "invalid partition"),
+        ("&partition=0&offset=x", "invalid offset"),
+    ] {
+        let query = format!("/v1/ack?topic={}&group=g&owner=o{place}", topic.name);
+        broker.wire.post(&query, "").await.refuses(message);
+    }
+}
+
+/// Transcript 05: the higher of two in flight, acked first, takes the lag of both with it.
+#[tokio::test]
+async fn an_ack_commits_everything_below_it() {
+    let broker = Broker::any().await;
+    let topic = broker.topic(1).await;
+    topic.fill(6).await;
+    let mut stream = topic.consume("o", 30_000).await;
+    assert_eq!(stream.offsets(2).await, [0, 1]);
+    topic.ack("o", 1).await;
+    assert_eq!(stream.next().await.offset, 2);
+    let lag = topic.metric("consumer_lag", r#"group="g",partition="0""#).await;
+    assert_eq!((lag, topic.in_flight().await), (Some(4), Some(2)));
+}
+
+/// Transcript 17: the lease is over, nobody listens, so it is not redelivered yet: the ack is good.
+#[tokio::test]
+async fn a_late_ack_is_good_until_the_redelivery() {
+    let broker = Broker::any().await;
+    let topic = broker.topic(1).await;
+    topic.fill(1).await;
+    let mut stream = topic.consume("o", 300).await;
+    stream.next().await;
+    stream.close().await;
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    topic.ack("o", 0).await;
+}
+
+/// Transcript 17: with an idempotency key it is not. A nack still is, and says what was lost; and once the message is
+/// with another owner, the old one's ack is a 409.
+#[tokio::test]
+async fn a_late_ack_with_a_key_has_lost_its_lease() {
+    let broker = Broker::any().await;
+    let topic = broker.topic(1).await;
+    topic.take(json!({ "value": "m", "envelope": { "idempotency_key": "k" } })).await;
+    let mut stream = topic.consume("o", 300).await;
+    stream.next().await;
+    stream.close().await;
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let place = json!({ "owner": "o", "partition": 0, "offset": 0 });
+    topic.settle("ack", place.clone()).await.refuses("idempotency: lease lost or expired");
+    topic.nack("o", 0, "late").await;
+    let mut stream = topic.consume("o2", 30_000).await;
+    let again = stream.next().await;
+    let lost = "late | idem_fail_failed: idempotency: lease lost or expired";
+    assert_eq!((again.attempts, again.last_error.as_str()), (2, lost));
+    topic.settle("ack", place).await.is(409, NOT_OWNER);
+}

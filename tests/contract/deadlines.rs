@@ -1,0 +1,80 @@
+//! Deadlines: looked at once, at produce.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::broker::{Broker, Topic};
+
+fn due(deadline: &str) -> Value {
+    json!({ "value": "v", "envelope": { "deadline": deadline } })
+}
+
+/// Transcript 10: before anything else is, the topic's existence too.
+#[tokio::test]
+async fn a_past_deadline_is_refused() {
+    let broker = Broker::any().await;
+    let topic = broker.topic(1).await;
+    let nowhere = Topic { wire: broker.wire.clone(), name: Broker::name() };
+    let passed = "message deadline exceeded";
+    for topic in [&topic, &nowhere] {
+        topic.produce(due("2020-01-01T00:00:00Z")).await.refuses(passed);
+        for query in ["deadline_ms=1000", "deadline_rfc3339=2020-01-01T00:00:00Z"] {
+            let query = format!("/v1/produce?topic={}&value=v&{query}", topic.name);
+            broker.wire.post(&query, "").await.refuses(passed);
+        }
+    }
+}
+
+/// Transcript 10: what was produced in time is delivered at any time, its deadline as it was given.
+#[tokio::test]
+async fn a_deadline_is_not_enforced_at_delivery() {
+    let broker = Broker::any().await;
+    let topic = broker.topic(1).await;
+    let soon = Timestamp::now() + SignedDuration::from_millis(1000);
+    topic.take(due(&soon.to_string())).await;
+    topic.take(due("2099-01-01T02:00:00+02:00")).await;
+    while Timestamp::now() <= soon {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let mut stream = topic.consume("o", 30_000).await;
+    for (delivery, deadline) in
+        stream.take(2).await.iter().zip([soon.to_string(), "2099-01-01T02:00:00+02:00".to_owned()])
+    {
+        assert!(
+            delivery.line.ends_with(&format!(r#""envelope":{{"deadline":"{deadline}"}}}}"#)),
+            "{}",
+            delivery.line
+        );
+    }
+}
+
+/// Transcript 02: RFC 3339 is read strictly, whatever else other readers allow.
+#[tokio::test]
+async fn a_deadline_that_is_no_time_is_refused() {
+    let broker = Broker::any().await;
+    let topic = broker.topic(1).await;
+    for (deadline, why) in [
+        ("x", "cannot parse 'x' as '2006'"),
+        ("2099-01-01", "cannot parse '' as 'T'"),
+        ("2099-01-01t00:00:00Z", "cannot parse 't00:00:00Z' as 'T'"),
+        ("2099-01-01 00:00:00Z", "cannot parse ' 00:00:00Z' as 'T'"),
+        ("2099-01-01T00:00:00", "cannot parse '' as 'Z07:00'"),
+        ("2099-01-01T00:00:00z", "cannot parse 'z' as 'Z07:00'"),
+        ("2099-01-01T00:00:00+0200", "cannot parse '+0200' as 'Z07:00'"),
+    ] {
+        let layout = r#"as \"2006-01-02T15:04:05Z07:00\""#;
+        let why = why.replace('\'', r#"\""#);
+        let parsing = format!(r#"invalid json body: parsing time \"{deadline}\""#);
+        topic.produce(due(deadline)).await.refuses(&format!("{parsing} {layout}: {why}"));
+    }
+    for (deadline, what) in [
+        ("2099-13-01T00:00:00Z", "month"),
+        ("2099-02-30T00:00:00Z", "day"),
+        ("2099-01-01T25:00:00Z", "hour"),
+        ("2099-01-01T00:00:60Z", "second"),
+        ("2099-01-01T00:00:00+25:00", "time zone offset hour"),
+    ] {
+        let parsing = format!(r#"invalid json body: parsing time \"{deadline}\""#);
+        topic.produce(due(deadline)).await.refuses(&format!("{parsing}: {what} out of range"));
+    }
+}

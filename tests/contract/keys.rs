@@ -1,0 +1,103 @@
+//! Idempotency keys of producers.
+
+use serde_json::{Value, json};
+
+use super::broker::{Broker, Topic};
+
+fn keyed(value: &str) -> Value {
+    json!({ "value": value, "envelope": { "idempotency_key": "K" } })
+}
+
+async fn values(topic: &Topic, count: usize) -> Vec<String> {
+    let mut stream = topic.consume("reader", 30_000).await;
+    let values = stream.take(count).await.into_iter().map(|delivery| delivery.value).collect();
+    assert!(stream.is_silent_for(300).await, "and no more");
+    values
+}
+
+/// Transcript 09: dropped with another value, over the caps, and after it was consumed; and answered as if not.
+#[tokio::test]
+async fn a_second_produce_with_a_key_is_dropped() {
+    let broker = Broker::any().await;
+    let topic = broker.topic(1).await;
+    topic.take(keyed("first")).await;
+    topic.take(keyed("second")).await;
+    topic.take(keyed(&"x".repeat(70_000))).await;
+    let mut stream = topic.consume("o", 30_000).await;
+    assert_eq!(stream.next().await.value, "first");
+    topic.ack("o", 0).await;
+    topic.take(keyed("third")).await;
+    topic.fill(1).await;
+    assert_eq!(stream.next().await.value, "m0");
+}
+
+/// Transcript 09: the scope of a key is its tenant and the topic that the message ends up in.
+#[tokio::test]
+async fn a_key_belongs_to_a_tenant_and_a_final_topic() {
+    let broker = Broker::any().await;
+    let (topic, other) = (broker.topic(1).await, broker.topic(1).await);
+    topic.take(keyed("first")).await;
+    topic.take(json!({ "value": "tenant", "envelope": { "idempotency_key": "K", "tenant_id": "T2" } })).await;
+    other.take(keyed("other topic")).await;
+    let to_topic =
+        json!({ "value": "x", "envelope": { "idempotency_key": "K", "target_topic": topic.name } });
+    other.take(to_topic).await;
+    assert_eq!(values(&topic, 2).await, ["first", "tenant"]);
+    assert_eq!(values(&other, 1).await, ["other topic"]);
+}
+
+/// Transcript 09: it is the envelope that counts.
+#[tokio::test]
+async fn the_idempotency_key_header_is_ignored() {
+    let broker = Broker::any().await;
+    let topic = broker.topic(1).await;
+    for value in ["one", "two"] {
+        let query = format!("/v1/produce?topic={}&value={value}", topic.name);
+        let reply = broker.wire.call_with("POST", &query, "Idempotency-Key: H\r\n", "").await;
+        assert_eq!(reply.status, 200);
+    }
+    assert_eq!(values(&topic, 2).await, ["one", "two"]);
+}
+
+/// Transcript 09: neither by its partition, nor by its topic, nor by a cap.
+#[tokio::test]
+async fn a_refused_produce_does_not_burn_its_key() {
+    let broker = Broker::any().await;
+    let topic = broker.topic(1).await;
+    let nowhere = json!({ "value": "bad", "envelope": { "idempotency_key": "K", "partition_override": 9 } });
+    topic.produce(nowhere).await.refuses("partition_override out of range");
+    assert_eq!(topic.produce(keyed(&"x".repeat(65_536))).await.status, 429);
+    topic.take(keyed("good")).await;
+    assert_eq!(values(&topic, 1).await, ["good"]);
+}
+
+/// Transcript 09 and its page: while one is being written, another with its key is refused. One message comes of them.
+#[tokio::test]
+async fn a_concurrent_produce_with_a_key_is_refused() {
+    let broker = Broker::any().await;
+    let topic = broker.topic(1).await;
+    let mut refused = 0;
+    let mut rounds = 0;
+    while refused == 0 && rounds < 50 {
+        let body =
+            |envelope: Value| json!({ "topic": topic.name, "value": "v", "envelope": envelope }).to_string();
+        let body = body(json!({ "idempotency_key": format!("k{rounds}") }));
+        let produces = (0..8).map(|_| {
+            let (wire, body) = (broker.wire.clone(), body.clone());
+            tokio::spawn(async move { wire.post("/v1/produce", &body).await })
+        });
+        for produce in produces.collect::<Vec<_>>() {
+            let reply = produce.await.unwrap();
+            if reply.status != 200 {
+                reply.refuses("idempotency: key already in-flight");
+                refused += 1;
+            }
+        }
+        rounds += 1;
+    }
+    assert!(refused > 0, "not one of {rounds} rounds was tight enough");
+    let mut stream = topic.consume("o", 30_000).await;
+    let first = stream.take(rounds.min(2)).await;
+    assert_eq!(first.len(), rounds.min(2));
+    assert_eq!(topic.metric("consumer_lag", r#"group="g",partition="0""#).await, Some(rounds as u64));
+}

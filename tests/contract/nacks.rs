@@ -1,0 +1,82 @@
+//! Nacks: at once, whatever else was asked for.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::broker::{Broker, TICK};
+
+/// Transcript 06: redelivered at once, with the reasons so far joined; without a reason it is `nack`.
+#[tokio::test]
+async fn a_nack_redelivers_at_once_and_reasons_pile_up() {
+    let broker = Broker::any().await;
+    let topic = broker.topic(1).await;
+    topic.fill(1).await;
+    let mut stream = topic.consume("o", 30_000).await;
+    assert_eq!(stream.next().await.attempts, 1);
+    let place = format!("?topic={}&group=g&owner=o&partition=0&offset=0", topic.name);
+    let since = Instant::now();
+    for (query, attempts, said) in [
+        ("&reason=boom", 2, "boom"),
+        ("&reason=bang", 3, "boom | bang"),
+        ("", 4, "boom | bang | nack"),
+        ("&reason=%20q%20", 5, "boom | bang | nack | q"),
+    ] {
+        broker.wire.post(&format!("/v1/nack{place}{query}"), "").await.is(204, "");
+        let again = stream.next().await;
+        assert_eq!((again.offset, again.attempts, again.last_error.as_str()), (0, attempts, said));
+    }
+    topic.nack("o", 0, "json").await;
+    assert_eq!(stream.next().await.last_error, "boom | bang | nack | q | json");
+    assert!(since.elapsed() < 5 * TICK, "five redeliveries wait for no tick: {:?}", since.elapsed());
+}
+
+/// Transcript 06.
+#[tokio::test]
+async fn a_nack_ignores_the_backoff() {
+    let broker = Broker::any().await;
+    let topic = broker.topic(1).await;
+    let policy = json!({ "max_attempts": 10, "backoff_ms": 4000, "max_backoff_ms": 8000 });
+    topic.take(json!({ "value": "m", "envelope": { "retry_policy": policy } })).await;
+    let mut stream = topic.consume("o", 30_000).await;
+    stream.next().await;
+    let since = Instant::now();
+    for attempts in 2..5 {
+        topic.nack("o", 0, "n").await;
+        assert_eq!(stream.next().await.attempts, attempts);
+    }
+    assert!(since.elapsed() < 4 * TICK, "{:?}", since.elapsed());
+}
+
+/// Transcript 06: round-robin, with an idempotency key too; and the old owner's word counts no more.
+#[tokio::test]
+async fn a_nack_goes_to_the_next_stream() {
+    let broker = Broker::any().await;
+    let topic = broker.topic(1).await;
+    let mut first = topic.consume("o1", 30_000).await;
+    assert!(first.is_silent_for(100).await, "it is the first");
+    let mut second = topic.consume("o2", 30_000).await;
+    assert!(second.is_silent_for(100).await);
+    topic.take(json!({ "value": "m", "envelope": { "idempotency_key": "K" } })).await;
+    assert_eq!(first.next().await.attempts, 1);
+    topic.nack("o1", 0, "r1").await;
+    assert_eq!(second.next().await.last_error, "r1");
+    let place = json!({ "owner": "o1", "partition": 0, "offset": 0 });
+    let not_owner = r#"{"error":"FAILED_PRECONDITION","message":"not owner"}"#;
+    topic.settle("nack", place).await.is(409, not_owner);
+    topic.nack("o2", 0, "r2").await;
+    let back = first.next().await;
+    assert_eq!((back.attempts, back.last_error.as_str()), (3, "r1 | r2"));
+}
+
+/// Transcript 06.
+#[tokio::test]
+async fn what_cannot_be_nacked_is_refused() {
+    let broker = Broker::any().await;
+    let topic = broker.topic(1).await;
+    topic.fill(1).await;
+    let place = json!({ "owner": "o", "partition": 0, "offset": 5 });
+    topic.settle("nack", place).await.refuses("message is not in-flight");
+    let unknown = json!({ "owner": "o", "partition": 0, "offset": 0, "x": 1 });
+    topic.settle("nack", unknown).await.refuses("unknown field: x");
+}

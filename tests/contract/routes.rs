@@ -1,0 +1,76 @@
+//! Routes, methods, and what every answer has.
+
+use serde_json::Value;
+
+use super::broker::Broker;
+
+/// Transcript 14.
+#[tokio::test]
+async fn a_wrong_method_is_told_the_right_ones() {
+    let broker = Broker::any().await;
+    for (method, path, allow) in [
+        ("GET", "/v1/produce", "POST"),
+        ("PUT", "/v1/topics", "GET, POST"),
+        ("DELETE", "/v1/topics", "GET, POST"),
+        ("OPTIONS", "/v1/topics", "GET, POST"),
+        ("POST", "/v1/consume", "GET"),
+        ("GET", "/v1/ack", "POST"),
+        ("GET", "/v1/nack", "POST"),
+        ("POST", "/v1/healthz", "GET"),
+        ("POST", "/v1/version", "GET"),
+    ] {
+        let reply = broker.wire.call(method, path, "").await;
+        reply.is(405, r#"{"error":"METHOD_NOT_ALLOWED","message":"method not allowed"}"#);
+        assert_eq!(reply.header("allow"), Some(allow), "{method} {path}");
+    }
+    for path in ["/v1/healthz", "/v1/topics"] {
+        broker.wire.call("HEAD", path, "").await.is(405, "");
+    }
+}
+
+/// Transcript 14: plain text below `/v1/`, JSON elsewhere.
+#[tokio::test]
+async fn an_unknown_route_is_not_found() {
+    let broker = Broker::any().await;
+    for path in ["/v1/", "/v1/nope", "/v1/topics/"] {
+        let reply = broker.wire.get(path).await;
+        reply.is(404, "404 page not found");
+        assert_eq!(reply.header("content-type"), Some("text/plain; charset=utf-8"), "{path}");
+    }
+    for path in ["/", "/healthz", "/v2/topics"] {
+        broker.wire.get(path).await.is(404, r#"{"error":"NOT_FOUND","message":"use /v1/* endpoints"}"#);
+    }
+}
+
+/// Transcript 14.
+#[tokio::test]
+async fn a_path_that_is_not_clean_is_moved() {
+    let broker = Broker::any().await;
+    for (path, location) in [("/v1", "/v1/"), ("/v1//topics", "/v1/topics")] {
+        let reply = broker.wire.get(path).await;
+        reply.is(301, &format!(r#"<a href="{location}">Moved Permanently</a>."#));
+        assert_eq!(reply.header("location"), Some(location));
+    }
+}
+
+/// Transcript 01: an id of the client's is echoed, and where there is none, one is made.
+#[tokio::test]
+async fn every_answer_has_a_request_id() {
+    let broker = Broker::any().await;
+    for path in ["/v1/healthz", "/v1/nope", "/"] {
+        let reply = broker.wire.call_with("GET", path, "X-Request-Id: my-id-1\r\n", "").await;
+        assert_eq!(reply.header("x-request-id"), Some("my-id-1"), "{path}");
+        assert_eq!(broker.wire.get(path).await.header("x-request-id").map(str::len), Some(24), "{path}");
+    }
+}
+
+/// Transcript 01.
+#[tokio::test]
+async fn health_and_version() {
+    let broker = Broker::any().await;
+    broker.wire.get("/v1/healthz").await.is(200, r#"{"status":"ok"}"#);
+    let version = broker.wire.get("/v1/version").await;
+    let version: Value = serde_json::from_str(&version.body).unwrap();
+    assert!(version["version"].is_string() && version["commit"].is_string(), "{version}");
+    assert_eq!(version["wal_enabled"], true);
+}
