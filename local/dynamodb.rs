@@ -39,7 +39,8 @@ impl DynamoDb {
             // It ends with its task.
             let _ = dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()).await;
         });
-        let db = Self { url, table: table.to_owned(), client: http::client()?, serving };
+        let client = http::client_for(&url)?;
+        let db = Self { url, table: table.to_owned(), client, serving };
         db.create_table().await?;
         Ok(db)
     }

@@ -19,7 +19,7 @@ impl Hook {
     }
 
     /// Runs it to its end, even if whoever waits is dropped: a hook often kills the client whose request it holds.
-    pub(crate) async fn run(&self) {
+    pub async fn run(&self) {
         // A panic in it has already been printed.
         let _ = tokio::spawn((self.0)()).await;
     }

@@ -16,14 +16,29 @@ use serde_json::Value;
 /// # Errors
 /// The platform's certificates can't be read.
 pub fn client() -> Result<reqwest::Client> {
+    built(builder())
+}
+
+/// As [`client`], for this URL and its like: without the platform's certificates if it needs none. Reading them is most of
+/// what a stack's start costs.
+///
+/// # Errors
+/// As [`client`].
+pub fn client_for(url: &str) -> Result<reqwest::Client> {
+    built(if url.starts_with("http://") { builder().tls_certs_only([]) } else { builder() })
+}
+
+fn builder() -> reqwest::ClientBuilder {
     // Taken already: the same provider, from an earlier call.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder()
+    reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(5))
         .no_proxy()
-        .build();
-    client.context("an HTTP client could not be made")
+}
+
+fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> {
+    builder.build().context("an HTTP client could not be made")
 }
 
 /// An answer: one that was received, or one to give.

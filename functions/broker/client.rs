@@ -22,7 +22,7 @@ use super::{
 pub const MAX_VALUE: usize = 65_535;
 
 /// How many unacked messages of a partition a group is dealt at most, all its streams together (transcript 04).
-pub const MAX_IN_FLIGHT: usize = 2;
+pub const MAX_IN_FLIGHT: u64 = 2;
 
 /// More of an answer than this is not read. The longest are the list of topics and the metrics.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;

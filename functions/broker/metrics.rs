@@ -9,7 +9,8 @@ pub(super) fn in_flight(text: &str, topic: &str, group: &str) -> BTreeMap<u32, u
     let ours = series.filter(|(labels, _)| {
         label(labels, "topic") == Some(&escaped(topic)) && label(labels, "group") == Some(&escaped(group))
     });
-    ours.filter_map(|(labels, count)| Some((label(labels, "partition")?.parse().ok()?, count.parse().ok()?))).collect()
+    ours.filter_map(|(labels, count)| Some((label(labels, "partition")?.parse().ok()?, count.parse().ok()?)))
+        .collect()
 }
 
 /// A label's value, still escaped.

@@ -1,13 +1,14 @@
 //! One stream: receive, work, ack in order.
 //!
-//! * Acks go out in order within a partition ([`AckOrder`]).
+//! * Acks go out in order within a partition, and none while a lower message may be in other hands ([`AckOrder`]): where that
+//!   is open, the broker's metrics tell how many are in flight. If they can't be had, order and hold are all there is.
 //! * The first ones are held: a dead predecessor's messages come back only 2 s after a new owner connects, and an ack
 //!   before that would pass them over (transcript 23).
 //! * When the stream breaks, or the stream lease is lost, no more acks are sent. What was received and not acked comes
 //!   back on the next stream, and the guard makes that cheap.
 //! * An empty topic sends nothing, not even headers (transcript 20): idle is decided by the clock.
 
-use std::{panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use tokio::{
@@ -17,14 +18,14 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    Worker,
-    ack_order::{AckOrder, Delivered},
+    Reading, Worker,
+    ack_order::{AckOrder, Delivered, Held},
     deadline::Deadline,
     step::Unsettled,
     summary::Summary,
 };
 use crate::{
-    broker::{AckToken, Acked, Client, Delivery, Error, Stream, Subscription},
+    broker::{AckToken, Acked, Delivery, Error, Stream, Subscription},
     effects::{Settled, StoreError},
 };
 
@@ -34,6 +35,7 @@ pub(super) const HOLD: Duration = Duration::from_millis(2500);
 /// that a lower one which was overtaken on the way is known before the higher one is acked.
 const REORDERED: Duration = Duration::from_millis(5);
 const ACK_TIMEOUT: Duration = Duration::from_secs(2);
+const COUNT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often clocks are looked at while nothing happens.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -53,20 +55,22 @@ pub(super) enum Ended {
 /// Resolves when the stream lease is lost.
 pub(super) type Ousting<'a> = Pin<&'a mut (dyn Future<Output = StoreError> + Send)>;
 
+type Count = (Vec<Held>, Result<BTreeMap<u32, u64>, Error>);
 type Work = (AckToken, u32, u64, Result<Settled, Unsettled>);
 
 /// What is under way on one stream.
 pub(super) struct Drain<'a> {
     worker: Arc<Worker>,
-    broker: Client<Settled>,
+    reading: &'a Reading,
     deadline: Deadline,
-    idle_exit: Duration,
-    settle: Duration,
     summary: &'a mut Summary,
     stream: Stream,
     order: AckOrder<(AckToken, Settled)>,
     working: JoinSet<Work>,
     acking: JoinSet<(u32, u64, Result<Acked, Error>)>,
+    counting: JoinSet<Count>,
+    /// When the broker is asked again how many messages are in flight. None: it can't tell.
+    next_count: Option<Instant>,
     active: Instant,
     ended: Option<Ended>,
 }
@@ -75,27 +79,27 @@ impl<'a> Drain<'a> {
     /// Opens a stream, under an owner name of its own.
     pub(super) fn open(
         worker: &Arc<Worker>,
-        subscription: &super::Reading,
+        reading: &'a Reading,
         deadline: Deadline,
         summary: &'a mut Summary,
     ) -> Self {
-        let stream = subscription.topic.broker.consume(Subscription {
-            topic: subscription.topic.name.clone(),
-            group: subscription.group.clone(),
+        let stream = reading.topic.broker.consume(Subscription {
+            topic: reading.topic.name.clone(),
+            group: reading.group.clone(),
             owner: format!("consumer-{}", Uuid::new_v4().simple()),
-            lease: subscription.lease,
+            lease: reading.lease,
         });
         Self {
             worker: Arc::clone(worker),
-            broker: subscription.topic.broker.clone(),
+            reading,
             deadline,
-            idle_exit: subscription.idle_exit,
-            settle: subscription.settle,
             summary,
             stream,
             order: AckOrder::default(),
             working: JoinSet::new(),
             acking: JoinSet::new(),
+            counting: JoinSet::new(),
+            next_count: Some(Instant::now()),
             active: Instant::now(),
             ended: None,
         }
@@ -114,6 +118,7 @@ impl<'a> Drain<'a> {
                 delivery = self.stream.next(), if self.ended.is_none() => self.on_delivery(delivery),
                 Some(work) = self.working.join_next() => self.on_work(work),
                 Some(ack) = self.acking.join_next() => self.on_ack(ack),
+                Some(Ok((held, count))) = self.counting.join_next() => self.on_count(held, count),
                 error = &mut ousting, if !matches!(self.ended, Some(Ended::Ousted(_))) => self.ended = Some(Ended::Ousted(error)),
                 () = sleep_until(wake) => {}
             }
@@ -122,16 +127,16 @@ impl<'a> Drain<'a> {
 
     /// Why it is over, once nothing is under way any more.
     fn over(&mut self) -> Option<Ended> {
-        if self.ended.is_none() && !self.deadline.leaves(self.settle) {
+        if self.ended.is_none() && !self.deadline.leaves(self.reading.settle) {
             self.ended = Some(Ended::Deadline);
         }
-        let under_way =
-            !self.working.is_empty() || !self.acking.is_empty() || (self.may_ack() && self.order.is_busy());
-        if under_way {
+        // Acks that wait for a message in other hands may have to be left.
+        let waits = self.may_ack() && self.order.is_busy() && self.deadline.leaves(self.reading.settle / 2);
+        if waits || !self.working.is_empty() || !self.acking.is_empty() {
             self.active = Instant::now();
             return None;
         }
-        if self.ended.is_none() && self.active.elapsed() >= self.idle_exit {
+        if self.ended.is_none() && self.active.elapsed() >= self.reading.idle_exit {
             self.ended = Some(Ended::Idle);
         }
         self.ended.take()
@@ -148,19 +153,45 @@ impl<'a> Drain<'a> {
             return;
         }
         for (partition, offset, (token, settled)) in self.order.ready() {
-            let broker = self.broker.clone();
+            let broker = self.reading.topic.broker.clone();
             self.acking
                 .spawn(async move { (partition, offset, broker.ack(token, settled, ACK_TIMEOUT).await) });
+        }
+        self.count();
+    }
+
+    /// Asks how many messages are in flight where that decides whether an ack may be sent.
+    fn count(&mut self) {
+        let held = self.order.in_doubt();
+        let Some(next) = self.next_count else {
+            return held.into_iter().for_each(|held| self.order.hold_all(held));
+        };
+        if held.is_empty() || !self.counting.is_empty() || Instant::now() < next {
+            return;
+        }
+        let Reading { topic, group, .. } = self.reading.clone();
+        self.counting
+            .spawn(async move { (held, topic.broker.in_flight(&topic.name, &group, COUNT_TIMEOUT).await) });
+    }
+
+    fn on_count(&mut self, held: Vec<Held>, count: Result<BTreeMap<u32, u64>, Error>) {
+        self.next_count = Some(Instant::now() + TICK);
+        match count {
+            Ok(count) => {
+                let is_all =
+                    |held: &Held| count.get(&held.partition).is_none_or(|count| *count <= held.messages);
+                held.into_iter().filter(is_all).for_each(|held| self.order.hold_all(held));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the broker's metrics can't be had; acks on this stream go by order and clock alone");
+                self.next_count = None;
+            }
         }
     }
 
     fn on_delivery(&mut self, delivery: Result<Option<Delivery>, Error>) {
-        let delivery = match delivery {
-            Ok(Some(delivery)) => delivery,
-            Ok(None) => {
-                self.ended = Some(Ended::Broken(Error::Interrupted(None)));
-                return;
-            }
+        let delivery = match delivery.and_then(|delivery| delivery.ok_or(Error::Interrupted(None))) {
+            Ok(delivery) => delivery,
             Err(error) => {
                 self.ended = Some(Ended::Broken(error));
                 return;
@@ -205,7 +236,10 @@ impl<'a> Drain<'a> {
     /// An ack that failed is not sent again: the message is settled, and when it comes back it is a duplicate.
     fn on_ack(&mut self, ack: Result<(u32, u64, Result<Acked, Error>), tokio::task::JoinError>) {
         let Ok((partition, offset, outcome)) = ack else { return };
-        self.order.acked(partition, offset);
+        match &outcome {
+            Err(Error::NotOwner | Error::Rejected { .. }) => self.order.refused(partition, offset),
+            _ => self.order.acked(partition, offset),
+        }
         match outcome {
             Ok(Acked::Done) => {}
             Ok(Acked::Gone) => self.summary.unacked += 1,

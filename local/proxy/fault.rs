@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::seen::Seen;
@@ -34,6 +35,14 @@ pub enum Fault {
     HookInstead(Hook),
     /// The upstream handles it; the hook runs; then it is answered.
     HookAfter(Hook),
+    /// It passes; the hook runs once the answer, or the first of it that is streamed, has gone out.
+    HookOnceAnswered(Hook),
+    /// Its answer passes up to and including these bytes; then the connection is cut.
+    CutBehind(Bytes),
+    /// It passes; but the client's end is kept from the upstream, which goes on answering: a lost FIN.
+    HalfOpen,
+    /// It is forwarded with this parameter of its query set so.
+    Query(&'static str, String),
 }
 
 type Matcher = Box<dyn Fn(&Seen) -> bool + Send + Sync>;

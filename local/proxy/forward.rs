@@ -3,13 +3,22 @@
 use std::sync::Arc;
 
 use axum::{
+    BoxError,
     body::Body,
     http::{HeaderMap, Uri, header::CONTENT_LENGTH, request::Parts},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStream};
+use url::form_urlencoded;
 
-use super::{Shared, fault::Fault, lock, seen::End};
+use super::{
+    Shared,
+    fault::Fault,
+    lock,
+    seen::End,
+    stream::{self, Chunks},
+};
 use crate::{http::drop_hop_by_hop, server::Connection};
 
 /// A request to be forwarded.
@@ -59,8 +68,28 @@ impl Forward {
                 hook.run().await;
                 upstream.answer(&connection)
             }
+            Fault::HookOnceAnswered(hook) => {
+                self.send().await.answer_by(&connection, |body| stream::then_run(body, hook))
+            }
+            Fault::CutBehind(text) => {
+                self.send().await.answer_by(&connection, |body| stream::cut_behind(body, text))
+            }
+            Fault::HalfOpen => self.send().await.answer_by(&connection, stream::outlive),
+            Fault::Query(name, value) => self.with_query(name, &value)?.send().await.answer(&connection),
         };
         Some(answer)
+    }
+
+    /// None: there is no such URL.
+    fn with_query(mut self, name: &str, value: &str) -> Option<Self> {
+        let query = self.parts.uri.query().unwrap_or_default();
+        let others = form_urlencoded::parse(query.as_bytes()).filter(|(other, _)| other != name);
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(others)
+            .append_pair(name, value)
+            .finish();
+        self.parts.uri = format!("{}?{query}", self.parts.uri.path()).parse().ok()?;
+        Some(self)
     }
 
     fn cut(self, connection: &Connection) -> Response {
@@ -87,12 +116,20 @@ impl Forward {
 
 impl Upstream {
     pub(super) fn answer(self, connection: &Connection) -> Response {
+        self.answer_by(connection, |body| body)
+    }
+
+    /// Its body goes another way.
+    fn answer_by<S>(self, connection: &Connection, way: impl FnOnce(Chunks) -> S) -> Response
+    where
+        S: TryStream<Ok = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
         let Some(upstream) = self.0 else { return severed(connection) };
         let (status, mut headers) = (upstream.status(), upstream.headers().clone());
         let length = headers.remove("content-length");
         drop_hop_by_hop(&mut headers);
         headers.extend(length.map(|length| (CONTENT_LENGTH, length)));
-        let mut response = Response::new(Body::from_stream(upstream.bytes_stream()));
+        let mut response = Response::new(Body::from_stream(way(upstream.bytes_stream().boxed())));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         response

@@ -7,6 +7,7 @@
 mod fault;
 mod forward;
 mod seen;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +31,7 @@ pub use self::{
     seen::{End, Seen},
 };
 use crate::{
-    http::{Answer, client},
+    http::{Answer, client_for},
     server::{ANY_PORT, Connection, Server},
 };
 
@@ -65,7 +66,7 @@ impl Wire {
     pub async fn start(upstream: &str) -> Result<Self> {
         let shared = Arc::new(Shared {
             upstream: Mutex::default(),
-            client: client()?,
+            client: client_for(upstream)?,
             rules: Rules::default(),
             seen: Mutex::default(),
         });

@@ -13,7 +13,7 @@ use crate::{
     hook::Hook,
     http::{Answer, client},
     server::{ANY_PORT, Server},
-    third_party::ThirdParty,
+    third_party::{Behaviour, ThirdParty},
 };
 
 const SOON: Duration = Duration::from_secs(5);
@@ -48,7 +48,7 @@ impl JsonText for reqwest::RequestBuilder {
 async fn what_passes_is_recorded() {
     let (upstream, wire) = wired().await;
     let answer = post(&wire).await.unwrap();
-    assert_eq!((answer.status, answer.json()), (200, json!({ "id": "tp_1" })));
+    assert_eq!((answer.status, answer.json()), (200, json!({ "id": "tp_1", "ok": true })));
     assert_eq!(upstream.ledger().applied()[0].body, json!({ "n": 1 }));
     let seen = &wire.seen()[0];
     assert_eq!((seen.path.as_str(), seen.query.as_str(), seen.operation.as_str()), ("/a", "b=c", "PutItem"));
@@ -88,6 +88,24 @@ async fn a_hook_after_runs_between_upstream_and_answer() {
     wire.once(|_| true, Fault::HookAfter(hook));
     assert_eq!(post(&wire).await.unwrap().status, 200);
     assert_eq!(heard.recv().await, Some(1), "the upstream had it first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_once_answered_runs_when_the_answer_is_out() {
+    let (upstream, wire) = wired().await;
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let hook = Hook::new(move || {
+        let told = told.clone();
+        async move { told.send(()).unwrap() }
+    });
+    // With a body, and without.
+    for behaviour in [Behaviour::apply(), Behaviour::answer(Answer::status(204))] {
+        upstream.script("/a", [behaviour]);
+        wire.once(|_| true, Fault::HookOnceAnswered(hook.clone()));
+        assert!(post(&wire).await.is_some());
+        tokio::time::timeout(SOON, heard.recv()).await.unwrap();
+        assert!(heard.try_recv().is_err(), "once");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

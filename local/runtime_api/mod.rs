@@ -25,7 +25,7 @@ pub use self::{
     log::{Line, Log},
 };
 use self::{process::KillSwitch, sandbox::Sandbox};
-use crate::hook::Hook;
+use crate::{hook::Hook, proxy::Wire};
 
 /// What to run, and how.
 #[derive(Debug, Clone)]
@@ -116,6 +116,12 @@ impl Function {
     #[must_use]
     pub fn killer(&self) -> Killer {
         Killer(self.0.running.clone())
+    }
+
+    /// The wires between its idle processes and their Runtime APIs. The last of them gets the next event.
+    #[must_use]
+    pub fn wires(&self) -> Vec<Arc<Wire>> {
+        lock(&self.0.idle).iter().map(|sandbox| sandbox.wire.clone()).collect()
     }
 
     /// Ends the idle processes, so that the next invocation is a cold start.

@@ -1,6 +1,9 @@
 //! A sandbox: one process with a Runtime API of its own, working at one invocation at a time.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -13,7 +16,10 @@ use super::{
     log::Log,
     process::Process,
 };
-use crate::server::{ANY_PORT, Server};
+use crate::{
+    proxy::Wire,
+    server::{ANY_PORT, Server},
+};
 
 /// What Lambda gives a function to start.
 const INIT_LIMIT: Duration = Duration::from_secs(10);
@@ -24,6 +30,8 @@ pub(super) struct Sandbox {
     pub(super) process: Process,
     /// From the spawn to the first poll.
     pub(super) started_in: Duration,
+    /// Between the process and its Runtime API.
+    pub(super) wire: Arc<Wire>,
     jobs: mpsc::UnboundedSender<Job>,
     _server: Server,
 }
@@ -36,7 +44,8 @@ impl Sandbox {
         let api = Api::new(&program.name, queue);
         let server =
             Server::start(ANY_PORT, api.router()).await.map_err(|error| failed(format!("{error:#}")))?;
-        let env = lambda_env(program, &server);
+        let wire = Wire::start(&server.url()).await.map_err(|error| failed(format!("{error:#}")))?;
+        let env = lambda_env(program, &wire);
         let spawned = Instant::now();
         let mut process =
             Process::spawn(&program.binary, &env, log).map_err(|error| failed(format!("{error:#}")))?;
@@ -52,7 +61,9 @@ impl Sandbox {
             }
         };
         match first_poll {
-            Some(Ok(at)) => Ok(Self { process, started_in: at - spawned, jobs, _server: server }),
+            Some(Ok(at)) => {
+                Ok(Self { process, started_in: at - spawned, wire: wire.into(), jobs, _server: server })
+            }
             Some(Err(error)) => Err(failed(format!("{error}\n{}", log.tail(40)))),
             None => Err(failed("its Runtime API went away".to_owned())),
         }
@@ -87,11 +98,11 @@ impl Sandbox {
     }
 }
 
-fn lambda_env(program: &Program, server: &Server) -> Vec<(String, String)> {
+fn lambda_env(program: &Program, wire: &Wire) -> Vec<(String, String)> {
     let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let mut env = program.env.clone();
     env.extend([
-        own("AWS_LAMBDA_RUNTIME_API", &server.addr().to_string()),
+        own("AWS_LAMBDA_RUNTIME_API", wire.url().trim_start_matches("http://")),
         own("AWS_LAMBDA_FUNCTION_NAME", &program.name),
         own("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
         own("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),

@@ -137,6 +137,7 @@ impl Builder {
         tokio::try_join!(ingest.warm(), consumer.warm())?;
         let gateway = Gateway::start(self.addrs.gateway, ingest.clone()).await?;
         let (table, table_wire) = table.unzip();
+        let client = http::client_for(broker.url())?;
         Ok(Stack {
             gateway,
             ingest,
@@ -150,7 +151,7 @@ impl Builder {
             topic: names.topic,
             group: names.group,
             event: schedule_event()?,
-            client: http::client()?,
+            client,
             runs: std::sync::Mutex::default(),
             _scratch: scratch,
         })

@@ -15,6 +15,8 @@ pub(super) enum Reply {
     /// 200 and `{"id":"tp_<n>","ok":true}`.
     Receipt,
     Answer(Answer),
+    /// 200 and the receipt of the call whose key the query names, or 404.
+    LookUp,
     Cut,
     Hang,
 }
@@ -30,6 +32,13 @@ impl Behaviour {
     #[must_use]
     pub fn answer(answer: Answer) -> Self {
         Self { applies: false, hook: None, reply: Reply::Answer(answer) }
+    }
+
+    /// Applies nothing and answers from the ledger: 200 and the receipt of the call that was applied with the key which the
+    /// query's `key` names, or 404.
+    #[must_use]
+    pub fn look_up() -> Self {
+        Self { applies: false, hook: None, reply: Reply::LookUp }
     }
 
     /// Applies nothing and answers this status.

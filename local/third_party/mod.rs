@@ -156,6 +156,7 @@ async fn handle(
     match behaviour.reply {
         Reply::Receipt => Answer::of_json(200, &json!({ "id": receipt, "ok": true })).into_response(),
         Reply::Answer(answer) => answer.into_response(),
+        Reply::LookUp => shared.look_up(parts.uri.query().unwrap_or_default()).into_response(),
         Reply::Cut => {
             connection.cut();
             Response::default()
@@ -191,6 +192,15 @@ impl Shared {
         // Nobody follows: that is fine.
         let _ = self.live.send(call);
         receipt
+    }
+
+    fn look_up(&self, query: &str) -> Answer {
+        let key = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "key");
+        let ledger = self.ledger.borrow();
+        match key.and_then(|(_, key)| ledger.receipt_of(&key)) {
+            Some(receipt) => Answer::of_json(200, &json!({ "id": receipt })),
+            None => Answer::of_json(404, &json!({ "error": "no such call" })),
+        }
     }
 }
 

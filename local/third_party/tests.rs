@@ -41,6 +41,21 @@ async fn one_that_forgets_keys_applies_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_look_up_knows_what_was_applied() {
+    let party = ThirdParty::start(ANY_PORT).await.unwrap();
+    party.always("/by-key", Behaviour::look_up());
+    party.script("/t", [Behaviour::refuse(500), Behaviour::refuse(500).after_applying()]);
+    let ask = async || {
+        let asked = client().unwrap().get(format!("{}/by-key?key=a", party.url())).send().await;
+        Answer::read(asked.unwrap()).await.unwrap()
+    };
+    call(&party, "a").await.unwrap();
+    assert_eq!(ask().await.status, 404);
+    call(&party, "a").await.unwrap();
+    assert_eq!(ask().await.json(), json!({ "id": "tp_1" }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_script_is_followed_and_then_over() {
     let party = ThirdParty::start(ANY_PORT).await.unwrap();
     party.script(

@@ -112,3 +112,14 @@ fn client_and_stream_may_cross_threads() {
     // Whatever the proof is: the client holds none.
     shared::<Client<std::rc::Rc<()>>>();
 }
+
+#[tokio::test]
+async fn messages_in_flight_are_counted_beside_the_api() {
+    let metrics = "inflight_messages{group=\"g\",partition=\"1\",topic=\"t\"} 2\n";
+    let (base, mut requests) =
+        serve(vec![answer("200 OK", "", metrics), answer("404 Not Found", "", "")]).await;
+    let client = client(&format!("{base}/broker/v1"));
+    assert_eq!(client.in_flight("t", "g", SOON).await.unwrap(), [(1, 2)].into());
+    assert!(requests.recv().await.unwrap().starts_with("GET /broker/metrics HTTP/1.1\r\n"));
+    assert!(matches!(client.in_flight("t", "g", SOON).await, Err(Error::Rejected { status: 404, .. })));
+}

@@ -1,0 +1,119 @@
+//! Answers of every kind: what the broker, or a proxy before it, may say to an ack, a produce or a question.
+
+use anyhow::Result;
+use local::{
+    http::Answer,
+    proxy::{Fault, Seen},
+};
+use serde_json::json;
+
+use super::{ack, consume, deliver_all, once_each, produce, side_by_side, tickets};
+use crate::house::{settle, stack};
+
+#[tokio::test]
+async fn an_ack_that_is_refused_or_not_answered_costs_a_duplicate_and_no_more() -> Result<()> {
+    let refusal = |status, code: &str, message: &str| {
+        Fault::Answer(Answer::of_json(status, &json!({ "error": code, "message": message })))
+    };
+    let faults = [
+        refusal(409, "FAILED_PRECONDITION", "not owner"),
+        refusal(400, "INVALID_ARGUMENT", "message is not in-flight"),
+        refusal(500, "INTERNAL", "disk full"),
+        Fault::Answer(Answer::html(502)),
+        Fault::CutBefore,
+        Fault::HangBefore,
+    ];
+    let stories = faults.map(async |fault| {
+        let stack = stack().await?;
+        let hit = stack.broker_wire.once(ack, fault.clone());
+        deliver_all(&stack, &["one"]).await?;
+        let settling = settle(&stack).await?;
+        assert_eq!(hit.count(), 1);
+        let totals = [
+            settling.total(|run| run.done),
+            settling.total(|run| run.duplicates),
+            settling.total(|run| run.unacked),
+        ];
+        assert_eq!((totals, settling.failures.len()), ([1, 1, 1], 0), "{fault:?}: {settling:?}");
+        assert_eq!(stack.third_party.ledger().attempts().len(), 1, "{fault:?}");
+        stack.finish().await
+    });
+    side_by_side(stories).await
+}
+
+#[tokio::test]
+async fn an_ack_that_was_taken_but_not_answered_costs_nothing() -> Result<()> {
+    let stories = [Fault::HangAfter, Fault::CutAfter].map(async |fault| {
+        let stack = stack().await?;
+        stack.broker_wire.once(ack, fault);
+        deliver_all(&stack, &["one"]).await?;
+        let settling = settle(&stack).await?;
+        assert_eq!((settling.total(|run| run.done), settling.total(|run| run.received)), (1, 1));
+        stack.finish().await
+    });
+    side_by_side(stories).await
+}
+
+#[tokio::test]
+async fn a_full_partition_is_believed_with_and_without_retry_after() -> Result<()> {
+    let mut without = Answer::partition_full();
+    without.headers.remove("retry-after");
+    let stories = [Answer::partition_full(), without, Answer::status(429)].map(async |full| {
+        let stack = stack().await?;
+        stack.broker_wire.always(produce, Fault::Answer(full));
+        deliver_all(&stack, &["one", "two"]).await?;
+        assert!(stack.effects().await?.iter().all(|effect| effect.status == "pending"));
+        // The relay meets it as well, and leaves them for the next run.
+        let run = stack.run_consumer().await?;
+        assert_eq!((run.relayed, run.received), (0, 0), "{run:?}");
+        stack.broker_wire.heal();
+        settle(&stack).await?;
+        assert_eq!(tickets(&stack), once_each(&["one", "two"]));
+        stack.finish().await
+    });
+    side_by_side(stories).await
+}
+
+#[tokio::test]
+async fn topics_may_be_listed_as_strings_or_objects_and_by_a_broker_only() -> Result<()> {
+    let stack = stack().await?;
+    let list = |seen: &Seen| seen.goes_to("GET", "/v1/topics");
+    let lists = [
+        (Answer::of_json(200, &json!({ "topics": ["a", "b"] })), 200),
+        (
+            Answer::of_json(200, &json!({ "topics": [{ "name": "a", "partitions": 8 }, "b"], "next": null })),
+            200,
+        ),
+        (Answer::of_json(200, &json!({ "topics": null })), 200),
+        (Answer::html(200), 503),
+        (Answer::html(502), 503),
+    ];
+    for (answer, status) in lists {
+        stack.broker_wire.once(list, Fault::Answer(answer.clone()));
+        let health = stack.get("/healthz").await?;
+        assert_eq!(
+            (health.status, &health.json()["broker"]["ok"]),
+            (status, &json!(status == 200)),
+            "{answer:?}"
+        );
+    }
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn a_broker_that_answers_with_pages_has_taken_nothing_and_said_nothing() -> Result<()> {
+    let stories = [200, 404, 503].map(async |status| {
+        let stack = stack().await?;
+        let page = || Fault::Answer(Answer::html(status));
+        stack.broker_wire.always(produce, page());
+        deliver_all(&stack, &["one"]).await?;
+        assert_eq!(stack.effects().await?[0].status, "pending", "{status}: a page is no promise");
+        stack.broker_wire.heal();
+        stack.broker_wire.once(consume, page());
+        stack.broker_wire.once(ack, page());
+        settle(&stack).await?;
+        assert_eq!(stack.third_party.ledger().attempts().len(), 1);
+        stack.finish().await
+    });
+    side_by_side(stories).await
+}

@@ -1,0 +1,71 @@
+//! What an ack takes along: a commit is a high-water mark (transcript 05), so a message that is passed over is lost with
+//! the broker's memory. Each story kills broker and consumer at the moment when that would show.
+
+use anyhow::Result;
+use local::{http::Answer, proxy::Fault, stack::Stack, third_party::Behaviour};
+
+use super::{ack, deliver_all, is_not_ours_to_kill, name_in, once_each, power_cut, stack_of, tickets};
+use crate::house::{PATIENCE, TICKETS, builder, config, settle, table};
+
+#[tokio::test]
+async fn a_message_that_is_done_is_not_acked_before_a_lower_one_of_its_partition() -> Result<()> {
+    let mut config = config()?;
+    table(config.step("open_ticket"), "call").insert("timeout".into(), "6s".into());
+    let stack = builder(config)?.env("DRIFTQ_PARTITIONS", "2").start().await?;
+    if is_not_ours_to_kill(&stack) {
+        return Ok(());
+    }
+    let name = |partition, name: &str| name_in(partition, 2, name);
+    let [low, high] = [name(0, "low"), name(0, "high")];
+    let beacons = [name(1, "first"), name(1, "second")];
+    stack.third_party.script(TICKETS, [Behaviour::hang()]);
+    deliver_all(&stack, &[&low]).await?;
+    let story = async {
+        stack.third_party.until(PATIENCE, |ledger| ledger.attempts().len() == 1).await?;
+        deliver_all(&stack, &[&high]).await?;
+        // A beacon's ack tells that acks go out now, and a second one that all that were ready have gone.
+        for beacon in &beacons {
+            let acked =
+                stack.broker_wire.once(|seen| ack(seen) && seen.json()["partition"] == 1, Fault::Pass);
+            deliver_all(&stack, &[beacon]).await?;
+            acked.within(PATIENCE).await?;
+        }
+        power_cut(&stack).run().await;
+        anyhow::Ok(())
+    };
+    let (killed, told) = tokio::join!(stack.run_consumer(), story);
+    told?;
+    assert!(killed.is_err_and(|error| error.is_death()));
+    settle(&stack).await?;
+    assert_eq!(tickets(&stack), once_each(&[&low, &high, &beacons[0], &beacons[1]]));
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn what_a_dead_consumer_had_in_hand_is_not_passed_over_by_the_next_ones_first_acks() -> Result<()> {
+    high_after_low(stack_of(1, "400ms").await?).await
+}
+
+#[tokio::test]
+async fn nor_if_the_brokers_metrics_can_not_be_had() -> Result<()> {
+    let stack = stack_of(1, "400ms").await?;
+    stack.broker_wire.always(|seen| seen.goes_to("GET", "/metrics"), Fault::Answer(Answer::html(404)));
+    high_after_low(stack).await
+}
+
+async fn high_after_low(stack: Stack) -> Result<()> {
+    if is_not_ours_to_kill(&stack) {
+        return Ok(());
+    }
+    let kill = stack.consumer.killer().hook();
+    stack.third_party.script(TICKETS, [Behaviour::hang().with_hook(kill)]);
+    deliver_all(&stack, &["low"]).await?;
+    assert!(stack.run_consumer().await.is_err_and(|error| error.is_death()));
+    // The next consumer is dealt this one at once, and the lower one only later (transcript 23).
+    deliver_all(&stack, &["high"]).await?;
+    let cut = stack.broker_wire.once(ack, Fault::HookAfter(power_cut(&stack)));
+    settle(&stack).await?;
+    assert_eq!(cut.count(), 1);
+    assert_eq!(tickets(&stack), once_each(&["low", "high"]));
+    stack.finish().await
+}
