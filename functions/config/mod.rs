@@ -8,6 +8,7 @@ pub mod call;
 pub mod environment;
 pub mod in_doubt;
 mod problems;
+mod scheme;
 mod section;
 pub mod source;
 mod span;

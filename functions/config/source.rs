@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     problems::Problems,
+    scheme,
     section::Section,
     span::Span,
     template::{Role, Template, Templates},
@@ -12,8 +13,6 @@ use crate::ingest::signature::Scheme;
 
 /// What an ingest template may use.
 pub(super) const INGEST_SCOPE: [&str; 5] = ["event", "headers", "source", "event_id", "event_type"];
-/// How old or how far ahead a signed timestamp may be, where the scheme has one.
-const DEFAULT_TOLERANCE: Duration = Duration::from_secs(300);
 /// Bytes of body, after base64. Lambda itself takes at most 6 MB an event.
 const DEFAULT_MAX_BODY: usize = 1024 * 1024;
 
@@ -22,7 +21,7 @@ const DEFAULT_MAX_BODY: usize = 1024 * 1024;
 pub struct Source {
     /// Its name, the last part of `/webhooks/{source}`.
     pub name: String,
-    /// How it signs.
+    /// How it signs, with the settings that takes.
     pub scheme: Scheme,
     /// Names of the secrets, any of which may have signed.
     pub secrets: Vec<String>,
@@ -42,14 +41,7 @@ impl Source {
         problems: &mut Problems,
     ) -> Option<Self> {
         check_name(name, &section, problems);
-        let scheme: Option<String> = section.required("scheme", "scheme = \"stripe\" or another", problems);
-        let scheme = scheme.and_then(|scheme| match scheme.parse::<Scheme>() {
-            Ok(scheme) => Some(scheme),
-            Err(error) => {
-                problems.add(section.path("scheme"), error);
-                None
-            }
-        });
+        let scheme = scheme::read(&mut section, problems);
         let secrets = secret_names(&mut section, problems);
         let tolerance: Option<Span> = section.optional("tolerance", "a time such as \"5m\"", problems);
         let max_body = section.optional("max_body", "a number of bytes", problems);
@@ -58,11 +50,12 @@ impl Source {
         let run_id =
             run_id.and_then(|source| templates.add(&field, Role::Text, &source, &INGEST_SCOPE, problems));
         section.finish(problems);
+        let scheme = scheme?;
         Some(Self {
             name: name.to_owned(),
-            scheme: scheme?,
             secrets: secrets?,
-            tolerance: tolerance.map_or(DEFAULT_TOLERANCE, Duration::from),
+            tolerance: tolerance.map_or(scheme.tolerance(), Duration::from),
+            scheme,
             max_body: max_body.unwrap_or(DEFAULT_MAX_BODY),
             run_id,
         })

@@ -136,6 +136,86 @@ fn all_mistakes_are_reported_together_each_with_its_place_and_remedy() {
 }
 
 #[test]
+fn each_scheme_is_read_with_the_settings_that_it_needs() {
+    use crate::ingest::signature::{Algorithm, Encoding, HmacSettings, Scheme};
+    let source = |scheme: &str, settings: &str| {
+        let text = format!("[sources.it]\nscheme = \"{scheme}\"\nsecrets = [\"A\"]\n{settings}");
+        parse(&text).sources.remove("it").unwrap()
+    };
+    for name in Scheme::NAMES {
+        let settings = match name {
+            "twilio" | "square" => "public_url = \"https://hooks.example.com/webhooks/it\"",
+            "hmac" => "header = \"X-Signature\"",
+            _ => "",
+        };
+        let source = source(name, settings);
+        assert_eq!(source.scheme.name(), name);
+        let seconds = match name {
+            "paddle" => 5,
+            "linear" => 60,
+            _ => 300,
+        };
+        assert_eq!(source.tolerance, Duration::from_secs(seconds), "{name}");
+    }
+    let settings =
+        "header = \"X-Signature\"\nprefix = \"sha512=\"\nencoding = \"base64\"\nalgorithm = \"sha512\"";
+    let expected = HmacSettings {
+        header: "x-signature".parse().unwrap(),
+        prefix: "sha512=".to_owned(),
+        encoding: Encoding::Base64,
+        algorithm: Algorithm::Sha512,
+    };
+    assert_eq!(source("hmac", settings).scheme, Scheme::Hmac(expected));
+}
+
+#[test]
+fn settings_that_a_scheme_lacks_or_does_not_take_are_named() {
+    let found = problems(
+        r#"
+        [sources.a]
+        scheme = "twilio"
+        secrets = ["A"]
+
+        [sources.b]
+        scheme = "square"
+        secrets = ["A"]
+        public_url = "hooks.example.com"
+
+        [sources.c]
+        scheme = "hmac"
+        secrets = ["A"]
+        prefix = 7
+        encoding = "base32"
+        algorithm = "md5"
+
+        [sources.d]
+        scheme = "hmac"
+        secrets = ["A"]
+        header = "X Signature"
+
+        [sources.e]
+        scheme = "github"
+        secrets = ["A"]
+        header = "X-Signature"
+        "#,
+    );
+    let expected = [
+        "sources.a.public_url: missing; add public_url = ",
+        "sources.b.public_url: not a URL that a provider could send to; write it as it stands there",
+        "sources.c.header: missing; add header = ",
+        "sources.c.prefix: invalid type: integer `7`, expected a string; expected a text",
+        "sources.c.encoding: unknown variant `base32`",
+        "sources.c.algorithm: unknown variant `md5`",
+        "sources.d.header: invalid HTTP header name",
+        "sources.e.header: unknown field; known are scheme, secrets",
+    ];
+    for (problem, expected) in found.iter().zip(expected) {
+        assert!(problem.starts_with(expected), "{expected}\n{problem}");
+    }
+    assert_eq!(found.len(), expected.len(), "{}", found.join("\n"));
+}
+
+#[test]
 fn references_are_checked() {
     let twice = MINIMAL.replace("source = \"stripe\"", "source = \"stripy\"");
     let twice = format!("{twice}{}", &twice[twice.find("[[steps]]").unwrap()..]);

@@ -12,18 +12,21 @@ pub mod signature;
 
 use std::collections::HashMap;
 
-use futures_util::future::try_join_all;
+use futures_util::{TryStreamExt as _, stream};
 use jiff::Timestamp;
 use lambda_http::{Body, Request, Response, http::Method};
 use outbox::Outbox;
 use reply::Reply;
-use request::Unverified;
-use signature::Key;
+use request::{Unverified, Verified};
+use signature::{Key, challenge};
 
 use crate::{
     config::{Config, ConfigError, Problem, source::Source},
     secrets::Secrets,
 };
+
+/// Commands that are made durable at the same time: a batch of webhooks may hold thousands.
+const AT_ONCE: usize = 16;
 
 /// All that ingest needs, made once.
 #[derive(Debug)]
@@ -61,14 +64,17 @@ impl Ingest {
             Body::Binary(bytes) => bytes,
             _ => Vec::new(),
         };
+        let query = parts.uri.query().unwrap_or_default();
         let path: Vec<&str> = parts.uri.path().trim_matches('/').split('/').collect();
         let reply = match (&parts.method, path.as_slice()) {
             (&Method::POST, ["webhooks", source]) => match self.config.sources.get(*source) {
                 Some(source) => {
-                    self.webhook(Unverified { source, headers: &parts.headers, body: &body }, now).await
+                    let webhook = Unverified { source, headers: &parts.headers, query, body: &body };
+                    self.webhook(webhook, now).await.as_expected(&source.scheme)
                 }
                 None => Reply::NotFound("no source has this name"),
             },
+            (&Method::GET, ["webhooks", source]) => self.challenge(source, query),
             (&Method::POST, ["runs"]) => self.start_run(&parts.headers, &body, now).await,
             (&Method::GET, ["runs", run_id]) => self.show_run(run_id).await,
             (&Method::GET, ["healthz"]) => self.health().await,
@@ -77,6 +83,15 @@ impl Ingest {
             _ => Reply::NotFound("no such path"),
         };
         reply.into()
+    }
+
+    /// Only Meta asks by GET.
+    fn challenge(&self, source: &str, query: &str) -> Reply {
+        let answer = self.config.sources.get(source).and_then(|source| {
+            let keys = self.keys.get(&source.name).map(Vec::as_slice).unwrap_or_default();
+            challenge(&source.scheme, query, keys)
+        });
+        answer.map_or(Reply::MethodNotAllowed("POST"), Reply::Answer)
     }
 
     async fn webhook(&self, webhook: Unverified<'_>, now: Timestamp) -> Reply {
@@ -92,29 +107,40 @@ impl Ingest {
                 return Reply::NotGenuine;
             }
         };
-        let (run_id, effects) = match route::commands(&webhook, &self.config, now) {
-            Ok(routed) => routed,
+        if let Some(answer) = webhook.handshake() {
+            tracing::info!(source = source.name, "a provider shook hands");
+            return Reply::Answer(answer.clone());
+        }
+        self.start(&source.name, &webhook.events(), now).await
+    }
+
+    /// All events of a webhook are started, or the provider hears that they are not: it delivers again then.
+    async fn start(&self, source: &str, events: &[Verified<'_>], now: Timestamp) -> Reply {
+        let routed: Result<Vec<_>, _> =
+            events.iter().map(|event| route::commands(event, &self.config, now)).collect();
+        let runs = match routed {
+            Ok(runs) => runs,
             Err(lacking) => {
-                tracing::error!(source = source.name, error = %lacking, "a genuine webhook can't be worked on");
+                tracing::error!(source, error = %lacking, "a genuine webhook can't be worked on");
                 return Reply::Unfit(lacking.to_string());
             }
         };
-        let (event_type, event_id) = (webhook.event_type(), webhook.event_id());
-        if effects.is_empty() {
-            tracing::info!(%run_id, source = source.name, event_type, event_id, "no step wants this webhook");
-            return Reply::NoStep(run_id);
+        let effects = runs.iter().flat_map(|(_, effects)| effects).map(Ok);
+        let accept = |routed| async move { self.outbox.accept(routed, now).await.map(drop) };
+        if let Err(error) = stream::iter(effects).try_for_each_concurrent(AT_ONCE, accept).await {
+            tracing::error!(source, %error, "a webhook could not be made durable");
+            return Reply::Unavailable;
         }
-        match try_join_all(effects.iter().map(|routed| self.outbox.accept(routed, now))).await {
-            Ok(_) => {
-                let steps = effects.len();
-                tracing::info!(%run_id, source = source.name, event_type, event_id, steps, "a webhook was accepted");
-                Reply::Accepted { run_id, effects }
-            }
-            Err(error) => {
-                tracing::error!(%run_id, %error, "a webhook could not be made durable");
-                Reply::Unavailable
+        for (event, (run_id, effects)) in events.iter().zip(&runs) {
+            let (event_type, event_id) = (event.event_type(), event.event_id());
+            match effects.len() {
+                0 => tracing::info!(%run_id, source, event_type, event_id, "no step wants this webhook"),
+                steps => {
+                    tracing::info!(%run_id, source, event_type, event_id, steps, "a webhook was accepted")
+                }
             }
         }
+        Reply::Accepted(runs)
     }
 }
 

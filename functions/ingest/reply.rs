@@ -6,23 +6,22 @@ use lambda_http::{
 };
 use serde_json::{Value, json};
 
-use super::route::Routed;
+use super::{
+    route::Routed,
+    signature::{Answer, Scheme, Success, success},
+};
 use crate::effect_id::RunId;
 
 /// An answer.
 #[derive(Debug)]
 pub enum Reply {
-    /// Every command is durable.
-    Accepted {
-        /// The run.
-        run_id: RunId,
-        /// Its effects.
-        effects: Vec<Routed>,
-    },
+    /// Every command is durable. A run without effects is a genuine event that no step wants, which is no error: the
+    /// provider must not deliver it again.
+    Accepted(Vec<(RunId, Vec<Routed>)>),
+    /// What the provider expects, to the byte.
+    Answer(Answer),
     /// One command of a client is durable.
     Started(Routed),
-    /// A genuine event that no step wants. Not an error: the provider must not deliver it again.
-    NoStep(RunId),
     /// Whatever was asked for.
     Found(Value),
     /// Whether broker and table can be reached.
@@ -52,18 +51,30 @@ pub enum Reply {
 /// Seconds after which to deliver again; providers that ignore it have pauses of their own.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
+impl Reply {
+    /// The same, with a success in the form in which the provider takes it for one.
+    #[must_use]
+    pub fn as_expected(self, scheme: &Scheme) -> Self {
+        match (self, success(scheme)) {
+            (Self::Accepted(_), Success::Only(answer)) => Self::Answer(answer),
+            (Self::Accepted(runs), Success::Ok) => Self::Found(accepted(&runs)),
+            (reply, _) => reply,
+        }
+    }
+}
+
 impl From<Reply> for Response<Body> {
     fn from(reply: Reply) -> Self {
         match reply {
-            Reply::Accepted { run_id, effects } => {
-                let effects: Vec<_> = effects.iter().map(named).collect();
-                json(StatusCode::ACCEPTED, &json!({ "run_id": run_id, "effects": effects }))
+            Reply::Accepted(runs) => {
+                let wanted = runs.iter().any(|(_, effects)| !effects.is_empty());
+                json(if wanted { StatusCode::ACCEPTED } else { StatusCode::OK }, &accepted(&runs))
             }
+            Reply::Answer(answer) => exactly(answer),
             Reply::Started(routed) => {
                 let body = json!({ "run_id": routed.command.run_id, "effect_id": routed.effect.to_string() });
                 json(StatusCode::ACCEPTED, &body)
             }
-            Reply::NoStep(run_id) => json(StatusCode::OK, &json!({ "run_id": run_id, "effects": [] })),
             Reply::Found(body) => json(StatusCode::OK, &body),
             Reply::Health { well: true, report } => json(StatusCode::OK, &report),
             Reply::Health { well: false, report } => json(StatusCode::SERVICE_UNAVAILABLE, &report),
@@ -86,6 +97,26 @@ impl From<Reply> for Response<Body> {
             }
         }
     }
+}
+
+/// One run for a webhook, a list of them for a batch.
+fn accepted(runs: &[(RunId, Vec<Routed>)]) -> Value {
+    let run = |(run_id, effects): &(RunId, Vec<Routed>)| json!({ "run_id": run_id, "effects": effects.iter().map(named).collect::<Vec<_>>() });
+    match runs {
+        [one] => run(one),
+        several => json!({ "runs": several.iter().map(run).collect::<Vec<_>>() }),
+    }
+}
+
+fn exactly(answer: Answer) -> Response<Body> {
+    let empty = answer.body.is_empty();
+    let mut response = Response::new(if empty { Body::Empty } else { Body::Text(answer.body) });
+    *response.status_mut() = answer.status;
+    if !empty {
+        let content_type = HeaderValue::from_static(answer.content_type);
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    }
+    response
 }
 
 fn named(routed: &Routed) -> Value {

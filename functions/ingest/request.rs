@@ -7,7 +7,7 @@ use minijinja::{Value as Jinja, value::Serde};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::signature::{Identity, Key, Refused, Signed, identity, verify};
+use super::signature::{Answer, Identity, Key, Refused, Signed, handshake, identity, verify};
 use crate::{
     config::{
         source::Source,
@@ -23,16 +23,19 @@ pub struct Unverified<'a> {
     pub source: &'a Source,
     /// Headers as they came.
     pub headers: &'a HeaderMap,
+    /// The raw query string; empty if there is none.
+    pub query: &'a str,
     /// The body's bytes, after API Gateway's base64.
     pub body: &'a [u8],
 }
 
 /// A webhook of which we know who sent it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Verified<'a> {
     source: &'a Source,
     headers: &'a HeaderMap,
     identity: Identity,
+    handshake: Option<Answer>,
     event: Option<Value>,
     body_digest: String,
 }
@@ -59,20 +62,51 @@ impl<'a> Unverified<'a> {
     /// # Errors
     /// The reason, for our log only.
     pub fn verify(self, keys: &[Key], now: Timestamp) -> Result<Verified<'a>, Refused> {
-        let Self { source, headers, body } = self;
-        verify(source.scheme, &Signed { headers, body }, keys, source.tolerance, now.as_second())?;
+        let Self { source, headers, query, body } = self;
+        let signed = Signed { headers, query, body };
+        let verified = verify(&source.scheme, &signed, keys, source.tolerance, now.as_second())?;
         let event: Option<Value> = serde_json::from_slice(body).ok();
-        let identity = identity(source.scheme, headers, event.as_ref());
+        let identity = identity(&source.scheme, headers, event.as_ref());
+        let key = keys.get(verified.key_index);
+        let asked = event.as_ref().zip(key);
+        let handshake = asked.and_then(|(event, key)| handshake(&source.scheme, event, key));
         let body_digest = hex::encode(Sha256::digest(body));
-        Ok(Verified { source, headers, identity, event, body_digest })
+        Ok(Verified { source, headers, identity, handshake, event, body_digest })
     }
 }
 
 impl Verified<'_> {
+    /// One webhook for each event, where the provider sends several at a time.
+    #[must_use]
+    pub fn events(mut self) -> Vec<Self> {
+        match self.event.take() {
+            Some(Value::Array(items)) if self.source.scheme.sends_batches() => {
+                items.into_iter().map(|item| self.about(item)).collect()
+            }
+            event => vec![Self { event, ..self }],
+        }
+    }
+
+    /// The same webhook, as if this item of its array were all of it.
+    fn about(&self, item: Value) -> Self {
+        Self {
+            identity: identity(&self.source.scheme, self.headers, Some(&item)),
+            body_digest: hex::encode(Sha256::digest(item.to_string())),
+            event: Some(item),
+            ..self.clone()
+        }
+    }
+
     /// The source.
     #[must_use]
     pub fn source(&self) -> &Source {
         self.source
+    }
+
+    /// What to answer, if this is no event but the provider asking whether somebody is there.
+    #[must_use]
+    pub fn handshake(&self) -> Option<&Answer> {
+        self.handshake.as_ref()
     }
 
     /// The provider's event type.

@@ -175,7 +175,7 @@ mod tests {
         headers.insert("x-github-event", HeaderValue::from_bytes(event.as_bytes()).unwrap());
         let keys = [source.scheme.key("secret").unwrap()];
         let now = Timestamp::UNIX_EPOCH;
-        let webhook = Unverified { source, headers: &headers, body }.verify(&keys, now).unwrap();
+        let webhook = Unverified { source, headers: &headers, query: "", body }.verify(&keys, now).unwrap();
         commands(&webhook, config, now).map(|(_, routed)| routed)
     }
 

@@ -17,19 +17,17 @@ const HEADER: &str = "x-hub-signature-256";
 
 pub(super) fn verify(request: &Signed<'_>, keys: &[Key]) -> Result<Verified, Refused> {
     let line = header::only(request.headers, HEADER)?;
-    let hex = line.strip_prefix("sha256=").ok_or(Refused::Malformed(HEADER))?;
     // Two lines that were joined are longer than a signature.
-    let signature = key::from_hex(hex).ok_or(Refused::Malformed(HEADER))?;
-    key::find(keys, &[request.body], &[signature])
+    let signature = line.strip_prefix("sha256=").and_then(key::from_hex::<32>);
+    key::find(keys, &[request.body], &[signature.ok_or(Refused::Malformed(HEADER))?])
 }
 
 /// The type is the event's name and, where the body has one, its action: `push`, `issues.opened`.
 pub(super) fn identity(headers: &HeaderMap, body: Option<&Value>) -> Identity {
-    let header = |name| header::only(headers, name).ok().filter(|value| !value.is_empty());
-    let event = header("x-github-event").unwrap_or_default();
+    let event = header::text(headers, "x-github-event").unwrap_or_default();
     let event_type = match text(body, "action") {
         Some(action) if !event.is_empty() => format!("{event}.{action}"),
         _ => event.to_owned(),
     };
-    Identity { event_id: header("x-github-delivery").map(str::to_owned), authenticated: false, event_type }
+    Identity::unsigned(header::text(headers, "x-github-delivery"), &event_type)
 }

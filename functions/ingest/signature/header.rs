@@ -1,19 +1,33 @@
-//! Headers that leave no room for a second reading.
+//! Headers that leave no room for a second reading, and the time that stands in them.
 
 use std::time::Duration;
 
-use lambda_http::http::HeaderMap;
+use lambda_http::http::{HeaderMap, header::AsHeaderName};
 
 use super::Refused;
 
 /// A header's only line.
 pub(super) fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, Refused> {
+    only_as(headers, name, name)
+}
+
+/// A header's only line, under the name that our log has for it.
+pub(super) fn only_as<'a>(
+    headers: &'a HeaderMap,
+    name: impl AsHeaderName,
+    known_as: &'static str,
+) -> Result<&'a str, Refused> {
     let mut lines = headers.get_all(name).iter();
-    let line = lines.next().ok_or(Refused::Missing(name))?;
+    let line = lines.next().ok_or(Refused::Missing(known_as))?;
     if lines.next().is_some() {
-        return Err(Refused::Repeated(name));
+        return Err(Refused::Repeated(known_as));
     }
-    line.to_str().map_err(|_| Refused::Malformed(name))
+    line.to_str().map_err(|_| Refused::Malformed(known_as))
+}
+
+/// A header that tells more about an event, if it is there and not empty.
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<&'a str> {
+    only(headers, name).ok().filter(|value| !value.is_empty())
 }
 
 /// When a webhook may have been signed.
@@ -24,16 +38,29 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Checks seconds since 1970 that stand in the header `name`. Only digits, and no zero before others: the signature
-    /// is over the text, so a second way to write a number would be a second text for one time.
-    pub(super) fn check(self, seconds: &str, name: &'static str) -> Result<(), Refused> {
+    /// Checks seconds since 1970; `malformed` is for what isn't. Only digits, and no zero before others: the signature is
+    /// over the text, so a second way to write a number would be a second text for one time.
+    pub(super) fn check(self, seconds: &str, malformed: Refused) -> Result<(), Refused> {
         let canonical =
             seconds.bytes().all(|b| b.is_ascii_digit()) && (seconds == "0" || !seconds.starts_with('0'));
-        let signed_at: i64 = match seconds.parse() {
-            Ok(signed_at) if canonical => signed_at,
-            _ => return Err(Refused::Malformed(name)),
-        };
-        let distance = self.now_unix.saturating_sub(signed_at).unsigned_abs();
-        if distance > self.tolerance.as_secs() { Err(Refused::OutsideWindow { signed_at }) } else { Ok(()) }
+        match seconds.parse::<i64>() {
+            Ok(signed_at) if canonical => self.check_millis(signed_at.saturating_mul(1000)),
+            _ => Err(malformed),
+        }
+    }
+
+    /// Checks seconds that are signed with no separator after them. All have ten digits (until 2286), so that none can be
+    /// moved to or from what follows.
+    pub(super) fn check_unseparated(self, seconds: &str, malformed: Refused) -> Result<(), Refused> {
+        if seconds.len() == 10 { self.check(seconds, malformed) } else { Err(malformed) }
+    }
+
+    /// Checks milliseconds since 1970.
+    pub(super) fn check_millis(self, signed_at: i64) -> Result<(), Refused> {
+        let distance = self.now_unix.saturating_mul(1000).saturating_sub(signed_at).unsigned_abs();
+        if u128::from(distance) > self.tolerance.as_millis() {
+            return Err(Refused::OutsideWindow { signed_at: signed_at / 1000 });
+        }
+        Ok(())
     }
 }

@@ -1,10 +1,13 @@
 //! Whether a webhook comes from who it says, and which event it is.
 //!
 //! ```text
-//! scheme   which schemes there are
-//! key      a prepared secret; HMAC in constant time, strict hex and base64
-//! header   one line or none, canonical timestamps, the window
-//! stripe · github · standard_webhooks      a provider's rules each
+//! scheme       which schemes there are, and what each needs to be told
+//! key          a prepared secret; HMAC, Ed25519 and ECDSA, strict hex and base64
+//! header       one line or none, canonical timestamps, the window
+//! public_url   the URL as the provider knows it
+//! answer       handshakes, and the successes that providers expect
+//! timed · v0   two ways to sign a timestamp that several providers share
+//! stripe · github · standard_webhooks · …      a provider's rules each
 //! ```
 //!
 //! Everything here is pure: headers, bytes, keys and the clock go in, an answer comes out. The rules that all schemes keep:
@@ -17,14 +20,32 @@
 //!   scheme also refuses what that makes of its headers.
 //! * [`Refused`] is for our log. Whoever sent the webhook learns that it was refused and no more.
 
+mod answer;
+mod convoy_advanced;
+mod discord;
+mod generic;
 mod github;
+mod gitlab;
 mod header;
 mod key;
+mod linear;
+mod mailgun;
+mod meta;
+mod paddle;
+mod public_url;
 mod scheme;
+mod sendgrid;
+mod shopify;
+mod slack;
+mod square;
 mod standard_webhooks;
 mod stripe;
 #[cfg(test)]
 mod tests;
+mod timed;
+mod twilio;
+mod v0;
+mod zoom;
 
 use std::time::Duration;
 
@@ -32,15 +53,20 @@ use lambda_http::http::HeaderMap;
 use serde_json::Value;
 
 pub use self::{
+    answer::{Answer, Success, challenge, handshake, success},
+    generic::{Algorithm, Encoding, HmacSettings},
     key::{Key, KeyError},
+    public_url::{NotPublic, PublicUrl},
     scheme::{Scheme, UnknownScheme},
 };
 
-/// What a provider signs: a request's headers, and its body as it was sent.
+/// What a provider signs: a request as it was sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Signed<'a> {
     /// All of them.
     pub headers: &'a HeaderMap,
+    /// The raw query string, with nothing decoded; empty if there is none.
+    pub query: &'a str,
     /// The raw bytes, with API Gateway's base64 undone.
     pub body: &'a [u8],
 }
@@ -64,6 +90,12 @@ pub enum Refused {
     /// A header does not read as the provider writes it.
     #[error("the {0} header is malformed")]
     Malformed(&'static str),
+    /// The body lacks a field that the scheme needs, or has it in another form.
+    #[error("the body has no {0} as the provider writes it")]
+    Body(&'static str),
+    /// The query is none that could have been signed.
+    #[error("the query is malformed")]
+    Query,
     /// Signed too long ago, or too far in the future.
     #[error("signed at {signed_at}, which is outside the tolerated window")]
     OutsideWindow {
@@ -87,13 +119,29 @@ pub struct Identity {
     pub event_type: String,
 }
 
+impl Identity {
+    fn new(event_id: Option<&str>, authenticated: bool, event_type: &str) -> Self {
+        Self { event_id: event_id.map(str::to_owned), authenticated, event_type: event_type.to_owned() }
+    }
+
+    /// Read from what the signature covers.
+    fn signed(event_id: Option<&str>, event_type: Option<&str>) -> Self {
+        Self::new(event_id, true, event_type.unwrap_or_default())
+    }
+
+    /// Read from what it doesn't cover.
+    fn unsigned(event_id: Option<&str>, event_type: &str) -> Self {
+        Self::new(event_id, false, event_type)
+    }
+}
+
 /// Checks a webhook's signature against each of `keys`. `tolerance` is how far its timestamp may be from `now_unix`
 /// (seconds since 1970) either way, for the schemes that have one; [`Scheme`] says which.
 ///
 /// # Errors
 /// [`Refused`], with the reason.
 pub fn verify(
-    scheme: Scheme,
+    scheme: &Scheme,
     request: &Signed<'_>,
     keys: &[Key],
     tolerance: Duration,
@@ -101,23 +149,50 @@ pub fn verify(
 ) -> Result<Verified, Refused> {
     let window = header::Window { tolerance, now_unix };
     match scheme {
-        Scheme::Stripe => stripe::verify(request, keys, window),
-        Scheme::Github => github::verify(request, keys),
+        Scheme::Stripe => stripe::FORMAT.verify(request, keys, window),
+        Scheme::Paddle => paddle::FORMAT.verify(request, keys, window),
+        Scheme::ConvoyAdvanced => convoy_advanced::FORMAT.verify(request, keys, window),
+        Scheme::Slack => slack::FORMAT.verify(request, keys, window),
+        Scheme::Zoom => zoom::FORMAT.verify(request, keys, window),
+        Scheme::Github | Scheme::Meta => github::verify(request, keys),
         Scheme::StandardWebhooks => standard_webhooks::verify(request, keys, window),
+        Scheme::Shopify => shopify::verify(request, keys),
+        Scheme::Twilio(url) => twilio::verify(url, request, keys),
+        Scheme::Square(url) => square::verify(url, request, keys),
+        Scheme::Discord => discord::verify(request, keys, window),
+        Scheme::Linear => linear::verify(request, keys, window),
+        Scheme::Mailgun => mailgun::verify(request, keys, window),
+        Scheme::Sendgrid => sendgrid::verify(request, keys, window),
+        Scheme::Gitlab => gitlab::verify(request, keys),
+        Scheme::Hmac(settings) => settings.verify(request, keys),
     }
 }
 
-/// Reads which event a verified webhook is about. `body` is the body as JSON, where it is JSON.
+/// Reads which event a verified webhook is about. `body` is the body as JSON, where it is JSON, or a form's fields as a JSON
+/// object.
 #[must_use]
-pub fn identity(scheme: Scheme, headers: &HeaderMap, body: Option<&Value>) -> Identity {
+pub fn identity(scheme: &Scheme, headers: &HeaderMap, body: Option<&Value>) -> Identity {
     match scheme {
         Scheme::Stripe => stripe::identity(body),
         Scheme::Github => github::identity(headers, body),
         Scheme::StandardWebhooks => standard_webhooks::identity(headers, body),
+        Scheme::Slack => slack::identity(body),
+        Scheme::Shopify => shopify::identity(headers),
+        Scheme::Twilio(_) => twilio::identity(headers, body),
+        Scheme::Square(_) => square::identity(body),
+        Scheme::Zoom => zoom::identity(body),
+        Scheme::Meta => meta::identity(body),
+        Scheme::Discord => discord::identity(body),
+        Scheme::Linear => linear::identity(headers, body),
+        Scheme::Mailgun => mailgun::identity(body),
+        Scheme::Sendgrid => sendgrid::identity(body),
+        Scheme::Paddle => paddle::identity(body),
+        Scheme::Gitlab => gitlab::identity(headers),
+        Scheme::ConvoyAdvanced | Scheme::Hmac(_) => generic::identity(body),
     }
 }
 
-/// A text in the body's outermost object, if it is one and is not empty.
-fn text<'a>(body: Option<&'a Value>, field: &str) -> Option<&'a str> {
-    body?.get(field)?.as_str().filter(|text| !text.is_empty())
+/// A text in an object, if it is there and is not empty.
+fn text<'a>(object: Option<&'a Value>, field: &str) -> Option<&'a str> {
+    object?.get(field)?.as_str().filter(|text| !text.is_empty())
 }

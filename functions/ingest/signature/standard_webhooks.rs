@@ -1,8 +1,9 @@
 //! Standard Webhooks: `webhook-id`, `webhook-timestamp` and `webhook-signature`, the base64 HMAC of `id.timestamp.body`
 //! (<https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>).
 //!
-//! The signature is a list, separated by spaces, of `version,base64`; any `v1` may match. `v1a` is Ed25519, and not checked
-//! here. Svix, where the scheme comes from, calls the same headers `svix-*`, and some senders send both sets.
+//! The signature is a list, separated by spaces, of `version,base64`, and any of them may match. `v1` is HMAC, with a secret
+//! `whsec_…`; `v1a` is Ed25519, with a public key `whpk_…`. Svix, where the scheme comes from, calls the same headers
+//! `svix-*`, and some senders send both sets.
 
 use lambda_http::http::HeaderMap;
 use serde_json::Value;
@@ -10,7 +11,7 @@ use serde_json::Value;
 use super::{
     Identity, Refused, Signed, Verified, header,
     header::Window,
-    key::{self, Key},
+    key::{self, Key, KeyError},
     text,
 };
 
@@ -34,6 +35,14 @@ impl Names {
     }
 }
 
+/// Without a prefix it is a secret.
+pub(super) fn key(secret: &str) -> Result<Key, KeyError> {
+    match secret.strip_prefix("whpk_") {
+        Some(public) => Key::ed25519_from_base64(public),
+        None => Key::sha256_from_base64(secret.strip_prefix("whsec_").unwrap_or(secret)),
+    }
+}
+
 pub(super) fn verify(request: &Signed<'_>, keys: &[Key], window: Window) -> Result<Verified, Refused> {
     let names = Names::of(request.headers);
     let id = header::only(request.headers, names.id)?;
@@ -45,20 +54,21 @@ pub(super) fn verify(request: &Signed<'_>, keys: &[Key], window: Window) -> Resu
     if id.is_empty() || !id.chars().all(legal) {
         return Err(Refused::Malformed(names.id));
     }
-    window.check(timestamp, names.timestamp)?;
+    window.check(timestamp, Refused::Malformed(names.timestamp))?;
     let signatures = signatures(list).ok_or(Refused::Malformed(names.signature))?;
     key::find(keys, &[id.as_bytes(), b".", timestamp.as_bytes(), b".", request.body], &signatures)
 }
 
-/// The `v1` signatures of the list, or nothing if it is no such list. Joined lines are none: where they meet, an entry has
-/// a comma too many.
-fn signatures(list: &str) -> Option<Vec<key::Signature>> {
+/// The signatures of the list, or nothing if it is no such list. Joined lines are none: where they meet, an entry has a
+/// comma too many. Their lengths keep the two versions apart: no key makes both.
+fn signatures(list: &str) -> Option<Vec<Vec<u8>>> {
     let mut signatures = Vec::new();
     for entry in list.split(' ') {
         match entry.split_once(',')? {
             (_, signature) if signature.contains(',') => return None,
             // One that can't be read can't match, and takes nothing from its neighbours.
-            ("v1", signature) => signatures.extend(key::from_base64(signature)),
+            ("v1", signature) => signatures.extend(key::from_base64::<32>(signature).map(Vec::from)),
+            ("v1a", signature) => signatures.extend(key::from_base64::<64>(signature).map(Vec::from)),
             _ => {}
         }
     }
@@ -67,9 +77,6 @@ fn signatures(list: &str) -> Option<Vec<key::Signature>> {
 
 /// The id is a header and signed; the type is the body's.
 pub(super) fn identity(headers: &HeaderMap, body: Option<&Value>) -> Identity {
-    Identity {
-        event_id: header::only(headers, Names::of(headers).id).ok().map(str::to_owned),
-        authenticated: true,
-        event_type: text(body, "type").unwrap_or_default().to_owned(),
-    }
+    let id = header::text(headers, Names::of(headers).id);
+    Identity::signed(id, text(body, "type"))
 }

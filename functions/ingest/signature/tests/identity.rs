@@ -2,29 +2,33 @@
 
 use super::*;
 
-fn svix() -> Vec<(String, String)> {
-    let rename = |(name, value): (String, String)| (name.replace("webhook-", "svix-"), value);
-    signed(Scheme::StandardWebhooks, b"{}").into_iter().map(rename).collect()
+fn svix() -> Sample {
+    let mut sample = sample(&Scheme::StandardWebhooks, b"{}");
+    for (name, _) in &mut sample.headers {
+        *name = name.replace("webhook-", "svix-");
+    }
+    sample
 }
 
 fn check_both(headers: &[(String, String)]) -> (Result<Verified, Refused>, Option<String>) {
-    let event_id = identity(Scheme::StandardWebhooks, &map(headers), None).event_id;
-    (check(Scheme::StandardWebhooks, headers, b"{}", NOW), event_id)
+    let event_id = identity(&Scheme::StandardWebhooks, &map(headers), None).event_id;
+    let sample = Sample { headers: headers.to_vec(), ..svix() };
+    (check(&Scheme::StandardWebhooks, &sample, NOW), event_id)
 }
 
 #[test]
 fn either_set_of_headers_will_do_and_so_will_both() {
-    let (verified, id) = check_both(&svix());
+    let (verified, id) = check_both(&svix().headers);
     assert!(verified.is_ok() && id.as_deref() == Some("msg_1"));
-    let both = [signed(Scheme::StandardWebhooks, b"{}"), svix()].concat();
+    let both = [sample(&Scheme::StandardWebhooks, b"{}").headers, svix().headers].concat();
     let (verified, id) = check_both(&both);
     assert!(verified.is_ok() && id.as_deref() == Some("msg_1"));
 }
 
 #[test]
 fn the_sets_are_never_mixed() {
-    let standard = signed(Scheme::StandardWebhooks, b"{}");
-    let branded = svix();
+    let standard = sample(&Scheme::StandardWebhooks, b"{}").headers;
+    let branded = svix().headers;
     for picks in 1..7 {
         let pick = |index: usize| {
             if picks >> index & 1 == 0 { branded[index].clone() } else { standard[index].clone() }
@@ -34,30 +38,74 @@ fn the_sets_are_never_mixed() {
     }
     // Another id in the other set is neither verified nor used.
     let mut both = [standard, branded].concat();
-    both[3].1 = "msg_evil".to_owned();
+    both[5].1 = "msg_evil".to_owned();
     let (verified, id) = check_both(&both);
     assert!(verified.is_ok() && id.as_deref() == Some("msg_1"));
-    both[0].1 = "msg_evil".to_owned();
-    both[3].1 = "msg_1".to_owned();
+    both[2].1 = "msg_evil".to_owned();
+    both[5].1 = "msg_1".to_owned();
     assert_eq!(check_both(&both).0, Err(Refused::Forged));
+}
+
+fn headers() -> HeaderMap {
+    let lines = [
+        ("webhook-id", "msg_1"),
+        ("x-github-delivery", "72d3162e"),
+        ("x-github-event", "issues"),
+        ("x-shopify-webhook-id", "b54557e4"),
+        ("x-shopify-topic", "orders/create"),
+        ("i-twilio-idempotency-token", "c9b93c46"),
+        ("linear-delivery", "234d1a4e"),
+        ("idempotency-key", "f5e57ebe"),
+        ("x-gitlab-event-uuid", "13792a34"),
+        ("x-gitlab-event", "Push Hook"),
+    ];
+    map(&lines.map(|(name, value)| (name.to_owned(), value.to_owned())))
 }
 
 #[test]
 fn the_event_is_named_where_each_provider_names_it() {
-    let event = |scheme: Scheme, body: Value| identity(scheme, &map(&signed(scheme, b"")), Some(&body));
-    let named = |id: Option<&str>, authenticated, event_type: &str| Identity {
-        event_id: id.map(str::to_owned),
-        authenticated,
-        event_type: event_type.to_owned(),
+    let body = json!({
+        "id": "evt_1", "event_id": "ev_2", "sg_event_id": "sg_3", "signature": { "token": "a8ce0e" },
+        "type": "Comment", "action": "create", "event_type": "transaction.paid", "event": "meeting.started",
+        "event-data": { "event": "delivered" }, "object": "page", "MessageStatus": "sent",
+    });
+    let expected = |scheme: &Scheme| match scheme.name() {
+        "stripe" => (Some("evt_1"), true, "Comment"),
+        "github" => (Some("72d3162e"), false, "issues.create"),
+        "standard-webhooks" => (Some("msg_1"), true, "Comment"),
+        "slack" => (Some("ev_2"), true, "Comment"),
+        "shopify" => (Some("b54557e4"), false, "orders/create"),
+        "twilio" => (Some("c9b93c46"), false, "sent"),
+        "square" => (Some("ev_2"), true, "Comment"),
+        "zoom" => (None, true, "meeting.started"),
+        "meta" => (None, true, "page"),
+        "discord" => (Some("evt_1"), true, ""),
+        "linear" => (Some("234d1a4e"), false, "Comment.create"),
+        "mailgun" => (Some("a8ce0e"), true, "delivered"),
+        "sendgrid" => (Some("sg_3"), true, "meeting.started"),
+        "paddle" => (Some("ev_2"), true, "transaction.paid"),
+        "gitlab" => (Some("f5e57ebe"), false, "Push Hook"),
+        "convoy-advanced" | "hmac" => (None, true, "Comment"),
+        other => panic!("{other}"),
     };
-    let body = json!({"id": "evt_1", "type": "charge.refunded", "action": "opened"});
-    assert_eq!(event(Scheme::Stripe, body.clone()), named(Some("evt_1"), true, "charge.refunded"));
-    assert_eq!(event(Scheme::Github, body.clone()), named(Some("72d3162e"), false, "issues.opened"));
-    assert_eq!(event(Scheme::StandardWebhooks, body), named(Some("msg_1"), true, "charge.refunded"));
+    for scheme in ALL.iter() {
+        let Identity { event_id, authenticated, event_type } = identity(scheme, &headers(), Some(&body));
+        assert_eq!((event_id.as_deref(), authenticated, &*event_type), expected(scheme), "{scheme}");
+    }
+    let slack = json!({ "type": "event_callback", "event": { "type": "app_mention" } });
+    assert_eq!(identity(&Scheme::Slack, &headers(), Some(&slack)).event_type, "app_mention");
+    assert_eq!(identity(&Scheme::Discord, &headers(), Some(&json!({ "type": 2 }))).event_type, "2");
+}
 
-    let other = json!({"id": 7, "type": ["x"], "action": null});
-    assert_eq!(event(Scheme::Stripe, other.clone()), named(None, true, ""));
-    assert_eq!(event(Scheme::Github, other.clone()), named(Some("72d3162e"), false, "issues"));
-    assert_eq!(event(Scheme::StandardWebhooks, other), named(Some("msg_1"), true, ""));
-    assert_eq!(identity(Scheme::Github, &HeaderMap::new(), None), named(None, false, ""));
+#[test]
+fn what_is_not_there_is_not_made_up() {
+    let other = json!({ "id": 7, "type": ["x"], "action": null, "event": {}, "signature": "", "object": "" });
+    for scheme in ALL.iter() {
+        for body in [None, Some(&other)] {
+            let Identity { event_id, event_type, .. } = identity(scheme, &HeaderMap::new(), body);
+            assert_eq!((event_id, &*event_type), (None, ""), "{scheme}");
+        }
+    }
+    let unnamed = map(&[("x-gitlab-event-uuid".to_owned(), "13792a34".to_owned())]);
+    assert_eq!(identity(&Scheme::Gitlab, &unnamed, None).event_id.as_deref(), Some("13792a34"));
 }

@@ -4,25 +4,43 @@ use super::*;
 
 #[test]
 fn a_blank_one_is_refused_at_start() {
-    for scheme in Scheme::ALL {
+    for scheme in ALL.iter() {
         for secret in ["", " ", "\t\n"] {
             assert_eq!(scheme.key(secret).err(), Some(KeyError::Blank), "{scheme}");
         }
     }
-    for secret in ["whsec_", "whsec_ "] {
+    for secret in ["whsec_", "whsec_ ", "whpk_", "whpk_ "] {
         assert_eq!(Scheme::StandardWebhooks.key(secret).err(), Some(KeyError::Blank));
     }
-    for secret in ["whsec_MfKQ9r8GK", "whpk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_whsec_AAAA", "A A="] {
-        assert_eq!(Scheme::StandardWebhooks.key(secret).err(), Some(KeyError::NotBase64), "{secret}");
+}
+
+#[test]
+fn what_is_no_secret_of_the_scheme_is_refused_at_start() {
+    let refused = |scheme: &Scheme, secret: &str| scheme.key(secret).err();
+    for secret in ["whsec_MfKQ9r8GK", "whsec_whsec_AAAA", "A A="] {
+        assert_eq!(refused(&Scheme::StandardWebhooks, secret), Some(KeyError::NotBase64), "{secret}");
+    }
+    let [ed25519, p256] = [&Scheme::Discord, &Scheme::Sendgrid].map(|scheme| secret(scheme, 0));
+    // One of small order, under which anybody can sign.
+    let weak = "01".to_owned() + &"00".repeat(31);
+    for secret in ["whsec_AAAA", &ed25519[2..], &format!("{ed25519}00"), &weak, &p256] {
+        assert_eq!(refused(&Scheme::Discord, secret), Some(KeyError::NotPublic), "{secret}");
+    }
+    for secret in ["AAAA", &p256[4..], &ed25519, "-----BEGIN PUBLIC KEY-----"] {
+        assert_eq!(refused(&Scheme::Sendgrid, secret), Some(KeyError::NotPublic), "{secret}");
+    }
+    for secret in ["whpk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whpk_!"] {
+        assert_eq!(refused(&Scheme::StandardWebhooks, secret), Some(KeyError::NotPublic), "{secret}");
     }
 }
 
 #[test]
 fn no_keys_verify_nothing_and_several_say_which() {
-    for scheme in Scheme::ALL {
-        let headers = map(&signed(scheme, b"{}"));
-        let request = Signed { headers: &headers, body: b"{}" };
-        let [old, new] = ["AAAA", SECRET].map(|secret| scheme.key(secret).unwrap());
+    for scheme in ALL.iter() {
+        let sample = sample(scheme, b"{}");
+        let headers = map(&sample.headers);
+        let request = Signed { headers: &headers, query: &sample.query, body: &sample.body };
+        let [old, new] = [1, 0].map(|index| scheme.key(&secret(scheme, index)).unwrap());
         let check = |keys: &[Key]| verify(scheme, &request, keys, TOLERANCE, NOW);
         assert_eq!(check(&[]), Err(Refused::Forged));
         assert_eq!(check(std::slice::from_ref(&old)), Err(Refused::Forged));
@@ -32,14 +50,21 @@ fn no_keys_verify_nothing_and_several_say_which() {
 
 #[test]
 fn a_key_is_kept_out_of_logs() {
-    assert_eq!(format!("{:?}", Scheme::Stripe.key(SECRET)), "Ok(Key(…))");
+    for scheme in ALL.iter() {
+        assert_eq!(format!("{:?}", scheme.key(&secret(scheme, 0))), "Ok(Key(…))");
+    }
 }
 
 #[test]
 fn schemes_are_known_by_name() {
-    for scheme in Scheme::ALL {
-        assert_eq!(scheme.to_string().parse(), Ok(scheme));
+    assert_eq!(ALL.len(), Scheme::NAMES.len());
+    for scheme in ALL.iter() {
+        assert!(Scheme::NAMES.contains(&scheme.name()), "{scheme}");
     }
-    let error = "Stripe".parse::<Scheme>().unwrap_err().to_string();
-    assert_eq!(error, "there is no scheme \"Stripe\"; known are stripe, github, standard-webhooks");
+    for scheme in Scheme::PLAIN {
+        assert_eq!(Scheme::plain(scheme.name()), Ok(scheme));
+    }
+    let error = Scheme::plain("Stripe").unwrap_err().to_string();
+    assert!(error.starts_with("there is no scheme \"Stripe\"; known are stripe, github, "), "{error}");
+    assert!(error.ends_with(", convoy-advanced, hmac"), "{error}");
 }

@@ -1,0 +1,38 @@
+//! Linear: `Linear-Signature`, the hex HMAC of the body
+//! (<https://linear.app/developers/webhooks#securing-webhooks>).
+//!
+//! The time that counts is the body's `webhookTimestamp`, in milliseconds: it is signed, the header `Linear-Timestamp` is
+//! not. Neither is the delivery's id. Linear waits five seconds, and tries three times.
+
+use lambda_http::http::HeaderMap;
+use serde_json::Value;
+
+use super::{
+    Identity, Refused, Signed, Verified, header,
+    header::Window,
+    key::{self, Key},
+    text,
+};
+
+const HEADER: &str = "linear-signature";
+const TIMESTAMP: &str = "webhookTimestamp";
+
+pub(super) fn verify(request: &Signed<'_>, keys: &[Key], window: Window) -> Result<Verified, Refused> {
+    let line = header::only(request.headers, HEADER)?;
+    let signature = key::from_hex::<32>(line).ok_or(Refused::Malformed(HEADER))?;
+    let verified = key::find(keys, &[request.body], &[signature])?;
+    let body: Option<Value> = serde_json::from_slice(request.body).ok();
+    let signed_at = body.and_then(|body| body.get(TIMESTAMP)?.as_i64()).ok_or(Refused::Body(TIMESTAMP))?;
+    window.check_millis(signed_at)?;
+    Ok(verified)
+}
+
+/// The type is the thing's and what happened to it: `Comment.create`.
+pub(super) fn identity(headers: &HeaderMap, body: Option<&Value>) -> Identity {
+    let thing = text(body, "type").unwrap_or_default();
+    let event_type = match text(body, "action") {
+        Some(action) if !thing.is_empty() => format!("{thing}.{action}"),
+        _ => thing.to_owned(),
+    };
+    Identity::unsigned(header::text(headers, "linear-delivery"), &event_type)
+}

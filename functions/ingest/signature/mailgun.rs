@@ -1,0 +1,34 @@
+//! Mailgun: a signature in the body, the hex HMAC of its timestamp and token
+//! (<https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks>).
+//!
+//! **The event itself is not signed.** A signature says that Mailgun once sent this token, and no more: whoever sees one
+//! webhook can send others with it, until the window closes. What holds is that all of them are one run, because the token
+//! names it.
+
+use serde_json::Value;
+
+use super::{
+    Identity, Refused, Signed, Verified,
+    header::Window,
+    key::{self, Key},
+    text,
+};
+
+const SIGNATURE: Refused = Refused::Body("signature");
+
+pub(super) fn verify(request: &Signed<'_>, keys: &[Key], window: Window) -> Result<Verified, Refused> {
+    // The one scheme of which something has to be parsed before it can be verified.
+    let body: Value = serde_json::from_slice(request.body).map_err(|_| SIGNATURE)?;
+    let fields = body.get("signature");
+    let field = |name| text(fields, name).ok_or(SIGNATURE);
+    let (timestamp, token) = (field("timestamp")?, field("token")?);
+    window.check_unseparated(timestamp, SIGNATURE)?;
+    let signature = key::from_hex::<32>(field("signature")?).ok_or(SIGNATURE)?;
+    key::find(keys, &[timestamp.as_bytes(), token.as_bytes()], &[signature])
+}
+
+/// The token is signed, the type is not.
+pub(super) fn identity(body: Option<&Value>) -> Identity {
+    let [signature, event] = ["signature", "event-data"].map(|name| body.and_then(|body| body.get(name)));
+    Identity::signed(text(signature, "token"), text(event, "event"))
+}

@@ -1,0 +1,32 @@
+//! Meta (Facebook, Instagram, WhatsApp): `X-Hub-Signature-256: sha256=<hex>`, the HMAC of the body
+//! (<https://developers.facebook.com/docs/graph-api/webhooks/getting-started>). GitHub took the header from the same draft,
+//! so [`github`](super::github) checks it.
+//!
+//! It is over exactly the bytes sent, with their `\u00e4` and `\/`. There is no timestamp, and no id: the body says which
+//! event it is, and may hold several.
+
+use lambda_http::http::StatusCode;
+use serde_json::Value;
+use url::form_urlencoded;
+
+use super::{Answer, Identity, key::Key, text};
+
+/// The type is what changed, such as `whatsapp_business_account`.
+pub(super) fn identity(body: Option<&Value>) -> Identity {
+    Identity::signed(None, text(body, "object"))
+}
+
+/// `GET ?hub.mode=subscribe&hub.verify_token=…&hub.challenge=…`, when the URL is entered: the challenge, back again, if the
+/// token is one of the source's secrets. Nothing else vouches for this request.
+pub(super) fn challenge(query: &str, keys: &[Key]) -> Answer {
+    let only = |wanted: &str| {
+        let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == wanted);
+        values.next().map(|(_, value)| value).filter(|_| values.next().is_none())
+    };
+    match (only("hub.mode").as_deref(), only("hub.verify_token"), only("hub.challenge")) {
+        (Some("subscribe"), Some(token), Some(challenge)) if keys.iter().any(|key| key.is(&token)) => {
+            Answer::text(&challenge)
+        }
+        _ => Answer { status: StatusCode::FORBIDDEN, ..Answer::text("") },
+    }
+}

@@ -1,0 +1,23 @@
+//! Slack: `X-Slack-Signature: v0=<hex>`, the HMAC of `v0:timestamp:body`
+//! (<https://docs.slack.dev/authentication/verifying-requests-from-slack>).
+//!
+//! Events are JSON, commands and interactions are forms; both are signed alike. An event is redelivered three times under
+//! its `event_id`.
+
+use serde_json::Value;
+
+use super::{Answer, Identity, text, v0::V0};
+
+pub(super) const FORMAT: V0 = V0 { signature: "x-slack-signature", timestamp: "x-slack-request-timestamp" };
+
+/// The type is the inner event's, such as `app_mention`.
+pub(super) fn identity(body: Option<&Value>) -> Identity {
+    let inner = body.and_then(|body| body.get("event"));
+    Identity::signed(text(body, "event_id"), text(inner, "type").or(text(body, "type")))
+}
+
+/// `url_verification`: the challenge, back again.
+pub(super) fn handshake(body: &Value) -> Option<Answer> {
+    let challenge = text(Some(body), "challenge")?;
+    (text(Some(body), "type") == Some("url_verification")).then(|| Answer::text(challenge))
+}

@@ -1,0 +1,110 @@
+//! Handshakes, and the successes that providers expect.
+
+use lambda_http::http::StatusCode;
+
+use super::*;
+
+fn answered(scheme: Scheme, body: &Value) -> Option<Answer> {
+    handshake(&scheme, body, &scheme.key(&secret(&scheme, 0)).unwrap())
+}
+
+fn json_of(answer: Option<Answer>) -> Value {
+    let answer = answer.unwrap();
+    assert_eq!((answer.status, answer.content_type), (StatusCode::OK, "application/json"));
+    serde_json::from_str(&answer.body).unwrap()
+}
+
+#[test]
+fn slack_hears_its_challenge() {
+    let answer = answered(Scheme::Slack, &json!({ "type": "url_verification", "challenge": "3eZbrw" }));
+    assert_eq!(answer, Some(Answer::text("3eZbrw")));
+    for body in [
+        json!({ "type": "event_callback", "challenge": "3eZbrw" }),
+        json!({ "type": "url_verification" }),
+        json!({ "type": "url_verification", "challenge": 7 }),
+        json!([]),
+    ] {
+        assert_eq!(answered(Scheme::Slack, &body), None);
+    }
+}
+
+#[test]
+fn zoom_hears_its_token_with_the_mac_of_it() {
+    let key = Scheme::Zoom.key("zoom_secret_token").unwrap();
+    let body =
+        |token: &str| json!({ "event": "endpoint.url_validation", "payload": { "plainToken": token } });
+    let answer = json_of(handshake(&Scheme::Zoom, &body("qgg8vlvZRS6UYooatFL8Aw"), &key));
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"zoom_secret_token").unwrap();
+    mac.update(b"qgg8vlvZRS6UYooatFL8Aw");
+    let encrypted = hex::encode(mac.finalize().into_bytes());
+    assert_eq!(answer, json!({ "plainToken": "qgg8vlvZRS6UYooatFL8Aw", "encryptedToken": encrypted }));
+    let long = "a".repeat(129);
+    for token in ["", "v0:1700000000:{\"event\":\"evil\"}", "a b", "a:b", "ä", &long] {
+        assert_eq!(handshake(&Scheme::Zoom, &body(token), &key), None, "{token}");
+    }
+    let other = json!({ "event": "meeting.started", "payload": { "plainToken": "a" } });
+    assert_eq!(handshake(&Scheme::Zoom, &other, &key), None);
+}
+
+#[test]
+fn discord_hears_pong() {
+    assert_eq!(json_of(answered(Scheme::Discord, &json!({ "type": 1, "id": "7" }))), json!({ "type": 1 }));
+    for body in [json!({ "type": 2 }), json!({ "type": "1" }), json!({}), json!(1)] {
+        assert_eq!(answered(Scheme::Discord, &body), None);
+    }
+}
+
+#[test]
+fn meta_hears_its_challenge_if_it_knows_the_token() {
+    let keys = ["old token", "new&token"].map(|token| Scheme::Meta.key(token).unwrap());
+    let ask = |query: &str| challenge(&Scheme::Meta, query, &keys).unwrap();
+    let refused = Answer { status: StatusCode::FORBIDDEN, ..Answer::text("") };
+    let right = "hub.mode=subscribe&hub.challenge=1158&hub.verify_token=";
+    for token in ["old+token", "old%20token", "new%26token"] {
+        assert_eq!(ask(&format!("{right}{token}")), Answer::text("1158"));
+    }
+    for query in [
+        "",
+        right,
+        &format!("{right}new"),
+        &format!("{right}old+token+"),
+        &format!("{right}old+token&hub.challenge=1159"),
+        &format!("{right}old+token&hub.verify_token=old+token"),
+        "hub.mode=subscribe&hub.verify_token=old+token",
+        "hub.challenge=1158&hub.verify_token=old+token",
+        "hub.mode=unsubscribe&hub.challenge=1158&hub.verify_token=old+token",
+    ] {
+        assert_eq!(ask(query), refused, "{query}");
+    }
+    assert_eq!(challenge(&Scheme::Meta, &format!("{right}old+token"), &[]), Some(refused));
+}
+
+#[test]
+fn nobody_else_shakes_hands() {
+    let body = json!({ "type": "url_verification", "challenge": "x", "event": "endpoint.url_validation" });
+    for scheme in ALL.iter().filter(|scheme| **scheme != Scheme::Slack) {
+        let key = scheme.key(&secret(scheme, 0)).unwrap();
+        assert_eq!(handshake(scheme, &body, &key), None, "{scheme}");
+        let query = "hub.mode=subscribe&hub.challenge=1158&hub.verify_token=x";
+        assert_eq!(challenge(scheme, query, &[key]).is_some(), *scheme == Scheme::Meta, "{scheme}");
+    }
+}
+
+#[test]
+fn each_provider_hears_what_it_takes_for_a_success() {
+    for scheme in ALL.iter() {
+        let (status, body) = match success(scheme) {
+            Success::Any => (202, None),
+            Success::Ok => (200, None),
+            Success::Only(answer) => (answer.status.as_u16(), Some(answer.body)),
+        };
+        let expected = match scheme.name() {
+            "twilio" => (204, Some("")),
+            "slack" => (200, Some("")),
+            "discord" => (200, Some(r#"{"type":5}"#)),
+            "zoom" | "mailgun" | "paddle" => (200, None),
+            _ => (202, None),
+        };
+        assert_eq!((status, body.as_deref()), expected, "{scheme}");
+    }
+}
