@@ -7,13 +7,17 @@
 
 mod api;
 mod broker_trouble;
+mod contract;
+mod crash_matrix;
 mod crashes;
 mod doors;
+mod drain;
 mod guard;
 mod house;
 mod journal;
 mod look_up;
 mod main_path;
+mod random_kills;
 mod requests;
 mod table_trouble;
 mod third_party_trouble;
