@@ -8,7 +8,6 @@
 mod api;
 mod broker_trouble;
 mod contract;
-mod crash_matrix;
 mod crashes;
 mod doors;
 mod drain;

@@ -23,9 +23,9 @@ use crate::{
 
 /// Events that may wait to be sent. More are dropped.
 const QUEUE: usize = 1024;
-const PRODUCE_TIMEOUT: Duration = Duration::from_millis(500);
+const PRODUCE_TIMEOUT: Duration = Duration::from_secs(2);
 /// What the last events of an invocation are given.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What happened to an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -102,7 +102,7 @@ impl Events {
 }
 
 impl Sending {
-    /// Sends what is left, within a second, and says how many events were dropped in all. Every [`Events`] must be gone.
+    /// Sends what is left, within two seconds, and says how many events were dropped in all. Every [`Events`] must be gone.
     pub(super) async fn finish(self) -> u64 {
         if let Some(mut task) = self.task
             && timeout(FLUSH_TIMEOUT, &mut task).await.is_err()
