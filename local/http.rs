@@ -11,6 +11,9 @@ use axum::{
 use bytes::Bytes;
 use serde_json::Value;
 
+/// DriftQ closes idle connections after 5 s, and a request that meets that has failed for no reason of its own.
+const IDLE_CONNECTION: Duration = Duration::from_secs(4);
+
 /// A client that follows no redirects. It has no overall timeout, because consume streams have no end.
 ///
 /// # Errors
@@ -34,6 +37,7 @@ fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(5))
+        .pool_idle_timeout(IDLE_CONNECTION)
         .no_proxy()
 }
 

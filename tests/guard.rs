@@ -81,15 +81,8 @@ impl Case {
     }
 
     fn ask(&self) -> Request<'_> {
-        let Command { input_hash, attempt, .. } = &self.command;
-        Request {
-            effect: &self.effect,
-            input_hash,
-            attempt: *attempt,
-            attempt_id: Uuid::new_v4(),
-            lease: LEASE,
-            journal: None,
-        }
+        let Self { effect, command } = self;
+        Request { effect, command, attempt_id: Uuid::new_v4(), lease: LEASE, journal: false }
     }
 
     fn retry(&self, attempt: u32) -> Self {
@@ -225,7 +218,7 @@ async fn a_deferral_counts_the_attempt_and_outdates_older_copies_of_the_command(
     assert_eq!(relayed[0].attempt, 1);
     let second = win(&table, &case.retry(1), later(30)).await?;
     assert_eq!(second.attempt(), 2);
-    assert!(due(&table, later(999)).await?.is_empty(), "a claim takes it off the agenda");
+    assert!(due(&table, later(39)).await?.is_empty(), "not due before the new lease ends");
     Ok(())
 }
 
@@ -286,6 +279,21 @@ async fn a_held_effect_comes_due_when_the_other_attempts_lease_ends_unless_it_re
 
     assert_eq!(table.effects.commit(lease, &receipt(), later(2)).await?.how(), How::Done);
     assert!(due(&table, later(10)).await?.is_empty(), "done needs no attention");
+    Ok(())
+}
+
+/// Two messages of one effect, of which one was acked on the strength of the agenda: whoever takes the effect over, and
+/// then dies, leaves it there.
+#[tokio::test]
+async fn a_held_effect_that_is_taken_over_stays_on_the_agenda() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    assert_eq!(win(&table, &case, now()).await?.attempt(), 1);
+    let Claim::Held(held) = table.effects.claim(&case.ask(), later(1)).await? else { panic!("not held") };
+    assert_eq!(table.effects.watch(held, &case.command, later(1)).await?.how(), How::Held);
+    let Claim::InDoubt(_dies) = table.effects.claim(&case.ask(), later(11)).await? else {
+        panic!("not in doubt")
+    };
+    assert_eq!(due(&table, later(21)).await?, std::slice::from_ref(&case.command));
     Ok(())
 }
 

@@ -29,7 +29,7 @@ use events::Events;
 use jiff::Timestamp;
 use relay::Relay;
 use summary::{End, Summary};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use turns::Turns;
 use uuid::Uuid;
 
@@ -226,17 +226,19 @@ impl Consumer {
         Ok(take().await?.ok())
     }
 
-    /// Renews the lease until that fails for good.
+    /// Renews the lease until it is lost: to another consumer, or because it can't be renewed before it ends.
     async fn keep(&self, lease: &StreamLease) -> StoreError {
         let mut renewed = Instant::now();
         loop {
             sleep(lease.length / 3).await;
-            match self.effects.renew_stream(lease, (self.clock)()).await {
-                Ok(()) => renewed = Instant::now(),
-                Err(error) if matches!(error, StoreError::Fenced) || renewed.elapsed() >= lease.length => {
-                    return error;
+            let asked = Instant::now();
+            let left = lease.length.saturating_sub(renewed.elapsed());
+            match timeout(left, self.effects.renew_stream(lease, (self.clock)())).await {
+                Ok(Ok(())) => renewed = asked,
+                Ok(Err(error)) if !matches!(error, StoreError::Fenced) => {
+                    tracing::warn!(%error, "the stream lease was not renewed; trying again");
                 }
-                Err(error) => tracing::warn!(%error, "the stream lease was not renewed; trying again"),
+                Ok(Err(_)) | Err(_) => return StoreError::Fenced,
             }
         }
     }

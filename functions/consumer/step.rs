@@ -84,14 +84,7 @@ impl Worker {
         loop {
             left -= 1;
             let attempt_id = Uuid::new_v4();
-            let ask = Request {
-                effect,
-                input_hash: &command.input_hash,
-                attempt: command.attempt,
-                attempt_id,
-                lease,
-                journal: self.config.journal.then_some(*command),
-            };
+            let ask = Request { effect, command, attempt_id, lease, journal: self.config.journal };
             return match self.effects.claim(&ask, self.now()).await? {
                 Claim::Won(lease) => self.attempt(task, lease).await,
                 Claim::InDoubt(doubt) => self.resolve(task, doubt).await,

@@ -16,7 +16,7 @@ impl Effects {
     /// # Errors
     /// DynamoDB could not be asked; nothing may be called.
     pub async fn claim(&self, ask: &Request<'_>, now: Timestamp) -> Result<Claim, StoreError> {
-        let write = if ask.attempt == 0 {
+        let write = if ask.command.attempt == 0 {
             self.claim_fresh(ask, now).await?
         } else {
             self.claim_retry(ask, now).await?
@@ -29,13 +29,13 @@ impl Effects {
 
     /// Nothing has been tried, so there is nothing to keep: the put replaces whatever `pending` record stands there.
     async fn claim_fresh(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
-        let mut item = new_item(ask.effect, Status::InProgress, ask.input_hash, now);
+        let mut item = new_item(ask.effect, Status::InProgress, &ask.command.input_hash, now);
         item.insert(attr::ATTEMPT.into(), count(1));
         item.insert(attr::ATTEMPT_ID.into(), string(ask.attempt_id));
         item.insert(attr::LEASE_UNTIL.into(), millis(now + ask.lease));
         item.insert(attr::FIRST_ATTEMPT_AT.into(), millis(now));
-        if let Some(command) = ask.journal {
-            item.insert(attr::COMMAND.into(), string(command.to_json()));
+        if ask.journal {
+            item.insert(attr::COMMAND.into(), string(ask.command.to_json()));
             item.insert(attr::LANE.into(), self.lane(ask.effect));
             item.insert(attr::DUE_AT.into(), millis(now + ask.lease));
         }
@@ -53,7 +53,7 @@ impl Effects {
 
     /// In place, so that the time of the first attempt and any doubt stay on record.
     async fn claim_retry(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
-        let change = take(ask, ask.attempt, now, self.lane(ask.effect));
+        let change = take(ask, ask.command.attempt, now, self.lane(ask.effect));
         let condition = Condition {
             expression: "#status IN (:pending, :waiting) AND #attempt = :untried AND #input_hash = :same_input",
             names: &[attr::STATUS, attr::ATTEMPT, attr::INPUT_HASH],
@@ -74,7 +74,7 @@ impl Effects {
             // The SDK sent the request again and lost to its own first write.
             return Ok(won(ask, &record));
         }
-        if record.input_hash != *ask.input_hash {
+        if record.input_hash != ask.command.input_hash {
             return Ok(Claim::Mismatch(Mismatch::OtherInput { recorded: record.input_hash }));
         }
         match (record.status, record.attempt_id.clone(), record.lease_until) {
@@ -134,30 +134,29 @@ fn won(ask: &Request<'_>, record: &Record) -> Claim {
     }
 }
 
-/// What every claim in place writes. `counted` is the attempts on record so far. The effect leaves the agenda; with a
-/// journal, which trusts the broker with nothing, it comes due when the lease ends.
+/// What every claim in place writes. `counted` is the attempts on record so far.
+///
+/// The effect stays on the agenda, for when this lease ends: another message of it may have been settled on the strength
+/// of its being there (see `watch`), and must not be left with nothing if this attempt dies.
 fn take(ask: &Request<'_>, counted: u32, now: Timestamp, lane: AttributeValue) -> Change {
-    let change = Change::default()
+    let until = now + ask.lease;
+    Change::default()
         .set(attr::STATUS, string(Status::InProgress.as_str()))
         .set(attr::ATTEMPT, count(counted.saturating_add(1)))
         .set(attr::ATTEMPT_ID, string(ask.attempt_id))
-        .set(attr::LEASE_UNTIL, millis(now + ask.lease))
+        .set(attr::LEASE_UNTIL, millis(until))
         .set(attr::UPDATED_AT, millis(now))
-        .set_once(attr::FIRST_ATTEMPT_AT, millis(now));
-    match ask.journal {
-        None => change.remove(&[attr::LANE, attr::DUE_AT]),
-        Some(command) => change
-            .set(attr::LANE, lane)
-            .set(attr::DUE_AT, millis(now + ask.lease))
-            .set(attr::COMMAND, string(command.to_json())),
-    }
+        .set(attr::LANE, lane)
+        .set(attr::DUE_AT, millis(until))
+        .set(attr::COMMAND, string(ask.command.to_json()))
+        .set_once(attr::FIRST_ATTEMPT_AT, millis(now))
 }
 
 fn claimable(ask: &Request<'_>) -> Vec<(&'static str, AttributeValue)> {
     vec![
         ("pending", string(Status::Pending.as_str())),
         ("waiting", string(Status::Waiting.as_str())),
-        ("untried", count(ask.attempt)),
-        ("same_input", string(ask.input_hash.as_str())),
+        ("untried", count(ask.command.attempt)),
+        ("same_input", string(ask.command.input_hash.as_str())),
     ]
 }

@@ -93,16 +93,14 @@ pub enum Claim {
 pub struct Request<'a> {
     /// The effect.
     pub effect: &'a EffectId,
-    /// Digest of the command's input.
-    pub input_hash: &'a InputHash,
-    /// Attempts counted when the command was written.
-    pub attempt: u32,
+    /// The command that asks for it.
+    pub command: &'a Command,
     /// Random, new for every claim.
     pub attempt_id: Uuid,
     /// How long the call and its commit may take.
     pub lease: Duration,
-    /// With a journal: the command, to be kept on record while the attempt runs.
-    pub journal: Option<&'a Command>,
+    /// With a journal the command is kept on record from the first attempt on.
+    pub journal: bool,
 }
 
 impl Lease {
