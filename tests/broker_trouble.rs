@@ -116,7 +116,7 @@ async fn a_stream_that_breaks_is_opened_again_in_the_same_run() -> Result<()> {
 }
 
 /// Puts a message into the topic, past the functions.
-async fn produce(stack: &local::stack::Stack, message: &serde_json::Value) -> Result<()> {
+pub(crate) async fn produce(stack: &local::stack::Stack, message: &serde_json::Value) -> Result<()> {
     let client = reqwest::Client::new();
     let url = format!("{}/v1/produce", stack.broker_wire.url());
     let body = serde_json::to_vec(message)?;

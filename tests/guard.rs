@@ -11,7 +11,10 @@ use driftq_webhooks::{
     effect_id::{EffectId, RunId, StepId},
     effects::{
         Effects, How, StoreError,
-        guard::{Claim, Deferral, Lease, Mismatch, Request},
+        guard::{
+            Claim, Deferral, Lease, Mismatch, Parking, Request,
+            decide::{Decided, Decision, Seen},
+        },
         record::{Receipt, Status},
     },
 };
@@ -106,6 +109,10 @@ fn receipt() -> Receipt {
     }
 }
 
+fn parking(case: &Case, in_doubt: bool) -> Parking<'_> {
+    Parking { command: &case.command, why: "in doubt", in_doubt }
+}
+
 async fn win(table: &Table, case: &Case, at: Timestamp) -> anyhow::Result<Lease> {
     match table.effects.claim(&case.ask(), at).await? {
         Claim::Won(lease) => Ok(lease),
@@ -177,7 +184,7 @@ async fn an_expired_lease_is_in_doubt_and_its_owner_is_fenced_off() -> anyhow::R
 
     let fenced = table.effects.commit(stale, &receipt(), later(12)).await;
     assert!(matches!(fenced, Err(StoreError::Fenced)), "{fenced:?}");
-    let settled = table.effects.park(doubt.unresolved(), &case.command, "in doubt", later(12)).await?;
+    let settled = table.effects.park(doubt.unresolved(), parking(&case, false), later(12)).await?;
     assert_eq!(settled.how(), How::Parked);
     let parked = table.effects.parked(10).await?;
     assert_eq!(parked[0].last_error.as_deref(), Some("in doubt"));
@@ -366,6 +373,31 @@ async fn due(table: &Table, at: Timestamp) -> anyhow::Result<Vec<Command>> {
         due.extend(table.effects.due(lane, at, 10).await?.into_iter().map(|due| due.command));
     }
     Ok(due)
+}
+
+/// The third party's memory of a key counts from the next call: nothing of the earlier ones is there to be remembered.
+#[tokio::test]
+async fn what_a_person_knows_not_to_have_happened_begins_anew() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    let lease = win(&table, &case, now()).await?;
+    assert_eq!(table.effects.park(lease, parking(&case, true), later(1)).await?.how(), How::Parked);
+    let seen = Seen {
+        run_id: "stripe.evt_1",
+        effect_id: &case.effect.to_string(),
+        attempt: 1,
+        policy_resolves: true,
+    };
+    let decided = table.effects.decide(seen, Decision::NotApplied, "Ann", later(100)).await?;
+    assert!(matches!(decided, Decided::Taken(_)), "{decided:?}");
+
+    assert_eq!(due(&table, later(100)).await?[0].attempt, 1);
+    let second = win(&table, &case.retry(1), later(100)).await?;
+    assert_eq!((second.attempt(), second.tries()), (2, 1));
+    let Claim::InDoubt(doubt) = table.effects.claim(&case.retry(1).ask(), later(111)).await? else {
+        panic!("not in doubt")
+    };
+    assert_eq!(doubt.first_attempt_at(), later(100));
+    Ok(())
 }
 
 /// The lease is a call of 4 s and a margin of 6 s. Clocks of successive invocations may differ by less than the margin.

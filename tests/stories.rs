@@ -9,6 +9,7 @@ mod api;
 mod broker_trouble;
 mod contract;
 mod crashes;
+mod decisions;
 mod doors;
 mod drain;
 mod guard;

@@ -15,7 +15,7 @@ use crate::{
     effect_id::EffectId,
     effects::{
         Settled, StoreError,
-        guard::{Deferral, Lease},
+        guard::{Deferral, Lease, Parking},
         record::Receipt,
     },
 };
@@ -27,7 +27,7 @@ impl Worker {
         let Some(step) = task.step else {
             return self.park(task, lease, "webhooks.toml has no such step").await;
         };
-        if lease.attempt() > step.retry.max_attempts {
+        if lease.tries() > step.retry.max_attempts {
             return self.park(task, lease, "attempts used up").await;
         }
         let input = match self.input(command, effect).await {
@@ -76,12 +76,12 @@ impl Worker {
             NotApplied::RefusedForGood(why) => return self.park(task, lease, &why).await,
         };
         if in_doubt && matches!(step.in_doubt, InDoubt::Park) {
-            return self.park(task, lease, &format!("in doubt: {why}")).await;
+            return self.park_as(task, lease, &format!("in doubt: {why}"), in_doubt).await;
         }
-        if lease.attempt() >= step.retry.max_attempts {
-            return self.park(task, lease, &format!("attempts used up; the last: {why}")).await;
+        if lease.tries() >= step.retry.max_attempts {
+            return self.park_as(task, lease, &format!("attempts used up; the last: {why}"), in_doubt).await;
         }
-        let pause = pause(&step.retry, lease.attempt(), retry_after, random());
+        let pause = pause(&step.retry, lease.tries(), retry_after, random());
         let attempt = lease.attempt();
         let now = self.now();
         let deferral = Deferral { command: task.command, due: now + pause, why: &why, in_doubt };
@@ -92,8 +92,19 @@ impl Worker {
     }
 
     pub(super) async fn park(&self, task: &Task<'_>, lease: Lease, why: &str) -> Result<Settled, Unsettled> {
+        self.park_as(task, lease, why, false).await
+    }
+
+    async fn park_as(
+        &self,
+        task: &Task<'_>,
+        lease: Lease,
+        why: &str,
+        in_doubt: bool,
+    ) -> Result<Settled, Unsettled> {
         let attempt = lease.attempt();
-        let settled = self.effects.park(lease, task.command, why, self.now()).await?;
+        let parking = Parking { command: task.command, why, in_doubt };
+        let settled = self.effects.park(lease, parking, self.now()).await?;
         tracing::error!(effect_id = %task.effect, attempt, why, "an effect is parked");
         self.tell(Kind::Parked, task, attempt);
         Ok(settled)

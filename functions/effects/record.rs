@@ -5,9 +5,10 @@
 //! pending  ──claim──▶     │  │
 //! waiting  ──claim──▶     │  └─ for good ──▶ parked
 //!    ▲────── defer ───────┘
+//! parked ──a person──▶ waiting | done | discarded
 //! ```
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
@@ -28,6 +29,8 @@ pub(super) mod attr {
     pub(in crate::effects) const BUSINESS_KEY: &str = "business_key";
     pub(in crate::effects) const ATTEMPT: &str = "attempt";
     pub(in crate::effects) const ATTEMPT_ID: &str = "attempt_id";
+    /// Attempts that no longer count against the budget, since a person asked for more.
+    pub(in crate::effects) const FORGIVEN: &str = "forgiven";
     pub(in crate::effects) const INPUT_HASH: &str = "input_hash";
     pub(in crate::effects) const LEASE_UNTIL: &str = "lease_until";
     pub(in crate::effects) const CREATED_AT: &str = "created_at";
@@ -61,6 +64,12 @@ pub enum Status {
     Parked,
     /// A person decided against it.
     Discarded,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 impl Status {
@@ -101,7 +110,7 @@ pub struct Ended {
     pub attempt: u32,
     /// When that was recorded.
     pub at: Timestamp,
-    /// `done`, or why not.
+    /// `done`, or why not; or what a person decided after it.
     pub what: String,
 }
 
@@ -125,6 +134,8 @@ impl Ended {
 /// An effect's record, as read back.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Record {
+    /// The run.
+    pub run_id: String,
     /// The effect, or the name of a record kept beside it.
     pub effect_id: String,
     /// The step.
@@ -166,6 +177,8 @@ pub struct Record {
     #[serde(skip)]
     pub(super) attempt_id: Option<String>,
     #[serde(skip)]
+    pub(super) forgiven: u32,
+    #[serde(skip)]
     pub(super) input_hash: InputHash,
 }
 
@@ -179,6 +192,7 @@ impl Record {
         let history =
             item.get(attr::HISTORY).and_then(|list| list.as_l().ok()).map(Vec::as_slice).unwrap_or_default();
         Ok(Self {
+            run_id: text(item, attr::RUN_ID)?,
             effect_id: text(item, attr::EFFECT_ID)?,
             step: text(item, attr::STEP)?,
             business_key: text(item, attr::BUSINESS_KEY)?,
@@ -195,6 +209,7 @@ impl Record {
             history: history.iter().filter_map(Ended::read).collect(),
             command: optional_text(item, attr::COMMAND),
             attempt_id: optional_text(item, attr::ATTEMPT_ID),
+            forgiven: number(item, attr::FORGIVEN)?.unwrap_or_default(),
             input_hash: text(item, attr::INPUT_HASH)?.into(),
         })
     }

@@ -1,9 +1,11 @@
 //! Ingest: verify ▶ route ▶ commands ▶ produce ▶ 2xx.
 //!
 //! [`signature`] the schemes · [`request`] unverified to verified · [`route`] to commands ·
-//! [`outbox`] durable before anyone is told · [`runs`] the API for clients · [`reply`] the only table of statuses.
+//! [`outbox`] durable before anyone is told · [`runs`] the API for clients · [`parked`] the API for whoever decides ·
+//! [`reply`] the only table of statuses.
 
 pub mod outbox;
+pub mod parked;
 pub mod reply;
 pub mod request;
 pub mod route;
@@ -77,9 +79,11 @@ impl Ingest {
             (&Method::GET, ["webhooks", source]) => self.challenge(source, query),
             (&Method::POST, ["runs"]) => self.start_run(&parts.headers, &body, now).await,
             (&Method::GET, ["runs", run_id]) => self.show_run(run_id).await,
+            (&Method::GET, ["parked"]) => self.show_parked().await,
+            (&Method::POST, ["runs", run_id, "decide"]) => self.decide(run_id, &body, now).await,
             (&Method::GET, ["healthz"]) => self.health().await,
-            (_, ["webhooks", _] | ["runs"]) => Reply::MethodNotAllowed("POST"),
-            (_, ["runs", _] | ["healthz"]) => Reply::MethodNotAllowed("GET"),
+            (_, ["webhooks", _] | ["runs"] | ["runs", _, "decide"]) => Reply::MethodNotAllowed("POST"),
+            (_, ["runs", _] | ["parked"] | ["healthz"]) => Reply::MethodNotAllowed("GET"),
             _ => Reply::NotFound("no such path"),
         };
         reply.into()

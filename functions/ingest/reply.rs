@@ -44,6 +44,8 @@ pub enum Reply {
     },
     /// It lacks what a step needs, or contradicts an earlier request.
     Unfit(String),
+    /// It is not any more what the request took it for.
+    Overtaken(String),
     /// Neither the broker nor the table took it.
     Unavailable,
 }
@@ -90,6 +92,7 @@ impl From<Reply> for Response<Body> {
                 problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body has more than {max} bytes"))
             }
             Reply::Unfit(detail) => problem(StatusCode::UNPROCESSABLE_ENTITY, &detail),
+            Reply::Overtaken(detail) => problem(StatusCode::CONFLICT, &detail),
             Reply::Unavailable => {
                 let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "not now; try again");
                 response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{effect_id::RunId, effects::parked::MALFORMED_RUN};
 
+pub(super) const NOTHING: Reply = Reply::NotFound("nothing is on record under this run id");
 /// What `GET /healthz` gives the broker and the table to answer.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -67,9 +68,7 @@ impl Ingest {
 
     /// `GET /runs/{run_id}`.
     pub(super) async fn show_run(&self, run_id: &str) -> Reply {
-        const NOTHING: Reply = Reply::NotFound("nothing is on record under this run id");
-        // Other partitions of the table are bookkeeping.
-        if run_id != MALFORMED_RUN && RunId::try_from(run_id.to_owned()).is_err() {
+        if !is_run(run_id) {
             return NOTHING;
         }
         match self.outbox.effects.run(run_id).await {
@@ -89,6 +88,11 @@ impl Ingest {
         let ((broker_well, broker), (table_well, table)) = tokio::join!(broker, table);
         Reply::Health { well: broker_well && table_well, report: json!({ "broker": broker, "table": table }) }
     }
+}
+
+/// Other partitions of the table are bookkeeping.
+pub(super) fn is_run(run_id: &str) -> bool {
+    run_id == MALFORMED_RUN || RunId::try_from(run_id.to_owned()).is_ok()
 }
 
 /// Runs a check; its error goes to the log, for it may name addresses.

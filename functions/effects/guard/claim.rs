@@ -126,6 +126,7 @@ fn won(ask: &Request<'_>, record: &Record) -> Claim {
         effect: ask.effect.clone(),
         attempt_id: ask.attempt_id.to_string(),
         attempt: record.attempt,
+        forgiven: record.forgiven,
         first_attempt_at: record.first_attempt_at.unwrap_or(record.updated_at),
     };
     match record.doubt.clone() {

@@ -4,9 +4,10 @@
 //! claimed, so that crashes and timeouts use up the budget. Every write after the claim is fenced: it applies only
 //! while the record still bears this attempt's id, so that a stale attempt can never overwrite a newer one.
 //!
-//! This file has the types, which make the wrong orders not compile; `claim` and `settle` have the writes.
+//! This file has the types, which make the wrong orders not compile; `claim`, `settle` and [`decide`] have the writes.
 
 mod claim;
+pub mod decide;
 mod settle;
 
 use std::time::Duration;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-pub use self::settle::Deferral;
+pub use self::settle::{Deferral, Parking};
 use super::{
     Effects, Settled, StoreError,
     record::{Item, Status, attr, millis, string},
@@ -32,6 +33,7 @@ pub struct Lease {
     effect: EffectId,
     attempt_id: String,
     attempt: u32,
+    forgiven: u32,
     first_attempt_at: Timestamp,
 }
 
@@ -114,6 +116,12 @@ impl Lease {
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// Which attempt this is of the budget, from 1: a person's word starts it anew.
+    #[must_use]
+    pub fn tries(&self) -> u32 {
+        self.attempt.saturating_sub(self.forgiven)
     }
 }
 

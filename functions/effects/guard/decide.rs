@@ -1,0 +1,152 @@
+//! A person's word on what is parked: it goes back to work, or it is over.
+//!
+//! Only a parked record can be decided on, and only while it has the attempts that the person has seen: what two people
+//! decide at a time, or one on yesterday's list, is refused.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::{
+    effect_id::EffectId,
+    effects::{
+        Effects, StoreError,
+        record::{Ended, Record, Status, attr, count, millis, seconds, string},
+        store::{Change, Condition, Write},
+    },
+};
+
+/// What a person knows of a parked effect, or wants done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Whatever was in the way is mended: it is tried again, with a whole budget. A doubt stays one, and the step's
+    /// policy resolves it as ever.
+    Retry,
+    /// I have looked, and it did not happen: it is called, as if for the first time.
+    NotApplied,
+    /// I have looked, and it happened: it is done.
+    Applied,
+    /// It is not wanted any more.
+    Discard,
+}
+
+impl Decision {
+    /// As it stands in a record's history.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::NotApplied => "not_applied",
+            Self::Applied => "applied",
+            Self::Discard => "discard",
+        }
+    }
+
+    /// What the effect becomes.
+    fn status(self) -> Status {
+        match self {
+            Self::Retry | Self::NotApplied => Status::Waiting,
+            Self::Applied => Status::Done,
+            Self::Discard => Status::Discarded,
+        }
+    }
+}
+
+/// Which parked record, as the person has seen it.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// Its run.
+    pub run_id: &'a str,
+    /// Its effect id, or the name of a record kept beside one.
+    pub effect_id: &'a str,
+    /// Its attempts.
+    pub attempt: u32,
+    /// Whether the step's policy can resolve a doubt by itself. Where it can't, to retry would only park it again.
+    pub policy_resolves: bool,
+}
+
+/// What came of a decision.
+#[derive(Debug)]
+pub enum Decided {
+    /// It is on record: the effect as it is now.
+    Taken(Box<Record>),
+    /// The record is not parked, or has other attempts: as it is now.
+    Overtaken(Box<Record>),
+    /// It is in doubt, and only a person can tell whether it happened: a retry does not say so.
+    InDoubt,
+    /// There is no such record.
+    Unknown,
+    /// It can't be called: it is a message that is no command, or one that contradicts its effect's record.
+    NotCallable,
+}
+
+impl Effects {
+    /// Records a decision, and acts on it. `note` goes into the record's history.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked. It may be recorded all the same: look before deciding again.
+    pub async fn decide(
+        &self,
+        seen: Seen<'_>,
+        decision: Decision,
+        note: &str,
+        now: Timestamp,
+    ) -> Result<Decided, StoreError> {
+        let Some(change) = self.consequence(seen, decision, now) else { return Ok(Decided::NotCallable) };
+        let what = format!("{}: {note}", decision.as_str());
+        let entry = Ended { attempt: seen.attempt, at: now, what }.entry();
+        let status = decision.status();
+        let change = change
+            .set(attr::STATUS, string(status.as_str()))
+            .set(attr::UPDATED_AT, millis(now))
+            .remember(entry.clone());
+        let needs_certainty = decision == Decision::Retry && !seen.policy_resolves;
+        let condition = as_seen(seen.attempt, needs_certainty);
+        let write = self.store.update((seen.run_id, seen.effect_id), change, condition).await?;
+        Ok(match write {
+            Write::Applied(item) => Decided::Taken(Box::new(Record::read(&item)?)),
+            Write::Refused(item) if item.is_empty() => Decided::Unknown,
+            Write::Refused(item) => {
+                let record = Box::new(Record::read(&item)?);
+                // The SDK sent it again and lost to its own first write.
+                let as_seen = record.status == Status::Parked && record.attempt == seen.attempt;
+                match record.history.last().map(Ended::entry) == Some(entry) {
+                    true => Decided::Taken(record),
+                    false if as_seen => Decided::InDoubt,
+                    false => Decided::Overtaken(record),
+                }
+            }
+        })
+    }
+
+    /// What a decision changes besides the state. None: there is nothing that could be called.
+    fn consequence(&self, seen: Seen<'_>, decision: Decision, now: Timestamp) -> Option<Change> {
+        let over = Change::default().remove(&[attr::LANE, attr::DUE_AT]);
+        let again = || {
+            let effect: EffectId = seen.effect_id.parse().ok()?;
+            let change = Change::default().set(attr::LANE, self.lane(&effect)).set(attr::DUE_AT, millis(now));
+            Some(change.set(attr::FORGIVEN, count(seen.attempt)))
+        };
+        match decision {
+            Decision::Retry => again(),
+            // A third party's memory of the key counts from the next attempt.
+            Decision::NotApplied => Some(again()?.remove(&[attr::DOUBT, attr::FIRST_ATTEMPT_AT])),
+            Decision::Applied => {
+                let expires = seconds(now + self.keep_done);
+                Some(over.set(attr::EXPIRES_AT, expires).remove(&[attr::COMMAND, attr::DOUBT]))
+            }
+            Decision::Discard => Some(over),
+        }
+    }
+}
+
+/// Parked, after the attempts that the person has seen.
+fn as_seen(attempt: u32, without_doubt: bool) -> Condition<'static> {
+    let values = vec![("parked", string(Status::Parked.as_str())), ("seen", count(attempt))];
+    if without_doubt {
+        let expression = "#status = :parked AND #attempt = :seen AND attribute_not_exists(#doubt)";
+        return Condition { expression, names: &[attr::STATUS, attr::ATTEMPT, attr::DOUBT], values };
+    }
+    let expression = "#status = :parked AND #attempt = :seen";
+    Condition { expression, names: &[attr::STATUS, attr::ATTEMPT], values }
+}

@@ -1,0 +1,109 @@
+//! The API for whoever decides about what is parked. Behind IAM, like [`runs`](super::runs).
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    Ingest,
+    reply::Reply,
+    runs::{NOTHING, is_run},
+};
+use crate::{
+    config::in_doubt::InDoubt,
+    effect_id::EffectId,
+    effects::guard::decide::{Decided, Decision, Seen},
+};
+
+/// How many are shown at a time, those longest parked first.
+const SHOWN: i32 = 100;
+/// A record holds at most 400 KB, and every decision adds its note.
+const LONGEST_NOTE: usize = 1000;
+
+/// The body of `POST /runs/{run_id}/decide`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    effect_id: String,
+    /// As it was seen: if it has more by now, the decision is about something else.
+    attempt: u32,
+    decision: Decision,
+    /// Who decides, and why: it goes into the history.
+    note: String,
+}
+
+impl Ingest {
+    /// `GET /parked`: what needs a person, each with all that we know of it.
+    pub(super) async fn show_parked(&self) -> Reply {
+        match self.outbox.effects.parked(SHOWN).await {
+            Ok(parked) => Reply::Found(json!({ "parked": parked, "limit": SHOWN })),
+            Err(error) => {
+                tracing::error!(%error, "the parked effects could not be read");
+                Reply::Unavailable
+            }
+        }
+    }
+
+    /// `POST /runs/{run_id}/decide`.
+    pub(super) async fn decide(&self, run_id: &str, body: &[u8], now: Timestamp) -> Reply {
+        if !is_run(run_id) {
+            return NOTHING;
+        }
+        let request: Request = match serde_json::from_slice(body) {
+            Ok(request) => request,
+            Err(error) => return Reply::Unfit(format!("the body: {error}")),
+        };
+        if let Some(why) = self.unfit(&request) {
+            return Reply::Unfit(why);
+        }
+        let Request { effect_id, attempt, decision, note } = request;
+        let seen = Seen {
+            run_id,
+            effect_id: &effect_id,
+            attempt,
+            policy_resolves: self.policy_resolves(&effect_id),
+        };
+        match self.outbox.effects.decide(seen, decision, &note, now).await {
+            Ok(Decided::Taken(record)) => {
+                tracing::warn!(run_id, effect_id, attempt, decision = decision.as_str(), "a person has decided");
+                Reply::Found(json!(record))
+            }
+            Ok(Decided::Overtaken(record)) => Reply::Overtaken(format!(
+                "the effect is {} after attempt {}; look at it again",
+                record.status, record.attempt
+            )),
+            Ok(Decided::InDoubt) => Reply::Unfit(
+                "decision: it may have happened, and its step's policy is to park; look, and say applied or not_applied"
+                    .into(),
+            ),
+            Ok(Decided::Unknown) => Reply::NotFound("the run has no such effect"),
+            Ok(Decided::NotCallable) => Reply::Unfit("decision: this can't be called; discard it".into()),
+            Err(error) => {
+                tracing::error!(run_id, effect_id, %error, "a decision may not have been recorded");
+                Reply::Unavailable
+            }
+        }
+    }
+
+    fn policy_resolves(&self, effect_id: &str) -> bool {
+        let effect: Option<EffectId> = effect_id.parse().ok();
+        let step = effect.and_then(|effect| self.config.step(effect.step_id().as_str()));
+        step.is_some_and(|step| !matches!(step.in_doubt, InDoubt::Park))
+    }
+
+    /// What can't be right about a request, whatever the record says.
+    fn unfit(&self, request: &Request) -> Option<String> {
+        let Request { effect_id, decision, note, .. } = request;
+        if note.trim().is_empty() || note.len() > LONGEST_NOTE {
+            return Some(format!("note: say who decides and why, in up to {LONGEST_NOTE} bytes"));
+        }
+        let effect: EffectId = effect_id.parse().ok()?;
+        let step = self.config.step(effect.step_id().as_str());
+        match decision {
+            Decision::Retry | Decision::NotApplied if step.is_none() => {
+                Some(format!("decision: webhooks.toml has no step {:?} to call", effect.step_id().as_str()))
+            }
+            _ => None,
+        }
+    }
+}
