@@ -4,7 +4,7 @@
 
 use std::{env, path::Path, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use local::{hook::Hook, stack::Stack, third_party::Behaviour};
 use tokio::time::sleep;
@@ -61,15 +61,15 @@ async fn a_broker_killed_at_fifty_random_moments_of_a_drain_loses_and_doubles_no
     stack.finish().await
 }
 
-/// With patience for the third party, so that no call is given up on a busy machine. The broker is a process of its own
-/// if its binary has been built beside the functions, so that SIGKILL is SIGKILL.
+/// With patience for the third party, so that no call is given up on a busy machine. The broker is a process of its own, so
+/// that SIGKILL is SIGKILL: its binary is built beside the functions for the tests of `local`.
 async fn stack() -> Result<Stack> {
     let mut config = config()?;
     table(config.step("open_ticket"), "call").insert("timeout".into(), "10s".into());
     let binary = Path::new(env!("CARGO_BIN_EXE_consumer")).with_file_name("local");
     let builder = builder(config)?;
-    let builder = if binary.exists() { builder.broker_process(binary) } else { builder };
-    builder.start().await
+    ensure!(binary.exists(), "{} is missing; build it with `cargo build -p local`", binary.display());
+    builder.broker_process(binary).start().await
 }
 
 /// How long to wait before each kill. An ack is sent 2.5 s after a stream has opened, not sooner: some kills strike before

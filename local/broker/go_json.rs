@@ -2,6 +2,9 @@
 //!
 //! Reading is strict (an unknown field at any depth is an error, transcript 02), yet lenient where Go is:
 //! field names match in any case, `null` is absence, and a body ends with its first value (transcript 01).
+//!
+//! Syntax errors are refused alike, and the commoner ones in the same words. Half a surrogate pair, which Go replaces, is
+//! refused.
 
 use serde::Serialize;
 use serde_json::{Map, Value};

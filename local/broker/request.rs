@@ -19,8 +19,11 @@ pub(super) enum Arguments {
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
+    /// As Go reads it: a parameter with a `;`, or with a `%` that escapes nothing, is left out.
     pub(super) fn parse(query: &str) -> Self {
-        Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+        let sound = |pair: &&str| !pair.contains(';') && pair.split('%').skip(1).all(escapes);
+        let pairs = query.split('&').filter(sound);
+        Self(pairs.flat_map(|pair| url::form_urlencoded::parse(pair.as_bytes()).into_owned()).collect())
     }
 
     pub(super) fn raw(&self, name: &str) -> &str {
@@ -38,6 +41,10 @@ impl Query {
             text => text.parse().map(Some).map_err(|_| format!("invalid {name}")),
         }
     }
+}
+
+fn escapes(after_percent: &str) -> bool {
+    after_percent.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2
 }
 
 fn bad_body(error: String) -> String {

@@ -20,16 +20,36 @@ pub(crate) struct Args {
     until_stdin_ends: bool,
 }
 
-/// Runs until Ctrl-C.
+/// Runs until Ctrl-C, or SIGTERM.
 pub(crate) async fn run(args: Args) -> Result<()> {
     let broker = Broker::start(args.addr, &args.wal).await?;
     // One line, its last word the address: the demo starts its broker by this command and reads it.
     println!("DriftQ-compatible broker on {}", broker.url());
-    if args.until_stdin_ends {
-        tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await?;
-    } else {
-        tokio::signal::ctrl_c().await?;
+    tokio::select! {
+        asked = asked_to_stop() => asked?,
+        ended = stdin_ends(), if args.until_stdin_ends => ended?,
     }
     broker.stop().await;
     Ok(())
+}
+
+async fn stdin_ends() -> Result<()> {
+    tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await?;
+    Ok(())
+}
+
+#[cfg(unix)]
+async fn asked_to_stop() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+async fn asked_to_stop() -> Result<()> {
+    Ok(tokio::signal::ctrl_c().await?)
 }

@@ -41,7 +41,11 @@ pub(super) const FACTS: &[Fact] = &[
         "a produce, in JSON or by query, is answered with the topic as asked",
         &["produce::a_message_is_produced_in_json_or_by_query", "produce::these_oddities_are_taken"],
     ),
-    Fact(&[2], "a value is a string and not empty", &["produce::topic_and_value_are_required"]),
+    Fact(
+        &[2],
+        "a value is a string and not empty",
+        &["produce::topic_and_value_are_required", "produce::a_parameter_that_can_not_be_read_is_missing"],
+    ),
     Fact(&[2], "an unknown JSON field is 400, at any depth", &["produce::an_unknown_field_is_refused"]),
     Fact(&[2], "a missing topic is 400 and not 404", &["produce::a_missing_topic_is_a_bad_request"]),
     Fact(

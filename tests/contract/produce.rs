@@ -33,6 +33,19 @@ async fn these_oddities_are_taken() {
     }
 }
 
+/// Transcript 02 has the refusal; that what Go can't read (`url.ParseQuery`) counts as missing was seen of the same broker.
+#[tokio::test]
+async fn a_parameter_that_can_not_be_read_is_missing() {
+    let broker = Broker::any().await;
+    let topic = broker.topic(1).await;
+    for unreadable in ["value=%", "value=%zz", "value=%4", "value=v;x=1"] {
+        let query = format!("/v1/produce?topic={}&{unreadable}", topic.name);
+        broker.wire.post(&query, "").await.refuses("topic and value are required");
+    }
+    let readable = format!("/v1/produce?topic={}&x=%&value=%41", topic.name);
+    assert_eq!(broker.wire.post(&readable, "").await.status, 200);
+}
+
 /// Transcript 02: JSON is strict, at any depth.
 #[tokio::test]
 async fn an_unknown_field_is_refused() {

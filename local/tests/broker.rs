@@ -1,0 +1,127 @@
+//! `local broker` as others use it: a process that is pointed at, stopped and killed.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+use std::{
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use local::http::client_for;
+use reqwest::{Method, Response};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Process {
+    child: Child,
+    url: String,
+}
+
+fn command(addr: &str, wal: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+    command.args(["broker", "--addr", addr, "--wal"]).arg(wal).kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+impl Process {
+    async fn start(addr: &str, wal: &Path) -> Self {
+        Self::of(command(addr, wal)).await
+    }
+
+    async fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap()).lines().next_line().await.unwrap();
+        let url = said.unwrap().split_whitespace().last().unwrap().to_owned();
+        Self { child, url }
+    }
+
+    fn addr(&self) -> String {
+        self.url.trim_start_matches("http://").to_owned()
+    }
+
+    async fn call(&self, method: Method, path: &str) -> Response {
+        let client = client_for(&self.url).unwrap();
+        client.request(method, format!("{}{path}", self.url)).send().await.unwrap()
+    }
+
+    async fn post(&self, path: &str) -> u16 {
+        self.call(Method::POST, path).await.status().as_u16()
+    }
+
+    async fn signal(&self, name: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().await.unwrap().success());
+    }
+
+    /// Waits for its end, and gives the exit code and how long that took.
+    async fn end(mut self) -> (Option<i32>, Duration) {
+        let since = Instant::now();
+        let status = timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();
+        (status.code(), since.elapsed())
+    }
+}
+
+#[tokio::test]
+async fn killed_and_started_again_it_has_what_it_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let wal = dir.path().join("broker.wal");
+    let mut broker = Process::start("127.0.0.1:0", &wal).await;
+    assert_eq!(broker.post("/v1/topics?name=kept").await, 201);
+    assert_eq!(broker.post("/v1/produce?topic=kept&value=v").await, 200);
+    broker.child.kill().await.unwrap();
+    let again = Process::start(&broker.addr(), &wal).await;
+    let topics = again.call(Method::GET, "/v1/topics").await.text().await.unwrap();
+    assert_eq!(topics.trim(), r#"{"topics":["kept"]}"#);
+}
+
+/// Transcript 22.
+#[tokio::test]
+async fn sigterm_ends_it_at_once_and_after_five_seconds_if_a_stream_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = Process::start("127.0.0.1:0", &dir.path().join("idle.wal")).await;
+    broker.signal("-TERM").await;
+    let (code, took) = broker.end().await;
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(3), "{took:?}");
+
+    let broker = Process::start("127.0.0.1:0", &dir.path().join("busy.wal")).await;
+    assert_eq!(broker.post("/v1/topics?name=t").await, 201);
+    assert_eq!(broker.post("/v1/produce?topic=t&value=v").await, 200);
+    let stream = broker.call(Method::GET, "/v1/consume?topic=t&group=g&owner=o").await;
+    assert_eq!(stream.status(), 200);
+    broker.signal("-TERM").await;
+    let (code, took) = broker.end().await;
+    assert_eq!(code, Some(0));
+    assert!(took > Duration::from_secs(4), "{took:?}");
+}
+
+#[tokio::test]
+async fn it_ends_with_its_standard_input_if_asked_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut asked = command("127.0.0.1:0", &dir.path().join("broker.wal"));
+    asked.arg("--until-stdin-ends");
+    let mut broker = Process::of(asked).await;
+    drop(broker.child.stdin.take());
+    assert_eq!(broker.end().await.0, Some(0));
+}
+
+/// Transcript 16.
+#[tokio::test]
+async fn a_torn_log_is_refused_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let wal = dir.path().join("torn.wal");
+    std::fs::write(&wal, r#"{"type":"#).unwrap();
+    let mut child = command("127.0.0.1:0", &wal).spawn().unwrap();
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
+    assert_eq!(timeout(PATIENCE, child.wait()).await.unwrap().unwrap().code(), Some(1));
+    assert!(said.contains("failed to replay WAL"), "{said}");
+}
