@@ -126,7 +126,9 @@ async fn what_is_malformed_is_refused() {
 async fn a_consumer_reads_these_lines() {
     let broker = Broker::any().await;
     let topic = broker.topic(2).await;
-    topic.take(json!({ "key": "k", "value": "a<b", "envelope": { "partition_override": 0 } })).await;
+    topic
+        .take(json!({ "key": "k", "value": "a<b>&\u{2028}\u{e9}", "envelope": { "partition_override": 0 } }))
+        .await;
     let policy = json!({ "max_attempts": 3, "backoff_ms": 100, "max_backoff_ms": 1000 });
     let ids = json!({
         "run_id": "r", "step_id": "s", "parent_step_id": "ps", "tenant_id": "tn", "idempotency_key": "ik",
@@ -146,7 +148,7 @@ async fn a_consumer_reads_these_lines() {
     let mut stream = topic.consume("o", 30_000).await;
     let lines: Vec<String> = stream.take(3).await.into_iter().map(|delivery| delivery.line).collect();
     let first = format!(
-        r#"{{"partition":0,"offset":0,"attempts":1,"key":"k","value":"a\u003cb",{routing},"envelope":{{"partition_override":0}}}}"#
+        r#"{{"partition":0,"offset":0,"attempts":1,"key":"k","value":"a\u003cb\u003e\u0026\u2028é",{routing},"envelope":{{"partition_override":0}}}}"#
     );
     assert_eq!(lines, [first, line(1, "v2", "ik"), line(2, "v3", "ik2")]);
 }
