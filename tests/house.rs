@@ -21,7 +21,7 @@ pub(crate) const SLACK: &str = "/api/chat.postMessage";
 pub(crate) fn config() -> Result<Config> {
     let mut config = Config::shipped()?;
     let times = toml! {
-        stream_lease = "1s"
+        stream_lease = "2s"
         settle = "1s"
         relay_grace = "4s"
     };

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     broker::{AckToken, Acked, Delivery, Error, Stream, Subscription},
-    effects::{Settled, StoreError},
+    effects::Settled,
 };
 
 /// From the response headers on: 2 s for the predecessor's messages, a redelivery tick of 250 ms, and as much again.
@@ -48,12 +48,12 @@ pub(super) enum Ended {
     Deadline,
     /// The stream broke.
     Broken(Error),
-    /// Another consumer has taken the stream.
-    Ousted(StoreError),
+    /// Another consumer has taken the stream, or may have.
+    Ousted,
 }
 
 /// Resolves when the stream lease is lost.
-pub(super) type Ousting<'a> = Pin<&'a mut (dyn Future<Output = StoreError> + Send)>;
+pub(super) type Ousting<'a> = Pin<&'a mut (dyn Future<Output = ()> + Send)>;
 
 type Count = (Vec<Held>, Result<BTreeMap<u32, u64>, Error>);
 type Work = (AckToken, u32, u64, Result<Settled, Unsettled>);
@@ -119,7 +119,7 @@ impl<'a> Drain<'a> {
                 Some(work) = self.working.join_next() => self.on_work(work),
                 Some(ack) = self.acking.join_next() => self.on_ack(ack),
                 Some(Ok((held, count))) = self.counting.join_next() => self.on_count(held, count),
-                error = &mut ousting, if !matches!(self.ended, Some(Ended::Ousted(_))) => self.ended = Some(Ended::Ousted(error)),
+                () = &mut ousting, if !matches!(self.ended, Some(Ended::Ousted)) => self.ended = Some(Ended::Ousted),
                 () = sleep_until(wake) => {}
             }
         }
@@ -144,7 +144,7 @@ impl<'a> Drain<'a> {
 
     /// Acks may still be sent on this stream, now or after the hold.
     fn may_ack(&self) -> bool {
-        !matches!(self.ended, Some(Ended::Broken(_) | Ended::Ousted(_)))
+        !matches!(self.ended, Some(Ended::Broken(_) | Ended::Ousted))
     }
 
     fn send_acks(&mut self) {

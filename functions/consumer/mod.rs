@@ -86,6 +86,9 @@ pub enum RunError {
     /// The effects table could not be used.
     #[error("the effects table: {0}")]
     Table(#[from] StoreError),
+    /// The stream lease was lost, so no more could be acked.
+    #[error("another consumer has taken the stream, or the lease on it could not be renewed in time")]
+    Ousted,
 }
 
 impl Consumer {
@@ -164,7 +167,7 @@ impl Consumer {
                 summary.relayed = relayed;
                 self.drain(&worker, deadline, summary, ousting).await
             }
-            error = &mut ousting => Err(error.into()),
+            () = &mut ousting => Err(RunError::Ousted),
         };
         drop(worker);
         summary.events_dropped = sending.finish().await;
@@ -185,7 +188,7 @@ impl Consumer {
             let error = match drain.run(ousting.as_mut()).await {
                 Ended::Idle => return Ok(End::Drained),
                 Ended::Deadline => return Ok(End::Deadline),
-                Ended::Ousted(error) => return Err(error.into()),
+                Ended::Ousted => return Err(RunError::Ousted),
                 Ended::Broken(error) => error,
             };
             broken += 1;
@@ -227,7 +230,7 @@ impl Consumer {
     }
 
     /// Renews the lease until it is lost: to another consumer, or because it can't be renewed before it ends.
-    async fn keep(&self, lease: &StreamLease) -> StoreError {
+    async fn keep(&self, lease: &StreamLease) {
         let mut renewed = Instant::now();
         loop {
             sleep(lease.length / 3).await;
@@ -238,7 +241,7 @@ impl Consumer {
                 Ok(Err(error)) if !matches!(error, StoreError::Fenced) => {
                     tracing::warn!(%error, "the stream lease was not renewed; trying again");
                 }
-                Ok(Err(_)) | Err(_) => return StoreError::Fenced,
+                Ok(Err(_)) | Err(_) => return,
             }
         }
     }
