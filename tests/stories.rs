@@ -18,5 +18,6 @@ mod look_up;
 mod main_path;
 mod random_kills;
 mod requests;
+mod secrets;
 mod table_trouble;
 mod third_party_trouble;
