@@ -16,6 +16,7 @@ mod house;
 mod journal;
 mod look_up;
 mod main_path;
+mod providers;
 mod random_kills;
 mod requests;
 mod secrets;
