@@ -46,7 +46,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let config = config(args.url.is_none())?;
     let Some(sample) = args.sample.filter(|_| !args.list) else { return list(&config) };
     let url = args.url.map_or_else(address_of_up, Ok)?;
-    let mut webhook = Webhook::read(&file(&sample))?;
+    let webhook = Webhook::read(&file(&sample));
+    let mut webhook = webhook.context("no such sample; `send --list` names those that there are")?;
     webhook.source = args.source.unwrap_or(webhook.source);
     let webhook = webhook.clone().signed(&config.source(&webhook.source)?, Timestamp::now())?;
     let target = format!("{}/webhooks/{}", url.trim_end_matches('/'), webhook.source);
