@@ -56,7 +56,7 @@ impl SecretsManager {
     /// How often it was asked.
     #[must_use]
     pub fn fetches(&self) -> usize {
-        self.wire.seen().len()
+        self.wire.seen_where(|seen| seen.is("GetSecretValue")).len()
     }
 
     /// What makes the functions ask it.

@@ -121,3 +121,17 @@ fn there_is_a_sample_for_every_scheme_and_each_is_sent_here() -> Result<()> {
     assert_eq!(sampled, sources.keys().cloned().collect());
     Ok(())
 }
+
+/// What `docs/providers.md` says to write is right, and it says so for every scheme.
+#[test]
+fn the_documentation_has_a_source_for_every_scheme_that_can_be_used_as_it_is() -> Result<()> {
+    let text = fs::read_to_string(workspace().join("docs/providers.md"))?;
+    let blocks = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let mut schemes = BTreeSet::new();
+    for block in blocks {
+        let config = driftq_webhooks::config::Config::parse("docs/providers.md", block)?;
+        schemes.extend(config.sources.values().map(|source| source.scheme.name()));
+    }
+    assert_eq!(schemes, BTreeSet::from(driftq_webhooks::ingest::signature::Scheme::NAMES));
+    Ok(())
+}

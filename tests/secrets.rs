@@ -228,3 +228,20 @@ async fn the_most_talkative_log_tells_no_secret() -> Result<()> {
     }
     stack.finish().await
 }
+
+#[tokio::test]
+async fn a_verify_token_that_was_rotated_is_found_by_the_challenge_itself() -> Result<()> {
+    let config = Config::read(&local::functions::workspace().join("tests/providers.toml"))?;
+    let mut values = config.secrets();
+    let manager = SecretsManager::start(&values).await?;
+    let stack = builder(config)?.secrets_manager(&manager).start().await?;
+    values.insert("META_VERIFY_TOKEN".to_owned(), "rotated".to_owned());
+    manager.put_all(&values);
+    manager.wire.forget();
+    let path = "/webhooks/meta?hub.mode=subscribe&hub.challenge=42&hub.verify_token=rotated";
+    let answer = stack.get(path).await?;
+    assert_eq!((answer.status, &answer.body[..]), (200, &b"42"[..]));
+    assert_eq!(stack.get(&path.replace("rotated", "guessed")).await?.status, 403);
+    assert_eq!(manager.fetches(), 1);
+    stack.finish().await
+}
