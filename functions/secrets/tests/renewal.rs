@@ -55,9 +55,7 @@ async fn a_vault_that_never_answers_or_lost_a_secret_changes_nothing() {
     let current = current(vault(&manager, &["A"])).await.unwrap();
     let old = current.get();
     manager.wire.once(|_| true, Fault::HangBefore);
-    let waited =
-        tokio::time::timeout(std::time::Duration::from_secs(20), current.other_than(&old, START)).await;
-    assert_eq!(waited.expect("a provider hangs up after 3 s"), None);
+    assert_eq!(current.other_than(&old, START).await, None);
     manager.put(r#"{"A":""}"#);
     assert_eq!(current.other_than(&old, after(60)).await, None);
     assert_eq!((manager.fetches(), &**current.get()), (3, "old"));
