@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_sdk_secretsmanager::Client as SecretsManager;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use reqwest::redirect;
 
 use crate::{
     broker,
     config::{ConfigError, environment::Environment},
+    secrets::{Names, Vault},
     topic::Topic,
 };
 
@@ -18,7 +20,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// connection that died meanwhile would leave its effect in doubt. DriftQ itself closes idle ones after 5 s.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
-/// How patient the DynamoDB client is.
+/// How patient an AWS client is.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
     /// One try.
@@ -34,6 +36,16 @@ impl Patience {
     /// Nobody waits, and a commit that is given up puts an effect in doubt.
     pub const CONSUMER: Self =
         Self { attempt: Duration::from_millis(1500), operation: Duration::from_secs(5) };
+    /// At start nobody waits yet; a renewal has a limit of its own.
+    const SECRETS: Self = Self { attempt: Duration::from_millis(1500), operation: Duration::from_secs(5) };
+
+    fn timeouts(self) -> TimeoutConfig {
+        TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(self.attempt)
+            .operation_timeout(self.operation)
+            .build()
+    }
 }
 
 /// Chooses ring. Called first thing in `main`; a second call changes nothing.
@@ -42,24 +54,39 @@ pub fn install_tls() {
     drop(rustls::crypto::ring::default_provider().install_default());
 }
 
-/// A DynamoDB client: credentials, region and endpoint from the environment, the SDK's standard retries.
-pub async fn dynamodb(patience: Patience) -> DynamoDb {
+/// What all AWS clients share: credentials, region and endpoints from the environment, the SDK's standard retries, and one
+/// HTTP client.
+pub async fn aws() -> SdkConfig {
     let http =
         aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .operation_attempt_timeout(patience.attempt)
-        .operation_timeout(patience.operation)
-        .build();
-    let config = aws_config::defaults(BehaviorVersion::latest())
+    aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
         .retry_config(
             RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(50)),
         )
-        .timeout_config(timeouts)
         .load()
-        .await;
-    DynamoDb::new(&config)
+        .await
+}
+
+/// A DynamoDB client.
+#[must_use]
+pub fn dynamodb(aws: &SdkConfig, patience: Patience) -> DynamoDb {
+    let config = aws_sdk_dynamodb::config::Builder::from(aws).timeout_config(patience.timeouts());
+    DynamoDb::from_conf(config.build())
+}
+
+/// Where the values of these secrets are: in the secret that `SECRETS_ARN` names, else in the environment.
+#[must_use]
+pub fn vault(
+    aws: &SdkConfig,
+    environment: &Environment,
+    names: Names,
+    get: fn(&str) -> Option<String>,
+) -> Vault {
+    let Some(id) = environment.secrets_arn.clone() else { return Vault::environment(names, get) };
+    let config =
+        aws_sdk_secretsmanager::config::Builder::from(aws).timeout_config(Patience::SECRETS.timeouts());
+    Vault::secrets_manager(names, SecretsManager::from_conf(config.build()), id)
 }
 
 /// An HTTP client for the broker and for third parties: no redirects, no proxies.

@@ -1,19 +1,18 @@
 //! `webhooks.toml` as the local stack runs it: the same file, with every call sent to the local third party, and a value
 //! for every secret that it names.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use toml::{Table, Value};
 
-use crate::{functions, sign::Scheme};
-
-/// Values for the secrets of the shipped example. They are public, and protect nothing.
-const LOCAL_SECRETS: [(&str, &str); 3] = [
-    ("STRIPE_WEBHOOK_SECRET", "whsec_local_stripe"),
-    ("GITHUB_WEBHOOK_SECRET", "local-github-secret"),
-    ("STANDARD_WEBHOOK_SECRET", "whsec_bG9jYWwtc3RhbmRhcmQtd2ViaG9va3Mh"),
-];
+use crate::{
+    functions,
+    sign::{Scheme, Secret},
+};
 
 /// A configuration that can still be edited.
 #[derive(Debug, Clone)]
@@ -44,10 +43,14 @@ impl Config {
     /// # Errors
     /// It can't be read.
     pub fn from_env() -> Result<Self> {
-        match std::env::var_os("WEBHOOKS_CONFIG").filter(|path| !path.is_empty()) {
-            Some(path) => Self::read(Path::new(&path)),
-            None => Self::shipped(),
-        }
+        Self::read(&Self::path_from_env())
+    }
+
+    /// Where that is.
+    #[must_use]
+    pub fn path_from_env() -> PathBuf {
+        let named = std::env::var_os("WEBHOOKS_CONFIG").filter(|path| !path.is_empty());
+        named.map_or_else(|| functions::workspace().join("webhooks.toml"), PathBuf::from)
     }
 
     /// Reads a file.
@@ -98,14 +101,24 @@ impl Config {
     /// Every secret that it names, with a local value.
     #[must_use]
     pub fn secrets(&self) -> BTreeMap<String, String> {
-        let mut names = Vec::new();
-        for (_, source) in self.sources() {
-            collect_names(source.get("secrets"), &mut names);
-        }
+        let mut secrets = BTreeMap::new();
         for step in self.table.get("steps").and_then(Value::as_array).into_iter().flatten() {
-            collect_names(step.get("call").and_then(|call| call.get("auth")), &mut names);
+            let doors = ["call", "in_doubt"].iter().filter_map(|door| step.get(door)?.get("auth"));
+            let names = doors.flat_map(|auth| names(Some(auth)));
+            secrets.extend(names.map(|name| (name.clone(), Secret::text(&name).checks)));
         }
-        names.into_iter().map(|name| (name.clone(), local_secret(&name))).collect()
+        for (_, source) in self.sources() {
+            // A scheme that nobody knows is for the functions to complain about.
+            let scheme = Scheme::of(source);
+            for name in names(source.get("secrets")) {
+                let secret = match &scheme {
+                    Ok(scheme) => Secret::named(&name, scheme),
+                    Err(_) => Secret::text(&name),
+                };
+                secrets.insert(name, secret.checks);
+            }
+        }
+        secrets
     }
 
     /// What a sender must know of a source.
@@ -115,11 +128,10 @@ impl Config {
     pub fn source(&self, name: &str) -> Result<Source> {
         let source = self.sources().find(|(other, _)| *other == name).map(|(_, source)| source);
         let source = source.with_context(|| format!("no source {name:?} in this configuration"))?;
-        let scheme = source.get("scheme").and_then(Value::as_str).context("a source without a scheme")?;
-        let mut names = Vec::new();
-        collect_names(source.get("secrets"), &mut names);
+        let scheme = Scheme::of(source).with_context(|| format!("source {name:?}"))?;
+        let names = names(source.get("secrets"));
         let first = names.first().with_context(|| format!("source {name:?} has no secrets"))?;
-        Ok(Source { scheme: Scheme::named(scheme)?, secret: local_secret(first) })
+        Ok(Source { secret: Secret::named(first, &scheme).signs, scheme })
     }
 
     fn sources(&self) -> impl Iterator<Item = (&str, &Value)> {
@@ -132,13 +144,6 @@ impl std::fmt::Display for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.table.fmt(f)
     }
-}
-
-/// The value of a secret on this machine.
-#[must_use]
-pub fn local_secret(name: &str) -> String {
-    let known = LOCAL_SECRETS.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
-    known.unwrap_or_else(|| format!("local-{}", name.to_lowercase().replace('_', "-")))
 }
 
 /// Replaces scheme and host of every `url` in a step.
@@ -163,12 +168,12 @@ fn redirected(url: &str, third_party: &str) -> String {
 }
 
 /// The names of secrets in a value: its strings in capitals.
-fn collect_names(value: Option<&Value>, names: &mut Vec<String>) {
+fn names(value: Option<&Value>) -> Vec<String> {
     match value {
-        Some(Value::String(name)) if is_secret_name(name) => names.push(name.clone()),
-        Some(Value::Array(values)) => values.iter().for_each(|value| collect_names(Some(value), names)),
-        Some(Value::Table(table)) => table.values().for_each(|value| collect_names(Some(value), names)),
-        _ => {}
+        Some(Value::String(name)) if is_secret_name(name) => vec![name.clone()],
+        Some(Value::Array(values)) => values.iter().flat_map(|value| names(Some(value))).collect(),
+        Some(Value::Table(table)) => table.values().flat_map(|value| names(Some(value))).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -190,6 +195,7 @@ mod tests {
         assert_eq!(config.secrets()["STRIPE_WEBHOOK_SECRET"], "whsec_local_stripe");
         assert_eq!(config.secrets()["TICKETS_TOKEN"], "local-tickets-token");
         assert_eq!(config.source("github").unwrap().scheme, Scheme::Github);
+        assert_eq!(config.secrets().len(), 8, "three sources and five steps");
         assert_eq!(Config::parse(&text).unwrap().table, config.table);
     }
 

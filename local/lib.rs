@@ -19,6 +19,7 @@ pub mod hook;
 pub mod http;
 pub mod proxy;
 pub mod runtime_api;
+pub mod secrets_manager;
 pub mod server;
 pub mod sign;
 pub mod stack;

@@ -5,7 +5,7 @@ use driftq_webhooks::{
     config::environment::{self, Environment},
     consumer::{Consumer, call::Caller},
     effects::Effects,
-    secrets::Secrets,
+    secrets::{self, Current},
     telemetry,
 };
 use jiff::Timestamp;
@@ -15,10 +15,8 @@ use serde::de::IgnoredAny;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     clients::install_tls();
-    let get = |name: &str| std::env::var(name).ok();
-    telemetry::start(&get);
-    let consumer =
-        build(&get).await.inspect_err(|error| tracing::error!(%error, "the consumer can't start"))?;
+    telemetry::start(&variable);
+    let consumer = build().await.inspect_err(|error| tracing::error!(%error, "the consumer can't start"))?;
     let invoke = async |event: LambdaEvent<IgnoredAny>| {
         let summary = consumer.run(event.context.deadline).await;
         summary.inspect_err(|error| tracing::error!(%error, "a run has failed")).map_err(Error::from)
@@ -26,13 +24,19 @@ async fn main() -> Result<(), Error> {
     run(service_fn(invoke)).await
 }
 
-async fn build(get: environment::Lookup<'_>) -> Result<Consumer, Error> {
-    let environment = Environment::read(get)?;
-    let config = environment::load_config(get)?;
-    let secrets = Secrets::of_steps(&config, get)?;
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+async fn build() -> Result<Consumer, Error> {
+    let environment = Environment::read(&variable)?;
+    let config = environment::load_config(&variable)?;
+    let aws = clients::aws().await;
+    let vault = clients::vault(&aws, &environment, secrets::of_steps(&config), variable);
+    let secrets = Current::start(vault, Timestamp::now(), |secrets| Ok(secrets.clone())).await?;
     let http = clients::http()?;
     let topic = clients::command_topic(http.clone(), &environment)?;
-    let dynamodb = clients::dynamodb(Patience::CONSUMER).await;
+    let dynamodb = clients::dynamodb(&aws, Patience::CONSUMER);
     let effects = Effects::new(dynamodb, environment.effects_table.clone(), config.consumer.keep_done);
     Ok(Consumer::new(config, &environment, topic, effects, Caller::new(http, secrets), Timestamp::now))
 }

@@ -4,8 +4,8 @@ use driftq_webhooks::{
     clients::{self, Patience},
     config::environment::{self, Environment},
     effects::Effects,
-    ingest::{Ingest, outbox::Outbox},
-    secrets::Secrets,
+    ingest::{Ingest, keys::Keys, outbox::Outbox},
+    secrets::{self, Current},
     telemetry,
 };
 use jiff::Timestamp;
@@ -14,19 +14,26 @@ use lambda_http::{Error, run, service_fn};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     clients::install_tls();
-    let get = |name: &str| std::env::var(name).ok();
-    telemetry::start(&get);
-    let ingest = build(&get).await.inspect_err(|error| tracing::error!(%error, "ingest can't start"))?;
+    telemetry::start(&variable);
+    let ingest = build().await.inspect_err(|error| tracing::error!(%error, "ingest can't start"))?;
     run(service_fn(async |request| Ok::<_, Error>(ingest.handle(request, Timestamp::now()).await))).await
 }
 
-async fn build(get: environment::Lookup<'_>) -> Result<Ingest, Error> {
-    let environment = Environment::read(get)?;
-    let config = environment::load_config(get)?;
-    let secrets = Secrets::of_sources(&config, get)?;
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+async fn build() -> Result<Ingest, Error> {
+    let environment = Environment::read(&variable)?;
+    let config = environment::load_config(&variable)?;
+    let aws = clients::aws().await;
+    let vault = clients::vault(&aws, &environment, secrets::of_sources(&config), variable);
+    let sources = config.sources.clone();
+    let keys =
+        Current::start(vault, Timestamp::now(), move |secrets| Keys::prepare(&sources, secrets)).await?;
     let topic = clients::command_topic(clients::http()?, &environment)?;
-    let dynamodb = clients::dynamodb(Patience::INGEST).await;
+    let dynamodb = clients::dynamodb(&aws, Patience::INGEST);
     let journal = config.journal.then_some(config.consumer.relay_grace);
     let effects = Effects::new(dynamodb, environment.effects_table, config.consumer.keep_done);
-    Ok(Ingest::new(config, &secrets, Outbox { topic, effects, journal })?)
+    Ok(Ingest::new(config, keys, Outbox { topic, effects, journal }))
 }

@@ -21,6 +21,8 @@ pub struct Environment {
     pub events_topic: Option<String>,
     /// `EFFECTS_TABLE`.
     pub effects_table: String,
+    /// `SECRETS_ARN`: the ARN or the name of the Secrets Manager secret that holds all others.
+    pub secrets_arn: Option<String>,
     /// `IDLE_EXIT`.
     pub idle_exit: Duration,
 }
@@ -71,6 +73,7 @@ impl Environment {
             partitions: partitions.unwrap_or_default(),
             events_topic: get("EVENTS_TOPIC"),
             effects_table,
+            secrets_arn: get("SECRETS_ARN"),
             idle_exit: idle_exit.map_or(Duration::ZERO, Duration::from),
         };
         problems.or("environment", environment)

@@ -1,5 +1,7 @@
 //! The third party: one request, made of the step's templates, with the effect's idempotency key.
 
+use std::sync::Arc;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use jiff::Timestamp;
 use lambda_http::http::{HeaderValue, header};
@@ -21,14 +23,14 @@ use crate::{
     },
     effect_id::EffectId,
     effects::{guard::Lease, record::Receipt},
-    secrets::Secrets,
+    secrets::{Current, Secrets},
 };
 
 /// Calls third parties.
 #[derive(Debug, Clone)]
 pub struct Caller {
     pub(super) http: reqwest::Client,
-    secrets: Secrets,
+    secrets: Arc<Current<Secrets>>,
 }
 
 /// A request that can't be made: trying again would not help.
@@ -48,8 +50,13 @@ pub enum Unfit {
 impl Caller {
     /// `http` must not follow redirects.
     #[must_use]
-    pub fn new(http: reqwest::Client, secrets: Secrets) -> Self {
-        Self { http, secrets }
+    pub fn new(http: reqwest::Client, secrets: Current<Secrets>) -> Self {
+        Self { http, secrets: secrets.into() }
+    }
+
+    /// Reads the credentials again if that was long ago. Once an invocation: what is not in use can be revoked.
+    pub(super) async fn renew_secrets(&self, now: Timestamp) {
+        self.secrets.fresh(now).await;
     }
 
     /// Makes the request of one attempt.
@@ -83,7 +90,8 @@ impl Caller {
     }
 
     pub(super) fn authorise(&self, request: &mut Request, auth: &Auth) -> Result<(), Unfit> {
-        let secret = self.secrets.get(auth.secret()).map_or("", |secret| secret.expose());
+        let secrets = self.secrets.get();
+        let secret = secrets.get(auth.secret()).map_or("", |secret| secret.expose());
         let (name, value) = match auth {
             Auth::Bearer(_) => (header::AUTHORIZATION, format!("Bearer {secret}")),
             Auth::Basic(_) => (header::AUTHORIZATION, format!("Basic {}", BASE64_STANDARD.encode(secret))),

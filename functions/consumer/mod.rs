@@ -122,6 +122,7 @@ impl Consumer {
         let start = Instant::now();
         let deadline = Deadline::from_context(deadline_ms, (self.clock)());
         self.warn_of_short_time(deadline);
+        self.caller.renew_secrets((self.clock)()).await;
         let mut summary = Summary::default();
         let outcome = match self.take_stream(deadline).await? {
             None => Ok(End::Busy),

@@ -1,9 +1,10 @@
 //! Ingest: verify ▶ route ▶ commands ▶ produce ▶ 2xx.
 //!
-//! [`signature`] the schemes · [`request`] unverified to verified · [`route`] to commands ·
-//! [`outbox`] durable before anyone is told · [`runs`] the API for clients · [`parked`] the API for whoever decides ·
-//! [`reply`] the only table of statuses.
+//! [`signature`] the schemes · [`keys`] what they are checked with · [`request`] unverified to verified ·
+//! [`route`] to commands · [`outbox`] durable before anyone is told · [`runs`] the API for clients ·
+//! [`parked`] the API for whoever decides · [`reply`] the only table of statuses.
 
+pub mod keys;
 pub mod outbox;
 pub mod parked;
 pub mod reply;
@@ -12,20 +13,19 @@ pub mod route;
 pub mod runs;
 pub mod signature;
 
-use std::collections::HashMap;
-
 use futures_util::{TryStreamExt as _, stream};
 use jiff::Timestamp;
-use lambda_http::{Body, Request, Response, http::Method};
+use keys::Keys;
+use lambda_http::{
+    Body, Request, Response,
+    http::{Method, StatusCode},
+};
 use outbox::Outbox;
 use reply::Reply;
 use request::{Unverified, Verified};
-use signature::{Key, challenge};
+use signature::{Refused, challenge};
 
-use crate::{
-    config::{Config, ConfigError, Problem, source::Source},
-    secrets::Secrets,
-};
+use crate::{config::Config, secrets::Current};
 
 /// Commands that are made durable at the same time: a batch of webhooks may hold thousands.
 const AT_ONCE: usize = 16;
@@ -34,28 +34,15 @@ const AT_ONCE: usize = 16;
 #[derive(Debug)]
 pub struct Ingest {
     config: Config,
-    keys: HashMap<String, Vec<Key>>,
+    keys: Current<Keys>,
     outbox: Outbox,
 }
 
 impl Ingest {
-    /// Prepares the keys of every source.
-    ///
-    /// # Errors
-    /// Every secret that is not a key of its source's scheme.
-    pub fn new(config: Config, secrets: &Secrets, outbox: Outbox) -> Result<Self, ConfigError> {
-        let mut keys = HashMap::new();
-        let mut problems = Vec::new();
-        for source in config.sources.values() {
-            match prepare_keys(source, secrets) {
-                Ok(prepared) => drop(keys.insert(source.name.clone(), prepared)),
-                Err(problem) => problems.push(problem),
-            }
-        }
-        if problems.is_empty() {
-            return Ok(Self { config, keys, outbox });
-        }
-        Err(ConfigError { file: "environment".to_owned(), problems })
+    /// Puts it together.
+    #[must_use]
+    pub fn new(config: Config, keys: Current<Keys>, outbox: Outbox) -> Self {
+        Self { config, keys, outbox }
     }
 
     /// Answers one request.
@@ -76,7 +63,7 @@ impl Ingest {
                 }
                 None => Reply::NotFound("no source has this name"),
             },
-            (&Method::GET, ["webhooks", source]) => self.challenge(source, query),
+            (&Method::GET, ["webhooks", source]) => self.challenge(source, query, now).await,
             (&Method::POST, ["runs"]) => self.start_run(&parts.headers, &body, now).await,
             (&Method::GET, ["runs", run_id]) => self.show_run(run_id).await,
             (&Method::GET, ["parked"]) => self.show_parked().await,
@@ -90,12 +77,30 @@ impl Ingest {
     }
 
     /// Only Meta asks by GET.
-    fn challenge(&self, source: &str, query: &str) -> Reply {
-        let answer = self.config.sources.get(source).and_then(|source| {
-            let keys = self.keys.get(&source.name).map(Vec::as_slice).unwrap_or_default();
-            challenge(&source.scheme, query, keys)
-        });
+    async fn challenge(&self, source: &str, query: &str, now: Timestamp) -> Reply {
+        let Some(source) = self.config.sources.get(source) else { return Reply::MethodNotAllowed("POST") };
+        let keys = self.keys.fresh(now).await;
+        let mut answer = challenge(&source.scheme, query, keys.of(source));
+        if answer.as_ref().is_some_and(|answer| answer.status == StatusCode::FORBIDDEN)
+            && let Some(newer) = self.keys.other_than(&keys, now).await
+        {
+            answer = challenge(&source.scheme, query, newer.of(source));
+        }
         answer.map_or(Reply::MethodNotAllowed("POST"), Reply::Answer)
+    }
+
+    /// Where no key fits, the secret may have been rotated: newer keys are tried, in the same request. GitHub would not
+    /// deliver it a second time.
+    async fn verify<'a>(&self, webhook: Unverified<'a>, now: Timestamp) -> Result<Verified<'a>, Refused> {
+        let source = webhook.source;
+        let keys = self.keys.fresh(now).await;
+        match webhook.clone().verify(keys.of(source), now) {
+            Err(Refused::Forged) => match self.keys.other_than(&keys, now).await {
+                Some(newer) => webhook.verify(newer.of(source), now),
+                None => Err(Refused::Forged),
+            },
+            verified => verified,
+        }
     }
 
     async fn webhook(&self, webhook: Unverified<'_>, now: Timestamp) -> Reply {
@@ -103,8 +108,7 @@ impl Ingest {
         if webhook.body.len() > source.max_body {
             return Reply::TooLarge { max: source.max_body };
         }
-        let keys = self.keys.get(&source.name).map(Vec::as_slice).unwrap_or_default();
-        let webhook = match webhook.verify(keys, now) {
+        let webhook = match self.verify(webhook, now).await {
             Ok(webhook) => webhook,
             Err(refused) => {
                 tracing::warn!(source = source.name, reason = %refused, "a webhook was refused");
@@ -146,15 +150,4 @@ impl Ingest {
         }
         Reply::Accepted(runs)
     }
-}
-
-fn prepare_keys(source: &Source, secrets: &Secrets) -> Result<Vec<Key>, Problem> {
-    let prepare = |name: &String| {
-        let secret = secrets.get(name).map_or("", |secret| secret.expose());
-        source.scheme.key(secret).map_err(|error| Problem {
-            field: name.clone(),
-            message: format!("{error}; source {} names it", source.name),
-        })
-    };
-    source.secrets.iter().map(prepare).collect()
 }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What came in at `/webhooks/{source}`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Unverified<'a> {
     /// The source that the path names.
     pub source: &'a Source,

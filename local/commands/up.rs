@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args as ClapArgs;
 use jiff::Timestamp;
 use local::{
+    config::Config,
     gateway::Exchange,
     runtime_api::{InvokeError, Line},
     stack::{Addrs, Stack, Summary},
@@ -47,7 +48,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         builder = builder.persist(dir.clone());
     }
     let stack = builder.start().await?;
-    fs::write(state_file()?, stack.url())?;
+    let config = std::path::absolute(Config::path_from_env())?;
+    fs::write(state_file()?, format!("{}\n{}\n", stack.url(), config.display()))?;
     println!("{}", greeting(&stack)?);
     let told = tell(&stack, Duration::from_secs(args.every.max(1))).await;
     // Gone already: somebody else has removed it.
@@ -78,7 +80,7 @@ fn greeting(stack: &Stack) -> Result<String> {
            DynamoDB     {table}\n  \
            third party  {third_party}\n\n\
          Try, in another terminal:\n\n  \
-           cargo run -p local -- send events/ingest/github.issues.opened.json\n\n\
+           cargo run -p local -- send github.issues.opened\n\n\
          or by hand (Stripe's signatures are good for 300 s from now; `send` makes a fresh one each time):\n\n\
          {curl}\n",
         url = stack.url(),

@@ -14,6 +14,7 @@ use crate::{
     http,
     proxy::Wire,
     runtime_api::{Function, Program},
+    secrets_manager::SecretsManager,
     server::ANY_PORT,
     third_party::ThirdParty,
 };
@@ -26,6 +27,7 @@ pub struct Builder {
     functions: Option<Functions>,
     config: Option<Config>,
     env: Vec<(String, String)>,
+    secrets: Option<Vec<(String, String)>>,
     broker: Kind,
     addrs: Addrs,
     persist: Option<PathBuf>,
@@ -54,8 +56,16 @@ impl Default for Addrs {
 impl Builder {
     pub(super) fn new() -> Self {
         let broker = variable("DRIFTQ_HTTP_URL").map_or(Kind::Embedded, Kind::External);
-        let (functions, config, env, persist) = (None, None, Vec::new(), None);
-        Self { functions, config, env, broker, addrs: Addrs::default(), persist, consumers: 1 }
+        Self {
+            functions: None,
+            config: None,
+            env: Vec::new(),
+            secrets: None,
+            broker,
+            addrs: Addrs::default(),
+            persist: None,
+            consumers: 1,
+        }
     }
 
     /// Uses these binaries.
@@ -75,6 +85,12 @@ impl Builder {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Keeps the secrets there, and none in the environment.
+    #[must_use]
+    pub fn secrets_manager(self, secrets: &SecretsManager) -> Self {
+        Self { secrets: Some(secrets.env()), ..self }
     }
 
     /// Runs the broker as a process by that binary's `broker` command, unless `DRIFTQ_HTTP_URL` names another.
@@ -130,7 +146,7 @@ impl Builder {
         let mut env = names.env(&broker_wire);
         env.push(("WEBHOOKS_CONFIG".into(), config_file.display().to_string()));
         env.extend(table_env(table.as_ref()));
-        env.extend(config.secrets());
+        env.extend(self.secrets.unwrap_or_else(|| config.secrets().into_iter().collect()));
         env.extend(self.env.iter().cloned());
         let ingest = function("ingest", functions.ingest, &env, 4);
         let consumer = function("consumer", functions.consumer, &env, self.consumers);

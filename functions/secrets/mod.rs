@@ -1,0 +1,93 @@
+//! Secrets: named in `webhooks.toml`, never written there and never printed.
+//!
+//! [`vault`] where their values are: in the environment, or on AWS in one Secrets Manager secret · [`current`] what is made
+//! of them, and made anew once they have been rotated.
+
+pub mod current;
+#[cfg(test)]
+mod tests;
+pub mod vault;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+};
+
+pub use self::{current::Current, vault::Vault};
+use crate::config::{Config, ConfigError, Problem, auth::Auth, in_doubt::InDoubt, step::Step};
+
+/// A secret's value.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The value, for the one place that needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// Names of secrets.
+pub type Names = BTreeSet<String>;
+
+/// Those that verify webhooks: what ingest needs.
+#[must_use]
+pub fn of_sources(config: &Config) -> Names {
+    config.sources.values().flat_map(|source| source.secrets.iter().cloned()).collect()
+}
+
+/// Those that open doors at third parties: what the consumer needs.
+#[must_use]
+pub fn of_steps(config: &Config) -> Names {
+    let auths = |step| {
+        let step: &Step = step;
+        let look_up = match &step.in_doubt {
+            InDoubt::LookUp(look_up) => look_up.auth.as_ref(),
+            InDoubt::SameKey { .. } | InDoubt::Park => None,
+        };
+        step.call.auth.as_ref().into_iter().chain(look_up)
+    };
+    config.steps.iter().flat_map(auths).map(|auth: &Auth| auth.secret().to_owned()).collect()
+}
+
+/// The values of the secrets that a function needs, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets(HashMap<String, Secret>);
+
+impl Secrets {
+    /// Finds each of these. A blank one is refused: the HMAC of a blank key "matches" (webhook trap 3).
+    ///
+    /// # Errors
+    /// Every one that is missing or blank. `place` is where they should have been.
+    fn find(names: &Names, place: &str, get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut found = HashMap::new();
+        let mut problems = Vec::new();
+        for name in names {
+            match get(name).filter(|value| !value.trim().is_empty()) {
+                Some(value) => drop(found.insert(name.clone(), Secret(value))),
+                None => problems.push(Problem {
+                    field: name.clone(),
+                    message: "missing, blank or not a text; webhooks.toml names this secret, so set it"
+                        .to_owned(),
+                }),
+            }
+        }
+        if problems.is_empty() {
+            return Ok(Self(found));
+        }
+        Err(ConfigError { file: place.to_owned(), problems })
+    }
+
+    /// The secret of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Secret> {
+        self.0.get(name)
+    }
+}

@@ -1,0 +1,72 @@
+//! Both functions look whether what they have is too old: a secret or a token that has been revoked must not serve for ever.
+
+use lambda_http::{Body, Request};
+
+use super::*;
+use crate::{
+    clients::Patience,
+    consumer::{Consumer, call::Caller},
+    effects::Effects,
+    ingest::{Ingest, keys::Keys, outbox::Outbox},
+    topic::Topic,
+};
+
+/// `{}`, signed as GitHub signs with the secret `old`.
+const SIGNATURE: &str = "sha256=419f84c3dfb1dabfe377f5a34859584b8faa83144c2a3b2b72a8c4ded4e293a6";
+
+fn stores(manager: &SecretsManager) -> (Topic, Effects) {
+    let topic = clients::command_topic(clients::http().unwrap(), &environment()).unwrap();
+    let table = clients::dynamodb(&aws(manager), Patience::INGEST);
+    (topic, Effects::new(table, "effects".to_owned(), std::time::Duration::from_secs(1)))
+}
+
+fn webhook() -> Request {
+    let request = lambda_http::http::Request::builder().method("POST").uri("/webhooks/hub");
+    request.header("x-hub-signature-256", SIGNATURE).body(Body::Text("{}".to_owned())).unwrap()
+}
+
+#[tokio::test]
+async fn ingest_refuses_a_revoked_secret_in_time() {
+    let manager = SecretsManager::start(&values("old")).await.unwrap();
+    let (topic, effects) = stores(&manager);
+    let config = Config::parse("toml", "[sources.hub]\nscheme = \"github\"\nsecrets = [\"A\"]").unwrap();
+    let sources = config.sources.clone();
+    let make = move |secrets: &Secrets| Keys::prepare(&sources, secrets);
+    let keys = Current::start(vault(&manager, &["A"]), START, make).await.unwrap();
+    let ingest = Ingest::new(config, keys, Outbox { topic, effects, journal: None });
+    manager.put_all(&values("new"));
+    for (second, status) in [(0, 200), (300, 200), (301, 401), (302, 401)] {
+        assert_eq!(ingest.handle(webhook(), after(second)).await.status(), status, "at {second} s");
+    }
+    assert_eq!(manager.fetches(), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_is_no_key_of_its_scheme_changes_nothing() {
+    let manager = SecretsManager::start(&values("whsec_b2xk")).await.unwrap();
+    let text = "[sources.hub]\nscheme = \"standard-webhooks\"\nsecrets = [\"A\"]";
+    let sources = Config::parse("toml", text).unwrap().sources;
+    let source = sources["hub"].clone();
+    let make = move |secrets: &Secrets| Keys::prepare(&sources, secrets);
+    let keys = Current::start(vault(&manager, &["A"]), START, make).await.unwrap();
+    manager.put_all(&values("whsec_!"));
+    assert!(keys.other_than(&keys.get(), START).await.is_none());
+    assert_eq!(keys.get().of(&source).len(), 1);
+}
+
+#[tokio::test]
+async fn the_consumer_reads_its_tokens_again_when_an_invocation_begins() {
+    let manager = SecretsManager::start(&values("old")).await.unwrap();
+    for (clock, fetches) in [((|| after(300)) as fn() -> Timestamp, 0), (|| after(301), 1)] {
+        let (topic, effects) = stores(&manager);
+        let make = |secrets: &Secrets| Ok(secrets.clone());
+        let tokens = Current::start(vault(&manager, &["A"]), START, make).await.unwrap();
+        manager.wire.forget();
+        let caller = Caller::new(clients::http().unwrap(), tokens);
+        let config = Config::parse("toml", "").unwrap();
+        let consumer = Consumer::new(config, &environment(), topic, effects, caller, clock);
+        // There is no table.
+        consumer.run(600_000).await.unwrap_err();
+        assert_eq!(manager.fetches(), fetches);
+    }
+}

@@ -1,0 +1,62 @@
+//! Against a Secrets Manager that speaks HTTP; the clock is ours.
+
+mod functions;
+mod renewal;
+mod vault;
+
+use std::collections::BTreeMap;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
+use aws_sdk_secretsmanager::config::{Credentials, SharedCredentialsProvider};
+use jiff::{SignedDuration, Timestamp};
+use local::{
+    proxy::Fault,
+    secrets_manager::{ARN, SecretsManager, failure},
+};
+
+use super::*;
+use crate::{clients, config::environment::Environment};
+
+const START: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn after(seconds: i64) -> Timestamp {
+    START + SignedDuration::from_secs(seconds)
+}
+
+fn names(names: &[&str]) -> Names {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn values(value: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([("A".to_owned(), value.to_owned())])
+}
+
+/// All of AWS is that Secrets Manager, and asked once.
+fn aws(manager: &SecretsManager) -> SdkConfig {
+    clients::install_tls();
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
+        .endpoint_url(manager.wire.url())
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .retry_config(RetryConfig::disabled())
+        .build()
+}
+
+/// A broker that nobody needs here.
+fn environment() -> Environment {
+    let variables =
+        [("DRIFTQ_HTTP_URL", "http://127.0.0.1:1"), ("EFFECTS_TABLE", "effects"), ("SECRETS_ARN", ARN)];
+    let get = |name: &str| Some(variables.iter().find(|(other, _)| *other == name)?.1.to_owned());
+    Environment::read(&get).unwrap()
+}
+
+fn vault(manager: &SecretsManager, wanted: &[&str]) -> Vault {
+    clients::vault(&aws(manager), &environment(), names(wanted), |_| panic!("it is in the vault"))
+}
+
+async fn current(vault: Vault) -> Result<Current<String>, ConfigError> {
+    let make = |secrets: &Secrets| Ok(secrets.get("A").map_or("", Secret::expose).to_owned());
+    Current::start(vault, START, make).await
+}

@@ -1,0 +1,57 @@
+//! What is found, and what is said if it is not.
+
+use local::http::Answer;
+
+use super::*;
+
+#[tokio::test]
+async fn every_secret_that_is_missing_is_named_and_no_value_is() {
+    let manager = SecretsManager::start(&values("hunter2")).await.unwrap();
+    manager.put(r#"{"A":"hunter2","B":"  ","C":7,"D":null,"F":["hunter2"]}"#);
+    let error = current(vault(&manager, &["A", "B", "C", "D", "E", "F"])).await.unwrap_err();
+    let fields: Vec<_> = error.problems.iter().map(|problem| problem.field.as_str()).collect();
+    assert_eq!(fields, ["B", "C", "D", "E", "F"]);
+    assert!(error.file.contains(ARN) && !error.to_string().contains("hunter2"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_no_object_is_not_quoted() {
+    let manager = SecretsManager::start(&values("")).await.unwrap();
+    for text in [r#""hunter2""#, "hunter2", r#"["hunter2"]"#, r#"{"A":"hunter2""#, ""] {
+        manager.put(text);
+        let error = current(vault(&manager, &["A"])).await.unwrap_err().to_string();
+        assert!(error.contains("not a JSON object") && !error.contains("hunter"), "{error}");
+    }
+    let truncated = Answer::of_json(200, &serde_json::Value::Null).with_body("{\"SecretString\":\"hunter2");
+    manager.wire.always(|_| true, Fault::Answer(truncated));
+    let error = current(vault(&manager, &["A"])).await.unwrap_err().to_string();
+    assert!(error.contains("can't be read") && !error.contains("hunter"), "{error}");
+}
+
+#[tokio::test]
+async fn a_vault_that_is_not_to_be_reached_says_why() {
+    let manager = SecretsManager::start(&values("a")).await.unwrap();
+    let denied = failure("AccessDeniedException", "not authorized to perform: secretsmanager:GetSecretValue");
+    manager.wire.once(|_| true, Fault::Answer(denied));
+    let error = current(vault(&manager, &["A"])).await.unwrap_err().to_string();
+    assert!(error.contains("AccessDeniedException: not authorized") && error.contains(ARN), "{error}");
+    manager.wire.close().await;
+    let error = current(vault(&manager, &["A"])).await.unwrap_err().to_string();
+    assert!(error.contains("dispatch failure") && error.contains("refused"), "{error}");
+}
+
+#[tokio::test]
+async fn nobody_is_asked_for_nothing() {
+    let manager = SecretsManager::start(&values("a")).await.unwrap();
+    assert_eq!(*current(vault(&manager, &[])).await.unwrap().get(), "");
+    assert_eq!(manager.fetches(), 0);
+}
+
+#[test]
+fn no_value_is_printed() {
+    let secrets = Secrets::find(&names(&["A"]), "here", |_| Some("hunter2".to_owned())).unwrap();
+    assert_eq!(format!("{secrets:?}"), r#"Secrets({"A": Secret(…)})"#);
+    let vault = Vault::environment(names(&["A"]), |_| Some("hunter2".to_owned()));
+    let current = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(current(vault));
+    assert!(!format!("{current:?}").contains("hunter2"));
+}

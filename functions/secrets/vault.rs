@@ -1,0 +1,87 @@
+//! Where the values of secrets are.
+//!
+//! Without `SECRETS_ARN` they are variables of the environment. With it, they are the keys of one JSON document in Secrets
+//! Manager, and the environment is not looked at: one place only, so that no variable that was left behind can hide a
+//! secret that has been rotated.
+
+use std::{error::Error, iter};
+
+use aws_sdk_secretsmanager::{
+    Client,
+    error::{ProvideErrorMetadata as _, SdkError},
+    operation::get_secret_value::GetSecretValueError,
+};
+use serde_json::{Map, Value};
+
+use super::{Names, Secrets};
+use crate::config::ConfigError;
+
+/// The place, and what is wanted of it.
+#[derive(Debug)]
+pub struct Vault {
+    names: Names,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Environment(fn(&str) -> Option<String>),
+    SecretsManager { client: Client, id: String },
+}
+
+impl Vault {
+    /// Variables, which never change while a process runs.
+    #[must_use]
+    pub fn environment(names: Names, get: fn(&str) -> Option<String>) -> Self {
+        Self { names, place: Place::Environment(get) }
+    }
+
+    /// The secret of that ARN or name.
+    #[must_use]
+    pub fn secrets_manager(names: Names, client: Client, id: String) -> Self {
+        Self { names, place: Place::SecretsManager { client, id } }
+    }
+
+    /// Whether it can say something else the next time.
+    pub(super) fn changes(&self) -> bool {
+        matches!(self.place, Place::SecretsManager { .. })
+    }
+
+    /// Reads all that is wanted.
+    ///
+    /// # Errors
+    /// The place can't be read; or else every secret that it lacks, together.
+    pub(super) async fn read(&self) -> Result<Secrets, ConfigError> {
+        match &self.place {
+            Place::Environment(get) => Secrets::find(&self.names, "environment", get),
+            // Nothing is wanted, so nobody need be asked.
+            Place::SecretsManager { .. } if self.names.is_empty() => Ok(Secrets::default()),
+            Place::SecretsManager { client, id } => {
+                let place = format!("secret {id}");
+                let document = document(client, id).await;
+                let document =
+                    document.map_err(|message| ConfigError::one(&place, "GetSecretValue", message))?;
+                Secrets::find(&self.names, &place, |name| Some(document.get(name)?.as_str()?.to_owned()))
+            }
+        }
+    }
+}
+
+/// No parser's own message is passed on: it may quote what could not be read.
+async fn document(client: &Client, id: &str) -> Result<Map<String, Value>, String> {
+    let answer = client.get_secret_value().secret_id(id).send().await;
+    let answer = answer.map_err(|error| why(&error))?;
+    let text = answer.secret_string().ok_or("binary; a JSON object is wanted")?;
+    serde_json::from_str(text).map_err(|_| "not a JSON object of names and values".to_owned())
+}
+
+fn why(error: &SdkError<GetSecretValueError>) -> String {
+    if let Some(code) = error.code() {
+        return format!("{code}: {}", error.message().unwrap_or_default());
+    }
+    if error.raw_response().is_some() {
+        return "the answer can't be read".to_owned();
+    }
+    let causes = iter::successors(Some(error as &dyn Error), |error| (*error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
