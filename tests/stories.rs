@@ -19,4 +19,5 @@ mod main_path;
 mod random_kills;
 mod requests;
 mod table_trouble;
+mod template;
 mod third_party_trouble;
