@@ -25,7 +25,7 @@ fn read(path: &str) -> Result<String> {
     fs::read_to_string(workspace().join(path)).context(path.to_owned())
 }
 
-/// The `cells`th cell of each row of a Markdown document's tables, as far as it holds code.
+/// The first code in that cell of each row of a Markdown document's tables.
 fn code_in_tables(document: &str, cell: usize) -> impl Iterator<Item = Option<&str>> {
     let rows = document.lines().filter(|line| line.starts_with('|'));
     rows.map(move |row| row.split('|').nth(cell + 1)?.split('`').nth(1))
