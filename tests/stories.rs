@@ -22,4 +22,5 @@ mod random_kills;
 mod requests;
 mod secrets;
 mod table_trouble;
+mod template;
 mod third_party_trouble;

@@ -1,0 +1,75 @@
+//! Variables: what the functions read, what the README documents, and what the template sets.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use anyhow::Result;
+use driftq_webhooks::{
+    config::environment::{Environment, load_config},
+    telemetry,
+};
+
+use super::{code_in_tables, file::Template, read};
+
+/// Every name that a function asks its environment for, apart from the secrets that `webhooks.toml` names.
+fn read_by_functions() -> Result<BTreeSet<String>> {
+    let asked = RefCell::new(BTreeSet::new());
+    let get = |name: &str| {
+        asked.borrow_mut().insert(name.to_owned());
+        minimal(name)
+    };
+    telemetry::start(&get);
+    Environment::read(&get)?;
+    load_config(&get)?;
+    Ok(asked.into_inner())
+}
+
+/// An environment with what is required and nothing else.
+fn minimal(name: &str) -> Option<String> {
+    let required =
+        [("DRIFTQ_HTTP_URL", "http://driftq.internal:8080"), ("EFFECTS_TABLE", "the EffectsTable")];
+    required.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
+}
+
+/// The README's table of configuration: each variable of ours, with its default if that is a value.
+fn documented() -> Result<BTreeMap<String, Option<String>>> {
+    let readme = read("README.md")?;
+    let rows = code_in_tables(&readme, 0).zip(code_in_tables(&readme, 1));
+    let is_variable =
+        |name: &str| name.contains('_') && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+    let ours = rows.filter_map(|(name, default)| Some((name?, default)));
+    let ours = ours.filter(|(name, _)| is_variable(name) && *name != "AWS_REGION");
+    Ok(ours.map(|(name, default)| (name.to_owned(), default.map(str::to_owned))).collect())
+}
+
+#[test]
+fn every_variable_that_is_read_is_documented_and_every_one_that_is_set_is_read() -> Result<()> {
+    let read = read_by_functions()?;
+    let documented: BTreeSet<_> = documented()?.into_keys().collect();
+    assert_eq!(documented, read);
+    let template = Template::shipped()?;
+    for function in ["ingest", "consumer"] {
+        for name in template.variables(function)?.into_keys() {
+            assert!(read.contains(&name), "{function} does not read {name}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_variable_is_set_or_has_the_default_that_is_documented() -> Result<()> {
+    let defaults = Environment::read(&minimal)?;
+    let documented = documented()?;
+    let as_documented = |name: &str| minimal(name).or_else(|| documented.get(name)?.clone());
+    assert_eq!(Environment::read(&as_documented)?, defaults);
+    let template = Template::shipped()?;
+    for function in ["ingest", "consumer"] {
+        let mut set = template.variables(function)?;
+        assert!(set.remove("SECRETS_ARN").is_some(), "{function}'s secrets stand in the environment");
+        let environment = Environment::read(&|name| set.get(name).cloned())?;
+        assert_eq!(environment, defaults, "{function} in a stack of defaults");
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! IAM: each function may do to the table what it is seen to do, and nothing else.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result};
+use local::{proxy::Wire, stack::Stack};
+use serde_json::{Value, json};
+
+use super::file::Template;
+use crate::house::{PATIENCE, builder, config, deliver, dispute_about, issue};
+
+/// An action, and the index that it is allowed on.
+type Action = (String, Option<String>);
+
+fn list(value: &Value) -> Vec<&Value> {
+    value.as_array().map_or_else(|| vec![value], |values| values.iter().collect())
+}
+
+/// What the template's statements allow a function to do to DynamoDB.
+fn granted(binary: &str) -> Result<BTreeSet<Action>> {
+    let template = Template::shipped()?;
+    let policies = list(&template.function(binary)?["Policies"]);
+    let statements = policies.into_iter().flat_map(|policy| list(&policy["Statement"]));
+    let mut all = BTreeSet::new();
+    for statement in statements {
+        assert!(!statement.to_string().contains('*'), "{statement}");
+        assert_eq!(statement["Effect"], "Allow");
+        let resource = &statement["Resource"];
+        let index =
+            resource["Fn::Sub"].as_str().and_then(|arn| Some(arn.split_once("/index/")?.1.to_owned()));
+        let table = resource["Fn::GetAtt"] == "EffectsTable.Arn" || index.is_some();
+        for action in list(&statement["Action"]) {
+            let (service, action) = action.as_str().and_then(|it| it.split_once(':')).context("an action")?;
+            match service {
+                "dynamodb" => assert!(table, "{statement}"),
+                "secretsmanager" => assert_eq!(*resource, json!({ "Ref": "SecretsArn" })),
+                other => panic!("{other} in {statement}"),
+            }
+            if service == "dynamodb" {
+                all.insert((action.to_owned(), index.clone()));
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// What went over the wire to the table since this was last asked.
+fn seen(wire: &Wire) -> BTreeSet<Action> {
+    let index = |request: &Value| request["IndexName"].as_str().map(str::to_owned);
+    let seen = wire.seen().into_iter().map(|seen| (seen.operation.clone(), index(&seen.json()))).collect();
+    wire.forget();
+    seen
+}
+
+/// All that ingest ever asks the table: journal, large input, a broker that is down, a client's key, a look at a run.
+async fn busy_ingest(stack: &Stack) -> Result<BTreeSet<Action>> {
+    let large = issue()?.edited(|event| event["issue"]["body"] = "A long story. ".repeat(30_000).into());
+    deliver(stack, &large).await?;
+    stack.broker_wire.close().await;
+    deliver(stack, &dispute_about("dp_deferred")?).await?;
+    stack.broker_wire.open().await?;
+    let request = json!({
+        "step": "open_ticket", "business_key": "dp_api",
+        "input": { "dispute": "dp_api", "charge": "ch_1", "amount": 5, "reason": "fraudulent" },
+    });
+    let started = stack.post_json("/runs", &[("idempotency-key", "iam")], &request).await?;
+    let run = started.json()["run_id"].as_str().context("no run")?.to_owned();
+    assert_eq!(stack.get(&format!("/runs/{run}")).await?.status, 200);
+    assert_eq!(stack.get("/healthz").await?.status, 200);
+    Ok(seen(stack.table_wire()?))
+}
+
+#[tokio::test]
+async fn every_action_that_is_granted_is_used_and_every_one_that_is_used_is_granted() -> Result<()> {
+    let mut config = config()?;
+    config.table().insert("journal".into(), true.into());
+    let stack = builder(config)?.env("EVENTS_TOPIC", "sidefx.events").start().await?;
+    if stack.table_wire().is_err() {
+        println!("not watched: EFFECTS_TABLE names another table");
+        return Ok(());
+    }
+    stack.table_wire()?.forget();
+    let ingest = busy_ingest(&stack).await?;
+    let settling = stack.run_until_settled(PATIENCE).await?;
+    assert_eq!(settling.total(|run| run.done), 4);
+    assert_eq!(seen(stack.table_wire()?), granted("consumer")?, "the consumer");
+
+    let mut granted = granted("ingest")?;
+    let parked = ("Query".to_owned(), Some("due".to_owned()));
+    let lists_the_parked = stack.get("/parked").await?.status != 404;
+    let ingest = &ingest | &seen(stack.table_wire()?);
+    if !lists_the_parked {
+        granted.remove(&parked);
+    }
+    assert_eq!(ingest, granted, "ingest");
+    stack.finish().await
+}

@@ -1,0 +1,103 @@
+//! Metrics: what alarms and the dashboard ask for is what the functions emit.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::{file::Template, read};
+
+const NAMESPACE: &str = "DriftqWebhooks";
+
+/// What the functions emit: each as a total, and some by a dimension as well.
+const EMITTED: [(&str, Option<&str>); 22] = [
+    ("Accepted", Some("Source")),
+    ("Refused", Some("Reason")),
+    ("Commands", None),
+    ("Deferred", Some("Function")),
+    ("BrokerRefusals", None),
+    ("NotDurable", None),
+    ("IngestLatency", None),
+    ("Runs", None),
+    ("FailedRuns", None),
+    ("Received", None),
+    ("Done", None),
+    ("Duplicates", None),
+    ("InDoubt", None),
+    ("Parked", Some("Step")),
+    ("ParkedInDoubt", None),
+    ("Held", None),
+    ("Relayed", None),
+    ("OldestDueAge", None),
+    ("BrokerUnreachable", None),
+    ("EventsDropped", None),
+    ("CallLatency", Some("Step")),
+    ("ReceivedToDone", None),
+];
+
+fn check(name: &str, dimension: Option<&str>) {
+    let emitted = EMITTED.iter().find(|(other, _)| *other == name);
+    let (_, by) = emitted.unwrap_or_else(|| panic!("nobody emits {name}"));
+    assert!(dimension.is_none() || dimension == *by, "{name} does not come by {dimension:?}");
+}
+
+/// The metrics of a dashboard's widgets, ours only: each name, and its dimension.
+fn shown(widget: &Value) -> Result<Vec<(String, Option<String>)>> {
+    let mut shown = Vec::new();
+    for line in widget["properties"]["metrics"].as_array().into_iter().flatten() {
+        let words: Vec<_> = line.as_array().into_iter().flatten().map_while(Value::as_str).collect();
+        if let [NAMESPACE, name, dimension @ ..] = words.as_slice() {
+            shown.push(((*name).to_owned(), dimension.first().map(|it| (*it).to_owned())));
+        }
+        if let Some(search) = line[0]["expression"].as_str() {
+            let inside =
+                search.strip_prefix(&format!("SEARCH('{{{NAMESPACE},")).context(search.to_owned())?;
+            let (dimension, rest) = inside.split_once('}').context("a schema")?;
+            let name = rest.split('"').nth(1).context("a name")?;
+            shown.push((name.to_owned(), Some(dimension.to_owned())));
+        }
+    }
+    Ok(shown)
+}
+
+fn dashboard(template: &Template) -> Result<Value> {
+    let (_, dashboard) = template.resources("AWS::CloudWatch::Dashboard").next().context("no dashboard")?;
+    let body = dashboard["Properties"]["DashboardBody"]["Fn::Sub"].as_str().context("no body")?;
+    serde_json::from_str(body).context("the dashboard is not JSON")
+}
+
+#[test]
+fn every_alarm_watches_something_that_is_emitted_and_is_explained() -> Result<()> {
+    let (template, manual) = (Template::shipped()?, read("docs/operate.md")?);
+    let mut alarms = BTreeSet::new();
+    for (id, alarm) in template.resources("AWS::CloudWatch::Alarm") {
+        let alarm = &alarm["Properties"];
+        if alarm["Namespace"] == NAMESPACE {
+            check(alarm["MetricName"].as_str().context("no name")?, alarm["Dimensions"][0]["Name"].as_str());
+        }
+        assert!(manual.contains(&format!("\n### {id}\n")), "docs/operate.md has no section {id}");
+        assert!(
+            alarm["AlarmDescription"].as_str().is_some_and(|it| it.ends_with(id)),
+            "{id} names its section"
+        );
+        alarms.insert(format!("${{{id}.Arn}}"));
+    }
+    let on_top = dashboard(&template)?["widgets"][0]["properties"]["alarms"].clone();
+    let on_top: BTreeSet<String> = serde_json::from_value(on_top)?;
+    assert_eq!(on_top, alarms, "the dashboard begins with all alarms");
+    Ok(())
+}
+
+#[test]
+fn the_dashboard_shows_all_that_is_emitted_and_nothing_else() -> Result<()> {
+    let dashboard = dashboard(&Template::shipped()?)?;
+    let mut names = BTreeSet::new();
+    for widget in dashboard["widgets"].as_array().context("no widgets")? {
+        for (name, dimension) in shown(widget)? {
+            check(&name, dimension.as_deref());
+            names.insert(name);
+        }
+    }
+    assert_eq!(names, EMITTED.iter().map(|(name, _)| (*name).to_owned()).collect());
+    Ok(())
+}
