@@ -37,7 +37,10 @@ impl Secrets {
     /// # Errors
     /// Every one that is missing or blank.
     pub fn of_sources(config: &Config, get: Lookup<'_>) -> Result<Self, ConfigError> {
-        Self::resolve(config.sources.values().flat_map(|source| &source.secrets), get)
+        Self::resolve(
+            config.sources.values().flat_map(|source| source.secrets.iter().chain(&source.verify_token)),
+            get,
+        )
     }
 
     /// Those that open doors at third parties: what the consumer needs.

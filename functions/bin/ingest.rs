@@ -1,4 +1,4 @@
-//! The ingest function: a Lambda behind API Gateway.
+//! The ingest function: a Lambda behind API Gateway, a load balancer or a URL of its own.
 
 use driftq_webhooks::{
     clients::{self, Patience},
@@ -9,7 +9,7 @@ use driftq_webhooks::{
     telemetry,
 };
 use jiff::Timestamp;
-use lambda_http::{Error, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -17,7 +17,9 @@ async fn main() -> Result<(), Error> {
     let get = |name: &str| std::env::var(name).ok();
     telemetry::start(&get);
     let ingest = build(&get).await.inspect_err(|error| tracing::error!(%error, "ingest can't start"))?;
-    run(service_fn(async |request| Ok::<_, Error>(ingest.handle(request, Timestamp::now()).await))).await
+    let invoke =
+        async |event: LambdaEvent<_>| Ok::<_, Error>(ingest.answer(event.payload, Timestamp::now()).await);
+    run(service_fn(invoke)).await
 }
 
 async fn build(get: environment::Lookup<'_>) -> Result<Ingest, Error> {

@@ -1,8 +1,8 @@
 //! The third party: one request, made of the step's templates, with the effect's idempotency key.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use http::{HeaderValue, header};
 use jiff::Timestamp;
-use lambda_http::http::{HeaderValue, header};
 use minijinja::{Value as Jinja, context, value::Serde};
 use reqwest::Request;
 use url::{Origin, Url, form_urlencoded};

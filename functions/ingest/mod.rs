@@ -1,9 +1,12 @@
 //! Ingest: verify ▶ route ▶ commands ▶ produce ▶ 2xx.
 //!
-//! [`signature`] the schemes · [`request`] unverified to verified · [`route`] to commands ·
+//! [`event`] what Lambda gets and wants back · [`signature`] the schemes · [`request`] unverified to verified · [`route`] to commands ·
 //! [`outbox`] durable before anyone is told · [`runs`] the API for clients · [`reply`] the only table of statuses.
 
+pub mod body;
+pub mod event;
 pub mod outbox;
+pub mod query;
 pub mod reply;
 pub mod request;
 pub mod route;
@@ -12,12 +15,14 @@ pub mod signature;
 
 use std::collections::HashMap;
 
+use event::{Event, Request};
 use futures_util::{TryStreamExt as _, stream};
+use http::Method;
 use jiff::Timestamp;
-use lambda_http::{Body, Request, Response, http::Method};
 use outbox::Outbox;
 use reply::Reply;
 use request::{Unverified, Verified};
+use serde_json::Value;
 use signature::{Key, challenge};
 
 use crate::{
@@ -33,6 +38,7 @@ const AT_ONCE: usize = 16;
 pub struct Ingest {
     config: Config,
     keys: HashMap<String, Vec<Key>>,
+    tokens: HashMap<String, Key>,
     outbox: Outbox,
 }
 
@@ -42,61 +48,68 @@ impl Ingest {
     /// # Errors
     /// Every secret that is not a key of its source's scheme.
     pub fn new(config: Config, secrets: &Secrets, outbox: Outbox) -> Result<Self, ConfigError> {
-        let mut keys = HashMap::new();
+        let (mut keys, mut tokens) = (HashMap::new(), HashMap::new());
         let mut problems = Vec::new();
         for source in config.sources.values() {
             match prepare_keys(source, secrets) {
                 Ok(prepared) => drop(keys.insert(source.name.clone(), prepared)),
                 Err(problem) => problems.push(problem),
             }
+            if let Some(name) = &source.verify_token {
+                match prepare_key(source, name, secrets) {
+                    Ok(token) => drop(tokens.insert(source.name.clone(), token)),
+                    Err(problem) => problems.push(problem),
+                }
+            }
         }
         if problems.is_empty() {
-            return Ok(Self { config, keys, outbox });
+            return Ok(Self { config, keys, tokens, outbox });
         }
         Err(ConfigError { file: "environment".to_owned(), problems })
     }
 
-    /// Answers one request.
-    pub async fn handle(&self, request: Request, now: Timestamp) -> Response<Body> {
-        let (parts, body) = request.into_parts();
-        let body = match body {
-            Body::Text(text) => text.into_bytes(),
-            Body::Binary(bytes) => bytes,
-            _ => Vec::new(),
+    /// Answers one event with the reply that it wants.
+    pub async fn answer(&self, event: Event, now: Timestamp) -> Value {
+        let shape = event.shape();
+        let reply = match event.into_request() {
+            Ok(request) => self.handle(&request, now).await,
+            Err(malformed) => Reply::Malformed(malformed),
         };
-        let query = parts.uri.query().unwrap_or_default();
-        let path: Vec<&str> = parts.uri.path().trim_matches('/').split('/').collect();
-        let reply = match (&parts.method, path.as_slice()) {
+        shape.reply(reply.into())
+    }
+
+    async fn handle(&self, request: &Request, now: Timestamp) -> Reply {
+        let path: Vec<&str> = request.path.trim_matches('/').split('/').collect();
+        match (&request.method, path.as_slice()) {
             (&Method::POST, ["webhooks", source]) => match self.config.sources.get(*source) {
                 Some(source) => {
-                    let webhook = Unverified { source, headers: &parts.headers, query, body: &body };
+                    let webhook = Unverified { source, request };
                     self.webhook(webhook, now).await.as_expected(&source.scheme)
                 }
                 None => Reply::NotFound("no source has this name"),
             },
-            (&Method::GET, ["webhooks", source]) => self.challenge(source, query),
-            (&Method::POST, ["runs"]) => self.start_run(&parts.headers, &body, now).await,
+            (&Method::GET, ["webhooks", source]) => self.challenge(source, request),
+            (&Method::POST, ["runs"]) => self.start_run(&request.headers, &request.body, now).await,
             (&Method::GET, ["runs", run_id]) => self.show_run(run_id).await,
             (&Method::GET, ["healthz"]) => self.health().await,
             (_, ["webhooks", _] | ["runs"]) => Reply::MethodNotAllowed("POST"),
             (_, ["runs", _] | ["healthz"]) => Reply::MethodNotAllowed("GET"),
             _ => Reply::NotFound("no such path"),
-        };
-        reply.into()
+        }
     }
 
     /// Only Meta asks by GET.
-    fn challenge(&self, source: &str, query: &str) -> Reply {
+    fn challenge(&self, source: &str, request: &Request) -> Reply {
         let answer = self.config.sources.get(source).and_then(|source| {
-            let keys = self.keys.get(&source.name).map(Vec::as_slice).unwrap_or_default();
-            challenge(&source.scheme, query, keys)
+            let token = self.tokens.get(&source.name).filter(|_| source.allow.includes(request.source_ip));
+            challenge(&source.scheme, request.query.text(), token)
         });
         answer.map_or(Reply::MethodNotAllowed("POST"), Reply::Answer)
     }
 
     async fn webhook(&self, webhook: Unverified<'_>, now: Timestamp) -> Reply {
         let source = webhook.source;
-        if webhook.body.len() > source.max_body {
+        if webhook.request.body.len() > source.max_body {
             return Reply::TooLarge { max: source.max_body };
         }
         let keys = self.keys.get(&source.name).map(Vec::as_slice).unwrap_or_default();
@@ -111,15 +124,19 @@ impl Ingest {
             tracing::info!(source = source.name, "a provider shook hands");
             return Reply::Answer(answer.clone());
         }
-        self.start(&source.name, &webhook.events(), now).await
+        self.start(webhook, now).await
     }
 
     /// All events of a webhook are started, or the provider hears that they are not: it delivers again then.
-    async fn start(&self, source: &str, events: &[Verified<'_>], now: Timestamp) -> Reply {
-        let routed: Result<Vec<_>, _> =
-            events.iter().map(|event| route::commands(event, &self.config, now)).collect();
-        let runs = match routed {
-            Ok(runs) => runs,
+    async fn start(&self, webhook: Verified<'_>, now: Timestamp) -> Reply {
+        let source = &*webhook.source().name.clone();
+        let routed = webhook.events(&self.config.templates).and_then(|events| {
+            let commands = events.iter().map(|event| route::commands(event, &self.config, now));
+            let runs = commands.collect::<Result<Vec<_>, _>>()?;
+            Ok((events, runs))
+        });
+        let (events, runs) = match routed {
+            Ok(routed) => routed,
             Err(lacking) => {
                 tracing::error!(source, error = %lacking, "a genuine webhook can't be worked on");
                 return Reply::Unfit(lacking.to_string());
@@ -145,12 +162,13 @@ impl Ingest {
 }
 
 fn prepare_keys(source: &Source, secrets: &Secrets) -> Result<Vec<Key>, Problem> {
-    let prepare = |name: &String| {
-        let secret = secrets.get(name).map_or("", |secret| secret.expose());
-        source.scheme.key(secret).map_err(|error| Problem {
-            field: name.clone(),
-            message: format!("{error}; source {} names it", source.name),
-        })
-    };
-    source.secrets.iter().map(prepare).collect()
+    source.secrets.iter().map(|name| prepare_key(source, name, secrets)).collect()
+}
+
+fn prepare_key(source: &Source, name: &str, secrets: &Secrets) -> Result<Key, Problem> {
+    let secret = secrets.get(name).map_or("", |secret| secret.expose());
+    source.scheme.key(secret).map_err(|error| Problem {
+        field: name.to_owned(),
+        message: format!("{error}; source {} names it", source.name),
+    })
 }
