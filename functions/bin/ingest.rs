@@ -4,7 +4,7 @@ use driftq_webhooks::{
     clients::{self, Patience},
     config::environment::{self, Environment},
     effects::Effects,
-    ingest::{Ingest, outbox::Outbox},
+    ingest::{Ingest, keys::Keys, outbox::Outbox},
     secrets::Secrets,
     telemetry,
 };
@@ -30,5 +30,6 @@ async fn build(get: environment::Lookup<'_>) -> Result<Ingest, Error> {
     let dynamodb = clients::dynamodb(Patience::INGEST).await;
     let journal = config.journal.then_some(config.consumer.relay_grace);
     let effects = Effects::new(dynamodb, environment.effects_table, config.consumer.keep_done);
-    Ok(Ingest::new(config, &secrets, Outbox { topic, effects, journal })?)
+    let keys = Keys::prepare(&config.sources, &secrets)?;
+    Ok(Ingest::new(config, keys, Outbox { topic, effects, journal }))
 }

@@ -207,3 +207,6 @@ impl Shape {
         reply
     }
 }
+
+#[cfg(test)]
+mod tests;

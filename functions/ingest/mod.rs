@@ -1,10 +1,13 @@
 //! Ingest: verify ▶ route ▶ commands ▶ produce ▶ 2xx.
 //!
-//! [`event`] what Lambda gets and wants back · [`signature`] the schemes · [`request`] unverified to verified · [`route`] to commands ·
-//! [`outbox`] durable before anyone is told · [`runs`] the API for clients · [`reply`] the only table of statuses.
+//! [`event`] what Lambda gets and wants back, with its [`query`] · [`signature`] the schemes ·
+//! [`keys`] what they are checked with · [`request`] unverified to verified · [`body`] what it says ·
+//! [`route`] to commands · [`outbox`] durable before anyone is told · [`runs`] the API for clients ·
+//! [`reply`] the only table of statuses.
 
 pub mod body;
 pub mod event;
+pub mod keys;
 pub mod outbox;
 pub mod query;
 pub mod reply;
@@ -13,22 +16,18 @@ pub mod route;
 pub mod runs;
 pub mod signature;
 
-use std::collections::HashMap;
-
 use event::{Event, Request};
 use futures_util::{TryStreamExt as _, stream};
 use http::Method;
 use jiff::Timestamp;
+use keys::Keys;
 use outbox::Outbox;
 use reply::Reply;
 use request::{Unverified, Verified};
 use serde_json::Value;
-use signature::{Key, challenge};
+use signature::challenge;
 
-use crate::{
-    config::{Config, ConfigError, Problem, source::Source},
-    secrets::Secrets,
-};
+use crate::config::Config;
 
 /// Commands that are made durable at the same time: a batch of webhooks may hold thousands.
 const AT_ONCE: usize = 16;
@@ -37,35 +36,15 @@ const AT_ONCE: usize = 16;
 #[derive(Debug)]
 pub struct Ingest {
     config: Config,
-    keys: HashMap<String, Vec<Key>>,
-    tokens: HashMap<String, Key>,
+    keys: Keys,
     outbox: Outbox,
 }
 
 impl Ingest {
-    /// Prepares the keys of every source.
-    ///
-    /// # Errors
-    /// Every secret that is not a key of its source's scheme.
-    pub fn new(config: Config, secrets: &Secrets, outbox: Outbox) -> Result<Self, ConfigError> {
-        let (mut keys, mut tokens) = (HashMap::new(), HashMap::new());
-        let mut problems = Vec::new();
-        for source in config.sources.values() {
-            match prepare_keys(source, secrets) {
-                Ok(prepared) => drop(keys.insert(source.name.clone(), prepared)),
-                Err(problem) => problems.push(problem),
-            }
-            if let Some(name) = &source.verify_token {
-                match prepare_key(source, name, secrets) {
-                    Ok(token) => drop(tokens.insert(source.name.clone(), token)),
-                    Err(problem) => problems.push(problem),
-                }
-            }
-        }
-        if problems.is_empty() {
-            return Ok(Self { config, keys, tokens, outbox });
-        }
-        Err(ConfigError { file: "environment".to_owned(), problems })
+    /// Puts it together.
+    #[must_use]
+    pub fn new(config: Config, keys: Keys, outbox: Outbox) -> Self {
+        Self { config, keys, outbox }
     }
 
     /// Answers one event with the reply that it wants.
@@ -101,7 +80,7 @@ impl Ingest {
     /// Only Meta asks by GET.
     fn challenge(&self, source: &str, request: &Request) -> Reply {
         let answer = self.config.sources.get(source).and_then(|source| {
-            let token = self.tokens.get(&source.name).filter(|_| source.allow.includes(request.source_ip));
+            let token = self.keys.token(source).filter(|_| source.allow.includes(request.source_ip));
             challenge(&source.scheme, request.query.text(), token)
         });
         answer.map_or(Reply::MethodNotAllowed("POST"), Reply::Answer)
@@ -112,8 +91,7 @@ impl Ingest {
         if webhook.request.body.len() > source.max_body {
             return Reply::TooLarge { max: source.max_body };
         }
-        let keys = self.keys.get(&source.name).map(Vec::as_slice).unwrap_or_default();
-        let webhook = match webhook.verify(keys, now) {
+        let webhook = match webhook.verify(self.keys.of(source), now) {
             Ok(webhook) => webhook,
             Err(refused) => {
                 tracing::warn!(source = source.name, reason = %refused, "a webhook was refused");
@@ -159,16 +137,4 @@ impl Ingest {
         }
         Reply::Accepted(runs)
     }
-}
-
-fn prepare_keys(source: &Source, secrets: &Secrets) -> Result<Vec<Key>, Problem> {
-    source.secrets.iter().map(|name| prepare_key(source, name, secrets)).collect()
-}
-
-fn prepare_key(source: &Source, name: &str, secrets: &Secrets) -> Result<Key, Problem> {
-    let secret = secrets.get(name).map_or("", |secret| secret.expose());
-    source.scheme.key(secret).map_err(|error| Problem {
-        field: name.to_owned(),
-        message: format!("{error}; source {} names it", source.name),
-    })
 }
