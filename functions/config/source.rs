@@ -172,3 +172,6 @@ pub(super) fn check_secret_name(name: &str, field: &str, problems: &mut Problems
         problems.add(field, "not the name of a secret (A-Z, 0-9, _); the value itself never stands here");
     }
 }
+
+#[cfg(test)]
+mod tests;

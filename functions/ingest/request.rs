@@ -237,42 +237,4 @@ impl Verified<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::config::Config;
-
-    /// The run ids of a webhook with this body, from a source of this scheme.
-    fn runs(scheme: &str, body: &Value) -> Vec<String> {
-        let text = format!("[sources.mail]\nscheme = \"{scheme}\"\nsecrets = [\"A\"]");
-        let config = Config::parse("webhooks.toml", &text).unwrap();
-        let source = &config.sources["mail"];
-        let webhook = Verified {
-            source,
-            headers: &HeaderMap::new(),
-            identity: identity(&source.scheme, &HeaderMap::new(), Some(body)),
-            handshake: None,
-            content: Content::Json(body.clone()),
-            fingerprint: "of the whole".to_owned(),
-        };
-        let run_id = |event: Verified<'_>| event.run_id(&config.templates, &event.context()).unwrap();
-        webhook
-            .events(&config.templates)
-            .unwrap()
-            .into_iter()
-            .map(|event| run_id(event).to_string())
-            .collect()
-    }
-
-    #[test]
-    fn each_event_of_a_batch_is_a_run_of_its_own() {
-        let body = json!([{ "sg_event_id": "a" }, { "email": "x@example.com" }, { "sg_event_id": "b" }]);
-        let digest = hex::encode(Sha256::digest(r#"{"email":"x@example.com"}"#));
-        let expected = ["mail.a".to_owned(), format!("mail.sha256-{digest}"), "mail.b".to_owned()];
-        assert_eq!(runs("sendgrid", &body), expected);
-        assert!(runs("sendgrid", &json!([])).is_empty());
-        assert_eq!(runs("sendgrid", &json!({ "sg_event_id": "c" })), ["mail.c"]);
-        assert_eq!(runs("zoom", &body).len(), 1, "an array is one event elsewhere");
-    }
-}
+mod tests;
