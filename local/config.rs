@@ -101,6 +101,7 @@ impl Config {
         let mut names = Vec::new();
         for (_, source) in self.sources() {
             collect_names(source.get("secrets"), &mut names);
+            collect_names(source.get("verify_token"), &mut names);
         }
         for step in self.table.get("steps").and_then(Value::as_array).into_iter().flatten() {
             collect_names(step.get("call").and_then(|call| call.get("auth")), &mut names);
