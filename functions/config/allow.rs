@@ -1,5 +1,5 @@
 //! `allow` of a source: the networks that its webhooks come from, where a provider publishes them. A second lock beside the
-//! signature, never instead of it.
+//! signature, never instead of it. What counts is the address that AWS saw; behind a proxy of one's own, that is the proxy's.
 
 use std::net::IpAddr;
 

@@ -9,7 +9,8 @@ use std::{sync::LazyLock, time::Duration};
 use driftq_webhooks::ingest::{
     body::Content,
     signature::{
-        Algorithm, Encoding, HmacSettings, Key, Scheme, Signed, challenge, fingerprint, handshake, identity, verify,
+        Algorithm, Encoding, HmacSettings, Key, Scheme, Signed, challenge, fingerprint, handshake, identity,
+        verify,
     },
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
