@@ -110,7 +110,7 @@ impl Config {
         for (_, source) in self.sources() {
             // A scheme that nobody knows is for the functions to complain about.
             let scheme = Scheme::of(source);
-            for name in names(source.get("secrets")) {
+            for name in names(source.get("secrets")).into_iter().chain(names(source.get("verify_token"))) {
                 let secret = match &scheme {
                     Ok(scheme) => Secret::named(&name, scheme),
                     Err(_) => Secret::text(&name),

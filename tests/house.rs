@@ -53,15 +53,19 @@ pub(crate) fn park_in_doubt(config: &mut Config, step: &str) {
     config.step(step).insert("in_doubt".into(), Value::Table(toml! { policy = "park" }));
 }
 
-pub(crate) fn builder(config: Config) -> Result<Builder> {
-    let functions = match env::var_os("FUNCTIONS_DIR").filter(|dir| !dir.is_empty()) {
-        Some(dir) => Functions::in_dir(Path::new(&dir))?,
-        None => Functions {
+/// Those of `FUNCTIONS_DIR`, else those that were built for this test.
+pub(crate) fn functions() -> Result<Functions> {
+    match env::var_os("FUNCTIONS_DIR").filter(|dir| !dir.is_empty()) {
+        Some(dir) => Functions::in_dir(Path::new(&dir)),
+        None => Ok(Functions {
             ingest: env!("CARGO_BIN_EXE_ingest").into(),
             consumer: env!("CARGO_BIN_EXE_consumer").into(),
-        },
-    };
-    Ok(Stack::builder().functions(functions).config(config).env("IDLE_EXIT", "400ms"))
+        }),
+    }
+}
+
+pub(crate) fn builder(config: Config) -> Result<Builder> {
+    Ok(Stack::builder().functions(functions()?).config(config).env("IDLE_EXIT", "400ms"))
 }
 
 pub(crate) async fn stack() -> Result<Stack> {

@@ -1,4 +1,4 @@
-//! The ingest function: a Lambda behind API Gateway.
+//! The ingest function: a Lambda behind API Gateway, a load balancer or a URL of its own.
 
 use driftq_webhooks::{
     clients::{self, Patience},
@@ -9,14 +9,16 @@ use driftq_webhooks::{
     telemetry,
 };
 use jiff::Timestamp;
-use lambda_http::{Error, run, service_fn};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     clients::install_tls();
     telemetry::start(&variable);
     let ingest = build().await.inspect_err(|error| tracing::error!(%error, "ingest can't start"))?;
-    run(service_fn(async |request| Ok::<_, Error>(ingest.handle(request, Timestamp::now()).await))).await
+    let invoke =
+        async |event: LambdaEvent<_>| Ok::<_, Error>(ingest.answer(event.payload, Timestamp::now()).await);
+    run(service_fn(invoke)).await
 }
 
 fn variable(name: &str) -> Option<String> {

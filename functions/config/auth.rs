@@ -1,6 +1,6 @@
 //! `auth`: whose credentials go with a request.
 
-use lambda_http::http::HeaderName;
+use http::HeaderName;
 
 use super::{problems::Problems, section::Section, source::check_secret_name};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lambda_http::http::{HeaderName, Method};
+use http::{HeaderName, Method};
 use serde_json::Value;
 use url::{Origin, Url};
 

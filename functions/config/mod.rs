@@ -1,8 +1,9 @@
 //! `webhooks.toml`: what a user edits. Everything that is wrong with it is found at start, and reported together.
 //!
-//! [`source`] who may send · [`step`] what to do then · [`call`] the request to the third party, with [`auth`] and
+//! [`source`] who may send, [`allow`] from where · [`step`] what to do then · [`call`] the request to the third party, with [`auth`] and
 //! [`statuses`] · [`in_doubt`] what to do when nobody knows · [`template`] the language in all of them · [`environment`] what differs between one deployment and the next.
 
+pub mod allow;
 pub mod auth;
 pub mod call;
 pub mod environment;
@@ -93,7 +94,7 @@ impl Config {
         let journal = root.optional("journal", "true or false", &mut problems).unwrap_or_default();
         let consumer = root.section("consumer", &mut problems);
         let consumer = consumer.map(|section| read_consumer(section, &mut problems)).unwrap_or_default();
-        check_references(&sources, &steps, &mut problems);
+        check_references(&sources, &steps, &templates, &mut problems);
         root.finish(&mut problems);
         let sources = sources.into_iter().filter_map(|(name, source)| Some((name, source?))).collect();
         let steps = steps.into_iter().flatten().collect();
@@ -162,13 +163,22 @@ fn read_consumer(mut section: Section, problems: &mut Problems) -> ConsumerSetti
 }
 
 /// Steps refer to sources that exist, and no two steps share a name.
-fn check_references(sources: &Sources, steps: &[Option<Step>], problems: &mut Problems) {
+fn check_references(
+    sources: &Sources,
+    steps: &[Option<Step>],
+    templates: &Templates,
+    problems: &mut Problems,
+) {
     let mut seen = Vec::new();
     for step in steps.iter().flatten() {
         if seen.contains(&&step.id) {
             problems.add(format!("steps.{}.id", step.id), "two steps have this id; every step needs its own");
         }
         seen.push(&step.id);
+        let source = step.on.as_ref().and_then(|on| sources.get(&on.source)?.as_ref());
+        if let Some(source) = source {
+            source.check_run_id(step.run_id.as_ref(), templates, problems);
+        }
         if let Some(on) = step.on.as_ref().filter(|on| !sources.contains_key(&on.source)) {
             let known: Vec<_> = sources.keys().map(String::as_str).collect();
             let message = format!("no source is named {:?}; known are {}", on.source, known.join(", "));

@@ -3,7 +3,7 @@
 
 use std::{fmt::Display, str::FromStr};
 
-use lambda_http::http::HeaderName;
+use http::HeaderName;
 
 use super::{problems::Problems, section::Section};
 use crate::ingest::signature::{HmacSettings, PublicUrl, Scheme};

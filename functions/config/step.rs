@@ -7,7 +7,7 @@ use super::{
     in_doubt::InDoubt,
     problems::Problems,
     section::Section,
-    source::INGEST_SCOPE,
+    source::{INGEST_SCOPE, RUN_SCOPE},
     span::Span,
     template::{JsonTemplate, Role, Template, Templates},
 };
@@ -105,11 +105,12 @@ impl Step {
         let field = section.path("when");
         let when = when.and_then(|source| templates.add_condition(&field, &source, &INGEST_SCOPE, problems));
         let run_id: Option<String> = section.optional("run_id", "a template", problems);
-        let run_id = run_id.and_then(|source| ingest_text("run_id", &source, &section, templates, problems));
+        let run_id = run_id
+            .and_then(|source| ingest_text("run_id", &source, &RUN_SCOPE, &section, templates, problems));
         let key = "business_key = \"{{ event.id }}\" or another template";
         let key: Option<String> = section.required("business_key", key, problems);
-        let business_key =
-            key.and_then(|key| ingest_text("business_key", &key, &section, templates, problems));
+        let business_key = key
+            .and_then(|key| ingest_text("business_key", &key, &INGEST_SCOPE, &section, templates, problems));
         let input = read_input(&mut section, templates, problems);
         let call = section.section("call", problems);
         if call.is_none() {
@@ -162,11 +163,12 @@ fn read_trigger(mut section: Section, problems: &mut Problems) -> Option<Trigger
 fn ingest_text(
     field: &str,
     source: &str,
+    scope: &[&str],
     section: &Section,
     templates: &mut Templates,
     problems: &mut Problems,
 ) -> Option<Template> {
-    templates.add(&section.path(field), Role::Text, source, &INGEST_SCOPE, problems)
+    templates.add(&section.path(field), Role::Text, source, scope, problems)
 }
 
 fn read_input(

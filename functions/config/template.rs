@@ -61,6 +61,8 @@ pub struct RenderError {
     pub field: String,
     /// What is missing or wrong: `event.data.object.id is missing`. Holds names, never values.
     pub message: String,
+    /// The name that is missing, if that is what is wrong.
+    pub missing: Option<String>,
 }
 
 /// All compiled templates of a configuration.
@@ -203,6 +205,13 @@ impl Templates {
         })
     }
 
+    /// Whether a template uses a name such as `headers`, or a field of it.
+    #[must_use]
+    pub fn uses(&self, template: &Template, name: &str) -> bool {
+        let compiled = self.env.get_template(&template.name);
+        compiled.is_ok_and(|compiled| compiled.undeclared_variables(false).contains(name))
+    }
+
     /// Whether a condition holds.
     ///
     /// # Errors
@@ -220,7 +229,11 @@ impl Templates {
             JsonTemplate::Literal(value) => value.clone(),
             JsonTemplate::Text(template) => Value::String(self.text(template, context)?),
             JsonTemplate::Expression(template) => serde_json::from_str(&self.text(template, context)?)
-                .map_err(|e| RenderError { field: template.field().to_owned(), message: e.to_string() })?,
+                .map_err(|e| RenderError {
+                    field: template.field().to_owned(),
+                    message: e.to_string(),
+                    missing: None,
+                })?,
             JsonTemplate::Array(items) => {
                 Value::Array(items.iter().map(|item| self.json(item, context)).collect::<Result<_, _>>()?)
             }
@@ -241,11 +254,11 @@ impl Template {
     }
 
     fn failed(&self, error: &Error, missing: Option<String>) -> RenderError {
-        let message = match missing {
+        let message = match &missing {
             Some(name) => format!("{name} is missing"),
             None => error.detail().map_or_else(|| error.kind().to_string(), str::to_owned),
         };
-        RenderError { field: self.field().to_owned(), message }
+        RenderError { field: self.field().to_owned(), message, missing }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use http::{HeaderValue, header};
 use jiff::Timestamp;
-use lambda_http::http::{HeaderValue, header};
 use minijinja::{Value as Jinja, context, value::Serde};
 use reqwest::Request;
 use url::{Origin, Url, form_urlencoded};

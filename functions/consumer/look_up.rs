@@ -1,6 +1,6 @@
 //! The question to a third party that can be asked: did this happen?
 
-use lambda_http::http::Method;
+use http::Method;
 use minijinja::context;
 use reqwest::Request;
 

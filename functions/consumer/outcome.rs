@@ -10,8 +10,8 @@
 
 use std::time::Duration;
 
+use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use jiff::{Timestamp, fmt::rfc2822};
-use lambda_http::http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 
 use crate::config::statuses::Statuses;
 

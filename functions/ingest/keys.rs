@@ -10,7 +10,13 @@ use crate::{
 
 /// By the source's name.
 #[derive(Debug)]
-pub struct Keys(HashMap<String, Vec<Key>>);
+pub struct Keys(HashMap<String, OfSource>);
+
+#[derive(Debug)]
+struct OfSource {
+    keys: Vec<Key>,
+    token: Option<Key>,
+}
 
 impl Keys {
     /// Prepares them.
@@ -35,11 +41,17 @@ impl Keys {
     /// Any of which may have signed.
     #[must_use]
     pub fn of(&self, source: &Source) -> &[Key] {
-        self.0.get(&source.name).map(Vec::as_slice).unwrap_or_default()
+        self.0.get(&source.name).map(|of_source| &*of_source.keys).unwrap_or_default()
+    }
+
+    /// What a GET must show.
+    #[must_use]
+    pub fn token(&self, source: &Source) -> Option<&Key> {
+        self.0.get(&source.name)?.token.as_ref()
     }
 }
 
-fn of_source(source: &Source, secrets: &Secrets) -> Result<Vec<Key>, Problem> {
+fn of_source(source: &Source, secrets: &Secrets) -> Result<OfSource, Problem> {
     let prepare = |name: &String| {
         let secret = secrets.get(name).map_or("", |secret| secret.expose());
         source.scheme.key(secret).map_err(|error| Problem {
@@ -47,5 +59,6 @@ fn of_source(source: &Source, secrets: &Secrets) -> Result<Vec<Key>, Problem> {
             message: format!("{error}; source {} names it", source.name),
         })
     };
-    source.secrets.iter().map(prepare).collect()
+    let keys = source.secrets.iter().map(prepare).collect::<Result<_, _>>()?;
+    Ok(OfSource { keys, token: source.verify_token.as_ref().map(prepare).transpose()? })
 }

@@ -1,29 +1,32 @@
 //! Ingest: verify ▶ route ▶ commands ▶ produce ▶ 2xx.
 //!
-//! [`signature`] the schemes · [`keys`] what they are checked with · [`request`] unverified to verified ·
+//! [`event`] what Lambda gets and wants back, with its [`query`] · [`signature`] the schemes ·
+//! [`keys`] what they are checked with · [`request`] unverified to verified · [`body`] what it says ·
 //! [`route`] to commands · [`outbox`] durable before anyone is told · [`runs`] the API for clients ·
 //! [`parked`] the API for whoever decides · [`reply`] the only table of statuses.
 
+pub mod body;
+pub mod event;
 pub mod keys;
 pub mod outbox;
 pub mod parked;
+pub mod query;
 pub mod reply;
 pub mod request;
 pub mod route;
 pub mod runs;
 pub mod signature;
 
+use event::{Event, Request};
 use futures_util::{TryStreamExt as _, stream};
+use http::{Method, StatusCode};
 use jiff::Timestamp;
 use keys::Keys;
-use lambda_http::{
-    Body, Request, Response,
-    http::{Method, StatusCode},
-};
 use outbox::Outbox;
 use reply::Reply;
-use request::{Unverified, Verified};
-use signature::{Refused, challenge};
+use request::{Refused, Unverified, Verified};
+use serde_json::Value;
+use signature::challenge;
 
 use crate::{config::Config, secrets::Current};
 
@@ -45,48 +48,53 @@ impl Ingest {
         Self { config, keys, outbox }
     }
 
-    /// Answers one request.
-    pub async fn handle(&self, request: Request, now: Timestamp) -> Response<Body> {
-        let (parts, body) = request.into_parts();
-        let body = match body {
-            Body::Text(text) => text.into_bytes(),
-            Body::Binary(bytes) => bytes,
-            _ => Vec::new(),
+    /// Answers one event with the reply that it wants.
+    pub async fn answer(&self, event: Event, now: Timestamp) -> Value {
+        let shape = event.shape();
+        let reply = match event.into_request() {
+            Ok(request) => self.handle(&request, now).await,
+            Err(malformed) => Reply::Malformed(malformed),
         };
-        let query = parts.uri.query().unwrap_or_default();
-        let path: Vec<&str> = parts.uri.path().trim_matches('/').split('/').collect();
-        let reply = match (&parts.method, path.as_slice()) {
+        shape.reply(reply.into())
+    }
+
+    async fn handle(&self, request: &Request, now: Timestamp) -> Reply {
+        let path: Vec<&str> = request.path.trim_matches('/').split('/').collect();
+        match (&request.method, path.as_slice()) {
             (&Method::POST, ["webhooks", source]) => match self.config.sources.get(*source) {
                 Some(source) => {
-                    let webhook = Unverified { source, headers: &parts.headers, query, body: &body };
+                    let webhook = Unverified { source, request };
                     self.webhook(webhook, now).await.as_expected(&source.scheme)
                 }
                 None => Reply::NotFound("no source has this name"),
             },
-            (&Method::GET, ["webhooks", source]) => self.challenge(source, query, now).await,
-            (&Method::POST, ["runs"]) => self.start_run(&parts.headers, &body, now).await,
+            (&Method::GET, ["webhooks", source]) => self.challenge(source, request, now).await,
+            (&Method::POST, ["runs"]) => self.start_run(&request.headers, &request.body, now).await,
             (&Method::GET, ["runs", run_id]) => self.show_run(run_id).await,
             (&Method::GET, ["parked"]) => self.show_parked().await,
-            (&Method::POST, ["runs", run_id, "decide"]) => self.decide(run_id, &body, now).await,
+            (&Method::POST, ["runs", run_id, "decide"]) => self.decide(run_id, &request.body, now).await,
             (&Method::GET, ["healthz"]) => self.health().await,
             (_, ["webhooks", _] | ["runs"] | ["runs", _, "decide"]) => Reply::MethodNotAllowed("POST"),
             (_, ["runs", _] | ["parked"] | ["healthz"]) => Reply::MethodNotAllowed("GET"),
             _ => Reply::NotFound("no such path"),
-        };
-        reply.into()
+        }
     }
 
     /// Only Meta asks by GET.
-    async fn challenge(&self, source: &str, query: &str, now: Timestamp) -> Reply {
+    async fn challenge(&self, source: &str, request: &Request, now: Timestamp) -> Reply {
         let Some(source) = self.config.sources.get(source) else { return Reply::MethodNotAllowed("POST") };
+        let answer = |keys: &Keys| {
+            let token = keys.token(source).filter(|_| source.allow.includes(request.source_ip));
+            challenge(&source.scheme, request.query.text(), token)
+        };
         let keys = self.keys.fresh(now).await;
-        let mut answer = challenge(&source.scheme, query, keys.of(source));
-        if answer.as_ref().is_some_and(|answer| answer.status == StatusCode::FORBIDDEN)
+        let mut answered = answer(&keys);
+        if answered.as_ref().is_some_and(|answer| answer.status == StatusCode::FORBIDDEN)
             && let Some(newer) = self.keys.other_than(&keys, now).await
         {
-            answer = challenge(&source.scheme, query, newer.of(source));
+            answered = answer(&newer);
         }
-        answer.map_or(Reply::MethodNotAllowed("POST"), Reply::Answer)
+        answered.map_or(Reply::MethodNotAllowed("POST"), Reply::Answer)
     }
 
     /// Where no key fits, the secret may have been rotated: newer keys are tried, in the same request. GitHub would not
@@ -94,18 +102,18 @@ impl Ingest {
     async fn verify<'a>(&self, webhook: Unverified<'a>, now: Timestamp) -> Result<Verified<'a>, Refused> {
         let source = webhook.source;
         let keys = self.keys.fresh(now).await;
-        match webhook.clone().verify(keys.of(source), now) {
-            Err(Refused::Forged) => match self.keys.other_than(&keys, now).await {
-                Some(newer) => webhook.verify(newer.of(source), now),
-                None => Err(Refused::Forged),
-            },
+        match webhook.verify(keys.of(source), now) {
+            Err(refused @ Refused::Signature(signature::Refused::Forged)) => {
+                let newer = self.keys.other_than(&keys, now).await;
+                newer.map_or(Err(refused), |newer| webhook.verify(newer.of(source), now))
+            }
             verified => verified,
         }
     }
 
     async fn webhook(&self, webhook: Unverified<'_>, now: Timestamp) -> Reply {
         let source = webhook.source;
-        if webhook.body.len() > source.max_body {
+        if webhook.request.body.len() > source.max_body {
             return Reply::TooLarge { max: source.max_body };
         }
         let webhook = match self.verify(webhook, now).await {
@@ -119,15 +127,19 @@ impl Ingest {
             tracing::info!(source = source.name, "a provider shook hands");
             return Reply::Answer(answer.clone());
         }
-        self.start(&source.name, &webhook.events(), now).await
+        self.start(webhook, now).await
     }
 
     /// All events of a webhook are started, or the provider hears that they are not: it delivers again then.
-    async fn start(&self, source: &str, events: &[Verified<'_>], now: Timestamp) -> Reply {
-        let routed: Result<Vec<_>, _> =
-            events.iter().map(|event| route::commands(event, &self.config, now)).collect();
-        let runs = match routed {
-            Ok(runs) => runs,
+    async fn start(&self, webhook: Verified<'_>, now: Timestamp) -> Reply {
+        let source = &*webhook.source().name.clone();
+        let routed = webhook.events(&self.config.templates).and_then(|events| {
+            let commands = events.iter().map(|event| route::commands(event, &self.config, now));
+            let runs = commands.collect::<Result<Vec<_>, _>>()?;
+            Ok((events, runs))
+        });
+        let (events, runs) = match routed {
+            Ok(routed) => routed,
             Err(lacking) => {
                 tracing::error!(source, error = %lacking, "a genuine webhook can't be worked on");
                 return Reply::Unfit(lacking.to_string());

@@ -1,12 +1,10 @@
 //! What ingest answers: the only table of statuses. Errors are problem details (RFC 9457).
 
-use lambda_http::{
-    Body, Response,
-    http::{HeaderValue, StatusCode, header},
-};
+use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::{
+    event::Malformed,
     route::Routed,
     signature::{Answer, Scheme, Success, success},
 };
@@ -37,6 +35,8 @@ pub enum Reply {
     NotFound(&'static str),
     /// The path exists for another method.
     MethodNotAllowed(&'static str),
+    /// It can't be read as a request at all.
+    Malformed(Malformed),
     /// The body is larger than the source's `max_body`.
     TooLarge {
         /// The limit in bytes.
@@ -65,7 +65,7 @@ impl Reply {
     }
 }
 
-impl From<Reply> for Response<Body> {
+impl From<Reply> for Response<String> {
     fn from(reply: Reply) -> Self {
         match reply {
             Reply::Accepted(runs) => {
@@ -81,6 +81,7 @@ impl From<Reply> for Response<Body> {
             Reply::Health { well: true, report } => json(StatusCode::OK, &report),
             Reply::Health { well: false, report } => json(StatusCode::SERVICE_UNAVAILABLE, &report),
             Reply::NotGenuine => problem(StatusCode::UNAUTHORIZED, "the signature could not be verified"),
+            Reply::Malformed(malformed) => problem(StatusCode::BAD_REQUEST, &malformed.to_string()),
             Reply::NotFound(what) => problem(StatusCode::NOT_FOUND, what),
             Reply::MethodNotAllowed(allow) => {
                 let mut response =
@@ -111,11 +112,10 @@ fn accepted(runs: &[(RunId, Vec<Routed>)]) -> Value {
     }
 }
 
-fn exactly(answer: Answer) -> Response<Body> {
-    let empty = answer.body.is_empty();
-    let mut response = Response::new(if empty { Body::Empty } else { Body::Text(answer.body) });
+fn exactly(answer: Answer) -> Response<String> {
+    let mut response = Response::new(answer.body);
     *response.status_mut() = answer.status;
-    if !empty {
+    if !response.body().is_empty() {
         let content_type = HeaderValue::from_static(answer.content_type);
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     }
@@ -126,15 +126,15 @@ fn named(routed: &Routed) -> Value {
     json!({ "effect_id": routed.effect.to_string(), "step": routed.command.step })
 }
 
-fn problem(status: StatusCode, detail: &str) -> Response<Body> {
+fn problem(status: StatusCode, detail: &str) -> Response<String> {
     let title = status.canonical_reason().unwrap_or_default();
     let mut response = json(status, &json!({ "title": title, "status": status.as_u16(), "detail": detail }));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     response
 }
 
-fn json(status: StatusCode, body: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::Text(body.to_string()));
+fn json(status: StatusCode, body: &Value) -> Response<String> {
+    let mut response = Response::new(body.to_string());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

@@ -1,32 +1,43 @@
 //! A webhook before and after its signature has been checked. Only [`Unverified::verify`] makes a [`Verified`], and
 //! only that has an event: raw bytes are verified before anything is parsed.
 
+use http::HeaderMap;
 use jiff::Timestamp;
-use lambda_http::http::HeaderMap;
 use minijinja::{Value as Jinja, value::Serde};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::signature::{Answer, Identity, Key, Refused, Signed, handshake, identity, verify};
+use super::{
+    body::Content,
+    event::Request,
+    signature::{self, Answer, Identity, Key, Signed, fingerprint, handshake, identity, verify},
+};
 use crate::{
     config::{
-        source::Source,
-        template::{RenderError, Templates},
+        source::{Name, Source},
+        template::{RenderError, Template, Templates},
     },
     effect_id::{IdError, RunId},
 };
 
 /// What came in at `/webhooks/{source}`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Unverified<'a> {
     /// The source that the path names.
     pub source: &'a Source,
-    /// Headers as they came.
-    pub headers: &'a HeaderMap,
-    /// The raw query string; empty if there is none.
-    pub query: &'a str,
-    /// The body's bytes, after API Gateway's base64.
-    pub body: &'a [u8],
+    /// As it came.
+    pub request: &'a Request,
+}
+
+/// Why a webhook is not let in. For our log only: whoever sent it learns no more than that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The signature does not hold.
+    #[error(transparent)]
+    Signature(#[from] signature::Refused),
+    /// It comes from where the source's webhooks never come from.
+    #[error("it comes from an address that the source does not allow")]
+    Address,
 }
 
 /// A webhook of which we know who sent it.
@@ -36,8 +47,8 @@ pub struct Verified<'a> {
     headers: &'a HeaderMap,
     identity: Identity,
     handshake: Option<Answer>,
-    event: Option<Value>,
-    body_digest: String,
+    content: Content,
+    fingerprint: String,
 }
 
 /// Why a genuine webhook can't be worked on.
@@ -46,6 +57,16 @@ pub enum Lacking {
     /// A template met a missing field.
     #[error(transparent)]
     Field(#[from] RenderError),
+    /// A template met a body of another kind.
+    #[error("{field}: {missing} is missing: {why}")]
+    Body {
+        /// The template.
+        field: String,
+        /// The name that it uses.
+        missing: String,
+        /// What the body is.
+        why: String,
+    },
     /// A run id, business key or effect id that can't be used.
     #[error("{field}: {error}")]
     Id {
@@ -56,44 +77,96 @@ pub enum Lacking {
     },
 }
 
+impl Lacking {
+    pub(super) fn id(template: &Template, error: IdError) -> Self {
+        Self::Id { field: template.field().to_owned(), error }
+    }
+}
+
 impl<'a> Unverified<'a> {
-    /// Checks the signature over the raw bytes, and only then reads them.
+    /// Checks the signature over the raw bytes, and only then reads them. Where it comes from is looked at last, so that the
+    /// same work is done for every webhook that is refused.
     ///
     /// # Errors
     /// The reason, for our log only.
     pub fn verify(self, keys: &[Key], now: Timestamp) -> Result<Verified<'a>, Refused> {
-        let Self { source, headers, query, body } = self;
-        let signed = Signed { headers, query, body };
+        let Self { source, request: Request { headers, query, source_ip, body, .. } } = self;
+        let signed = Signed { headers, query: query.as_sent(), body };
         let verified = verify(&source.scheme, &signed, keys, source.tolerance, now.as_second())?;
-        let event: Option<Value> = serde_json::from_slice(body).ok();
-        let identity = identity(&source.scheme, headers, event.as_ref());
-        let key = keys.get(verified.key_index);
-        let asked = event.as_ref().zip(key);
-        let handshake = asked.and_then(|(event, key)| handshake(&source.scheme, event, key));
-        let body_digest = hex::encode(Sha256::digest(body));
-        Ok(Verified { source, headers, identity, handshake, event, body_digest })
+        if !source.allow.includes(*source_ip) {
+            return Err(Refused::Address);
+        }
+        let content = Content::read(body, source.json_field.as_deref());
+        let handshake = match (&content, keys.get(verified.key_index)) {
+            (Content::Json(body), Some(key)) => handshake(&source.scheme, body, key),
+            _ => None,
+        };
+        let identity = identity_of(source, headers, &content);
+        let fingerprint = fingerprint(&source.scheme, &signed);
+        Ok(Verified { source, headers, identity, handshake, content, fingerprint })
     }
 }
 
+/// The provider's names for it, in the event or else among the form's fields.
+fn identity_of(source: &Source, headers: &HeaderMap, content: &Content) -> Identity {
+    let form = content.form().map(|form| Value::Object(form.fields.clone()));
+    identity(&source.scheme, headers, content.event().or(form.as_ref()))
+}
+
 impl Verified<'_> {
-    /// One webhook for each event, where the provider sends several at a time.
-    #[must_use]
-    pub fn events(mut self) -> Vec<Self> {
-        match self.event.take() {
-            Some(Value::Array(items)) if self.source.scheme.sends_batches() => {
+    /// One webhook for each event, where the provider sends several at a time, each called as the source says.
+    ///
+    /// # Errors
+    /// The source's own `event_id` or `event_type` can't be rendered.
+    pub fn events(mut self, templates: &Templates) -> Result<Vec<Self>, Lacking> {
+        let events = match std::mem::replace(&mut self.content, Content::Bytes) {
+            Content::Json(Value::Array(items)) if self.source.scheme.sends_batches() => {
                 items.into_iter().map(|item| self.about(item)).collect()
             }
-            event => vec![Self { event, ..self }],
-        }
+            content => vec![Self { content, ..self }],
+        };
+        events.into_iter().map(|event| event.named(templates)).collect()
     }
 
     /// The same webhook, as if this item of its array were all of it.
     fn about(&self, item: Value) -> Self {
+        let fingerprint = hex::encode(Sha256::digest(item.to_string()));
+        let content = Content::Json(item);
         Self {
-            identity: identity(&self.source.scheme, self.headers, Some(&item)),
-            body_digest: hex::encode(Sha256::digest(item.to_string())),
-            event: Some(item),
+            identity: identity_of(self.source, self.headers, &content),
+            fingerprint,
+            content,
             ..self.clone()
+        }
+    }
+
+    /// With the names that the source's templates give it. In those, `event_id` and `event_type` are the provider's.
+    fn named(mut self, templates: &Templates) -> Result<Self, Lacking> {
+        let context = self.context();
+        let render = |name: &Name| {
+            let text = templates.text(&name.template, &context).map_err(|error| self.lacking(error))?;
+            if text.is_empty() {
+                return Err(Lacking::id(&name.template, IdError::Empty { part: "the name" }));
+            }
+            Ok(text)
+        };
+        let event_id = self.source.event_id.as_ref();
+        let id = event_id.map(render).transpose()?;
+        let event_type = self.source.event_type.as_ref().map(render).transpose()?;
+        if let Some(name) = event_id {
+            (self.identity.event_id, self.identity.authenticated) = (id, name.signed);
+        }
+        self.identity.event_type = event_type.unwrap_or(self.identity.event_type);
+        Ok(self)
+    }
+
+    /// What it lacks; if the body is the reason, with what the body is.
+    pub(super) fn lacking(&self, error: RenderError) -> Lacking {
+        let missing = error.missing.clone();
+        let body = missing.and_then(|missing| Some((self.content.why_missing(&missing)?, missing)));
+        match body {
+            Some((why, missing)) => Lacking::Body { field: error.field, missing, why },
+            None => Lacking::Field(error),
         }
     }
 
@@ -121,78 +194,47 @@ impl Verified<'_> {
         self.identity.event_id.as_deref()
     }
 
-    /// What ingest templates see.
+    /// What ingest templates see. A header's lines are one value, with commas, as format 2.0 has them anyway.
     #[must_use]
     pub fn context(&self) -> Jinja {
-        let headers: Map<String, Value> = self
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into()))
-            .collect();
+        let lines = |name| {
+            let lines = self.headers.get_all(name).iter();
+            lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect::<Vec<_>>().join(",")
+        };
+        let headers: Map<String, Value> =
+            self.headers.keys().map(|name| (name.as_str().to_owned(), lines(name).into())).collect();
         let mut context = Map::from_iter([
             ("headers".to_owned(), Value::Object(headers)),
             ("source".to_owned(), self.source.name.as_str().into()),
             ("event_type".to_owned(), self.event_type().into()),
         ]);
         context.extend(self.event_id().map(|id| ("event_id".to_owned(), id.into())));
-        context.extend(self.event.clone().map(|event| ("event".to_owned(), event)));
+        context.extend(self.content.event().map(|event| ("event".to_owned(), event.clone())));
+        let form = self.content.form().map(|form| Value::Object(form.fields.clone()));
+        context.extend(form.map(|form| ("form".to_owned(), form)));
         Jinja::from(Serde(Value::Object(context)))
     }
 
     /// The run: the same for every delivery of the same event.
     ///
-    /// It comes from the provider's event id where the signature covers that. Where it does not (GitHub), a replay
-    /// could bring a fresh id, so it comes from the body's digest, which is what was signed (webhook trap 8).
+    /// It comes from the event's id where that is signed. Where it is not (GitHub, or an `event_id` that uses a header), a
+    /// replay could bring a fresh id, so it comes from the digest of what was signed (webhook trap 8).
     ///
     /// # Errors
     /// The source's own `run_id` template can't be rendered, or the id is too long.
     pub fn run_id(&self, templates: &Templates, context: &Jinja) -> Result<RunId, Lacking> {
         if let Some(template) = &self.source.run_id {
-            let raw = templates.text(template, context)?;
-            return RunId::escape(&raw)
-                .map_err(|error| Lacking::Id { field: template.field().to_owned(), error });
+            let raw = templates.text(template, context).map_err(|error| self.lacking(error))?;
+            return RunId::escape(&raw).map_err(|error| Lacking::id(template, error));
         }
         let name = &self.source.name;
         let raw = match &self.identity.event_id {
             Some(id) if self.identity.authenticated => format!("{name}.{id}"),
-            _ => format!("{name}.sha256-{}", self.body_digest),
+            _ => format!("{name}.sha256-{}", self.fingerprint),
         };
         RunId::escape(&raw).map_err(|error| Lacking::Id { field: "event id".to_owned(), error })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::config::Config;
-
-    /// The run ids of a webhook with this body, from a source of this scheme.
-    fn runs(scheme: &str, body: &Value) -> Vec<String> {
-        let text = format!("[sources.mail]\nscheme = \"{scheme}\"\nsecrets = [\"A\"]");
-        let config = Config::parse("webhooks.toml", &text).unwrap();
-        let source = &config.sources["mail"];
-        let webhook = Verified {
-            source,
-            headers: &HeaderMap::new(),
-            identity: identity(&source.scheme, &HeaderMap::new(), Some(body)),
-            handshake: None,
-            event: Some(body.clone()),
-            body_digest: "of the whole".to_owned(),
-        };
-        let run_id = |event: Verified<'_>| event.run_id(&config.templates, &event.context()).unwrap();
-        webhook.events().into_iter().map(|event| run_id(event).to_string()).collect()
-    }
-
-    #[test]
-    fn each_event_of_a_batch_is_a_run_of_its_own() {
-        let body = json!([{ "sg_event_id": "a" }, { "email": "x@example.com" }, { "sg_event_id": "b" }]);
-        let digest = hex::encode(Sha256::digest(r#"{"email":"x@example.com"}"#));
-        let expected = ["mail.a".to_owned(), format!("mail.sha256-{digest}"), "mail.b".to_owned()];
-        assert_eq!(runs("sendgrid", &body), expected);
-        assert!(runs("sendgrid", &json!([])).is_empty());
-        assert_eq!(runs("sendgrid", &json!({ "sg_event_id": "c" })), ["mail.c"]);
-        assert_eq!(runs("zoom", &body).len(), 1, "an array is one event elsewhere");
-    }
-}
+mod tests;

@@ -35,7 +35,7 @@ pub fn commands(
     let mut routed = Vec::new();
     for step in &config.steps {
         if starts(step, webhook, config, &context)? {
-            routed.push(command(step, &run_id, config, &context, now)?);
+            routed.push(command(step, webhook, &run_id, config, &context, now)?);
         }
     }
     count_each_run(&mut routed);
@@ -55,31 +55,34 @@ fn starts(step: &Step, webhook: &Verified<'_>, config: &Config, context: &Jinja)
     let source = &webhook.source().name;
     let meant = step.on.as_ref().is_some_and(|on| on.matches(source, webhook.event_type()));
     match &step.when {
-        Some(condition) if meant => Ok(config.templates.holds(condition, context)?),
+        Some(condition) if meant => {
+            config.templates.holds(condition, context).map_err(|error| webhook.lacking(error))
+        }
         _ => Ok(meant),
     }
 }
 
 fn command(
     step: &Step,
+    webhook: &Verified<'_>,
     run_id: &RunId,
     config: &Config,
     context: &Jinja,
     now: Timestamp,
 ) -> Result<Routed, Lacking> {
     let templates = &config.templates;
+    let text = |template| templates.text(template, context).map_err(|error| webhook.lacking(error));
     let run_id = match &step.run_id {
         None => run_id.clone(),
-        Some(template) => RunId::escape(&templates.text(template, context)?)
-            .map_err(|error| Lacking::Id { field: template.field().to_owned(), error })?,
+        Some(template) => RunId::escape(&text(template)?).map_err(|error| Lacking::id(template, error))?,
     };
-    let business_key = templates.text(&step.business_key, context)?;
+    let business_key = text(&step.business_key)?;
     let mut input = Input::new();
     for (name, template) in &step.input {
-        input.insert(name.clone(), templates.json(template, context)?);
+        let value = templates.json(template, context).map_err(|error| webhook.lacking(error))?;
+        input.insert(name.clone(), value);
     }
-    routed(step, run_id, business_key, input, now)
-        .map_err(|error| Lacking::Id { field: step.business_key.field().to_owned(), error })
+    routed(step, run_id, business_key, input, now).map_err(|error| Lacking::id(&step.business_key, error))
 }
 
 fn routed(
@@ -157,12 +160,15 @@ pub fn requested(
 #[cfg(test)]
 mod tests {
     use hmac::{Hmac, KeyInit, Mac};
-    use lambda_http::http::{HeaderMap, HeaderValue};
+    use http::{HeaderMap, HeaderValue, Method};
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{config::EMBEDDED, ingest::request::Unverified};
+    use crate::{
+        config::EMBEDDED,
+        ingest::{event::Request, query::Query, request::Unverified},
+    };
 
     /// Routes a body that GitHub signed.
     fn route(config: &Config, event: &str, body: &[u8]) -> Result<Vec<Routed>, Lacking> {
@@ -175,7 +181,15 @@ mod tests {
         headers.insert("x-github-event", HeaderValue::from_bytes(event.as_bytes()).unwrap());
         let keys = [source.scheme.key("secret").unwrap()];
         let now = Timestamp::UNIX_EPOCH;
-        let webhook = Unverified { source, headers: &headers, query: "", body }.verify(&keys, now).unwrap();
+        let request = Request {
+            method: Method::POST,
+            path: String::new(),
+            headers,
+            query: Query::AsSent(String::new()),
+            source_ip: None,
+            body: body.to_vec(),
+        };
+        let webhook = Unverified { source, request: &request }.verify(&keys, now).unwrap();
         commands(&webhook, config, now).map(|(_, routed)| routed)
     }
 

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use http::HeaderMap;
 use jiff::Timestamp;
-use lambda_http::http::HeaderMap;
 use serde_json::{Value, json};
 use uuid::Uuid;
 

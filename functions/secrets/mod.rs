@@ -40,7 +40,12 @@ pub type Names = BTreeSet<String>;
 /// Those that verify webhooks: what ingest needs.
 #[must_use]
 pub fn of_sources(config: &Config) -> Names {
-    config.sources.values().flat_map(|source| source.secrets.iter().cloned()).collect()
+    config
+        .sources
+        .values()
+        .flat_map(|source| source.secrets.iter().chain(&source.verify_token))
+        .cloned()
+        .collect()
 }
 
 /// Those that open doors at third parties: what the consumer needs.

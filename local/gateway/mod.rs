@@ -1,12 +1,15 @@
-//! An HTTP gateway in front of ingest, as API Gateway's HTTP APIs are: every request becomes an event, and the function's
-//! reply becomes the answer.
+//! A gateway in front of ingest, as an HTTP API is, or any other door that AWS has: every request becomes an event, and the
+//! function's reply becomes the answer.
 
-mod event;
+mod door;
+mod format1;
+mod format2;
+mod load_balancer;
 mod reply;
 
 use std::{
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -19,7 +22,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::broadcast;
 
-pub use self::{event::event, reply::answer};
+pub use self::door::Door;
 use crate::{
     http::Answer,
     runtime_api::{Function, InvokeError},
@@ -35,7 +38,7 @@ const BODY_LIMIT: usize = 10 << 20;
 #[derive(Debug)]
 pub struct Gateway {
     server: Server,
-    live: broadcast::Sender<Exchange>,
+    shared: Arc<Shared>,
 }
 
 /// A request that was answered.
@@ -54,6 +57,7 @@ pub struct Exchange {
 #[derive(Debug)]
 struct Shared {
     function: Function,
+    door: Mutex<Door>,
     live: broadcast::Sender<Exchange>,
 }
 
@@ -64,9 +68,9 @@ impl Gateway {
     /// The address can't be bound.
     pub async fn start(addr: SocketAddr, function: Function) -> Result<Self> {
         let live = broadcast::channel(1024).0;
-        let shared = Arc::new(Shared { function, live: live.clone() });
-        let router = Router::new().fallback(handle).with_state(shared);
-        Ok(Self { server: Server::start(addr, router).await.context("the gateway")?, live })
+        let shared = Arc::new(Shared { function, door: Mutex::default(), live });
+        let router = Router::new().fallback(handle).with_state(shared.clone());
+        Ok(Self { server: Server::start(addr, router).await.context("the gateway")?, shared })
     }
 
     /// Its base URL.
@@ -75,10 +79,15 @@ impl Gateway {
         self.server.url()
     }
 
+    /// Acts as another door from now on.
+    pub fn act_as(&self, door: Door) {
+        *self.shared.door.lock().unwrap_or_else(PoisonError::into_inner) = door;
+    }
+
     /// The requests from now on.
     #[must_use]
     pub fn follow(&self) -> broadcast::Receiver<Exchange> {
-        self.live.subscribe()
+        self.shared.live.subscribe()
     }
 }
 
@@ -88,11 +97,12 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
     let answer = match axum::body::to_bytes(body, BODY_LIMIT).await {
         Err(_) => Answer::of_json(413, &json!({ "message": "Request Entity Too Large" })),
         Ok(body) => {
-            let event = event(&parts, &body, "127.0.0.1", Timestamp::now());
+            let door = *shared.door.lock().unwrap_or_else(PoisonError::into_inner);
+            let event = door.event(&parts, &body, "127.0.0.1", Timestamp::now());
             let function = shared.function.clone();
             // A task of its own: Lambda goes on when the client hangs up.
             let reply = tokio::spawn(async move { function.invoke(&event, LIMIT).await }).await;
-            reply.map_or_else(|_| reply::internal_error(), of_invocation)
+            reply.map_or_else(|_| reply::internal_error(), |reply| of_invocation(door, reply))
         }
     };
     let exchange = Exchange { method, path, answer: answer.clone(), took: started.elapsed() };
@@ -101,9 +111,9 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
     answer
 }
 
-fn of_invocation(reply: Result<serde_json::Value, InvokeError>) -> Answer {
+fn of_invocation(door: Door, reply: Result<serde_json::Value, InvokeError>) -> Answer {
     match reply {
-        Ok(reply) => reply::answer(&reply),
+        Ok(reply) => door.answer(&reply),
         Err(InvokeError::TimedOut { .. }) => {
             Answer::of_json(503, &json!({ "message": "Service Unavailable" }))
         }

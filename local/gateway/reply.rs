@@ -5,25 +5,44 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::Door;
 use crate::http::Answer;
 
-/// Reads a reply of payload format 2.0. One without a status is a body for a 200, as API Gateway infers it.
-#[must_use]
-pub fn answer(reply: &Value) -> Answer {
-    let Some(status) = reply["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok()) else {
-        return Answer::of_json(200, reply);
-    };
-    let mut headers = HeaderMap::new();
-    for (name, value) in reply["headers"].as_object().into_iter().flatten() {
-        add(&mut headers, name, value);
+impl Door {
+    /// What the client gets for a function's reply.
+    #[must_use]
+    pub fn answer(self, reply: &Value) -> Answer {
+        let status = reply["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
+        match (self, status) {
+            (_, Some(status)) => written(status, self.headers(reply), reply),
+            // Format 2.0 takes a reply without a status for the body of a 200.
+            (Self::HttpApi | Self::HttpApiStage | Self::FunctionUrl, None) => Answer::of_json(200, reply),
+            (Self::RestApi | Self::LoadBalancer | Self::LoadBalancerLists, None) => bad_gateway(),
+        }
     }
-    for (name, values) in reply["multiValueHeaders"].as_object().into_iter().flatten() {
-        headers.remove(name);
-        values.as_array().into_iter().flatten().for_each(|value| add(&mut headers, name, value));
+
+    /// Each door reads its own tables of headers, and no other.
+    fn headers(self, reply: &Value) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if self != Self::LoadBalancerLists {
+            for (name, value) in reply["headers"].as_object().into_iter().flatten() {
+                add(&mut headers, name, value);
+            }
+        }
+        if let Self::RestApi | Self::LoadBalancerLists = self {
+            for (name, values) in reply["multiValueHeaders"].as_object().into_iter().flatten() {
+                headers.remove(name);
+                values.as_array().into_iter().flatten().for_each(|value| add(&mut headers, name, value));
+            }
+        }
+        for cookie in reply["cookies"].as_array().into_iter().flatten() {
+            add(&mut headers, "set-cookie", cookie);
+        }
+        headers
     }
-    for cookie in reply["cookies"].as_array().into_iter().flatten() {
-        add(&mut headers, "set-cookie", cookie);
-    }
+}
+
+fn written(status: u16, headers: HeaderMap, reply: &Value) -> Answer {
     let body = reply["body"].as_str().unwrap_or_default();
     match reply["isBase64Encoded"].as_bool() {
         Some(true) => match BASE64_STANDARD.decode(body) {
@@ -32,6 +51,11 @@ pub fn answer(reply: &Value) -> Answer {
         },
         _ => Answer { status, headers, body: Bytes::from(body.to_owned()) },
     }
+}
+
+/// What a REST API and a load balancer answer when the function's reply is none.
+fn bad_gateway() -> Answer {
+    Answer::of_json(502, &serde_json::json!({ "message": "Internal server error" }))
 }
 
 /// What API Gateway answers when the function fails.
@@ -53,14 +77,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_of_every_kind_come_back() {
-        let answer = answer(&json!({
+    fn each_door_reads_its_own_tables_of_headers() {
+        let reply = json!({
             "statusCode": 202, "headers": { "x-a": "1" }, "multiValueHeaders": { "x-b": ["1", "2"] },
             "cookies": ["c=1"], "body": "aGk=", "isBase64Encoded": true,
-        }));
-        assert_eq!((answer.status, &answer.body[..]), (202, &b"hi"[..]));
-        assert_eq!(answer.header("x-a"), Some("1"));
-        assert_eq!(answer.headers.get_all("x-b").iter().count(), 2);
-        assert_eq!(answer.header("set-cookie"), Some("c=1"));
+        });
+        for door in Door::ALL {
+            let answer = door.answer(&reply);
+            assert_eq!((answer.status, &answer.body[..]), (202, &b"hi"[..]));
+            assert_eq!(answer.header("set-cookie"), Some("c=1"));
+            let counts = ["x-a", "x-b"].map(|name| answer.headers.get_all(name).iter().count());
+            let expected = match door {
+                Door::RestApi => [1, 2],
+                Door::LoadBalancerLists => [0, 2],
+                _ => [1, 0],
+            };
+            assert_eq!(counts, expected, "{door:?}");
+        }
+    }
+
+    #[test]
+    fn only_format_2_guesses_a_status() {
+        let statuses = Door::ALL.map(|door| door.answer(&json!({ "ok": true })).status);
+        assert_eq!(statuses, [200, 200, 200, 502, 502, 502]);
     }
 }

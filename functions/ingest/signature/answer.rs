@@ -1,6 +1,6 @@
 //! What a provider wants to hear: handshakes, and successes of its own.
 
-use lambda_http::http::StatusCode;
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Key, Scheme, discord, meta, slack, zoom};
@@ -49,11 +49,12 @@ pub fn handshake(scheme: &Scheme, body: &Value, key: &Key) -> Option<Answer> {
     }
 }
 
-/// The answer to a GET, which carries no signature; `None` if the provider sends none. `query` is its raw query string.
+/// The answer to a GET, which carries no signature; `None` if the provider sends none. `query` is its query string and `token`
+/// what it must show; without one, nobody is answered.
 #[must_use]
-pub fn challenge(scheme: &Scheme, query: &str, keys: &[Key]) -> Option<Answer> {
+pub fn challenge(scheme: &Scheme, query: &str, token: Option<&Key>) -> Option<Answer> {
     match scheme {
-        Scheme::Meta => Some(meta::challenge(query, keys)),
+        Scheme::Meta => Some(meta::challenge(query, token)),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! `hmac`: an HMAC of the body in a header, for senders that are none of the others: which header, how it starts, how it
 //! is encoded and what hash it takes are the source's settings.
 
-use lambda_http::http::HeaderName;
+use http::HeaderName;
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -4,7 +4,7 @@
 //! The delivery's id and the event's name are headers that the signature does not cover, and there is no timestamp. GitHub
 //! never redelivers by itself; by hand it does, with the same id.
 
-use lambda_http::http::HeaderMap;
+use http::HeaderMap;
 use serde_json::Value;
 
 use super::{

@@ -4,7 +4,7 @@
 //! **Nothing is signed.** Whoever sees one webhook has the secret, and can send whatever they like. There is no timestamp,
 //! and ids are headers. GitLab waits ten seconds, and redelivers under the same idempotency key.
 
-use lambda_http::http::HeaderMap;
+use http::HeaderMap;
 
 use super::{Identity, Refused, Signed, Verified, header, key::Key};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lambda_http::http::{HeaderMap, header::AsHeaderName};
+use http::{HeaderMap, header::AsHeaderName};
 
 use super::Refused;
 

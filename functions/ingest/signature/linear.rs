@@ -4,7 +4,7 @@
 //! The time that counts is the body's `webhookTimestamp`, in milliseconds: it is signed, the header `Linear-Timestamp` is
 //! not. Neither is the delivery's id. Linear waits five seconds, and tries three times.
 
-use lambda_http::http::HeaderMap;
+use http::HeaderMap;
 use serde_json::Value;
 
 use super::{

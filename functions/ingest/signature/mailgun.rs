@@ -6,6 +6,7 @@
 //! names it.
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::{
     Identity, Refused, Signed, Verified,
@@ -25,6 +26,13 @@ pub(super) fn verify(request: &Signed<'_>, keys: &[Key], window: Window) -> Resu
     window.check_unseparated(timestamp, SIGNATURE)?;
     let signature = key::from_hex::<32>(field("signature")?).ok_or(SIGNATURE)?;
     key::find(keys, &[timestamp.as_bytes(), token.as_bytes()], &[signature])
+}
+
+/// Of the token and its time: whatever is sent with them is one and the same.
+pub(super) fn fingerprint(request: &Signed<'_>) -> String {
+    let body: Value = serde_json::from_slice(request.body).unwrap_or_default();
+    let field = |name| text(body.get("signature"), name).unwrap_or_default();
+    hex::encode(Sha256::digest([field("timestamp"), field("token")].concat()))
 }
 
 /// The token is signed, the type is not.

@@ -49,8 +49,9 @@ mod zoom;
 
 use std::time::Duration;
 
-use lambda_http::http::HeaderMap;
+use http::HeaderMap;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 pub use self::{
     answer::{Answer, Success, challenge, handshake, success},
@@ -65,8 +66,8 @@ pub use self::{
 pub struct Signed<'a> {
     /// All of them.
     pub headers: &'a HeaderMap,
-    /// The raw query string, with nothing decoded; empty if there is none.
-    pub query: &'a str,
+    /// The raw query string, with nothing decoded; empty if there is none. `None` if its bytes are not known.
+    pub query: Option<&'a str>,
     /// The raw bytes, with API Gateway's base64 undone.
     pub body: &'a [u8],
 }
@@ -93,6 +94,9 @@ pub enum Refused {
     /// The body lacks a field that the scheme needs, or has it in another form.
     #[error("the body has no {0} as the provider writes it")]
     Body(&'static str),
+    /// A URL was signed, and the event does not tell the query as it was sent.
+    #[error("this kind of event does not tell such a query as it was sent; HTTP APIs and function URLs do")]
+    UnknownQuery,
     /// The query is none that could have been signed.
     #[error("the query is malformed")]
     Query,
@@ -117,6 +121,12 @@ pub struct Identity {
     pub authenticated: bool,
     /// The provider's name for the kind of event; empty if it gave none.
     pub event_type: String,
+}
+
+impl Signed<'_> {
+    fn query(&self) -> Result<&str, Refused> {
+        self.query.ok_or(Refused::UnknownQuery)
+    }
 }
 
 impl Identity {
@@ -165,6 +175,16 @@ pub fn verify(
         Scheme::Sendgrid => sendgrid::verify(request, keys, window),
         Scheme::Gitlab => gitlab::verify(request, keys),
         Scheme::Hmac(settings) => settings.verify(request, keys),
+    }
+}
+
+/// A digest of what the signature covers: the same for everything that passes for one and the same signed webhook.
+#[must_use]
+pub fn fingerprint(scheme: &Scheme, request: &Signed<'_>) -> String {
+    match scheme {
+        Scheme::Twilio(url) => twilio::fingerprint(url, request),
+        Scheme::Mailgun => mailgun::fingerprint(request),
+        _ => hex::encode(Sha256::digest(request.body)),
     }
 }
 

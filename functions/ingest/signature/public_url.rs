@@ -52,7 +52,8 @@ impl FromStr for PublicUrl {
         if !text.bytes().all(|b| b.is_ascii_graphic()) || url.fragment().is_some() {
             return Err(NotPublic);
         }
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        // With a path, so that what follows the host is never taken for a port, or a port for it.
+        let (authority, path) = rest.split_at(rest.find('/').ok_or(NotPublic)?);
         // The last colon, unless it is one of an IPv6 address.
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {

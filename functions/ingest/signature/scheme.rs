@@ -152,6 +152,19 @@ impl Scheme {
         matches!(self, Self::Sendgrid)
     }
 
+    /// Whether the signature covers the event's id and type. Where it doesn't, whoever has seen one webhook can send it again
+    /// under another name.
+    #[must_use]
+    pub fn signs_id(&self) -> bool {
+        !matches!(self, Self::Github | Self::Shopify | Self::Twilio(_) | Self::Linear | Self::Gitlab)
+    }
+
+    /// Whether the signature covers the body.
+    #[must_use]
+    pub fn signs_body(&self) -> bool {
+        !matches!(self, Self::Mailgun | Self::Gitlab)
+    }
+
     /// How far the signed timestamp may be from now, unless the source says otherwise: what the provider's own library
     /// tolerates.
     #[must_use]

@@ -4,7 +4,7 @@
 //! Id and topic are headers that the signature does not cover, and there is no timestamp. Shopify tries eight times in four
 //! hours, with the same id.
 
-use lambda_http::http::HeaderMap;
+use http::HeaderMap;
 
 use super::{
     Identity, Refused, Signed, Verified, header,

@@ -10,10 +10,13 @@ use super::{Answer, Identity, text, v0::V0};
 
 pub(super) const FORMAT: V0 = V0 { signature: "x-slack-signature", timestamp: "x-slack-request-timestamp" };
 
-/// The type is the inner event's, such as `app_mention`.
+/// The type is the inner event's, such as `app_mention`, or else the command's name, such as `/deploy`.
 pub(super) fn identity(body: Option<&Value>) -> Identity {
     let inner = body.and_then(|body| body.get("event"));
-    Identity::signed(text(body, "event_id"), text(inner, "type").or(text(body, "type")))
+    Identity::signed(
+        text(body, "event_id"),
+        text(inner, "type").or(text(body, "type")).or(text(body, "command")),
+    )
 }
 
 /// `url_verification`: the challenge, back again.

@@ -18,10 +18,11 @@ pub(super) fn verify(url: &PublicUrl, request: &Signed<'_>, keys: &[Key]) -> Res
     let line = header::only(request.headers, HEADER)?;
     let signature = key::from_base64::<32>(line).ok_or(Refused::Malformed(HEADER))?;
     // Nothing separates URL and body. The body is a JSON object, and the brace that it starts with is no part of a URL.
-    if request.query.contains('{') {
+    let query = request.query()?;
+    if query.contains('{') {
         return Err(Refused::Query);
     }
-    let url = url.with(request.query);
+    let url = url.with(query);
     key::find(keys, &[url.as_bytes(), request.body], &[signature])
 }
 

@@ -5,7 +5,7 @@
 //! `whsec_…`; `v1a` is Ed25519, with a public key `whpk_…`. Svix, where the scheme comes from, calls the same headers
 //! `svix-*`, and some senders send both sets.
 
-use lambda_http::http::HeaderMap;
+use http::HeaderMap;
 use serde_json::Value;
 
 use super::{

@@ -1,13 +1,13 @@
 //! Both functions look whether what they have is too old: a secret or a token that has been revoked must not serve for ever.
 
-use lambda_http::{Body, Request};
+use serde_json::json;
 
 use super::*;
 use crate::{
     clients::Patience,
     consumer::{Consumer, call::Caller},
     effects::Effects,
-    ingest::{Ingest, keys::Keys, outbox::Outbox},
+    ingest::{Ingest, event::Event, keys::Keys, outbox::Outbox},
     topic::Topic,
 };
 
@@ -20,9 +20,12 @@ fn stores(manager: &SecretsManager) -> (Topic, Effects) {
     (topic, Effects::new(table, "effects".to_owned(), std::time::Duration::from_secs(1)))
 }
 
-fn webhook() -> Request {
-    let request = lambda_http::http::Request::builder().method("POST").uri("/webhooks/hub");
-    request.header("x-hub-signature-256", SIGNATURE).body(Body::Text("{}".to_owned())).unwrap()
+fn webhook() -> Event {
+    let event = json!({
+        "version": "2.0", "requestContext": { "http": { "method": "POST" } }, "rawPath": "/webhooks/hub",
+        "rawQueryString": "", "headers": { "x-hub-signature-256": SIGNATURE }, "body": "{}", "isBase64Encoded": false,
+    });
+    serde_json::from_value(event).unwrap()
 }
 
 #[tokio::test]
@@ -36,7 +39,7 @@ async fn ingest_refuses_a_revoked_secret_in_time() {
     let ingest = Ingest::new(config, keys, Outbox { topic, effects, journal: None });
     manager.put_all(&values("new"));
     for (second, status) in [(0, 200), (300, 200), (301, 401), (302, 401)] {
-        assert_eq!(ingest.handle(webhook(), after(second)).await.status(), status, "at {second} s");
+        assert_eq!(ingest.answer(webhook(), after(second)).await["statusCode"], status, "at {second} s");
     }
     assert_eq!(manager.fetches(), 2);
 }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use lambda_http::http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -50,6 +50,6 @@ fn map(headers: &[(String, String)]) -> HeaderMap {
 }
 
 fn check(scheme: &Scheme, sample: &Sample, now: i64) -> Result<Verified, Refused> {
-    let request = Signed { headers: &map(&sample.headers), query: &sample.query, body: &sample.body };
+    let request = Signed { headers: &map(&sample.headers), query: Some(&sample.query), body: &sample.body };
     verify(scheme, &request, &[scheme.key(&secret(scheme, 0)).unwrap()], TOLERANCE, now)
 }

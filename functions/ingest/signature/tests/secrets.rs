@@ -39,7 +39,7 @@ fn no_keys_verify_nothing_and_several_say_which() {
     for scheme in ALL.iter() {
         let sample = sample(scheme, b"{}");
         let headers = map(&sample.headers);
-        let request = Signed { headers: &headers, query: &sample.query, body: &sample.body };
+        let request = Signed { headers: &headers, query: Some(&sample.query), body: &sample.body };
         let [old, new] = [1, 0].map(|index| scheme.key(&secret(scheme, index)).unwrap());
         let check = |keys: &[Key]| verify(scheme, &request, keys, TOLERANCE, NOW);
         assert_eq!(check(&[]), Err(Refused::Forged));

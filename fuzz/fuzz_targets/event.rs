@@ -1,0 +1,16 @@
+//! Any event of Lambda's: never a panic, and whatever was a request can be answered.
+//!
+//! `cargo fuzz run event --sanitizer none`, as for `verify`.
+
+#![no_main]
+
+use driftq_webhooks::ingest::event::Event;
+use http::Response;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    let Ok(event) = serde_json::from_slice::<Event>(input) else { return };
+    let shape = event.shape();
+    let _ = event.into_request();
+    assert!(shape.reply(Response::new(String::new()))["statusCode"] == 200);
+});
