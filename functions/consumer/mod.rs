@@ -198,7 +198,11 @@ impl Consumer {
                 self.reading.topic.create(CREATE_TIMEOUT).await.map_err(RunError::Broker)?;
             } else {
                 tracing::warn!(%error, "the stream broke; opening another");
-                sleep(pause).await;
+                // The stream lease is renewed meanwhile.
+                tokio::select! {
+                    () = sleep(pause) => {}
+                    error = &mut ousting => return Err(error.into()),
+                }
             }
         }
     }
