@@ -76,6 +76,8 @@ impl Case {
             attempt: 0,
             of: 1,
             received_at: now(),
+            source: None,
+            traceparent: None,
         };
         Self { effect: command.effect_id().unwrap(), command }
     }

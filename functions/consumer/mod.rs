@@ -3,7 +3,7 @@
 //! `relay` publishes what is due · `drain` one stream · [`ack_order`] which acks may go · [`step`] one message, to its end ·
 //! `attempt` one try of it · [`call`] the third party · `look_up` whether it happened · `answer` what it said ·
 //! [`outcome`] what a call can come to · [`backoff`] when to try again · `turns` one at a time for each effect ·
-//! [`summary`] what came of it · `events` for whoever follows a run · [`deadline`] how long there is.
+//! [`summary`] what came of it · `meter` what is measured on the way · `events` for whoever follows a run · [`deadline`] how long there is.
 
 pub mod ack_order;
 mod answer;
@@ -14,6 +14,7 @@ pub mod deadline;
 mod drain;
 mod events;
 mod look_up;
+mod meter;
 pub mod outcome;
 mod relay;
 pub mod step;
@@ -27,7 +28,8 @@ use deadline::Deadline;
 use drain::{Drain, Ended, HOLD};
 use events::Events;
 use jiff::Timestamp;
-use relay::Relay;
+use meter::Meter;
+use relay::{Relay, Relayed};
 use summary::{End, Summary};
 use tokio::time::{Instant, sleep, timeout};
 use turns::Turns;
@@ -74,6 +76,7 @@ struct Worker {
     caller: Caller,
     turns: Turns,
     events: Events,
+    meter: Arc<Meter>,
     clock: fn() -> Timestamp,
 }
 
@@ -119,21 +122,30 @@ impl Consumer {
         let start = Instant::now();
         let deadline = Deadline::from_context(deadline_ms, (self.clock)());
         self.warn_of_short_time(deadline);
-        let mut summary = Summary::default();
-        let outcome = match self.take_stream(deadline).await? {
-            None => Ok(End::Busy),
-            Some(lease) => {
-                let outcome = self.run_with(&lease, deadline, &mut summary).await;
-                if let Err(error) = self.effects.release_stream(lease).await {
-                    tracing::warn!(%error, "the stream lease was not released; it ends by itself");
-                }
-                outcome
-            }
-        };
+        let (mut summary, meter) = (Summary::default(), Arc::default());
+        let outcome = self.run_alone(deadline, &mut summary, &meter).await;
+        let measured = meter.read();
+        summary.in_doubt = measured.in_doubt;
+        summary.parked_in_doubt = measured.parked_in_doubt;
         summary.ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         summary.outcome = *outcome.as_ref().unwrap_or(&End::Failed);
-        summary.log();
+        summary.log(outcome.as_ref().err());
+        summary.print(measured, outcome.as_ref().err());
         outcome.map(|_| summary)
+    }
+
+    async fn run_alone(
+        &self,
+        deadline: Deadline,
+        summary: &mut Summary,
+        meter: &Arc<Meter>,
+    ) -> Result<End, RunError> {
+        let Some(lease) = self.take_stream(deadline).await? else { return Ok(End::Busy) };
+        let outcome = self.run_with(&lease, deadline, summary, meter).await;
+        if let Err(error) = self.effects.release_stream(lease).await {
+            tracing::warn!(%error, "the stream lease was not released; it ends by itself");
+        }
+        outcome
     }
 
     async fn run_with(
@@ -141,6 +153,7 @@ impl Consumer {
         lease: &StreamLease,
         deadline: Deadline,
         summary: &mut Summary,
+        meter: &Arc<Meter>,
     ) -> Result<End, RunError> {
         let relay = Relay {
             topic: self.reading.topic.clone(),
@@ -156,12 +169,14 @@ impl Consumer {
             caller: self.caller.clone(),
             turns: Turns::default(),
             events,
+            meter: Arc::clone(meter),
             clock: self.clock,
         });
         let mut ousting = pin!(self.keep(lease));
         let outcome = tokio::select! {
-            relayed = relay.run(deadline) => {
-                summary.relayed = relayed;
+            Relayed { count, oldest_due } = relay.run(deadline) => {
+                summary.relayed = count;
+                summary.oldest_due_s = oldest_due.map(|age| age.as_secs());
                 self.drain(&worker, deadline, summary, ousting).await
             }
             error = &mut ousting => Err(error.into()),
@@ -223,7 +238,7 @@ impl Consumer {
             return Ok(None);
         }
         tracing::info!(
-            wait_ms = wait.as_millis(),
+            wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             "another consumer has the stream; waiting for its lease to end"
         );
         sleep(wait).await;

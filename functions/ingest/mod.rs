@@ -1,8 +1,10 @@
 //! Ingest: verify ▶ route ▶ commands ▶ produce ▶ 2xx.
 //!
 //! [`signature`] the schemes · [`request`] unverified to verified · [`route`] to commands ·
-//! [`outbox`] durable before anyone is told · [`runs`] the API for clients · [`reply`] the only table of statuses.
+//! [`outbox`] durable before anyone is told · [`runs`] the API for clients · [`reply`] the only table of statuses ·
+//! [`intake`] what a request comes to, for log and metrics.
 
+pub mod intake;
 pub mod outbox;
 pub mod reply;
 pub mod request;
@@ -13,18 +15,22 @@ pub mod signature;
 use std::collections::HashMap;
 
 use futures_util::{TryStreamExt as _, stream};
+use intake::{API, Intake};
 use jiff::Timestamp;
-use lambda_http::{Body, Request, Response, http::Method};
+use lambda_http::{Body, Request, RequestExt as _, Response, http::Method};
 use outbox::Outbox;
 use reply::Reply;
 use request::{Unverified, Verified};
 use signature::{Key, challenge};
+use tracing::Instrument as _;
 
 use crate::{
     config::{Config, ConfigError, Problem, source::Source},
     secrets::Secrets,
+    trace::Traceparent,
 };
 
+const NO_SUCH_SOURCE: &str = "no source has this name";
 /// Commands that are made durable at the same time: a batch of webhooks may hold thousands.
 const AT_ONCE: usize = 16;
 
@@ -58,6 +64,7 @@ impl Ingest {
 
     /// Answers one request.
     pub async fn handle(&self, request: Request, now: Timestamp) -> Response<Body> {
+        let xray = request.lambda_context_ref().and_then(|context| context.xray_trace_id.clone());
         let (parts, body) = request.into_parts();
         let body = match body {
             Body::Text(text) => text.into_bytes(),
@@ -66,16 +73,31 @@ impl Ingest {
         };
         let query = parts.uri.query().unwrap_or_default();
         let path: Vec<&str> = parts.uri.path().trim_matches('/').split('/').collect();
+        let intake =
+            |source| Intake::new(source, Traceparent::of_request(&parts.headers, xray.as_deref()), now);
         let reply = match (&parts.method, path.as_slice()) {
             (&Method::POST, ["webhooks", source]) => match self.config.sources.get(*source) {
                 Some(source) => {
                     let webhook = Unverified { source, headers: &parts.headers, query, body: &body };
-                    self.webhook(webhook, now).await.as_expected(&source.scheme)
+                    let intake = intake(&source.name);
+                    let reply = self.webhook(webhook, &intake).instrument(intake.span()).await;
+                    intake.end();
+                    reply.as_expected(&source.scheme)
                 }
-                None => Reply::NotFound("no source has this name"),
+                None => {
+                    let intake = intake("?");
+                    intake.span().in_scope(|| intake.refused("unknown-source", NO_SUCH_SOURCE));
+                    intake.end();
+                    Reply::NotFound(NO_SUCH_SOURCE)
+                }
             },
             (&Method::GET, ["webhooks", source]) => self.challenge(source, query),
-            (&Method::POST, ["runs"]) => self.start_run(&parts.headers, &body, now).await,
+            (&Method::POST, ["runs"]) => {
+                let intake = intake(API);
+                let reply = self.start_run(&parts.headers, &body, &intake).instrument(intake.span()).await;
+                intake.end();
+                reply
+            }
             (&Method::GET, ["runs", run_id]) => self.show_run(run_id).await,
             (&Method::GET, ["healthz"]) => self.health().await,
             (_, ["webhooks", _] | ["runs"]) => Reply::MethodNotAllowed("POST"),
@@ -94,49 +116,57 @@ impl Ingest {
         answer.map_or(Reply::MethodNotAllowed("POST"), Reply::Answer)
     }
 
-    async fn webhook(&self, webhook: Unverified<'_>, now: Timestamp) -> Reply {
+    async fn webhook(&self, webhook: Unverified<'_>, intake: &Intake) -> Reply {
         let source = webhook.source;
         if webhook.body.len() > source.max_body {
+            intake.refused("too-large", "the body is over the source's max_body");
             return Reply::TooLarge { max: source.max_body };
         }
         let keys = self.keys.get(&source.name).map(Vec::as_slice).unwrap_or_default();
-        let webhook = match webhook.verify(keys, now) {
+        let webhook = match webhook.verify(keys, intake.now) {
             Ok(webhook) => webhook,
             Err(refused) => {
-                tracing::warn!(source = source.name, reason = %refused, "a webhook was refused");
+                intake.refused(intake::reason(&refused), &refused.to_string());
                 return Reply::NotGenuine;
             }
         };
         if let Some(answer) = webhook.handshake() {
-            tracing::info!(source = source.name, "a provider shook hands");
+            let duration_ms = intake.duration_ms();
+            tracing::info!(outcome = "handshake", duration_ms, "a provider shook hands");
             return Reply::Answer(answer.clone());
         }
-        self.start(&source.name, &webhook.events(), now).await
+        self.start(&webhook.events(), intake).await
     }
 
     /// All events of a webhook are started, or the provider hears that they are not: it delivers again then.
-    async fn start(&self, source: &str, events: &[Verified<'_>], now: Timestamp) -> Reply {
+    async fn start(&self, events: &[Verified<'_>], intake: &Intake) -> Reply {
         let routed: Result<Vec<_>, _> =
-            events.iter().map(|event| route::commands(event, &self.config, now)).collect();
+            events.iter().map(|event| route::commands(event, &self.config, intake.now)).collect();
         let runs = match routed {
             Ok(runs) => runs,
             Err(lacking) => {
-                tracing::error!(source, error = %lacking, "a genuine webhook can't be worked on");
+                intake.refused("unfit", &lacking.to_string());
                 return Reply::Unfit(lacking.to_string());
             }
         };
         let effects = runs.iter().flat_map(|(_, effects)| effects).map(Ok);
-        let accept = |routed| async move { self.outbox.accept(routed, now).await.map(drop) };
-        if let Err(error) = stream::iter(effects).try_for_each_concurrent(AT_ONCE, accept).await {
-            tracing::error!(source, %error, "a webhook could not be made durable");
+        let accept = |routed| async move {
+            self.outbox.accept(routed, intake).await.map_err(|error| (&routed.effect, error))
+        };
+        if let Err((effect, error)) = stream::iter(effects).try_for_each_concurrent(AT_ONCE, accept).await {
+            intake.not_durable(effect, &error);
             return Reply::Unavailable;
         }
+        intake.accepted();
+        let duration_ms = intake.duration_ms();
         for (event, (run_id, effects)) in events.iter().zip(&runs) {
             let (event_type, event_id) = (event.event_type(), event.event_id());
             match effects.len() {
-                0 => tracing::info!(%run_id, source, event_type, event_id, "no step wants this webhook"),
+                0 => {
+                    tracing::info!(outcome = "unwanted", %run_id, event_type, event_id, duration_ms, "no step wants this webhook");
+                }
                 steps => {
-                    tracing::info!(%run_id, source, event_type, event_id, steps, "a webhook was accepted")
+                    tracing::info!(outcome = "accepted", %run_id, event_type, event_id, steps, duration_ms, "a webhook was accepted");
                 }
             }
         }

@@ -33,6 +33,7 @@ pub struct Lease {
     attempt_id: String,
     attempt: u32,
     first_attempt_at: Timestamp,
+    in_doubt: bool,
 }
 
 /// A lease on an effect of which nobody knows whether an earlier attempt was applied. It can't be used for a call
@@ -42,6 +43,7 @@ pub struct Lease {
 pub struct Doubt {
     lease: Lease,
     why: String,
+    taken_over: bool,
 }
 
 /// Another attempt, in another process, has the effect and may still be calling.
@@ -115,6 +117,17 @@ impl Lease {
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
+
+    /// Nobody knows whether this attempt was applied.
+    pub fn doubted(self) -> Self {
+        Self { in_doubt: true, ..self }
+    }
+
+    /// Whether this attempt or an earlier one may have been applied, for all we know.
+    #[must_use]
+    pub fn in_doubt(&self) -> bool {
+        self.in_doubt
+    }
 }
 
 impl Doubt {
@@ -136,6 +149,12 @@ impl Doubt {
         &self.why
     }
 
+    /// Whether this claim took the effect over from an attempt that did not report back.
+    #[must_use]
+    pub fn taken_over(&self) -> bool {
+        self.taken_over
+    }
+
     /// The effect.
     #[must_use]
     pub fn effect(&self) -> &EffectId {
@@ -144,7 +163,7 @@ impl Doubt {
 
     /// The third party was asked, and knows.
     pub fn looked_up(self) -> Lease {
-        self.lease
+        Lease { in_doubt: false, ..self.lease }
     }
 
     /// The third party is known to dedupe this key: calling again is safe.
