@@ -211,7 +211,7 @@ async fn a_command_of_an_older_version_is_done_and_one_that_is_none_is_parked_un
     command_fields.remove("source");
     command_fields.remove("traceparent");
     command["run_id"] = "stripe.evt_older".into();
-    for value in [command.to_string(), r#"{"run_id":["a private word"]}"#.to_owned()] {
+    for value in [command.to_string(), r#"{"payload":{"a private word":1}}"#.to_owned()] {
         message["value"] = value.into();
         let url = format!("{}/v1/produce", stack.broker.url());
         let answer = local::http::client_for(&url)?.post(url).body(message.to_string()).send().await?;
@@ -252,6 +252,7 @@ async fn a_failed_run_is_one_error_and_an_attempt_that_died_is_in_doubt() -> Res
         ("Parked", 0.0),
     ]);
     assert_eq!(printed.of("failed").count(), 2);
+    assert_eq!(printed.logs.iter().filter(|line| line["level"] == "ERROR").count(), 2, "each is said once");
     assert!(printed.of("failed").all(|line| line["level"] == "ERROR" && line["error"].is_string()));
     stack.finish().await
 }
