@@ -5,13 +5,7 @@ use std::time::{Duration, Instant};
 use tracing::Span;
 use uuid::Uuid;
 
-use super::{
-    Worker,
-    backoff::pause,
-    events::Kind,
-    outcome::NotApplied,
-    step::{Task, Unsettled},
-};
+use super::{Worker, backoff::pause, events::Kind, outcome::NotApplied, step::Unsettled, task::Task};
 use crate::{
     command::{Command, Input, Payload},
     config::{in_doubt::InDoubt, step::Step},

@@ -1,9 +1,10 @@
 //! The consumer: relay due ▶ drain ▶ [ claim ▶ call ▶ commit ] ▶ ack in order.
 //!
 //! `relay` publishes what is due · `drain` one stream · [`ack_order`] which acks may go · [`step`] one message, to its end ·
-//! `attempt` one try of it · [`call`] the third party · `look_up` whether it happened · `answer` what it said ·
-//! [`outcome`] what a call can come to · [`backoff`] when to try again · `turns` one at a time for each effect ·
-//! [`summary`] what came of it · `meter` what is measured on the way · `events` for whoever follows a run · [`deadline`] how long there is.
+//! `task` what it asks for · `attempt` one try of it · [`call`] the third party · `look_up` whether it happened ·
+//! `answer` what it said · [`outcome`] what a call can come to · [`backoff`] when to try again ·
+//! `turns` one at a time for each effect · [`summary`] what came of it · `meter` what is measured on the way ·
+//! `events` for whoever follows a run · [`deadline`] how long there is.
 
 pub mod ack_order;
 mod answer;
@@ -19,6 +20,7 @@ pub mod outcome;
 mod relay;
 pub mod step;
 pub mod summary;
+mod task;
 mod turns;
 
 use std::{pin::pin, sync::Arc, time::Duration};

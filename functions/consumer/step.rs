@@ -4,11 +4,12 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tracing::{Instrument as _, Span, field};
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use super::{
     Worker, deadline::Deadline, events::Kind, look_up::LookedUp, meter::NO_STEP, outcome::NotApplied,
+    task::Task,
 };
 use crate::{
     command::Command,
@@ -16,7 +17,6 @@ use crate::{
         in_doubt::{InDoubt, LookUp},
         step::Step,
     },
-    effect_id::EffectId,
     effects::{
         Settled, StoreError,
         guard::{Claim, Doubt, Mismatch, Request},
@@ -42,36 +42,6 @@ pub enum Unsettled {
 
 /// How often a claim is repeated when another attempt reports back in between.
 const CLAIMS: u32 = 3;
-
-/// What a message asks for, and when that has to be finished.
-pub(super) struct Task<'a> {
-    pub(super) command: &'a Command,
-    pub(super) effect: &'a EffectId,
-    /// None: `webhooks.toml` has no such step any more.
-    pub(super) step: Option<&'a Step>,
-    /// The command's trace, or a new one.
-    pub(super) trace: Traceparent,
-    began: Instant,
-}
-
-impl Task<'_> {
-    /// The step's id, one of few.
-    pub(super) fn step_id(&self) -> &str {
-        self.step.map_or(NO_STEP, |step| step.id.as_str())
-    }
-
-    /// How long it has taken so far.
-    pub(super) fn duration_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// What every line about it says.
-    fn span(&self) -> Span {
-        let Self { command, effect, trace, .. } = self;
-        let (run_id, step, source) = (&command.run_id, &command.step, command.source.as_deref());
-        tracing::info_span!("effect", %run_id, effect_id = %effect, %step, source, trace_id = trace.trace_id(), attempt = field::Empty)
-    }
-}
 
 impl Worker {
     /// Works on one message.

@@ -11,9 +11,9 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tracing::Span;
+use tracing::Instrument as _;
 
-use super::signature::Refused;
+use super::{reply::Reply, signature::Refused};
 use crate::{
     effect_id::EffectId,
     telemetry::{
@@ -62,10 +62,12 @@ impl Intake {
         Self { now, source, trace, began, outcome, queued, deferred, parked, broker_refusals }
     }
 
-    /// What every line about it says.
-    #[must_use]
-    pub fn span(&self) -> Span {
-        tracing::info_span!("intake", source = self.source, trace_id = self.trace.trace_id())
+    /// Does what is asked for, with source and trace in every line about it, and prints the metrics.
+    pub async fn take(&self, work: impl Future<Output = Reply>) -> Reply {
+        let span = tracing::info_span!("intake", source = self.source, trace_id = self.trace.trace_id());
+        let reply = work.instrument(span).await;
+        self.print();
+        reply
     }
 
     /// How long it has taken so far.
@@ -113,8 +115,7 @@ impl Intake {
         self.outcome.get_or_init(|| Outcome::NotDurable);
     }
 
-    /// Prints the metrics of the request.
-    pub fn end(&self) {
+    fn print(&self) {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (queued, deferred, parked) = (read(&self.queued), read(&self.deferred), read(&self.parked));
         let line = match self.outcome.get() {

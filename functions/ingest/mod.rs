@@ -22,7 +22,6 @@ use outbox::Outbox;
 use reply::Reply;
 use request::{Unverified, Verified};
 use signature::{Key, challenge};
-use tracing::Instrument as _;
 
 use crate::{
     config::{Config, ConfigError, Problem, source::Source},
@@ -30,7 +29,6 @@ use crate::{
     trace::Traceparent,
 };
 
-const NO_SUCH_SOURCE: &str = "no source has this name";
 /// Commands that are made durable at the same time: a batch of webhooks may hold thousands.
 const AT_ONCE: usize = 16;
 
@@ -80,23 +78,17 @@ impl Ingest {
                 Some(source) => {
                     let webhook = Unverified { source, headers: &parts.headers, query, body: &body };
                     let intake = intake(&source.name);
-                    let reply = self.webhook(webhook, &intake).instrument(intake.span()).await;
-                    intake.end();
-                    reply.as_expected(&source.scheme)
+                    intake.take(self.webhook(webhook, &intake)).await.as_expected(&source.scheme)
                 }
                 None => {
                     let intake = intake("?");
-                    intake.span().in_scope(|| intake.refused("unknown-source", NO_SUCH_SOURCE));
-                    intake.end();
-                    Reply::NotFound(NO_SUCH_SOURCE)
+                    intake.take(unknown_source(&intake)).await
                 }
             },
             (&Method::GET, ["webhooks", source]) => self.challenge(source, query),
             (&Method::POST, ["runs"]) => {
                 let intake = intake(API);
-                let reply = self.start_run(&parts.headers, &body, &intake).instrument(intake.span()).await;
-                intake.end();
-                reply
+                intake.take(self.start_run(&parts.headers, &body, &intake)).await
             }
             (&Method::GET, ["runs", run_id]) => self.show_run(run_id).await,
             (&Method::GET, ["healthz"]) => self.health().await,
@@ -172,6 +164,12 @@ impl Ingest {
         }
         Reply::Accepted(runs)
     }
+}
+
+async fn unknown_source(intake: &Intake) -> Reply {
+    const WHY: &str = "no source has this name";
+    intake.refused("unknown-source", WHY);
+    Reply::NotFound(WHY)
 }
 
 fn prepare_keys(source: &Source, secrets: &Secrets) -> Result<Vec<Key>, Problem> {
