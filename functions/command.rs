@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::effect_id::{EffectId, IdError, RunId, StepId};
+use crate::{
+    effect_id::{EffectId, IdError, RunId, StepId},
+    trace::{self, Traceparent},
+};
 
 /// A command of up to this many bytes of JSON travels whole.
 pub const MAX_INLINE: usize = 16 * 1024;
@@ -40,6 +43,13 @@ pub struct Command {
     pub of: u32,
     /// When ingest took it in.
     pub received_at: Timestamp,
+    /// Who sent it, for logs and metrics: a source, or `api`. Older commands don't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The trace that it belongs to, for logs and for the third party. Older commands have none, and one that can't be
+    /// read is none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "trace::lenient")]
+    pub traceparent: Option<Traceparent>,
 }
 
 /// The input itself, or a reference to it.
@@ -125,6 +135,20 @@ mod tests {
         assert_ne!(InputHash::of(&one), InputHash::of(&other));
     }
 
+    /// As it stood on topics and in tables before commands knew their source and trace.
+    const OLDER: &str = r#"{"run_id":"stripe.evt_1","step":"s","business_key":"k","payload":{"input":{}},"input_hash":"h","of":1,"received_at":"2026-11-23T12:00:00Z"}"#;
+
+    #[test]
+    fn an_older_command_can_be_read_and_a_trace_that_can_not_be_read_is_none() {
+        let older: Command = serde_json::from_str(OLDER).unwrap();
+        assert_eq!((older.attempt, &older.source, older.traceparent), (0, &None, None));
+        for trace in [json!("nonsense"), json!(7), json!({"a": []}), Value::Null] {
+            let mut newer: Value = serde_json::from_str(OLDER).unwrap();
+            newer["traceparent"] = trace;
+            assert_eq!(serde_json::from_value::<Command>(newer).unwrap(), older);
+        }
+    }
+
     proptest! {
         #[test]
         fn a_malformed_message_is_an_error_and_never_a_panic(text in "(?s).{0,300}") {
@@ -143,6 +167,8 @@ mod tests {
                 attempt,
                 of: 1,
                 received_at: Timestamp::UNIX_EPOCH,
+                source: Some("stripe".to_owned()),
+                traceparent: Some(Traceparent::new()),
             };
             prop_assert_eq!(serde_json::from_str::<Command>(&command.to_json()).unwrap(), command);
         }

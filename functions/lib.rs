@@ -17,7 +17,8 @@
 //!    [claim](effects::guard) ▶ [call](consumer::call) ▶ [outcome](consumer::outcome) ▶ commit, defer or park;
 //! 5. [`consumer::ack_order`] says which acks may go: in order, and only with a [`effects::Settled`].
 //!
-//! What a user edits is in [`config`]; what differs between deployments in [`config::environment`].
+//! What a user edits is in [`config`]; what differs between deployments in [`config::environment`]; what is printed in
+//! [`telemetry`], with the [`trace`] that goes through all of it.
 
 pub mod broker;
 pub mod clients;
@@ -30,3 +31,4 @@ pub mod ingest;
 pub mod secrets;
 pub mod telemetry;
 pub mod topic;
+pub mod trace;

@@ -13,6 +13,7 @@
 pub mod broker;
 pub mod config;
 pub mod dynamodb;
+pub mod emf;
 pub mod functions;
 pub mod gateway;
 pub mod hook;

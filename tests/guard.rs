@@ -12,7 +12,7 @@ use driftq_webhooks::{
     effects::{
         Effects, How, StoreError,
         guard::{
-            Claim, Deferral, Lease, Mismatch, Parking, Request,
+            Claim, Deferral, Lease, Mismatch, Request,
             decide::{Decided, Decision, Seen},
         },
         record::{Receipt, Status},
@@ -79,6 +79,8 @@ impl Case {
             attempt: 0,
             of: 1,
             received_at: now(),
+            source: None,
+            traceparent: None,
         };
         Self { effect: command.effect_id().unwrap(), command }
     }
@@ -107,10 +109,6 @@ fn receipt() -> Receipt {
         digest: "d".into(),
         fields: serde_json::Map::from_iter([("id".into(), json!("tp_1"))]),
     }
-}
-
-fn parking(case: &Case, in_doubt: bool) -> Parking<'_> {
-    Parking { command: &case.command, why: "in doubt", in_doubt }
 }
 
 async fn win(table: &Table, case: &Case, at: Timestamp) -> anyhow::Result<Lease> {
@@ -184,7 +182,7 @@ async fn an_expired_lease_is_in_doubt_and_its_owner_is_fenced_off() -> anyhow::R
 
     let fenced = table.effects.commit(stale, &receipt(), later(12)).await;
     assert!(matches!(fenced, Err(StoreError::Fenced)), "{fenced:?}");
-    let settled = table.effects.park(doubt.unresolved(), parking(&case, false), later(12)).await?;
+    let settled = table.effects.park(doubt.unresolved(), &case.command, "in doubt", later(12)).await?;
     assert_eq!(settled.how(), How::Parked);
     let parked = table.effects.parked(10).await?;
     assert_eq!(parked[0].last_error.as_deref(), Some("in doubt"));
@@ -380,7 +378,10 @@ async fn due(table: &Table, at: Timestamp) -> anyhow::Result<Vec<Command>> {
 async fn what_a_person_knows_not_to_have_happened_begins_anew() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
     let lease = win(&table, &case, now()).await?;
-    assert_eq!(table.effects.park(lease, parking(&case, true), later(1)).await?.how(), How::Parked);
+    assert_eq!(
+        table.effects.park(lease.doubted(), &case.command, "in doubt", later(1)).await?.how(),
+        How::Parked
+    );
     let seen = Seen {
         run_id: "stripe.evt_1",
         effect_id: &case.effect.to_string(),

@@ -18,8 +18,7 @@ async fn main() -> Result<(), Error> {
     telemetry::start(&variable);
     let consumer = build().await.inspect_err(|error| tracing::error!(%error, "the consumer can't start"))?;
     let invoke = async |event: LambdaEvent<IgnoredAny>| {
-        let summary = consumer.run(event.context.deadline).await;
-        summary.inspect_err(|error| tracing::error!(%error, "a run has failed")).map_err(Error::from)
+        consumer.run(event.context.deadline).await.map_err(Error::from)
     };
     run(service_fn(invoke)).await
 }

@@ -16,8 +16,10 @@ async fn main() -> Result<(), Error> {
     clients::install_tls();
     telemetry::start(&variable);
     let ingest = build().await.inspect_err(|error| tracing::error!(%error, "ingest can't start"))?;
-    let invoke =
-        async |event: LambdaEvent<_>| Ok::<_, Error>(ingest.answer(event.payload, Timestamp::now()).await);
+    let invoke = async |LambdaEvent { payload, context }: LambdaEvent<_>| {
+        let xray = context.xray_trace_id.as_deref();
+        Ok::<_, Error>(ingest.answer(payload, xray, Timestamp::now()).await)
+    };
     run(service_fn(invoke)).await
 }
 

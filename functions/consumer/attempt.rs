@@ -1,21 +1,18 @@
 //! One attempt: call, then commit, defer or park.
 
+use std::time::{Duration, Instant};
+
+use tracing::Span;
 use uuid::Uuid;
 
-use super::{
-    Worker,
-    backoff::pause,
-    events::Kind,
-    outcome::NotApplied,
-    step::{Task, Unsettled},
-};
+use super::{Worker, backoff::pause, events::Kind, outcome::NotApplied, step::Unsettled, task::Task};
 use crate::{
     command::{Command, Input, Payload},
     config::{in_doubt::InDoubt, step::Step},
     effect_id::EffectId,
     effects::{
         Settled, StoreError,
-        guard::{Deferral, Lease, Parking},
+        guard::{Deferral, Lease},
         record::Receipt,
     },
 };
@@ -23,7 +20,8 @@ use crate::{
 impl Worker {
     /// Calls the third party, and ends the attempt by what that comes to.
     pub(super) async fn attempt(&self, task: &Task<'_>, lease: Lease) -> Result<Settled, Unsettled> {
-        let Task { command, effect, .. } = task;
+        let Task { command, effect, trace, .. } = task;
+        Span::current().record("attempt", lease.attempt());
         let Some(step) = task.step else {
             return self.park(task, lease, "webhooks.toml has no such step").await;
         };
@@ -37,12 +35,15 @@ impl Worker {
                 return self.not_applied(task, step, lease, outcome).await;
             }
         };
-        let request = match self.caller.prepare(step, &self.config.templates, &input, &lease) {
+        let request = match self.caller.prepare(step, &self.config.templates, &input, &lease, trace) {
             Ok(request) => request,
             Err(unfit) => return self.park(task, lease, &unfit.to_string()).await,
         };
         self.tell(Kind::Started, task, lease.attempt());
-        match self.caller.call(request, step, &self.config.templates, &lease, self.now()).await {
+        let called = Instant::now();
+        let outcome = self.caller.call(request, step, &self.config.templates, &lease, self.now()).await;
+        self.meter.called(step.id.as_str(), called.elapsed());
+        match outcome {
             Ok(receipt) => self.done(task, lease, &receipt).await,
             Err(outcome) => self.not_applied(task, step, lease, outcome).await,
         }
@@ -55,8 +56,12 @@ impl Worker {
         receipt: &Receipt,
     ) -> Result<Settled, Unsettled> {
         let attempt = lease.attempt();
-        let settled = self.effects.commit(lease, receipt, self.now()).await?;
-        tracing::info!(effect_id = %task.effect, attempt, status = receipt.status, "an effect is done");
+        let now = self.now();
+        let settled = self.effects.commit(lease, receipt, now).await?;
+        let (status, duration_ms) = (receipt.status, task.duration_ms());
+        tracing::info!(outcome = "done", status, duration_ms, "an effect is done");
+        let age = now.duration_since(task.command.received_at);
+        self.meter.done(Duration::try_from(age).unwrap_or_default());
         self.tell(Kind::Done, task, attempt);
         self.discard_input(task).await;
         Ok(settled)
@@ -75,37 +80,33 @@ impl Worker {
             NotApplied::Unknown(why) => (why, None, true),
             NotApplied::RefusedForGood(why) => return self.park(task, lease, &why).await,
         };
+        if in_doubt {
+            self.meter.in_doubt();
+        }
+        let lease = if in_doubt { lease.doubted() } else { lease };
         if in_doubt && matches!(step.in_doubt, InDoubt::Park) {
-            return self.park_as(task, lease, &format!("in doubt: {why}"), in_doubt).await;
+            return self.park(task, lease, &format!("in doubt: {why}")).await;
         }
         if lease.tries() >= step.retry.max_attempts {
-            return self.park_as(task, lease, &format!("attempts used up; the last: {why}"), in_doubt).await;
+            return self.park(task, lease, &format!("attempts used up; the last: {why}")).await;
         }
         let pause = pause(&step.retry, lease.tries(), retry_after, random());
         let attempt = lease.attempt();
         let now = self.now();
         let deferral = Deferral { command: task.command, due: now + pause, why: &why, in_doubt };
         let settled = self.effects.defer(lease, deferral, now).await?;
-        tracing::warn!(effect_id = %task.effect, attempt, why, in_doubt, pause_s = pause.as_secs(), "an effect is deferred");
+        let (in_doubt, pause_s, duration_ms) = (u8::from(in_doubt), pause.as_secs(), task.duration_ms());
+        tracing::warn!(outcome = "deferred", why, in_doubt, pause_s, duration_ms, "an effect is deferred");
         self.tell(Kind::Deferred, task, attempt);
         Ok(settled)
     }
 
     pub(super) async fn park(&self, task: &Task<'_>, lease: Lease, why: &str) -> Result<Settled, Unsettled> {
-        self.park_as(task, lease, why, false).await
-    }
-
-    async fn park_as(
-        &self,
-        task: &Task<'_>,
-        lease: Lease,
-        why: &str,
-        in_doubt: bool,
-    ) -> Result<Settled, Unsettled> {
-        let attempt = lease.attempt();
-        let parking = Parking { command: task.command, why, in_doubt };
-        let settled = self.effects.park(lease, parking, self.now()).await?;
-        tracing::error!(effect_id = %task.effect, attempt, why, "an effect is parked");
+        let (attempt, in_doubt) = (lease.attempt(), lease.in_doubt());
+        let settled = self.effects.park(lease, task.command, why, self.now()).await?;
+        self.meter.parked(task.step_id(), in_doubt);
+        let (in_doubt, duration_ms) = (u8::from(in_doubt), task.duration_ms());
+        tracing::error!(outcome = "parked", why, in_doubt, duration_ms, "an effect is parked");
         self.tell(Kind::Parked, task, attempt);
         Ok(settled)
     }
@@ -121,7 +122,7 @@ impl Worker {
     pub(super) async fn discard_input(&self, task: &Task<'_>) {
         let Payload::ClaimCheck(check) = &task.command.payload else { return };
         if let Err(error) = self.effects.discard(task.effect, &task.command.input_hash, check).await {
-            tracing::warn!(effect_id = %task.effect, %error, "the large input of a done effect was left");
+            tracing::warn!(%error, "the large input of a done effect was left");
         }
     }
 }

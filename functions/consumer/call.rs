@@ -24,6 +24,7 @@ use crate::{
     effect_id::EffectId,
     effects::{guard::Lease, record::Receipt},
     secrets::{Current, Secrets},
+    trace::{TRACEPARENT, Traceparent},
 };
 
 /// Calls third parties.
@@ -69,6 +70,7 @@ impl Caller {
         templates: &Templates,
         input: &Input,
         lease: &Lease,
+        trace: &Traceparent,
     ) -> Result<Request, Unfit> {
         let Call { method, url, origin, auth, headers, body, timeout, .. } = &step.call;
         let effect = lease.effect();
@@ -78,6 +80,8 @@ impl Caller {
         let mut request = Request::new(method.clone(), url);
         *request.timeout_mut() = Some(*timeout);
         request.headers_mut().insert("idempotency-key", header_value("idempotency-key", &key)?);
+        // Before the step's own headers, which may say otherwise.
+        continue_trace(&mut request, trace)?;
         for (name, template) in headers {
             let value = header_value(name.as_str(), &templates.text(template, &context)?)?;
             request.headers_mut().insert(name, value);
@@ -158,6 +162,13 @@ pub(super) fn render_url(
 ) -> Result<Url, Unfit> {
     let url: Url = templates.text(template, context)?.parse().map_err(|_| Unfit::Elsewhere)?;
     if url.origin() == *origin { Ok(url) } else { Err(Unfit::Elsewhere) }
+}
+
+/// Each request is a span of its own.
+pub(super) fn continue_trace(request: &mut Request, trace: &Traceparent) -> Result<(), Unfit> {
+    let value = header_value(TRACEPARENT.as_str(), &trace.child().to_string())?;
+    request.headers_mut().insert(TRACEPARENT, value);
+    Ok(())
 }
 
 fn set_body(request: &mut Request, body: &Body, templates: &Templates, context: &Jinja) -> Result<(), Unfit> {

@@ -15,6 +15,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, sleep_until},
 };
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{
@@ -204,12 +205,13 @@ impl<'a> Drain<'a> {
             return;
         }
         let (worker, deadline) = (Arc::clone(&self.worker), self.deadline);
-        self.working.spawn(async move {
+        let work = async move {
             // A message that makes us panic must not take the others, or the order of acks, with it.
             let work = AssertUnwindSafe(worker.work(&key, &value, deadline)).catch_unwind();
             let (settled, ()) = tokio::join!(work, sleep(REORDERED));
             (token, partition, offset, settled.unwrap_or(Err(Unsettled::Panicked)))
-        });
+        };
+        self.working.spawn(work.in_current_span());
     }
 
     fn on_work(&mut self, work: Result<Work, tokio::task::JoinError>) {
@@ -221,15 +223,10 @@ impl<'a> Drain<'a> {
             }
             Err(unsettled) => {
                 self.order.unsettled(partition, offset);
-                self.on_unsettled(partition, offset, &unsettled);
+                if matches!(unsettled, Unsettled::NoTime) && self.ended.is_none() {
+                    self.ended = Some(Ended::Deadline);
+                }
             }
-        }
-    }
-
-    fn on_unsettled(&mut self, partition: u32, offset: u64, why: &Unsettled) {
-        tracing::error!(partition, offset, error = %why, "a message stays in the topic");
-        if matches!(why, Unsettled::NoTime) && self.ended.is_none() {
-            self.ended = Some(Ended::Deadline);
         }
     }
 

@@ -6,13 +6,14 @@ use reqwest::Request;
 
 use super::{
     answer::Answer,
-    call::{Caller, Unfit, render_url, request_context},
+    call::{Caller, Unfit, continue_trace, render_url, request_context},
     outcome::of_error,
 };
 use crate::{
     command::Input,
     config::{in_doubt::LookUp, step::Step, template::Templates},
     effects::{guard::Doubt, record::Receipt},
+    trace::Traceparent,
 };
 
 /// What it said.
@@ -35,9 +36,10 @@ impl Caller {
         templates: &Templates,
         input: &Input,
         doubt: &Doubt,
+        trace: &Traceparent,
     ) -> LookedUp {
         let asked = request_context(input, doubt.effect(), doubt.attempt());
-        let request = match self.question(look_up, templates, &asked) {
+        let request = match self.question(look_up, templates, &asked, trace) {
             Ok(request) => request,
             Err(unfit) => return LookedUp::CannotTell(unfit.to_string()),
         };
@@ -65,10 +67,12 @@ impl Caller {
         look_up: &LookUp,
         templates: &Templates,
         context: &minijinja::Value,
+        trace: &Traceparent,
     ) -> Result<Request, Unfit> {
         let url = render_url(&look_up.url, &look_up.origin, templates, context)?;
         let mut request = Request::new(Method::GET, url);
         *request.timeout_mut() = Some(look_up.timeout);
+        continue_trace(&mut request, trace)?;
         if let Some(auth) = &look_up.auth {
             self.authorise(&mut request, auth)?;
         }

@@ -1,9 +1,10 @@
 //! The consumer: relay due ▶ drain ▶ [ claim ▶ call ▶ commit ] ▶ ack in order.
 //!
 //! `relay` publishes what is due · `drain` one stream · [`ack_order`] which acks may go · [`step`] one message, to its end ·
-//! `attempt` one try of it · [`call`] the third party · `look_up` whether it happened · `answer` what it said ·
-//! [`outcome`] what a call can come to · [`backoff`] when to try again · `turns` one at a time for each effect ·
-//! [`summary`] what came of it · `events` for whoever follows a run · [`deadline`] how long there is.
+//! `task` what it asks for · `attempt` one try of it · [`call`] the third party · `look_up` whether it happened ·
+//! `answer` what it said · [`outcome`] what a call can come to · [`backoff`] when to try again ·
+//! `turns` one at a time for each effect · [`summary`] what came of it · `meter` what is measured on the way ·
+//! `events` for whoever follows a run · [`deadline`] how long there is.
 
 pub mod ack_order;
 mod answer;
@@ -14,10 +15,12 @@ pub mod deadline;
 mod drain;
 mod events;
 mod look_up;
+mod meter;
 pub mod outcome;
 mod relay;
 pub mod step;
 pub mod summary;
+mod task;
 mod turns;
 
 use std::{pin::pin, sync::Arc, time::Duration};
@@ -27,7 +30,8 @@ use deadline::Deadline;
 use drain::{Drain, Ended, HOLD};
 use events::Events;
 use jiff::Timestamp;
-use relay::Relay;
+use meter::Meter;
+use relay::{Relay, Relayed};
 use summary::{End, Summary};
 use tokio::time::{Instant, sleep, timeout};
 use turns::Turns;
@@ -74,6 +78,7 @@ struct Worker {
     caller: Caller,
     turns: Turns,
     events: Events,
+    meter: Arc<Meter>,
     clock: fn() -> Timestamp,
 }
 
@@ -123,21 +128,30 @@ impl Consumer {
         let deadline = Deadline::from_context(deadline_ms, (self.clock)());
         self.warn_of_short_time(deadline);
         self.caller.renew_secrets((self.clock)()).await;
-        let mut summary = Summary::default();
-        let outcome = match self.take_stream(deadline).await? {
-            None => Ok(End::Busy),
-            Some(lease) => {
-                let outcome = self.run_with(&lease, deadline, &mut summary).await;
-                if let Err(error) = self.effects.release_stream(lease).await {
-                    tracing::warn!(%error, "the stream lease was not released; it ends by itself");
-                }
-                outcome
-            }
-        };
+        let (mut summary, meter) = (Summary::default(), Arc::default());
+        let outcome = self.run_alone(deadline, &mut summary, &meter).await;
+        let measured = meter.read();
+        summary.in_doubt = measured.in_doubt;
+        summary.parked_in_doubt = measured.parked_in_doubt;
         summary.ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         summary.outcome = *outcome.as_ref().unwrap_or(&End::Failed);
-        summary.log();
+        summary.log(outcome.as_ref().err());
+        summary.print(measured, outcome.as_ref().err());
         outcome.map(|_| summary)
+    }
+
+    async fn run_alone(
+        &self,
+        deadline: Deadline,
+        summary: &mut Summary,
+        meter: &Arc<Meter>,
+    ) -> Result<End, RunError> {
+        let Some(lease) = self.take_stream(deadline).await? else { return Ok(End::Busy) };
+        let outcome = self.run_with(&lease, deadline, summary, meter).await;
+        if let Err(error) = self.effects.release_stream(lease).await {
+            tracing::warn!(%error, "the stream lease was not released; it ends by itself");
+        }
+        outcome
     }
 
     async fn run_with(
@@ -145,6 +159,7 @@ impl Consumer {
         lease: &StreamLease,
         deadline: Deadline,
         summary: &mut Summary,
+        meter: &Arc<Meter>,
     ) -> Result<End, RunError> {
         let relay = Relay {
             topic: self.reading.topic.clone(),
@@ -160,12 +175,14 @@ impl Consumer {
             caller: self.caller.clone(),
             turns: Turns::default(),
             events,
+            meter: Arc::clone(meter),
             clock: self.clock,
         });
         let mut ousting = pin!(self.keep(lease));
         let outcome = tokio::select! {
-            relayed = relay.run(deadline) => {
-                summary.relayed = relayed;
+            Relayed { count, oldest_due } = relay.run(deadline) => {
+                summary.relayed = count;
+                summary.oldest_due_s = oldest_due.map(|age| age.as_secs());
                 self.drain(&worker, deadline, summary, ousting).await
             }
             () = &mut ousting => Err(RunError::Ousted),
@@ -202,7 +219,11 @@ impl Consumer {
                 self.reading.topic.create(CREATE_TIMEOUT).await.map_err(RunError::Broker)?;
             } else {
                 tracing::warn!(%error, "the stream broke; opening another");
-                sleep(pause).await;
+                // The stream lease is renewed meanwhile.
+                tokio::select! {
+                    () = sleep(pause) => {}
+                    () = &mut ousting => return Err(RunError::Ousted),
+                }
             }
         }
     }
@@ -223,7 +244,7 @@ impl Consumer {
             return Ok(None);
         }
         tracing::info!(
-            wait_ms = wait.as_millis(),
+            wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             "another consumer has the stream; waiting for its lease to end"
         );
         sleep(wait).await;

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use super::deadline::Deadline;
 use crate::{
     broker,
-    effects::{Effects, LANES},
+    command::Command,
+    effects::{Effects, LANES, due::Due},
     topic::Topic,
 };
 
@@ -25,39 +26,60 @@ pub(super) struct Relay {
     pub(super) clock: fn() -> Timestamp,
 }
 
+/// What the agenda held.
+#[derive(Debug, Default)]
+pub(super) struct Relayed {
+    /// Commands published.
+    pub(super) count: u64,
+    /// How long the oldest command had been due, zero if none was. None: that could not be read.
+    pub(super) oldest_due: Option<Duration>,
+}
+
 impl Relay {
-    /// Publishes what is due, and says how many commands that were. What the broker or the table refuses stays due.
-    pub(super) async fn run(&self, deadline: Deadline) -> u64 {
-        let mut relayed = 0;
+    /// Publishes what is due. What the broker or the table refuses stays due.
+    pub(super) async fn run(&self, deadline: Deadline) -> Relayed {
+        let mut relayed = Relayed::default();
         for lane in 0..LANES {
-            let due = match self.effects.due(lane, (self.clock)(), PER_LANE).await {
+            let now = (self.clock)();
+            let due = match self.effects.due(lane, now, PER_LANE).await {
                 Ok(due) => due,
                 Err(error) => {
                     tracing::error!(lane, %error, "the agenda could not be read");
                     return relayed;
                 }
             };
+            let oldest = due.first().map_or(now, |due| due.due_at);
+            let age = Duration::try_from(now.duration_since(oldest)).unwrap_or_default();
+            relayed.oldest_due = relayed.oldest_due.max(Some(age));
             for each in &due {
-                if !deadline.leaves(PRODUCE_TIMEOUT + self.settle) {
+                if !deadline.leaves(PRODUCE_TIMEOUT + self.settle) || !self.publish(each, &mut relayed).await
+                {
                     return relayed;
-                }
-                match self.topic.publish_command(&each.command, PRODUCE_TIMEOUT).await {
-                    Ok(()) => relayed += 1,
-                    // One partition is full; others may not be.
-                    Err(broker::Error::Full { message, .. }) => {
-                        tracing::warn!(lane, message, "a due command stays due");
-                        continue;
-                    }
-                    Err(error) => {
-                        tracing::error!(lane, %error, "the relay stopped; the rest stays due");
-                        return relayed;
-                    }
-                }
-                if let Err(error) = self.effects.relayed(each, (self.clock)() + self.grace).await {
-                    tracing::warn!(%error, "a relayed command stays due");
                 }
             }
         }
         relayed
+    }
+
+    /// Publishes one, and says whether to go on.
+    async fn publish(&self, due: &Due, relayed: &mut Relayed) -> bool {
+        let Command { run_id, step, .. } = &due.command;
+        let span = tracing::info_span!("due", %run_id, effect_id = due.effect_id, %step);
+        match self.topic.publish_command(&due.command, PRODUCE_TIMEOUT).await {
+            Ok(()) => relayed.count += 1,
+            // One partition is full; others may not be.
+            Err(error @ broker::Error::Full { .. }) => {
+                span.in_scope(|| tracing::warn!(%error, "a due command stays due"));
+                return true;
+            }
+            Err(error) => {
+                span.in_scope(|| tracing::error!(%error, "the relay stopped; the rest stays due"));
+                return false;
+            }
+        }
+        if let Err(error) = self.effects.relayed(due, (self.clock)() + self.grace).await {
+            span.in_scope(|| tracing::warn!(%error, "a relayed command stays due"));
+        }
+        true
     }
 }

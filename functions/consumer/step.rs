@@ -1,24 +1,29 @@
 //! One message: claim, call, commit. Every way through ends in a [`Settled`], or in a reason why the message must
 //! come back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
-use super::{Worker, deadline::Deadline, events::Kind, look_up::LookedUp, outcome::NotApplied};
+use super::{
+    Worker, deadline::Deadline, events::Kind, look_up::LookedUp, meter::NO_STEP, outcome::NotApplied,
+    task::Task,
+};
 use crate::{
     command::Command,
     config::{
         in_doubt::{InDoubt, LookUp},
         step::Step,
     },
-    effect_id::EffectId,
     effects::{
         Settled, StoreError,
         guard::{Claim, Doubt, Mismatch, Request},
+        parked::MALFORMED_RUN,
         record::Status,
     },
+    trace::Traceparent,
 };
 
 /// Why a message is not settled. It stays in the topic and comes back.
@@ -38,14 +43,6 @@ pub enum Unsettled {
 /// How often a claim is repeated when another attempt reports back in between.
 const CLAIMS: u32 = 3;
 
-/// What a message asks for, and when that has to be finished.
-pub(super) struct Task<'a> {
-    pub(super) command: &'a Command,
-    pub(super) effect: &'a EffectId,
-    /// None: `webhooks.toml` has no such step any more.
-    pub(super) step: Option<&'a Step>,
-}
-
 impl Worker {
     /// Works on one message.
     ///
@@ -57,6 +54,7 @@ impl Worker {
         value: &str,
         deadline: Deadline,
     ) -> Result<Settled, Unsettled> {
+        let began = Instant::now();
         let parsed = serde_json::from_str::<Command>(value).map_err(|error| error.to_string());
         let parsed = parsed.and_then(|command| {
             let effect = command.effect_id().map_err(|error| error.to_string())?;
@@ -64,18 +62,48 @@ impl Worker {
         });
         let (command, effect) = match parsed {
             Ok(parsed) => parsed,
-            Err(why) => {
-                tracing::error!(why, "a message that is no command is parked");
-                return Ok(self.effects.park_malformed(key, value, &why, self.now()).await?);
-            }
+            Err(why) => return self.park_malformed(key, value, &why).await,
         };
-        let _turn = self.turns.take(&effect).await;
         let step = self.config.step(command.step.as_str());
+        let trace = command.traceparent.unwrap_or_else(Traceparent::new);
+        let task = Task { command: &command, effect: &effect, step, trace, began };
+        let span = task.span();
+        let work = async {
+            let outcome = self.take_turn(&task, deadline).await;
+            outcome.inspect_err(|error| {
+                let duration_ms = task.duration_ms();
+                if matches!(error, Unsettled::NoTime) {
+                    tracing::info!(outcome = "unsettled", %error, duration_ms, "a message is left to the next run");
+                } else {
+                    tracing::error!(outcome = "unsettled", %error, duration_ms, "a message stays in the topic");
+                }
+            })
+        };
+        work.instrument(span).await
+    }
+
+    async fn take_turn(&self, task: &Task<'_>, deadline: Deadline) -> Result<Settled, Unsettled> {
+        let Task { step, effect, .. } = task;
+        let _turn = self.turns.take(effect).await;
         let needed = step.map_or(Duration::ZERO, Step::longest) + self.config.consumer.settle;
         if !deadline.leaves(needed) {
             return Err(Unsettled::NoTime);
         }
-        self.settle(&Task { command: &command, effect: &effect, step }, needed).await
+        self.settle(task, needed).await
+    }
+
+    /// `why` may quote the message, so it goes into the record and not into the log.
+    async fn park_malformed(&self, key: &str, value: &str, why: &str) -> Result<Settled, Unsettled> {
+        let settled = self.effects.park_malformed(key, value, why, self.now()).await?;
+        tracing::error!(
+            outcome = "parked",
+            run_id = MALFORMED_RUN,
+            step = NO_STEP,
+            in_doubt = 0,
+            "a message that is no command is parked"
+        );
+        self.meter.parked(NO_STEP, false);
+        Ok(settled)
     }
 
     async fn settle(&self, task: &Task<'_>, lease: Duration) -> Result<Settled, Unsettled> {
@@ -90,10 +118,16 @@ impl Worker {
                 Claim::InDoubt(doubt) => self.resolve(task, doubt).await,
                 Claim::Held(held) => match self.effects.watch(held, command, self.now()).await {
                     Err(StoreError::Fenced) if left > 0 => continue,
-                    watched => Ok(watched?),
+                    watched => {
+                        let settled = watched?;
+                        let duration_ms = task.duration_ms();
+                        tracing::info!(outcome = "held", duration_ms, "another attempt has the effect");
+                        Ok(settled)
+                    }
                 },
                 Claim::Recorded(recorded) => {
-                    tracing::info!(effect_id = %effect, status = ?recorded.status, "a duplicate");
+                    let (status, duration_ms) = (recorded.status.as_str(), task.duration_ms());
+                    tracing::info!(outcome = "duplicate", status, duration_ms, "the effect is on record");
                     self.tell(Kind::Skipped, task, command.attempt);
                     if recorded.status == Status::Done {
                         self.discard_input(task).await;
@@ -107,15 +141,28 @@ impl Worker {
 
     async fn mismatch(&self, task: &Task<'_>, mismatch: &Mismatch) -> Result<Settled, Unsettled> {
         let Task { command, effect, .. } = task;
-        tracing::error!(effect_id = %effect, ?mismatch, "a command that contradicts the record is parked");
+        let settled = self.effects.park_mismatch(effect, command, mismatch, self.now()).await?;
+        let (why, duration_ms) = (format!("{mismatch:?}"), task.duration_ms());
+        tracing::error!(
+            outcome = "parked",
+            in_doubt = 0,
+            why,
+            duration_ms,
+            "a command that contradicts the record is parked"
+        );
+        self.meter.parked(task.step_id(), false);
         self.tell(Kind::Parked, task, command.attempt);
-        Ok(self.effects.park_mismatch(effect, command, mismatch, self.now()).await?)
+        Ok(settled)
     }
 
     /// An earlier attempt may have been applied: what does the step's policy say?
     async fn resolve(&self, task: &Task<'_>, doubt: Doubt) -> Result<Settled, Unsettled> {
         let why = format!("in doubt: {}", doubt.why());
-        tracing::warn!(effect_id = %task.effect, attempt = doubt.attempt(), why = doubt.why(), "an effect is in doubt");
+        Span::current().record("attempt", doubt.attempt());
+        if doubt.taken_over() {
+            self.meter.in_doubt();
+            tracing::warn!(why = doubt.why(), "an attempt did not report back; the effect is in doubt");
+        }
         let Some(step) = task.step else { return self.park(task, doubt.unresolved(), &why).await };
         match &step.in_doubt {
             InDoubt::Park => self.park(task, doubt.unresolved(), &why).await,
@@ -146,7 +193,8 @@ impl Worker {
                 return self.not_applied(task, step, doubt.unresolved(), NotApplied::Unknown(why)).await;
             }
         };
-        match self.caller.look_up(look_up, step, &self.config.templates, &input, &doubt).await {
+        let templates = &self.config.templates;
+        match self.caller.look_up(look_up, step, templates, &input, &doubt, &task.trace).await {
             LookedUp::Found(receipt) => self.done(task, doubt.looked_up(), &receipt).await,
             LookedUp::NotFound => self.attempt(task, doubt.looked_up()).await,
             LookedUp::CannotTell(why) => {

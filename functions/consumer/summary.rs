@@ -1,8 +1,18 @@
-//! What an invocation did: returned, and logged.
+//! What an invocation did: returned, logged, and printed as metrics.
 
 use serde::Serialize;
 
-use crate::effects::How;
+use super::{RunError, meter::Measured};
+use crate::{
+    effects::How,
+    telemetry::{
+        line::Line,
+        metrics::{
+            BROKER_UNREACHABLE, DEFERRED, DONE, DUPLICATES, EVENTS_DROPPED, FAILED_RUNS, HELD, IN_DOUBT,
+            OLDEST_DUE_AGE, PARKED_IN_DOUBT, RECEIVED, RECEIVED_TO_DONE, RELAYED, RUNS,
+        },
+    },
+};
 
 /// How an invocation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -19,6 +29,17 @@ pub enum End {
     Failed,
 }
 
+impl End {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Drained => "drained",
+            Self::Deadline => "deadline",
+            Self::Busy => "busy",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// What an invocation did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
@@ -26,6 +47,8 @@ pub struct Summary {
     pub outcome: End,
     /// Due commands published.
     pub relayed: u64,
+    /// How long the oldest of them had been due, in seconds; none if the agenda was not read.
+    pub oldest_due_s: Option<u64>,
     /// Messages received, redeliveries included.
     pub received: u64,
     /// Effects done.
@@ -36,6 +59,10 @@ pub struct Summary {
     pub deferred: u64,
     /// Effects and messages that need a person.
     pub parked: u64,
+    /// Those of them that may have been applied.
+    pub parked_in_doubt: u64,
+    /// Attempts of which nobody knows whether they were applied.
+    pub in_doubt: u64,
     /// Messages whose effect another attempt has.
     pub held: u64,
     /// Messages that were received and will come back.
@@ -58,22 +85,62 @@ impl Summary {
         *counter += 1;
     }
 
-    pub(super) fn log(&self) {
-        let Self { outcome, relayed, received, done, duplicates, deferred, parked, held, unacked, .. } = self;
-        let Self { events_dropped, ms, .. } = self;
-        tracing::info!(
-            ?outcome,
-            relayed,
-            received,
-            done,
-            duplicates,
-            deferred,
-            parked,
-            held,
-            unacked,
-            events_dropped,
-            ms,
-            "a run has ended"
-        );
+    /// One line a run.
+    pub(super) fn log(&self, error: Option<&RunError>) {
+        let Self { outcome, relayed, oldest_due_s, received, done, duplicates, deferred, .. } = *self;
+        let Self { parked, parked_in_doubt, in_doubt, held, unacked, events_dropped, ms, .. } = *self;
+        let outcome = outcome.as_str();
+        macro_rules! log {
+            ($level:ident, $message:literal) => {
+                tracing::$level!(
+                    outcome,
+                    error = error.map(tracing::field::display),
+                    relayed,
+                    oldest_due_s,
+                    received,
+                    done,
+                    duplicates,
+                    deferred,
+                    held,
+                    in_doubt,
+                    parked,
+                    parked_in_doubt,
+                    unacked,
+                    events_dropped,
+                    duration_ms = ms,
+                    $message
+                )
+            };
+        }
+        match error {
+            None => log!(info, "a run has ended"),
+            Some(_) => log!(error, "a run has failed"),
+        }
+    }
+
+    /// A line for the run, and one for each step that something happened to. A failed run is no `Runs` of zero: an
+    /// alarm waits for there being none.
+    pub(super) fn print(&self, measured: Measured, error: Option<&RunError>) {
+        let unreachable = matches!(error, Some(RunError::Broker(_)));
+        let line = Line::default()
+            .property("Function", "consumer")
+            .count_if_any(&RUNS, u64::from(error.is_none()))
+            .count(&FAILED_RUNS, u64::from(error.is_some()))
+            .count(&BROKER_UNREACHABLE, u64::from(unreachable))
+            .count(&RECEIVED, self.received)
+            .count(&DONE, self.done)
+            .count(&DUPLICATES, self.duplicates)
+            .count(&DEFERRED, self.deferred)
+            .count(&HELD, self.held)
+            .count(&IN_DOUBT, self.in_doubt)
+            .count(&PARKED_IN_DOUBT, self.parked_in_doubt)
+            .count(&RELAYED, self.relayed)
+            .count(&EVENTS_DROPPED, self.events_dropped);
+        let line = match self.oldest_due_s {
+            Some(age) => line.count(&OLDEST_DUE_AGE, age),
+            None => line,
+        };
+        measured.print_steps();
+        line.all(&RECEIVED_TO_DONE, measured.received_to_done).print();
     }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{
-    DUE_INDEX, Effects, LANES, PARKED_LANE,
+    DUE_INDEX, Effects, How, LANES, PARKED_LANE,
     error::StoreError,
     guard::{Mismatch, new_item},
     record::{Item, Record, Status, attr, count, millis, string},
@@ -21,14 +21,17 @@ use crate::{command::Command, effect_id::EffectId};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Due {
     run_id: String,
-    effect_id: String,
-    due_at: Timestamp,
+    /// The effect.
+    pub effect_id: String,
+    /// Since when it is due.
+    pub due_at: Timestamp,
     /// What to publish.
     pub command: Command,
 }
 
 impl Effects {
-    /// Keeps a command, to be published at `due`. A record that is there already answers for it.
+    /// Keeps a command, to be published at `due`, and says what became of it. A record that is there already answers for
+    /// it, unless that contradicts it: then it is parked.
     ///
     /// # Errors
     /// It is not durable here either.
@@ -38,21 +41,21 @@ impl Effects {
         command: &Command,
         due: Timestamp,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<How, StoreError> {
         let mut item = new_item(effect, Status::Pending, &command.input_hash, now);
         item.insert(attr::ATTEMPT.into(), count(0));
         item.insert(attr::COMMAND.into(), string(command.to_json()));
         item.insert(attr::LANE.into(), self.lane(effect));
         item.insert(attr::DUE_AT.into(), millis(due));
         match self.store.put(item, absent()).await? {
-            Write::Applied(_) => Ok(()),
+            Write::Applied(_) => Ok(How::Deferred),
             Write::Refused(item) => {
                 let record = Record::read(&item)?;
                 if record.input_hash == command.input_hash {
-                    return Ok(());
+                    return Ok(How::Duplicate);
                 }
                 let mismatch = Mismatch::OtherInput { recorded: record.input_hash };
-                self.park_mismatch(effect, command, &mismatch, now).await.map(drop)
+                Ok(self.park_mismatch(effect, command, &mismatch, now).await?.how())
             }
         }
     }

@@ -57,11 +57,11 @@ pub struct Effects {
 /// and an attempt ends once:
 ///
 /// ```compile_fail,E0382
-/// # use driftq_webhooks::effects::{Effects, StoreError, guard::{Lease, Parking}, record::Receipt};
+/// # use driftq_webhooks::{command::Command, effects::{Effects, StoreError, guard::Lease, record::Receipt}};
 /// # use jiff::Timestamp;
-/// # async fn wrong(effects: Effects, lease: Lease, receipt: Receipt, parking: Parking<'_>, now: Timestamp) -> Result<(), StoreError> {
+/// # async fn wrong(effects: Effects, lease: Lease, receipt: Receipt, command: Command, now: Timestamp) -> Result<(), StoreError> {
 /// let done = effects.commit(lease, &receipt, now).await?;
-/// let parked = effects.park(lease, parking, now).await?;
+/// let parked = effects.park(lease, &command, "why", now).await?;
 /// # Ok(())
 /// # }
 /// ```

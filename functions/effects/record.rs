@@ -73,7 +73,9 @@ impl fmt::Display for Status {
 }
 
 impl Status {
-    pub(super) fn as_str(self) -> &'static str {
+    /// As it stands in the table.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::InProgress => "in_progress",

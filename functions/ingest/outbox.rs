@@ -5,13 +5,14 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use tracing::Instrument as _;
 
-use super::route::Routed;
+use super::{intake::Intake, route::Routed};
 use crate::{
     broker,
     command::{Command, MAX_INLINE, Payload},
-    effects::{Effects, StoreError},
+    effect_id::EffectId,
+    effects::{Effects, How, StoreError},
     topic::Topic,
 };
 
@@ -27,15 +28,6 @@ pub struct Outbox {
     pub effects: Effects,
     /// With `journal = true`: every command is also written to the table, and comes due there after this time.
     pub journal: Option<Duration>,
-}
-
-/// Where a command now is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durable {
-    /// On the topic.
-    Queued,
-    /// In DynamoDB, due at once.
-    Deferred,
 }
 
 /// A command is durable nowhere. The sender must deliver again; the guard makes what was taken harmless.
@@ -55,30 +47,45 @@ pub enum NotDurable {
 }
 
 impl Outbox {
-    /// Makes a command durable.
+    /// Makes a command durable: on the topic, or in DynamoDB and due at once.
     ///
     /// # Errors
     /// See [`NotDurable`].
-    pub async fn accept(&self, routed: &Routed, now: Timestamp) -> Result<Durable, NotDurable> {
-        let command = self.within_limits(routed).await.map_err(NotDurable::LargeInput)?;
-        match self.journal {
-            None => self.queue_or_defer(routed, &command, now).await,
-            Some(grace) => self.queue_and_journal(routed, &command, now, grace).await,
-        }
+    pub async fn accept(&self, routed: &Routed, intake: &Intake) -> Result<(), NotDurable> {
+        let command = Command {
+            source: Some(intake.source.clone()),
+            traceparent: Some(intake.trace),
+            ..routed.command.clone()
+        };
+        let (run_id, step) = (&command.run_id, &command.step);
+        let span = tracing::info_span!("command", %run_id, effect_id = %routed.effect, %step);
+        let accept = async {
+            let command =
+                self.within_limits(&routed.effect, command).await.map_err(NotDurable::LargeInput)?;
+            match self.journal {
+                None => self.queue_or_defer(&routed.effect, &command, intake).await,
+                Some(grace) => self.queue_and_journal(&routed.effect, &command, intake, grace).await,
+            }
+        };
+        accept.instrument(span).await
     }
 
     async fn queue_or_defer(
         &self,
-        routed: &Routed,
+        effect: &EffectId,
         command: &Command,
-        now: Timestamp,
-    ) -> Result<Durable, NotDurable> {
+        intake: &Intake,
+    ) -> Result<(), NotDurable> {
         let Err(broker) = self.topic.publish_command(command, PRODUCE_TIMEOUT).await else {
-            return Ok(Durable::Queued);
+            intake.queued();
+            return Ok(());
         };
-        tracing::warn!(effect_id = %routed.effect, error = %broker, "the broker did not take a command");
-        match self.effects.pend(&routed.effect, command, now, now).await {
-            Ok(()) => Ok(Durable::Deferred),
+        intake.broker_refused();
+        match self.effects.pend(effect, command, intake.now, intake.now).await {
+            Ok(how) => {
+                kept(how, intake, &broker);
+                Ok(())
+            }
             Err(table) => Err(NotDurable::Neither { broker, table }),
         }
     }
@@ -87,39 +94,56 @@ impl Outbox {
     /// been claimed by then, so that even the loss of the broker's disk loses nothing.
     async fn queue_and_journal(
         &self,
-        routed: &Routed,
+        effect: &EffectId,
         command: &Command,
-        now: Timestamp,
+        intake: &Intake,
         grace: Duration,
-    ) -> Result<Durable, NotDurable> {
+    ) -> Result<(), NotDurable> {
+        let now = intake.now;
         let publish = self.topic.publish_command(command, PRODUCE_TIMEOUT);
-        let journal = self.effects.pend(&routed.effect, command, now + grace, now);
-        match tokio::join!(publish, journal) {
-            (Ok(()), Ok(())) => Ok(Durable::Queued),
-            (Ok(()), Err(error)) => {
-                tracing::warn!(effect_id = %routed.effect, %error, "a command is on the topic only");
-                Ok(Durable::Queued)
-            }
-            (Err(error), Ok(())) => {
-                tracing::warn!(effect_id = %routed.effect, %error, "the broker did not take a command");
-                if let Err(error) = self.effects.hasten(&routed.effect, now).await {
-                    tracing::warn!(effect_id = %routed.effect, %error, "it will be published later than it could");
+        let journal = self.effects.pend(effect, command, now + grace, now);
+        let (published, journalled) = tokio::join!(publish, journal);
+        if published.is_err() {
+            intake.broker_refused();
+        }
+        match (published, journalled) {
+            (Ok(()), journalled) => {
+                intake.queued();
+                if let Err(error) = journalled {
+                    tracing::warn!(%error, "a command is on the topic only");
                 }
-                Ok(Durable::Deferred)
+                Ok(())
+            }
+            (Err(broker), Ok(how)) => {
+                kept(how, intake, &broker);
+                if let Err(error) = self.effects.hasten(effect, now).await {
+                    tracing::warn!(%error, "it will be published later than it could");
+                }
+                Ok(())
             }
             (Err(broker), Err(table)) => Err(NotDurable::Neither { broker, table }),
         }
     }
 
     /// Large input is left in DynamoDB.
-    async fn within_limits(&self, routed: &Routed) -> Result<Command, StoreError> {
-        let command = &routed.command;
+    async fn within_limits(&self, effect: &EffectId, command: Command) -> Result<Command, StoreError> {
         match &command.payload {
             Payload::Input(input) if command.to_json().len() > MAX_INLINE => {
-                let check = self.effects.check_in(&routed.effect, &command.input_hash, input).await?;
-                Ok(Command { payload: Payload::ClaimCheck(check), ..command.clone() })
+                let check = self.effects.check_in(effect, &command.input_hash, input).await?;
+                Ok(Command { payload: Payload::ClaimCheck(check), ..command })
             }
-            _ => Ok(command.clone()),
+            _ => Ok(command),
         }
     }
+}
+
+/// The broker did not take a command, but the table did.
+fn kept(how: How, intake: &Intake, broker: &broker::Error) {
+    if how == How::Parked {
+        intake.parked();
+        tracing::error!(outcome = "parked", in_doubt = 0, error = %broker, "a command that contradicts the record is parked");
+        return;
+    }
+    intake.deferred();
+    tracing::warn!(outcome = "deferred", error = %broker, "the broker did not take a command; it will be published from the table");
 }

@@ -8,7 +8,7 @@ use super::{
     route::Routed,
     signature::{Answer, Scheme, Success, success},
 };
-use crate::effect_id::RunId;
+use crate::effect_id::{EffectId, RunId};
 
 /// An answer.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub enum Reply {
     /// What the provider expects, to the byte.
     Answer(Answer),
     /// One command of a client is durable.
-    Started(Routed),
+    Started(EffectId),
     /// Whatever was asked for.
     Found(Value),
     /// Whether broker and table can be reached.
@@ -73,8 +73,8 @@ impl From<Reply> for Response<String> {
                 json(if wanted { StatusCode::ACCEPTED } else { StatusCode::OK }, &accepted(&runs))
             }
             Reply::Answer(answer) => exactly(answer),
-            Reply::Started(routed) => {
-                let body = json!({ "run_id": routed.command.run_id, "effect_id": routed.effect.to_string() });
+            Reply::Started(effect) => {
+                let body = json!({ "run_id": effect.run_id(), "effect_id": effect.to_string() });
                 json(StatusCode::ACCEPTED, &body)
             }
             Reply::Found(body) => json(StatusCode::OK, &body),

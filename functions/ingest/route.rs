@@ -102,6 +102,8 @@ fn routed(
         attempt: 0,
         of: 1,
         received_at: now,
+        source: None,
+        traceparent: None,
     };
     Ok(Routed { effect, command })
 }

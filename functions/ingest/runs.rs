@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
     Ingest,
+    intake::Intake,
     reply::Reply,
-    route::{RunRequest, requested},
+    route::{Routed, RunRequest, requested},
 };
 use crate::{effect_id::RunId, effects::parked::MALFORMED_RUN};
 
@@ -20,50 +20,61 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Ingest {
     /// `POST /runs`. The same `Idempotency-Key` is the same run; with another payload it is refused.
-    pub(super) async fn start_run(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Reply {
-        let request: RunRequest = match serde_json::from_slice(body) {
-            Ok(request) => request,
-            Err(error) => return Reply::Unfit(format!("the body: {error}")),
+    pub(super) async fn start_run(&self, headers: &HeaderMap, body: &[u8], intake: &Intake) -> Reply {
+        let routed = match self.asked_for(headers, body, intake).await {
+            Ok(routed) => routed,
+            Err(reply) => return reply,
         };
+        match self.outbox.accept(&routed, intake).await {
+            Ok(()) => {
+                let (run_id, step) = (&routed.command.run_id, &routed.command.step);
+                let duration_ms = intake.duration_ms();
+                intake.accepted();
+                tracing::info!(outcome = "accepted", %run_id, effect_id = %routed.effect, %step, duration_ms, "a run was started");
+                Reply::Started(routed.effect)
+            }
+            Err(error) => {
+                intake.not_durable(&routed.effect, &error);
+                Reply::Unavailable
+            }
+        }
+    }
+
+    /// The command that a client asks for, or what is wrong with the request.
+    async fn asked_for(&self, headers: &HeaderMap, body: &[u8], intake: &Intake) -> Result<Routed, Reply> {
+        let unfit = |field: &str, why: String| {
+            // The words may quote what was sent.
+            intake.refused("unfit", field);
+            Reply::Unfit(why)
+        };
+        let request: RunRequest = serde_json::from_slice(body)
+            .map_err(|error| unfit("the body is no such request", format!("the body: {error}")))?;
         let key =
             headers.get("idempotency-key").map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
         let run_id = match &key {
             Some(key) => RunId::escape(&format!("api.{key}")),
             None => RunId::escape(&format!("api.{}", Uuid::now_v7())),
         };
-        let routed = match run_id {
-            Ok(run_id) => requested(request, run_id, &self.config, now),
-            Err(error) => return Reply::Unfit(format!("Idempotency-Key: {error}")),
-        };
-        let routed = match routed {
-            Ok(routed) => routed,
-            Err(unfit) => return Reply::Unfit(unfit.to_string()),
-        };
+        let run_id = run_id.map_err(|error| {
+            unfit("Idempotency-Key can't be part of a run id", format!("Idempotency-Key: {error}"))
+        })?;
+        let routed = requested(request, run_id, &self.config, intake.now)
+            .map_err(|error| unfit("no step is asked for as it is", error.to_string()))?;
         if key.is_some() {
-            match self.outbox.effects.remember_request(&routed.effect, &routed.command.input_hash, now).await
-            {
+            let effects = &self.outbox.effects;
+            match effects.remember_request(&routed.effect, &routed.command.input_hash, intake.now).await {
                 Ok(true) => {}
                 Ok(false) => {
-                    return Reply::Unfit(
-                        "Idempotency-Key: used before, with another step, business_key or input".into(),
-                    );
+                    let why = "Idempotency-Key: used before, with another step, business_key or input";
+                    return Err(unfit(why, why.to_owned()));
                 }
                 Err(error) => {
-                    tracing::error!(effect_id = %routed.effect, %error, "a request could not be remembered");
-                    return Reply::Unavailable;
+                    intake.not_durable(&routed.effect, &error);
+                    return Err(Reply::Unavailable);
                 }
             }
         }
-        match self.outbox.accept(&routed, now).await {
-            Ok(_) => {
-                tracing::info!(effect_id = %routed.effect, "a run was started");
-                Reply::Started(routed)
-            }
-            Err(error) => {
-                tracing::error!(effect_id = %routed.effect, %error, "a run could not be made durable");
-                Reply::Unavailable
-            }
-        }
+        Ok(routed)
     }
 
     /// `GET /runs/{run_id}`.

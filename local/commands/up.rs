@@ -185,20 +185,23 @@ fn of_run(run: &Result<Summary, InvokeError>) -> Option<String> {
     (!quiet).then(|| format!("consumer     {outcome} in {ms} ms: {}", counts.join(", ")))
 }
 
-/// What the functions log about one effect or one failure, and whatever is not a log line, such as a panic.
+/// What the functions log about one effect or one failure, and whatever is not a log line. Metrics are passed over.
 fn of_log(line: &Line) -> Option<String> {
     let Ok(Value::Object(fields)) = serde_json::from_str(&line.text) else {
         return Some(format!("{:<12} {}", line.function, line.text));
     };
+    if fields.contains_key("_aws") {
+        return None;
+    }
     let text = |name: &str| fields.get(name).and_then(Value::as_str);
     let serious = text("level").is_some_and(|level| level == "WARN" || level == "ERROR");
     if !serious && text("effect_id").is_none() {
         return None;
     }
     let message = text("message").unwrap_or_default();
-    let rest = fields
-        .iter()
-        .filter(|(name, _)| !["timestamp", "level", "message", "span", "spans"].contains(&name.as_str()));
+    let rest = fields.iter().filter(|(name, _)| {
+        !["timestamp", "level", "message", "name", "requestId", "xrayTraceId"].contains(&name.as_str())
+    });
     let rest: Vec<_> = rest.map(|(name, value)| format!("{name}={}", plain(value))).collect();
     Some(format!("{:<12} {message}  {}", line.function, rest.join(" ")))
 }

@@ -4,8 +4,10 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
+use anyhow::{Context, Result};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     sync::broadcast,
@@ -47,6 +49,26 @@ impl Log {
     #[must_use]
     pub fn lines(&self) -> Vec<Line> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Waits until the lines that are kept are as wanted: a process may have answered before all that it printed is here.
+    ///
+    /// # Errors
+    /// They are not, within that time.
+    pub async fn until(&self, within: Duration, wanted: impl Fn(&[Line]) -> bool) -> Result<Vec<Line>> {
+        let mut live = self.follow();
+        let reached = async {
+            loop {
+                let lines = self.lines();
+                if wanted(&lines) {
+                    return lines;
+                }
+                // Err: lines came faster than we looked. They are kept all the same.
+                let _ = live.recv().await;
+            }
+        };
+        let reached = tokio::time::timeout(within, reached).await;
+        reached.with_context(|| format!("not the lines that were wanted:\n{}", self.tail(KEPT)))
     }
 
     /// The last lines as one text.

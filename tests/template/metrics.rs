@@ -3,42 +3,15 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
+use driftq_webhooks::telemetry::metrics::{ALL, NAMESPACE};
 use serde_json::Value;
 
 use super::{file::Template, read};
 
-const NAMESPACE: &str = "DriftqWebhooks";
-
-/// What the functions emit: each as a total, and some by a dimension as well.
-const EMITTED: [(&str, Option<&str>); 22] = [
-    ("Accepted", Some("Source")),
-    ("Refused", Some("Reason")),
-    ("Commands", None),
-    ("Deferred", Some("Function")),
-    ("BrokerRefusals", None),
-    ("NotDurable", None),
-    ("IngestLatency", None),
-    ("Runs", None),
-    ("FailedRuns", None),
-    ("Received", None),
-    ("Done", None),
-    ("Duplicates", None),
-    ("InDoubt", None),
-    ("Parked", Some("Step")),
-    ("ParkedInDoubt", None),
-    ("Held", None),
-    ("Relayed", None),
-    ("OldestDueAge", None),
-    ("BrokerUnreachable", None),
-    ("EventsDropped", None),
-    ("CallLatency", Some("Step")),
-    ("ReceivedToDone", None),
-];
-
 fn check(name: &str, dimension: Option<&str>) {
-    let emitted = EMITTED.iter().find(|(other, _)| *other == name);
-    let (_, by) = emitted.unwrap_or_else(|| panic!("nobody emits {name}"));
-    assert!(dimension.is_none() || dimension == *by, "{name} does not come by {dimension:?}");
+    let emitted = ALL.iter().find(|metric| metric.name == name);
+    let metric = emitted.unwrap_or_else(|| panic!("nobody emits {name}"));
+    assert!(dimension.is_none() || dimension == metric.by, "{name} does not come by {dimension:?}");
 }
 
 /// The metrics of a dashboard's widgets, ours only: each name, and its dimension.
@@ -98,6 +71,6 @@ fn the_dashboard_shows_all_that_is_emitted_and_nothing_else() -> Result<()> {
             names.insert(name);
         }
     }
-    assert_eq!(names, EMITTED.iter().map(|(name, _)| (*name).to_owned()).collect());
+    assert_eq!(names, ALL.iter().map(|metric| metric.name.to_owned()).collect());
     Ok(())
 }

@@ -22,7 +22,7 @@ impl Effects {
             self.claim_retry(ask, now).await?
         };
         match write {
-            Write::Applied(item) => Ok(won(ask, &Record::read(&item)?)),
+            Write::Applied(item) => Ok(won(ask, &Record::read(&item)?, false)),
             Write::Refused(item) => self.refused(ask, &item, now).await,
         }
     }
@@ -72,7 +72,7 @@ impl Effects {
             && record.status == Status::InProgress
         {
             // The SDK sent the request again and lost to its own first write.
-            return Ok(won(ask, &record));
+            return Ok(won(ask, &record, false));
         }
         if record.input_hash != ask.command.input_hash {
             return Ok(Claim::Mismatch(Mismatch::OtherInput { recorded: record.input_hash }));
@@ -106,7 +106,7 @@ impl Effects {
         };
         let record = Record::read(&item)?;
         if record.attempt_id.as_deref() == Some(&ask.attempt_id.to_string()) {
-            return Ok(won(ask, &record));
+            return Ok(won(ask, &record, true));
         }
         // It reported back after all, or somebody else was faster. Look again when the message is next delivered.
         Ok(match record.lease_until.filter(|_| record.status == Status::InProgress) {
@@ -121,16 +121,17 @@ impl Effects {
     }
 }
 
-fn won(ask: &Request<'_>, record: &Record) -> Claim {
+fn won(ask: &Request<'_>, record: &Record, taken_over: bool) -> Claim {
     let lease = Lease {
         effect: ask.effect.clone(),
         attempt_id: ask.attempt_id.to_string(),
         attempt: record.attempt,
         forgiven: record.forgiven,
         first_attempt_at: record.first_attempt_at.unwrap_or(record.updated_at),
+        in_doubt: record.doubt.is_some(),
     };
     match record.doubt.clone() {
-        Some(why) => Claim::InDoubt(Doubt { lease, why }),
+        Some(why) => Claim::InDoubt(Doubt { lease, why, taken_over }),
         None => Claim::Won(lease),
     }
 }

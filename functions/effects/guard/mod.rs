@@ -15,7 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-pub use self::settle::{Deferral, Parking};
+pub use self::settle::Deferral;
 use super::{
     Effects, Settled, StoreError,
     record::{Item, Status, attr, millis, string},
@@ -35,6 +35,7 @@ pub struct Lease {
     attempt: u32,
     forgiven: u32,
     first_attempt_at: Timestamp,
+    in_doubt: bool,
 }
 
 /// A lease on an effect of which nobody knows whether an earlier attempt was applied. It can't be used for a call
@@ -44,6 +45,7 @@ pub struct Lease {
 pub struct Doubt {
     lease: Lease,
     why: String,
+    taken_over: bool,
 }
 
 /// Another attempt, in another process, has the effect and may still be calling.
@@ -123,6 +125,17 @@ impl Lease {
     pub fn tries(&self) -> u32 {
         self.attempt.saturating_sub(self.forgiven)
     }
+
+    /// Nobody knows whether this attempt was applied.
+    pub fn doubted(self) -> Self {
+        Self { in_doubt: true, ..self }
+    }
+
+    /// Whether this attempt or an earlier one may have been applied, for all we know.
+    #[must_use]
+    pub fn in_doubt(&self) -> bool {
+        self.in_doubt
+    }
 }
 
 impl Doubt {
@@ -144,6 +157,12 @@ impl Doubt {
         &self.why
     }
 
+    /// Whether this claim took the effect over from an attempt that did not report back.
+    #[must_use]
+    pub fn taken_over(&self) -> bool {
+        self.taken_over
+    }
+
     /// The effect.
     #[must_use]
     pub fn effect(&self) -> &EffectId {
@@ -152,7 +171,7 @@ impl Doubt {
 
     /// The third party was asked, and knows.
     pub fn looked_up(self) -> Lease {
-        self.lease
+        Lease { in_doubt: false, ..self.lease }
     }
 
     /// The third party is known to dedupe this key: calling again is safe.

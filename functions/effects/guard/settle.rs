@@ -25,17 +25,6 @@ pub struct Deferral<'a> {
     pub in_doubt: bool,
 }
 
-/// Why an effect is left to a person.
-#[derive(Debug, Clone, Copy)]
-pub struct Parking<'a> {
-    /// What was to be done.
-    pub command: &'a Command,
-    /// What happened.
-    pub why: &'a str,
-    /// Whether this attempt may have been applied all the same. A doubt of an earlier one stays on record by itself.
-    pub in_doubt: bool,
-}
-
 impl Effects {
     /// The third party applied the effect.
     ///
@@ -86,18 +75,18 @@ impl Effects {
     pub async fn park(
         &self,
         lease: Lease,
-        parking: Parking<'_>,
+        command: &Command,
+        why: &str,
         now: Timestamp,
     ) -> Result<Settled, StoreError> {
-        let Parking { command, why, in_doubt } = parking;
         let command = Command { attempt: lease.attempt, ..command.clone() };
         let mut change = Change::default()
             .set(attr::LANE, string(PARKED_LANE))
             .set(attr::DUE_AT, millis(now))
             .set(attr::COMMAND, string(command.to_json()))
             .set(attr::LAST_ERROR, string(why));
-        if in_doubt {
-            change = change.set(attr::DOUBT, string(why));
+        if lease.in_doubt {
+            change = change.set_once(attr::DOUBT, string(why));
         }
         self.report(lease, Status::Parked, why, change, now).await?;
         Ok(Settled::new(How::Parked))

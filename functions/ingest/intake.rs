@@ -1,0 +1,155 @@
+//! One request on its way in: where it comes from, which trace it belongs to, and what it comes to. That is logged, and
+//! printed as metrics.
+
+use std::{
+    error::Error,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use jiff::Timestamp;
+use tracing::Instrument as _;
+
+use super::{reply::Reply, request::Refused, signature};
+use crate::{
+    effect_id::EffectId,
+    telemetry::{
+        line::Line,
+        metrics::{
+            ACCEPTED, BROKER_REFUSALS, COMMANDS, DEFERRED, INGEST_LATENCY, NOT_DURABLE, PARKED, REFUSED,
+        },
+    },
+    trace::Traceparent,
+};
+
+/// The source of what clients start.
+pub const API: &str = "api";
+
+/// A request that may make commands.
+#[derive(Debug)]
+pub struct Intake {
+    /// When it came.
+    pub now: Timestamp,
+    /// The source that sent it, or [`API`].
+    pub source: String,
+    /// The trace that it belongs to.
+    pub trace: Traceparent,
+    began: Instant,
+    outcome: OnceLock<Outcome>,
+    queued: AtomicU64,
+    deferred: AtomicU64,
+    parked: AtomicU64,
+    broker_refusals: AtomicU64,
+}
+
+/// What a request came to. A handshake comes to none of these.
+#[derive(Debug)]
+enum Outcome {
+    Accepted,
+    Refused(&'static str),
+    NotDurable,
+}
+
+impl Intake {
+    /// A request that begins now.
+    #[must_use]
+    pub fn new(source: &str, trace: Traceparent, now: Timestamp) -> Self {
+        let (source, began) = (source.to_owned(), Instant::now());
+        let (outcome, queued, deferred, parked, broker_refusals) = Default::default();
+        Self { now, source, trace, began, outcome, queued, deferred, parked, broker_refusals }
+    }
+
+    /// Does what is asked for, with source and trace in every line about it, and prints the metrics.
+    pub async fn take(&self, work: impl Future<Output = Reply>) -> Reply {
+        let span = tracing::info_span!("intake", source = self.source, trace_id = self.trace.trace_id());
+        let reply = work.instrument(span).await;
+        self.print();
+        reply
+    }
+
+    /// How long it has taken so far.
+    #[must_use]
+    pub fn duration_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// A command is on the topic.
+    pub fn queued(&self) {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A command is in the table, to be published from there.
+    pub fn deferred(&self) {
+        self.deferred.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A command contradicts what is in the table, and is parked there.
+    pub fn parked(&self) {
+        self.parked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The broker did not take a command.
+    pub fn broker_refused(&self) {
+        self.broker_refusals.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Logs a refusal. `why` is for our log only, and quotes nothing that was sent.
+    pub fn refused(&self, reason: &'static str, why: &str) {
+        let duration_ms = self.duration_ms();
+        tracing::warn!(outcome = "refused", reason, why, duration_ms, "a request was refused");
+        self.outcome.get_or_init(|| Outcome::Refused(reason));
+    }
+
+    /// Everything that it asks for is durable.
+    pub fn accepted(&self) {
+        self.outcome.get_or_init(|| Outcome::Accepted);
+    }
+
+    /// Logs that something of it is durable nowhere.
+    pub fn not_durable(&self, effect: &EffectId, error: &dyn Error) {
+        let (run_id, step, duration_ms) = (effect.run_id(), effect.step_id(), self.duration_ms());
+        tracing::error!(outcome = "not_durable", %run_id, effect_id = %effect, %step, %error, duration_ms, "a command could not be made durable");
+        self.outcome.get_or_init(|| Outcome::NotDurable);
+    }
+
+    fn print(&self) {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (queued, deferred, parked) = (read(&self.queued), read(&self.deferred), read(&self.parked));
+        let line = match self.outcome.get() {
+            Some(Outcome::Accepted) => Line::default().count(&ACCEPTED, 1),
+            Some(Outcome::Refused(reason)) => Line::default().count(&REFUSED, 1).property("Reason", reason),
+            Some(Outcome::NotDurable) => Line::default().count(&NOT_DURABLE, 1),
+            None => Line::default(),
+        };
+        line.property("Source", &self.source)
+            .property("Function", "ingest")
+            .count_if_any(&COMMANDS, queued + deferred + parked)
+            .count_if_any(&DEFERRED, deferred)
+            .count_if_any(&PARKED, parked)
+            .count_if_any(&BROKER_REFUSALS, read(&self.broker_refusals))
+            .count(&INGEST_LATENCY, self.duration_ms())
+            .print();
+    }
+}
+
+/// Why a webhook was refused, in one of a few words: each is a metric of its own.
+#[must_use]
+pub fn reason(refused: &Refused) -> &'static str {
+    use signature::Refused as Signature;
+    match refused {
+        Refused::Signature(Signature::Missing(_)) => "unsigned",
+        Refused::Signature(
+            Signature::Repeated(_)
+            | Signature::Malformed(_)
+            | Signature::Body(_)
+            | Signature::Query
+            | Signature::UnknownQuery,
+        ) => "malformed",
+        Refused::Signature(Signature::OutsideWindow { .. }) => "stale",
+        Refused::Signature(Signature::Forged) => "forged",
+        Refused::Address => "address",
+    }
+}

@@ -1,0 +1,88 @@
+//! Many measurements in one line: each value once, and how often it came.
+
+use std::{collections::BTreeMap, time::Duration};
+
+/// How many values a metric may have in a line
+/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
+const MAX_VALUES: usize = 100;
+
+/// Measurements, as whole numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Distribution(BTreeMap<u64, u64>);
+
+impl Distribution {
+    /// One measurement.
+    pub fn add(&mut self, value: u64) {
+        *self.0.entry(value).or_default() += 1;
+    }
+
+    /// One time, in whole milliseconds.
+    pub fn add_time(&mut self, time: Duration) {
+        self.add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    /// Whether nothing was measured.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Each value and how often it came, the smallest first: as measured while a line can hold that, else rounded to as
+    /// many significant bits as it can. The seven that are always enough for an hour's milliseconds are under 1 % off.
+    #[must_use]
+    pub fn values(&self) -> Vec<(u64, u64)> {
+        let rounded = (1..=u64::BITS).rev().map(|bits| self.rounded(bits));
+        rounded
+            .into_iter()
+            .find(|values| values.len() <= MAX_VALUES)
+            .unwrap_or_default()
+            .into_iter()
+            .collect()
+    }
+
+    fn rounded(&self, bits: u32) -> BTreeMap<u64, u64> {
+        let mut values = BTreeMap::new();
+        for (value, count) in &self.0 {
+            let dropped = (u64::BITS - value.leading_zeros()).saturating_sub(bits);
+            *values.entry(value >> dropped << dropped).or_default() += count;
+        }
+        values
+    }
+}
+
+impl From<u64> for Distribution {
+    fn from(value: u64) -> Self {
+        Self(BTreeMap::from([(value, 1)]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn few_values_stay_as_they_are() {
+        let mut times = Distribution::default();
+        for ms in [7, 1000, 7] {
+            times.add_time(Duration::from_millis(ms));
+        }
+        assert_eq!(times.values(), [(7, 2), (1000, 1)]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_can_hold_them_none_is_lost_and_none_is_far_off(values in prop::collection::vec(any::<u64>(), 0..400), shift in 0u32..60) {
+            let values: Vec<_> = values.into_iter().map(|value| value >> shift).collect();
+            let mut all = Distribution::default();
+            values.iter().for_each(|value| all.add(*value));
+            let rounded = all.values();
+            prop_assert!(rounded.len() <= MAX_VALUES);
+            prop_assert_eq!(rounded.iter().map(|(_, count)| count).sum::<u64>(), values.len() as u64);
+            let largest = values.iter().max().copied().unwrap_or_default();
+            let last = rounded.last().map_or(0, |(value, _)| *value);
+            prop_assert!(last <= largest && largest / 2 <= last);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What is measured, and what each metric means: the one list, from which code and documents are checked.
+//!
+//! Every metric is there as a total. Those with a dimension are there by its values as well.
+
+use metrique_writer_core::unit::{NegativeScale, Unit};
+
+/// The namespace in CloudWatch.
+pub const NAMESPACE: &str = "DriftqWebhooks";
+
+/// A metric.
+#[derive(Debug)]
+pub struct Metric {
+    /// Its name in CloudWatch.
+    pub name: &'static str,
+    /// What it counts in.
+    pub unit: Unit,
+    /// The dimension by which it is also there.
+    pub by: Option<&'static str>,
+    /// Which function measures it.
+    pub function: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+const COUNT: Unit = Unit::Count;
+const MS: Unit = Unit::Second(NegativeScale::Milli);
+const SECONDS: Unit = Unit::Second(NegativeScale::One);
+
+macro_rules! metrics {
+    ($($constant:ident = $name:literal, $unit:ident, $by:expr, $function:literal, $meaning:literal;)*) => {
+        $(
+            #[doc = concat!("`", $name, "`, ", $function, ": ", $meaning)]
+            pub static $constant: Metric =
+                Metric { name: $name, unit: $unit, by: $by, function: $function, meaning: $meaning };
+        )*
+        /// Every metric there is.
+        pub static ALL: &[&Metric] = &[$(&$constant),*];
+    };
+}
+
+metrics! {
+    ACCEPTED = "Accepted", COUNT, Some("Source"), "ingest",
+        "Webhooks and `POST /runs` (source `api`) that were answered 2xx.";
+    REFUSED = "Refused", COUNT, Some("Reason"), "ingest",
+        "Webhooks and `POST /runs` that were answered 4xx. The line also has the source.";
+    COMMANDS = "Commands", COUNT, None, "ingest",
+        "Commands that were made durable, on the topic or in the table.";
+    DEFERRED = "Deferred", COUNT, Some("Function"), "both",
+        "Ingest: commands that went to the table since the broker did not take them. Consumer: effects put off to a later attempt.";
+    BROKER_REFUSALS = "BrokerRefusals", COUNT, None, "ingest",
+        "Commands that the broker did not take: it was full, in trouble or not reached.";
+    NOT_DURABLE = "NotDurable", COUNT, None, "ingest",
+        "Requests answered 503: something of them could be made durable nowhere. The provider delivers again.";
+    INGEST_LATENCY = "IngestLatency", MS, None, "ingest",
+        "From the start of the handler to its answer, of every webhook and `POST /runs`.";
+    RUNS = "Runs", COUNT, None, "consumer",
+        "Runs that ended as they should: drained, out of time with the rest left to the next, or with the stream in another's hands.";
+    FAILED_RUNS = "FailedRuns", COUNT, None, "consumer",
+        "Runs that could not use the broker or the table.";
+    BROKER_UNREACHABLE = "BrokerUnreachable", COUNT, None, "consumer",
+        "Failed runs that could not keep a stream of the broker open, tries again included.";
+    RECEIVED = "Received", COUNT, None, "consumer",
+        "Messages received, those delivered again included.";
+    DONE = "Done", COUNT, None, "consumer",
+        "Effects that the third party has applied, as is on record.";
+    DUPLICATES = "Duplicates", COUNT, None, "consumer",
+        "Messages whose effect was on record already: nothing was called.";
+    HELD = "Held", COUNT, None, "consumer",
+        "Messages whose effect another attempt had. It comes due when that attempt's lease ends.";
+    IN_DOUBT = "InDoubt", COUNT, None, "consumer",
+        "Attempts after which nobody knows whether the third party applied the effect: no answer, an answer that tells nothing, or a process that died.";
+    PARKED = "Parked", COUNT, Some("Step"), "both",
+        "Effects and messages left to a person. A message that asks for no step of `webhooks.toml` has the step `?`; what ingest parks, since the broker did not take it and the record contradicts it, has none.";
+    PARKED_IN_DOUBT = "ParkedInDoubt", COUNT, None, "consumer",
+        "Those of them that may have been applied.";
+    RELAYED = "Relayed", COUNT, None, "consumer",
+        "Due commands that were published again.";
+    OLDEST_DUE_AGE = "OldestDueAge", SECONDS, None, "consumer",
+        "How long the oldest due command had waited when the run's relay came to it; 0 if none was due. Absent if the agenda was not read.";
+    EVENTS_DROPPED = "EventsDropped", COUNT, None, "consumer",
+        "Events that could not be told to the events topic.";
+    CALL_LATENCY = "CallLatency", MS, Some("Step"), "consumer",
+        "Of each call to a third party, whatever came of it. Look-ups are not counted.";
+    RECEIVED_TO_DONE = "ReceivedToDone", MS, None, "consumer",
+        "From when ingest took a command in to when its effect was committed.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `docs/logging.md` has one row for each metric, and no other.
+    #[test]
+    fn the_document_lists_what_is_measured() {
+        let document = include_str!("../../docs/logging.md");
+        let (_, rest) = document.split_once("<!-- metrics: begin -->\n").unwrap();
+        let (listed, _) = rest.split_once("<!-- metrics: end -->").unwrap();
+        let row = |metric: &&Metric| {
+            let Metric { name, unit, by, function, meaning } = metric;
+            let by = by.map(|by| format!("`{by}`")).unwrap_or_default();
+            format!("| `{name}` | {} | {by} | {function} | {meaning} |\n", unit.name())
+        };
+        let head = "| metric | unit | also by | measured by | what it means |\n|---|---|---|---|---|\n";
+        assert_eq!(listed, format!("{head}{}", ALL.iter().map(row).collect::<String>()));
+        assert!(document.contains(&format!("`{NAMESPACE}`")));
+    }
+
+    #[test]
+    fn no_two_have_one_name() {
+        let names: std::collections::BTreeSet<_> = ALL.iter().map(|metric| metric.name).collect();
+        assert_eq!(names.len(), ALL.len());
+    }
+}
