@@ -8,6 +8,7 @@
 mod api;
 mod broker_trouble;
 mod contract;
+mod crash_matrix;
 mod crashes;
 mod doors;
 mod drain;
