@@ -18,6 +18,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// connection that died meanwhile would leave its effect in doubt. DriftQ itself closes idle ones after 5 s.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
+/// How often a DynamoDB request is made at most, and the longest pause before the second time; it doubles.
+const TRIES: u32 = 4;
+const BACKOFF: Duration = Duration::from_millis(50);
+
 /// How patient the DynamoDB client is.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
@@ -42,7 +46,12 @@ pub fn install_tls() {
     drop(rustls::crypto::ring::default_provider().install_default());
 }
 
-/// A DynamoDB client: credentials, region and endpoint from the environment, the SDK's standard retries.
+/// A DynamoDB client: credentials, region and endpoint from the environment.
+///
+/// Retries are the SDK's standard ones (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>):
+/// throttling, 5xx, and answers that are lost or late are tried again, 4 times in all, after up to 50, 100 and 200 ms of
+/// full jitter. The adaptive ones would hold back a commit because other requests were throttled. A write that is tried
+/// again can lose to its own first try: see `effects::store`.
 pub async fn dynamodb(patience: Patience) -> DynamoDb {
     let http =
         aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
@@ -51,11 +60,10 @@ pub async fn dynamodb(patience: Patience) -> DynamoDb {
         .operation_attempt_timeout(patience.attempt)
         .operation_timeout(patience.operation)
         .build();
+    let retries = RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(BACKOFF);
     let config = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
-        .retry_config(
-            RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(50)),
-        )
+        .retry_config(retries)
         .timeout_config(timeouts)
         .load()
         .await;
