@@ -12,6 +12,7 @@ mod crash_matrix;
 mod crashes;
 mod doors;
 mod drain;
+mod fault_schedules;
 mod guard;
 mod house;
 mod journal;
