@@ -5,6 +5,7 @@
 
 mod boundary;
 mod numbering;
+mod plot;
 mod scene;
 mod story;
 mod table;

@@ -1,19 +1,11 @@
-//! The scenarios.
-//!
-//! * Ingest: webhooks that find no topic yet, a full one, and one whose input is too large for the broker.
-//! * Journal: with `journal = true`, a webhook that the broker takes and one that it does not.
-//! * Consumer: an earlier command that has to be retried and a later one with large input, so that claim, defer, relay,
-//!   claim again, check out, commit, discard and ack all occur.
-//! * Recovery: a consumer that works on what a dead one has left behind, so that watch, take-over, look-up and park occur.
+//! The stage of a story: a stack of its own, and wires on which everything is numbered.
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
-use jiff::Timestamp;
+use anyhow::{Context, Result};
 use local::{
     config::Config,
-    http::Answer,
-    proxy::{Fault, Hits, Seen, Wire},
+    proxy::{Hits, Wire},
     runtime_api::Function,
     server::ANY_PORT,
     stack::Stack,
@@ -27,17 +19,15 @@ use super::{
     numbering::Numbering,
     story::{Policy, Scenario, Story},
 };
-use crate::house::{TICKETS, builder, config, deliver_until_taken, dispute_about, park_in_doubt, table};
+use crate::house::{TICKETS, builder, config, deliver_until_taken, park_in_doubt, table};
 
 /// A certificate.
 const NOBODY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/crash_matrix/nobody.pem");
 pub(super) const LOOK_UP: &str = "/api/tickets/by-key";
-/// A consumer that finds nothing, on a busy machine.
-const EMPTY_RUNS: usize = 10;
 
 /// A stack, and wires on which everything is numbered.
 pub(super) struct Scene {
-    story: Story,
+    pub(super) story: Story,
     pub(super) stack: Stack,
     pub(super) third_party: ThirdParty,
     third_party_wire: Wire,
@@ -77,83 +67,15 @@ impl Scene {
         self.numbering.boundaries()
     }
 
-    async fn ingest(&self) -> Result<(Vec<String>, Vec<Hits>)> {
-        let struck = self.watch()?;
-        let mut effects = self.deliver(&dispute_about("dp_first")?).await?;
-        effects.extend(self.deliver(&large(dispute_about("dp_large")?)).await?);
-        self.fill_broker_once();
-        effects.extend(self.deliver(&dispute_about("dp_refused")?).await?);
-        Ok((effects, struck))
-    }
-
-    async fn journal(&self) -> Result<(Vec<String>, Vec<Hits>)> {
-        let mut effects = deliver_until_taken(&self.stack, &dispute_about("dp_first")?).await?;
-        let struck = self.watch()?;
-        effects.extend(self.deliver(&dispute_about("dp_taken")?).await?);
-        self.fill_broker_once();
-        effects.extend(self.deliver(&dispute_about("dp_refused")?).await?);
-        Ok((effects, struck))
-    }
-
-    fn fill_broker_once(&self) {
-        let produce = |seen: &Seen| seen.goes_to("POST", "/v1/produce");
-        self.stack.broker_wire.once(produce, Fault::Answer(Answer::partition_full()));
-    }
-
-    async fn consumer(&self) -> Result<(Vec<String>, Vec<Hits>)> {
-        let struck = self.watch()?;
-        // Where a doubt can be resolved, the earlier command is in doubt; where it can't, it is refused for now.
-        let first = match self.story.policy {
-            Policy::SameKey | Policy::LookUp => Behaviour::refuse(500).after_applying(),
-            Policy::Park => Behaviour::refuse(429),
-        };
-        self.third_party.script(TICKETS, [first]);
-        let mut effects = deliver_until_taken(&self.stack, &dispute_about("dp_earlier")?).await?;
-        self.run().await;
-        effects.extend(deliver_until_taken(&self.stack, &large(dispute_about("dp_large")?)).await?);
-        self.run().await;
-        Ok((effects, struck))
-    }
-
-    async fn recovery(&self) -> Result<(Vec<String>, Vec<Hits>)> {
-        let kill = self.stack.consumer.killer().hook();
-        self.third_party.script(TICKETS, [Behaviour::apply().with_hook(kill)]);
-        let webhook = dispute_about("dp_once")?;
-        let effects = deliver_until_taken(&self.stack, &webhook).await?;
-        let mut runs = 0;
-        while self.stack.run_consumer().await.is_ok() {
-            runs += 1;
-            ensure!(runs < EMPTY_RUNS, "the first consumer survived");
-        }
-        // A copy comes at once, and finds the effect held; its original comes back later.
-        deliver_until_taken(&self.stack, &webhook).await?;
-        self.stack.consumer.warm().await?;
-        let struck = self.watch()?;
-        self.run().await;
-        self.until_lease_is_over().await?;
-        self.run().await;
-        Ok((effects, struck))
-    }
-
-    /// The lease of the attempt that has died.
-    async fn until_lease_is_over(&self) -> Result<()> {
-        for effect in self.stack.effects().await? {
-            let until = effect.record["lease_until"].as_i64().unwrap_or_default();
-            let left = Timestamp::from_millisecond(until)?.duration_since(Timestamp::now());
-            tokio::time::sleep(left.try_into().unwrap_or_default()).await;
-        }
-        Ok(())
-    }
-
     /// One run of the consumer, to its end or its death.
-    async fn run(&self) {
+    pub(super) async fn run(&self) {
         self.numbering.at_work(true);
         drop(self.stack.run_consumer().await);
         self.numbering.at_work(false);
     }
 
     /// A provider's deliveries of one webhook to ingest, until it is taken.
-    async fn deliver(&self, webhook: &Webhook) -> Result<Vec<String>> {
+    pub(super) async fn deliver(&self, webhook: &Webhook) -> Result<Vec<String>> {
         self.numbering.at_work(true);
         let effects = deliver_until_taken(&self.stack, webhook).await;
         self.numbering.at_work(false);
@@ -161,7 +83,7 @@ impl Scene {
     }
 
     /// From now on everything is numbered, and the process killed at the story's boundary.
-    fn watch(&self) -> Result<Vec<Hits>> {
+    pub(super) fn watch(&self) -> Result<Vec<Hits>> {
         let function = self.function();
         let kill = function.killer().hook();
         let strike = self.story.death.map(|(boundary, moment)| (boundary, moment.fault(kill)));
@@ -211,9 +133,4 @@ fn config_of(story: Story) -> Result<Config> {
         Policy::Park => park_in_doubt(&mut config, "open_ticket"),
     }
     Ok(config)
-}
-
-/// With input that is too large for the broker.
-fn large(webhook: Webhook) -> Webhook {
-    webhook.edited(|event| event["data"]["object"]["reason"] = "a long story ".repeat(3_000).into())
 }

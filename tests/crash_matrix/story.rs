@@ -12,7 +12,7 @@ use super::{
 };
 use crate::house::PATIENCE;
 
-/// What is told; the scenes are in [`super::scene`].
+/// What is told; the scenarios are in [`super::plot`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Scenario {
     Ingest,
