@@ -27,7 +27,7 @@ use crate::house::{publish, table_has_no_wire};
 
 /// Most of a story is waiting: for the broker, for leases to end, for the first acks to be let go.
 const SIDE_BY_SIDE: usize = 32;
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(180);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_at_any_boundary_loses_nothing_and_doubles_nothing() -> Result<()> {
