@@ -20,6 +20,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// connection that died meanwhile would leave its effect in doubt. DriftQ itself closes idle ones after 5 s.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
+/// How often a request to AWS is made at most, and the longest pause before the second time; it doubles.
+const TRIES: u32 = 4;
+const BACKOFF: Duration = Duration::from_millis(50);
+
 /// How patient an AWS client is.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
@@ -54,18 +58,17 @@ pub fn install_tls() {
     drop(rustls::crypto::ring::default_provider().install_default());
 }
 
-/// What all AWS clients share: credentials, region and endpoints from the environment, the SDK's standard retries, and one
-/// HTTP client.
+/// What all AWS clients share: credentials, region and endpoints from the environment, and one HTTP client.
+///
+/// Retries are the SDK's standard ones (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>):
+/// throttling, 5xx, and answers that are lost or late are tried again, 4 times in all, after up to 50, 100 and 200 ms of
+/// full jitter. The adaptive ones would hold back a commit because other requests were throttled. A write that is tried
+/// again can lose to its own first try: see `effects::store`.
 pub async fn aws() -> SdkConfig {
     let http =
         aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
-        .retry_config(
-            RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(50)),
-        )
-        .load()
-        .await
+    let retries = RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(BACKOFF);
+    aws_config::defaults(BehaviorVersion::latest()).http_client(http).retry_config(retries).load().await
 }
 
 /// A DynamoDB client.

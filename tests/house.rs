@@ -1,6 +1,12 @@
 //! The house that every story is told in: the shipped `webhooks.toml`, with times short enough to wait for.
 
-use std::{env, path::Path, time::Duration};
+use std::{
+    env,
+    fmt::Display,
+    io::{self, Write as _},
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use local::{
@@ -14,6 +20,8 @@ use toml::{Table, Value, toml};
 
 /// More than any story needs; reached only by one that fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+/// A provider's deliveries of one webhook.
+const DELIVERIES: usize = 10;
 pub(crate) const TICKETS: &str = "/api/tickets";
 pub(crate) const SLACK: &str = "/api/chat.postMessage";
 
@@ -103,6 +111,17 @@ pub(crate) async fn deliver(stack: &Stack, webhook: &Webhook) -> Result<Vec<Stri
     accepted(&answer)
 }
 
+/// Delivers a webhook until it is taken, as a provider does, and gives its effects' ids.
+pub(crate) async fn deliver_until_taken(stack: &Stack, webhook: &Webhook) -> Result<Vec<String>> {
+    for _ in 0..DELIVERIES {
+        let answer = stack.deliver(webhook).await?;
+        if answer.status < 500 {
+            return accepted(&answer);
+        }
+    }
+    anyhow::bail!("delivered {DELIVERIES} times, and never taken")
+}
+
 /// The effects of an answer that must be 202.
 pub(crate) fn accepted(answer: &Answer) -> Result<Vec<String>> {
     anyhow::ensure!(answer.status == 202, "answered {} {}", answer.status, answer.json());
@@ -116,6 +135,21 @@ pub(crate) fn accepted(answer: &Answer) -> Result<Vec<String>> {
 
 pub(crate) async fn settle(stack: &Stack) -> Result<Settling> {
     stack.run_until_settled(PATIENCE).await
+}
+
+/// Whether to skip what strikes on the wire to the table.
+pub(crate) fn table_has_no_wire() -> bool {
+    let external = env::var_os("EFFECTS_TABLE").is_some_and(|name| !name.is_empty());
+    if external {
+        println!("skipped: there is no wire to the DynamoDB that EFFECTS_TABLE names");
+    }
+    external
+}
+
+/// Prints past libtest, which keeps to itself what a passing test prints: figures belong into every log.
+pub(crate) fn publish(figures: &impl Display) {
+    // Whoever has closed our output does not want them.
+    let _ = writeln!(io::stdout(), "{figures}");
 }
 
 /// The one effect that there must be.

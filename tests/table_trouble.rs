@@ -1,15 +1,16 @@
 //! Trouble with DynamoDB, at each request of the protocol and of each kind: throttling, errors, requests and answers that
 //! are lost, answers that never come. Nothing is lost, and nothing is applied twice.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use local::{
     http::Answer,
-    proxy::{Fault, Seen},
+    proxy::{End, Fault, Seen},
+    stack::Stack,
     third_party::Behaviour,
 };
 
-use crate::house::{TICKETS, deliver, dispute, only_effect, settle, stack};
+use crate::house::{TICKETS, deliver, deliver_until_taken, dispute, only_effect, settle, stack_with, table};
 
 type Matches = fn(&Seen) -> bool;
 
@@ -18,67 +19,137 @@ fn sets(seen: &Seen, status: &str) -> bool {
     seen.is("UpdateItem") && seen.json()["ExpressionAttributeValues"][":status"]["S"] == status
 }
 
-const REQUESTS: [(&str, Matches); 6] = [
-    ("claim", |seen| seen.is("PutItem")),
-    ("defer", |seen| sets(seen, "waiting")),
-    ("relay", |seen| seen.is("UpdateItem") && seen.json()["UpdateExpression"] == "SET #due_at = :due_at"),
-    ("claim again", |seen| sets(seen, "in_progress")),
-    ("commit", |seen| sets(seen, "done")),
-    ("agenda", |seen| seen.is("Query")),
+/// An update that takes an effect over from an attempt that has not reported back.
+fn takes_over(seen: &Seen) -> bool {
+    sets(seen, "in_progress") && seen.mentions("#doubt = ")
+}
+
+/// What happens, so that a request is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plot {
+    /// The call is refused once and then applied.
+    Retry,
+    /// The call is refused for good.
+    Refusal,
+    /// The broker does not take the command.
+    BrokerFull,
+    /// The consumer is killed before the call is answered.
+    Death,
+}
+
+const REQUESTS: [(&str, Plot, Matches); 9] = [
+    ("claim", Plot::Retry, |seen| seen.is("PutItem")),
+    ("defer", Plot::Retry, |seen| sets(seen, "waiting")),
+    ("relayed", Plot::Retry, |seen| {
+        seen.is("UpdateItem") && seen.json()["UpdateExpression"] == "SET #due_at = :due_at"
+    }),
+    ("claim again", Plot::Retry, |seen| sets(seen, "in_progress")),
+    ("commit", Plot::Retry, |seen| sets(seen, "done")),
+    ("agenda", Plot::Retry, |seen| seen.is("Query")),
+    ("park", Plot::Refusal, |seen| sets(seen, "parked")),
+    ("pend", Plot::BrokerFull, |seen| seen.is("PutItem") && seen.mentions("\"pending\"")),
+    ("take over", Plot::Death, takes_over),
 ];
 
-fn faults() -> [(&'static str, usize, Fault); 6] {
+/// A write whose answer is lost is sent again by the SDK, and its condition fails against our own first write.
+const LOST: [&str; 2] = ["lost answer", "no answer"];
+
+fn faults() -> [(&'static str, usize, Fault); 7] {
     [
         ("throttled twice", 2, Fault::Answer(Answer::throttled())),
         ("500", 1, Fault::Answer(Answer::status(500))),
         ("lost request", 1, Fault::CutBefore),
-        ("lost answer", 1, Fault::CutAfter),
-        ("no answer", 1, Fault::HangAfter),
-        // More than the SDK tries: the operation fails, and another run has to make up for it.
+        (LOST[0], 1, Fault::CutAfter),
+        ("never taken", 1, Fault::HangBefore),
+        (LOST[1], 1, Fault::HangAfter),
+        // More than the SDK tries: the operation fails, and another run, or the provider, has to make up for it.
         ("throttled for long", 6, Fault::Answer(Answer::throttled())),
     ]
 }
 
-/// A call that is refused once and then applied, so that every request of the protocol is made.
-async fn story(request: (&str, Matches), (name, times, fault): (&str, usize, Fault)) -> Result<()> {
+/// With a stream lease that outlasts every wait for an answer: what is retried shall not be cut short.
+async fn stack() -> Result<Stack> {
+    stack_with(|config| drop(table(config.table(), "consumer").insert("stream_lease".into(), "3s".into())))
+        .await
+}
+
+async fn story(plot: Plot, matches: Matches, (name, times, fault): (&str, usize, Fault)) -> Result<()> {
     let stack = stack().await?;
-    stack.third_party.script(TICKETS, [Behaviour::refuse(429)]);
-    let struck = stack.table_wire()?.times(times, request.1, fault);
-    deliver(&stack, &dispute()?).await?;
+    set(&stack, plot);
+    let wire = stack.table_wire()?;
+    let struck = wire.times(times, matches, fault);
+    deliver_until_taken(&stack, &dispute()?).await?;
     settle(&stack).await?;
-    anyhow::ensure!(struck.count() > 0, "the request was never made");
-    let ledger = stack.third_party.ledger();
-    let effect = only_effect(&stack).await?;
-    anyhow::ensure!(effect.is_done(), "{} after {name}: {effect:?}", request.0);
-    anyhow::ensure!(ledger.applied().len() == 1, "applied {} times", ledger.applied().len());
+    ensure!(struck.count() > 0, "the request was never made");
+    if LOST.contains(&name) {
+        let requests = wire.seen_where(matches);
+        let refused =
+            requests.get(1).is_some_and(|again| again.is("Query") || again.end == End::Upstream(400));
+        ensure!(refused, "not refused on account of its own first write: {requests:?}");
+    }
+    let (ledger, effect) = (stack.third_party.ledger(), only_effect(&stack).await?);
+    let applied = usize::from(plot != Plot::Refusal);
+    ensure!(effect.is_done() == (applied == 1) && effect.is_settled(), "{effect:?}");
+    ensure!(ledger.applied().len() == applied, "applied {} times", ledger.applied().len());
     stack.finish().await
+}
+
+fn set(stack: &Stack, plot: Plot) {
+    match plot {
+        Plot::Retry => stack.third_party.script(TICKETS, [Behaviour::refuse(429)]),
+        Plot::Refusal => stack.third_party.always(TICKETS, Behaviour::refuse(422)),
+        Plot::BrokerFull => {
+            let produce = |seen: &Seen| seen.goes_to("POST", "/v1/produce");
+            stack.broker_wire.once(produce, Fault::Answer(Answer::partition_full()));
+        }
+        Plot::Death => {
+            let kill = stack.consumer.killer().hook();
+            stack.third_party.script(TICKETS, [Behaviour::apply().with_hook(kill)]);
+        }
+    }
 }
 
 #[tokio::test]
 async fn every_request_survives_every_fault() -> Result<()> {
     let stories = REQUESTS.into_iter().flat_map(|request| faults().map(|fault| (request, fault)));
-    let told = stream::iter(stories).map(|(request, fault)| async move {
-        let name = format!("{}: {}", request.0, fault.0);
-        story(request, fault).await.context(name)
+    let told = stream::iter(stories).map(|((request, plot, matches), fault)| async move {
+        let name = format!("{request}: {}", fault.0);
+        story(plot, matches, fault).await.context(name)
     });
-    let told: Vec<()> = told.buffer_unordered(8).try_collect().await?;
+    let told: Vec<()> = told.buffer_unordered(12).try_collect().await?;
     println!("{} stories", told.len());
     Ok(())
 }
 
 #[tokio::test]
-async fn a_commit_that_can_not_be_recorded_leaves_the_message_unacked_and_the_effect_in_doubt() -> Result<()>
-{
+async fn an_end_that_can_not_be_recorded_leaves_the_message_unacked_and_the_effect_in_doubt() -> Result<()> {
+    let ends = [
+        ("done", Behaviour::apply()),
+        ("waiting", Behaviour::refuse(429)),
+        ("parked", Behaviour::refuse(422)),
+    ];
+    let told =
+        ends.map(|(status, behaviour)| async move { unrecorded(status, behaviour).await.context(status) });
+    futures_util::future::try_join_all(told).await.map(drop)
+}
+
+async fn unrecorded(status: &'static str, behaviour: Behaviour) -> Result<()> {
     let stack = stack().await?;
-    let commit = |seen: &Seen| sets(seen, "done");
-    stack.table_wire()?.always(commit, Fault::Answer(Answer::throttled()));
+    stack.third_party.script(TICKETS, [behaviour]);
+    stack.table_wire()?.always(move |seen| sets(seen, status), Fault::Answer(Answer::throttled()));
     deliver(&stack, &dispute()?).await?;
     let run = stack.run_consumer().await?;
-    assert_eq!((run.received, run.done, run.unacked), (1, 0, 1));
-    assert_eq!(stack.unacked().await?, 1);
+    ensure!((run.received, run.unacked) == (1, 1), "{run:?}");
+    ensure!(stack.unacked().await? == 1, "acked");
+    ensure!(only_effect(&stack).await?.status == "in_progress", "it was recorded");
     stack.table_wire()?.heal();
     settle(&stack).await?;
     let ledger = stack.third_party.ledger();
-    assert_eq!((ledger.applied().len(), ledger.deduped().len()), (1, 1), "asked again with the same key");
+    ensure!((ledger.attempts().len(), ledger.applied().len()) == (2, 1), "called again with the same key");
+    let effect = only_effect(&stack).await?;
+    ensure!(
+        effect.is_done() && effect.record["history"].to_string().contains("did not report back"),
+        "{effect:?}"
+    );
     stack.finish().await
 }

@@ -1,0 +1,135 @@
+//! The boundaries: every request that a function makes on its four wires, by what it is for, and the n-th of its kind.
+//! What runs side by side may change places from one run to the next; the n-th of its kind is the same in all of them.
+
+use std::fmt;
+
+use local::{
+    hook::Hook,
+    proxy::{Fault, Seen},
+};
+
+/// A wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum On {
+    Runtime,
+    Table,
+    Broker,
+    ThirdParty,
+}
+
+/// One request of a scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Boundary {
+    pub(crate) on: On,
+    pub(crate) what: &'static str,
+    /// From 1.
+    pub(crate) nth: usize,
+}
+
+impl fmt::Display for Boundary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wire = match self.on {
+            On::Runtime => "runtime",
+            On::Table => "table",
+            On::Broker => "broker",
+            On::ThirdParty => "third party",
+        };
+        write!(f, "{wire:<13}{} {}", self.what, self.nth)
+    }
+}
+
+/// When the process dies at a boundary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Moment {
+    /// The request has been sent, and nobody has processed it.
+    Before,
+    /// It has been processed, and the answer is never sent.
+    Unanswered,
+    /// The answer has gone out.
+    Answered,
+}
+
+impl Moment {
+    pub(crate) const ALL: [Self; 3] = [Self::Before, Self::Unanswered, Self::Answered];
+
+    pub(crate) fn fault(self, kill: Hook) -> Fault {
+        match self {
+            Self::Before => Fault::HookInstead(kill),
+            Self::Unanswered => Fault::HookAfter(kill),
+            Self::Answered => Fault::HookOnceAnswered(kill),
+        }
+    }
+}
+
+/// How often these are made depends on how long things take: only the first of each is a boundary.
+pub(super) const EVERY_SO_OFTEN: [&str; 2] = ["renew stream", "count in flight"];
+
+/// What a request is for.
+pub(super) fn what(on: On, seen: &Seen) -> Option<&'static str> {
+    match on {
+        On::Runtime => what_of_runtime(seen),
+        On::Table => what_of_table(seen),
+        On::Broker => what_of_broker(seen),
+        On::ThirdParty => Some(if seen.method == "GET" { "look-up" } else { "call" }),
+    }
+}
+
+fn what_of_runtime(seen: &Seen) -> Option<&'static str> {
+    match seen.path.rsplit_once('/')?.1 {
+        "next" => Some("next"),
+        "response" => Some("response"),
+        _ => None,
+    }
+}
+
+fn what_of_broker(seen: &Seen) -> Option<&'static str> {
+    match seen.path.as_str() {
+        "/v1/produce" => Some("produce"),
+        "/v1/topics" => Some("create topic"),
+        "/v1/consume" => Some("consume"),
+        "/v1/ack" => Some("ack"),
+        "/metrics" => Some("count in flight"),
+        _ => None,
+    }
+}
+
+fn what_of_table(seen: &Seen) -> Option<&'static str> {
+    let request = seen.json();
+    match seen.operation.as_str() {
+        "Query" => Some("agenda"),
+        "GetItem" => Some("check out"),
+        "DeleteItem" => Some("discard"),
+        "PutItem" if request["Item"]["data"].is_object() => Some("check in"),
+        "PutItem" if request["Item"]["status"]["S"] == "pending" => Some("pend"),
+        "PutItem" => Some("claim"),
+        "UpdateItem" if request["Key"]["run_id"]["S"] == ":stream" => Some(what_of_stream_lease(&request)),
+        "UpdateItem" => Some(what_of_update(&request)),
+        _ => None,
+    }
+}
+
+fn what_of_stream_lease(request: &serde_json::Value) -> &'static str {
+    let update = request["UpdateExpression"].as_str().unwrap_or_default();
+    if update.contains("#owner") {
+        "take stream"
+    } else if request["ExpressionAttributeValues"][":lease_until"]["N"] == "0" {
+        "release stream"
+    } else {
+        "renew stream"
+    }
+}
+
+fn what_of_update(request: &serde_json::Value) -> &'static str {
+    let update = request["UpdateExpression"].as_str().unwrap_or_default();
+    let values = &request["ExpressionAttributeValues"];
+    match values[":status"]["S"].as_str() {
+        Some("in_progress") if update.contains("#doubt = ") => "take over",
+        Some("in_progress") => "claim again",
+        Some("done") => "commit",
+        Some("waiting") => "defer",
+        Some("parked") => "park",
+        _ if update.contains("#command") => "watch",
+        _ if values[":pending"].is_object() => "hasten",
+        _ => "relayed",
+    }
+}

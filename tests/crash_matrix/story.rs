@@ -1,0 +1,128 @@
+//! One telling of a scenario, and what must hold however it ends: nothing lost, nothing twice, no doubt hidden.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use local::{
+    stack::Effect,
+    third_party::{Call, idempotency_key},
+};
+
+use super::{
+    boundary::{Boundary, Moment},
+    scene::{LOOK_UP, Scene},
+};
+
+/// Far more than it takes, even with so many others on the same machine.
+const SETTLED_WITHIN: Duration = Duration::from_secs(90);
+
+/// What is told; the scenarios are in [`super::plot`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Scenario {
+    Ingest,
+    Journal,
+    Consumer,
+    Recovery,
+}
+
+impl Scenario {
+    pub(crate) const ALL: [Self; 4] = [Self::Ingest, Self::Journal, Self::Consumer, Self::Recovery];
+}
+
+/// What is done about a doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Policy {
+    SameKey,
+    LookUp,
+    Park,
+}
+
+impl Policy {
+    pub(crate) const ALL: [Self; 3] = [Self::SameKey, Self::LookUp, Self::Park];
+}
+
+/// One telling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Story {
+    pub(crate) scenario: Scenario,
+    pub(crate) policy: Policy,
+    pub(crate) death: Option<(Boundary, Moment)>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) boundaries: Vec<Boundary>,
+    /// The boundary was reached, and the process killed there.
+    pub(crate) died: bool,
+    /// Calls that the third party recognised by their key.
+    pub(crate) deduped: usize,
+    pub(crate) looked_up: usize,
+    pub(crate) parked: usize,
+}
+
+impl Story {
+    /// Every scenario under every policy, without a death.
+    pub(crate) fn undisturbed() -> impl Iterator<Item = Self> {
+        let under_each = |scenario| Policy::ALL.map(|policy| Self { scenario, policy, death: None });
+        Scenario::ALL.into_iter().flat_map(under_each)
+    }
+
+    /// The same with a death at each moment of each boundary that it was told to have.
+    pub(crate) fn with_deaths(self, told: &Told) -> impl Iterator<Item = Self> {
+        let boundaries = told.boundaries.iter();
+        let deaths = boundaries.flat_map(|boundary| Moment::ALL.map(|moment| (*boundary, moment)));
+        deaths.map(move |death| Self { death: Some(death), ..self })
+    }
+
+    /// Tells it, and checks that nothing was lost and nothing done twice.
+    pub(crate) async fn tell(self) -> Result<Told> {
+        let scene = Scene::set(self).await?;
+        let told = async {
+            let (effects, died) = scene.play().await?;
+            scene.stack.run_until_settled(SETTLED_WITHIN).await?;
+            self.judge(&scene, &effects, died).await
+        };
+        told.await.with_context(|| scene.stack.report(&[]))
+    }
+
+    async fn judge(self, scene: &Scene, effects: &[String], died: bool) -> Result<Told> {
+        let ledger = scene.third_party.ledger();
+        let applied = ledger.applied_by_key();
+        let records = scene.stack.effects().await?;
+        let mut ids: Vec<_> = records.iter().map(|record| record.effect_id.clone()).collect();
+        ids.sort();
+        ensure!(ids == effects, "lost: of {effects:?} there are {ids:?}");
+        for record in &records {
+            let times = applied.get(&idempotency_key(&record.effect_id)).copied().unwrap_or_default();
+            self.check(record, times).with_context(|| {
+                format!("{record:?}, {:#?}", ledger.attempts().iter().map(brief).collect::<Vec<_>>())
+            })?;
+        }
+        ensure!(ledger.applied().len() == applied.len(), "a call without a key of its own");
+        Ok(Told {
+            boundaries: scene.boundaries(),
+            died,
+            deduped: ledger.deduped().len(),
+            looked_up: ledger.attempts_on(LOOK_UP).len(),
+            parked: records.iter().filter(|record| record.is_parked()).count(),
+        })
+    }
+
+    /// Done and applied once; or, where nobody can be asked, applied at most once, and listed for a person as a doubt.
+    fn check(self, record: &Effect, times: usize) -> Result<()> {
+        ensure!(times <= 1, "applied {times} times");
+        if record.is_done() {
+            ensure!(times == 1, "done, and never applied");
+            return Ok(());
+        }
+        ensure!(self.policy == Policy::Park, "not done");
+        let is_listed = record.is_parked() && record.record["lane"] == "parked";
+        ensure!(is_listed && record.last_error().contains("in doubt"), "neither done nor listed as a doubt");
+        Ok(())
+    }
+}
+
+fn brief(call: &Call) -> String {
+    format!("{} {} {} {:?} {:?}", call.at, call.method, call.path, call.key, call.fate)
+}

@@ -1,0 +1,108 @@
+//! Random schedules of faults: kills of both functions, of the broker and of connections, requests and answers that are lost
+//! or late, throttling, and a third party that refuses and lies, while webhooks of all three policies come, some of them
+//! twice. When all is well again everything settles, and the ledger is compared with the table.
+//!
+//! A schedule is drawn from its seed. `FAULT_SEED` repeats one, though not what the machine does in between;
+//! `FAULT_SCHEDULES` sets how many there are.
+
+mod plan;
+mod town;
+
+use std::{
+    env,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use futures_util::{StreamExt, stream};
+use local::{stack::Effect, third_party::idempotency_key};
+
+use self::{
+    plan::{Dice, Plan},
+    town::{PATHS, Town},
+};
+use crate::house::{publish, table_has_no_wire};
+
+/// Two of three make one command, the third makes two.
+const WEBHOOKS: usize = 120;
+const LASTING: Duration = Duration::from_secs(15);
+/// How long it may take to settle what is left then.
+const SETTLED_WITHIN: Duration = Duration::from_secs(90);
+const SCHEDULES: usize = 2;
+const SIDE_BY_SIDE: usize = 2;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_goes_wrong_nothing_is_lost_and_nothing_done_twice() -> Result<()> {
+    if table_has_no_wire() {
+        return Ok(());
+    }
+    let schedules = stream::iter(seeds()?).map(|seed| async move {
+        let judged = run(seed).await.with_context(|| format!("repeat it with FAULT_SEED={seed}"));
+        judged.inspect(publish).inspect_err(|error| publish(&format!("{error:?}")))
+    });
+    let all: Vec<Result<String>> = schedules.buffer_unordered(SIDE_BY_SIDE).collect().await;
+    let failed = all.iter().filter(|judged| judged.is_err()).count();
+    ensure!(failed == 0, "{failed} of {} schedules went wrong", all.len());
+    Ok(())
+}
+
+fn seeds() -> Result<Vec<u64>> {
+    if let Ok(seed) = env::var("FAULT_SEED") {
+        return Ok(vec![seed.parse().context("FAULT_SEED is no number")?]);
+    }
+    let count = match env::var("FAULT_SCHEDULES") {
+        Ok(count) => count.parse().context("FAULT_SCHEDULES is no number")?,
+        Err(_) => SCHEDULES,
+    };
+    Ok((0..count).map(|_| uuid::Uuid::new_v4().as_u64_pair().0).collect())
+}
+
+/// Carries the schedule out, and gives its figures.
+async fn run(seed: u64) -> Result<String> {
+    let started = Instant::now();
+    let plan = Plan::draw(&mut Dice(seed), WEBHOOKS, LASTING, PATHS.len());
+    let town = Town::build().await?;
+    if town.stack.broker.is_external() {
+        println!("the broker of DRIFTQ_HTTP_URL is not ours to kill: it is not restarted");
+    }
+    let judged = async {
+        let effects = town.suffer(&plan).await?;
+        town.stack.run_until_settled(SETTLED_WITHIN).await?;
+        judge(&town, &effects).await
+    };
+    let judged = judged.await.with_context(|| format!("its history:\n{}", town.history()))?;
+    town.stack.finish().await?;
+    let (deliveries, troubles, s) = (plan.deliveries.len(), plan.troubles.len(), started.elapsed().as_secs());
+    Ok(format!("FAULT_SEED={seed}: {deliveries} deliveries, {troubles} troubles; {judged}; {s} s"))
+}
+
+/// Compares the table and the ledger with what ingest has accepted.
+async fn judge(town: &Town, accepted: &[String]) -> Result<String> {
+    let mut effects = town.stack.effects().await?;
+    effects.sort_by(|one, other| one.effect_id.cmp(&other.effect_id));
+    let ids: Vec<_> = effects.iter().map(|effect| &effect.effect_id).collect();
+    let lost: Vec<_> = accepted.iter().filter(|id| ids.binary_search(id).is_err()).collect();
+    ensure!(lost.is_empty(), "lost: {lost:?}");
+    ensure!(ids.iter().copied().eq(accepted), "besides {accepted:?} there is something else: {ids:?}");
+    let ledger = town.stack.third_party.ledger();
+    let applied = ledger.applied_by_key();
+    let mut wrong = Vec::new();
+    for effect in &effects {
+        let times = applied.get(&idempotency_key(&effect.effect_id)).copied().unwrap_or_default();
+        if !is_right(effect, times) {
+            wrong.push(format!("applied {times} times: {effect:?}"));
+        }
+    }
+    ensure!(wrong.is_empty(), "{} effects are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    let parked = effects.iter().filter(|effect| effect.is_parked()).count();
+    let (calls, deduped) = (ledger.attempts().len(), ledger.deduped().len());
+    Ok(format!("{} commands, {calls} calls, {deduped} deduped, {parked} parked", effects.len()))
+}
+
+/// Done once; or, where nobody can be asked, parked in doubt and called at most once.
+fn is_right(effect: &Effect, times: usize) -> bool {
+    match effect.step.as_str() {
+        "tell_slack" if effect.is_parked() => times <= 1 && effect.last_error().contains("in doubt"),
+        _ => effect.is_done() && times == 1,
+    }
+}

@@ -1,0 +1,164 @@
+//! What goes wrong and when: drawn from a seed, all of it before anything starts.
+
+use std::time::Duration;
+
+use local::http::Answer;
+
+use crate::crash_matrix::Moment;
+
+/// SplitMix64: one number after the other, the same from the same seed.
+#[derive(Debug, Clone)]
+pub(super) struct Dice(pub(super) u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(super) fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % limit.max(1) as u64).unwrap_or_default()
+    }
+
+    fn of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())]
+    }
+
+    fn millis(&mut self, from: usize, to: usize) -> Duration {
+        Duration::from_millis((from + self.below(to - from)) as u64)
+    }
+}
+
+/// A wire between the functions and a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum On {
+    Broker,
+    Table,
+}
+
+/// What is done to a request that a function makes of a store.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wired {
+    /// DynamoDB throttles, the broker is full.
+    Busy,
+    Status(u16),
+    CutBefore,
+    CutAfter,
+    /// It is processed, and answered a while later.
+    AnsweredLate(Duration),
+    /// It is processed a while later.
+    Late(Duration),
+    /// Whoever made it, every consumer is killed.
+    Kill(Moment),
+}
+
+/// What the third party does with a call.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Manner {
+    Refuse(u16),
+    /// It is applied, and this is a lie.
+    Lie(u16),
+    Cut,
+    CutOnceApplied,
+    HangOnceApplied,
+    AnswerLate(Duration),
+    /// It is applied, and the consumer killed before it is answered.
+    Kill,
+}
+
+/// One thing that goes wrong.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Trouble {
+    KillConsumer,
+    KillIngest,
+    RestartBroker,
+    /// Every connection of that wire.
+    Sever(On),
+    /// The next so many requests on that wire.
+    Wire(On, Wired, usize),
+    /// The next calls of that step, by its place among the steps, or its look-ups.
+    ThirdParty(usize, Manner),
+    /// Another run begins while one is under way.
+    SecondConsumer,
+}
+
+/// A schedule.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// When each webhook is delivered, by its number. Some come twice.
+    pub(super) deliveries: Vec<(Duration, usize)>,
+    pub(super) troubles: Vec<(Duration, Trouble)>,
+}
+
+impl Plan {
+    /// So many webhooks within `lasting`, and trouble all the while. `paths`: how many the third party has.
+    pub(super) fn draw(dice: &mut Dice, webhooks: usize, lasting: Duration, paths: usize) -> Self {
+        let span = lasting.as_millis() as usize;
+        let mut deliveries: Vec<_> = (0..webhooks).map(|number| (dice.millis(0, span), number)).collect();
+        for _ in 0..webhooks / 3 {
+            deliveries.push((dice.millis(0, span), dice.below(webhooks)));
+        }
+        let mut troubles = Vec::new();
+        let mut at = Duration::ZERO;
+        while at < lasting {
+            troubles.push((at, Trouble::draw(dice, paths)));
+            at += dice.millis(20, 400);
+        }
+        Self { deliveries, troubles }
+    }
+}
+
+impl Trouble {
+    fn draw(dice: &mut Dice, paths: usize) -> Self {
+        match dice.below(20) {
+            0 | 1 => Self::KillConsumer,
+            2 => Self::KillIngest,
+            3 => Self::RestartBroker,
+            4 => Self::Sever(dice.of(&[On::Broker, On::Table])),
+            5 => Self::SecondConsumer,
+            6..=9 => Self::Wire(On::Table, Wired::draw(dice), 1 + dice.below(6)),
+            10..=12 => Self::Wire(On::Broker, Wired::draw(dice), 1 + dice.below(3)),
+            _ => Self::ThirdParty(dice.below(paths), Manner::draw(dice)),
+        }
+    }
+}
+
+impl Wired {
+    fn draw(dice: &mut Dice) -> Self {
+        match dice.below(8) {
+            0 | 1 => Self::Busy,
+            2 => Self::Status(dice.of(&[500, 503])),
+            3 => Self::CutBefore,
+            4 => Self::CutAfter,
+            5 => Self::AnsweredLate(dice.millis(100, 2500)),
+            6 => Self::Late(dice.millis(100, 2500)),
+            _ => Self::Kill(dice.of(&Moment::ALL)),
+        }
+    }
+
+    /// The answer of a store that does nothing, if it is one.
+    pub(super) fn answer(self, on: On) -> Option<Answer> {
+        match (self, on) {
+            (Self::Busy, On::Table) => Some(Answer::throttled()),
+            (Self::Busy, On::Broker) => Some(Answer::partition_full()),
+            (Self::Status(status), _) => Some(Answer::status(status)),
+            _ => None,
+        }
+    }
+}
+
+impl Manner {
+    fn draw(dice: &mut Dice) -> Self {
+        match dice.below(9) {
+            0 | 1 => Self::Refuse(dice.of(&[429, 500, 503])),
+            2 => Self::Lie(dice.of(&[500, 503])),
+            3 => Self::Cut,
+            4 => Self::CutOnceApplied,
+            5 => Self::HangOnceApplied,
+            6 => Self::AnswerLate(dice.millis(100, 1500)),
+            _ => Self::Kill,
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! A stack with a step for each policy, in which a plan is carried out, and its history.
+
+use std::{
+    fmt::Write as _,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use futures_util::future::try_join_all;
+use local::{
+    hook::Hook,
+    proxy::{Fault, Wire},
+    stack::Stack,
+    third_party::Behaviour,
+    webhook::Webhook,
+};
+use tokio::time::{sleep, sleep_until};
+use toml::{Value, toml};
+
+use super::plan::{Manner, On, Plan, Trouble, Wired};
+use crate::house::{SLACK, TICKETS, accepted, builder, config, dispute_about, issue, retry, table};
+
+const CHARGES: &str = "/v1/payment_intents";
+const LOOK_UP: &str = "/v1/payment_intents/by-key";
+const MODEL: &str = "/v1/chat/completions";
+pub(super) const PATHS: [&str; 5] = [TICKETS, CHARGES, LOOK_UP, SLACK, MODEL];
+/// A provider tries a webhook again for so long.
+const DELIVERED_WITHIN: Duration = Duration::from_secs(60);
+
+pub(super) struct Town {
+    pub(super) stack: Stack,
+    started: Instant,
+    history: Mutex<String>,
+}
+
+impl Town {
+    /// `open_ticket` and `triage_issue` use the same key, `charge_card` is looked up, `tell_slack` parks.
+    pub(super) async fn build() -> Result<Self> {
+        let mut config = config()?;
+        let times = table(config.table(), "consumer");
+        // A claim may take as long as the table's client is patient, 5 s, and its call begins only then.
+        times.insert("settle".into(), "6s".into());
+        // A run's lease outlasts the longest delay; else no run would last until its first acks are let go.
+        times.insert("stream_lease".into(), "3s".into());
+        for step in config.steps() {
+            // Whatever else is wrong with a budget: here it shall not be what ends an effect.
+            step.insert("retry".into(), Value::Table(retry(1000)));
+        }
+        let look_up = toml! {
+            policy = "look-up"
+            url = "https://payments.example.com/v1/payment_intents/by-key?key={{ idempotency_key }}"
+            timeout = "1s"
+            found = "response.status == 200"
+            not_found = "response.status == 404"
+        };
+        config.step("charge_card").insert("in_doubt".into(), look_up.into());
+        let stack = builder(config)?.consumers(2).start().await?;
+        stack.third_party.forget_keys(CHARGES);
+        stack.third_party.forget_keys(SLACK);
+        stack.third_party.always(LOOK_UP, Behaviour::look_up());
+        Ok(Self { stack, started: Instant::now(), history: Mutex::default() })
+    }
+
+    /// Carries the plan out, on a schedule, and gives the effects that there must be.
+    pub(super) async fn suffer(&self, plan: &Plan) -> Result<Vec<String>> {
+        let schedule = self.stack.schedule(Duration::from_millis(500));
+        let began = tokio::time::Instant::now();
+        let deliveries = plan.deliveries.iter().map(async |(at, number)| {
+            sleep_until(began + *at).await;
+            self.deliver(&webhook(*number)?).await
+        });
+        let troubles = plan.troubles.iter().map(async |(at, trouble)| {
+            sleep_until(began + *at).await;
+            self.strike(*trouble).await.with_context(|| format!("{trouble:?}"))
+        });
+        let (effects, _) = tokio::try_join!(try_join_all(deliveries), try_join_all(troubles))?;
+        drop(schedule);
+        self.heal()?;
+        let mut effects = effects.concat();
+        effects.sort();
+        effects.dedup();
+        Ok(effects)
+    }
+
+    /// Until it is taken.
+    async fn deliver(&self, webhook: &Webhook) -> Result<Vec<String>> {
+        let started = Instant::now();
+        loop {
+            let answer = self.stack.deliver(webhook).await?;
+            if answer.status < 500 {
+                return accepted(&answer);
+            }
+            ensure!(started.elapsed() < DELIVERED_WITHIN, "a webhook is refused for ever: {}", answer.status);
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn strike(&self, trouble: Trouble) -> Result<()> {
+        self.note(&format!("{trouble:?}"));
+        let stack = &self.stack;
+        match trouble {
+            Trouble::KillConsumer => drop(stack.consumer.killer().kill().await),
+            Trouble::KillIngest => drop(stack.ingest.killer().kill().await),
+            Trouble::RestartBroker if stack.broker.is_external() => self.note("it is not ours to kill"),
+            Trouble::RestartBroker => stack.broker.restart().await?,
+            Trouble::Sever(on) => self.wire(on)?.cut_all(),
+            Trouble::Wire(on, wired, times) => {
+                drop(self.wire(on)?.times(times, |_| true, self.fault(on, wired)))
+            }
+            Trouble::ThirdParty(path, manner) => {
+                stack.third_party.script(PATHS[path], [self.behaviour(PATHS[path], manner)]);
+            }
+            Trouble::SecondConsumer => {
+                let run = stack.run_consumer().await;
+                self.note(&format!("the second consumer: {:?}", run.map(|run| run.outcome)));
+            }
+        }
+        Ok(())
+    }
+
+    fn fault(&self, on: On, wired: Wired) -> Fault {
+        match wired {
+            Wired::CutBefore => Fault::CutBefore,
+            Wired::CutAfter => Fault::CutAfter,
+            Wired::AnsweredLate(time) => Fault::HookAfter(Hook::new(move || sleep(time))),
+            Wired::Late(time) => Fault::Delay(time),
+            Wired::Kill(moment) => moment.fault(self.stack.consumer.killer().hook()),
+            Wired::Busy | Wired::Status(_) => wired.answer(on).map_or(Fault::Pass, Fault::Answer),
+        }
+    }
+
+    fn behaviour(&self, path: &str, manner: Manner) -> Behaviour {
+        let (apply, kill) = (Behaviour::apply(), self.stack.consumer.killer().hook());
+        match manner {
+            Manner::Refuse(status) => Behaviour::refuse(status),
+            // There is nothing to apply.
+            Manner::Cut | Manner::CutOnceApplied if path == LOOK_UP => Behaviour::cut(),
+            Manner::Kill if path == LOOK_UP => Behaviour::look_up().with_hook(kill),
+            _ if path == LOOK_UP => Behaviour::refuse(500),
+            Manner::Lie(status) => Behaviour::refuse(status).after_applying(),
+            Manner::Cut => Behaviour::cut(),
+            Manner::CutOnceApplied => Behaviour::cut().after_applying(),
+            Manner::HangOnceApplied => Behaviour::hang().after_applying(),
+            Manner::AnswerLate(time) => apply.with_hook(Hook::new(move || sleep(time))),
+            Manner::Kill => apply.with_hook(kill),
+        }
+    }
+
+    fn wire(&self, on: On) -> Result<&Wire> {
+        match on {
+            On::Broker => Ok(&self.stack.broker_wire),
+            On::Table => self.stack.table_wire(),
+        }
+    }
+
+    fn heal(&self) -> Result<()> {
+        self.note("from here on, nothing goes wrong");
+        self.stack.broker_wire.heal();
+        self.stack.table_wire()?.heal();
+        Ok(())
+    }
+
+    fn note(&self, what: &str) {
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        // Writing to a String does not fail.
+        let _ = writeln!(history, "{:>6} ms  {what}", self.started.elapsed().as_millis());
+    }
+
+    pub(super) fn history(&self) -> String {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The webhook of that number: a dispute, an invoice or an issue, about something of its own.
+fn webhook(number: usize) -> Result<Webhook> {
+    match number % 3 {
+        0 => dispute_about(&format!("dp_{number}")),
+        1 => Ok(Webhook::sample("billing.invoice.issued")?
+            .edited(|event| event["data"]["invoice_id"] = format!("inv_{number}").into())),
+        2 => Ok(issue()?
+            .with("x-github-delivery", &format!("delivery-{number}"))
+            .edited(|event| event["issue"]["number"] = number.into())),
+        _ => bail!("a remainder of 3"),
+    }
+}
