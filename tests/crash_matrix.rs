@@ -23,7 +23,7 @@ use self::{
     story::{Story, Told},
     table::Table,
 };
-use crate::house::{publish, table_has_no_wire};
+use crate::{publish, table_has_no_wire};
 
 /// Most of a story is waiting: for the broker, for leases to end, for the first acks to be let go.
 const SIDE_BY_SIDE: usize = 32;

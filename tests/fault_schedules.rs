@@ -21,7 +21,7 @@ use self::{
     plan::{Dice, Plan},
     town::{PATHS, Town},
 };
-use crate::house::{publish, table_has_no_wire};
+use crate::{publish, table_has_no_wire};
 
 /// Two of three make one command, the third makes two.
 const WEBHOOKS: usize = 120;

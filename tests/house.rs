@@ -1,12 +1,6 @@
 //! The house that every story is told in: the shipped `webhooks.toml`, with times short enough to wait for.
 
-use std::{
-    env,
-    fmt::Display,
-    io::{self, Write as _},
-    path::Path,
-    time::Duration,
-};
+use std::{env, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use local::{
@@ -135,21 +129,6 @@ pub(crate) fn accepted(answer: &Answer) -> Result<Vec<String>> {
 
 pub(crate) async fn settle(stack: &Stack) -> Result<Settling> {
     stack.run_until_settled(PATIENCE).await
-}
-
-/// Whether to skip what strikes on the wire to the table.
-pub(crate) fn table_has_no_wire() -> bool {
-    let external = env::var_os("EFFECTS_TABLE").is_some_and(|name| !name.is_empty());
-    if external {
-        println!("skipped: there is no wire to the DynamoDB that EFFECTS_TABLE names");
-    }
-    external
-}
-
-/// Prints past libtest, which keeps to itself what a passing test prints: figures belong into every log.
-pub(crate) fn publish(figures: &impl Display) {
-    // Whoever has closed our output does not want them.
-    let _ = writeln!(io::stdout(), "{figures}");
 }
 
 /// The one effect that there must be.
