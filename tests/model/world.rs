@@ -8,7 +8,6 @@ pub(super) const LEASE: i8 = 2;
 pub(super) const SKEW: i8 = 1;
 /// The lease on the stream as its last renewal left it; it is renewed in every tick.
 pub(super) const STREAM: i8 = 2;
-
 /// Messages in flight for each partition and group (transcript 04).
 pub(super) const IN_FLIGHT: usize = 2;
 
