@@ -168,8 +168,8 @@ impl Worker {
             InDoubt::Park => self.park(task, doubt.unresolved(), &why).await,
             InDoubt::LookUp(look_up) => self.resolve_by_look_up(task, step, look_up, doubt).await,
             InDoubt::SameKey { window } => {
-                let end = self.now() + step.call.timeout;
-                if within(*window, doubt.first_attempt_at(), end) {
+                let lease = step.longest() + self.config.consumer.settle;
+                if within(*window, doubt.first_attempt_at(), self.now() + lease) {
                     return self.attempt(task, doubt.same_key_is_safe()).await;
                 }
                 let why = format!("{why}; the third party may have forgotten the key");
@@ -212,7 +212,8 @@ impl Worker {
     }
 }
 
-/// Whether a call that ends at `end` still falls into the third party's memory of the first one's key.
+/// Whether an attempt whose lease ends at `end` still falls into the third party's memory of the first one's key. A lease
+/// outlasts its call by more than clocks may differ, and the first attempt's time was told by another clock.
 fn within(window: Duration, first: Timestamp, end: Timestamp) -> bool {
     Duration::try_from(end.duration_since(first)).unwrap_or_default() <= window
 }

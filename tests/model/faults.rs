@@ -1,0 +1,116 @@
+//! What goes wrong, each as often as the world says: in the broker, on the way, and in a consumer.
+
+use super::{
+    action::{Action, Steps},
+    message::{Message, Phase, Place, Who},
+    state::State,
+};
+
+impl Steps<'_> {
+    pub(super) fn of_faults(&mut self) {
+        self.restart();
+        self.wipe();
+        for who in [0, 1].into_iter().filter(|who| self.state.consumers[*who].awake) {
+            self.overtake(who);
+            self.cut(who);
+            self.crash(who);
+            self.hold_up(who);
+            self.renewals_fail(who);
+        }
+    }
+
+    fn restart(&mut self) {
+        if self.state.faults.restarts > 0 {
+            self.add(Action::RestartBroker, |state| {
+                state.faults.restarts -= 1;
+                state.break_all_streams();
+                state.topic.retain(|message| !message.passed);
+                state.topic.iter_mut().for_each(|message| message.place = Place::Queued);
+            });
+        }
+    }
+
+    fn wipe(&mut self) {
+        if self.state.faults.wipes > 0 {
+            self.add(Action::WipeBroker, |state| {
+                state.faults.wipes -= 1;
+                state.break_all_streams();
+                state.topic.clear();
+            });
+        }
+    }
+
+    /// Two are dealt, and the second arrives first (transcript 18).
+    fn overtake(&mut self, to: Who) {
+        let Some(first) =
+            self.next_in_line(2).filter(|_| self.state.faults.overtakes > 0 && self.state.broker_sees(to))
+        else {
+            return;
+        };
+        let Some(second) = self.state.topic.get(first + 1) else { return };
+        let Message { effect, offset, .. } = *second;
+        self.add(Action::Overtake { to, effect, offset }, |state| {
+            state.faults.overtakes -= 1;
+            state.topic[first].place = Place::OnTheWay(to);
+            state.hand_over(first + 1, to);
+        });
+    }
+
+    fn crash(&mut self, who: Who) {
+        let faults = self.state.faults;
+        if faults.crashes > 0 {
+            self.add(Action::Crash { who, half_open: false }, |state| {
+                state.faults.crashes -= 1;
+                state.put_to_sleep(who, Place::Orphan);
+            });
+        }
+        if faults.half_open > 0 && self.state.broker_sees(who) {
+            self.add(Action::Crash { who, half_open: true }, |state| {
+                state.faults.half_open -= 1;
+                state.half_open = true;
+                state.put_to_sleep(who, Place::Nowhere);
+            });
+        }
+    }
+
+    /// A write takes longer than it may, or the process is not given the time.
+    fn hold_up(&mut self, who: Who) {
+        if self.state.faults.delays == 0 {
+            return;
+        }
+        for (index, job) in self.state.consumers[who].jobs.iter().enumerate() {
+            let is_call = matches!(job.phase, Phase::Asking | Phase::Calling);
+            if job.phase.is_between() && (!is_call || self.world.calls_are_delayed) {
+                self.add(Action::HoldUp { who, effect: job.effect, what: job.phase }, |state| {
+                    state.faults.delays -= 1;
+                    state.job(who, index).held_up = true;
+                });
+            }
+        }
+    }
+
+    fn cut(&mut self, who: Who) {
+        if self.state.faults.cuts > 0 && self.state.broker_sees(who) {
+            self.add(Action::CutStream { who }, |state| {
+                state.faults.cuts -= 1;
+                state.break_stream(who);
+            });
+        }
+    }
+
+    fn renewals_fail(&mut self, who: Who) {
+        if self.state.faults.renewals > 0 && self.state.owner == Some(who) {
+            self.add(Action::RenewalsFail { who }, |state| {
+                state.faults.renewals -= 1;
+                state.consumers[who].renewals_fail = true;
+            });
+        }
+    }
+}
+
+impl State {
+    fn break_all_streams(&mut self) {
+        self.half_open = false;
+        [0, 1].into_iter().for_each(|who| self.break_stream(who));
+    }
+}

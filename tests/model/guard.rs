@@ -1,0 +1,170 @@
+//! The guard's writes (`effects/guard/claim.rs`, `settle.rs`): claim, take over, watch, commit, defer, park. What a refused
+//! write shows of the record is read and acted on in the same step.
+
+use super::{
+    action::{Action, Steps},
+    effect::{Record, Status},
+    message::{Job, Phase, Who},
+    rule::Rule,
+    state::State,
+    world::{LEASE, World},
+};
+
+impl Steps<'_> {
+    pub(super) fn claim(&mut self, who: Who, index: usize) {
+        let consumer = &self.state.consumers[who];
+        let Job { effect, offset, .. } = consumer.jobs[index];
+        if !consumer.has_turn(&consumer.jobs[index]) {
+            return;
+        }
+        let world = *self.world;
+        self.add(Action::Claim { who, effect, offset }, |state| state.claim(who, index, &world));
+        self.unanswered(who, index, |state| state.claim(who, index, &world));
+    }
+
+    pub(super) fn take_over(&mut self, who: Who, index: usize) {
+        let world = *self.world;
+        let effect = self.state.consumers[who].jobs[index].effect;
+        self.add(Action::TakeOver { who, effect }, |state| state.take_over(who, index, &world));
+        self.unanswered(who, index, |state| state.take_over(who, index, &world));
+    }
+
+    pub(super) fn write(&mut self, who: Who, index: usize) {
+        let world = *self.world;
+        let Job { effect, phase: what, .. } = self.state.consumers[who].jobs[index];
+        self.add(Action::Write { who, effect, what }, |state| state.write(who, index, &world));
+        self.unanswered(who, index, |state| state.write(who, index, &world));
+    }
+
+    /// The write gets no answer, and may have been applied: the message stays in the topic.
+    fn unanswered(&mut self, who: Who, index: usize, write: impl Fn(&mut State)) {
+        let Job { effect, phase: what, .. } = self.state.consumers[who].jobs[index];
+        for applied in [false, true] {
+            if self.state.faults.unanswered > 0 {
+                self.add(Action::Unanswered { who, effect, what, applied }, |state| {
+                    state.faults.unanswered -= 1;
+                    if applied {
+                        write(state);
+                    }
+                    state.job(who, index).goes_on(Phase::Unsettled, None);
+                });
+            }
+        }
+    }
+}
+
+impl State {
+    /// One conditional write, and what its refusal means.
+    fn claim(&mut self, who: Who, index: usize, world: &World) {
+        let clock = self.consumers[who].clock;
+        let job = self.consumers[who].jobs[index].clone();
+        let id = self.new_attempt(job.effect);
+        let record = &mut self.records[job.effect];
+        let fits = record.attempt == job.attempt || !world.keeps(Rule::OutdatedRefused);
+        let phase = match record.status {
+            Status::Absent | Status::Pending | Status::Waiting if fits => {
+                if job.attempt == 0 {
+                    // A fresh claim puts a whole new record there.
+                    (record.attempt, record.doubt, record.due) = (0, false, None);
+                    record.window = world.memory.map_or(0, |memory| memory + clock);
+                }
+                record.take(id, clock, world);
+                record.stays_due(job.attempt, job.attempt > 0, world);
+                record.after_claim(clock, world)
+            }
+            Status::InProgress if record.lease > clock => Phase::Watching,
+            Status::InProgress => Phase::TakingOver,
+            _ => Phase::Settled,
+        };
+        let seen = record.clone();
+        self.job(who, index).goes_on(phase, Some(&seen));
+    }
+
+    fn take_over(&mut self, who: Who, index: usize, world: &World) {
+        let clock = self.consumers[who].clock;
+        let job = self.consumers[who].jobs[index].clone();
+        let id = self.new_attempt(job.effect);
+        let record = &mut self.records[job.effect];
+        let phase = if record.holder == job.claimed || !world.keeps(Rule::TakeOverFenced) {
+            record.doubt |= world.keeps(Rule::ExpiredInDoubt);
+            record.take(id, clock, world);
+            record.stays_due(job.attempt, true, world);
+            record.after_claim(clock, world)
+        } else if record.status == Status::InProgress {
+            Phase::Watching
+        } else {
+            Phase::Settled
+        };
+        let seen = record.clone();
+        self.job(who, index).goes_on(phase, Some(&seen));
+    }
+
+    /// Commit, defer, park: fenced on the attempt. Watch: fenced on the attempt that was seen.
+    fn write(&mut self, who: Who, index: usize, world: &World) {
+        let job = self.consumers[who].jobs[index].clone();
+        let record = &mut self.records[job.effect];
+        let is_current = record.holder == job.claimed;
+        let phase = match job.phase {
+            Phase::Watching if !world.keeps(Rule::HeldIsWatched) => Phase::Settled,
+            Phase::Watching if is_current || !world.keeps(Rule::WatchFenced) => {
+                record.due = Some(job.attempt);
+                Phase::Settled
+            }
+            // It has just reported back: claim again.
+            Phase::Watching => Phase::Received,
+            _ if is_current || !world.keeps(Rule::WritesFenced) => {
+                self.overwritten |= !is_current;
+                record.end(job.phase, job.count, world);
+                Phase::Settled
+            }
+            _ => Phase::Unsettled,
+        };
+        self.job(who, index).goes_on(phase, None);
+    }
+}
+
+impl Job {
+    /// What is seen of the record is kept as long as something is to be done about it.
+    fn goes_on(&mut self, phase: Phase, seen: Option<&Record>) {
+        let seen = seen.filter(|_| phase.is_between());
+        (self.phase, self.held_up) = (phase, false);
+        (self.claimed, self.count) = seen.map_or((0, 0), |record| (record.holder, record.attempt));
+    }
+}
+
+impl Record {
+    /// What every claim writes.
+    fn take(&mut self, id: u8, clock: i8, world: &World) {
+        (self.status, self.holder) = (Status::InProgress, id);
+        self.attempt = (self.attempt + 1).min(world.max_attempts + 1);
+        self.lease = LEASE + clock;
+    }
+
+    /// A claim in place leaves it due, and so does any with a journal.
+    fn stays_due(&mut self, command: u8, in_place: bool, world: &World) {
+        let stays = world.journal || (in_place && world.keeps(Rule::ClaimsStayDue));
+        self.due = stays.then_some(command);
+    }
+
+    /// What every end of an attempt writes.
+    fn end(&mut self, how: Phase, attempt: u8, world: &World) {
+        let lease = std::mem::take(&mut self.lease);
+        (self.holder, self.due) = (0, None);
+        match how {
+            Phase::Committing => (self.status, self.doubt) = (Status::Done, false),
+            Phase::Deferring { doubt } => {
+                (self.status, self.due) = (Status::Waiting, Some(attempt));
+                self.doubt |= doubt && world.keeps(Rule::DoubtRemembered);
+                if doubt && world.keeps(Rule::DoubtRests) {
+                    self.lease = lease;
+                }
+            }
+            _ => self.status = Status::Parked,
+        }
+    }
+
+    /// Whether a doubt is still too young to be asked about.
+    pub(super) fn rests(&self, clock: i8, world: &World) -> bool {
+        world.keeps(Rule::DoubtRests) && self.status == Status::Waiting && self.lease > clock
+    }
+}
