@@ -1,25 +1,32 @@
 //! In doubt at a third party that can be asked: did this happen?
 
+use std::time::Duration;
+
 use anyhow::Result;
 use local::{http::Answer, proxy::Fault, stack::Stack, third_party::Behaviour};
 use serde_json::{Value, json};
 use toml::toml;
 
-use crate::house::{TICKETS, deliver, dispute, only_effect, retry, settle, stack_with};
+use crate::house::{TICKETS, deliver, dispute, only_effect, retry, settle, stack_with, table};
 
 const LOOK_UP: &str = "/api/tickets/by-key";
 
 async fn stack() -> Result<Stack> {
-    let policy = toml! {
+    stack_that_finds("response.status == 200 and response.json.ticket is defined", "1s").await
+}
+
+async fn stack_that_finds(found: &str, settle: &str) -> Result<Stack> {
+    let mut policy = toml! {
         policy = "look-up"
         url = "https://tickets.example.com/api/tickets/by-key?key={{ idempotency_key }}"
         auth = { bearer = "TICKETS_TOKEN" }
         timeout = "1s"
-        found = "response.status == 200 and response.json.ticket is defined"
         not_found = "response.status == 404"
         receipt = { ticket = "{{ response.json.ticket }}" }
     };
+    policy.insert("found".into(), found.into());
     let stack = stack_with(|config| {
+        table(config.table(), "consumer").insert("settle".into(), settle.into());
         config.step("open_ticket").insert("in_doubt".into(), policy.into());
         config.step("open_ticket").insert("retry".into(), retry(4).into());
     })
@@ -101,5 +108,20 @@ async fn what_can_never_be_told_is_left_to_a_person() -> Result<()> {
     );
     assert!(effect.record["doubt"].is_string(), "and it says that it is in doubt");
     assert_eq!(stack.third_party.ledger().attempts_on(TICKETS).len(), 1);
+    stack.finish().await
+}
+
+/// A call that has timed out after 1 s may still land, here after 6 s. Asked before that, as the next run would after about
+/// 4 s, the third party says that nothing happened.
+#[tokio::test]
+async fn a_call_that_lands_after_its_timeout_is_waited_for() -> Result<()> {
+    let stack = stack_that_finds("response.status == 200", "6s").await?;
+    stack.third_party.script(TICKETS, [Behaviour::apply_late(Duration::from_secs(6))]);
+    stack.third_party.always(LOOK_UP, Behaviour::look_up());
+    deliver(&stack, &dispute()?).await?;
+    settle(&stack).await?;
+    let ledger = stack.third_party.ledger();
+    assert_eq!((ledger.attempts_on(TICKETS).len(), ledger.applied_on(TICKETS).len()), (1, 1));
+    assert!(only_effect(&stack).await?.is_done());
     stack.finish().await
 }

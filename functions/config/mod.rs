@@ -19,6 +19,7 @@ pub mod template;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use in_doubt::InDoubt;
 use problems::Problems;
 pub use problems::{ConfigError, Problem};
 use section::Section;
@@ -95,6 +96,7 @@ impl Config {
         let consumer = root.section("consumer", &mut problems);
         let consumer = consumer.map(|section| read_consumer(section, &mut problems)).unwrap_or_default();
         check_references(&sources, &steps, &templates, &mut problems);
+        check_windows(&steps, consumer.settle, &mut problems);
         root.finish(&mut problems);
         let sources = sources.into_iter().filter_map(|(name, source)| Some((name, source?))).collect();
         let steps = steps.into_iter().flatten().collect();
@@ -183,6 +185,24 @@ fn check_references(
             let known: Vec<_> = sources.keys().map(String::as_str).collect();
             let message = format!("no source is named {:?}; known are {}", on.source, known.join(", "));
             problems.add(format!("steps.{}.on.source", step.id), message);
+        }
+    }
+}
+
+/// A key is used again only while a whole attempt and its settling fit into the window. One that is shorter would park
+/// every doubt.
+fn check_windows(steps: &[Option<Step>], settle: Duration, problems: &mut Problems) {
+    for step in steps.iter().flatten() {
+        let needed = step.longest() + settle;
+        if let InDoubt::SameKey { window } = &step.in_doubt
+            && *window <= needed
+        {
+            let field = format!("steps.{}.in_doubt.window", step.id);
+            let needed = needed.as_secs_f64();
+            problems.add(
+                field,
+                format!("too short to call again: the call and [consumer] settle take {needed} s"),
+            );
         }
     }
 }

@@ -136,6 +136,23 @@ fn all_mistakes_are_reported_together_each_with_its_place_and_remedy() {
 }
 
 #[test]
+fn a_window_in_which_no_key_can_be_used_again_is_named() {
+    let step = |window: &str| {
+        format!(
+            "[[steps]]\nid = \"s\"\nbusiness_key = \"k\"\nin_doubt = {{ policy = \"same-key\", window = \"{window}\" }}\n\
+             call = {{ method = \"POST\", url = \"https://a.example.com/\", timeout = \"10s\" }}"
+        )
+    };
+    let found = problems(&step("16s"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].starts_with("steps.s.in_doubt.window: too short") && found[0].contains("16 s"),
+        "{found:?}"
+    );
+    parse(&step("17s"));
+}
+
+#[test]
 fn each_scheme_is_read_with_the_settings_that_it_needs() {
     use crate::ingest::signature::{Algorithm, Encoding, HmacSettings, Scheme};
     let source = |scheme: &str, settings: &str| {

@@ -90,7 +90,11 @@ impl Worker {
         if lease.tries() >= step.retry.max_attempts {
             return self.park(task, lease, &format!("attempts used up; the last: {why}")).await;
         }
-        let pause = pause(&step.retry, lease.tries(), retry_after, random());
+        let mut pause = pause(&step.retry, lease.tries(), retry_after, random());
+        if in_doubt && matches!(step.in_doubt, InDoubt::LookUp(_)) {
+            // A call that has timed out may yet land. Asked before that, the third party would say that nothing happened.
+            pause = pause.max(step.longest() + self.config.consumer.settle);
+        }
         let attempt = lease.attempt();
         let now = self.now();
         let deferral = Deferral { command: task.command, due: now + pause, why: &why, in_doubt };

@@ -1,5 +1,7 @@
 //! How the third party behaves when it is called.
 
+use std::time::Duration;
+
 use crate::{hook::Hook, http::Answer};
 
 /// What it does with one call: whether it applies it, what runs then, and what it answers.
@@ -19,6 +21,8 @@ pub(super) enum Reply {
     LookUp,
     Cut,
     Hang,
+    /// The call is at work for so long, whether anyone still waits or not.
+    Late(Duration),
 }
 
 impl Behaviour {
@@ -69,6 +73,12 @@ impl Behaviour {
     #[must_use]
     pub fn hang() -> Self {
         Self { applies: false, hook: None, reply: Reply::Hang }
+    }
+
+    /// Never answers, and applies the call only so much later, whether anyone still waits or not.
+    #[must_use]
+    pub fn apply_late(after: Duration) -> Self {
+        Self { applies: true, hook: None, reply: Reply::Late(after) }
     }
 
     /// As it is, but the call is applied first: a 500, a lost connection or a timeout that hides a success.

@@ -23,7 +23,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tokio::sync::{broadcast, watch};
+use tokio::{
+    sync::{broadcast, watch},
+    time::sleep,
+};
 
 use self::behaviour::Reply;
 pub use self::{
@@ -149,6 +152,14 @@ async fn handle(
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, 16 << 20).await else { return Response::default() };
     let behaviour = lock(&shared.manners).next(parts.uri.path());
+    if let Reply::Late(after) = behaviour.reply {
+        // A task of its own: this one ends with the connection.
+        tokio::spawn(async move {
+            sleep(after).await;
+            shared.record(call(&parts, &body), behaviour.applies);
+        });
+        return std::future::pending().await;
+    }
     let receipt = shared.record(call(&parts, &body), behaviour.applies);
     if let Some(hook) = behaviour.hook {
         hook.run().await;
@@ -161,7 +172,7 @@ async fn handle(
             connection.cut();
             Response::default()
         }
-        Reply::Hang => std::future::pending().await,
+        Reply::Hang | Reply::Late(_) => std::future::pending().await,
     }
 }
 

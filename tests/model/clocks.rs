@@ -39,15 +39,12 @@ fn beyond_the_bound_a_key_may_be_used_after_its_window() {
     say("clocks beyond the bound, at the end of the window: applied twice under SameKey");
 }
 
-/// The third party is still at a call that has timed out when it is asked about it.
+/// The third party is still at a call that has timed out, and done with it before its lease is over.
 #[test]
-fn a_look_up_may_be_asked_before_a_late_call_lands() {
+fn a_call_that_lands_late_is_waited_for() {
     let world = |policy| World { lands_late: true, ..World::new(policy, &[0], NONE) };
-    assert_eq!(by_policy(world), [None, None, Some(Twice)]);
-    assert_eq!(broken(World { doubt_rests: true, ..world(LookUp) }), None);
-    say(
-        "a call that lands after its timeout: applied twice under LookUp, unless doubts rest; Park and SameKey hold",
-    );
+    assert_eq!(by_policy(world), [None, None, None]);
+    say("a call that lands after its timeout and within its lease: Park, SameKey and LookUp hold");
 }
 
 /// The process is not given the time to call before its lease is over. Nothing fences a call.

@@ -64,6 +64,7 @@ fn one_stream() {
 fn the_guard() {
     needed(ExpiredInDoubt, Twice, World::new(Park, &[0], Faults { crashes: 1, ..NONE }));
     needed(DoubtRemembered, Twice, World::new(LookUp, &[0], NONE));
+    needed(DoubtRests, Twice, World { lands_late: true, ..World::new(LookUp, &[0], NONE) });
     needed(OutdatedRefused, Twice, World::new(LookUp, &[0, 0], NONE));
     let faults = Faults { delays: 1, renewals: 1, ..NONE };
     needed(WritesFenced, Overwritten, one_clock(World::new(Park, &[0, 0], faults)));

@@ -39,6 +39,6 @@ pub(super) enum Rule {
     WindowKept,
     /// `step`: and so early that all of the attempt's lease falls into it.
     WindowLeavesRoom,
-    /// Not in the code: after a call that got no answer, nobody asks before that call's lease is over.
+    /// `attempt`: after a call that got no answer, nobody asks before that call's lease is over.
     DoubtRests,
 }

@@ -63,8 +63,6 @@ pub(super) const NONE: Faults = Faults {
 pub(super) struct World {
     /// A rule that is taken away.
     pub(super) without: Option<Rule>,
-    /// With the one rule that the code does not have.
-    pub(super) doubt_rests: bool,
     pub(super) policy: Policy,
     pub(super) faults: Faults,
     /// `retry.max_attempts`.
@@ -94,7 +92,6 @@ impl World {
     pub(super) fn new(policy: Policy, topic: &'static [u8], faults: Faults) -> Self {
         Self {
             without: None,
-            doubt_rests: false,
             policy,
             faults,
             max_attempts: 2,
@@ -111,6 +108,6 @@ impl World {
     }
 
     pub(super) fn keeps(&self, rule: Rule) -> bool {
-        self.without != Some(rule) && (rule != Rule::DoubtRests || self.doubt_rests)
+        self.without != Some(rule)
     }
 }
