@@ -370,3 +370,23 @@ async fn nothing_that_was_sent_and_no_secret_is_printed() -> Result<()> {
     }
     stack.finish().await
 }
+
+#[tokio::test]
+async fn a_stacks_metrics_are_in_a_namespace_of_its_own() -> Result<()> {
+    let stack = builder(config()?)?.env("METRICS_NAMESPACE", "webhooks-prod").start().await?;
+    deliver(&stack, &dispute()?).await?;
+    settle(&stack).await?;
+    for function in [&stack.ingest, &stack.consumer] {
+        let measured = |line: &&local::runtime_api::Line| line.text.contains("\"_aws\"");
+        let lines = function
+            .log()
+            .until(Duration::from_secs(5), |lines| lines.iter().any(|line| measured(&line)))
+            .await?;
+        for line in lines.iter().filter(measured) {
+            let line: Value = serde_json::from_str(&line.text)?;
+            let directives = line["_aws"]["CloudWatchMetrics"].as_array().context("no directives")?;
+            assert!(directives.iter().all(|it| it["Namespace"] == "webhooks-prod"), "{directives:?}");
+        }
+    }
+    stack.finish().await
+}

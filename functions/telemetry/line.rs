@@ -12,11 +12,7 @@ use metrique_writer_core::{
 };
 use metrique_writer_format_emf::{Emf, MetricDefinition, MetricDirective};
 
-use super::{
-    distribution::Distribution,
-    let_through,
-    metrics::{Metric, NAMESPACE},
-};
+use super::{distribution::Distribution, let_through, metrics::Metric, namespace};
 
 /// A line of metrics in the making.
 #[derive(Debug, Default)]
@@ -65,7 +61,7 @@ impl Line {
     }
 
     fn format(&self, output: &mut Vec<u8>) -> Result<(), metrique_writer_core::IoStreamError> {
-        let mut emf = Emf::builder(NAMESPACE.to_owned(), vec![vec![]]);
+        let mut emf = Emf::builder(namespace().to_owned(), vec![vec![]]);
         for dimension in self.properties.keys() {
             let metrics = self.metrics.iter().map(|(metric, _)| *metric);
             let metrics: Vec<_> = metrics
@@ -78,7 +74,7 @@ impl Line {
                 .collect();
             if !metrics.is_empty() {
                 let dimensions = vec![vec![*dimension]];
-                emf = emf.directive(MetricDirective { dimensions, metrics, namespace: NAMESPACE });
+                emf = emf.directive(MetricDirective { dimensions, metrics, namespace: namespace() });
             }
         }
         emf.build().format(self, output)

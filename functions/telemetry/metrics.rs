@@ -4,7 +4,7 @@
 
 use metrique_writer_core::unit::{NegativeScale, Unit};
 
-/// The namespace in CloudWatch.
+/// The namespace in CloudWatch, unless `METRICS_NAMESPACE` names another.
 pub const NAMESPACE: &str = "DriftqWebhooks";
 
 /// A metric.

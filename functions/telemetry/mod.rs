@@ -22,11 +22,18 @@ use crate::config::environment::Lookup;
 
 /// Lambda's own log level setting.
 const LOG_LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
+/// Where CloudWatch keeps the metrics: one for each stack, so that none is mixed with another's.
+const METRICS_NAMESPACE: &str = "METRICS_NAMESPACE";
+static NAMESPACE: OnceLock<String> = OnceLock::new();
 /// The level at which Lambda lets a line through, whatever it is set to.
 static LET_THROUGH: OnceLock<String> = OnceLock::new();
 
-/// Starts logging, at the level that Lambda's own setting names (`AWS_LAMBDA_LOG_LEVEL`), else at INFO.
+/// Starts logging, at the level that Lambda's own setting names (`AWS_LAMBDA_LOG_LEVEL`), else at INFO; and measuring, in
+/// `METRICS_NAMESPACE`.
 pub fn start(get: Lookup<'_>) {
+    if let Some(namespace) = get(METRICS_NAMESPACE).filter(|name| !name.trim().is_empty()) {
+        NAMESPACE.get_or_init(|| namespace);
+    }
     let setting = get(LOG_LEVEL).unwrap_or_default();
     let level = match setting.as_str() {
         "" => LevelFilter::INFO,
@@ -44,6 +51,10 @@ pub fn start(get: Lookup<'_>) {
         let location = panic.location().map(ToString::to_string);
         tracing::error!(location, "a defect: this program panicked");
     }));
+}
+
+fn namespace() -> &'static str {
+    NAMESPACE.get().map_or(metrics::NAMESPACE, String::as_str)
 }
 
 /// One flat object a line: its own fields, and those of all spans around it.

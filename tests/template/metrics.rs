@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
-use driftq_webhooks::telemetry::metrics::{ALL, NAMESPACE};
+use driftq_webhooks::telemetry::metrics::ALL;
 use serde_json::Value;
 
 use super::{file::Template, read};
+
+/// Each stack has a namespace of its own, so that one's alarms don't fire for another.
+const NAMESPACE: &str = "${AWS::StackName}";
 
 fn check(name: &str, dimension: Option<&str>) {
     let emitted = ALL.iter().find(|metric| metric.name == name);
@@ -24,7 +27,7 @@ fn shown(widget: &Value) -> Result<Vec<(String, Option<String>)>> {
         }
         if let Some(search) = line[0]["expression"].as_str() {
             let inside =
-                search.strip_prefix(&format!("SEARCH('{{{NAMESPACE},")).context(search.to_owned())?;
+                search.strip_prefix(&format!("SEARCH('{{\"{NAMESPACE}\",")).context(search.to_owned())?;
             let (dimension, rest) = inside.split_once('}').context("a schema")?;
             let name = rest.split('"').nth(1).context("a name")?;
             shown.push((name.to_owned(), Some(dimension.to_owned())));
@@ -45,7 +48,7 @@ fn every_alarm_watches_something_that_is_emitted_and_is_explained() -> Result<()
     let mut alarms = BTreeSet::new();
     for (id, alarm) in template.resources("AWS::CloudWatch::Alarm") {
         let alarm = &alarm["Properties"];
-        if alarm["Namespace"] == NAMESPACE {
+        if alarm["Namespace"]["Ref"] == "AWS::StackName" {
             check(alarm["MetricName"].as_str().context("no name")?, alarm["Dimensions"][0]["Name"].as_str());
         }
         assert!(manual.contains(&format!("\n### {id}\n")), "docs/operate.md has no section {id}");
