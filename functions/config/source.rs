@@ -39,7 +39,7 @@ pub struct Source {
     pub event_id: Option<Name>,
     /// Where else than usual an event's type is.
     pub event_type: Option<Name>,
-    /// Its own run id, for when several events mean one business fact. Of what is signed: see [`RUN_SCOPE`].
+    /// Its own run id, for when several events mean one business fact. Of what is signed only.
     pub run_id: Option<Template>,
     /// Where webhooks may come from.
     pub allow: Allow,

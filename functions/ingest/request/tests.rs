@@ -47,6 +47,7 @@ fn signed(scheme: &str, body: &[u8], headers: &[(&str, &str)]) -> Request {
         "github" | "meta" => vec![("x-hub-signature-256", format!("sha256={}", sha256(body)))],
         "gitlab" => vec![("x-gitlab-token", "secret".to_owned())],
         "hmac" => vec![("x-signature", sha256(body))],
+        "linear" => vec![("linear-signature", sha256(body))],
         "twilio" | "mailgun" => Vec::new(),
         other => panic!("{other}"),
     };
@@ -260,6 +261,18 @@ fn whatever_is_sent_with_a_token_of_mailguns_is_one_run() {
         let config = config(&format!("scheme = \"mailgun\"\n{event_id}"));
         assert_eq!(run(&config, &mailgun("1")), run(&config, &mailgun("2")), "{event_id}");
     }
+}
+
+#[test]
+fn a_webhook_of_linears_that_is_sent_again_later_is_the_same_run() {
+    let config = config("scheme = \"linear\"");
+    let sent = |at: i64, id: &str| {
+        let body = format!("{{\"webhookTimestamp\":{at},\"type\":\"Issue\",\"data\":{{\"id\":\"{id}\"}}}}");
+        run(&config, &signed("linear", body.as_bytes(), &[("linear-delivery", "one of many")]))
+    };
+    let now = NOW * 1000;
+    assert_eq!(sent(now, "LIN-1"), sent(now - 20_000, "LIN-1"));
+    assert_ne!(sent(now, "LIN-1"), sent(now, "LIN-2"));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 use http::HeaderMap;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::{
     Identity, Refused, Signed, Verified, header,
@@ -25,6 +26,17 @@ pub(super) fn verify(request: &Signed<'_>, keys: &[Key], window: Window) -> Resu
     let signed_at = body.and_then(|body| body.get(TIMESTAMP)?.as_i64()).ok_or(Refused::Body(TIMESTAMP))?;
     window.check_millis(signed_at)?;
     Ok(verified)
+}
+
+/// Of the body without the time at which it was sent: a redelivery, signed anew, is the same event.
+pub(super) fn fingerprint(request: &Signed<'_>) -> String {
+    let mut body: Value = serde_json::from_slice(request.body).unwrap_or_default();
+    if let Some(fields) = body.as_object_mut() {
+        fields.remove(TIMESTAMP);
+    }
+    // serde_json sorts by itself unless some crate in the build turns its `preserve_order` feature on.
+    body.sort_all_objects();
+    hex::encode(Sha256::digest(body.to_string()))
 }
 
 /// The type is the thing's and what happened to it: `Comment.create`.

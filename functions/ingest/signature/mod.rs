@@ -184,6 +184,7 @@ pub fn fingerprint(scheme: &Scheme, request: &Signed<'_>) -> String {
     match scheme {
         Scheme::Twilio(url) => twilio::fingerprint(url, request),
         Scheme::Mailgun => mailgun::fingerprint(request),
+        Scheme::Linear => linear::fingerprint(request),
         _ => hex::encode(Sha256::digest(request.body)),
     }
 }
