@@ -9,7 +9,7 @@ use driftq_webhooks::{
     telemetry,
 };
 use jiff::Timestamp;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_http::{Error, LambdaEvent, lambda_runtime::run, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

@@ -3,64 +3,50 @@
 //! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>,
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html>).
 //!
-//! Read here and not by `lambda_http`, because signatures need what it does not keep: of a repeated header in a format 1.0
-//! event it shows the last line only (webhook trap 2), it decodes and reorders queries (trap 7), and it panics at a body
-//! that is no base64.
+//! Envelope and reply have the types of `lambda_http`. Its conversion into a request is not used, because signatures need
+//! what that does not keep: of a repeated header in a format 1.0 event it shows the last line only (webhook trap 2), it
+//! decodes and reorders queries (trap 7), and it panics at a body that is no base64.
+//!
+//! Three parts are taken out of the event before those types see it, and are read here:
+//! - Headers: the types' map keeps one of two single values whose names differ in case only, panics at more lines than
+//!   `http` can hold, and takes a malformed line for no event at all, which is a 5xx and not a 400.
+//! - Parameters: `QueryMap` has them in the order of a hash, and walking it panics at a name with an empty list.
+//! - The method is looked at first: the types take an empty one for GET, and a missing one for no event at all.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
-};
+use std::net::{IpAddr, SocketAddr};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
-use serde::{Deserialize, de::IgnoredAny};
-use serde_json::{Value, json};
+use envelope::{Door, Envelope};
+use lambda_http::http::{HeaderMap, Method};
+use serde::{Deserialize, de::Error as _};
+use serde_json::Value;
+use tables::Tables;
 
-use super::query::{Parameters, Query};
+use super::query::Query;
 
-/// A request as Lambda gets it. Fields are there or not depending on where it comes from.
+mod envelope;
+mod shape;
+mod tables;
+
+pub use shape::{Shape, Written};
+
+/// A request as Lambda gets it.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(try_from = "Parts")]
 pub struct Event {
-    /// HTTP APIs and function URLs have one.
+    shape: Shape,
+    request: Result<Request, Malformed>,
+}
+
+/// An event, apart.
+#[derive(Debug, Deserialize)]
+struct Parts {
+    /// Format 2.0 has one, and format 1.0 if it is an HTTP API that speaks it.
     version: Option<String>,
-    request_context: Context,
-    http_method: Option<String>,
-    path: Option<String>,
-    raw_path: Option<String>,
-    raw_query_string: Option<String>,
-    headers: Option<BTreeMap<String, String>>,
-    multi_value_headers: Option<BTreeMap<String, Vec<String>>>,
-    query_string_parameters: Option<BTreeMap<String, String>>,
-    multi_value_query_string_parameters: Option<Parameters>,
-    body: Option<String>,
-    is_base64_encoded: Option<bool>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Context {
-    stage: Option<String>,
-    /// Of format 2.0.
-    http: Option<Http>,
-    /// Of format 1.0.
-    identity: Option<Caller>,
-    /// Of a load balancer.
-    elb: Option<IgnoredAny>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Http {
-    method: String,
-    source_ip: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Caller {
-    source_ip: Option<String>,
+    #[serde(flatten)]
+    tables: Tables,
+    #[serde(flatten)]
+    rest: Value,
 }
 
 /// A request, wherever it came from.
@@ -94,18 +80,11 @@ pub enum Malformed {
     Body,
 }
 
-/// How the reply to an event is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    lists: bool,
-    description: bool,
-}
-
 impl Event {
-    /// A load balancer reads that table of headers which it was told to write, and wants the status in words.
+    /// How its reply is written.
     #[must_use]
     pub fn shape(&self) -> Shape {
-        Shape { lists: self.multi_value_headers.is_some(), description: self.is_from_a_load_balancer() }
+        self.shape
     }
 
     /// What was sent.
@@ -113,99 +92,64 @@ impl Event {
     /// # Errors
     /// See [`Malformed`].
     pub fn into_request(self) -> Result<Request, Malformed> {
-        let headers = self.header_lines()?;
-        let method =
-            self.request_context.http.as_ref().map(|http| &http.method).or(self.http_method.as_ref());
-        let method = method.and_then(|method| method.parse().ok()).ok_or(Malformed::Method)?;
-        let body = self.body.as_deref().unwrap_or_default();
-        let body = match self.is_base64_encoded {
-            Some(true) => STANDARD.decode(body).map_err(|_| Malformed::Body)?,
-            _ => body.as_bytes().to_vec(),
-        };
-        let (path, query, source_ip) = (self.own_path().to_owned(), self.query(), self.source_ip(&headers));
-        Ok(Request { method, path, headers, query, source_ip, body })
-    }
-
-    fn is_from_a_load_balancer(&self) -> bool {
-        self.request_context.elb.is_some()
-    }
-
-    /// Of the two tables, that in which repeated headers are lists. A name or value that HTTP forbids is not left out: the
-    /// lines beside it must not look as if they were all.
-    fn header_lines(&self) -> Result<HeaderMap, Malformed> {
-        let lists = self.multi_value_headers.iter().flatten();
-        let lists = lists.flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
-        let single = self.headers.iter().flatten().filter(|_| self.multi_value_headers.is_none());
-        let mut lines = HeaderMap::new();
-        for (name, value) in lists.chain(single) {
-            let name: HeaderName = name.parse().map_err(|_| Malformed::Header)?;
-            let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| Malformed::Header)?;
-            lines.try_append(name, value).map_err(|_| Malformed::Header)?;
-        }
-        Ok(lines)
-    }
-
-    /// HTTP APIs leave the stage's name in the path. REST APIs take it out themselves.
-    fn own_path(&self) -> &str {
-        let path = self.raw_path.as_deref().or(self.path.as_deref()).unwrap_or_default();
-        let stage = self.request_context.stage.as_deref().filter(|_| self.version.is_some());
-        let rest = stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage));
-        rest.filter(|rest| rest.starts_with('/')).unwrap_or(path)
-    }
-
-    fn query(&self) -> Query {
-        if let Some(raw) = &self.raw_query_string {
-            return Query::AsSent(raw.clone());
-        }
-        let single = self.query_string_parameters.iter().flatten();
-        let single = || single.map(|(name, value)| (name.clone(), vec![value.clone()])).collect();
-        let parameters = self.multi_value_query_string_parameters.clone().unwrap_or_else(single);
-        match self.is_from_a_load_balancer() {
-            true => Query::of_encoded(&parameters),
-            false => Query::of_decoded(&parameters),
-        }
-    }
-
-    /// A load balancer appends the address that it saw to whatever the client had written into `X-Forwarded-For`
-    /// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html>), with the port if
-    /// it keeps ports.
-    fn source_ip(&self, headers: &HeaderMap) -> Option<IpAddr> {
-        let context = &self.request_context;
-        let told = match (&context.http, &context.identity, &context.elb) {
-            (Some(http), ..) => http.source_ip.as_deref(),
-            (_, Some(caller), _) => caller.source_ip.as_deref(),
-            (.., Some(_)) => {
-                let last = headers.get_all("x-forwarded-for").iter().next_back();
-                last.and_then(|line| line.to_str().ok()?.rsplit(',').next())
-            }
-            _ => None,
-        }?;
-        let with_port = || told.trim().parse().ok().map(|addr: SocketAddr| addr.ip());
-        told.trim().parse().ok().or_else(with_port).map(|ip: IpAddr| ip.to_canonical())
+        self.request
     }
 }
 
-impl Shape {
-    /// The reply to the event.
-    #[must_use]
-    pub fn reply(self, response: Response<String>) -> Value {
-        let (parts, body) = response.into_parts();
-        let status = parts.status;
-        let lines =
-            parts.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()));
-        let mut reply = json!({ "statusCode": status.as_u16(), "body": body, "isBase64Encoded": false });
-        if self.lists {
-            reply["multiValueHeaders"] =
-                lines.map(|(name, value)| (name.to_owned(), json!([value]))).collect();
-        } else {
-            reply["headers"] = lines.map(|(name, value)| (name.to_owned(), json!(value))).collect();
-        }
-        if self.description {
-            let reason = status.canonical_reason().unwrap_or_default();
-            reply["statusDescription"] = json!(format!("{} {reason}", status.as_u16()));
-        }
-        reply
+impl TryFrom<Parts> for Event {
+    type Error = serde_json::Error;
+
+    /// # Errors
+    /// It is none that brings a request, as AWS writes them.
+    fn try_from(Parts { version, tables, rest }: Parts) -> Result<Self, serde_json::Error> {
+        let no_request = || serde_json::Error::missing_field("requestContext");
+        let door = Door::of(version.as_deref(), &rest).ok_or_else(no_request)?;
+        let shape = Shape { door, lists: tables.lists() };
+        let Some(method) = door.method(&rest).as_str().and_then(|method| method.parse().ok()) else {
+            return Ok(Self { shape, request: Err(Malformed::Method) });
+        };
+        let mut envelope = door.open(rest)?;
+        envelope.stage = envelope.stage.filter(|_| version.is_some());
+        Ok(Self { shape, request: request(door, method, tables, envelope) })
     }
+}
+
+fn request(door: Door, method: Method, tables: Tables, envelope: Envelope) -> Result<Request, Malformed> {
+    let headers = tables.header_lines()?;
+    let source_ip = match door {
+        Door::LoadBalancer => forwarded_for(&headers),
+        Door::Format1 | Door::Format2 => envelope.source_ip.as_deref(),
+    };
+    let source_ip = source_ip.and_then(address);
+    let path = own_path(&envelope).to_owned();
+    let query = envelope.raw_query.map_or_else(|| tables.query(door), Query::AsSent);
+    let body = envelope.body.unwrap_or_default();
+    let body = match envelope.is_base64 {
+        true => STANDARD.decode(body).map_err(|_| Malformed::Body)?,
+        false => body.into_bytes(),
+    };
+    Ok(Request { method, path, headers, query, source_ip, body })
+}
+
+/// HTTP APIs leave the stage's name in the path. REST APIs take it out themselves.
+fn own_path(envelope: &Envelope) -> &str {
+    let path = envelope.path.as_deref().unwrap_or_default();
+    let stage = envelope.stage.as_deref();
+    let rest = stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage));
+    rest.filter(|rest| rest.starts_with('/')).unwrap_or(path)
+}
+
+/// A load balancer appends the address that it saw to whatever the client had written into `X-Forwarded-For`
+/// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html>).
+fn forwarded_for(headers: &HeaderMap) -> Option<&str> {
+    let last = headers.get_all("x-forwarded-for").iter().next_back()?;
+    last.to_str().ok()?.rsplit(',').next()
+}
+
+/// With the port, if a load balancer keeps ports.
+fn address(told: &str) -> Option<IpAddr> {
+    let with_port = || told.trim().parse().ok().map(|addr: SocketAddr| addr.ip());
+    told.trim().parse().ok().or_else(with_port).map(|ip: IpAddr| ip.to_canonical())
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub mod route;
 pub mod runs;
 pub mod signature;
 
-use event::{Event, Request};
+use event::{Event, Request, Written};
 use futures_util::{TryStreamExt as _, stream};
 use http::{Method, StatusCode};
 use intake::{API, Intake};
@@ -28,7 +28,6 @@ use keys::Keys;
 use outbox::Outbox;
 use reply::Reply;
 use request::{Refused, Unverified, Verified};
-use serde_json::Value;
 use signature::challenge;
 
 use crate::{config::Config, secrets::Current, trace::Traceparent};
@@ -52,7 +51,7 @@ impl Ingest {
     }
 
     /// Answers one event with the reply that it wants. `xray` is the trace that Lambda names for it.
-    pub async fn answer(&self, event: Event, xray: Option<&str>, now: Timestamp) -> Value {
+    pub async fn answer(&self, event: Event, xray: Option<&str>, now: Timestamp) -> Written {
         let shape = event.shape();
         let reply = match event.into_request() {
             Ok(request) => self.handle(&request, xray, now).await,

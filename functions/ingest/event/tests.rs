@@ -1,7 +1,8 @@
 //! Events of each kind, in and out.
 
-use http::StatusCode;
+use lambda_http::http::{Response, StatusCode};
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
 
@@ -25,7 +26,8 @@ fn format_1() -> Value {
     json!({
         "path": "/webhooks/it", "httpMethod": "POST", "headers": { "X-A": "2" }, "multiValueHeaders": { "X-A": ["1", "2"] },
         "queryStringParameters": { "a": "1" }, "multiValueQueryStringParameters": { "a": ["1"] }, "body": "hi",
-        "requestContext": { "stage": "prod", "identity": { "sourceIp": "192.0.2.1" } }, "isBase64Encoded": false,
+        "isBase64Encoded": false,
+        "requestContext": { "httpMethod": "POST", "stage": "prod", "identity": { "sourceIp": "192.0.2.1" } },
     })
 }
 
@@ -78,7 +80,7 @@ fn a_stage_is_taken_out_of_the_path_of_an_http_api_only() {
 fn what_is_null_or_absent_is_empty() {
     let nulls = json!({
         "path": null, "httpMethod": "GET", "headers": null, "multiValueHeaders": null, "queryStringParameters": null,
-        "multiValueQueryStringParameters": null, "body": null, "requestContext": {},
+        "multiValueQueryStringParameters": null, "body": null, "requestContext": { "httpMethod": "GET" },
     });
     let request = request(nulls);
     assert_eq!((&*request.path, request.query.as_sent(), request.source_ip), ("", Some(""), None));
@@ -98,6 +100,51 @@ fn what_is_no_request_is_refused() {
     assert_eq!(refused(|event| event["multiValueHeaders"]["x y"] = json!(["1"])), Malformed::Header);
     assert_eq!(refused(|event| event["multiValueHeaders"]["X-A"][0] = json!("1\n2")), Malformed::Header);
     assert!(serde_json::from_value::<Event>(json!({ "source": "aws.events" })).is_err(), "no request at all");
+}
+
+/// What the types of `lambda_http` would lose, take for something else, or panic at.
+#[test]
+fn tables_and_method_are_read_here() {
+    let mut event = format_2("$default", "/");
+    event["headers"] = json!({ "X-A": "1", "x-a": "2" });
+    assert_eq!(lines(&request(event.clone())), ["1", "2"]);
+    event["headers"] = (0..40_000).map(|n| (format!("x-{n}"), json!("1"))).collect();
+    assert_eq!(self::event(event.clone()).into_request().unwrap_err(), Malformed::Header);
+    event["headers"] = json!({ "x y": "1" });
+    assert_eq!(self::event(event.clone()).into_request().unwrap_err(), Malformed::Header);
+    event["requestContext"]["http"]["method"] = json!("");
+    assert_eq!(self::event(event).into_request().unwrap_err(), Malformed::Method);
+    let mut event = format_1();
+    event["multiValueQueryStringParameters"] = json!({ "b": ["2", "1"], "c": [], "a": ["3"] });
+    assert_eq!(request(event).query, Query::Rebuilt("a=3&b=2&b=1".into()));
+}
+
+#[test]
+fn the_path_of_an_http_api_has_its_stage_in_format_1_too() {
+    let mut event = format_1();
+    (event["version"], event["path"]) = (json!("1.0"), json!("/prod/webhooks/it"));
+    assert_eq!(request(event).path, "/webhooks/it");
+}
+
+#[test]
+fn what_aws_does_not_send_is_no_event() {
+    let mut event = format_1();
+    event["requestContext"]["httpMethod"] = json!(null);
+    assert!(serde_json::from_value::<Event>(event).is_err());
+    let mut event = format_2("$default", "/");
+    event["isBase64Encoded"] = json!("true");
+    assert!(serde_json::from_value::<Event>(event).is_err());
+}
+
+#[test]
+fn what_an_authorizer_says_is_no_concern_of_ours() {
+    for odd in [json!({ "jwt": { "claims": { "roles": ["a", 1] }, "scopes": 7 } }), json!([1]), json!("x")] {
+        for mut event in [format_1(), format_2("$default", "/webhooks/it")] {
+            event["requestContext"]["authorizer"] = odd.clone();
+            event["requestContext"]["authentication"] = odd.clone();
+            assert_eq!(request(event).path, "/webhooks/it", "{odd}");
+        }
+    }
 }
 
 #[test]
@@ -128,16 +175,20 @@ fn a_reply_is_written_as_the_door_reads_it() {
     let reply = |event: Value| {
         let response =
             Response::builder().status(StatusCode::ACCEPTED).header("x-a", "1").body("hi".to_owned());
-        self::event(event).shape().reply(response.unwrap())
+        serde_json::to_value(self::event(event).shape().reply(response.unwrap())).unwrap()
     };
-    let plain =
-        json!({ "statusCode": 202, "headers": { "x-a": "1" }, "body": "hi", "isBase64Encoded": false });
-    assert_eq!(reply(format_2("$default", "/")), plain);
-    let lists = json!({ "statusCode": 202, "multiValueHeaders": { "x-a": ["1"] }, "body": "hi", "isBase64Encoded": false });
+    let mut expected = json!({
+        "statusCode": 202, "headers": { "x-a": "1" }, "multiValueHeaders": {}, "body": "hi", "isBase64Encoded": false,
+    });
+    let mut format_2_expected = expected.clone();
+    format_2_expected["cookies"] = json!([]);
+    assert_eq!(reply(format_2("$default", "/")), format_2_expected);
+    expected["statusDescription"] = json!("202 Accepted");
+    assert_eq!(reply(load_balancer()), expected);
+    let lists = json!({
+        "statusCode": 202, "headers": {}, "multiValueHeaders": { "x-a": ["1"] }, "body": "hi", "isBase64Encoded": false,
+    });
     assert_eq!(reply(format_1()), lists);
-    let mut described = plain.clone();
-    described["statusDescription"] = json!("202 Accepted");
-    assert_eq!(reply(load_balancer()), described);
 }
 
 proptest! {

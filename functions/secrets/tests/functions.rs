@@ -39,11 +39,8 @@ async fn ingest_refuses_a_revoked_secret_in_time() {
     let ingest = Ingest::new(config, keys, Outbox { topic, effects, journal: None });
     manager.put_all(&values("new"));
     for (second, status) in [(0, 200), (300, 200), (301, 401), (302, 401)] {
-        assert_eq!(
-            ingest.answer(webhook(), None, after(second)).await["statusCode"],
-            status,
-            "at {second} s"
-        );
+        let reply = serde_json::to_value(ingest.answer(webhook(), None, after(second)).await).unwrap();
+        assert_eq!(reply["statusCode"], status, "at {second} s");
     }
     assert_eq!(manager.fetches(), 2);
 }

@@ -1,0 +1,69 @@
+//! The reply to an event, as its door reads it.
+
+use lambda_http::{
+    Body,
+    aws_lambda_events::{
+        alb::AlbTargetGroupResponse,
+        apigw::{ApiGatewayProxyResponse, ApiGatewayV2httpResponse},
+    },
+    http::{HeaderMap, Response},
+};
+use serde::Serialize;
+
+use super::envelope::Door;
+
+/// How the reply to an event is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    pub(super) door: Door,
+    pub(super) lists: bool,
+}
+
+/// A reply for Lambda.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Written {
+    /// In payload format 1.0.
+    Format1(ApiGatewayProxyResponse),
+    /// In payload format 2.0.
+    Format2(ApiGatewayV2httpResponse),
+    /// For a load balancer.
+    LoadBalancer(AlbTargetGroupResponse),
+}
+
+impl Shape {
+    /// The reply to the event. A load balancer reads that table of headers which it was told to write, and wants the status
+    /// in words.
+    #[must_use]
+    pub fn reply(self, response: Response<String>) -> Written {
+        let (parts, body) = response.into_parts();
+        let (status, body) = (parts.status, Some(Body::Text(body)));
+        let status_code = status.as_u16().into();
+        let (headers, multi_value_headers) = match self.lists {
+            true => (HeaderMap::new(), parts.headers),
+            false => (parts.headers, HeaderMap::new()),
+        };
+        match self.door {
+            Door::Format1 => {
+                let mut reply = ApiGatewayProxyResponse::default();
+                (reply.status_code, reply.body) = (status_code, body);
+                (reply.headers, reply.multi_value_headers) = (headers, multi_value_headers);
+                Written::Format1(reply)
+            }
+            Door::Format2 => {
+                let mut reply = ApiGatewayV2httpResponse::default();
+                (reply.status_code, reply.body) = (status_code, body);
+                (reply.headers, reply.multi_value_headers) = (headers, multi_value_headers);
+                Written::Format2(reply)
+            }
+            Door::LoadBalancer => {
+                let mut reply = AlbTargetGroupResponse::default();
+                (reply.status_code, reply.body) = (status_code, body);
+                (reply.headers, reply.multi_value_headers) = (headers, multi_value_headers);
+                let reason = status.canonical_reason().unwrap_or_default();
+                reply.status_description = Some(format!("{} {reason}", status.as_u16()));
+                Written::LoadBalancer(reply)
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The tables of an event: headers and parameters, each as single values or as lists.
+
+use std::collections::BTreeMap;
+
+use lambda_http::http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+
+use super::{Malformed, envelope::Door};
+use crate::ingest::query::{Parameters, Query};
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Tables {
+    headers: Option<BTreeMap<String, String>>,
+    multi_value_headers: Option<BTreeMap<String, Vec<String>>>,
+    query_string_parameters: Option<BTreeMap<String, String>>,
+    multi_value_query_string_parameters: Option<Parameters>,
+}
+
+impl Tables {
+    /// Are repeated headers lists?
+    pub(super) fn lists(&self) -> bool {
+        self.multi_value_headers.is_some()
+    }
+
+    /// Of the two tables, that in which repeated headers are lists. A name or value that HTTP forbids is not left out: the
+    /// lines beside it must not look as if they were all.
+    pub(super) fn header_lines(&self) -> Result<HeaderMap, Malformed> {
+        let lists = self.multi_value_headers.iter().flatten();
+        let lists = lists.flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
+        let single = self.headers.iter().flatten().filter(|_| !self.lists());
+        let mut lines = HeaderMap::new();
+        for (name, value) in lists.chain(single) {
+            let name: HeaderName = name.parse().map_err(|_| Malformed::Header)?;
+            let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| Malformed::Header)?;
+            lines.try_append(name, value).map_err(|_| Malformed::Header)?;
+        }
+        Ok(lines)
+    }
+
+    /// Load balancers leave parameters as they were encoded.
+    pub(super) fn query(self, door: Door) -> Query {
+        let single = self.query_string_parameters.into_iter().flatten();
+        let single = || single.map(|(name, value)| (name, vec![value])).collect();
+        let parameters = self.multi_value_query_string_parameters.unwrap_or_else(single);
+        match door {
+            Door::LoadBalancer => Query::of_encoded(&parameters),
+            Door::Format1 | Door::Format2 => Query::of_decoded(&parameters),
+        }
+    }
+}
