@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Result, ensure};
 
 use super::{
+    super::measure::cpu_time,
     plain,
     report::{Report, Target},
     site::{Site, pace},
@@ -29,9 +30,11 @@ pub(super) async fn measure_instant(
     when: &str,
 ) -> Result<Vec<f64>> {
     let count = site.room()?;
-    let [mut ours, mut acking, mut writing, mut both] = [(); 4].map(|()| Vec::new());
+    let [mut ours, mut cpu, mut acking, mut writing, mut both] = [(); 5].map(|()| Vec::new());
     for _ in 0..rounds {
-        ours.push(drained(site, count).await?);
+        let drained = drained(site, count).await?;
+        ours.push(drained.per_second);
+        cpu.push(drained.cpu_ms);
         acking.push(plainly(site, count, || future::ready(Ok(()))).await?);
         if site.stack.table.is_some() {
             writing.push(plain::two_writes_ceiling(site, count).await?);
@@ -46,8 +49,9 @@ pub(super) async fn measure_instant(
     if !writing.is_empty() {
         let on_table = target.filter(|_| is_bound_by_table);
         report.beside(what.clone(), "/s", ours.clone(), "two writes", writing, on_table)?;
-        report.beside(what, "/s", ours.clone(), "consume, two writes, ack", both, None)?;
+        report.beside(what.clone(), "/s", ours.clone(), "consume, two writes, ack", both, None)?;
     }
+    report.alone(format!("{what}: CPU time of the consumer's process a command"), "ms", cpu)?;
     Ok(ours)
 }
 
@@ -60,7 +64,7 @@ async fn measure_slow(report: &mut Report, site: &Site, rounds: u16) -> Result<(
     site.third_party_takes(SLOW);
     let (mut ours, mut bound) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
-        ours.push(drained(site, site.room()?).await?);
+        ours.push(drained(site, site.room()?).await?.per_second);
         let since = Instant::now();
         for _ in 0..20 {
             plain::two_writes(site).await?;
@@ -74,13 +78,25 @@ async fn measure_slow(report: &mut Report, site: &Site, rounds: u16) -> Result<(
     report.beside(what, "/s", ours, beside, bound, Some(Target::AtLeast(0.9)))
 }
 
+/// What a run came to.
+struct Drained {
+    per_second: f64,
+    /// Of the consumer's process, for each command.
+    cpu_ms: f64,
+}
+
 /// Fills the topic with fresh commands and runs the consumer.
-async fn drained(site: &Site, count: usize) -> Result<f64> {
+async fn drained(site: &Site, count: usize) -> Result<Drained> {
     let ids: Vec<_> = (0..count).map(|_| site.id()).collect();
     site.produce(&site.stack.topic, &ids).await?;
+    let before = cpu_time(&site.stack.consumer)?;
     let (summary, calls) = site.run_consumer().await?;
     ensure!(summary.done == count as u64 && summary.unacked == 0, "not {count} done: {summary:?}");
-    pace(&calls, site.in_flight())
+    let cpu = cpu_time(&site.stack.consumer)? - before;
+    Ok(Drained {
+        per_second: pace(&calls, site.in_flight())?,
+        cpu_ms: cpu.as_secs_f64() * 1e3 / f64::from(u32::try_from(count)?),
+    })
 }
 
 /// Fills a topic with the same and consumes it by a plain client.

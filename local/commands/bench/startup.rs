@@ -18,6 +18,7 @@ use super::{
 };
 
 const LIMIT: Duration = Duration::from_secs(10);
+const ECHOES: usize = 200;
 
 pub(super) async fn measure(
     report: &mut Report,
@@ -32,15 +33,20 @@ pub(super) async fn measure(
     let [mut first_ms, mut bare_first_ms] = [(); 2].map(|()| Vec::new());
     for number in 0..starts {
         ingest_ms.push(start(&stack.ingest).await?);
-        first_ms.push(first(&stack.ingest, event(&stack.config, &format!("start{number}"))?).await?);
+        first_ms.push(invocation(&stack.ingest, event(&stack.config, &format!("start{number}"))?).await?);
         consumer_ms.push(start(&stack.consumer).await?);
         bare_ms.push(start(&bare).await?);
-        bare_first_ms.push(first(&bare, event(&stack.config, "bare")?).await?);
+        bare_first_ms.push(invocation(&bare, event(&stack.config, "bare")?).await?);
     }
     for (name, ours) in [("ingest", ingest_ms), ("consumer", consumer_ms)] {
         let what = format!("start-up of {name}: exec to the first poll");
         report.beside(what, "ms", ours, "bare function", bare_ms.clone(), Some(Target::AtMost(1.5)))?;
     }
+    let mut echoes = Vec::new();
+    for _ in 0..ECHOES {
+        echoes.push(invocation(&bare, event(&stack.config, "bare")?).await?);
+    }
+    report.alone("an echo through this Runtime API, warm".to_owned(), "ms", echoes)?;
     let what = "first invocation of ingest: a webhook to its 202".to_owned();
     report.beside(what, "ms", first_ms, "bare function, an echo", bare_first_ms, None)
 }
@@ -52,7 +58,7 @@ async fn start(function: &Function) -> Result<f64> {
     Ok(started.as_secs_f64() * 1e3)
 }
 
-async fn first(function: &Function, event: bytes::Bytes) -> Result<f64> {
+async fn invocation(function: &Function, event: bytes::Bytes) -> Result<f64> {
     let since = Instant::now();
     function.invoke_bytes(event, LIMIT).await?;
     Ok(since.elapsed().as_secs_f64() * 1e3)
