@@ -55,24 +55,36 @@ impl Functions {
     /// # Errors
     /// cargo fails.
     pub async fn build(release: bool) -> Result<Self> {
-        let profile = target_dir()?.join(if release { "release" } else { "debug" });
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        build.args(["build", "--package", "driftq-webhooks", "--bins", "--target-dir"]).arg(target_dir()?);
-        build.args(release.then_some("--release")).current_dir(workspace());
-        // What `cargo run` set for us would make build scripts run again, and so rebuild what depends on them.
-        let prefixes = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
-        let ours = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
-        for (name, _) in env::vars().filter(|(name, _)| ours(name)) {
-            build.env_remove(name);
-        }
-        let status =
-            build.status().await.context("cargo can't be run; install Rust, or set FUNCTIONS_DIR")?;
-        if !status.success() {
-            bail!("the functions could not be built: {status}");
-        }
-        Self::in_dir(&profile)
+        Self::in_dir(&cargo(&["--package", "driftq-webhooks", "--bins"], release).await?)
     }
+}
+
+/// Builds the function that does nothing, in the profile that this was built in. By itself: together with `local`, the
+/// functions could get features of shared crates that they don't ship with.
+///
+/// # Errors
+/// cargo fails.
+pub async fn build_bare() -> Result<PathBuf> {
+    Ok(cargo(&["--package", "local", "--bin", "bare"], !cfg!(debug_assertions)).await?.join("bare"))
+}
+
+/// Builds with cargo; gives the folder of what was built.
+async fn cargo(what: &[&str], release: bool) -> Result<PathBuf> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.arg("build").args(what).arg("--target-dir").arg(target_dir()?);
+    build.args(release.then_some("--release")).current_dir(workspace());
+    // What `cargo run` set for us would make build scripts run again, and so rebuild what depends on them.
+    let prefixes = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
+    let ours = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    for (name, _) in env::vars().filter(|(name, _)| ours(name)) {
+        build.env_remove(name);
+    }
+    let status = build.status().await.context("cargo can't be run; install Rust, or set FUNCTIONS_DIR")?;
+    if !status.success() {
+        bail!("the functions could not be built: {status}");
+    }
+    Ok(target_dir()?.join(if release { "release" } else { "debug" }))
 }
 
 /// The target folder of the running binary: above `debug` or `release`, where a test also has a `deps`.

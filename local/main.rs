@@ -1,6 +1,7 @@
 //! `cargo run -p local`: the whole system on this machine. Without a command it brings everything up.
 
 mod commands {
+    pub(crate) mod bench;
     pub(crate) mod broker;
     pub(crate) mod demo;
     pub(crate) mod measure;
@@ -10,7 +11,7 @@ mod commands {
 }
 
 use clap::{Parser, Subcommand};
-use commands::{broker, demo, measure, pace, send, up};
+use commands::{bench, broker, demo, measure, pace, send, up};
 
 /// DriftQ webhooks on this machine: the real functions as processes, with everything around them. No Docker, no AWS.
 #[derive(Debug, Parser)]
@@ -34,6 +35,8 @@ enum Command {
     Broker(broker::Args),
     /// Measure start-up, memory and size of the release binaries.
     Measure(measure::Args),
+    /// Measure everything beside what bounds it, in a few minutes.
+    Bench(bench::Args),
     /// Measure how many messages a second the broker takes, delivers and has acked.
     Pace(pace::Args),
 }
@@ -55,6 +58,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Demo(args) => demo::run(args).await,
         Command::Broker(args) => broker::run(args).await,
         Command::Measure(args) => measure::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
         Command::Pace(args) => pace::run(args).await,
     }
 }

@@ -52,7 +52,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             ms(started.first()),
             ms(started.get(started.len() / 2)),
             ms(started.last()),
-            mib(rss(function)?),
+            mib(memory(function, "VmRSS:")?),
             mib(fs::metadata(binary)?.len()),
             mib(deflated(binary)?),
         );
@@ -72,17 +72,35 @@ async fn starts(function: &Function, count: usize) -> Result<Vec<Duration>> {
     Ok(starts)
 }
 
-/// What its process keeps in memory, in bytes, as Linux tells.
-fn rss(function: &Function) -> Result<u64> {
-    let pid = *function.pids().last().context("no process")?;
-    let status =
-        fs::read_to_string(format!("/proc/{pid}/status")).context("memory can be measured on Linux only")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-    Ok(kib << 10)
+/// What the fullest of its processes keeps in memory (`VmRSS:`) or has kept at most (`VmHWM:`), in bytes, as Linux tells.
+pub(super) fn memory(function: &Function, field: &str) -> Result<u64> {
+    let mut most = None;
+    for pid in function.pids() {
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))
+            .context("memory can be measured on Linux only")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).context("no such field")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        most = most.max(Some(kib << 10));
+    }
+    most.context("no process")
 }
 
-fn deflated(binary: &Path) -> Result<u64> {
+/// The CPU time that its processes have used so far.
+pub(super) fn cpu_time(function: &Function) -> Result<Duration> {
+    let mut ticks = 0;
+    for pid in function.pids() {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("on Linux only")?;
+        // Behind the name, which may hold anything: utime and stime, in ticks of 10 ms.
+        let (_, fields) = stat.rsplit_once(')').context("no name")?;
+        for field in fields.split_whitespace().skip(11).take(2) {
+            ticks += field.parse::<u64>()?;
+        }
+    }
+    Ok(Duration::from_millis(ticks * 10))
+}
+
+/// Its size in a zip, but for the zip's own headers.
+pub(super) fn deflated(binary: &Path) -> Result<u64> {
     let mut encoder = GzEncoder::new(Counter(0), Compression::best());
     io::copy(&mut File::open(binary)?, &mut encoder)?;
     Ok(encoder.finish()?.0)
@@ -102,7 +120,7 @@ impl io::Write for Counter {
     }
 }
 
-fn mib(bytes: u64) -> f64 {
+pub(super) fn mib(bytes: u64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "for people to read")]
     let bytes = bytes as f64;
     bytes / 1_048_576.0

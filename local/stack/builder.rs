@@ -1,6 +1,6 @@
 //! How a stack is put together.
 
-use std::{env, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{env, net::SocketAddr, path::PathBuf};
 
 use anyhow::{Context, Result};
 use uuid::Uuid;
@@ -31,7 +31,9 @@ pub struct Builder {
     broker: Kind,
     addrs: Addrs,
     persist: Option<PathBuf>,
+    ingests: usize,
     consumers: usize,
+    direct: bool,
 }
 
 /// Where the parts listen; free ports by default.
@@ -64,7 +66,9 @@ impl Builder {
             broker,
             addrs: Addrs::default(),
             persist: None,
+            ingests: 4,
             consumers: 1,
+            direct: false,
         }
     }
 
@@ -120,6 +124,18 @@ impl Builder {
         Self { consumers, ..self }
     }
 
+    /// Lets so many ingests run at a time.
+    #[must_use]
+    pub fn ingests(self, ingests: usize) -> Self {
+        Self { ingests, ..self }
+    }
+
+    /// Leads the functions past the wires: they are then as fast as without, and the wires see nothing.
+    #[must_use]
+    pub fn direct(self) -> Self {
+        Self { direct: true, ..self }
+    }
+
     /// Starts everything, and one process of each function.
     ///
     /// # Errors
@@ -143,12 +159,13 @@ impl Builder {
         std::fs::write(&config_file, config.to_string()).context("the rewritten configuration")?;
         let names = Names::choose(broker.is_external());
 
-        let mut env = names.env(&broker_wire);
+        let broker_url = if self.direct { broker.url().to_owned() } else { broker_wire.url() };
+        let mut env = names.env(broker_url);
         env.push(("WEBHOOKS_CONFIG".into(), config_file.display().to_string()));
-        env.extend(table_env(table.as_ref()));
+        env.extend(table_env(table.as_ref(), self.direct));
         env.extend(self.secrets.unwrap_or_else(|| config.secrets().into_iter().collect()));
         env.extend(self.env.iter().cloned());
-        let ingest = function("ingest", functions.ingest, &env, 4);
+        let ingest = function("ingest", functions.ingest, &env, self.ingests);
         let consumer = function("consumer", functions.consumer, &env, self.consumers);
         tokio::try_join!(ingest.warm(), consumer.warm())?;
         let gateway = Gateway::start(self.addrs.gateway, ingest.clone()).await?;
@@ -200,9 +217,9 @@ impl Names {
         Self { topic: name("DRIFTQ_TOPIC", "sidefx.commands"), group: name("DRIFTQ_GROUP", "sidefx-worker") }
     }
 
-    fn env(&self, wire: &Arc<Wire>) -> Vec<(String, String)> {
+    fn env(&self, broker_url: String) -> Vec<(String, String)> {
         let mut env = vec![
-            ("DRIFTQ_HTTP_URL".to_owned(), wire.url()),
+            ("DRIFTQ_HTTP_URL".to_owned(), broker_url),
             ("DRIFTQ_TOPIC".to_owned(), self.topic.clone()),
             ("DRIFTQ_GROUP".to_owned(), self.group.clone()),
         ];
@@ -213,15 +230,16 @@ impl Names {
     }
 }
 
-/// How the functions reach the table: the embedded one through its wire, another as our own environment says.
-fn table_env(table: Option<&(DynamoDb, Wire)>) -> Vec<(String, String)> {
+/// How the functions reach the table: the embedded one through its wire or past it, another as our own environment says.
+fn table_env(table: Option<&(DynamoDb, Wire)>, direct: bool) -> Vec<(String, String)> {
     let Some((table, wire)) = table else {
         let ours = |name: &str| name.starts_with("AWS_") || name == "EFFECTS_TABLE" || name == "HOME";
         return env::vars().filter(|(name, _)| ours(name)).collect();
     };
+    let url = if direct { table.url().to_owned() } else { wire.url() };
     vec![
         ("EFFECTS_TABLE".into(), table.table().into()),
-        ("AWS_ENDPOINT_URL_DYNAMODB".into(), wire.url()),
+        ("AWS_ENDPOINT_URL_DYNAMODB".into(), url),
         ("AWS_REGION".into(), "us-east-1".into()),
         ("AWS_ACCESS_KEY_ID".into(), "local".into()),
         ("AWS_SECRET_ACCESS_KEY".into(), "local".into()),

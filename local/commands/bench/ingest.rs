@@ -1,0 +1,134 @@
+//! Ingest: webhooks through the Runtime API, beside a plain client that produces the same bytes to the same broker.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+use local::{
+    config::Config,
+    webhook::{Webhook, samples},
+};
+use serde_json::{Map, Value, json};
+
+use super::{
+    plain,
+    report::{Report, Target},
+    site::{Site, per_second},
+};
+
+const SAMPLE: &str = "stripe.charge.dispute.created";
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A dispute whose ids have that in them.
+pub(super) fn webhook(id: &str) -> Result<Webhook> {
+    Ok(Webhook::sample(SAMPLE)?.edited(|event| {
+        event["id"] = format!("evt_{id}").into();
+        event["data"]["object"]["id"] = format!("du_{id}").into();
+    }))
+}
+
+/// The same, signed now, as an event of API Gateway.
+pub(super) fn event(config: &Config, id: &str) -> Result<Bytes> {
+    let webhook = webhook(id)?;
+    let webhook = webhook.signed(&config.source("stripe")?, Timestamp::now())?;
+    let mut event: Value =
+        serde_json::from_str(&fs::read_to_string(samples().join(format!("{SAMPLE}.json")))?)?;
+    event["headers"] = webhook
+        .headers
+        .iter()
+        .map(|(name, value)| (name.clone(), json!(value)))
+        .collect::<Map<_, _>>()
+        .into();
+    event["body"] = String::from_utf8_lossy(&webhook.body).into();
+    Ok(event.to_string().into())
+}
+
+/// What some requests took.
+struct Took {
+    p50_ms: f64,
+    p99_ms: f64,
+    per_second: f64,
+}
+
+pub(super) async fn measure(report: &mut Report, site: &Site, rounds: u16) -> Result<()> {
+    for (clients, count) in [(1, 200), (8, 400), (32, 800)] {
+        measure_at(report, site, rounds, (clients, count), "").await?;
+    }
+    super::peaks(report, site, " after 32 clients")
+}
+
+/// One client, at a size of table and topic.
+pub(super) async fn measure_one(
+    report: &mut Report,
+    site: &Site,
+    rounds: u16,
+    when: &str,
+) -> Result<Vec<f64>> {
+    measure_at(report, site, rounds, (1, 200), when).await
+}
+
+async fn measure_at(
+    report: &mut Report,
+    site: &Site,
+    rounds: u16,
+    (clients, count): (usize, usize),
+    when: &str,
+) -> Result<Vec<f64>> {
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    ours_once(site, clients, clients * 2).await?; // starts the processes
+    bare_once(site, clients, clients * 2).await?;
+    for _ in 0..rounds {
+        ours.push(ours_once(site, clients, count).await?);
+        bare.push(bare_once(site, clients, count).await?);
+    }
+    let all = |took: &[Took], figure: fn(&Took) -> f64| took.iter().map(figure).collect::<Vec<_>>();
+    let mut row = |what: &str, unit, figure: fn(&Took) -> f64, target| {
+        let what = format!("ingest, {clients} at a time{when}: {what}");
+        report.beside(what, unit, all(&ours, figure), "bare produce", all(&bare, figure), target)
+    };
+    row("p50", "ms", |took| took.p50_ms, (clients == 1).then_some(Target::AtMost(1.5)))?;
+    row("p99", "ms", |took| took.p99_ms, None)?;
+    row("throughput", "/s", |took| took.per_second, (clients == 32).then_some(Target::AtLeast(0.7)))?;
+    Ok(all(&ours, |took| took.p50_ms))
+}
+
+async fn ours_once(site: &Site, clients: usize, count: usize) -> Result<Took> {
+    let events: Result<Vec<_>> = (0..count).map(|_| event(&site.stack.config, &site.id())).collect();
+    let took = timed(clients, events?, async |event| {
+        let answer = site.stack.ingest.invoke_bytes(event, LIMIT).await?;
+        ensure!(answer["statusCode"] == 202, "ingest answered {answer}");
+        Ok(())
+    });
+    let took = took.await?;
+    plain::empty(site, count).await?;
+    Ok(took)
+}
+
+async fn bare_once(site: &Site, clients: usize, count: usize) -> Result<Took> {
+    let bodies: Result<Vec<_>> =
+        (0..count).map(|_| site.recorded.produce(&site.id(), &site.stack.topic)).collect();
+    let took = timed(clients, bodies?, async |body| site.post("produce", &body).await).await?;
+    plain::empty(site, count).await?;
+    Ok(took)
+}
+
+/// Sends all, so many at a time.
+async fn timed<T>(clients: usize, all: Vec<T>, send: impl AsyncFn(T) -> Result<()>) -> Result<Took> {
+    let (count, since) = (all.len(), Instant::now());
+    let one = async |one| {
+        let since = Instant::now();
+        send(one).await?;
+        anyhow::Ok(since.elapsed())
+    };
+    let times = stream::iter(all).map(one).buffer_unordered(clients);
+    let mut times: Vec<_> = times.try_collect().await?;
+    let per_second = per_second(count, since.elapsed())?;
+    times.sort_unstable();
+    let at = |part: usize| times[(times.len() * part / 100).min(times.len() - 1)].as_secs_f64() * 1e3;
+    Ok(Took { p50_ms: at(50), p99_ms: at(99), per_second })
+}

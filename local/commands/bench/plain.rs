@@ -1,0 +1,112 @@
+//! The same work by plain clients, on the same broker and the same DynamoDB: what our surroundings allow.
+
+use std::{
+    future,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::site::{Site, per_second};
+
+/// Nothing here takes longer.
+const LIMIT: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Deserialize)]
+struct Delivery {
+    partition: usize,
+    offset: u64,
+}
+
+/// Consumes and acks so many messages as that group; gives how many a second, from the first delivery to the last ack.
+/// `between`: what is done with each before its ack.
+pub(super) async fn consume<F: Future<Output = Result<()>>>(
+    site: &Site,
+    (topic, group): (&str, &str),
+    count: usize,
+    between: impl Fn() -> F,
+) -> Result<f64> {
+    let owner = format!("plain-{}", Uuid::new_v4().simple());
+    let url = format!(
+        "{}/v1/consume?topic={topic}&group={group}&owner={owner}&lease_ms=60000",
+        site.stack.broker.url()
+    );
+    let mut first = None;
+    let all = async {
+        let response = site.client.get(&url).send().await?.error_for_status()?;
+        let deliveries = deliveries(response).take(count);
+        let work = deliveries.try_for_each_concurrent(None, |delivery| {
+            first.get_or_insert_with(Instant::now);
+            let (between, owner) = (between(), &owner);
+            async move {
+                between.await?;
+                ack(site, (topic, group, owner), &delivery).await
+            }
+        });
+        work.await
+    };
+    tokio::time::timeout(LIMIT, all).await.context("the plain consumer took too long")??;
+    per_second(count, first.context("nothing was delivered")?.elapsed())
+}
+
+fn deliveries(response: reqwest::Response) -> impl stream::Stream<Item = Result<Delivery>> {
+    let mut rest = Vec::new();
+    let lines = response.bytes_stream().map_err(anyhow::Error::from).map_ok(move |bytes| {
+        rest.extend_from_slice(&bytes);
+        let whole = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        let lines: Vec<u8> = rest.drain(..whole).collect();
+        let lines = serde_json::Deserializer::from_slice(&lines).into_iter().map(|line| Ok(line?));
+        stream::iter(lines.collect::<Vec<Result<Delivery>>>())
+    });
+    lines.try_flatten()
+}
+
+async fn ack(site: &Site, (topic, group, owner): (&str, &str, &str), delivery: &Delivery) -> Result<()> {
+    let Delivery { partition, offset } = delivery;
+    let place =
+        json!({ "topic": topic, "group": group, "owner": owner, "partition": partition, "offset": offset });
+    site.post("ack", &place).await
+}
+
+/// Empties the topic of that many messages, as the consumer's group.
+pub(super) async fn empty(site: &Site, count: usize) -> Result<()> {
+    let place = (site.stack.topic.as_str(), site.stack.group.as_str());
+    consume(site, place, count, || future::ready(Ok(()))).await.map(drop)
+}
+
+/// The two writes of one fresh effect.
+pub(super) async fn two_writes(site: &Site) -> Result<()> {
+    for (operation, body) in site.recorded.writes(&site.id())? {
+        site.stack.table()?.call(operation, &body).await?;
+    }
+    Ok(())
+}
+
+/// How many effects a second the table takes the two writes of, with as many under way as the broker deals messages.
+pub(super) async fn two_writes_ceiling(site: &Site, count: usize) -> Result<f64> {
+    let since = Instant::now();
+    let all = stream::iter(0..count).map(Ok).try_for_each_concurrent(site.in_flight(), |_| two_writes(site));
+    tokio::time::timeout(LIMIT, all).await.context("the plain writes took too long")??;
+    per_second(count, since.elapsed())
+}
+
+/// How many puts a second the table refuses, likewise.
+pub(super) async fn refusals(site: &Site, count: usize) -> Result<f64> {
+    let id = site.id();
+    let [(operation, put), _] = site.recorded.writes(&id)?;
+    let table = site.stack.table()?;
+    table.call(operation, &put).await?;
+    let refused = async |put: &Value| {
+        let refusal = table.call(operation, put).await.err().context("a second put was taken")?;
+        ensure!(refusal.to_string().contains("ConditionalCheckFailed"), "{refusal}");
+        Ok(())
+    };
+    let since = Instant::now();
+    let all = stream::iter(0..count).map(Ok).try_for_each_concurrent(site.in_flight(), |_| refused(&put));
+    tokio::time::timeout(LIMIT, all).await.context("the refusals took too long")??;
+    per_second(count, since.elapsed())
+}

@@ -1,0 +1,167 @@
+//! The table: medians with least and most, ratios of the same round, and what is aimed at.
+
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+
+/// All rows.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Report {
+    rows: Vec<Row>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    what: String,
+    unit: &'static str,
+    ours: Spread,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    beside: Option<Beside>,
+}
+
+/// What bounds a row, measured in the same rounds.
+#[derive(Debug, Serialize)]
+struct Beside {
+    what: String,
+    figure: Spread,
+    /// Ours by it.
+    ratio: Spread,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<Target>,
+    /// Whether the ratio's median is within the target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    met: Option<bool>,
+}
+
+/// What a ratio should be.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Target {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+/// Some measurements of one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct Spread {
+    median: f64,
+    min: f64,
+    max: f64,
+}
+
+impl Spread {
+    fn of(mut values: Vec<f64>) -> Result<Self> {
+        ensure!(values.iter().all(|value| value.is_finite()), "not all of {values:?} are numbers");
+        values.sort_unstable_by(f64::total_cmp);
+        let (min, max) = values.first().zip(values.last()).context("nothing was measured")?;
+        let upper = values[values.len() / 2];
+        let lower = values[(values.len() - 1) / 2];
+        Ok(Self { median: f64::midpoint(lower, upper), min: *min, max: *max })
+    }
+}
+
+impl Target {
+    fn is_met(self, ratio: Spread) -> bool {
+        match self {
+            Self::AtMost(most) => ratio.median <= most,
+            Self::AtLeast(least) => ratio.median >= least,
+        }
+    }
+}
+
+impl Report {
+    /// A row that nothing stands beside.
+    pub(super) fn alone(&mut self, what: String, unit: &'static str, ours: Vec<f64>) -> Result<()> {
+        self.add(Row { what, unit, ours: Spread::of(ours)?, beside: None })
+    }
+
+    /// A row with its bound: one figure of each for every round.
+    pub(super) fn beside(
+        &mut self,
+        what: String,
+        unit: &'static str,
+        ours: Vec<f64>,
+        bound: impl Into<String>,
+        figures: Vec<f64>,
+        target: Option<Target>,
+    ) -> Result<()> {
+        let ratio = Spread::of(ratios(&ours, &figures)?)?;
+        let met = target.map(|target| target.is_met(ratio));
+        let beside = Beside { what: bound.into(), figure: Spread::of(figures)?, ratio, target, met };
+        self.add(Row { what, unit, ours: Spread::of(ours)?, beside: Some(beside) })
+    }
+
+    fn add(&mut self, row: Row) -> Result<()> {
+        // So that whoever waits sees that something happens; the table itself goes to the standard output.
+        eprintln!("{}: {:.2} {}", row.what, row.ours.median, row.unit);
+        self.rows.push(row);
+        Ok(())
+    }
+
+    /// Prints all, as a Markdown table or as JSON.
+    pub(super) fn print(&self, json: bool) -> Result<()> {
+        if json {
+            println!("{}", serde_json::to_string(self)?);
+            return Ok(());
+        }
+        println!("| what | ours (min–max) | beside it (min–max) | ratio (min–max) | target |");
+        println!("|---|---|---|---|---|");
+        for Row { what, unit, ours, beside } in &self.rows {
+            let ours = format!("{} {unit}", text(ours));
+            match beside {
+                None => println!("| {what} | {ours} | | | |"),
+                Some(Beside { what: bound, figure, ratio, target, met }) => {
+                    let figure = format!("{bound}: {} {unit}", text(figure));
+                    let target = target.map_or_else(String::new, |target| verdict(target, *met));
+                    println!("| {what} | {ours} | {figure} | {} | {target} |", text(ratio));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn ratios(ours: &[f64], figures: &[f64]) -> Result<Vec<f64>> {
+    ensure!(ours.len() == figures.len(), "{} rounds beside {}", ours.len(), figures.len());
+    Ok(ours.iter().zip(figures).map(|(ours, figure)| ours / figure).collect())
+}
+
+fn verdict(target: Target, met: Option<bool>) -> String {
+    let met = if met == Some(true) { "met" } else { "**missed**" };
+    match target {
+        Target::AtMost(most) => format!("≤ {most}: {met}"),
+        Target::AtLeast(least) => format!("≥ {least}: {met}"),
+    }
+}
+
+fn text(Spread { median, min, max }: &Spread) -> String {
+    let digits = if *median < 100.0 { 2 } else { 0 };
+    if min == max {
+        return format!("{median:.digits$}");
+    }
+    format!("{median:.digits$} ({min:.digits$}–{max:.digits$})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_median_is_the_middle_one_or_between_the_two_middle_ones() {
+        assert_eq!(Spread::of(vec![9.0, 1.0, 2.0]).unwrap(), Spread { median: 2.0, min: 1.0, max: 9.0 });
+        assert_eq!(Spread::of(vec![4.0, 1.0, 2.0, 9.0]).unwrap().median, 3.0);
+        assert!(Spread::of(Vec::new()).is_err());
+        assert!(Spread::of(vec![f64::NAN]).is_err());
+    }
+
+    #[test]
+    fn a_ratio_is_of_the_same_round_and_its_median_decides() {
+        let mut report = Report::default();
+        // Of the medians, 3 by 2, the target would be missed.
+        let (ours, bound) = (vec![1.0, 3.0, 8.0], vec![1.0, 2.0, 8.0]);
+        report.beside("x".into(), "ms", ours, "y", bound, Some(Target::AtMost(1.0))).unwrap();
+        let beside = report.rows[0].beside.as_ref().unwrap();
+        assert_eq!((beside.ratio.median, beside.ratio.max, beside.met), (1.0, 1.5, Some(true)));
+        assert!(ratios(&[1.0], &[]).is_err());
+        assert!(!Target::AtLeast(1.1).is_met(beside.ratio));
+    }
+}
