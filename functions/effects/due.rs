@@ -1,8 +1,8 @@
 //! The retry agenda: a sparse index of the records that want attention at some time, in several lanes.
 //!
 //! One mechanism with four users: ingest when the broker refuses, a call that has to wait, a message whose effect
-//! another attempt has, and a person who wants a parked effect tried again. Parked records stand in a lane of their own, which nobody relays:
-//! it lists what a person should look at.
+//! another attempt has, and a person who wants a parked effect tried again. Parked records stand in a lane of their own,
+//! which nobody relays: it lists what a person should look at.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;

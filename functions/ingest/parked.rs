@@ -10,7 +10,7 @@ use super::{
     runs::{NOTHING, is_run},
 };
 use crate::{
-    config::in_doubt::InDoubt,
+    config::{in_doubt::InDoubt, step::Step},
     effect_id::EffectId,
     effects::guard::decide::{Decided, Decision, Seen},
 };
@@ -53,16 +53,15 @@ impl Ingest {
             Ok(request) => request,
             Err(error) => return Reply::Unfit(format!("the body: {error}")),
         };
-        if let Some(why) = self.unfit(&request) {
+        // No effect: a record that is kept beside one. No step: webhooks.toml has it no longer.
+        let effect: Option<EffectId> = request.effect_id.parse().ok();
+        let step = effect.as_ref().and_then(|effect| self.config.step(effect.step_id().as_str()));
+        if let Some(why) = unfit(&request, effect.as_ref(), step) {
             return Reply::Unfit(why);
         }
+        let policy_resolves = step.is_some_and(|step| !matches!(step.in_doubt, InDoubt::Park));
         let Request { effect_id, attempt, decision, note } = request;
-        let seen = Seen {
-            run_id,
-            effect_id: &effect_id,
-            attempt,
-            policy_resolves: self.policy_resolves(&effect_id),
-        };
+        let seen = Seen { run_id, effect_id: &effect_id, attempt, policy_resolves };
         match self.outbox.effects.decide(seen, decision, &note, now).await {
             Ok(Decided::Taken(record)) => {
                 tracing::warn!(run_id, effect_id, attempt, decision = decision.as_str(), "a person has decided");
@@ -84,26 +83,14 @@ impl Ingest {
             }
         }
     }
+}
 
-    fn policy_resolves(&self, effect_id: &str) -> bool {
-        let effect: Option<EffectId> = effect_id.parse().ok();
-        let step = effect.and_then(|effect| self.config.step(effect.step_id().as_str()));
-        step.is_some_and(|step| !matches!(step.in_doubt, InDoubt::Park))
+/// What can't be right about a request, whatever the record says.
+fn unfit(request: &Request, effect: Option<&EffectId>, step: Option<&Step>) -> Option<String> {
+    if request.note.trim().is_empty() || request.note.len() > LONGEST_NOTE {
+        return Some(format!("note: say who decides and why, in up to {LONGEST_NOTE} bytes"));
     }
-
-    /// What can't be right about a request, whatever the record says.
-    fn unfit(&self, request: &Request) -> Option<String> {
-        let Request { effect_id, decision, note, .. } = request;
-        if note.trim().is_empty() || note.len() > LONGEST_NOTE {
-            return Some(format!("note: say who decides and why, in up to {LONGEST_NOTE} bytes"));
-        }
-        let effect: EffectId = effect_id.parse().ok()?;
-        let step = self.config.step(effect.step_id().as_str());
-        match decision {
-            Decision::Retry | Decision::NotApplied if step.is_none() => {
-                Some(format!("decision: webhooks.toml has no step {:?} to call", effect.step_id().as_str()))
-            }
-            _ => None,
-        }
-    }
+    let calls = matches!(request.decision, Decision::Retry | Decision::NotApplied);
+    let gone = effect.filter(|_| calls && step.is_none())?.step_id();
+    Some(format!("decision: webhooks.toml has no step {:?} to call", gone.as_str()))
 }
