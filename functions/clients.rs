@@ -1,16 +1,22 @@
-//! Clients, made once at start. One TLS backend: rustls on ring, whose start costs nothing (aws-lc's takes 30 ms).
+//! Clients, made once at start, over one HTTP client: one pool, one TLS backend (rustls on ring, whose start costs nothing;
+//! aws-lc's takes 30 ms) and one list of [whom to trust](trust). The AWS SDK gets it by a [`connector`].
+
+pub(crate) mod connector;
+mod trust;
 
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_secretsmanager::Client as SecretsManager;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use reqwest::redirect;
 
 use crate::{
     broker,
-    config::{ConfigError, environment::Environment},
+    config::{
+        ConfigError,
+        environment::{Environment, Lookup},
+    },
     secrets::{Names, Vault},
     topic::Topic,
 };
@@ -45,30 +51,37 @@ impl Patience {
 
     fn timeouts(self) -> TimeoutConfig {
         TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(self.attempt)
             .operation_timeout(self.operation)
             .build()
     }
 }
 
-/// Chooses ring. Called first thing in `main`; a second call changes nothing.
-pub fn install_tls() {
-    // Err: a provider is installed already.
-    drop(rustls::crypto::ring::default_provider().install_default());
+/// The HTTP client for the broker, third parties and AWS: no redirects, no proxies.
+///
+/// # Errors
+/// `SSL_CERT_FILE` can't be used.
+pub fn http(get: Lookup<'_>) -> Result<reqwest::Client, ConfigError> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(trust::tls(get)?)
+        .redirect(redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_CONNECTION)
+        .no_proxy()
+        .build()
+        .map_err(|error| ConfigError::one("environment", "TLS", error.to_string()))
 }
 
-/// What all AWS clients share: credentials, region and endpoints from the environment, and one HTTP client.
+/// What all AWS clients share: credentials, region and endpoints from the environment, and the HTTP client.
 ///
 /// Retries are the SDK's standard ones (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>):
 /// throttling, 5xx, and answers that are lost or late are tried again, 4 times in all, after up to 50, 100 and 200 ms of
 /// full jitter. The adaptive ones would hold back a commit because other requests were throttled. A write that is tried
 /// again can lose to its own first try: see `effects::store`.
-pub async fn aws() -> SdkConfig {
-    let http =
-        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+pub async fn aws(http: reqwest::Client) -> SdkConfig {
     let retries = RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(BACKOFF);
-    aws_config::defaults(BehaviorVersion::latest()).http_client(http).retry_config(retries).load().await
+    let defaults = aws_config::defaults(BehaviorVersion::latest());
+    defaults.http_client(connector::over(http)).retry_config(retries).load().await
 }
 
 /// A DynamoDB client.
@@ -90,20 +103,6 @@ pub fn vault(
     let config =
         aws_sdk_secretsmanager::config::Builder::from(aws).timeout_config(Patience::SECRETS.timeouts());
     Vault::secrets_manager(names, SecretsManager::from_conf(config.build()), id)
-}
-
-/// An HTTP client for the broker and for third parties: no redirects, no proxies.
-///
-/// # Errors
-/// The system's certificates can't be read.
-pub fn http() -> Result<reqwest::Client, ConfigError> {
-    reqwest::Client::builder()
-        .redirect(redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(IDLE_CONNECTION)
-        .no_proxy()
-        .build()
-        .map_err(|error| ConfigError::one("environment", "TLS", error.to_string()))
 }
 
 /// The topic of commands.

@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
-    config::{BehaviorVersion, Credentials, Region, retry::RetryConfig},
+    config::{Credentials, Region, retry::RetryConfig},
 };
 use driftq_webhooks::{
+    clients,
     command::{Command, Input, InputHash, Payload},
     effect_id::{EffectId, RunId, StepId},
     effects::{
@@ -39,13 +40,12 @@ impl Table {
     async fn start() -> anyhow::Result<Self> {
         let database = DynamoDb::start(SocketAddr::from(([127, 0, 0, 1], 0)), None, "effects").await?;
         let wire = Wire::start(database.url()).await?;
-        let config = aws_sdk_dynamodb::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
+        let aws = clients::aws(clients::http(&|_| None)?).await;
+        let config = aws_sdk_dynamodb::config::Builder::from(&aws)
             .endpoint_url(wire.url())
             .region(Region::new("local"))
             .credentials_provider(Credentials::new("local", "local", None, None, "tests"))
             .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(5)))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
             .build();
         let effects = Effects::new(Client::from_conf(config), "effects".into(), Duration::from_secs(3600));
         Ok(Self { effects, wire, database })

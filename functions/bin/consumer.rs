@@ -14,7 +14,6 @@ use serde::de::IgnoredAny;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    clients::install_tls();
     telemetry::start(&variable);
     let consumer = build().await.inspect_err(|error| tracing::error!(%error, "the consumer can't start"))?;
     let invoke = async |event: LambdaEvent<IgnoredAny>| {
@@ -30,10 +29,10 @@ fn variable(name: &str) -> Option<String> {
 async fn build() -> Result<Consumer, Error> {
     let environment = Environment::read(&variable)?;
     let config = environment::load_config(&variable)?;
-    let aws = clients::aws().await;
+    let http = clients::http(&variable)?;
+    let aws = clients::aws(http.clone()).await;
     let vault = clients::vault(&aws, &environment, secrets::of_steps(&config), variable);
     let secrets = Current::start(vault, Timestamp::now(), |secrets| Ok(secrets.clone())).await?;
-    let http = clients::http()?;
     let topic = clients::command_topic(http.clone(), &environment)?;
     let dynamodb = clients::dynamodb(&aws, Patience::CONSUMER);
     let effects = Effects::new(dynamodb, environment.effects_table.clone(), config.consumer.keep_done);

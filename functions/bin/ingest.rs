@@ -13,7 +13,6 @@ use lambda_http::{Error, LambdaEvent, lambda_runtime::run, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    clients::install_tls();
     telemetry::start(&variable);
     let ingest = build().await.inspect_err(|error| tracing::error!(%error, "ingest can't start"))?;
     let invoke = async |LambdaEvent { payload, context }: LambdaEvent<_>| {
@@ -30,12 +29,13 @@ fn variable(name: &str) -> Option<String> {
 async fn build() -> Result<Ingest, Error> {
     let environment = Environment::read(&variable)?;
     let config = environment::load_config(&variable)?;
-    let aws = clients::aws().await;
+    let http = clients::http(&variable)?;
+    let aws = clients::aws(http.clone()).await;
     let vault = clients::vault(&aws, &environment, secrets::of_sources(&config), variable);
     let sources = config.sources.clone();
     let keys =
         Current::start(vault, Timestamp::now(), move |secrets| Keys::prepare(&sources, secrets)).await?;
-    let topic = clients::command_topic(clients::http()?, &environment)?;
+    let topic = clients::command_topic(http, &environment)?;
     let dynamodb = clients::dynamodb(&aws, Patience::INGEST);
     let journal = config.journal.then_some(config.consumer.relay_grace);
     let effects = Effects::new(dynamodb, environment.effects_table, config.consumer.keep_done);

@@ -15,7 +15,7 @@ use crate::{
 const SIGNATURE: &str = "sha256=419f84c3dfb1dabfe377f5a34859584b8faa83144c2a3b2b72a8c4ded4e293a6";
 
 fn stores(manager: &SecretsManager) -> (Topic, Effects) {
-    let topic = clients::command_topic(clients::http().unwrap(), &environment()).unwrap();
+    let topic = clients::command_topic(http(), &environment()).unwrap();
     let table = clients::dynamodb(&aws(manager), Patience::INGEST);
     (topic, Effects::new(table, "effects".to_owned(), std::time::Duration::from_secs(1)))
 }
@@ -66,7 +66,7 @@ async fn the_consumer_reads_its_tokens_again_when_an_invocation_begins() {
         let make = |secrets: &Secrets| Ok(secrets.clone());
         let tokens = Current::start(vault(&manager, &["A"]), START, make).await.unwrap();
         manager.wire.forget();
-        let caller = Caller::new(clients::http().unwrap(), tokens);
+        let caller = Caller::new(http(), tokens);
         let config = Config::parse("toml", "").unwrap();
         let consumer = Consumer::new(config, &environment(), topic, effects, caller, clock);
         // There is no table.

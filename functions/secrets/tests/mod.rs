@@ -15,7 +15,10 @@ use local::{
 };
 
 use super::*;
-use crate::{clients, config::environment::Environment};
+use crate::{
+    clients::{self, connector},
+    config::environment::Environment,
+};
 
 const START: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -33,15 +36,18 @@ fn values(value: &str) -> BTreeMap<String, String> {
 
 /// All of AWS is that Secrets Manager, and asked once.
 fn aws(manager: &SecretsManager) -> SdkConfig {
-    clients::install_tls();
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
         .endpoint_url(manager.wire.url())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .http_client(connector::over(http()))
         .retry_config(RetryConfig::disabled())
         .build()
+}
+
+fn http() -> reqwest::Client {
+    clients::http(&|_| None).unwrap()
 }
 
 /// A broker that nobody needs here.

@@ -1,0 +1,39 @@
+//! Whose certificates are trusted: Mozilla's list, compiled in, since to read and parse the system's takes 5 ms of each start;
+//! or those of `SSL_CERT_FILE`, for a broker or a third party behind a private authority.
+
+use std::sync::Arc;
+
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+
+use crate::config::{ConfigError, environment::Lookup};
+
+const FILE: &str = "SSL_CERT_FILE";
+
+/// How to speak TLS.
+///
+/// # Errors
+/// `SSL_CERT_FILE` can't be read, or holds no certificate, or one that can't be used: nobody is trusted by mistake.
+pub(super) fn tls(get: Lookup<'_>) -> Result<ClientConfig, ConfigError> {
+    let problem = |problem: String| ConfigError::one("environment", FILE, problem);
+    let roots = match get(FILE).filter(|path| !path.is_empty()) {
+        None => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
+        Some(path) => of_file(&path).map_err(|error| {
+            problem(format!("{path}: {error}; name a file of PEM certificates, or unset it"))
+        })?,
+    };
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let config = config.with_safe_default_protocol_versions().map_err(|error| problem(error.to_string()))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn of_file(path: &str) -> Result<RootCertStore, Box<dyn std::error::Error>> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path)? {
+        roots.add(certificate?)?;
+    }
+    if roots.is_empty() { Err("it holds no certificate".into()) } else { Ok(roots) }
+}
