@@ -1,9 +1,10 @@
 //! One stream: receive, work, ack in order.
 //!
 //! * Acks go out in order within a partition, and none while a lower message may be in other hands ([`AckOrder`]): where that
-//!   is open, the broker's metrics tell how many are in flight. If they can't be had, order and hold are all there is.
-//! * The first ones are held: a dead predecessor's messages come back only 2 s after a new owner connects, and an ack
-//!   before that would pass them over (transcript 23).
+//!   is open, the broker's metrics tell how many are in flight. That covers what a dead predecessor had, what its half-open
+//!   stream is dealt, and what is overtaken on its way to us.
+//! * Where they can't be had, order and clock are all there is: the first acks are held, since a dead predecessor's messages
+//!   come back only 2 s after a new owner connects, and an ack before that would pass them over (transcript 23).
 //! * When the stream breaks, or the stream lease is lost, no more acks are sent. What was received and not acked comes
 //!   back on the next stream, and the guard makes that cheap.
 //! * An empty topic sends nothing, not even headers (transcript 20): idle is decided by the clock.
@@ -32,8 +33,8 @@ use crate::{
 
 /// From the response headers on: 2 s for the predecessor's messages, a redelivery tick of 250 ms, and as much again.
 pub(super) const HOLD: Duration = Duration::from_millis(2500);
-/// Two messages that are dealt together may arrive in either order (transcript 18). None is settled sooner than this, so
-/// that a lower one which was overtaken on the way is known before the higher one is acked.
+/// Two messages that are dealt together may arrive in either order (transcript 18). A count tells that another one is on its
+/// way; without counts none is acked sooner than this, so that a lower one which was overtaken is known by then.
 const REORDERED: Duration = Duration::from_millis(5);
 const ACK_TIMEOUT: Duration = Duration::from_secs(2);
 const COUNT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -59,6 +60,15 @@ pub(super) type Ousting<'a> = Pin<&'a mut (dyn Future<Output = ()> + Send)>;
 type Count = (Vec<Held>, Result<BTreeMap<u32, u64>, Error>);
 type Work = (AckToken, u32, u64, Result<Settled, Unsettled>);
 
+/// Whether the broker tells how many messages are in flight.
+#[derive(Debug, Clone, Copy)]
+enum Counts {
+    /// It does, and is asked again from then on.
+    Again(Instant),
+    /// It doesn't, since then.
+    Never(Instant),
+}
+
 /// What is under way on one stream.
 pub(super) struct Drain<'a> {
     worker: Arc<Worker>,
@@ -70,8 +80,7 @@ pub(super) struct Drain<'a> {
     working: JoinSet<Work>,
     acking: JoinSet<(u32, u64, Result<Acked, Error>)>,
     counting: JoinSet<Count>,
-    /// When the broker is asked again how many messages are in flight. None: it can't tell.
-    next_count: Option<Instant>,
+    counts: Counts,
     active: Instant,
     ended: Option<Ended>,
 }
@@ -100,7 +109,7 @@ impl<'a> Drain<'a> {
             working: JoinSet::new(),
             acking: JoinSet::new(),
             counting: JoinSet::new(),
-            next_count: Some(Instant::now()),
+            counts: Counts::Again(Instant::now()),
             active: Instant::now(),
             ended: None,
         }
@@ -149,8 +158,7 @@ impl<'a> Drain<'a> {
     }
 
     fn send_acks(&mut self) {
-        let held = self.stream.opened_at().is_none_or(|opened| opened.elapsed() < HOLD);
-        if held || !self.may_ack() {
+        if self.is_held() || !self.may_ack() {
             return;
         }
         for (partition, offset, (token, settled)) in self.order.ready() {
@@ -161,14 +169,22 @@ impl<'a> Drain<'a> {
         self.count();
     }
 
+    /// Without counts, messages that will yet be seen may be lower than those that have been.
+    fn is_held(&self) -> bool {
+        let Counts::Never(since) = self.counts else { return false };
+        let is_young = self.stream.opened_at().is_none_or(|opened| opened.elapsed() < HOLD);
+        is_young || since.elapsed() < REORDERED
+    }
+
     /// Asks how many messages are in flight where that decides whether an ack may be sent.
     fn count(&mut self) {
         let held = self.order.in_doubt();
-        let Some(next) = self.next_count else {
-            return held.into_iter().for_each(|held| self.order.hold_all(held));
-        };
-        if held.is_empty() || !self.counting.is_empty() || Instant::now() < next {
-            return;
+        match self.counts {
+            Counts::Again(at) if held.is_empty() || !self.counting.is_empty() || Instant::now() < at => {
+                return;
+            }
+            Counts::Again(_) => {}
+            Counts::Never(_) => return held.into_iter().for_each(|held| self.order.hold_all(held)),
         }
         let Reading { topic, group, .. } = self.reading.clone();
         self.counting
@@ -176,18 +192,18 @@ impl<'a> Drain<'a> {
     }
 
     fn on_count(&mut self, held: Vec<Held>, count: Result<BTreeMap<u32, u64>, Error>) {
-        self.next_count = Some(Instant::now() + TICK);
-        match count {
-            Ok(count) => {
-                let is_all =
-                    |held: &Held| count.get(&held.partition).is_none_or(|count| *count <= held.messages);
-                held.into_iter().filter(is_all).for_each(|held| self.order.hold_all(held));
+        self.counts = Counts::Again(Instant::now() + TICK);
+        let why = match count {
+            // What we hold is in flight, so its partition must be there.
+            Ok(count) if held.iter().all(|held| count.contains_key(&held.partition)) => {
+                let is_all = |held: &Held| count[&held.partition] <= held.messages;
+                return held.into_iter().filter(is_all).for_each(|held| self.order.hold_all(held));
             }
-            Err(error) => {
-                tracing::warn!(%error, "the broker's metrics can't be had; acks on this stream go by order and clock alone");
-                self.next_count = None;
-            }
-        }
+            Ok(_) => "they don't tell how many messages of a partition are in flight".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        tracing::warn!(error = %why, "the broker's metrics can't be had; acks on this stream go by order and clock alone");
+        self.counts = Counts::Never(Instant::now());
     }
 
     fn on_delivery(&mut self, delivery: Result<Option<Delivery>, Error>) {
@@ -205,10 +221,11 @@ impl<'a> Drain<'a> {
             return;
         }
         let (worker, deadline) = (Arc::clone(&self.worker), self.deadline);
+        let at_least = if matches!(self.counts, Counts::Never(_)) { REORDERED } else { Duration::ZERO };
         let work = async move {
             // A message that makes us panic must not take the others, or the order of acks, with it.
             let work = AssertUnwindSafe(worker.work(&key, &value, deadline)).catch_unwind();
-            let (settled, ()) = tokio::join!(work, sleep(REORDERED));
+            let (settled, ()) = tokio::join!(work, sleep(at_least));
             (token, partition, offset, settled.unwrap_or(Err(Unsettled::Panicked)))
         };
         self.working.spawn(work.in_current_span());

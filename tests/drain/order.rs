@@ -4,7 +4,9 @@
 use anyhow::Result;
 use local::{http::Answer, proxy::Fault, stack::Stack, third_party::Behaviour};
 
-use super::{ack, deliver_all, is_not_ours_to_kill, name_in, once_each, power_cut, stack_of, tickets};
+use super::{
+    ack, deliver_all, is_not_ours_to_kill, name_in, once_each, power_cut, side_by_side, stack_of, tickets,
+};
 use crate::house::{PATIENCE, TICKETS, builder, config, settle, table};
 
 #[tokio::test]
@@ -48,9 +50,13 @@ async fn what_a_dead_consumer_had_in_hand_is_not_passed_over_by_the_next_ones_fi
 
 #[tokio::test]
 async fn nor_if_the_brokers_metrics_can_not_be_had() -> Result<()> {
-    let stack = stack_of(1, "400ms").await?;
-    stack.broker_wire.always(|seen| seen.goes_to("GET", "/metrics"), Fault::Answer(Answer::html(404)));
-    high_after_low(stack).await
+    let pages = [Answer::html(404), Answer::status(200).with_body("consumer_lag{topic=\"t\"} 7\n")];
+    let stories = pages.map(async |page| {
+        let stack = stack_of(1, "400ms").await?;
+        stack.broker_wire.always(|seen| seen.goes_to("GET", "/metrics"), Fault::Answer(page));
+        high_after_low(stack).await
+    });
+    side_by_side(stories).await
 }
 
 async fn high_after_low(stack: Stack) -> Result<()> {

@@ -55,7 +55,7 @@ async fn a_message_delivered_again_while_it_is_worked_on_is_worked_on_once() -> 
     deliver_all(&stack, &["one"]).await?;
     let run = stack.run_consumer().await?;
     assert_eq!((run.done, run.duplicates, stream.count()), (1, 0, 1), "{run:?}");
-    assert!(run.received > 2, "{run:?}");
+    assert!(run.received > 1, "{run:?}");
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
     stack.finish().await
 }

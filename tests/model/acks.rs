@@ -10,11 +10,11 @@ use super::{
 };
 
 impl Steps<'_> {
-    /// The hold is over, and the stream neither broken nor lost.
+    /// The stream is neither broken nor lost, and the hold is over where there are no counts.
     fn may_ack(&self, who: Who) -> bool {
         match self.state.consumers[who].stream {
             Stream::Open => true,
-            Stream::Held => !self.world.keeps(Rule::FirstAcksHeld),
+            Stream::Held => self.world.counts() || !self.world.keeps(Rule::FirstAcksHeld),
             _ => false,
         }
     }
@@ -56,7 +56,7 @@ impl Steps<'_> {
             && (self.may_ack(who) || job.old && matches!(consumer.stream, Stream::Silent | Stream::Held))
             && (job.old || job.offset < consumer.sole || !world.counts())
             && !(world.keeps(Rule::AcksInOrder) && consumer.jobs[..index].iter().any(holds_up))
-            && !(world.keeps(Rule::OvertakenAwaited) && on_the_way(job.offset))
+            && !(world.keeps(Rule::OvertakenAwaited) && !world.counts() && on_the_way(job.offset))
     }
 
     /// Carried out if the message is in flight with us; refused if it is with another, and forgotten if it is in flight no

@@ -5,11 +5,11 @@
 pub(super) enum Rule {
     /// `ack_order`: a message is acked only when every lower one received on the stream has been.
     AcksInOrder,
-    /// `drain`: no acks before a dead predecessor's messages have come back.
+    /// `drain`: without counts, no acks before a dead predecessor's messages have come back.
     FirstAcksHeld,
     /// `drain`, `ack_order`: no ack before it is known that all in flight is ours.
     InFlightCounted,
-    /// `drain`: no ack while one that was dealt earlier may still be on its way.
+    /// `drain`: without counts, no ack while one that was dealt earlier may still be on its way.
     OvertakenAwaited,
     /// `drain`, `broker::stream`: what was received on a broken stream is not acked on the next.
     AcksEndWithStream,
