@@ -12,6 +12,7 @@ use driftq_webhooks::{
     effect_id::{EffectId, RunId, StepId},
     effects::{
         Effects, How, StoreError,
+        due::Due,
         guard::{
             Claim, Deferral, Lease, Mismatch, Request,
             decide::{Decided, Decision, Seen},
@@ -307,16 +308,26 @@ async fn what_the_broker_refused_is_due_at_once_and_again_until_it_is_claimed() 
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
     table.effects.pend(&case.effect, &case.command, now(), now()).await?;
     table.effects.pend(&case.effect, &case.command, later(1), later(1)).await?;
-    let mut agenda = Vec::new();
-    for lane in 0..driftq_webhooks::effects::LANES {
-        agenda.extend(table.effects.due(lane, now(), 10).await?);
-    }
+    let agenda = agenda(&table, now()).await?;
     assert_eq!(agenda.len(), 1);
-    table.effects.relayed(&agenda[0], later(120)).await?;
+    table.effects.put_off(&agenda[0], later(120)).await?;
     assert!(due(&table, later(119)).await?.is_empty());
     assert_eq!(due(&table, later(120)).await?, std::slice::from_ref(&case.command));
     assert_eq!(win(&table, &case, later(121)).await?.attempt(), 1);
     assert!(due(&table, later(999)).await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_has_been_claimed_since_it_was_published_is_not_put_off() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    let lease = win(&table, &case, now()).await?;
+    let deferral = Deferral { command: &case.command, due: later(5), why: "answered 429", in_doubt: false };
+    assert_eq!(table.effects.defer(lease, deferral, later(1)).await?.how(), How::Deferred);
+    let published = agenda(&table, later(5)).await?;
+    let _dies = win(&table, &case.retry(1), later(5)).await?;
+    table.effects.put_off(&published[0], later(999)).await?;
+    assert_eq!(due(&table, later(15)).await?.len(), 1, "due when that claim's lease ends");
     Ok(())
 }
 
@@ -366,9 +377,14 @@ async fn a_record_that_somebody_spoilt_is_an_error_and_not_a_claim() -> anyhow::
 
 /// The commands that are due at a time.
 async fn due(table: &Table, at: Timestamp) -> anyhow::Result<Vec<Command>> {
+    Ok(agenda(table, at).await?.into_iter().map(|due| due.command).collect())
+}
+
+/// What is due, in all lanes.
+async fn agenda(table: &Table, at: Timestamp) -> anyhow::Result<Vec<Due>> {
     let mut due = Vec::new();
     for lane in 0..driftq_webhooks::effects::LANES {
-        due.extend(table.effects.due(lane, at, 10).await?.into_iter().map(|due| due.command));
+        due.extend(table.effects.due(lane, at, 10).await?);
     }
     Ok(due)
 }

@@ -7,6 +7,7 @@ use local::{
     config::Config,
     functions::Functions,
     http::Answer,
+    proxy::Fault,
     stack::{Builder, Effect, Settling, Stack},
     webhook::Webhook,
 };
@@ -97,6 +98,11 @@ pub(crate) fn dispute_about(id: &str) -> Result<Webhook> {
 /// A new GitHub issue: two steps, a Slack message and a language model.
 pub(crate) fn issue() -> Result<Webhook> {
     Webhook::sample("github.issues.opened")
+}
+
+/// The broker says that it has taken a message, and it is never seen again.
+pub(crate) fn lost_by_broker() -> Fault {
+    Fault::Answer(Answer::of_json(200, &serde_json::json!({ "status": "produced" })))
 }
 
 /// Delivers a webhook that must be taken, and gives its effects' ids.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use local::stack::Stack;
+use local::{stack::Stack, third_party::Behaviour};
 
-use crate::house::{deliver, dispute, stack, stack_with};
+use crate::house::{TICKETS, deliver, dispute, settle, stack, stack_with};
 
 /// DynamoDB requests that are about effects, by operation: without the stream lease and the relay's look at the agenda.
 fn table_requests(stack: &Stack) -> Result<BTreeMap<String, usize>> {
@@ -32,6 +32,18 @@ async fn a_fresh_effect_costs_two_writes_and_a_duplicate_one() -> Result<()> {
     let broker =
         |path| stack.broker_wire.seen_where(|seen| seen.goes_to("POST", path) && seen.succeeded()).len();
     assert_eq!((broker("/v1/produce"), broker("/v1/ack")), (2, 2));
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn a_command_that_is_tried_twice_costs_four_writes() -> Result<()> {
+    let stack = stack().await?;
+    stack.third_party.script(TICKETS, [Behaviour::refuse(429)]);
+    deliver(&stack, &dispute()?).await?;
+    let settling = settle(&stack).await?;
+    assert_eq!((settling.total(|run| run.relayed), settling.total(|run| run.done)), (1, 1));
+    // Claimed; deferred, claimed again and committed.
+    assert_eq!(table_requests(&stack)?, BTreeMap::from([("PutItem".into(), 1), ("UpdateItem".into(), 3)]));
     stack.finish().await
 }
 

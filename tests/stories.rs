@@ -23,6 +23,7 @@ mod main_path;
 mod printed;
 mod providers;
 mod random_kills;
+mod relay;
 mod requests;
 mod secrets;
 mod table_trouble;

@@ -10,7 +10,13 @@ use local::{
     third_party::Behaviour,
 };
 
-use crate::house::{TICKETS, deliver, deliver_until_taken, dispute, only_effect, settle, stack_with, table};
+use crate::{
+    house::{
+        TICKETS, deliver, deliver_until_taken, dispute, lost_by_broker, only_effect, settle, stack_with,
+        table,
+    },
+    relay::puts_off,
+};
 
 type Matches = fn(&Seen) -> bool;
 
@@ -29,6 +35,8 @@ fn takes_over(seen: &Seen) -> bool {
 enum Plot {
     /// The call is refused once and then applied.
     Retry,
+    /// The call is refused once, and the broker loses the retry.
+    Loss,
     /// The call is refused for good.
     Refusal,
     /// The broker does not take the command.
@@ -40,9 +48,7 @@ enum Plot {
 const REQUESTS: [(&str, Plot, Matches); 9] = [
     ("claim", Plot::Retry, |seen| seen.is("PutItem")),
     ("defer", Plot::Retry, |seen| sets(seen, "waiting")),
-    ("relayed", Plot::Retry, |seen| {
-        seen.is("UpdateItem") && seen.json()["UpdateExpression"] == "SET #due_at = :due_at"
-    }),
+    ("put off", Plot::Loss, puts_off),
     ("claim again", Plot::Retry, |seen| sets(seen, "in_progress")),
     ("commit", Plot::Retry, |seen| sets(seen, "done")),
     ("agenda", Plot::Retry, |seen| seen.is("Query")),
@@ -97,6 +103,12 @@ async fn story(plot: Plot, matches: Matches, (name, times, fault): (&str, usize,
 fn set(stack: &Stack, plot: Plot) {
     match plot {
         Plot::Retry => stack.third_party.script(TICKETS, [Behaviour::refuse(429)]),
+        Plot::Loss => {
+            stack.third_party.script(TICKETS, [Behaviour::refuse(429)]);
+            let retry =
+                |seen: &Seen| seen.goes_to("POST", "/v1/produce") && seen.mentions(r#"\"attempt\":1"#);
+            stack.broker_wire.once(retry, lost_by_broker());
+        }
         Plot::Refusal => stack.third_party.always(TICKETS, Behaviour::refuse(422)),
         Plot::BrokerFull => {
             let produce = |seen: &Seen| seen.goes_to("POST", "/v1/produce");

@@ -51,8 +51,8 @@ pub struct Config {
 /// `[consumer]`: times that rarely need changing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsumerSettings {
-    /// After a relay, a command comes due again this much later, unless it has been claimed: what the broker loses is
-    /// published again. Longer than the topic's usual backlog takes.
+    /// A command that a run has relayed, and has not seen settled at its end, comes due again this much later: what the
+    /// broker loses is published again. Longer than the topic's usual backlog takes.
     pub relay_grace: Duration,
     /// How long a dead consumer keeps the next one from the stream.
     pub stream_lease: Duration,

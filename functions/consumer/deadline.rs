@@ -24,6 +24,12 @@ impl Deadline {
     pub fn leaves(&self, needed: Duration) -> bool {
         self.0.is_none_or(|end| Instant::now() + needed <= end)
     }
+
+    /// What something may take that comes last: `most`, or half of what is left, so that there is time to report back.
+    #[must_use]
+    pub fn half(&self, most: Duration) -> Duration {
+        self.0.map_or(most, |end| most.min(end.saturating_duration_since(Instant::now()) / 2))
+    }
 }
 
 #[cfg(test)]
@@ -35,9 +41,13 @@ mod tests {
         let now = Timestamp::from_second(1_700_000_000).unwrap();
         let ms = 1_700_000_000_000;
         for unknown in [0, 1, ms - 1, ms] {
-            assert!(Deadline::from_context(unknown, now).leaves(Duration::from_secs(900)));
+            let unknown = Deadline::from_context(unknown, now);
+            assert!(unknown.leaves(Duration::from_secs(900)));
+            assert_eq!(unknown.half(Duration::from_secs(900)), Duration::from_secs(900));
         }
         let known = Deadline::from_context(ms + 10_000, now);
         assert!(known.leaves(Duration::from_secs(9)) && !known.leaves(Duration::from_secs(11)));
+        assert_eq!(known.half(Duration::from_secs(4)), Duration::from_secs(4));
+        assert!(known.half(Duration::from_secs(9)) <= Duration::from_secs(5));
     }
 }

@@ -1,10 +1,10 @@
 //! The consumer: relay due ▶ drain ▶ [ claim ▶ call ▶ commit ] ▶ ack in order.
 //!
-//! `relay` publishes what is due · `drain` one stream · [`ack_order`] which acks may go · [`step`] one message, to its end ·
-//! `task` what it asks for · `attempt` one try of it · [`call`] the third party · `look_up` whether it happened ·
-//! `answer` what it said · [`outcome`] what a call can come to · [`backoff`] when to try again ·
-//! `turns` one at a time for each effect · [`summary`] what came of it · `meter` what is measured on the way ·
-//! `events` for whoever follows a run · [`deadline`] how long there is.
+//! `relay` publishes what is due · `published` what of it is not settled yet · `drain` one stream ·
+//! [`ack_order`] which acks may go · [`step`] one message, to its end · `task` what it asks for · `attempt` one try of it ·
+//! [`call`] the third party · `look_up` whether it happened · `answer` what it said · [`outcome`] what a call can come to ·
+//! [`backoff`] when to try again · `turns` one at a time for each effect · [`summary`] what came of it ·
+//! `meter` what is measured on the way · `events` for whoever follows a run · [`deadline`] how long there is.
 
 pub mod ack_order;
 mod answer;
@@ -17,6 +17,7 @@ mod events;
 mod look_up;
 mod meter;
 pub mod outcome;
+mod published;
 mod relay;
 pub mod step;
 pub mod summary;
@@ -31,6 +32,7 @@ use drain::{Drain, Ended, HOLD};
 use events::Events;
 use jiff::Timestamp;
 use meter::Meter;
+use published::Published;
 use relay::{Relay, Relayed};
 use summary::{End, Summary};
 use tokio::time::{Instant, sleep, timeout};
@@ -77,6 +79,7 @@ struct Worker {
     effects: Effects,
     caller: Caller,
     turns: Turns,
+    published: Published,
     events: Events,
     meter: Arc<Meter>,
     clock: fn() -> Timestamp,
@@ -164,6 +167,7 @@ impl Consumer {
         let relay = Relay {
             topic: self.reading.topic.clone(),
             effects: self.effects.clone(),
+            published: Published::default(),
             grace: self.config.consumer.relay_grace,
             settle: self.reading.settle,
             clock: self.clock,
@@ -174,6 +178,7 @@ impl Consumer {
             effects: self.effects.clone(),
             caller: self.caller.clone(),
             turns: Turns::default(),
+            published: relay.published.clone(),
             events,
             meter: Arc::clone(meter),
             clock: self.clock,
@@ -188,7 +193,9 @@ impl Consumer {
             () = &mut ousting => Err(RunError::Ousted),
         };
         drop(worker);
-        summary.events_dropped = sending.finish().await;
+        // The stream lease is not renewed any more. Should it end, and another relay publish the same, only one puts it off.
+        let ((), events_dropped) = tokio::join!(relay.put_off(deadline), sending.finish());
+        summary.events_dropped = events_dropped;
         outcome
     }
 

@@ -70,6 +70,7 @@ impl Worker {
         let span = task.span();
         let work = async {
             let outcome = self.take_turn(&task, deadline).await;
+            let outcome = outcome.inspect(|_| self.published.settled(&effect, &command));
             outcome.inspect_err(|error| {
                 let duration_ms = task.duration_ms();
                 if matches!(error, Unsettled::NoTime) {

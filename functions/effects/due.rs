@@ -84,12 +84,12 @@ impl Effects {
         Ok(page.iter().filter_map(read_due).collect())
     }
 
-    /// A due command has been published. It comes due again at `later`, unless a claim takes it off the agenda, so that
-    /// one that the broker loses is published again.
+    /// A due command has been published, and nothing came of it yet. It comes due again at `later`: if it is on its way, a
+    /// claim takes it off the agenda by then, and if the broker has lost it, it is published again.
     ///
     /// # Errors
     /// DynamoDB could not be asked; it stays due, and a copy more does no harm.
-    pub async fn relayed(&self, due: &Due, later: Timestamp) -> Result<(), StoreError> {
+    pub async fn put_off(&self, due: &Due, later: Timestamp) -> Result<(), StoreError> {
         let condition = Condition {
             expression: "#due_at = :seen",
             names: &[attr::DUE_AT],

@@ -130,6 +130,6 @@ fn what_of_update(request: &serde_json::Value) -> &'static str {
         Some("parked") => "park",
         _ if update.contains("#command") => "watch",
         _ if values[":pending"].is_object() => "hasten",
-        _ => "relayed",
+        _ => "put off",
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! * Ingest: webhooks that find no topic yet, a full one, and one whose input is too large for the broker.
 //! * Journal: with `journal = true`, a webhook that the broker takes and one that it does not.
-//! * Consumer: an earlier command that has to be retried and a later one with large input, so that claim, defer, relay,
-//!   claim again, check out, commit, discard and ack all occur.
+//! * Consumer: an earlier command that has to be retried, a later one with large input, and one that the broker loses when
+//!   it is relayed, so that claim, defer, relay, put off, claim again, check out, commit, discard and ack all occur.
 //! * Recovery: a consumer that works on what a dead one has left behind, so that watch, take-over, look-up and park occur.
 
 use anyhow::{Result, ensure};
@@ -16,7 +16,7 @@ use local::{
 };
 
 use super::{scene::Scene, story::Policy};
-use crate::house::{TICKETS, deliver_until_taken, dispute_about};
+use crate::house::{TICKETS, deliver_until_taken, dispute_about, lost_by_broker};
 
 /// A consumer that finds nothing, on a busy machine.
 const EMPTY_RUNS: usize = 10;
@@ -59,6 +59,10 @@ impl Scene {
         let mut effects = deliver_until_taken(&self.stack, &dispute_about("dp_earlier")?).await?;
         self.run().await;
         effects.extend(deliver_until_taken(&self.stack, &large(dispute_about("dp_large")?)).await?);
+        self.fill_broker_once();
+        effects.extend(deliver_until_taken(&self.stack, &dispute_about("dp_lost")?).await?);
+        let relayed = |seen: &Seen| seen.goes_to("POST", "/v1/produce") && seen.mentions("dp_lost");
+        self.stack.broker_wire.once(relayed, lost_by_broker());
         self.run().await;
         Ok((effects, struck))
     }

@@ -111,6 +111,10 @@ fn config_of(story: Story) -> Result<Config> {
     let times = table(config.table(), "consumer");
     // So many stories side by side keep a machine busy, and a run's lease must outlast the pauses.
     times.insert("stream_lease".into(), "2s".into());
+    if story.scenario == Scenario::Consumer {
+        // What the broker loses need not be waited for so long.
+        times.insert("relay_grace".into(), "1s".into());
+    }
     if story.scenario == Scenario::Recovery {
         // The dead one's lease outlasts its successor's wait for the message, so that the effect is found held.
         times.insert("settle".into(), "4s".into());

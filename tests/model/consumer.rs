@@ -42,7 +42,8 @@ impl Steps<'_> {
         }
     }
 
-    /// A due command is published, if the broker has room, and comes due again unless it is claimed.
+    /// A due command is published, if the broker has room, and stays on the agenda until it is claimed. Putting off what is
+    /// left at the end of a run changes when it comes due again, which here is at any time.
     fn relay(&mut self, who: Who) {
         let consumer = &self.state.consumers[who];
         if consumer.stream != Stream::None || self.state.topic.len() >= self.world.room {

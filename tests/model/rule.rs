@@ -33,7 +33,7 @@ pub(super) enum Rule {
     WatchFenced,
     /// `guard::settle`: a deferral remembers that nobody knows the outcome.
     DoubtRemembered,
-    /// `due`, `relay`: what has been relayed comes due again.
+    /// `relay`, `due`: what has been relayed stays on the agenda until it is claimed.
     RelayedStaysDue,
     /// `step`: in doubt, the same key is used only within the third party's memory of it.
     WindowKept,
