@@ -18,7 +18,7 @@ use std::fs;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use local::functions::{Functions, build_bare};
+use local::functions::{Bare, Functions};
 
 use self::{
     report::{Report, Target},
@@ -55,18 +55,19 @@ const MEMORY_MIB: f64 = 32.0;
 /// Measures all, and prints.
 pub(crate) async fn run(args: Args) -> Result<()> {
     let functions = Functions::find().await?;
+    let bare = Bare::build().await?;
     let mut report = Report::default();
-    startup::measure(&mut report, &functions, &build_bare().await?, args.starts).await?;
+    startup::measure(&mut report, &functions, &bare.echo, args.starts).await?;
     let recorded = requests::measure(&mut report, &functions).await?;
-    ingest::measure(&mut report, &Site::start(&functions, &recorded, 32).await?, args.rounds).await?;
+    ingest::measure(&mut report, &Site::start(&functions, &bare, &recorded, 32).await?, args.rounds).await?;
     for partitions in [1, 8, 32] {
-        let site = Site::start(&functions, &recorded, partitions).await?;
+        let site = Site::start(&functions, &bare, &recorded, partitions).await?;
         drain::measure(&mut report, &site, args.rounds).await?;
         if partitions == 8 {
             storm::measure(&mut report, &site, args.rounds, "").await?;
         }
     }
-    growth::measure(&mut report, &functions, &recorded, &args).await?;
+    growth::measure(&mut report, &functions, &bare, &recorded, &args).await?;
     for (name, binary) in [("ingest", &functions.ingest), ("consumer", &functions.consumer)] {
         report.alone(format!("size of {name} in a zip"), "MiB", vec![mib(deflated(binary)?)])?;
         report.alone(format!("size of {name}"), "MiB", vec![mib(fs::metadata(binary)?.len())])?;

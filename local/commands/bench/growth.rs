@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use local::functions::Functions;
+use local::functions::{Bare, Functions};
 
 use super::{
     Args, drain, ingest, plain,
@@ -17,10 +17,11 @@ const PARTITIONS: usize = 8;
 pub(super) async fn measure(
     report: &mut Report,
     functions: &Functions,
+    bare: &Bare,
     recorded: &Recorded,
     args: &Args,
 ) -> Result<()> {
-    let site = Site::start(functions, recorded, PARTITIONS).await?;
+    let site = Site::start(functions, bare, recorded, PARTITIONS).await?;
     if site.stack.table.is_none() {
         eprintln!("left out: the table of EFFECTS_TABLE can't be filled by plain HTTP");
         return Ok(());
