@@ -81,6 +81,7 @@ async fn measure_at(
     when: &str,
 ) -> Result<Vec<f64>> {
     let who = format!("ingest, {clients} at a time{when}");
+    report.next(&who);
     let [mut ours, mut client, mut function] = [(); 3].map(|()| Vec::new());
     ours_once(site, clients, clients * 2).await?; // starts the processes
     client_once(site, clients, clients * 2).await?;
