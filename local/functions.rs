@@ -59,13 +59,26 @@ impl Functions {
     }
 }
 
-/// Builds the function that does nothing, in the profile that this was built in. By itself: together with `local`, the
-/// functions could get features of shared crates that they don't ship with.
-///
-/// # Errors
-/// cargo fails.
-pub async fn build_bare() -> Result<PathBuf> {
-    Ok(cargo(&["--package", "local", "--bin", "bare"], !cfg!(debug_assertions)).await?.join("bare"))
+/// Functions that do as little as one can. Two binaries: what one of them links must not slow the start of the other.
+#[derive(Debug, Clone)]
+pub struct Bare {
+    /// Gives every event back.
+    pub echo: PathBuf,
+    /// Posts every event to `PRODUCE_URL`, as a body for the broker's `/v1/produce`.
+    pub produce: PathBuf,
+}
+
+impl Bare {
+    /// Builds them, in the profile that this was built in. By themselves: together with `local`, the functions could get
+    /// features of shared crates that they don't ship with.
+    ///
+    /// # Errors
+    /// cargo fails.
+    pub async fn build() -> Result<Self> {
+        let what = ["--package", "local", "--bin", "bare", "--bin", "bare_produce"];
+        let dir = cargo(&what, !cfg!(debug_assertions)).await?;
+        Ok(Self { echo: dir.join("bare"), produce: dir.join("bare_produce") })
+    }
 }
 
 /// Builds with cargo; gives the folder of what was built.

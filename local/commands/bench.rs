@@ -18,7 +18,7 @@ use std::fs;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use local::functions::{Functions, build_bare};
+use local::functions::{Bare, Functions};
 
 use self::{
     report::{Report, Target},
@@ -46,8 +46,9 @@ pub(crate) struct Args {
 
 const AFTER_HELP: &str = "\
 Each figure is a median over the rounds, with the least and the most, and so is each ratio: ours by what is beside it, of \
-the same round. Run it with --release. DRIFTQ_HTTP_URL puts another broker in. With EFFECTS_TABLE the functions use that \
-DynamoDB, and what is written to the table by plain HTTP is left out, since that needs a signature.";
+the same round. Run it with --release. DRIFTQ_HTTP_URL puts another broker in, which keeps the topics that are made. With \
+EFFECTS_TABLE the functions use that DynamoDB, where nothing should be due; what is written to the table by plain HTTP, which \
+does not sign, and what is counted at the wire before the embedded one is left out, with a line that says so.";
 
 /// The peak that each process may reach.
 const MEMORY_MIB: f64 = 32.0;
@@ -55,18 +56,15 @@ const MEMORY_MIB: f64 = 32.0;
 /// Measures all, and prints.
 pub(crate) async fn run(args: Args) -> Result<()> {
     let functions = Functions::find().await?;
-    let mut report = Report::default();
-    startup::measure(&mut report, &functions, &build_bare().await?, args.starts).await?;
+    let bare = Bare::build().await?;
+    let mut report = Report::new();
+    startup::measure(&mut report, &functions, &bare.echo, args.starts).await?;
     let recorded = requests::measure(&mut report, &functions).await?;
-    ingest::measure(&mut report, &Site::start(&functions, &recorded, 32).await?, args.rounds).await?;
-    for partitions in [1, 8, 32] {
-        let site = Site::start(&functions, &recorded, partitions).await?;
-        drain::measure(&mut report, &site, args.rounds).await?;
-        if partitions == 8 {
-            storm::measure(&mut report, &site, args.rounds, "").await?;
-        }
-    }
-    growth::measure(&mut report, &functions, &recorded, &args).await?;
+    let site = async |partitions| Site::start(&functions, &bare, &recorded, partitions).await;
+    ingest::measure(&mut report, &site(32).await?, args.rounds).await?;
+    drain::measure(&mut report, &site(1).await?, args.rounds).await?;
+    drain::measure(&mut report, &site(32).await?, args.rounds).await?;
+    growth::measure(&mut report, &site(8).await?, &args).await?;
     for (name, binary) in [("ingest", &functions.ingest), ("consumer", &functions.consumer)] {
         report.alone(format!("size of {name} in a zip"), "MiB", vec![mib(deflated(binary)?)])?;
         report.alone(format!("size of {name}"), "MiB", vec![mib(fs::metadata(binary)?.len())])?;

@@ -34,6 +34,7 @@ pub struct Builder {
     ingests: usize,
     consumers: usize,
     direct: bool,
+    own_names: bool,
 }
 
 /// Where the parts listen; free ports by default.
@@ -69,6 +70,7 @@ impl Builder {
             ingests: 4,
             consumers: 1,
             direct: false,
+            own_names: false,
         }
     }
 
@@ -136,6 +138,13 @@ impl Builder {
         Self { direct: true, ..self }
     }
 
+    /// Takes a topic and a group that are nobody else's, whatever `DRIFTQ_TOPIC` and `DRIFTQ_GROUP` say: what is left in a
+    /// shared broker or table from before is then not met.
+    #[must_use]
+    pub fn own_names(self) -> Self {
+        Self { own_names: true, ..self }
+    }
+
     /// Starts everything, and one process of each function.
     ///
     /// # Errors
@@ -157,7 +166,7 @@ impl Builder {
         config.call(&third_party.url());
         let config_file = scratch.path().join("webhooks.toml");
         std::fs::write(&config_file, config.to_string()).context("the rewritten configuration")?;
-        let names = Names::choose(broker.is_external());
+        let names = if self.own_names { Names::own() } else { Names::choose(broker.is_external()) };
 
         let broker_url = if self.direct { broker.url().to_owned() } else { broker_wire.url() };
         let mut env = names.env(broker_url);
@@ -210,11 +219,19 @@ struct Names {
 
 impl Names {
     fn choose(shared: bool) -> Self {
-        let suffix = if shared { format!(".{}", Uuid::new_v4().simple()) } else { String::new() };
-        let name = |variable_name: &str, default: &str| {
-            variable(variable_name).unwrap_or_else(|| format!("{default}{suffix}"))
-        };
-        Self { topic: name("DRIFTQ_TOPIC", "sidefx.commands"), group: name("DRIFTQ_GROUP", "sidefx-worker") }
+        let usual = if shared { Self::own() } else { Self::with_suffix("") };
+        Self {
+            topic: variable("DRIFTQ_TOPIC").unwrap_or(usual.topic),
+            group: variable("DRIFTQ_GROUP").unwrap_or(usual.group),
+        }
+    }
+
+    fn own() -> Self {
+        Self::with_suffix(&format!(".{}", Uuid::new_v4().simple()))
+    }
+
+    fn with_suffix(suffix: &str) -> Self {
+        Self { topic: format!("sidefx.commands{suffix}"), group: format!("sidefx-worker{suffix}") }
     }
 
     fn env(&self, broker_url: String) -> Vec<(String, String)> {
@@ -258,4 +275,16 @@ fn schedule_event() -> Result<serde_json::Value> {
 
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_names_are_new_each_time() {
+        let [one, other] = [Names::own(), Names::own()];
+        assert_ne!(one.topic, other.topic);
+        assert_ne!(one.group, other.group);
+    }
 }

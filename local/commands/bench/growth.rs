@@ -1,55 +1,64 @@
-//! Whether anything grows with what is already in the table and in the topic.
+//! All with 8 partitions, and whether anything of it grows with what is already in the table and in the topic.
 
 use anyhow::Result;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use local::functions::Functions;
 
 use super::{
     Args, drain, ingest, plain,
-    recorded::Recorded,
-    report::{Report, Target},
+    report::{Report, Target, UNSIGNED},
     site::Site,
     storm,
 };
 
-const PARTITIONS: usize = 8;
-
-pub(super) async fn measure(
-    report: &mut Report,
-    functions: &Functions,
-    recorded: &Recorded,
-    args: &Args,
-) -> Result<()> {
-    let site = Site::start(functions, recorded, PARTITIONS).await?;
+/// At each size; a slow third party hides what could grow, so that one is there at the first only.
+pub(super) async fn measure(report: &mut Report, site: &Site, args: &Args) -> Result<()> {
     if site.stack.table.is_none() {
-        eprintln!("left out: the table of EFFECTS_TABLE can't be filled by plain HTTP");
+        drain::measure(report, site, args.rounds).await?;
+        storm::measure(report, site, args.rounds, "").await?;
+        report.left_out("growth with the effects that are already there".into(), UNSIGNED);
         return Ok(());
     }
-    let mut smallest: Option<[Vec<f64>; 3]> = None;
+    let mut smallest: Option<Figures> = None;
     let mut filled = 0;
     for &size in &args.sizes {
-        fill(&site, size.saturating_sub(filled)).await?;
+        report.next(&format!("filling the table and the topic: {size} effects"));
+        fill(site, size.saturating_sub(filled)).await?;
         filled = filled.max(size);
         let when = format!(", {size} effects already there");
-        let p50 = ingest::measure_one(report, &site, args.rounds, &when).await?;
-        let drain = drain::measure_instant(report, &site, args.rounds, &when).await?;
-        let storm = storm::measure(report, &site, args.rounds, &when).await?;
-        super::peaks(report, &site, &when)?;
-        let now = [p50, drain, storm];
-        let Some([p50, drain, storm]) = &smallest else {
-            smallest = Some(now);
-            continue;
+        let now = Figures {
+            p50: ingest::measure_one(report, site, args.rounds, &when).await?,
+            drain: drain::measure_instant(report, site, args.rounds, &when).await?,
+            storm: storm::measure(report, site, args.rounds, &when).await?,
         };
-        let [p50_now, drain_now, storm_now] = now;
-        let first = format!("at {} effects", args.sizes[0]);
-        let mut flat = |what: &str, unit, now, then: &Vec<f64>, target| {
-            report.beside(format!("growth of {what}{when}"), unit, now, &*first, then.clone(), Some(target))
-        };
-        flat("ingest's p50", "ms", p50_now, p50, Target::AtMost(1.1))?;
-        flat("the drain", "/s", drain_now, drain, Target::AtLeast(0.9))?;
-        flat("the storm", "/s", storm_now, storm, Target::AtLeast(0.9))?;
+        if smallest.is_none() {
+            drain::measure_slow(report, site, args.rounds, &when).await?;
+        }
+        super::peaks(report, site, &when)?;
+        match &smallest {
+            None => smallest = Some(now),
+            Some(then) => now.beside(report, &when, then, &format!("at {} effects", args.sizes[0]))?,
+        }
     }
     Ok(())
+}
+
+/// What must not grow.
+struct Figures {
+    p50: Vec<f64>,
+    drain: Vec<f64>,
+    storm: Vec<f64>,
+}
+
+impl Figures {
+    fn beside(self, report: &mut Report, when: &str, then: &Self, at_first: &str) -> Result<()> {
+        let mut flat = |what: &str, unit, now, then: &[f64], target| {
+            let what = format!("growth of {what}{when}");
+            report.beside(what, unit, now, at_first, then.to_vec(), Some(target))
+        };
+        flat("ingest's p50", "ms", self.p50, &then.p50, Target::AtMost(1.1))?;
+        flat("the drain", "/s", self.drain, &then.drain, Target::AtLeast(0.9))?;
+        flat("the storm", "/s", self.storm, &then.storm, Target::AtLeast(0.9))
+    }
 }
 
 /// So many more effects that are done, and as many messages of the topic that are acked.

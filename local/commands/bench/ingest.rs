@@ -1,4 +1,5 @@
-//! Ingest: webhooks through the Runtime API, beside a plain client that produces the same bytes to the same broker.
+//! Ingest: webhooks through the Runtime API, beside two that produce the same bytes to the same broker: a bare client, which
+//! is all that the broker allows, and a bare function behind the same Runtime API, which is all that Lambda allows.
 
 use std::{
     fs,
@@ -79,17 +80,31 @@ async fn measure_at(
     (clients, count): (usize, usize),
     when: &str,
 ) -> Result<Vec<f64>> {
-    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    let who = format!("ingest, {clients} at a time{when}");
+    report.next(&who);
+    let [mut ours, mut client, mut function] = [(); 3].map(|()| Vec::new());
     ours_once(site, clients, clients * 2).await?; // starts the processes
-    bare_once(site, clients, clients * 2).await?;
+    client_once(site, clients, clients * 2).await?;
+    function_once(site, clients, clients * 2).await?;
     for _ in 0..rounds {
         ours.push(ours_once(site, clients, count).await?);
-        bare.push(bare_once(site, clients, count).await?);
+        client.push(client_once(site, clients, count).await?);
+        function.push(function_once(site, clients, count).await?);
     }
     let all = |took: &[Took], figure: fn(&Took) -> f64| took.iter().map(figure).collect::<Vec<_>>();
     let mut row = |what: &str, unit, figure: fn(&Took) -> f64, target| {
-        let what = format!("ingest, {clients} at a time{when}: {what}");
-        report.beside(what, unit, all(&ours, figure), "bare produce", all(&bare, figure), target)
+        let mut beside = |bound, bounds| {
+            report.beside(
+                format!("{who}: {what}"),
+                unit,
+                all(&ours, figure),
+                bound,
+                all(bounds, figure),
+                target,
+            )
+        };
+        beside("a bare client that produces", &client)?;
+        beside("a bare function that produces", &function)
     };
     row("p50", "ms", |took| took.p50_ms, (clients == 1).then_some(Target::AtMost(1.5)))?;
     row("p99", "ms", |took| took.p99_ms, None)?;
@@ -109,12 +124,27 @@ async fn ours_once(site: &Site, clients: usize, count: usize) -> Result<Took> {
     Ok(took)
 }
 
-async fn bare_once(site: &Site, clients: usize, count: usize) -> Result<Took> {
-    let bodies: Result<Vec<_>> =
-        (0..count).map(|_| site.recorded.produce(&site.id(), &site.stack.topic)).collect();
-    let took = timed(clients, bodies?, async |body| site.post("produce", &body).await).await?;
+async fn client_once(site: &Site, clients: usize, count: usize) -> Result<Took> {
+    let took = timed(clients, bodies(site, count)?, async |body| site.post("produce", &body).await).await?;
     plain::empty(site, count).await?;
     Ok(took)
+}
+
+async fn function_once(site: &Site, clients: usize, count: usize) -> Result<Took> {
+    let events = bodies(site, count)?.iter().map(|body| body.to_string().into()).collect();
+    let took = timed(clients, events, async |event| {
+        let answer = site.bare.invoke_bytes(event, LIMIT).await?;
+        ensure!(answer["statusCode"] == 202, "the bare function answered {answer}");
+        Ok(())
+    });
+    let took = took.await?;
+    plain::empty(site, count).await?;
+    Ok(took)
+}
+
+/// What ingest produces for so many webhooks.
+fn bodies(site: &Site, count: usize) -> Result<Vec<Value>> {
+    (0..count).map(|_| site.recorded.produce(&site.id(), &site.stack.topic)).collect()
 }
 
 /// Sends all, so many at a time.

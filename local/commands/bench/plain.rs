@@ -86,6 +86,15 @@ pub(super) async fn two_writes(site: &Site) -> Result<()> {
     Ok(())
 }
 
+/// What they take on an idle table, on average.
+pub(super) async fn time_of_two_writes(site: &Site) -> Result<Duration> {
+    let since = Instant::now();
+    for _ in 0..20 {
+        two_writes(site).await?;
+    }
+    Ok(since.elapsed() / 20)
+}
+
 /// How many effects a second the table takes the two writes of, with as many under way as the broker deals messages.
 pub(super) async fn two_writes_ceiling(site: &Site, count: usize) -> Result<f64> {
     let since = Instant::now();

@@ -1,12 +1,31 @@
 //! The table: medians with least and most, ratios of the same round, and what is aimed at.
 
+use std::time::Instant;
+
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
 /// All rows.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 pub(super) struct Report {
     rows: Vec<Row>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<LeftOut>,
+    #[serde(skip)]
+    since: Instant,
+}
+
+/// Why a row is left out: nobody counts.
+pub(super) const NO_WIRE: &str = "there is no wire before the DynamoDB of EFFECTS_TABLE, to count at";
+/// Why a row is left out: nobody writes.
+pub(super) const UNSIGNED: &str =
+    "the DynamoDB of EFFECTS_TABLE wants signed writes, and a plain client does not sign";
+
+/// What is not measured on these endpoints.
+#[derive(Debug, Serialize)]
+struct LeftOut {
+    what: String,
+    why: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -69,6 +88,21 @@ impl Target {
 }
 
 impl Report {
+    pub(super) fn new() -> Self {
+        Self { rows: Vec::new(), left_out: Vec::new(), since: Instant::now() }
+    }
+
+    /// Tells what is done next to whoever waits; the table itself goes to the standard output.
+    pub(super) fn next(&self, what: &str) {
+        eprintln!("{:>4} s  {what} ...", self.since.elapsed().as_secs());
+    }
+
+    /// A row, or a bound of one, that can't be measured here.
+    pub(super) fn left_out(&mut self, what: String, why: &'static str) {
+        eprintln!("        left out: {what}: {why}");
+        self.left_out.push(LeftOut { what, why });
+    }
+
     /// A row that nothing stands beside.
     pub(super) fn alone(&mut self, what: String, unit: &'static str, ours: Vec<f64>) -> Result<()> {
         self.add(Row { what, unit, ours: Spread::of(ours)?, beside: None })
@@ -91,8 +125,10 @@ impl Report {
     }
 
     fn add(&mut self, row: Row) -> Result<()> {
-        // So that whoever waits sees that something happens; the table itself goes to the standard output.
-        eprintln!("{}: {:.2} {}", row.what, row.ours.median, row.unit);
+        let ours = format!("{:.2} {}", row.ours.median, row.unit);
+        let bound =
+            row.beside.as_ref().map(|beside| format!("; {}: {:.2}", beside.what, beside.figure.median));
+        eprintln!("        {}: {}{}", row.what, ours.trim_end(), bound.unwrap_or_default());
         self.rows.push(row);
         Ok(())
     }
@@ -115,6 +151,9 @@ impl Report {
                     println!("| {what} | {ours} | {figure} | {} | {target} |", text(ratio));
                 }
             }
+        }
+        for (number, LeftOut { what, why }) in self.left_out.iter().enumerate() {
+            println!("{}Left out: {what}: {why}.  ", if number == 0 { "\n" } else { "" });
         }
         Ok(())
     }
@@ -155,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_ratio_is_of_the_same_round_and_its_median_decides() {
-        let mut report = Report::default();
+        let mut report = Report::new();
         // Of the medians, 3 by 2, the target would be missed.
         let (ours, bound) = (vec![1.0, 3.0, 8.0], vec![1.0, 2.0, 8.0]);
         report.beside("x".into(), "ms", ours, "y", bound, Some(Target::AtMost(1.0))).unwrap();
@@ -163,5 +202,14 @@ mod tests {
         assert_eq!((beside.ratio.median, beside.ratio.max, beside.met), (1.0, 1.5, Some(true)));
         assert!(ratios(&[1.0], &[]).is_err());
         assert!(!Target::AtLeast(1.1).is_met(beside.ratio));
+    }
+
+    #[test]
+    fn what_is_left_out_stands_in_the_report() {
+        let mut report = Report::new();
+        assert_eq!(serde_json::to_string(&report).unwrap(), r#"{"rows":[]}"#);
+        report.left_out("growth".into(), "unsigned");
+        let text = serde_json::to_string(&report).unwrap();
+        assert_eq!(text, r#"{"rows":[],"left_out":[{"what":"growth","why":"unsigned"}]}"#);
     }
 }

@@ -14,12 +14,14 @@ use axum::{Json, Router, extract::State};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use local::{
     config::Config,
-    functions::Functions,
+    functions::{Bare, Functions},
     http,
+    runtime_api::{Function, Program},
     server::{ANY_PORT, Server},
     stack::{Stack, Summary},
 };
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::recorded::Recorded;
 
@@ -37,9 +39,29 @@ pub(super) struct Site {
     pub(super) recorded: Recorded,
     pub(super) partitions: usize,
     pub(super) client: reqwest::Client,
+    /// A function that posts its events to the broker, and no more; with as many processes as ingest may have.
+    pub(super) bare: Function,
     third_party: Arc<ThirdParty>,
-    ids: AtomicU32,
+    ids: Ids,
     _server: Server,
+}
+
+/// Ids that no other command has, of this run or of an earlier one in the same table.
+#[derive(Debug)]
+pub(super) struct Ids {
+    prefix: u32,
+    next: AtomicU32,
+}
+
+impl Ids {
+    pub(super) fn new() -> Self {
+        Self { prefix: Uuid::new_v4().as_fields().0, next: AtomicU32::new(0) }
+    }
+
+    /// All are of one length.
+    pub(super) fn next(&self) -> String {
+        format!("{:08x}x{:08x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 /// Applies everything, after a while.
@@ -51,26 +73,37 @@ struct ThirdParty {
 
 impl Site {
     /// Starts one with a topic of so many partitions.
-    pub(super) async fn start(functions: &Functions, recorded: &Recorded, partitions: usize) -> Result<Self> {
+    pub(super) async fn start(
+        functions: &Functions,
+        bare: &Bare,
+        recorded: &Recorded,
+        partitions: usize,
+    ) -> Result<Self> {
         let third_party = Arc::<ThirdParty>::default();
         let router = Router::new().fallback(ticket).with_state(third_party.clone());
         let server = Server::start(ANY_PORT, router).await.context("the third party")?;
         let mut config = Config::from_env()?;
         config.call(&server.url());
-        let builder = Stack::builder().functions(functions.clone()).config(config).direct().ingests(INGESTS);
+        let builder = Stack::builder().functions(functions.clone()).config(config).own_names().direct();
         let builder = builder.env("IDLE_EXIT", "300ms").env("DRIFTQ_PARTITIONS", &partitions.to_string());
-        let stack = builder.start().await?;
-        let client = http::client_for(stack.broker.url())?;
-        let ids = AtomicU32::new(0);
-        let site =
-            Self { stack, recorded: recorded.clone(), partitions, client, third_party, ids, _server: server };
+        let stack = builder.ingests(INGESTS).start().await?;
+        let site = Self {
+            recorded: recorded.clone(),
+            partitions,
+            client: http::client_for(stack.broker.url())?,
+            bare: producing(bare, stack.broker.url()),
+            third_party,
+            ids: Ids::new(),
+            stack,
+            _server: server,
+        };
         site.make_topic(&site.stack.topic).await?;
         Ok(site)
     }
 
     /// An id that no other command has.
     pub(super) fn id(&self) -> String {
-        format!("b{}x{:08}", self.partitions, self.ids.fetch_add(1, Ordering::Relaxed))
+        self.ids.next()
     }
 
     /// How many messages a round can have.
@@ -133,6 +166,15 @@ impl Site {
     }
 }
 
+fn producing(bare: &Bare, broker: &str) -> Function {
+    Function::new(Program {
+        name: "bare_produce".into(),
+        binary: bare.produce.clone(),
+        env: vec![("PRODUCE_URL".into(), format!("{broker}/v1/produce"))],
+        sandboxes: INGESTS,
+    })
+}
+
 /// So many a second between the first and the last of these moments. The first `held` are left out: the consumer works on no
 /// more than that until it may ack.
 pub(super) fn pace(calls: &[Instant], held: usize) -> Result<f64> {
@@ -158,4 +200,29 @@ async fn ticket(State(third_party): State<Arc<ThirdParty>>, _: String) -> Json<V
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
     Json(json!({ "id": "tp_1", "ok": true }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_ids_are_the_same_and_none_is_longer() {
+        let some: Vec<_> = [Ids::new(), Ids::new()].iter().flat_map(|ids| [ids.next(), ids.next()]).collect();
+        assert_eq!(some.iter().collect::<BTreeSet<_>>().len(), 4);
+        assert!(some.iter().all(|id| id.len() == 17));
+    }
+
+    #[test]
+    fn a_pace_is_that_of_the_calls_after_the_held_ones() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        // Of four steady ones three come after the first, in 0.3 s.
+        let calls = [at(0), at(1), at(2500), at(2600), at(2700), at(2800)];
+        let pace_of = |held| pace(&calls, held).ok().map(f64::round);
+        assert_eq!(pace_of(2), Some(10.0));
+        assert_eq!(pace_of(6), None);
+    }
 }

@@ -26,7 +26,8 @@ pub(super) async fn measure(
     bare: &Path,
     starts: u16,
 ) -> Result<()> {
-    let stack = Stack::builder().functions(functions.clone()).direct().start().await?;
+    report.next("start-up");
+    let stack = Stack::builder().functions(functions.clone()).own_names().direct().start().await?;
     let program = Program { name: "bare".into(), binary: bare.to_owned(), env: Vec::new(), sandboxes: 1 };
     let bare = Function::new(program);
     let [mut ingest_ms, mut consumer_ms, mut bare_ms] = [(); 3].map(|()| Vec::new());

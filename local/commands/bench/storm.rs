@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 
 use super::{
     plain,
-    report::Report,
+    report::{Report, UNSIGNED},
     site::{Site, pace},
 };
 
@@ -12,6 +12,8 @@ const COPIES: usize = 10;
 
 /// Gives ours.
 pub(super) async fn measure(report: &mut Report, site: &Site, rounds: u16, when: &str) -> Result<Vec<f64>> {
+    let what = format!("duplicate storm, {} partitions{when}", site.partitions);
+    report.next(&what);
     let (mut ours, mut refusals) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         ours.push(weathered(site).await?);
@@ -19,11 +21,12 @@ pub(super) async fn measure(report: &mut Report, site: &Site, rounds: u16, when:
             refusals.push(plain::refusals(site, site.room()?).await?);
         }
     }
-    let what = format!("duplicate storm, {} partitions{when}", site.partitions);
+    let beside = "puts that the table refuses";
     if refusals.is_empty() {
-        report.alone(what, "/s", ours.clone())?;
+        report.alone(what.clone(), "/s", ours.clone())?;
+        report.left_out(format!("{what}, beside {beside}"), UNSIGNED);
     } else {
-        report.beside(what, "/s", ours.clone(), "puts that the table refuses", refusals, None)?;
+        report.beside(what, "/s", ours.clone(), beside, refusals, None)?;
     }
     Ok(ours)
 }
