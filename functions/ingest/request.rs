@@ -4,7 +4,7 @@
 use http::HeaderMap;
 use jiff::Timestamp;
 use minijinja::{Value as Jinja, value::Serde};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -142,6 +142,9 @@ impl Verified<'_> {
 
     /// With the names that the source's templates give it. In those, `event_id` and `event_type` are the provider's.
     fn named(mut self, templates: &Templates) -> Result<Self, Lacking> {
+        if self.source.event_id.is_none() && self.source.event_type.is_none() {
+            return Ok(self);
+        }
         let context = self.context();
         let render = |name: &Name| {
             let text = templates.text(&name.template, &context).map_err(|error| self.lacking(error))?;
@@ -201,18 +204,17 @@ impl Verified<'_> {
             let lines = self.headers.get_all(name).iter();
             lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect::<Vec<_>>().join(",")
         };
-        let headers: Map<String, Value> =
-            self.headers.keys().map(|name| (name.as_str().to_owned(), lines(name).into())).collect();
-        let mut context = Map::from_iter([
-            ("headers".to_owned(), Value::Object(headers)),
-            ("source".to_owned(), self.source.name.as_str().into()),
-            ("event_type".to_owned(), self.event_type().into()),
-        ]);
-        context.extend(self.event_id().map(|id| ("event_id".to_owned(), id.into())));
-        context.extend(self.content.event().map(|event| ("event".to_owned(), event.clone())));
-        let form = self.content.form().map(|form| Value::Object(form.fields.clone()));
-        context.extend(form.map(|form| ("form".to_owned(), form)));
-        Jinja::from(Serde(Value::Object(context)))
+        let headers = self.headers.keys().map(|name| (name.as_str(), Jinja::from(lines(name))));
+        let form = self.content.form().map(|form| Jinja::from(Serde(&form.fields)));
+        let names = [
+            ("headers", Some(headers.collect())),
+            ("source", Some(self.source.name.as_str().into())),
+            ("event_type", Some(self.event_type().into())),
+            ("event_id", self.event_id().map(Jinja::from)),
+            ("event", self.content.event().map(|event| Jinja::from(Serde(event)))),
+            ("form", form),
+        ];
+        names.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 
     /// The run: the same for every delivery of the same event.
