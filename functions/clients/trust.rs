@@ -37,3 +37,43 @@ fn of_file(path: &str) -> Result<RootCertStore, Box<dyn std::error::Error>> {
     }
     if roots.is_empty() { Err("it holds no certificate".into()) } else { Ok(roots) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    const AUTHORITY: &str = include_str!("tests/authority.pem");
+
+    fn with(file: &Path) -> Result<ClientConfig, String> {
+        let path = file.display().to_string();
+        tls(&|name| (name == FILE).then(|| path.clone())).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn mozillas_list_is_trusted_unless_a_file_says_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("authority.pem");
+        fs::write(&file, AUTHORITY).unwrap();
+        assert!(tls(&|_| None).is_ok() && tls(&|_| Some(String::new())).is_ok());
+        assert!(with(&file).is_ok());
+        let roots = of_file(&file.display().to_string()).unwrap();
+        assert_eq!(roots.len(), 1, "and nobody else");
+    }
+
+    #[test]
+    fn a_file_that_names_nobody_is_an_error_and_not_everybody() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("authority.pem");
+        let problem = |text: &str| {
+            fs::write(&file, text).unwrap();
+            with(&file).unwrap_err()
+        };
+        assert!(problem("").contains("SSL_CERT_FILE") && problem("").contains("it holds no certificate"));
+        assert!(problem("no PEM at all").contains("unset it"));
+        let cut = AUTHORITY.lines().take(4).chain(["-----END CERTIFICATE-----"]).collect::<Vec<_>>();
+        assert!(problem(&cut.join("\n")).contains("authority.pem"));
+        assert!(with(&folder.path().join("missing.pem")).unwrap_err().contains("missing.pem"));
+    }
+}
