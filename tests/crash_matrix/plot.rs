@@ -63,6 +63,7 @@ impl Scene {
         effects.extend(deliver_until_taken(&self.stack, &dispute_about("dp_lost")?).await?);
         let relayed = |seen: &Seen| seen.goes_to("POST", "/v1/produce") && seen.mentions("dp_lost");
         self.stack.broker_wire.once(relayed, lost_by_broker());
+        self.until("due_at").await?;
         self.run().await;
         Ok((effects, struck))
     }
@@ -82,15 +83,15 @@ impl Scene {
         self.stack.consumer.warm().await?;
         let struck = self.watch()?;
         self.run().await;
-        self.until_lease_is_over().await?;
+        self.until("lease_until").await?;
         self.run().await;
         Ok((effects, struck))
     }
 
-    /// The lease of the attempt that has died.
-    async fn until_lease_is_over(&self) -> Result<()> {
+    /// Waits until that time of every record has come: the end of a dead attempt's lease, or when it is due.
+    async fn until(&self, time: &str) -> Result<()> {
         for effect in self.stack.effects().await? {
-            let until = effect.record["lease_until"].as_i64().unwrap_or_default();
+            let until = effect.record[time].as_i64().unwrap_or_default();
             let left = Timestamp::from_millisecond(until)?.duration_since(Timestamp::now());
             tokio::time::sleep(left.try_into().unwrap_or_default()).await;
         }
