@@ -1,6 +1,8 @@
 //! A webhook before and after its signature has been checked. Only [`Unverified::verify`] makes a [`Verified`], and
 //! only that has an event: raw bytes are verified before anything is parsed.
 
+use std::collections::BTreeMap;
+
 use http::HeaderMap;
 use jiff::Timestamp;
 use minijinja::{Value as Jinja, value::Serde};
@@ -207,14 +209,15 @@ impl Verified<'_> {
         let headers = self.headers.keys().map(|name| (name.as_str(), Jinja::from(lines(name))));
         let form = self.content.form().map(|form| Jinja::from(Serde(&form.fields)));
         let names = [
-            ("headers", Some(headers.collect())),
+            ("headers", Some(Jinja::from(headers.collect::<BTreeMap<_, _>>()))),
             ("source", Some(self.source.name.as_str().into())),
             ("event_type", Some(self.event_type().into())),
             ("event_id", self.event_id().map(Jinja::from)),
             ("event", self.content.event().map(|event| Jinja::from(Serde(event)))),
             ("form", form),
         ];
-        names.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+        let known = names.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        known.collect::<BTreeMap<_, _>>().into()
     }
 
     /// The run: the same for every delivery of the same event.

@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::Result;
 use driftq_webhooks::{
+    clients,
     config::environment::{Environment, load_config},
     telemetry,
 };
@@ -23,6 +24,7 @@ fn read_by_functions() -> Result<BTreeSet<String>> {
     telemetry::start(&get);
     Environment::read(&get)?;
     load_config(&get)?;
+    clients::http(&get)?;
     Ok(asked.into_inner())
 }
 
