@@ -10,11 +10,13 @@ use super::{
 };
 
 impl Steps<'_> {
-    /// The stream is neither broken nor lost, and the hold is over where there are no counts.
+    /// The hold is over, and the stream neither broken nor lost. Where there are counts the consumer has no hold; that nothing
+    /// is lost by that, [`removed`](super::removed) looks at. The whole worlds keep it, since time passes by it: without, copies could be
+    /// published and acked for ever at no time at all, at ever higher offsets, and there would be no end of states.
     fn may_ack(&self, who: Who) -> bool {
         match self.state.consumers[who].stream {
             Stream::Open => true,
-            Stream::Held => self.world.counts() || !self.world.keeps(Rule::FirstAcksHeld),
+            Stream::Held => !self.world.keeps(Rule::FirstAcksHeld),
             _ => false,
         }
     }
