@@ -1,10 +1,12 @@
 //! The broker of a stack: in this process, a process of its own, or somebody else's.
 
 use std::{
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -12,9 +14,14 @@ use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
     sync::Mutex,
+    time::sleep,
 };
 
 use crate::{broker::Broker, proxy::Wire};
+
+/// How often a port that is taken is tried again, and how long after.
+const TRIES: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Which broker to use.
 #[derive(Debug, Clone)]
@@ -96,8 +103,8 @@ impl BrokerControl {
         if let Running::Down = *running {
             // Where it was before: only one of ours can be down.
             let addr = self.0.url.trim_start_matches("http://").parse()?;
-            *running = start(&self.0.kind, addr, &self.0.wal).await?.0;
-            self.0.wire.open().await?;
+            *running = when_free(|| start(&self.0.kind, addr, &self.0.wal)).await?.0;
+            when_free(|| self.0.wire.open()).await?;
         }
         Ok(())
     }
@@ -120,6 +127,21 @@ impl BrokerControl {
         self.kill().await?;
         self.start().await
     }
+}
+
+/// Takes a port again. One that was let go of may meanwhile serve somebody's outgoing connection, for as long as that lasts.
+async fn when_free<T, F: Future<Output = Result<T>>>(take: impl Fn() -> F) -> Result<T> {
+    let is_taken = |error: &anyhow::Error| {
+        let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+        causes.any(|cause| cause.kind() == io::ErrorKind::AddrInUse)
+    };
+    for _ in 0..TRIES {
+        match take().await {
+            Err(error) if is_taken(&error) => sleep(PAUSE).await,
+            outcome => return outcome,
+        }
+    }
+    take().await
 }
 
 async fn start(kind: &Kind, addr: SocketAddr, wal: &Path) -> Result<(Running, String)> {
@@ -153,4 +175,31 @@ async fn spawn(binary: &Path, addr: SocketAddr, wal: &Path) -> Result<(Child, St
     let line = BufReader::new(output).lines().next_line().await?.context("it ended at once")?;
     let url = line.split_whitespace().last().context("it printed no address")?.to_owned();
     Ok((child, url))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, future::ready, net::TcpListener};
+
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_is_lent_out_is_waited_for_and_no_other_trouble_is() {
+        let lent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = lent.local_addr().unwrap();
+        let (lent, tries) = (Cell::new(Some(lent)), Cell::new(0));
+        let taken = when_free(|| {
+            tries.set(tries.get() + 1);
+            if tries.get() == 3 {
+                drop(lent.take());
+            }
+            ready(TcpListener::bind(addr).context("taken"))
+        });
+        taken.await.unwrap();
+        assert_eq!(tries.get(), 3);
+        let refused: Result<()> = when_free(|| ready(Err(anyhow!("another reason")))).await;
+        assert_eq!(refused.unwrap_err().to_string(), "another reason");
+    }
 }
