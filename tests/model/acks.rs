@@ -10,15 +10,9 @@ use super::{
 };
 
 impl Steps<'_> {
-    /// The hold is over, and the stream neither broken nor lost. Where there are counts the consumer has no hold; that nothing
-    /// is lost by that, [`removed`](super::removed) looks at. The whole worlds keep it, since time passes by it: without, copies could be
-    /// published and acked for ever at no time at all, at ever higher offsets, and there would be no end of states.
+    /// The hold is over, if there is one, and the stream neither broken nor lost.
     fn may_ack(&self, who: Who) -> bool {
-        match self.state.consumers[who].stream {
-            Stream::Open => true,
-            Stream::Held => !self.world.keeps(Rule::FirstAcksHeld),
-            _ => false,
-        }
+        self.state.consumers[who].stream == Stream::Open
     }
 
     /// All that is in flight is ours: we hold as many as there can be, or the broker counts no more.
@@ -102,5 +96,10 @@ impl World {
     /// Acks go by the count. Where the broker's metrics can't be had, order and hold are all there is.
     fn counts(&self) -> bool {
         self.counted && self.keeps(Rule::InFlightCounted)
+    }
+
+    /// What becomes of a stream with its first message.
+    pub(super) fn begun(&self) -> Stream {
+        if self.counts() || !self.keeps(Rule::FirstAcksHeld) { Stream::Open } else { Stream::Held }
     }
 }

@@ -29,7 +29,8 @@ impl Steps<'_> {
     fn deliver(&mut self, to: Who) {
         let Some(index) = self.next_in_line(1) else { return };
         let Message { effect, offset, .. } = self.state.topic[index];
-        self.add(Action::Deliver { to, effect, offset }, |state| state.hand_over(index, to));
+        let begun = self.world.begun();
+        self.add(Action::Deliver { to, effect, offset }, |state| state.hand_over(index, to, begun));
     }
 
     /// An orphan comes back on the next stream, and any other when its lease is over. On a stream that is still at work on
@@ -47,7 +48,8 @@ impl Steps<'_> {
             };
             if again {
                 let Message { effect, offset, .. } = *message;
-                self.add(Action::Redeliver { to, effect, offset }, |state| state.hand_over(index, to));
+                let begun = self.world.begun();
+                self.add(Action::Redeliver { to, effect, offset }, |state| state.hand_over(index, to, begun));
             }
         }
     }
@@ -130,13 +132,13 @@ impl State {
     }
 
     /// The broker sends a message, and the consumer receives it, unless it reads no more.
-    pub(super) fn hand_over(&mut self, index: usize, to: Who) {
+    pub(super) fn hand_over(&mut self, index: usize, to: Who, begun: Stream) {
         self.topic[index].place = Place::With(to);
         let Message { offset, effect, attempt, .. } = self.topic[index];
         let consumer = &mut self.consumers[to];
         match consumer.stream {
             Stream::Ousted => return,
-            Stream::Silent => consumer.stream = Stream::Held,
+            Stream::Silent => consumer.stream = begun,
             _ => {}
         }
         match consumer.jobs.iter_mut().find(|job| job.offset == offset && !job.old) {

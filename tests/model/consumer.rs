@@ -25,7 +25,8 @@ impl Steps<'_> {
 
     /// The schedule starts an invocation. It stays if it gets the stream lease.
     fn wake(&mut self, who: Who) {
-        if who == 1 && !self.state.consumers[0].awake {
+        let consumers = &self.state.consumers;
+        if who == 1 && !consumers[0].awake || consumers[who].ended && consumers[1 - who].awake {
             return;
         }
         let mut clocks = vec![0, self.world.skew];
@@ -84,6 +85,7 @@ impl Steps<'_> {
         self.add(Action::Leave { who }, |state| {
             let released = state.owner == Some(who) && !state.consumers[who].renewals_fail;
             state.put_to_sleep(who, Place::Orphan);
+            state.consumers[who].ended = true;
             if released {
                 (state.owner, state.stream_lease) = (None, 0);
             }

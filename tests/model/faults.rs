@@ -49,10 +49,11 @@ impl Steps<'_> {
         };
         let Some(second) = self.state.topic.get(first + 1) else { return };
         let Message { effect, offset, .. } = *second;
+        let begun = self.world.begun();
         self.add(Action::Overtake { to, effect, offset }, |state| {
             state.faults.overtakes -= 1;
             state.topic[first].place = Place::OnTheWay(to);
-            state.hand_over(first + 1, to);
+            state.hand_over(first + 1, to, begun);
         });
     }
 

@@ -14,7 +14,7 @@ pub(super) enum Stream {
     None,
     /// Asked for, and no message yet.
     Silent,
-    /// Messages come, and the first acks are held.
+    /// Messages come, and the first acks are held, since the broker's metrics can't be had.
     Held,
     Open,
     Broken,
@@ -26,6 +26,9 @@ pub(super) enum Stream {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Consumer {
     pub(super) awake: bool,
+    /// An invocation has ended in this tick. Beside another consumer, which may have lost the stream and learns of it within a tick,
+    /// the next one is for another tick: else what the other is dealt meanwhile would be more and more.
+    pub(super) ended: bool,
     /// How far its clock is ahead.
     pub(super) clock: i8,
     pub(super) stream: Stream,
@@ -49,6 +52,7 @@ impl Consumer {
 
     pub(super) const ASLEEP: Self = Self {
         awake: false,
+        ended: false,
         clock: 0,
         stream: Stream::None,
         renewals_fail: false,

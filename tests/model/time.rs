@@ -74,6 +74,7 @@ impl State {
         }
         self.ledgers.iter_mut().for_each(|ledger| pass(&mut ledger.memory, 0));
         for consumer in &mut self.consumers {
+            consumer.ended = false;
             if consumer.stream == Stream::Held {
                 consumer.stream = Stream::Open;
             }
