@@ -221,11 +221,16 @@ impl<'a> Drain<'a> {
             return;
         }
         let (worker, deadline) = (Arc::clone(&self.worker), self.deadline);
-        let at_least = if matches!(self.counts, Counts::Never(_)) { REORDERED } else { Duration::ZERO };
+        let is_blind = matches!(self.counts, Counts::Never(_));
         let work = async move {
+            let overtaken = async {
+                if is_blind {
+                    sleep(REORDERED).await;
+                }
+            };
             // A message that makes us panic must not take the others, or the order of acks, with it.
             let work = AssertUnwindSafe(worker.work(&key, &value, deadline)).catch_unwind();
-            let (settled, ()) = tokio::join!(work, sleep(at_least));
+            let (settled, ()) = tokio::join!(work, overtaken);
             (token, partition, offset, settled.unwrap_or(Err(Unsettled::Panicked)))
         };
         self.working.spawn(work.in_current_span());
