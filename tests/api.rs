@@ -4,7 +4,7 @@ use anyhow::Result;
 use local::{http::Answer, proxy::Fault};
 use serde_json::{Value, json};
 
-use crate::house::{builder, config, deliver, dispute, issue, settle, stack};
+use crate::house::{builder, config, deliver, dispute, issue, produces, settle, stack};
 
 fn request() -> Value {
     json!({
@@ -103,8 +103,7 @@ async fn a_run_can_be_followed_on_the_events_topic() -> Result<()> {
 #[tokio::test]
 async fn an_events_topic_that_takes_nothing_costs_an_effect_nothing() -> Result<()> {
     let stack = builder(config()?)?.env("EVENTS_TOPIC", "sidefx.events").start().await?;
-    let full =
-        |seen: &local::proxy::Seen| seen.goes_to("POST", "/v1/produce") && seen.mentions("sidefx.events");
+    let full = |seen: &local::proxy::Seen| produces(seen) && seen.mentions("sidefx.events");
     stack.broker_wire.always(full, Fault::Answer(Answer::partition_full()));
     deliver(&stack, &dispute()?).await?;
     let settling = settle(&stack).await?;
@@ -114,8 +113,7 @@ async fn an_events_topic_that_takes_nothing_costs_an_effect_nothing() -> Result<
 
 /// The events that the broker took.
 fn events(stack: &local::stack::Stack) -> Vec<Value> {
-    let produced =
-        stack.broker_wire.seen_where(|seen| seen.goes_to("POST", "/v1/produce") && seen.succeeded());
+    let produced = stack.broker_wire.seen_where(|seen| produces(seen) && seen.succeeded());
     let messages =
         produced.iter().map(local::proxy::Seen::json).filter(|message| message["topic"] == "sidefx.events");
     messages.filter_map(|message| serde_json::from_str(message["value"].as_str()?).ok()).collect()

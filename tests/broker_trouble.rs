@@ -4,14 +4,14 @@ use anyhow::Result;
 use local::{http::Answer, proxy::Fault};
 use serde_json::json;
 
-use crate::house::{accepted, deliver, dispute, dispute_about, only_effect, settle, stack};
+use crate::house::{
+    accepted, consumes, deliver, dispute, dispute_about, only_effect, produces, settle, stack,
+};
 
 #[tokio::test]
 async fn a_full_broker_defers_to_the_table_and_the_relay_brings_it_back() -> Result<()> {
     let stack = stack().await?;
-    stack
-        .broker_wire
-        .once(|seen| seen.goes_to("POST", "/v1/produce"), Fault::Answer(Answer::partition_full()));
+    stack.broker_wire.once(produces, Fault::Answer(Answer::partition_full()));
     deliver(&stack, &dispute()?).await?;
     assert_eq!(only_effect(&stack).await?.status, "pending");
     let settling = settle(&stack).await?;
@@ -34,7 +34,7 @@ async fn a_broker_that_is_down_at_ingest_loses_nothing() -> Result<()> {
 #[tokio::test]
 async fn a_broker_that_hangs_is_given_a_second_and_the_provider_an_answer_within_three() -> Result<()> {
     let stack = stack().await?;
-    stack.broker_wire.always(|seen| seen.goes_to("POST", "/v1/produce"), Fault::HangBefore);
+    stack.broker_wire.always(produces, Fault::HangBefore);
     let answer =
         tokio::time::timeout(std::time::Duration::from_secs(3), stack.deliver(&dispute()?)).await??;
     accepted(&answer)?;
@@ -47,7 +47,7 @@ async fn a_broker_that_hangs_is_given_a_second_and_the_provider_an_answer_within
 #[tokio::test]
 async fn a_broker_that_took_the_command_but_did_not_say_so_makes_a_harmless_duplicate() -> Result<()> {
     let stack = stack().await?;
-    stack.broker_wire.always(|seen| seen.goes_to("POST", "/v1/produce"), Fault::HangAfter);
+    stack.broker_wire.always(produces, Fault::HangAfter);
     deliver(&stack, &dispute()?).await?;
     stack.broker_wire.heal();
     let settling = settle(&stack).await?;
@@ -93,7 +93,7 @@ async fn a_message_that_is_no_command_is_parked_and_blocks_nothing() -> Result<(
 async fn a_command_for_a_step_that_is_gone_is_parked() -> Result<()> {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
-    let produced = stack.broker_wire.seen_where(|seen| seen.goes_to("POST", "/v1/produce"));
+    let produced = stack.broker_wire.seen_where(produces);
     let message = String::from_utf8(produced[0].body.to_vec())?.replace("open_ticket", "gone_step");
     produce(&stack, &serde_json::from_str(&message)?).await?;
     settle(&stack).await?;
@@ -108,7 +108,7 @@ async fn a_command_for_a_step_that_is_gone_is_parked() -> Result<()> {
 async fn a_stream_that_breaks_is_opened_again_in_the_same_run() -> Result<()> {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
-    stack.broker_wire.once(|seen| seen.goes_to("GET", "/v1/consume"), Fault::CutBefore);
+    stack.broker_wire.once(consumes, Fault::CutBefore);
     let summary = stack.run_consumer().await?;
     assert_eq!((summary.done, summary.outcome.as_str()), (1, "drained"));
     settle(&stack).await?;

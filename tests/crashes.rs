@@ -8,7 +8,7 @@ use local::{
 };
 
 use crate::house::{
-    TICKETS, deliver, dispute, dispute_about, only_effect, park_in_doubt, settle, stack, stack_with,
+    TICKETS, deliver, dispute, dispute_about, only_effect, park_in_doubt, produces, settle, stack, stack_with,
 };
 
 /// The claim of a fresh effect: ingest puts nothing while the broker is well.
@@ -116,7 +116,7 @@ async fn ingest_killed_after_the_broker_took_the_command_answers_nothing_and_the
     // So that there is a topic, and the next produce is taken.
     deliver(&stack, &dispute_about("dp_earlier")?).await?;
     let kill = stack.ingest.killer().hook();
-    stack.broker_wire.once(|seen| seen.goes_to("POST", "/v1/produce"), Fault::HookAfter(kill));
+    stack.broker_wire.once(produces, Fault::HookAfter(kill));
     let answer = stack.deliver(&dispute()?).await?;
     assert!(answer.status >= 500, "{}", answer.status);
     deliver(&stack, &dispute()?).await?;

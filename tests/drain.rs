@@ -1,4 +1,4 @@
-//! The drain and its broker, held to the rules of DESIGN §4: acks in order, the first ones held, streams that break or are
+//! The drain and its broker, held to the rules of DESIGN §4: acks in order, none above what others hold, streams that break or are
 //! shared with the dead, topics that vanish, answers of every kind.
 //!
 //! `order` what an ack takes along · `shared` a dead consumer's stream that lives on · `streams` cut, garbled, repeated ·
@@ -15,18 +15,10 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use local::{hook::Hook, proxy::Seen, stack::Stack};
 
-use crate::house::{builder, config, deliver, dispute_about};
+use crate::house::{builder, config, consumes, deliver, dispute_about, produces};
 
 fn ack(seen: &Seen) -> bool {
     seen.goes_to("POST", "/v1/ack")
-}
-
-fn consume(seen: &Seen) -> bool {
-    seen.goes_to("GET", "/v1/consume")
-}
-
-fn produce(seen: &Seen) -> bool {
-    seen.goes_to("POST", "/v1/produce")
 }
 
 /// With so many partitions, and a consumer that waits so long for more.

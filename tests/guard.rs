@@ -212,9 +212,7 @@ async fn of_many_that_find_an_expired_lease_exactly_one_takes_it_over() -> anyho
 #[tokio::test]
 async fn a_deferral_counts_the_attempt_and_outdates_older_copies_of_the_command() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
-    let lease = win(&table, &case, now()).await?;
-    let deferral = Deferral { command: &case.command, due: later(30), why: "answered 429", in_doubt: false };
-    assert_eq!(table.effects.defer(lease, deferral, later(1)).await?.how(), How::Deferred);
+    refuse_for_now(&table, &case, later(30)).await?;
 
     let Claim::Recorded(older) = table.effects.claim(&case.ask(), later(2)).await? else { panic!("claimed") };
     assert_eq!(older.status, Status::Waiting);
@@ -321,9 +319,7 @@ async fn what_the_broker_refused_is_due_at_once_and_again_until_it_is_claimed() 
 #[tokio::test]
 async fn what_has_been_claimed_since_it_was_published_is_not_put_off() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
-    let lease = win(&table, &case, now()).await?;
-    let deferral = Deferral { command: &case.command, due: later(5), why: "answered 429", in_doubt: false };
-    assert_eq!(table.effects.defer(lease, deferral, later(1)).await?.how(), How::Deferred);
+    refuse_for_now(&table, &case, later(5)).await?;
     let published = agenda(&table, later(5)).await?;
     let _dies = win(&table, &case.retry(1), later(5)).await?;
     table.effects.put_off(&published[0], later(999)).await?;
@@ -372,6 +368,14 @@ async fn a_record_that_somebody_spoilt_is_an_error_and_not_a_claim() -> anyhow::
     table.database.put(&json!(spoilt)).await?;
     let claim = table.effects.claim(&case.ask(), now()).await;
     assert!(matches!(claim, Err(StoreError::Malformed("status"))), "{claim:?}");
+    Ok(())
+}
+
+/// A first attempt, that the third party refuses for now.
+async fn refuse_for_now(table: &Table, case: &Case, due: Timestamp) -> anyhow::Result<()> {
+    let lease = win(table, case, now()).await?;
+    let deferral = Deferral { command: &case.command, due, why: "answered 429", in_doubt: false };
+    assert_eq!(table.effects.defer(lease, deferral, later(1)).await?.how(), How::Deferred);
     Ok(())
 }
 

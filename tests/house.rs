@@ -7,7 +7,7 @@ use local::{
     config::Config,
     functions::Functions,
     http::Answer,
-    proxy::Fault,
+    proxy::{Fault, Seen},
     stack::{Builder, Effect, Settling, Stack},
     webhook::Webhook,
 };
@@ -98,6 +98,14 @@ pub(crate) fn dispute_about(id: &str) -> Result<Webhook> {
 /// A new GitHub issue: two steps, a Slack message and a language model.
 pub(crate) fn issue() -> Result<Webhook> {
     Webhook::sample("github.issues.opened")
+}
+
+pub(crate) fn consumes(seen: &Seen) -> bool {
+    seen.goes_to("GET", "/v1/consume")
+}
+
+pub(crate) fn produces(seen: &Seen) -> bool {
+    seen.goes_to("POST", "/v1/produce")
 }
 
 /// The broker says that it has taken a message, and it is never seen again.

@@ -4,7 +4,7 @@ use anyhow::Result;
 use local::webhook::Webhook;
 use serde_json::json;
 
-use crate::house::{PATIENCE, SLACK, TICKETS, deliver, dispute, issue, only_effect, settle, stack};
+use crate::house::{PATIENCE, SLACK, TICKETS, deliver, dispute, issue, only_effect, produces, settle, stack};
 
 #[tokio::test]
 async fn a_signed_webhook_becomes_one_call_with_its_key_its_credentials_and_its_input() -> Result<()> {
@@ -128,7 +128,7 @@ async fn input_too_large_for_the_broker_arrives_whole() -> Result<()> {
     };
     let sent = call.body["messages"][1]["content"].as_str().unwrap();
     assert!(sent.ends_with(&text), "{} of {} bytes", sent.len(), text.len());
-    let produced = stack.broker_wire.seen_where(|seen| seen.goes_to("POST", "/v1/produce"));
+    let produced = stack.broker_wire.seen_where(produces);
     assert!(produced.iter().all(|seen| seen.body.len() < 20_000), "the broker holds 64 KiB a partition");
     if let Ok(table) = stack.table() {
         let kept = table.scan().await?;

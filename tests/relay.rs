@@ -11,15 +11,12 @@ use local::{
 };
 
 use crate::house::{
-    TICKETS, builder, config, deliver, dispute, lost_by_broker, only_effect, settle, stack, table,
+    TICKETS, builder, config, consumes, deliver, dispute, lost_by_broker, only_effect, produces, settle,
+    stack, table,
 };
 
 /// Longer than any story here takes.
 const NEVER: &str = "10m";
-
-fn produce(seen: &Seen) -> bool {
-    seen.goes_to("POST", "/v1/produce")
-}
 
 pub(crate) fn puts_off(seen: &Seen) -> bool {
     seen.is("UpdateItem") && seen.mentions("#due_at = :seen")
@@ -31,7 +28,7 @@ fn renews_stream(seen: &Seen) -> bool {
 
 /// A dispute that the broker did not take: it is due at once.
 async fn deliver_refused(stack: &Stack) -> Result<()> {
-    stack.broker_wire.once(produce, Fault::Answer(Answer::partition_full()));
+    stack.broker_wire.once(produces, Fault::Answer(Answer::partition_full()));
     deliver(stack, &dispute()?).await.map(drop)
 }
 
@@ -44,10 +41,10 @@ async fn due_at(stack: &Stack) -> Result<i64> {
 async fn is_put_off_and_published_again(stack: &Stack, since: Timestamp, published: usize) -> Result<()> {
     let due = due_at(stack).await?;
     ensure!(due >= since.as_millisecond() + 4_000, "{due} is too early, the run began at {since}");
-    assert_eq!(stack.broker_wire.seen_where(produce).len(), published);
+    assert_eq!(stack.broker_wire.seen_where(produces).len(), published);
     let settling = settle(stack).await?;
     assert_eq!((settling.total(|run| run.relayed), settling.total(|run| run.done)), (1, 1));
-    let produced = stack.broker_wire.seen_where(produce);
+    let produced = stack.broker_wire.seen_where(produces);
     assert_eq!(produced.len(), published + 1, "once more, in {} runs", settling.runs.len());
     ensure!(produced[published].at.as_millisecond() >= due, "{produced:?} before {due}");
     assert_eq!(stack.third_party.ledger().applied().len(), 1);
@@ -60,7 +57,7 @@ async fn what_the_broker_loses_is_published_again_after_the_grace_and_not_at_eve
     // Makes the topic.
     stack.run_consumer().await?;
     deliver_refused(&stack).await?;
-    stack.broker_wire.once(produce, lost_by_broker());
+    stack.broker_wire.once(produces, lost_by_broker());
     let since = Timestamp::now();
     let run = stack.run_consumer().await?;
     assert_eq!((run.outcome.as_str(), run.relayed, run.received), ("drained", 1, 0));
@@ -78,7 +75,7 @@ async fn a_copy_of_an_earlier_attempt_does_not_stand_for_what_was_relayed() -> R
     deliver(&stack, &dispute()?).await?;
     assert_eq!(stack.run_consumer().await?.deferred, 1);
     deliver(&stack, &dispute()?).await?;
-    stack.broker_wire.once(produce, lost_by_broker());
+    stack.broker_wire.once(produces, lost_by_broker());
     let since = Timestamp::now();
     let run = stack.run_consumer().await?;
     assert_eq!((run.relayed, run.received, run.duplicates), (1, 1, 1));
@@ -101,16 +98,15 @@ async fn what_there_is_no_time_for_is_not_published_again_on_top_of_what_is_in_t
 
 #[tokio::test]
 async fn nor_is_what_a_run_leaves_behind_that_fails() -> Result<()> {
-    let consume = |seen: &Seen| seen.goes_to("GET", "/v1/consume");
     let broken = async {
         let stack = failing_stack().await?;
-        stack.broker_wire.always(consume, Fault::CutBefore);
+        stack.broker_wire.always(consumes, Fault::CutBefore);
         leaves_it_in_the_topic(stack, "could not be drained").await.context("broken")
     };
     let ousted = async {
         let stack = failing_stack().await?;
         stack.table_wire()?.always(renews_stream, Fault::Answer(Answer::throttled()));
-        stack.broker_wire.always(consume, Fault::HangBefore);
+        stack.broker_wire.always(consumes, Fault::HangBefore);
         leaves_it_in_the_topic(stack, "another consumer").await.context("ousted")
     };
     tokio::try_join!(broken, ousted).map(drop)

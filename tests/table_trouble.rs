@@ -12,8 +12,8 @@ use local::{
 
 use crate::{
     house::{
-        TICKETS, deliver, deliver_until_taken, dispute, lost_by_broker, only_effect, settle, stack_with,
-        table,
+        TICKETS, deliver, deliver_until_taken, dispute, lost_by_broker, only_effect, produces, settle,
+        stack_with, table,
     },
     relay::puts_off,
 };
@@ -105,14 +105,12 @@ fn set(stack: &Stack, plot: Plot) {
         Plot::Retry => stack.third_party.script(TICKETS, [Behaviour::refuse(429)]),
         Plot::Loss => {
             stack.third_party.script(TICKETS, [Behaviour::refuse(429)]);
-            let retry =
-                |seen: &Seen| seen.goes_to("POST", "/v1/produce") && seen.mentions(r#"\"attempt\":1"#);
+            let retry = |seen: &Seen| produces(seen) && seen.mentions(r#"\"attempt\":1"#);
             stack.broker_wire.once(retry, lost_by_broker());
         }
         Plot::Refusal => stack.third_party.always(TICKETS, Behaviour::refuse(422)),
         Plot::BrokerFull => {
-            let produce = |seen: &Seen| seen.goes_to("POST", "/v1/produce");
-            stack.broker_wire.once(produce, Fault::Answer(Answer::partition_full()));
+            stack.broker_wire.once(produces, Fault::Answer(Answer::partition_full()));
         }
         Plot::Death => {
             let kill = stack.consumer.killer().hook();

@@ -13,8 +13,8 @@ use toml::toml;
 
 use crate::{
     house::{
-        SLACK, TICKETS, builder, config, deliver, dispute, dispute_about, issue, park_in_doubt, retry,
-        settle, stack, stack_with, table,
+        SLACK, TICKETS, builder, config, deliver, dispute, dispute_about, issue, park_in_doubt, produces,
+        retry, settle, stack, stack_with, table,
     },
     printed::{DOCUMENT, Printed, fields_of},
 };
@@ -114,9 +114,7 @@ async fn each_request_is_counted_by_source_or_by_why_it_was_refused() -> Result<
     stack.post_json("/runs", &[], &run).await?;
     // A GET takes nothing in.
     stack.get("/healthz").await?;
-    stack
-        .broker_wire
-        .once(|seen| seen.goes_to("POST", "/v1/produce"), Fault::Answer(Answer::partition_full()));
+    stack.broker_wire.once(produces, Fault::Answer(Answer::partition_full()));
     deliver(&stack, &dispute_about("dp_full")?).await?;
     stack.broker_wire.close().await;
     stack.table_wire()?.close().await;
@@ -200,7 +198,7 @@ async fn without_a_valid_trace_it_is_lambdas_and_a_steps_own_header_goes_first()
 async fn a_command_of_an_older_version_is_done_and_one_that_is_none_is_parked_unquoted() -> Result<()> {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
-    let produced = stack.broker_wire.seen_where(|seen| seen.goes_to("POST", "/v1/produce")).remove(0);
+    let produced = stack.broker_wire.seen_where(produces).remove(0);
     let mut message: Value = serde_json::from_slice(&produced.body)?;
     let mut command: Value = serde_json::from_str(message["value"].as_str().context("a value")?)?;
     assert_eq!(

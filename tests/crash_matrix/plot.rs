@@ -16,7 +16,7 @@ use local::{
 };
 
 use super::{scene::Scene, story::Policy};
-use crate::house::{TICKETS, deliver_until_taken, dispute_about, lost_by_broker};
+use crate::house::{TICKETS, deliver_until_taken, dispute_about, lost_by_broker, produces};
 
 /// A consumer that finds nothing, on a busy machine.
 const EMPTY_RUNS: usize = 10;
@@ -44,8 +44,7 @@ impl Scene {
     }
 
     fn fill_broker_once(&self) {
-        let produce = |seen: &Seen| seen.goes_to("POST", "/v1/produce");
-        self.stack.broker_wire.once(produce, Fault::Answer(Answer::partition_full()));
+        self.stack.broker_wire.once(produces, Fault::Answer(Answer::partition_full()));
     }
 
     pub(super) async fn consumer(&self) -> Played {
@@ -61,7 +60,7 @@ impl Scene {
         effects.extend(deliver_until_taken(&self.stack, &large(dispute_about("dp_large")?)).await?);
         self.fill_broker_once();
         effects.extend(deliver_until_taken(&self.stack, &dispute_about("dp_lost")?).await?);
-        let relayed = |seen: &Seen| seen.goes_to("POST", "/v1/produce") && seen.mentions("dp_lost");
+        let relayed = |seen: &Seen| produces(seen) && seen.mentions("dp_lost");
         self.stack.broker_wire.once(relayed, lost_by_broker());
         self.until("due_at").await?;
         self.run().await;

@@ -7,7 +7,7 @@ use local::{
 };
 use serde_json::json;
 
-use super::{ack, consume, deliver_all, once_each, produce, side_by_side, tickets};
+use super::{ack, consumes, deliver_all, once_each, produces, side_by_side, tickets};
 use crate::house::{settle, stack};
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn a_full_partition_is_believed_with_and_without_retry_after() -> Result<(
     without.headers.remove("retry-after");
     let stories = [Answer::partition_full(), without, Answer::status(429)].map(async |full| {
         let stack = stack().await?;
-        stack.broker_wire.always(produce, Fault::Answer(full));
+        stack.broker_wire.always(produces, Fault::Answer(full));
         deliver_all(&stack, &["one", "two"]).await?;
         assert!(stack.effects().await?.iter().all(|effect| effect.status == "pending"));
         // The relay meets it as well, and leaves them for the next run.
@@ -102,11 +102,11 @@ async fn a_broker_that_answers_with_pages_has_taken_nothing_and_said_nothing() -
     let stories = [200, 404, 503].map(async |status| {
         let stack = stack().await?;
         let page = || Fault::Answer(Answer::html(status));
-        stack.broker_wire.always(produce, page());
+        stack.broker_wire.always(produces, page());
         deliver_all(&stack, &["one"]).await?;
         assert_eq!(stack.effects().await?[0].status, "pending", "{status}: a page is no promise");
         stack.broker_wire.heal();
-        stack.broker_wire.once(consume, page());
+        stack.broker_wire.once(consumes, page());
         stack.broker_wire.once(ack, page());
         settle(&stack).await?;
         assert_eq!(stack.third_party.ledger().attempts().len(), 1);

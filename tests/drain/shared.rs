@@ -6,7 +6,7 @@ use local::{
     stack::Stack,
 };
 
-use super::{ack, consume, deliver_all, is_not_ours_to_kill, once_each, power_cut, stack_of, tickets};
+use super::{ack, consumes, deliver_all, is_not_ours_to_kill, once_each, power_cut, stack_of, tickets};
 use crate::house::PATIENCE;
 
 /// Longer than two leases: a message that is dealt to the dead is dealt to the living the next time.
@@ -14,7 +14,7 @@ const IDLE_EXIT: &str = "10s";
 
 /// Leaves a stream half open that holds nothing yet.
 async fn leave_stream(stack: &Stack) -> Result<()> {
-    stack.broker_wire.once(consume, Fault::HalfOpen);
+    stack.broker_wire.once(consumes, Fault::HalfOpen);
     stack.broker_wire.once(ack, Fault::HookAfter(stack.consumer.killer().hook()));
     deliver_all(stack, &["first"]).await?;
     assert!(stack.run_consumer().await.is_err_and(|error| error.is_death()));
@@ -24,7 +24,7 @@ async fn leave_stream(stack: &Stack) -> Result<()> {
 /// The next streams' leases are shorter than the dead one's. With equal ones the turns can fall alike for a long time, and
 /// the same message to the dead each time.
 fn shorten_leases(stack: &Stack) -> Hits {
-    stack.broker_wire.always(consume, Fault::Query("lease_ms", "3400".into()))
+    stack.broker_wire.always(consumes, Fault::Query("lease_ms", "3400".into()))
 }
 
 #[tokio::test]
