@@ -1,11 +1,12 @@
 //! `webhooks.toml`: what a user edits. Everything that is wrong with it is found at start, and reported together.
 //!
 //! [`source`] who may send, [`allow`] from where · [`step`] what to do then · [`call`] the request to the third party, with [`auth`] and
-//! [`statuses`] · [`in_doubt`] what to do when nobody knows · [`template`] the language in all of them · [`environment`] what differs between one deployment and the next.
+//! [`statuses`], [`destination`] how much it is asked to bear · [`in_doubt`] what to do when nobody knows · [`template`] the language in all of them · [`environment`] what differs between one deployment and the next.
 
 pub mod allow;
 pub mod auth;
 pub mod call;
+pub mod destination;
 pub mod environment;
 pub mod in_doubt;
 mod problems;
@@ -19,6 +20,7 @@ pub mod template;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use destination::Destinations;
 use in_doubt::InDoubt;
 use problems::Problems;
 pub use problems::{ConfigError, Problem};
@@ -41,6 +43,8 @@ pub struct Config {
     pub sources: BTreeMap<String, Source>,
     /// In the order of the file.
     pub steps: Vec<Step>,
+    /// Limits of destinations that have their own.
+    pub destinations: Destinations,
     /// `journal = true`: every command is written to the table at ingest, side by side with the topic, so that even the
     /// loss of the broker's disk loses nothing. It costs one write more for each effect.
     pub journal: bool,
@@ -51,9 +55,9 @@ pub struct Config {
 /// `[consumer]`: times that rarely need changing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsumerSettings {
-    /// A command that a run has relayed, and has not seen settled at its end, comes due again this much later: what the
-    /// broker loses is published again. Longer than the topic's usual backlog takes.
-    pub relay_grace: Duration,
+    /// With a journal: a command comes due in the table this long after it went to the broker, so that what the broker
+    /// loses is done all the same. Longer than the topic's usual backlog takes.
+    pub journal_grace: Duration,
     /// How long a dead consumer keeps the next one from the stream.
     pub stream_lease: Duration,
     /// What recording an outcome and acking may take, after a call: a lease outlasts its call by this much, and no call
@@ -66,7 +70,7 @@ pub struct ConsumerSettings {
 impl Default for ConsumerSettings {
     fn default() -> Self {
         Self {
-            relay_grace: Duration::from_secs(120),
+            journal_grace: Duration::from_secs(120),
             stream_lease: Duration::from_secs(10),
             settle: Duration::from_secs(6),
             keep_done: Duration::from_secs(90 * 24 * 3600),
@@ -93,14 +97,16 @@ impl Config {
         let sources = read_sources(&mut root, &mut templates, &mut problems);
         let steps = read_steps(&mut root, &mut templates, &mut problems);
         let journal = root.optional("journal", "true or false", &mut problems).unwrap_or_default();
+        let destinations = destination::read(&mut root, &mut problems);
         let consumer = root.section("consumer", &mut problems);
         let consumer = consumer.map(|section| read_consumer(section, &mut problems)).unwrap_or_default();
         check_references(&sources, &steps, &templates, &mut problems);
         check_windows(&steps, consumer.settle, &mut problems);
+        destination::check(&destinations, &steps, &mut problems);
         root.finish(&mut problems);
         let sources = sources.into_iter().filter_map(|(name, source)| Some((name, source?))).collect();
         let steps = steps.into_iter().flatten().collect();
-        let config = Self { templates, sources, steps, journal, consumer };
+        let config = Self { templates, sources, steps, destinations, journal, consumer };
         problems.or(file, config)
     }
 
@@ -152,7 +158,7 @@ fn read_consumer(mut section: Section, problems: &mut Problems) -> ConsumerSetti
         span.map_or(default, Duration::from)
     };
     let settings = ConsumerSettings {
-        relay_grace: time("relay_grace", default.relay_grace),
+        journal_grace: time("journal_grace", default.journal_grace),
         stream_lease: time("stream_lease", default.stream_lease),
         settle: time("settle", default.settle),
         keep_done: time("keep_done", default.keep_done),

@@ -1,11 +1,11 @@
 //! The effects table: the exactly-once guard, the retry agenda and the history, one record per effect.
 //!
-//! [`record`] the states · [`guard`] claim, commit, defer, park · [`due`] the agenda and its relay ·
+//! [`record`] the states · [`guard`] claim, commit, defer, park · [`agenda`] what is to be done and when ·
 //! [`parked`] what can't be claimed at all · [`claim_check`] input too large for the broker ·
 //! [`stream_lease`] one stream at a time · `store` the conditional writes under all of them.
 
+pub mod agenda;
 pub mod claim_check;
-pub mod due;
 mod error;
 pub mod guard;
 pub mod parked;
@@ -14,17 +14,21 @@ pub mod request;
 mod store;
 pub mod stream_lease;
 
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use aws_sdk_dynamodb::Client;
 pub use error::StoreError;
 use record::{Record, string};
 use store::Store;
 
+use crate::effect_id::StepId;
+
 /// The sparse index of the agenda: `lane` and `due_at`.
 pub const DUE_INDEX: &str = "due";
-/// How many lanes the agenda has: the index's write throughput, and the requests of a relay, grow with it.
-pub const LANES: u32 = 4;
 /// The lane of parked records.
 pub const PARKED_LANE: &str = "parked";
 
@@ -33,6 +37,17 @@ pub const PARKED_LANE: &str = "parked";
 pub struct Effects {
     store: Store,
     keep_done: Duration,
+    lanes: KnownLanes,
+}
+
+/// The lanes that this process has written down.
+#[derive(Debug, Clone, Default)]
+struct KnownLanes(Arc<Mutex<HashSet<StepId>>>);
+
+impl KnownLanes {
+    fn lock(&self) -> MutexGuard<'_, HashSet<StepId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Proof that a message's effect is settled: the only thing that acks. It can't be copied, and nothing outside this
@@ -82,6 +97,8 @@ pub enum How {
     Deferred,
     /// Another attempt has it, and the record is on the agenda for when that attempt's lease ends.
     Held,
+    /// This process's own attempt goes on, and the record is on the agenda for when its lease ends.
+    HandedOver,
     /// A person has to look at it.
     Parked,
 }
@@ -102,7 +119,7 @@ impl Effects {
     /// The table of that name. `keep_done`: how long records of done effects are kept.
     #[must_use]
     pub fn new(client: Client, table: String, keep_done: Duration) -> Self {
-        Self { store: Store { client, table }, keep_done }
+        Self { store: Store { client, table }, keep_done, lanes: KnownLanes::default() }
     }
 
     /// All records of a run, as they are now.

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Effects, How, PARKED_LANE, Settled,
-    due::absent,
+    agenda::absent,
     error::StoreError,
     guard::{Mismatch, new_item},
     record::{Item, Status, attr, count, millis, string},

@@ -81,9 +81,9 @@ impl Outbox {
             return Ok(());
         };
         intake.broker_refused();
-        match self.effects.pend(effect, command, intake.now, intake.now).await {
-            Ok(how) => {
-                kept(how, intake, &broker);
+        match self.effects.enqueue(effect, command, intake.now, intake.now).await {
+            Ok(settled) => {
+                kept(settled.how(), intake, &broker);
                 Ok(())
             }
             Err(table) => Err(NotDurable::Neither { broker, table }),
@@ -101,7 +101,7 @@ impl Outbox {
     ) -> Result<(), NotDurable> {
         let now = intake.now;
         let publish = self.topic.publish_command(command, PRODUCE_TIMEOUT);
-        let journal = self.effects.pend(effect, command, now + grace, now);
+        let journal = self.effects.enqueue(effect, command, now + grace, now);
         let (published, journalled) = tokio::join!(publish, journal);
         if published.is_err() {
             intake.broker_refused();
@@ -114,10 +114,10 @@ impl Outbox {
                 }
                 Ok(())
             }
-            (Err(broker), Ok(how)) => {
-                kept(how, intake, &broker);
-                if let Err(error) = self.effects.hasten(effect, now).await {
-                    tracing::warn!(%error, "it will be published later than it could");
+            (Err(broker), Ok(settled)) => {
+                kept(settled.how(), intake, &broker);
+                if let Err(error) = self.effects.expedite(effect, now).await {
+                    tracing::warn!(%error, "it will be done later than it could");
                 }
                 Ok(())
             }
@@ -145,5 +145,5 @@ fn kept(how: How, intake: &Intake, broker: &broker::Error) {
         return;
     }
     intake.deferred();
-    tracing::warn!(outcome = "deferred", error = %broker, "the broker did not take a command; it will be published from the table");
+    tracing::warn!(outcome = "deferred", error = %broker, "the broker did not take a command; it will be done from the table");
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::{Claim, Doubt, Held, Lease, Mismatch, Recorded, Request, fence, new_item};
 use crate::effects::{
     Effects, How, Settled, StoreError,
+    agenda::lane,
     record::{Ended, Item, Record, Status, attr, count, millis, string},
     store::{Change, Condition, Write},
 };
@@ -34,9 +35,9 @@ impl Effects {
         item.insert(attr::ATTEMPT_ID.into(), string(ask.attempt_id));
         item.insert(attr::LEASE_UNTIL.into(), millis(now + ask.lease));
         item.insert(attr::FIRST_ATTEMPT_AT.into(), millis(now));
-        if ask.journal {
+        if ask.on_agenda {
             item.insert(attr::COMMAND.into(), string(ask.command.to_json()));
-            item.insert(attr::LANE.into(), self.lane(ask.effect));
+            item.insert(attr::LANE.into(), lane(ask.effect));
             item.insert(attr::DUE_AT.into(), millis(now + ask.lease));
         }
         let condition = Condition {
@@ -53,7 +54,7 @@ impl Effects {
 
     /// In place, so that the time of the first attempt and any doubt stay on record.
     async fn claim_retry(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
-        let change = take(ask, ask.command.attempt, now, self.lane(ask.effect));
+        let change = take(ask, ask.command.attempt, now);
         let condition = Condition {
             expression: "#status IN (:pending, :waiting) AND #attempt = :untried AND #input_hash = :same_input",
             names: &[attr::STATUS, attr::ATTEMPT, attr::INPUT_HASH],
@@ -97,7 +98,7 @@ impl Effects {
     ) -> Result<Claim, StoreError> {
         let why = format!("attempt {} did not report back", record.attempt);
         let ended = Ended { attempt: record.attempt, at: now, what: "did not report back".to_owned() };
-        let change = take(ask, record.attempt, now, self.lane(ask.effect))
+        let change = take(ask, record.attempt, now)
             .set(attr::DOUBT, string(&why))
             .remember(ended.entry());
         let write = self.update(ask.effect, change, fence(seen)).await?;
@@ -129,6 +130,8 @@ fn won(ask: &Request<'_>, record: &Record, taken_over: bool) -> Claim {
         forgiven: record.forgiven,
         first_attempt_at: record.first_attempt_at.unwrap_or(record.updated_at),
         in_doubt: record.doubt.is_some(),
+        until: record.lease_until.unwrap_or(record.updated_at),
+        on_agenda: record.due_at.is_some(),
     };
     match record.doubt.clone() {
         Some(why) => Claim::InDoubt(Doubt { lease, why, taken_over }),
@@ -140,7 +143,7 @@ fn won(ask: &Request<'_>, record: &Record, taken_over: bool) -> Claim {
 ///
 /// The effect stays on the agenda, for when this lease ends: another message of it may have been settled on the strength
 /// of its being there (see `watch`), and must not be left with nothing if this attempt dies.
-fn take(ask: &Request<'_>, counted: u32, now: Timestamp, lane: AttributeValue) -> Change {
+fn take(ask: &Request<'_>, counted: u32, now: Timestamp) -> Change {
     let until = now + ask.lease;
     Change::default()
         .set(attr::STATUS, string(Status::InProgress.as_str()))
@@ -148,7 +151,7 @@ fn take(ask: &Request<'_>, counted: u32, now: Timestamp, lane: AttributeValue) -
         .set(attr::ATTEMPT_ID, string(ask.attempt_id))
         .set(attr::LEASE_UNTIL, millis(until))
         .set(attr::UPDATED_AT, millis(now))
-        .set(attr::LANE, lane)
+        .set(attr::LANE, lane(ask.effect))
         .set(attr::DUE_AT, millis(until))
         .set(attr::COMMAND, string(ask.command.to_json()))
         .set_once(attr::FIRST_ATTEMPT_AT, millis(now))

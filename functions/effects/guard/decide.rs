@@ -10,6 +10,7 @@ use crate::{
     effect_id::EffectId,
     effects::{
         Effects, StoreError,
+        agenda::lane,
         record::{Ended, Record, Status, attr, count, millis, seconds, string},
         store::{Change, Condition, Write},
     },
@@ -124,7 +125,7 @@ impl Effects {
         let over = Change::default().remove(&[attr::LANE, attr::DUE_AT]);
         let again = || {
             let effect: EffectId = seen.effect_id.parse().ok()?;
-            let change = Change::default().set(attr::LANE, self.lane(&effect)).set(attr::DUE_AT, millis(now));
+            let change = Change::default().set(attr::LANE, lane(&effect)).set(attr::DUE_AT, millis(now));
             Some(change.set(attr::FORGIVEN, count(seen.attempt)))
         };
         match decision {

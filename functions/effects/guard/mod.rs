@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 pub use self::settle::Deferral;
 use super::{
-    Effects, Settled, StoreError,
-    record::{Item, Status, attr, millis, string},
+    Effects, How, Settled, StoreError,
+    record::{Item, Record, Status, attr, millis, string},
     store::{Change, Condition, Write},
 };
 use crate::{
@@ -36,6 +36,8 @@ pub struct Lease {
     forgiven: u32,
     first_attempt_at: Timestamp,
     in_doubt: bool,
+    until: Timestamp,
+    on_agenda: bool,
 }
 
 /// A lease on an effect of which nobody knows whether an earlier attempt was applied. It can't be used for a call
@@ -103,8 +105,9 @@ pub struct Request<'a> {
     pub attempt_id: Uuid,
     /// How long the call and its commit may take.
     pub lease: Duration,
-    /// With a journal the command is kept on record from the first attempt on.
-    pub journal: bool,
+    /// Whether the record is to be on the agenda for when the lease ends, from the claim on: always for what comes from
+    /// there, since no message brings it back, and with a journal.
+    pub on_agenda: bool,
 }
 
 impl Lease {
@@ -126,6 +129,19 @@ impl Lease {
         self.attempt.saturating_sub(self.forgiven)
     }
 
+    /// If the claim has put the record on the agenda for when this lease ends, that settles the message.
+    #[must_use]
+    pub fn handed_over(&self) -> Option<Settled> {
+        self.on_agenda.then(|| Settled::new(How::HandedOver))
+    }
+
+    /// This attempt as others see it, to be put on the agenda for when its lease ends.
+    #[must_use]
+    pub fn held(&self) -> Held {
+        let Self { effect, attempt_id, until, .. } = self;
+        Held { effect: effect.clone(), attempt_id: attempt_id.clone(), until: *until }
+    }
+
     /// Nobody knows whether this attempt was applied.
     pub fn doubted(self) -> Self {
         Self { in_doubt: true, ..self }
@@ -135,6 +151,15 @@ impl Lease {
     #[must_use]
     pub fn in_doubt(&self) -> bool {
         self.in_doubt
+    }
+}
+
+impl Held {
+    /// The attempt that has a record, if it is in progress.
+    pub(super) fn of_record(effect: &EffectId, record: &Record) -> Option<Self> {
+        let attempt_id = record.attempt_id.clone().filter(|_| record.status == Status::InProgress)?;
+        let until = record.lease_until.unwrap_or(record.updated_at);
+        Some(Self { effect: effect.clone(), attempt_id, until })
     }
 }
 
@@ -167,6 +192,18 @@ impl Doubt {
     #[must_use]
     pub fn effect(&self) -> &EffectId {
         &self.lease.effect
+    }
+
+    /// See [`Lease::handed_over`].
+    #[must_use]
+    pub fn handed_over(&self) -> Option<Settled> {
+        self.lease.handed_over()
+    }
+
+    /// See [`Lease::held`].
+    #[must_use]
+    pub fn held(&self) -> Held {
+        self.lease.held()
     }
 
     /// The third party was asked, and knows.

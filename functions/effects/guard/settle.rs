@@ -7,6 +7,7 @@ use crate::{
     command::Command,
     effects::{
         Effects, How, PARKED_LANE, Settled, StoreError,
+        agenda::lane,
         record::{Ended, Receipt, Record, Status, attr, millis, seconds, string},
         store::{Change, Write},
     },
@@ -57,7 +58,7 @@ impl Effects {
     ) -> Result<Settled, StoreError> {
         let command = Command { attempt: lease.attempt, ..deferral.command.clone() };
         let mut change = Change::default()
-            .set(attr::LANE, self.lane(&lease.effect))
+            .set(attr::LANE, lane(&lease.effect))
             .set(attr::DUE_AT, millis(deferral.due))
             .set(attr::COMMAND, string(command.to_json()))
             .set(attr::LAST_ERROR, string(deferral.why));
@@ -122,13 +123,33 @@ impl Effects {
     /// # Errors
     /// DynamoDB could not be asked, or the other attempt has just reported back ([`StoreError::Fenced`]): claim again.
     pub async fn watch(&self, held: Held, command: &Command, now: Timestamp) -> Result<Settled, StoreError> {
+        self.put_on_agenda(held, command, now).await?;
+        Ok(Settled::new(How::Held))
+    }
+
+    /// An attempt of this process goes on, and its message leaves the queue: from now on the record itself is due when the
+    /// attempt's lease ends, should it not report back by then.
+    ///
+    /// # Errors
+    /// As [`Effects::watch`].
+    pub async fn hand_over(
+        &self,
+        held: Held,
+        command: &Command,
+        now: Timestamp,
+    ) -> Result<Settled, StoreError> {
+        self.put_on_agenda(held, command, now).await?;
+        Ok(Settled::new(How::HandedOver))
+    }
+
+    async fn put_on_agenda(&self, held: Held, command: &Command, now: Timestamp) -> Result<(), StoreError> {
         let change = Change::default()
-            .set(attr::LANE, self.lane(&held.effect))
+            .set(attr::LANE, lane(&held.effect))
             .set(attr::DUE_AT, millis(held.until))
             .set(attr::COMMAND, string(command.to_json()))
             .set(attr::UPDATED_AT, millis(now));
         match self.update(&held.effect, change, fence(&held.attempt_id)).await? {
-            Write::Applied(_) => Ok(Settled::new(How::Held)),
+            Write::Applied(_) => Ok(()),
             Write::Refused(_) => Err(StoreError::Fenced),
         }
     }
