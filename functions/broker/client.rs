@@ -12,6 +12,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
+    address::Address,
     error::{self, Error, Invalid},
     metrics,
     stream::{AckToken, Stream, Subscription},
@@ -33,7 +34,7 @@ const MAX_ANSWER: usize = 4 * 1024 * 1024;
 /// is handed over; make it a type that cannot be had in any other way than by settling the message.
 pub struct Client<Proof> {
     http: reqwest::Client,
-    base: Url,
+    address: Address,
     auth: HeaderMap,
     proof: PhantomData<fn(Proof)>,
 }
@@ -63,16 +64,22 @@ pub enum Acked {
 }
 
 impl<Proof> Client<Proof> {
-    /// A client for the broker at `base`, with or without `/v1` and a trailing slash. `auth`, for a proxy in front, is the
-    /// value of the Authorization header (`Bearer …`), or another header in the form `Name: value`.
+    /// A client for the broker at `address`. `auth`, for a proxy in front, is the value of the Authorization header
+    /// (`Bearer …`), or another header in the form `Name: value`.
     ///
     /// `http` should have a connect timeout, and none for whole requests or reads, which an idle stream would run into; it
     /// should follow no redirects, which turn a POST into a GET.
     ///
     /// # Errors
-    /// [`Invalid`], saying what to write instead.
-    pub fn new(http: reqwest::Client, base: &str, auth: Option<&str>) -> Result<Self, Invalid> {
-        Ok(Self { http, base: base_url(base)?, auth: auth_header(auth)?, proof: PhantomData })
+    /// [`Invalid::Auth`], saying what to write instead.
+    pub fn new(http: reqwest::Client, address: Address, auth: Option<&str>) -> Result<Self, Invalid> {
+        Ok(Self { http, address, auth: auth_header(auth)?, proof: PhantomData })
+    }
+
+    /// Where the broker listens.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
     /// The names of the topics. Also tells whether the broker answers at all.
@@ -184,8 +191,9 @@ impl<Proof> Client<Proof> {
     }
 
     fn url(&self, path: &str) -> Url {
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}{path}", self.base.path()));
+        let base = self.address.base();
+        let mut url = base.clone();
+        url.set_path(&format!("{}{path}", base.path()));
         url
     }
 }
@@ -197,24 +205,6 @@ async fn accepted(response: Response) -> Result<Response, Error> {
 /// "message is not in-flight" (transcript 05), "idempotency: lease lost or expired" (transcript 17).
 fn is_gone(message: &str) -> bool {
     ["not in-flight", "lease lost"].iter().any(|text| message.contains(text))
-}
-
-/// Ends in `/v1/`.
-fn base_url(base: &str) -> Result<Url, Invalid> {
-    let mut url = Url::parse(base).map_err(|error| Invalid::Url(format!("is not a URL ({error})").into()))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(Invalid::Url("is neither http nor https".into()));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(Invalid::Url("holds credentials, which belong in the authorisation".into()));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(Invalid::Url("has a query or a fragment".into()));
-    }
-    let path = url.path().trim_end_matches('/');
-    let path = path.strip_suffix("/v1").unwrap_or(path).trim_end_matches('/');
-    url.set_path(&format!("{path}/v1/"));
-    Ok(url)
 }
 
 fn auth_header(auth: Option<&str>) -> Result<HeaderMap, Invalid> {
@@ -233,8 +223,8 @@ fn auth_header(auth: Option<&str>) -> Result<HeaderMap, Invalid> {
 // By hand: a derive would ask for `Proof: Clone` and `Proof: Debug`.
 impl<Proof> Clone for Client<Proof> {
     fn clone(&self) -> Self {
-        let Self { http, base, auth, proof } = self;
-        Self { http: http.clone(), base: base.clone(), auth: auth.clone(), proof: *proof }
+        let Self { http, address, auth, proof } = self;
+        Self { http: http.clone(), address: address.clone(), auth: auth.clone(), proof: *proof }
     }
 }
 
@@ -242,7 +232,7 @@ impl<Proof> fmt::Debug for Client<Proof> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The header's value is marked sensitive, and prints as that word.
         f.debug_struct("Client")
-            .field("base", &self.base.as_str())
+            .field("address", &self.address)
             .field("auth", &self.auth)
             .finish_non_exhaustive()
     }

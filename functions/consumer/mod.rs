@@ -44,6 +44,7 @@ use crate::{
     config::{Config, environment::Environment},
     effects::{Effects, StoreError, stream_lease::StreamLease},
     topic::Topic,
+    topics::Topics,
 };
 
 /// How often a broken stream is opened again within one invocation.
@@ -105,11 +106,12 @@ impl Consumer {
     pub fn new(
         config: Config,
         environment: &Environment,
-        topic: Topic,
+        topics: Topics,
         effects: Effects,
         caller: Caller,
         clock: fn() -> Timestamp,
     ) -> Self {
+        let topic = topics.first().clone();
         let events_topic = environment.events_topic.clone().map(|name| Topic { name, ..topic.clone() });
         let reading = Reading {
             topic,
