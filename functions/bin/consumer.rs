@@ -33,8 +33,8 @@ async fn build() -> Result<Consumer, Error> {
     let aws = clients::aws(http.clone()).await;
     let vault = clients::vault(&aws, &environment, secrets::of_steps(&config), variable);
     let secrets = Current::start(vault, Timestamp::now(), |secrets| Ok(secrets.clone())).await?;
-    let topic = clients::command_topic(http.clone(), &environment)?;
+    let topics = clients::command_topics(&http, &environment)?;
     let dynamodb = clients::dynamodb(&aws, Patience::CONSUMER);
     let effects = Effects::new(dynamodb, environment.effects_table.clone(), config.consumer.keep_done);
-    Ok(Consumer::new(config, &environment, topic, effects, Caller::new(http, secrets), Timestamp::now))
+    Ok(Consumer::new(config, &environment, &topics, effects, Caller::new(http, secrets), Timestamp::now))
 }

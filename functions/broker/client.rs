@@ -22,6 +22,7 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::{
+    address::Address,
     error::{self, Error, Invalid},
     limits::Limits,
     metrics,
@@ -42,7 +43,7 @@ const MAX_ANSWER: usize = 4 * 1024 * 1024;
 /// is handed over; make it a type that cannot be had in any other way than by settling the message.
 pub struct Client<Proof> {
     http: reqwest::Client,
-    base: Url,
+    address: Address,
     auth: HeaderMap,
     /// Asked for at most once per process, since a broker's limits are set when it starts.
     limits: Arc<OnceCell<Limits>>,
@@ -84,18 +85,23 @@ pub struct Unacked<Proof> {
 }
 
 impl<Proof> Client<Proof> {
-    /// A client for the broker at `base`, with or without `/v1` and a trailing slash. `auth`, for a proxy in front, is the
-    /// value of the Authorization header (`Bearer …`), or another header in the form `Name: value`.
+    /// A client for the broker at `address`. `auth`, for a proxy in front, is the value of the Authorization header
+    /// (`Bearer …`), or another header in the form `Name: value`.
     ///
     /// `http` should have a connect timeout, and none for whole requests or reads, which an idle stream would run into; it
     /// should follow no redirects, which turn a POST into a GET.
     ///
     /// # Errors
-    /// [`Invalid`], saying what to write instead.
-    pub fn new(http: reqwest::Client, base: &str, auth: Option<&str>) -> Result<Self, Invalid> {
-        let (base, auth) = (base_url(base)?, auth_header(auth)?);
-        let (limits, acks_singly) = Default::default();
-        Ok(Self { http, base, auth, limits, acks_singly, proof: PhantomData })
+    /// [`Invalid::Auth`], saying what to write instead.
+    pub fn new(http: reqwest::Client, address: Address, auth: Option<&str>) -> Result<Self, Invalid> {
+        let (auth, limits, acks_singly) = (auth_header(auth)?, Arc::default(), Arc::default());
+        Ok(Self { http, address, auth, limits, acks_singly, proof: PhantomData })
+    }
+
+    /// Where the broker listens.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
     /// What this broker says of its limits, asked once per process. A broker without `GET /v1/config` says nothing.
@@ -263,8 +269,9 @@ impl<Proof> Client<Proof> {
     }
 
     fn url(&self, path: &str) -> Url {
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}{path}", self.base.path()));
+        let base = self.address.base();
+        let mut url = base.clone();
+        url.set_path(&format!("{}{path}", base.path()));
         url
     }
 }
@@ -292,24 +299,6 @@ fn says(message: &str, texts: &[&str]) -> bool {
     texts.iter().any(|text| message.contains(text))
 }
 
-/// Ends in `/v1/`.
-fn base_url(base: &str) -> Result<Url, Invalid> {
-    let mut url = Url::parse(base).map_err(|error| Invalid::Url(format!("is not a URL ({error})").into()))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(Invalid::Url("is neither http nor https".into()));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(Invalid::Url("holds credentials, which belong in the authorisation".into()));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(Invalid::Url("has a query or a fragment".into()));
-    }
-    let path = url.path().trim_end_matches('/');
-    let path = path.strip_suffix("/v1").unwrap_or(path).trim_end_matches('/');
-    url.set_path(&format!("{path}/v1/"));
-    Ok(url)
-}
-
 fn auth_header(auth: Option<&str>) -> Result<HeaderMap, Invalid> {
     let Some(auth) = auth.map(str::trim) else { return Ok(HeaderMap::new()) };
     let named =
@@ -326,9 +315,9 @@ fn auth_header(auth: Option<&str>) -> Result<HeaderMap, Invalid> {
 // By hand: a derive would ask for `Proof: Clone` and `Proof: Debug`.
 impl<Proof> Clone for Client<Proof> {
     fn clone(&self) -> Self {
-        let Self { http, base, auth, limits, acks_singly, proof } = self;
-        let (http, base, auth) = (http.clone(), base.clone(), auth.clone());
-        Self { http, base, auth, limits: limits.clone(), acks_singly: acks_singly.clone(), proof: *proof }
+        let Self { http, address, auth, limits, acks_singly, proof } = self;
+        let (http, address, auth) = (http.clone(), address.clone(), auth.clone());
+        Self { http, address, auth, limits: limits.clone(), acks_singly: acks_singly.clone(), proof: *proof }
     }
 }
 
@@ -336,7 +325,7 @@ impl<Proof> fmt::Debug for Client<Proof> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The header's value is marked sensitive, and prints as that word.
         f.debug_struct("Client")
-            .field("base", &self.base.as_str())
+            .field("address", &self.address)
             .field("auth", &self.auth)
             .finish_non_exhaustive()
     }

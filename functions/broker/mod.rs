@@ -2,6 +2,7 @@
 //! nothing of what is done with its messages.
 //!
 //! ```text
+//! address  where a broker listens
 //! client   one method for each call; the only way to ack
 //! stream   a consume call: headers late, lines one by one
 //! ndjson   byte chunks to lines
@@ -38,7 +39,7 @@
 //! /// Made only where a message's work is recorded.
 //! struct Recorded;
 //!
-//! let broker = Client::<Recorded>::new(http, "http://127.0.0.1:8080", None)?;
+//! let broker = Client::<Recorded>::new(http, "http://127.0.0.1:8080".parse()?, None)?;
 //! let mut stream = broker.consume(Subscription {
 //!     topic: "jobs".to_owned(),
 //!     group: "workers".to_owned(),
@@ -77,6 +78,7 @@
 //! # }
 //! ```
 
+mod address;
 mod client;
 mod error;
 mod limits;
@@ -88,6 +90,7 @@ mod tests;
 mod wire;
 
 pub use self::{
+    address::Address,
     client::{Acked, Client, MAX_VALUE, Produce, Unacked},
     error::{Error, Invalid},
     limits::Limits,

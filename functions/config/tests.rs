@@ -267,6 +267,7 @@ fn defaults_are_as_documented() {
 fn the_environment_names_what_is_missing_or_malformed() {
     use environment::Environment;
     let get = |name: &str| match name {
+        "DRIFTQ_DRAIN_URL" => Some("http://old,".to_owned()),
         "DRIFTQ_PARTITIONS" => Some("0".to_owned()),
         "IDLE_EXIT" => Some("soon".to_owned()),
         "EFFECTS_TABLE" => Some(" ".to_owned()),
@@ -275,14 +276,16 @@ fn the_environment_names_what_is_missing_or_malformed() {
     let error = Environment::read(&get).unwrap_err().to_string();
     for name in [
         "DRIFTQ_HTTP_URL: missing",
+        "DRIFTQ_DRAIN_URL: entry 2: empty",
         "EFFECTS_TABLE: missing",
         "DRIFTQ_PARTITIONS: not",
         "IDLE_EXIT: \"soon\"",
     ] {
         assert!(error.contains(name), "{name} is not in\n{error}");
     }
-    let get = |name: &str| matches!(name, "DRIFTQ_HTTP_URL" | "EFFECTS_TABLE").then(|| "x".to_owned());
+    let get = |name: &str| matches!(name, "DRIFTQ_HTTP_URL" | "EFFECTS_TABLE").then(|| "http://x".to_owned());
     let environment = Environment::read(&get).unwrap();
+    assert_eq!(environment.brokers.first.name(), "http://x");
     assert_eq!(
         (environment.topic.as_str(), environment.group.as_str()),
         ("sidefx.commands", "sidefx-worker")

@@ -223,7 +223,8 @@ impl<T> Partition<T> {
         let mut next = None;
         for (offset, state) in self.messages.iter_mut().filter(|(_, state)| !is_refused(state)) {
             let follows = next.is_none_or(|next| next == *offset);
-            if !matches!(state, State::Settled(_)) || *offset > up_to || !follows || messages.len() == longest {
+            if !matches!(state, State::Settled(_)) || *offset > up_to || !follows || messages.len() == longest
+            {
                 break;
             }
             if let State::Settled(ack) = std::mem::replace(state, State::Acking) {

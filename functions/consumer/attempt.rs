@@ -220,7 +220,6 @@ impl Worker {
         let (attempt, now) = (lease.attempt(), self.now());
         let deferral = Deferral { command: &task.command, due: now + pause, why, in_doubt };
         let settled = self.effects.defer(lease, deferral, now).await?;
-        self.agenda_changed.notify_one();
         self.report(task, attempt, &Conclusion::Deferred { why, in_doubt, pause });
         Ok(settled)
     }

@@ -50,10 +50,7 @@ impl Worker {
             Ok(input) => input,
             Err(error) => {
                 let why = format!("its input could not be fetched: {error}");
-                return Resolved::Ended(
-                    doubt.unresolved(),
-                    Verdict::NotApplied(NotApplied::Unknown(why)),
-                );
+                return Resolved::Ended(doubt.unresolved(), Verdict::NotApplied(NotApplied::Unknown(why)));
             }
         };
         let templates = &self.config.templates;

@@ -56,7 +56,14 @@ impl Worker {
             }
             Conclusion::Deferred { why, in_doubt, pause } => {
                 let (in_doubt, pause_s) = (u8::from(*in_doubt), pause.as_secs());
-                tracing::warn!(outcome = "deferred", why, in_doubt, pause_s, duration_ms, "an effect is deferred");
+                tracing::warn!(
+                    outcome = "deferred",
+                    why,
+                    in_doubt,
+                    pause_s,
+                    duration_ms,
+                    "an effect is deferred"
+                );
             }
             Conclusion::Enqueued { why } => {
                 tracing::info!(outcome = "enqueued", why, duration_ms, "an effect is left to the agenda");

@@ -27,7 +27,7 @@ use crate::effects::{
 
 /// Why a message is not settled. It stays in the topic and comes back.
 #[derive(Debug, thiserror::Error)]
-pub enum Unsettled {
+pub(super) enum Unsettled {
     /// A defect in this program.
     #[error("the step panicked")]
     Panicked,
@@ -118,7 +118,7 @@ impl Worker {
         // Already being worked on here, as a message: its own attempt moves the record.
         let Some(turn) = self.turns.try_take(&task.effect) else { return };
         self.meter.from_agenda();
-        let (task, span) = (Arc::new(task), task.span());
+        let (span, task) = (task.span(), Arc::new(task));
         let work = async {
             if let Err(error) = self.claim(&task, plan, lease, Some(turn), Origin::Agenda).await {
                 let duration_ms = task.duration_ms();

@@ -168,12 +168,7 @@ impl Effects {
     ///
     /// # Errors
     /// DynamoDB could not be asked.
-    pub async fn waiting(
-        &self,
-        lane: &str,
-        until: Timestamp,
-        most: u16,
-    ) -> Result<Waiting, StoreError> {
+    pub async fn waiting(&self, lane: &str, until: Timestamp, most: u16) -> Result<Waiting, StoreError> {
         let (first, next) = self.lane_until(lane, until, 1, None).await?;
         let oldest = first.first().and_then(|item| Record::read(item).ok()?.due_at);
         let mut waiting = Waiting { count: first.len() as u64, oldest };
@@ -210,10 +205,7 @@ impl Effects {
     ///
     /// # Errors
     /// DynamoDB could not be asked.
-    pub async fn register_lanes(
-        &self,
-        steps: impl IntoIterator<Item = &StepId>,
-    ) -> Result<(), StoreError> {
+    pub async fn register_lanes(&self, steps: impl IntoIterator<Item = &StepId>) -> Result<(), StoreError> {
         let new: Vec<_> = {
             let known = self.lanes.lock();
             steps.into_iter().filter(|step| !known.contains(*step)).cloned().collect()

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{
     Effects,
-    due::absent,
+    agenda::absent,
     error::StoreError,
     record::{Item, attr, seconds, string},
     store::Write,

@@ -13,7 +13,7 @@ use crate::{
     command::{Command, MAX_INLINE, Payload},
     effect_id::EffectId,
     effects::{Effects, How, StoreError},
-    topic::Topic,
+    topics::Topics,
 };
 
 /// What the broker gets to take a command.
@@ -22,8 +22,8 @@ const PRODUCE_TIMEOUT: Duration = Duration::from_millis(1000);
 /// Both places where a command can be durable.
 #[derive(Debug, Clone)]
 pub struct Outbox {
-    /// The topic of commands.
-    pub topic: Topic,
+    /// The topics of commands, of which the business key chooses one.
+    pub topics: Topics,
     /// The effects table.
     pub effects: Effects,
     /// With `journal = true`: every command is also written to the table, and comes due there after this time.
@@ -76,7 +76,7 @@ impl Outbox {
         command: &Command,
         intake: &Intake,
     ) -> Result<(), NotDurable> {
-        let Err(broker) = self.topic.publish_command(command, PRODUCE_TIMEOUT).await else {
+        let Err(broker) = self.publish(command).await else {
             intake.queued();
             return Ok(());
         };
@@ -100,7 +100,7 @@ impl Outbox {
         grace: Duration,
     ) -> Result<(), NotDurable> {
         let now = intake.now;
-        let publish = self.topic.publish_command(command, PRODUCE_TIMEOUT);
+        let publish = self.publish(command);
         let journal = self.effects.enqueue(effect, command, now + grace, now);
         let (published, journalled) = tokio::join!(publish, journal);
         if published.is_err() {
@@ -123,6 +123,10 @@ impl Outbox {
             }
             (Err(broker), Err(table)) => Err(NotDurable::Neither { broker, table }),
         }
+    }
+
+    async fn publish(&self, command: &Command) -> Result<(), broker::Error> {
+        self.topics.for_key(&command.business_key).publish_command(command, PRODUCE_TIMEOUT).await
     }
 
     /// Large input is left in DynamoDB.

@@ -28,7 +28,7 @@ fn http() -> reqwest::Client {
 }
 
 fn client(base: &str) -> Client<Proof> {
-    Client::new(http(), base, None).unwrap()
+    Client::new(http(), base.parse().unwrap(), None).unwrap()
 }
 
 fn subscription() -> Subscription {

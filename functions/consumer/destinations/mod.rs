@@ -109,7 +109,8 @@ impl Destinations {
 
     /// How often each has been closed by its breaker since this was last asked.
     pub(super) fn take_openings(&self) -> Vec<(&str, u64)> {
-        let taken = self.0.values().map(|each| (each.host.as_str(), each.openings.swap(0, Ordering::Relaxed)));
+        let taken =
+            self.0.values().map(|each| (each.host.as_str(), each.openings.swap(0, Ordering::Relaxed)));
         taken.filter(|(_, openings)| *openings > 0).collect()
     }
 }
@@ -138,13 +139,9 @@ impl Destination {
         self.lock().closed_until(now)
     }
 
-    /// How many calls could begin now.
-    pub(super) fn room(&self) -> usize {
-        match self.lock().breaker.look(Instant::now()) {
-            Admission::Yes => self.places.available_permits(),
-            Admission::Probe => 1,
-            Admission::No(_) => 0,
-        }
+    /// Whether one call decides about all others.
+    pub(super) fn is_probing(&self) -> bool {
+        self.lock().breaker.look(Instant::now()) != Admission::Yes
     }
 
     /// Whether its calls are slow at present.
@@ -197,7 +194,9 @@ impl Destination {
         let destination = &self.host;
         match changed {
             Changed::Nothing => {}
-            Changed::Closed => tracing::info!(destination, "a destination answers again; its breaker is closed"),
+            Changed::Closed => {
+                tracing::info!(destination, "a destination answers again; its breaker is closed")
+            }
             Changed::Opened(pause) => {
                 self.openings.fetch_add(1, Ordering::Relaxed);
                 let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
@@ -248,7 +247,11 @@ impl Place {
             let until = now + pause.min(LONGEST_PAUSE);
             if state.paused_until.is_none_or(|before| before < now) {
                 let pause_s = pause.as_secs();
-                tracing::warn!(destination = self.destination.host, pause_s, "a destination asks for a pause");
+                tracing::warn!(
+                    destination = self.destination.host,
+                    pause_s,
+                    "a destination asks for a pause"
+                );
             }
             state.paused_until = state.paused_until.max(Some(until));
         }

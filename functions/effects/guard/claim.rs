@@ -98,9 +98,7 @@ impl Effects {
     ) -> Result<Claim, StoreError> {
         let why = format!("attempt {} did not report back", record.attempt);
         let ended = Ended { attempt: record.attempt, at: now, what: "did not report back".to_owned() };
-        let change = take(ask, record.attempt, now)
-            .set(attr::DOUBT, string(&why))
-            .remember(ended.entry());
+        let change = take(ask, record.attempt, now).set(attr::DOUBT, string(&why)).remember(ended.entry());
         let write = self.update(ask.effect, change, fence(seen)).await?;
         let item = match write {
             Write::Applied(item) | Write::Refused(item) => item,
