@@ -15,7 +15,7 @@ async fn a_full_broker_defers_to_the_table_and_the_relay_brings_it_back() -> Res
     deliver(&stack, &dispute()?).await?;
     assert_eq!(only_effect(&stack).await?.status, "pending");
     let settling = settle(&stack).await?;
-    assert_eq!((settling.total(|run| run.relayed), settling.total(|run| run.done)), (1, 1));
+    assert_eq!((settling.total(|run| run.from_agenda), settling.total(|run| run.done)), (1, 1));
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
     stack.finish().await
 }
@@ -51,7 +51,7 @@ async fn a_broker_that_took_the_command_but_did_not_say_so_makes_a_harmless_dupl
     deliver(&stack, &dispute()?).await?;
     stack.broker_wire.heal();
     let settling = settle(&stack).await?;
-    assert_eq!(settling.total(|run| run.relayed), 1);
+    assert_eq!(settling.total(|run| run.from_agenda), 1);
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
     stack.finish().await
 }

@@ -26,7 +26,7 @@ pub(crate) fn config() -> Result<Config> {
     let times = toml! {
         stream_lease = "2s"
         settle = "1s"
-        relay_grace = "4s"
+        journal_grace = "4s"
     };
     config.table().insert("consumer".into(), Value::Table(times));
     for step in config.steps() {

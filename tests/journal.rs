@@ -28,7 +28,7 @@ async fn commands_that_the_broker_lost_before_the_consumer_came_are_published_ag
     }
     stack.broker.wipe().await?;
     let settling = settle(&stack).await?;
-    assert_eq!(settling.total(|run| run.relayed), 5);
+    assert_eq!(settling.total(|run| run.from_agenda), 5);
     assert_eq!(stack.third_party.ledger().attempts().len(), 5);
     stack.finish().await
 }

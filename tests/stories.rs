@@ -23,7 +23,6 @@ mod main_path;
 mod printed;
 mod providers;
 mod random_kills;
-mod relay;
 mod requests;
 mod secrets;
 mod table_trouble;

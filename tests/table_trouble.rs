@@ -4,6 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use local::{
+    hook::Hook,
     http::Answer,
     proxy::{End, Fault, Seen},
     stack::Stack,
@@ -12,10 +13,8 @@ use local::{
 
 use crate::{
     house::{
-        TICKETS, deliver, deliver_until_taken, dispute, lost_by_broker, only_effect, produces, settle,
-        stack_with, table,
+        TICKETS, deliver, deliver_until_taken, dispute, only_effect, produces, settle, stack_with, table,
     },
-    relay::puts_off,
 };
 
 type Matches = fn(&Seen) -> bool;
@@ -30,13 +29,22 @@ fn takes_over(seen: &Seen) -> bool {
     sets(seen, "in_progress") && seen.mentions("#doubt = ")
 }
 
+/// An update that puts an attempt under way on the agenda.
+fn hands_over(seen: &Seen) -> bool {
+    let update = seen.json();
+    seen.is("UpdateItem") && seen.mentions("#lane = ") && update["ExpressionAttributeValues"][":status"].is_null()
+}
+
+/// Longer than a message is kept waiting for its call, and shorter than the call may take.
+const SLOW: std::time::Duration = std::time::Duration::from_millis(600);
+
 /// What happens, so that a request is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Plot {
     /// The call is refused once and then applied.
     Retry,
-    /// The call is refused once, and the broker loses the retry.
-    Loss,
+    /// The call takes so long that it is handed over.
+    Slow,
     /// The call is refused for good.
     Refusal,
     /// The broker does not take the command.
@@ -48,7 +56,7 @@ enum Plot {
 const REQUESTS: [(&str, Plot, Matches); 9] = [
     ("claim", Plot::Retry, |seen| seen.is("PutItem")),
     ("defer", Plot::Retry, |seen| sets(seen, "waiting")),
-    ("put off", Plot::Loss, puts_off),
+    ("hand over", Plot::Slow, hands_over),
     ("claim again", Plot::Retry, |seen| sets(seen, "in_progress")),
     ("commit", Plot::Retry, |seen| sets(seen, "done")),
     ("agenda", Plot::Retry, |seen| seen.is("Query")),
@@ -103,10 +111,9 @@ async fn story(plot: Plot, matches: Matches, (name, times, fault): (&str, usize,
 fn set(stack: &Stack, plot: Plot) {
     match plot {
         Plot::Retry => stack.third_party.script(TICKETS, [Behaviour::refuse(429)]),
-        Plot::Loss => {
-            stack.third_party.script(TICKETS, [Behaviour::refuse(429)]);
-            let retry = |seen: &Seen| produces(seen) && seen.mentions(r#"\"attempt\":1"#);
-            stack.broker_wire.once(retry, lost_by_broker());
+        Plot::Slow => {
+            let slow = Hook::new(async || tokio::time::sleep(SLOW).await);
+            stack.third_party.script(TICKETS, [Behaviour::apply().with_hook(slow)]);
         }
         Plot::Refusal => stack.third_party.always(TICKETS, Behaviour::refuse(422)),
         Plot::BrokerFull => {

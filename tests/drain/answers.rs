@@ -62,7 +62,7 @@ async fn a_full_partition_is_believed_with_and_without_retry_after() -> Result<(
         assert!(stack.effects().await?.iter().all(|effect| effect.status == "pending"));
         // The relay meets it as well, and leaves them for the next run.
         let run = stack.run_consumer().await?;
-        assert_eq!((run.relayed, run.received), (0, 0), "{run:?}");
+        assert_eq!((run.from_agenda, run.received), (0, 0), "{run:?}");
         stack.broker_wire.heal();
         settle(&stack).await?;
         assert_eq!(tickets(&stack), once_each(&["one", "two"]));

@@ -15,6 +15,7 @@ mod requests;
 mod streams;
 
 /// Only a test may make one.
+#[derive(Debug)]
 struct Proof;
 
 const SOON: Duration = Duration::from_secs(5);

@@ -66,7 +66,7 @@ async fn a_message_that_fits_no_partition_is_not_sent() {
     let (base, mut requests) = serve(vec![produced]).await;
     let [fits, over] = [MAX_VALUE - 1, MAX_VALUE].map(|bytes| "x".repeat(bytes));
     let refused = client(&base).produce(message("k", &over), SOON).await;
-    assert!(matches!(refused, Err(Error::TooLarge { bytes: 65_536 })), "{refused:?}");
+    assert!(matches!(refused, Err(Error::TooLarge { bytes: 65_536, max: MAX_VALUE })), "{refused:?}");
     client(&base).produce(message("k", &fits), SOON).await.unwrap();
     assert!(requests.recv().await.unwrap().len() > MAX_VALUE);
 }

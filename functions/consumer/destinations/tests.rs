@@ -1,3 +1,5 @@
+//! By the real clock: what these wait for is a second or two.
+
 use std::num::NonZeroU32;
 
 use super::*;
@@ -14,18 +16,18 @@ async fn fail(destination: &Arc<Destination>, times: usize) {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_message_waits_for_a_place_but_not_for_long() {
     let destination = destination(1, None);
     let first = destination.place_for_message().await.unwrap();
     let began = Instant::now();
     assert_eq!(destination.place_for_message().await.err(), Some(NoPlace::Busy));
-    assert_eq!(began.elapsed(), MESSAGE_WAITS);
+    assert!(began.elapsed() >= MESSAGE_WAITS);
     drop(first);
     assert!(destination.place_for_message().await.is_ok());
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_message_does_not_wait_for_a_slow_destination() {
     let destination = destination(1, None);
     let mut first = destination.place_for_message().await.unwrap();
@@ -35,12 +37,12 @@ async fn a_message_does_not_wait_for_a_slow_destination() {
     drop(first);
     assert!(destination.is_slow(), "and for a while after that");
     assert!(destination.place_for_message().await.is_ok(), "a free place is taken all the same");
-    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert!(began.elapsed() < MESSAGE_WAITS / 2);
     tokio::time::sleep(SLOW_FOR).await;
     assert!(!destination.is_slow());
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn messages_and_what_is_due_are_served_as_they_come() {
     let destination = destination(1, None);
     let first = destination.place_for_message().await.unwrap();
@@ -59,7 +61,7 @@ async fn messages_and_what_is_due_are_served_as_they_come() {
     assert!(due <= message);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn failures_close_it_and_one_probe_opens_it_again() {
     let destination = destination(8, None);
     fail(&destination, 5).await;
@@ -74,7 +76,7 @@ async fn failures_close_it_and_one_probe_opens_it_again() {
     assert_eq!(destination.openings.load(Ordering::Relaxed), 1);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_probe_that_was_not_made_leaves_room_for_another() {
     let destination = destination(8, None);
     fail(&destination, 5).await;
@@ -83,25 +85,26 @@ async fn a_probe_that_was_not_made_leaves_room_for_another() {
     assert!(destination.place_for_message().await.is_ok());
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn retry_after_pauses_the_destination() {
     let destination = destination(8, None);
-    let pause = Duration::from_secs(7);
+    let pause = Duration::from_millis(700);
+    let asked = Instant::now();
     destination.place_for_message().await.unwrap().report(Health::AskedForPause(pause));
-    let until = Instant::now() + pause;
+    let until = destination.closed_until().unwrap();
+    assert!(until >= asked + pause);
     assert_eq!(destination.place_for_message().await.err(), Some(NoPlace::Closed { until }));
     tokio::time::sleep_until(until).await;
     assert!(destination.place_for_message().await.is_ok());
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn calls_begin_at_the_configured_rate() {
     let [per_second, burst] = [4, 2].map(|n| NonZeroU32::new(n).unwrap());
     let destination = destination(8, Some(Rate { per_second, burst }));
-    tokio::time::sleep(Duration::from_secs(60)).await;
     let began = Instant::now();
-    for expected in [0, 0, 250, 500] {
+    for earliest in [0, 0, 250, 500] {
         drop(destination.place_for_due().await.unwrap());
-        assert_eq!(began.elapsed(), Duration::from_millis(expected));
+        assert!(began.elapsed() >= Duration::from_millis(earliest));
     }
 }

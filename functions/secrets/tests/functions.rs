@@ -68,7 +68,7 @@ async fn the_consumer_reads_its_tokens_again_when_an_invocation_begins() {
         manager.wire.forget();
         let caller = Caller::new(http(), tokens);
         let config = Config::parse("toml", "").unwrap();
-        let consumer = Consumer::new(config, &environment(), topics, effects, caller, clock);
+        let consumer = Consumer::new(config, &environment(), &topics, effects, caller, clock);
         // There is no table.
         consumer.run(600_000).await.unwrap_err();
         assert_eq!(manager.fetches(), fetches);
