@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use tokio::{task::JoinSet, time::sleep};
+use tracing::Instrument as _;
 
 use super::ack_order::Run;
 use crate::{
@@ -63,7 +64,7 @@ impl Acks {
     /// Sends one.
     pub(super) fn send(&mut self, run: Run<Ack>, how: How) {
         let broker = self.broker.clone();
-        self.sent.spawn(async move {
+        let sending = async move {
             let Run { partition, messages } = run;
             let (offsets, messages): (Vec<_>, Vec<_>) = messages.into_iter().unzip();
             let outcome = match send(&broker, messages, how, partition).await {
@@ -75,7 +76,8 @@ impl Acks {
                 }
             };
             Sent { partition, offsets, outcome }
-        });
+        };
+        self.sent.spawn(sending.in_current_span());
     }
 
     /// The next one that has come to something.

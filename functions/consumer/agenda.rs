@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::{
     Worker,
@@ -108,7 +109,8 @@ impl Agenda<'_> {
             return Ok(Next::At(until.min(Instant::now() + POLL)));
         }
         let (now, limit) = (self.worker.now(), if destination.is_probing() { 1 } else { PAGE });
-        let page = self.worker.effects.due(step.id.as_str(), now + SOON, limit, from).await?;
+        let page = self.worker.effects.due(step.id.as_str(), now + SOON, limit, from);
+        let page = if is_first { self.activity.while_busy(page).await? } else { page.await? };
         if is_first {
             self.worker.meter.oldest_due(page.due.first().map(|due| due.due_at), now);
         }
@@ -149,7 +151,8 @@ impl Agenda<'_> {
     }
 
     fn spawn(&self, task: Task, plan: Plan, lease: Duration) {
-        self.worker.background.spawn(Arc::clone(self.worker).due(task, plan, lease));
+        let work = Arc::clone(self.worker).due(task, plan, lease);
+        self.worker.background.spawn(work.in_current_span());
     }
 
     /// What waits for steps that have left the configuration, or are not in it yet, is parked once it is old.

@@ -13,6 +13,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{
@@ -133,7 +134,8 @@ impl<'a> Drain<'a> {
     /// Whether nothing is under way any more on a stream that has ended.
     fn is_over(&mut self) -> bool {
         let is_acking = self.may_ack() && (self.order.is_busy() || !self.acks.is_empty());
-        if is_acking || !self.working.is_empty() {
+        // Nor is it quiet before the broker had time to answer.
+        if is_acking || !self.working.is_empty() || !self.proof.is_known() {
             self.activity.touch();
         }
         // Acks that wait for a message elsewhere may have to be left.
@@ -172,17 +174,18 @@ impl<'a> Drain<'a> {
             return;
         }
         let (worker, is_blind) = (Arc::clone(self.worker), self.proof.is_blind());
-        self.working.spawn(async move {
+        let work = async move {
             let overtaken = async {
                 if is_blind {
                     tokio::time::sleep(REORDERED).await;
                 }
             };
             // A message that makes us panic must not take the others, or the order of acks, with it.
-            let work = tokio::spawn(async move { worker.message(&key, &value).await });
+            let work = tokio::spawn(async move { worker.message(&key, &value).await }.in_current_span());
             let (settled, ()) = tokio::join!(work, overtaken);
             (token, partition, offset, settled.unwrap_or(Err(Unsettled::Panicked)))
-        });
+        };
+        self.working.spawn(work.in_current_span());
     }
 
     fn on_work(&mut self, work: Result<Work, JoinError>) {

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{
@@ -48,11 +49,11 @@ impl Reader<'_> {
     /// # Errors
     /// The broker or the table could not be used, or the stream lease was lost. Only this broker is affected.
     pub(super) async fn run(&self) -> Result<Read, RunError> {
-        let Some(lease) = self.take().await? else { return Ok(Read::Busy) };
+        let Some(lease) = self.activity.while_busy(self.take()).await? else { return Ok(Read::Busy) };
         let lost = CancellationToken::new();
         let lease = Arc::new(lease);
         let keeping = keep(Arc::clone(self.worker), Arc::clone(&lease), lost.clone());
-        let keeping = AbortOnDropHandle::new(tokio::spawn(keeping));
+        let keeping = AbortOnDropHandle::new(tokio::spawn(keeping.in_current_span()));
         let outcome = self.drain(&lost).await;
         keeping.abort();
         // Once the renewal has been given up, the lease is only held here.
@@ -91,7 +92,7 @@ impl Reader<'_> {
         let (broker, wait) = (topic.broker_name(), wait + Duration::from_millis(10));
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(broker, wait_ms, "another consumer has the stream; waiting for its lease to end");
-        self.activity.while_busy(sleep(wait)).await;
+        sleep(wait).await;
         match take().await? {
             Taken::Ours(lease) => Ok(Some(lease)),
             Taken::Held(_) => Ok(None),

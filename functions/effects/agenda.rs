@@ -206,14 +206,24 @@ impl Effects {
     /// # Errors
     /// DynamoDB could not be asked.
     pub async fn register_lanes(&self, steps: impl IntoIterator<Item = &StepId>) -> Result<(), StoreError> {
-        let new: Vec<_> = {
+        let unknown: Vec<_> = {
             let known = self.lanes.lock();
             steps.into_iter().filter(|step| !known.contains(*step)).cloned().collect()
         };
-        if new.is_empty() {
+        if unknown.is_empty() {
             return Ok(());
         }
-        let names = new.iter().map(|step| step.as_str().to_owned()).collect();
+        let written = self.lanes().await?;
+        let names: Vec<_> = unknown.iter().map(|step| step.as_str().to_owned()).collect();
+        let names: Vec<_> = names.into_iter().filter(|name| !written.contains(name)).collect();
+        if !names.is_empty() {
+            self.add_lanes(names).await?;
+        }
+        self.lanes.lock().extend(unknown);
+        Ok(())
+    }
+
+    async fn add_lanes(&self, names: Vec<String>) -> Result<(), StoreError> {
         let update = self.store.client.update_item().table_name(&self.store.table);
         update
             .key(attr::RUN_ID, string(LANES_RUN))
@@ -222,9 +232,8 @@ impl Effects {
             .expression_attribute_values(":new", AttributeValue::Ss(names))
             .send()
             .await
-            .map_err(|error| StoreError::unavailable("UpdateItem", &error))?;
-        self.lanes.lock().extend(new);
-        Ok(())
+            .map(drop)
+            .map_err(|error| StoreError::unavailable("UpdateItem", &error))
     }
 
     /// Every lane that was ever used.
