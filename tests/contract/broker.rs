@@ -57,7 +57,10 @@ impl Broker {
 
     async fn embedded() -> Self {
         let wal = Wal(Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.wal", Uuid::new_v4())));
-        let broker = local::broker::Broker::start((Ipv4Addr::LOCALHOST, 0).into(), &wal.0).await.unwrap();
+        let broker =
+            local::broker::Broker::start((Ipv4Addr::LOCALHOST, 0).into(), &wal.0, local::broker::Profile::G0)
+                .await
+                .unwrap();
         Self { wire: Wire::to(&broker.url()), own: Some(Own { broker, wal }) }
     }
 
@@ -71,7 +74,7 @@ impl Broker {
         let Own { broker, wal } = self.own.expect("only an own broker is killed");
         let addr = broker.addr();
         broker.kill().await;
-        let broker = local::broker::Broker::start(addr, &wal.0).await.unwrap();
+        let broker = local::broker::Broker::start(addr, &wal.0, local::broker::Profile::G0).await.unwrap();
         Self { wire, own: Some(Own { broker, wal }) }
     }
 

@@ -23,7 +23,9 @@ async fn a_torn_last_line_refuses_to_start() {
         writeln!(log, "{line}").unwrap();
         log.write_all(&line.as_bytes()[..line.len() / 2]).unwrap();
     }
-    let refused = local::broker::Broker::start((Ipv4Addr::LOCALHOST, 0).into(), &torn).await;
+    let refused =
+        local::broker::Broker::start((Ipv4Addr::LOCALHOST, 0).into(), &torn, local::broker::Profile::G0)
+            .await;
     fs::remove_file(&torn).unwrap();
     let refused = refused.unwrap_err();
     assert!(format!("{refused:#}").contains("failed to replay WAL"), "{refused:#}");
