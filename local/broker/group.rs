@@ -8,8 +8,6 @@ use jiff::{SignedDuration, Timestamp};
 use super::delivery::StreamId;
 use super::message::Message;
 
-/// At most this many unacked messages in a (group, partition), whoever holds them (transcript 04).
-pub(super) const MAX_IN_FLIGHT: usize = 2;
 /// The lease of a stream that asks for none, and of an owner that has no stream any more (transcripts 03, 08).
 pub(super) const DEFAULT_LEASE: SignedDuration = SignedDuration::from_secs(2);
 

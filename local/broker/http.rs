@@ -14,7 +14,7 @@ use super::engine::{Engine, Subscription};
 use super::metrics;
 use super::produce_request;
 use super::refusal::Refusal;
-use super::reply::{Created, Health, Produced, Topics, VERSION};
+use super::reply::{Config, Created, Health, Produced, Topics, VERSION};
 use super::reply::{error, invalid, json, not_allowed, refused, unwritable};
 use super::request::{self, Arguments, Query};
 
@@ -46,7 +46,12 @@ pub(super) async fn answer(
 async fn route(engine: &Arc<Engine>, connection: &Consuming, request: Request) -> Response {
     let method = request.method().clone();
     let (get, post) = (method == Method::GET, method == Method::POST);
+    let profile = engine.profile();
     match request.uri().path() {
+        "/v1/config" if profile.extended && get => json(StatusCode::OK, &Config::of(&profile)),
+        "/v1/config" if profile.extended => not_allowed("GET"),
+        "/v1/ack-cumulative" if profile.extended && post => ack_cumulative(engine, request).await,
+        "/v1/ack-cumulative" if profile.extended => not_allowed("POST"),
         "/v1/healthz" if get => json(StatusCode::OK, &Health { status: "ok" }),
         "/v1/version" if get => json(StatusCode::OK, &VERSION),
         "/v1/topics" if get => list_topics(engine),
@@ -77,10 +82,11 @@ fn list_topics(engine: &Engine) -> Response {
 
 async fn create_topic(engine: &Engine, request: Request) -> Response {
     match arguments(request).await.and_then(|arguments| request::create_topic(&arguments)) {
-        Ok((name, partitions)) => {
-            engine.create_topic(&name, partitions);
-            json(StatusCode::CREATED, &Created { status: "created", name, partitions })
-        }
+        Ok((name, partitions)) => match engine.create_topic(&name, partitions).await {
+            Some(Ok(())) => json(StatusCode::CREATED, &Created { status: "created", name, partitions }),
+            Some(Err(refusal)) => refused(refusal),
+            None => unwritable(),
+        },
         Err(message) => invalid(&message),
     }
 }
@@ -98,10 +104,18 @@ async fn produce(engine: &Arc<Engine>, request: Request) -> Response {
     }
 }
 
+const RECEIPT: [&str; 5] = ["topic", "group", "owner", "partition", "offset"];
+
 async fn ack(engine: &Engine, request: Request) -> Response {
-    let known = ["topic", "group", "owner", "partition", "offset"];
-    match arguments(request).await.and_then(|arguments| request::receipt(&arguments, &known)) {
+    match arguments(request).await.and_then(|arguments| request::receipt(&arguments, &RECEIPT)) {
         Ok((receipt, _)) => settled(engine.ack(&receipt).await),
+        Err(message) => invalid(&message),
+    }
+}
+
+async fn ack_cumulative(engine: &Engine, request: Request) -> Response {
+    match arguments(request).await.and_then(|arguments| request::receipt(&arguments, &RECEIPT)) {
+        Ok((receipt, _)) => settled(engine.ack_cumulative(&receipt).await),
         Err(message) => invalid(&message),
     }
 }

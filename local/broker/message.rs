@@ -8,7 +8,6 @@ use super::deadline::Deadline;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Message {
     pub(super) partition: usize,
-    /// Counted per topic, not per partition: a partition's offsets have gaps (transcript 11).
     pub(super) offset: i64,
     pub(super) key: String,
     pub(super) value: String,

@@ -1,10 +1,11 @@
-//! `GET /metrics`: the broker's four series in the Prometheus text format (transcript 15).
+//! `GET /metrics`: the broker's series in the Prometheus text format.
 //!
 //! The real broker adds Go's and the process's own; a series without a sample is left out, as there.
 
 use std::fmt::Write;
 
 use super::state::State;
+use super::turn::Counters;
 
 /// Renders all series of the state.
 pub(super) fn render(state: &State) -> String {
@@ -35,7 +36,26 @@ pub(super) fn render(state: &State) -> String {
     series(&mut text, "inflight_messages", "gauge", what, in_flight);
     let what = "Total number of produce calls rejected (backpressure/overload).";
     series(&mut text, "produce_rejected_total", "counter", what, rejected.collect());
+    if state.profile.extended {
+        counters(&mut text, &state.counters);
+    }
     text
+}
+
+/// What the newer generation counts. That it does, and that `topic_created_total` names topics, was seen; the other names
+/// are guesses.
+fn counters(text: &mut String, counted: &Counters) {
+    for (name, what, count) in [
+        ("acks_total", "Total number of acks.", counted.acks),
+        ("ack_timeouts_total", "Total number of leases that ran out.", counted.timeouts),
+        ("nacks_total", "Total number of nacks.", counted.nacks),
+        ("redeliveries_total", "Total number of redeliveries.", counted.redeliveries),
+    ] {
+        series(text, name, "counter", what, vec![(String::new(), count)]);
+    }
+    let created = counted.topics_created.iter();
+    let created = created.map(|(topic, count)| (format!("topic={topic:?}"), *count)).collect();
+    series(text, "topic_created_total", "counter", "Total number of topics created.", created);
 }
 
 fn series(text: &mut String, name: &str, kind: &str, what: &str, mut samples: Vec<(String, u64)>) {
@@ -45,6 +65,7 @@ fn series(text: &mut String, name: &str, kind: &str, what: &str, mut samples: Ve
     samples.sort();
     let _ = writeln!(text, "# HELP {name} {what}\n# TYPE {name} {kind}"); // to a String: cannot fail
     for (labels, value) in samples {
-        let _ = writeln!(text, "{name}{{{labels}}} {value}");
+        let labels = if labels.is_empty() { labels } else { format!("{{{labels}}}") };
+        let _ = writeln!(text, "{name}{labels} {value}");
     }
 }

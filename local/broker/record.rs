@@ -1,6 +1,7 @@
-//! The lines of the WAL: JSON, one record a line, of the four kinds that the real broker writes.
+//! The lines of the WAL: JSON, one record per line, of the kinds that the real broker writes.
 //!
-//! There is no record for a topic: that is why empty topics vanish and partition counts shrink at a restart.
+//! The first generation writes none for a topic: that is why its empty topics vanish and its partition counts shrink at a
+//! restart.
 //! There is none for a delivery either: that is why a restart forgets attempts (transcript 16).
 
 use jiff::Timestamp;
@@ -12,6 +13,8 @@ use super::message::Message;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Record {
+    /// A topic was created. Only in the logs of a generation whose topics are durable.
+    Topic { name: String, partitions: usize },
     /// A message was produced.
     Message { topic: String, message: Box<Message> },
     /// `offset` and everything below it in the partition is done: a high-water mark, not a set (transcript 05).

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{Kind, Stack, broker::BrokerControl};
 use crate::{
+    broker::Profile,
     config::Config,
     dynamodb::DynamoDb,
     functions::{Functions, workspace},
@@ -29,6 +30,7 @@ pub struct Builder {
     env: Vec<(String, String)>,
     secrets: Option<Vec<(String, String)>>,
     broker: Kind,
+    broker_profile: Profile,
     addrs: Addrs,
     persist: Option<PathBuf>,
     ingests: usize,
@@ -65,6 +67,7 @@ impl Builder {
             env: Vec::new(),
             secrets: None,
             broker,
+            broker_profile: Profile::G0,
             addrs: Addrs::default(),
             persist: None,
             ingests: 4,
@@ -106,6 +109,13 @@ impl Builder {
             self.broker = Kind::Process(binary);
         }
         self
+    }
+
+    /// Makes our own broker one of that generation; [`Profile::G0`] by default. The one that `DRIFTQ_HTTP_URL` names is
+    /// what it is.
+    #[must_use]
+    pub fn broker_profile(self, profile: Profile) -> Self {
+        Self { broker_profile: profile, ..self }
     }
 
     /// Listens there.
@@ -158,9 +168,13 @@ impl Builder {
             None => Functions::find().await?,
         };
         let third_party = ThirdParty::start(self.addrs.third_party).await?;
-        let (broker, broker_wire) =
-            BrokerControl::start_first(self.broker.clone(), dir.join("broker.wal"), self.addrs.broker)
-                .await?;
+        let (broker, broker_wire) = BrokerControl::start_first(
+            self.broker.clone(),
+            self.broker_profile,
+            dir.join("broker.wal"),
+            self.addrs.broker,
+        )
+        .await?;
         let table = self.table(&dir).await?;
         let mut config = self.config.clone().map_or_else(Config::from_env, Ok)?;
         config.call(&third_party.url());

@@ -3,18 +3,24 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::broker::{Broker, Topic};
+use super::broker::Broker;
+
+cases! {
+    both: [
+        a_past_deadline_is_refused,
+        a_deadline_is_not_enforced_at_delivery,
+        a_deadline_that_is_no_time_is_refused,
+    ],
+}
 
 fn due(deadline: &str) -> Value {
     json!({ "value": "v", "envelope": { "deadline": deadline } })
 }
 
-/// Transcript 10: before anything else is, the topic's existence too.
-#[tokio::test]
-async fn a_past_deadline_is_refused() {
-    let broker = Broker::any().await;
+/// Before anything else is, the topic's existence too.
+async fn a_past_deadline_is_refused(broker: Broker) {
     let topic = broker.topic(1).await;
-    let nowhere = Topic { wire: broker.wire.clone(), name: Broker::name() };
+    let nowhere = broker.missing_topic();
     let passed = "message deadline exceeded";
     for topic in [&topic, &nowhere] {
         topic.produce(due("2020-01-01T00:00:00Z")).await.refuses(passed);
@@ -25,10 +31,8 @@ async fn a_past_deadline_is_refused() {
     }
 }
 
-/// Transcript 10: what was produced in time is delivered at any time, its deadline as it was given.
-#[tokio::test]
-async fn a_deadline_is_not_enforced_at_delivery() {
-    let broker = Broker::any().await;
+/// What was produced in time is delivered at any time, its deadline as it was given.
+async fn a_deadline_is_not_enforced_at_delivery(broker: Broker) {
     let topic = broker.topic(1).await;
     let soon = Timestamp::now() + SignedDuration::from_millis(1000);
     topic.take(due(&soon.to_string())).await;
@@ -48,10 +52,8 @@ async fn a_deadline_is_not_enforced_at_delivery() {
     }
 }
 
-/// Transcript 02: RFC 3339 is read strictly, whatever else other readers allow.
-#[tokio::test]
-async fn a_deadline_that_is_no_time_is_refused() {
-    let broker = Broker::any().await;
+/// RFC 3339 is read strictly, whatever else other readers allow.
+async fn a_deadline_that_is_no_time_is_refused(broker: Broker) {
     let topic = broker.topic(1).await;
     for (deadline, why) in [
         ("x", "cannot parse 'x' as '2006'"),

@@ -4,10 +4,18 @@ use serde_json::Value;
 
 use super::broker::Broker;
 
-/// Transcript 14.
-#[tokio::test]
-async fn a_wrong_method_is_told_the_right_ones() {
-    let broker = Broker::any().await;
+cases! {
+    both: [
+        a_wrong_method_is_told_the_right_ones,
+        an_unknown_route_is_not_found,
+        a_path_that_is_not_clean_is_moved,
+        every_answer_has_a_request_id,
+        health_and_version,
+    ],
+    g0: [there_is_no_config_and_no_cumulative_ack],
+}
+
+async fn a_wrong_method_is_told_the_right_ones(broker: Broker) {
     for (method, path, allow) in [
         ("GET", "/v1/produce", "POST"),
         ("PUT", "/v1/topics", "GET, POST"),
@@ -28,10 +36,14 @@ async fn a_wrong_method_is_told_the_right_ones() {
     }
 }
 
-/// Transcript 14: plain text below `/v1/`, JSON elsewhere.
-#[tokio::test]
-async fn an_unknown_route_is_not_found() {
-    let broker = Broker::any().await;
+/// What a client finds out the generation by.
+async fn there_is_no_config_and_no_cumulative_ack(broker: Broker) {
+    broker.wire.get("/v1/config").await.is(404, "404 page not found");
+    broker.wire.post("/v1/ack-cumulative", "{}").await.is(404, "404 page not found");
+}
+
+/// Plain text below `/v1/`, JSON elsewhere.
+async fn an_unknown_route_is_not_found(broker: Broker) {
     for path in ["/v1/", "/v1/nope", "/v1/topics/"] {
         let reply = broker.wire.get(path).await;
         reply.is(404, "404 page not found");
@@ -42,10 +54,7 @@ async fn an_unknown_route_is_not_found() {
     }
 }
 
-/// Transcript 14.
-#[tokio::test]
-async fn a_path_that_is_not_clean_is_moved() {
-    let broker = Broker::any().await;
+async fn a_path_that_is_not_clean_is_moved(broker: Broker) {
     for (path, location) in [("/v1", "/v1/"), ("/v1//topics", "/v1/topics")] {
         let reply = broker.wire.get(path).await;
         reply.is(301, &format!(r#"<a href="{location}">Moved Permanently</a>."#));
@@ -53,10 +62,8 @@ async fn a_path_that_is_not_clean_is_moved() {
     }
 }
 
-/// Transcript 01: an id of the client's is echoed, and where there is none, one is made.
-#[tokio::test]
-async fn every_answer_has_a_request_id() {
-    let broker = Broker::any().await;
+/// An id of the client's is echoed, and where there is none, one is made.
+async fn every_answer_has_a_request_id(broker: Broker) {
     for path in ["/v1/healthz", "/v1/nope", "/"] {
         let reply = broker.wire.call_with("GET", path, "X-Request-Id: my-id-1\r\n", "").await;
         assert_eq!(reply.header("x-request-id"), Some("my-id-1"), "{path}");
@@ -64,10 +71,7 @@ async fn every_answer_has_a_request_id() {
     }
 }
 
-/// Transcript 01.
-#[tokio::test]
-async fn health_and_version() {
-    let broker = Broker::any().await;
+async fn health_and_version(broker: Broker) {
     broker.wire.get("/v1/healthz").await.is(200, r#"{"status":"ok"}"#);
     let version = broker.wire.get("/v1/version").await;
     let version: Value = serde_json::from_str(&version.body).unwrap();

@@ -33,7 +33,7 @@ fn exhausted_messages_are_buried() {
 #[test]
 fn a_full_dead_letter_topic_wedges_the_message() {
     let mut clock = Clock::new();
-    clock.state.create_topic("dlq.t", 1);
+    clock.state.create_topic("dlq.t", 1).unwrap();
     for _ in 0..100 {
         let message = Message { value: "x".into(), ..Message::default() };
         clock.state.produce(clock.now, "dlq.t", message).unwrap();

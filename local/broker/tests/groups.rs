@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::message::Message;
+use super::super::profile::Profile;
 use super::super::record::Record;
 use super::super::state::State;
 use super::clock::{Clock, said};
@@ -43,11 +44,11 @@ fn the_high_water_mark_never_moves_down() {
 /// Transcript 18: of two messages sent off together, the second is rarely first, but sometimes.
 #[test]
 fn delivery_order_is_not_guaranteed() {
-    let mut state = State::new(7);
+    let mut state = State::new(Profile::G0, 7);
     let lease = SignedDuration::from_secs(30);
     let overtaken = (0..3000).filter(|number| {
         let topic = format!("t{number}");
-        state.create_topic(&topic, 1);
+        state.create_topic(&topic, 1).unwrap();
         for value in ["a", "b"] {
             let message = Message { value: value.into(), ..Message::default() };
             state.produce(Timestamp::UNIX_EPOCH, &topic, message).unwrap();
