@@ -51,7 +51,7 @@ impl Effects {
             Write::Applied(_) => Ok(How::Deferred),
             Write::Refused(item) => {
                 let record = Record::read(&item)?;
-                if record.input_hash == command.input_hash {
+                if !record.contradicts(command) {
                     return Ok(How::Duplicate);
                 }
                 let mismatch = Mismatch::OtherInput { recorded: record.input_hash };

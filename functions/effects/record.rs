@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::error::StoreError;
-use crate::command::InputHash;
+use crate::command::{Command, InputHash};
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
@@ -185,6 +185,12 @@ pub struct Record {
 }
 
 impl Record {
+    /// Whether a command asks for something else than this record is about. Nothing contradicts a done effect: a
+    /// deployment that changes a step's `input` changes the digest of every webhook that is delivered again.
+    pub(super) fn contradicts(&self, command: &Command) -> bool {
+        self.status != Status::Done && self.input_hash != command.input_hash
+    }
+
     /// Reads an item.
     ///
     /// # Errors

@@ -74,7 +74,7 @@ impl Effects {
             // The SDK sent the request again and lost to its own first write.
             return Ok(won(ask, &record, false));
         }
-        if record.input_hash != ask.command.input_hash {
+        if record.contradicts(ask.command) {
             return Ok(Claim::Mismatch(Mismatch::OtherInput { recorded: record.input_hash }));
         }
         match (record.status, record.attempt_id.clone(), record.lease_until) {

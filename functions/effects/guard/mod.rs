@@ -68,7 +68,7 @@ pub struct Recorded {
 /// The message can't be what the record is about; a person must look at both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mismatch {
-    /// The same effect with other input.
+    /// The same effect with other input, and not done.
     OtherInput {
         /// Digest of the input on record.
         recorded: InputHash,
