@@ -25,6 +25,7 @@ mod providers;
 mod random_kills;
 mod relay;
 mod requests;
+mod retries;
 mod secrets;
 mod table_trouble;
 mod telemetry;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tracing::Span;
 use uuid::Uuid;
 
@@ -25,8 +26,8 @@ impl Worker {
         let Some(step) = task.step else {
             return self.park(task, lease, "webhooks.toml has no such step").await;
         };
-        if lease.tries() > step.retry.max_attempts {
-            return self.park(task, lease, "attempts used up").await;
+        if let Some(over) = used_up_before(step, &lease, self.now()) {
+            return self.park(task, lease, &over).await;
         }
         let input = match self.input(command, effect).await {
             Ok(input) => input,
@@ -87,8 +88,8 @@ impl Worker {
         if in_doubt && matches!(step.in_doubt, InDoubt::Park) {
             return self.park(task, lease, &format!("in doubt: {why}")).await;
         }
-        if lease.tries() >= step.retry.max_attempts {
-            return self.park(task, lease, &format!("attempts used up; the last: {why}")).await;
+        if let Some(over) = step.retry.exhausted(lease.tries(), lease.tried_for(self.now())) {
+            return self.park(task, lease, &format!("{over}; the last: {why}")).await;
         }
         let mut pause = pause(&step.retry, lease.tries(), retry_after, random());
         if in_doubt && matches!(step.in_doubt, InDoubt::LookUp(_)) {
@@ -129,6 +130,13 @@ impl Worker {
             tracing::warn!(%error, "the large input of a done effect was left");
         }
     }
+}
+
+/// Whether earlier attempts have used the budget up: crashed ones, since what was deferred had another try left, however
+/// late that comes.
+fn used_up_before(step: &Step, lease: &Lease, now: Timestamp) -> Option<String> {
+    let time = if lease.taken_over() { lease.tried_for(now) } else { Duration::ZERO };
+    step.retry.exhausted(lease.tries().saturating_sub(1), time)
 }
 
 /// The low half of a v4 UUID: 62 random bits of the OS's generator.

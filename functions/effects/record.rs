@@ -29,8 +29,10 @@ pub(super) mod attr {
     pub(in crate::effects) const BUSINESS_KEY: &str = "business_key";
     pub(in crate::effects) const ATTEMPT: &str = "attempt";
     pub(in crate::effects) const ATTEMPT_ID: &str = "attempt_id";
-    /// Attempts that no longer count against the budget, since a person asked for more.
+    /// Attempts that no longer count against the budget, since an operator asked for more.
     pub(in crate::effects) const FORGIVEN: &str = "forgiven";
+    /// When an operator asked for more: a budget of time counts from here.
+    pub(in crate::effects) const FORGIVEN_AT: &str = "forgiven_at";
     pub(in crate::effects) const INPUT_HASH: &str = "input_hash";
     pub(in crate::effects) const LEASE_UNTIL: &str = "lease_until";
     pub(in crate::effects) const CREATED_AT: &str = "created_at";
@@ -181,6 +183,8 @@ pub struct Record {
     #[serde(skip)]
     pub(super) forgiven: u32,
     #[serde(skip)]
+    pub(super) forgiven_at: Option<Timestamp>,
+    #[serde(skip)]
     pub(super) input_hash: InputHash,
 }
 
@@ -218,6 +222,7 @@ impl Record {
             command: optional_text(item, attr::COMMAND),
             attempt_id: optional_text(item, attr::ATTEMPT_ID),
             forgiven: number(item, attr::FORGIVEN)?.unwrap_or_default(),
+            forgiven_at: time(item, attr::FORGIVEN_AT)?,
             input_hash: text(item, attr::INPUT_HASH)?.into(),
         })
     }

@@ -127,11 +127,13 @@ fn won(ask: &Request<'_>, record: &Record, taken_over: bool) -> Claim {
         attempt_id: ask.attempt_id.to_string(),
         attempt: record.attempt,
         forgiven: record.forgiven,
+        forgiven_at: record.forgiven_at,
         first_attempt_at: record.first_attempt_at.unwrap_or(record.updated_at),
+        taken_over,
         in_doubt: record.doubt.is_some(),
     };
     match record.doubt.clone() {
-        Some(why) => Claim::InDoubt(Doubt { lease, why, taken_over }),
+        Some(why) => Claim::InDoubt(Doubt { lease, why }),
         None => Claim::Won(lease),
     }
 }

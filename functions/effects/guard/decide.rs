@@ -125,7 +125,7 @@ impl Effects {
         let again = || {
             let effect: EffectId = seen.effect_id.parse().ok()?;
             let change = Change::default().set(attr::LANE, self.lane(&effect)).set(attr::DUE_AT, millis(now));
-            Some(change.set(attr::FORGIVEN, count(seen.attempt)))
+            Some(change.set(attr::FORGIVEN, count(seen.attempt)).set(attr::FORGIVEN_AT, millis(now)))
         };
         match decision {
             Decision::Retry => again(),

@@ -34,7 +34,9 @@ pub struct Lease {
     attempt_id: String,
     attempt: u32,
     forgiven: u32,
+    forgiven_at: Option<Timestamp>,
     first_attempt_at: Timestamp,
+    taken_over: bool,
     in_doubt: bool,
 }
 
@@ -45,7 +47,6 @@ pub struct Lease {
 pub struct Doubt {
     lease: Lease,
     why: String,
-    taken_over: bool,
 }
 
 /// Another attempt, in another process, has the effect and may still be calling.
@@ -120,10 +121,23 @@ impl Lease {
         self.attempt
     }
 
-    /// Which attempt this is of the budget, from 1: a person's word starts it anew.
+    /// Which attempt this is of the budget, from 1: an operator's decision starts a new one.
     #[must_use]
     pub fn tries(&self) -> u32 {
         self.attempt.saturating_sub(self.forgiven)
+    }
+
+    /// For how long the effect has been tried within the budget: since its first attempt, or since an operator's decision.
+    #[must_use]
+    pub fn tried_for(&self, now: Timestamp) -> Duration {
+        let began = self.forgiven_at.map_or(self.first_attempt_at, |at| at.max(self.first_attempt_at));
+        Duration::try_from(now.duration_since(began)).unwrap_or_default()
+    }
+
+    /// Whether this claim took the effect over from an attempt that did not report back.
+    #[must_use]
+    pub fn taken_over(&self) -> bool {
+        self.taken_over
     }
 
     /// Nobody knows whether this attempt was applied.
@@ -160,7 +174,7 @@ impl Doubt {
     /// Whether this claim took the effect over from an attempt that did not report back.
     #[must_use]
     pub fn taken_over(&self) -> bool {
-        self.taken_over
+        self.lease.taken_over
     }
 
     /// The effect.
