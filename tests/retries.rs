@@ -28,14 +28,12 @@ async fn a_step_gives_up_when_its_time_is_over_and_a_decision_starts_it_anew() -
         settle(&stack).await?;
         let effect = only_effect(&stack).await?;
         assert_eq!(effect.last_error(), "gave up after 2s; the last: answered 429");
-        let ledger = stack.third_party.ledger();
-        let tried = &ledger.attempts()[earlier..];
-        assert!(tried.len() > 2, "round {round} had {} attempts", tried.len());
-        let last = tried.last().context("attempts")?.at;
-        assert!(
-            last.duration_since(tried[0].at).as_millis() >= 1900,
-            "the last is made when the time is over"
-        );
+        let tried = stack.third_party.ledger().attempts().len() - earlier;
+        assert!(tried > 1, "round {round} had {tried} attempts");
+        let time = |name: &str| effect.record[name].as_i64();
+        let began = time("forgiven_at").or(time("first_attempt_at")).context("a time")?;
+        let took = time("updated_at").context("a time")? - began;
+        assert!(took >= 2000, "round {round} ended after {took} ms");
         assert_eq!(decide(&stack, &effect, "retry").await?.status, 200);
     }
     stack.third_party.always(TICKETS, Behaviour::apply());
@@ -67,6 +65,24 @@ async fn crashes_use_up_the_time_as_well() -> Result<()> {
     let effect = only_effect(&stack).await?;
     assert_eq!((effect.is_parked(), effect.last_error()), (true, "gave up after 1s"));
     assert!(effect.record["doubt"].is_string(), "it may have been applied");
+    stack.finish().await
+}
+
+/// Whatever it is that kills its process, the next ones get time for other work.
+#[tokio::test]
+async fn an_effect_that_kills_its_process_twice_waits_before_the_next_try() -> Result<()> {
+    let stack = stack_that_gives_up_after("1m").await?;
+    let kill = stack.consumer.killer().hook();
+    let deadly = Behaviour::apply().with_hook(kill);
+    stack.third_party.script(TICKETS, [deadly.clone(), deadly]);
+    deliver(&stack, &dispute()?).await?;
+    let settling = settle(&stack).await?;
+    assert_eq!((settling.deaths(), settling.total(|run| run.deferred)), (2, 1));
+    let effect = only_effect(&stack).await?;
+    assert_eq!((effect.is_done(), effect.attempt), (true, 4));
+    assert_eq!(effect.record["history"][2]["what"], "in doubt: attempt 2 did not report back");
+    let ledger = stack.third_party.ledger();
+    assert_eq!((ledger.applied().len(), ledger.deduped().len()), (1, 2), "and it is still in doubt");
     stack.finish().await
 }
 

@@ -40,6 +40,9 @@ pub enum Unsettled {
     Store(#[from] StoreError),
 }
 
+/// An effect whose process died is taken up at once until this try, and waits from then on, as after any failure: what
+/// kills its process each time must not kill one after the other, and all that is under way in them.
+const AT_ONCE: u32 = 2;
 /// How often a claim is repeated when another attempt reports back in between.
 const CLAIMS: u32 = 3;
 
@@ -167,6 +170,9 @@ impl Worker {
         let Some(step) = task.step else { return self.park(task, doubt.unresolved(), &why).await };
         match &step.in_doubt {
             InDoubt::Park => self.park(task, doubt.unresolved(), &why).await,
+            _ if doubt.taken_over() && doubt.tries() > AT_ONCE => {
+                self.not_applied(task, step, doubt.unresolved(), NotApplied::NotSent(why)).await
+            }
             InDoubt::LookUp(look_up) => self.resolve_by_look_up(task, step, look_up, doubt).await,
             InDoubt::SameKey { window } => {
                 let lease = step.longest() + self.config.consumer.settle;

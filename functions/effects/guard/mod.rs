@@ -165,6 +165,12 @@ impl Doubt {
         self.lease.attempt
     }
 
+    /// Which attempt this is of the budget, from 1.
+    #[must_use]
+    pub fn tries(&self) -> u32 {
+        self.lease.tries()
+    }
+
     /// Why it is in doubt.
     #[must_use]
     pub fn why(&self) -> &str {
