@@ -242,8 +242,7 @@ async fn a_doubt_outlives_the_deferral() -> anyhow::Result<()> {
 #[tokio::test]
 async fn the_same_effect_with_other_input_is_parked_beside_it_with_both_digests() -> anyhow::Result<()> {
     let (table, case, other) = (Table::start().await?, Case::new(json!(1)), Case::new(json!(2)));
-    let lease = win(&table, &case, now()).await?;
-    assert_eq!(table.effects.commit(lease, &receipt(), now()).await?.how(), How::Done);
+    refuse_for_now(&table, &case, later(30)).await?;
     let Claim::Mismatch(mismatch) = table.effects.claim(&other.ask(), later(1)).await? else {
         panic!("taken")
     };
@@ -253,12 +252,26 @@ async fn the_same_effect_with_other_input_is_parked_beside_it_with_both_digests(
 
     let statuses: Vec<_> =
         table.effects.run("stripe.evt_1").await?.iter().map(|record| record.status).collect();
-    assert_eq!(statuses, [Status::Parked, Status::Done], "the done effect stays as it is");
+    assert_eq!(statuses, [Status::Parked, Status::Waiting], "the effect itself stays as it is");
     let why = table.effects.parked(10).await?[0].last_error.clone().unwrap();
     assert!(
         why.contains(case.command.input_hash.as_str()) && why.contains(other.command.input_hash.as_str()),
         "{why}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_done_effect_answers_for_other_input_as_well() -> anyhow::Result<()> {
+    let (table, case, other) = (Table::start().await?, Case::new(json!(1)), Case::new(json!(2)));
+    let lease = win(&table, &case, now()).await?;
+    assert_eq!(table.effects.commit(lease, &receipt(), now()).await?.how(), How::Done);
+    let Claim::Recorded(recorded) = table.effects.claim(&other.ask(), later(1)).await? else {
+        panic!("not recorded")
+    };
+    assert_eq!((recorded.status, recorded.settled().how()), (Status::Done, How::Duplicate));
+    let kept = table.effects.pend(&other.effect, &other.command, later(2), later(2)).await?;
+    assert_eq!((kept, table.effects.run("stripe.evt_1").await?.len()), (How::Duplicate, 1));
     Ok(())
 }
 

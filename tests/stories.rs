@@ -24,6 +24,7 @@ mod printed;
 mod providers;
 mod random_kills;
 mod requests;
+mod retries;
 mod secrets;
 mod table_trouble;
 mod telemetry;

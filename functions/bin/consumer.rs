@@ -29,6 +29,9 @@ fn variable(name: &str) -> Option<String> {
 async fn build() -> Result<Consumer, Error> {
     let environment = Environment::read(&variable)?;
     let config = environment::load_config(&variable)?;
+    for step in &config.steps {
+        tracing::info!(step = %step.id, budget = %step.retry, "for how long a failing effect is tried again");
+    }
     let http = clients::http(&variable)?;
     let aws = clients::aws(http.clone()).await;
     let vault = clients::vault(&aws, &environment, secrets::of_steps(&config), variable);

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::error::StoreError;
-use crate::command::InputHash;
+use crate::command::{Command, InputHash};
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
@@ -29,8 +29,10 @@ pub(super) mod attr {
     pub(in crate::effects) const BUSINESS_KEY: &str = "business_key";
     pub(in crate::effects) const ATTEMPT: &str = "attempt";
     pub(in crate::effects) const ATTEMPT_ID: &str = "attempt_id";
-    /// Attempts that no longer count against the budget, since a person asked for more.
+    /// Attempts that no longer count against the budget, since an operator asked for more.
     pub(in crate::effects) const FORGIVEN: &str = "forgiven";
+    /// When an operator asked for more: a budget of time counts from here.
+    pub(in crate::effects) const FORGIVEN_AT: &str = "forgiven_at";
     pub(in crate::effects) const INPUT_HASH: &str = "input_hash";
     pub(in crate::effects) const LEASE_UNTIL: &str = "lease_until";
     pub(in crate::effects) const CREATED_AT: &str = "created_at";
@@ -181,10 +183,18 @@ pub struct Record {
     #[serde(skip)]
     pub(super) forgiven: u32,
     #[serde(skip)]
+    pub(super) forgiven_at: Option<Timestamp>,
+    #[serde(skip)]
     pub(super) input_hash: InputHash,
 }
 
 impl Record {
+    /// Whether a command asks for something else than this record is about. Nothing contradicts a done effect: a
+    /// deployment that changes a step's `input` changes the digest of every webhook that is delivered again.
+    pub(super) fn contradicts(&self, command: &Command) -> bool {
+        self.status != Status::Done && self.input_hash != command.input_hash
+    }
+
     /// Reads an item.
     ///
     /// # Errors
@@ -212,6 +222,7 @@ impl Record {
             command: optional_text(item, attr::COMMAND),
             attempt_id: optional_text(item, attr::ATTEMPT_ID),
             forgiven: number(item, attr::FORGIVEN)?.unwrap_or_default(),
+            forgiven_at: time(item, attr::FORGIVEN_AT)?,
             input_hash: text(item, attr::INPUT_HASH)?.into(),
         })
     }

@@ -75,7 +75,7 @@ impl Effects {
             // The SDK sent the request again and lost to its own first write.
             return Ok(won(ask, &record, false));
         }
-        if record.input_hash != ask.command.input_hash {
+        if record.contradicts(ask.command) {
             return Ok(Claim::Mismatch(Mismatch::OtherInput { recorded: record.input_hash }));
         }
         match (record.status, record.attempt_id.clone(), record.lease_until) {
@@ -126,13 +126,15 @@ fn won(ask: &Request<'_>, record: &Record, taken_over: bool) -> Claim {
         attempt_id: ask.attempt_id.to_string(),
         attempt: record.attempt,
         forgiven: record.forgiven,
+        forgiven_at: record.forgiven_at,
         first_attempt_at: record.first_attempt_at.unwrap_or(record.updated_at),
+        taken_over,
         in_doubt: record.doubt.is_some(),
         until: record.lease_until.unwrap_or(record.updated_at),
         on_agenda: record.due_at.is_some(),
     };
     match record.doubt.clone() {
-        Some(why) => Claim::InDoubt(Doubt { lease, why, taken_over }),
+        Some(why) => Claim::InDoubt(Doubt { lease, why }),
         None => Claim::Won(lease),
     }
 }

@@ -34,7 +34,9 @@ pub struct Lease {
     attempt_id: String,
     attempt: u32,
     forgiven: u32,
+    forgiven_at: Option<Timestamp>,
     first_attempt_at: Timestamp,
+    taken_over: bool,
     in_doubt: bool,
     until: Timestamp,
     on_agenda: bool,
@@ -47,7 +49,6 @@ pub struct Lease {
 pub struct Doubt {
     lease: Lease,
     why: String,
-    taken_over: bool,
 }
 
 /// Another attempt, in another process, has the effect and may still be calling.
@@ -70,7 +71,7 @@ pub struct Recorded {
 /// The message can't be what the record is about; a person must look at both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mismatch {
-    /// The same effect with other input.
+    /// The same effect with other input, and not done.
     OtherInput {
         /// Digest of the input on record.
         recorded: InputHash,
@@ -123,12 +124,13 @@ impl Lease {
         self.attempt
     }
 
-    /// Which attempt this is of the budget, from 1: a person's word starts it anew.
+    /// Which attempt this is of the budget, from 1: an operator's decision starts a new one.
     #[must_use]
     pub fn tries(&self) -> u32 {
         self.attempt.saturating_sub(self.forgiven)
     }
 
+<<<<<<< HEAD
     /// If the claim has put the record on the agenda for when this lease ends, that settles the message.
     #[must_use]
     pub fn handed_over(&self) -> Option<Settled> {
@@ -140,6 +142,19 @@ impl Lease {
     pub fn held(&self) -> Held {
         let Self { effect, attempt_id, until, .. } = self;
         Held { effect: effect.clone(), attempt_id: attempt_id.clone(), until: *until }
+=======
+    /// For how long the effect has been tried within the budget: since its first attempt, or since an operator's decision.
+    #[must_use]
+    pub fn tried_for(&self, now: Timestamp) -> Duration {
+        let began = self.forgiven_at.map_or(self.first_attempt_at, |at| at.max(self.first_attempt_at));
+        Duration::try_from(now.duration_since(began)).unwrap_or_default()
+    }
+
+    /// Whether this claim took the effect over from an attempt that did not report back.
+    #[must_use]
+    pub fn taken_over(&self) -> bool {
+        self.taken_over
+>>>>>>> guard
     }
 
     /// Nobody knows whether this attempt was applied.
@@ -176,6 +191,12 @@ impl Doubt {
         self.lease.attempt
     }
 
+    /// Which attempt this is of the budget, from 1.
+    #[must_use]
+    pub fn tries(&self) -> u32 {
+        self.lease.tries()
+    }
+
     /// Why it is in doubt.
     #[must_use]
     pub fn why(&self) -> &str {
@@ -185,7 +206,7 @@ impl Doubt {
     /// Whether this claim took the effect over from an attempt that did not report back.
     #[must_use]
     pub fn taken_over(&self) -> bool {
-        self.taken_over
+        self.lease.taken_over
     }
 
     /// The effect.
