@@ -270,8 +270,8 @@ async fn a_done_effect_answers_for_other_input_as_well() -> anyhow::Result<()> {
         panic!("not recorded")
     };
     assert_eq!((recorded.status, recorded.settled().how()), (Status::Done, How::Duplicate));
-    let kept = table.effects.pend(&other.effect, &other.command, later(2), later(2)).await?;
-    assert_eq!((kept, table.effects.run("stripe.evt_1").await?.len()), (How::Duplicate, 1));
+    let kept = table.effects.enqueue(&other.effect, &other.command, later(2), later(2)).await?;
+    assert_eq!((kept.how(), table.effects.run("stripe.evt_1").await?.len()), (How::Duplicate, 1));
     Ok(())
 }
 
@@ -451,7 +451,6 @@ async fn due(table: &Table, at: Timestamp) -> anyhow::Result<Vec<Command>> {
     let page = table.effects.due("open_ticket", at, 10, None).await?;
     Ok(page.due.into_iter().map(|due| due.command).collect())
 }
-
 
 /// The third party's memory of a key counts from the next call: nothing of the earlier ones is there to be remembered.
 #[tokio::test]

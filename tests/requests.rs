@@ -11,7 +11,10 @@ use crate::house::{TICKETS, deliver, dispute, settle, stack, stack_with};
 /// what is due or parked.
 fn table_requests(stack: &Stack) -> Result<BTreeMap<String, usize>> {
     let mut count = BTreeMap::new();
-    for seen in stack.table_wire()?.seen_where(|seen| !seen.mentions(":stream") && !seen.mentions(":lanes") && !seen.is("Query")) {
+    for seen in stack
+        .table_wire()?
+        .seen_where(|seen| !seen.mentions(":stream") && !seen.mentions(":lanes") && !seen.is("Query"))
+    {
         *count.entry(seen.operation).or_default() += 1;
     }
     stack.table_wire()?.forget();

@@ -11,10 +11,8 @@ use local::{
     third_party::Behaviour,
 };
 
-use crate::{
-    house::{
-        TICKETS, deliver, deliver_until_taken, dispute, only_effect, produces, settle, stack_with, table,
-    },
+use crate::house::{
+    TICKETS, deliver, deliver_until_taken, dispute, only_effect, produces, settle, stack_with, table,
 };
 
 type Matches = fn(&Seen) -> bool;
@@ -32,7 +30,9 @@ fn takes_over(seen: &Seen) -> bool {
 /// An update that puts an attempt under way on the agenda.
 fn hands_over(seen: &Seen) -> bool {
     let update = seen.json();
-    seen.is("UpdateItem") && seen.mentions("#lane = ") && update["ExpressionAttributeValues"][":status"].is_null()
+    seen.is("UpdateItem")
+        && seen.mentions("#lane = ")
+        && update["ExpressionAttributeValues"][":status"].is_null()
 }
 
 /// Longer than a message is kept waiting for its call, and shorter than the call may take.

@@ -1,13 +1,9 @@
 //! `webhooks.toml`: what a user edits. Everything that is wrong with it is found at start, and reported together.
 //!
 //! [`source`] who may send, [`allow`] from where · [`step`] what to do then · [`call`] the request to the third party, with [`auth`] and
-<<<<<<< HEAD
-//! [`statuses`], [`destination`] how much it is asked to bear · [`in_doubt`] what to do when nobody knows ·
-//! [`template`] the language in all of them · [`environment`] what differs between one deployment and the next, with the
-//! lists of [`brokers`].
-=======
-//! [`statuses`] · [`in_doubt`] what to do when nobody knows · [`retry`] for how long to try again · [`template`] the language in all of them · [`environment`] what differs between one deployment and the next.
->>>>>>> guard
+//! [`statuses`], [`destination`] how much it is asked to bear · [`in_doubt`] what to do when nobody knows · [`retry`] for how
+//! long to try again · [`template`] the language in all of them · [`environment`] what differs between one deployment and
+//! the next, with the lists of [`brokers`].
 
 pub mod allow;
 pub mod auth;

@@ -3,10 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-<<<<<<< HEAD
 use tokio::{pin, time::sleep};
-=======
->>>>>>> guard
 use tracing::Span;
 use uuid::Uuid;
 
@@ -32,7 +29,6 @@ use crate::{
     },
 };
 
-<<<<<<< HEAD
 /// What has been claimed.
 #[derive(Debug)]
 pub(super) enum Claimed {
@@ -68,37 +64,6 @@ impl Claimed {
         match self {
             Self::Won(lease) => lease.handed_over(),
             Self::InDoubt(doubt) => doubt.handed_over(),
-=======
-impl Worker {
-    /// Calls the third party, and ends the attempt by what that comes to.
-    pub(super) async fn attempt(&self, task: &Task<'_>, lease: Lease) -> Result<Settled, Unsettled> {
-        let Task { command, effect, trace, .. } = task;
-        Span::current().record("attempt", lease.attempt());
-        let Some(step) = task.step else {
-            return self.park(task, lease, "webhooks.toml has no such step").await;
-        };
-        if let Some(over) = used_up_before(step, &lease, self.now()) {
-            return self.park(task, lease, &over).await;
-        }
-        let input = match self.input(command, effect).await {
-            Ok(input) => input,
-            Err(error) => {
-                let outcome = NotApplied::NotSent(format!("its input could not be fetched: {error}"));
-                return self.not_applied(task, step, lease, outcome).await;
-            }
-        };
-        let request = match self.caller.prepare(step, &self.config.templates, &input, &lease, trace) {
-            Ok(request) => request,
-            Err(unfit) => return self.park(task, lease, &unfit.to_string()).await,
-        };
-        self.tell(Kind::Started, task, lease.attempt());
-        let called = Instant::now();
-        let outcome = self.caller.call(request, step, &self.config.templates, &lease, self.now()).await;
-        self.meter.called(step.id.as_str(), called.elapsed());
-        match outcome {
-            Ok(receipt) => self.done(task, lease, &receipt).await,
-            Err(outcome) => self.not_applied(task, step, lease, outcome).await,
->>>>>>> guard
         }
     }
 
@@ -168,8 +133,8 @@ impl Worker {
                 Resolved::Ended(lease, verdict) => return (lease, verdict),
             },
         };
-        if lease.tries() > step.retry.max_attempts {
-            return (lease, Verdict::Park("attempts used up".to_owned()));
+        if let Some(over) = used_up_before(step, &lease, self.now()) {
+            return (lease, Verdict::Park(over));
         }
         let verdict = self.call(task, step, &lease, place).await;
         (lease, verdict)
@@ -282,18 +247,17 @@ impl Worker {
     }
 }
 
-<<<<<<< HEAD
 /// From when ingest took the command in to when its first call began; none for later ones, which waited on purpose.
 fn waited(task: &Task, began: Instant, now: Timestamp) -> Option<Duration> {
     let age = Duration::try_from(now.duration_since(task.command.received_at)).unwrap_or_default();
     (task.command.attempt == 0).then(|| age.saturating_sub(began.elapsed()))
-=======
+}
+
 /// Whether earlier attempts have used the budget up: crashed ones, since what was deferred had another try left, however
 /// late that comes.
 fn used_up_before(step: &Step, lease: &Lease, now: Timestamp) -> Option<String> {
     let time = if lease.taken_over() { lease.tried_for(now) } else { Duration::ZERO };
     step.retry.exhausted(lease.tries().saturating_sub(1), time)
->>>>>>> guard
 }
 
 /// The low half of a v4 UUID: 62 random bits of the OS's generator.

@@ -13,6 +13,10 @@ use crate::{
     effects::guard::{Doubt, Lease},
 };
 
+/// An effect whose process died is taken up at once until this try, and waits from then on, as after any failure: what
+/// kills its process each time must not kill one after the other, and all that is under way in them.
+const AT_ONCE: u32 = 2;
+
 /// What the policy says.
 #[derive(Debug)]
 pub(super) enum Resolved {
@@ -32,6 +36,9 @@ impl Worker {
         }
         match &step.in_doubt {
             InDoubt::Park => Resolved::Ended(doubt.unresolved(), Verdict::Park(why)),
+            _ if doubt.taken_over() && doubt.tries() > AT_ONCE => {
+                Resolved::Ended(doubt.unresolved(), Verdict::NotApplied(NotApplied::NotSent(why)))
+            }
             InDoubt::LookUp(look_up) => self.look_up(task, step, look_up, doubt).await,
             InDoubt::SameKey { window } => {
                 let lease = step.longest() + self.config.consumer.settle;

@@ -96,10 +96,7 @@ impl Effects {
         command: &Command,
         now: Timestamp,
     ) -> Result<Settled, StoreError> {
-        if record.status == Status::Done {
-            return Ok(Settled::new(How::Duplicate));
-        }
-        if record.input_hash != command.input_hash {
+        if record.contradicts(command) {
             let mismatch = Mismatch::OtherInput { recorded: record.input_hash.clone() };
             return self.park_mismatch(effect, command, &mismatch, now).await;
         }

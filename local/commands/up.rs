@@ -167,8 +167,9 @@ fn of_run(run: &Result<Summary, InvokeError>) -> Option<String> {
         Ok(run) => run,
         Err(error) => return Some(format!("consumer     {error}")),
     };
-    let Summary { outcome, from_agenda, received, done, duplicates, deferred, parked, held, unacked, ms, .. } =
-        run;
+    let Summary {
+        outcome, from_agenda, received, done, duplicates, deferred, parked, held, unacked, ms, ..
+    } = run;
     let quiet = outcome == "drained" && from_agenda + received == 0;
     let counts = [
         ("from agenda", from_agenda),

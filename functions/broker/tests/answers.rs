@@ -109,7 +109,8 @@ async fn a_topic_that_exists_is_success_in_every_version() {
 #[tokio::test]
 async fn a_missing_topic_is_told_in_two_ways() {
     for text in ["topic does not exist (create it first)", "topic not found: t"] {
-        let refusal = json("400 Bad Request", &format!(r#"{{"error":"INVALID_ARGUMENT","message":"{text}"}}"#));
+        let refusal =
+            json("400 Bad Request", &format!(r#"{{"error":"INVALID_ARGUMENT","message":"{text}"}}"#));
         let (next, ..) = first(refusal).await;
         assert!(next.unwrap_err().is_topic_missing(), "{text}");
     }

@@ -125,13 +125,8 @@ impl Effects {
         let over = Change::default().remove(&[attr::LANE, attr::DUE_AT]);
         let again = || {
             let effect: EffectId = seen.effect_id.parse().ok()?;
-<<<<<<< HEAD
             let change = Change::default().set(attr::LANE, lane(&effect)).set(attr::DUE_AT, millis(now));
-            Some(change.set(attr::FORGIVEN, count(seen.attempt)))
-=======
-            let change = Change::default().set(attr::LANE, self.lane(&effect)).set(attr::DUE_AT, millis(now));
             Some(change.set(attr::FORGIVEN, count(seen.attempt)).set(attr::FORGIVEN_AT, millis(now)))
->>>>>>> guard
         };
         match decision {
             Decision::Retry => again(),

@@ -130,7 +130,6 @@ impl Lease {
         self.attempt.saturating_sub(self.forgiven)
     }
 
-<<<<<<< HEAD
     /// If the claim has put the record on the agenda for when this lease ends, that settles the message.
     #[must_use]
     pub fn handed_over(&self) -> Option<Settled> {
@@ -142,7 +141,8 @@ impl Lease {
     pub fn held(&self) -> Held {
         let Self { effect, attempt_id, until, .. } = self;
         Held { effect: effect.clone(), attempt_id: attempt_id.clone(), until: *until }
-=======
+    }
+
     /// For how long the effect has been tried within the budget: since its first attempt, or since an operator's decision.
     #[must_use]
     pub fn tried_for(&self, now: Timestamp) -> Duration {
@@ -154,7 +154,6 @@ impl Lease {
     #[must_use]
     pub fn taken_over(&self) -> bool {
         self.taken_over
->>>>>>> guard
     }
 
     /// Nobody knows whether this attempt was applied.
