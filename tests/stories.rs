@@ -7,6 +7,7 @@
 
 mod api;
 mod broker_trouble;
+mod brokers;
 mod contract;
 mod crashes;
 mod decisions;
