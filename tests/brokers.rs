@@ -59,7 +59,10 @@ async fn each_key_has_its_broker_whatever_the_order_of_the_list() -> Result<()> 
         let twice: BTreeMap<_, _> = before.into_iter().map(|(key, times)| (key, 2 * times)).collect();
         assert_eq!(taken_by(wire), twice);
     }
-    Ok(())
+    settle(&stack).await?;
+    let applied = stack.third_party.ledger().applied_by_key();
+    assert_eq!((applied.len(), applied.values().max()), (KEYS, Some(&1)));
+    stack.finish().await
 }
 
 #[tokio::test]
