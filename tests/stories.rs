@@ -7,6 +7,7 @@
 
 mod api;
 mod broker_trouble;
+mod brokers;
 mod contract;
 mod crashes;
 mod decisions;
@@ -20,6 +21,7 @@ mod house;
 mod journal;
 mod look_up;
 mod main_path;
+mod moving;
 mod printed;
 mod providers;
 mod random_kills;

@@ -1,4 +1,4 @@
-//! The outbox: a command is durable in DriftQ, or else in DynamoDB, before anyone is told that we have it.
+//! The outbox: a command is durable in DriftQ, at the broker of its business key, or else in DynamoDB, before anyone is told that we have it.
 //!
 //! Providers hang up after 3 s (Slack, Zoom), so the broker gets about one second to take a command; then it is
 //! deferred, due at once, and the next consumer run relays it.
@@ -13,6 +13,7 @@ use crate::{
     command::{Command, MAX_INLINE, Payload},
     effect_id::EffectId,
     effects::{Effects, How, StoreError},
+    topic::Topic,
     topics::Topics,
 };
 
@@ -34,8 +35,10 @@ pub struct Outbox {
 #[derive(Debug, thiserror::Error)]
 pub enum NotDurable {
     /// Neither store took it.
-    #[error("the broker: {broker}; the table: {table}")]
+    #[error("the broker {name}: {broker}; the table: {table}")]
     Neither {
+        /// The broker's name.
+        name: String,
         /// What the broker said.
         broker: broker::Error,
         /// What the table said.
@@ -76,17 +79,18 @@ impl Outbox {
         command: &Command,
         intake: &Intake,
     ) -> Result<(), NotDurable> {
-        let Err(broker) = self.publish(command).await else {
+        let topic = self.topics.for_key(&command.business_key);
+        let Err(broker) = topic.publish_command(command, PRODUCE_TIMEOUT).await else {
             intake.queued();
             return Ok(());
         };
         intake.broker_refused();
         match self.effects.enqueue(effect, command, intake.now, intake.now).await {
             Ok(settled) => {
-                kept(settled.how(), intake, &broker);
+                kept(settled.how(), intake, topic, &broker);
                 Ok(())
             }
-            Err(table) => Err(NotDurable::Neither { broker, table }),
+            Err(table) => Err(neither(topic, broker, table)),
         }
     }
 
@@ -100,7 +104,8 @@ impl Outbox {
         grace: Duration,
     ) -> Result<(), NotDurable> {
         let now = intake.now;
-        let publish = self.publish(command);
+        let topic = self.topics.for_key(&command.business_key);
+        let publish = topic.publish_command(command, PRODUCE_TIMEOUT);
         let journal = self.effects.enqueue(effect, command, now + grace, now);
         let (published, journalled) = tokio::join!(publish, journal);
         if published.is_err() {
@@ -115,18 +120,14 @@ impl Outbox {
                 Ok(())
             }
             (Err(broker), Ok(settled)) => {
-                kept(settled.how(), intake, &broker);
+                kept(settled.how(), intake, topic, &broker);
                 if let Err(error) = self.effects.expedite(effect, now).await {
                     tracing::warn!(%error, "it will be done later than it could");
                 }
                 Ok(())
             }
-            (Err(broker), Err(table)) => Err(NotDurable::Neither { broker, table }),
+            (Err(broker), Err(table)) => Err(neither(topic, broker, table)),
         }
-    }
-
-    async fn publish(&self, command: &Command) -> Result<(), broker::Error> {
-        self.topics.for_key(&command.business_key).publish_command(command, PRODUCE_TIMEOUT).await
     }
 
     /// Large input is left in DynamoDB.
@@ -141,13 +142,18 @@ impl Outbox {
     }
 }
 
+fn neither(topic: &Topic, broker: broker::Error, table: StoreError) -> NotDurable {
+    NotDurable::Neither { name: topic.broker_name().to_owned(), broker, table }
+}
+
 /// The broker did not take a command, but the table did.
-fn kept(how: How, intake: &Intake, broker: &broker::Error) {
+fn kept(how: How, intake: &Intake, topic: &Topic, error: &broker::Error) {
+    let broker = topic.broker_name();
     if how == How::Parked {
         intake.parked();
-        tracing::error!(outcome = "parked", in_doubt = 0, error = %broker, "a command that contradicts the record is parked");
+        tracing::error!(outcome = "parked", in_doubt = 0, broker, %error, "a command that contradicts the record is parked");
         return;
     }
     intake.deferred();
-    tracing::warn!(outcome = "deferred", error = %broker, "the broker did not take a command; it will be done from the table");
+    tracing::warn!(outcome = "deferred", broker, %error, "the broker did not take a command; it will be done from the table");
 }

@@ -78,6 +78,12 @@ impl BrokerControl {
         &self.0.url
     }
 
+    /// Between the functions and this broker.
+    #[must_use]
+    pub fn wire(&self) -> &Wire {
+        &self.0.wire
+    }
+
     /// It runs somewhere else and can't be killed.
     #[must_use]
     pub fn is_external(&self) -> bool {

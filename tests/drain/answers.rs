@@ -76,23 +76,19 @@ async fn topics_may_be_listed_as_strings_or_objects_and_by_a_broker_only() -> Re
     let stack = stack().await?;
     let list = |seen: &Seen| seen.goes_to("GET", "/v1/topics");
     let lists = [
-        (Answer::of_json(200, &json!({ "topics": ["a", "b"] })), 200),
+        (Answer::of_json(200, &json!({ "topics": ["a", "b"] })), true),
         (
             Answer::of_json(200, &json!({ "topics": [{ "name": "a", "partitions": 8 }, "b"], "next": null })),
-            200,
+            true,
         ),
-        (Answer::of_json(200, &json!({ "topics": null })), 200),
-        (Answer::html(200), 503),
-        (Answer::html(502), 503),
+        (Answer::of_json(200, &json!({ "topics": null })), true),
+        (Answer::html(200), false),
+        (Answer::html(502), false),
     ];
-    for (answer, status) in lists {
+    for (answer, ok) in lists {
         stack.broker_wire.once(list, Fault::Answer(answer.clone()));
         let health = stack.get("/healthz").await?;
-        assert_eq!(
-            (health.status, &health.json()["broker"]["ok"]),
-            (status, &json!(status == 200)),
-            "{answer:?}"
-        );
+        assert_eq!(health.json()["brokers"][0]["ok"], ok, "{answer:?}");
     }
     stack.finish().await
 }

@@ -39,18 +39,20 @@ impl Template {
 
     /// A function's environment in a stack that was given no more than it must be.
     pub(super) fn variables(&self, binary: &str) -> Result<BTreeMap<String, String>> {
+        let all = self.environment(binary)?;
+        all.iter().map(|(name, value)| Ok((name.clone(), self.value(value)?))).collect()
+    }
+
+    /// A function's environment as it is written.
+    pub(super) fn environment(&self, binary: &str) -> Result<Map<String, Value>> {
         let of = |value: &Value| value["Environment"]["Variables"].as_object().cloned().unwrap_or_default();
         let mut all = of(&self.0["Globals"]["Function"]);
         all.extend(of(self.function(binary)?));
-        all.iter().map(|(name, value)| Ok((name.clone(), self.value(value)?))).collect()
+        Ok(all)
     }
 
     /// What a value comes to: a parameter's default, or a stand-in.
     fn value(&self, value: &Value) -> Result<String> {
-        if let Some(otherwise) = value["Fn::If"].get(2) {
-            // Every condition says that an optional parameter was given.
-            return self.value(otherwise);
-        }
         let name = value["Ref"].as_str().with_context(|| format!("{value} is no reference"))?;
         let default = &self.0["Parameters"][name]["Default"];
         Ok(match (name, default) {
