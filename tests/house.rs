@@ -120,11 +120,6 @@ pub(crate) fn produces(seen: &Seen) -> bool {
     seen.goes_to("POST", "/v1/produce")
 }
 
-/// The broker says that it has taken a message, and it is never seen again.
-pub(crate) fn lost_by_broker() -> Fault {
-    Fault::Answer(Answer::of_json(200, &serde_json::json!({ "status": "produced" })))
-}
-
 /// Delivers a webhook that must be taken, and gives its effects' ids.
 pub(crate) async fn deliver(stack: &Stack, webhook: &Webhook) -> Result<Vec<String>> {
     let answer = stack.deliver(webhook).await?;
