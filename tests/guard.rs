@@ -88,7 +88,14 @@ impl Case {
 
     fn ask(&self) -> Request<'_> {
         let Self { effect, command } = self;
-        Request { effect, command, attempt_id: Uuid::new_v4(), lease: LEASE, on_agenda: false }
+        Request {
+            effect,
+            command,
+            attempt_id: Uuid::new_v4(),
+            lease: LEASE,
+            is_recorded: false,
+            on_agenda: false,
+        }
     }
 
     fn retry(&self, attempt: u32) -> Self {
@@ -321,8 +328,10 @@ async fn what_is_put_on_the_agenda_twice_is_there_once_until_it_is_claimed() -> 
     assert_eq!(enqueue(later(1)).await?.how(), How::Duplicate);
     assert_eq!(due(&table, now()).await?, std::slice::from_ref(&case.command));
     assert_eq!(table.effects.lanes().await?, ["open_ticket"]);
-    assert_eq!(win(&table, &case, later(2)).await?.attempt(), 1);
-    assert!(due(&table, later(999)).await?.is_empty(), "its message brings it back");
+    let lease = win(&table, &case, later(2)).await?;
+    assert_eq!(lease.attempt(), 1);
+    assert!(due(&table, later(11)).await?.is_empty());
+    assert_eq!(due(&table, later(12)).await?.len(), 1, "claimed as a message, it stays there as well");
     Ok(())
 }
 
@@ -344,7 +353,7 @@ async fn a_message_that_is_put_on_the_agenda_beside_an_attempt_comes_due_when_th
 async fn what_is_claimed_from_the_agenda_stays_on_it() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
     drop(table.effects.enqueue(&case.effect, &case.command, now(), now()).await?);
-    let ask = Request { on_agenda: true, ..case.ask() };
+    let ask = Request { is_recorded: true, on_agenda: true, ..case.ask() };
     let Claim::Won(lease) = table.effects.claim(&ask, now()).await? else { panic!("not won") };
     assert_eq!(lease.handed_over().map(|settled| settled.how()), Some(How::HandedOver));
     assert!(due(&table, later(9)).await?.is_empty());

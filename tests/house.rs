@@ -8,7 +8,7 @@ use local::{
     config::Config,
     functions::Functions,
     http::Answer,
-    proxy::{Fault, Seen},
+    proxy::Seen,
     stack::{Builder, Effect, Settling, Stack},
     webhook::Webhook,
 };

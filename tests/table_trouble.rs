@@ -1,6 +1,8 @@
 //! Trouble with DynamoDB, at each request of the protocol and of each kind: throttling, errors, requests and answers that
 //! are lost, answers that never come. Nothing is lost, and nothing is applied twice.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use local::{
@@ -12,7 +14,8 @@ use local::{
 };
 
 use crate::house::{
-    TICKETS, deliver, deliver_until_taken, dispute, only_effect, produces, settle, stack_with, table,
+    PATIENCE, TICKETS, deliver, deliver_until_taken, dispute, only_effect, produces, settle, stack_with,
+    table,
 };
 
 type Matches = fn(&Seen) -> bool;
@@ -36,7 +39,7 @@ fn hands_over(seen: &Seen) -> bool {
 }
 
 /// Longer than a message is kept waiting for its call, and shorter than the call may take.
-const SLOW: std::time::Duration = std::time::Duration::from_millis(600);
+const SLOW: Duration = Duration::from_millis(600);
 
 /// What happens, so that a request is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +64,7 @@ const REQUESTS: [(&str, Plot, Matches); 9] = [
     ("commit", Plot::Retry, |seen| sets(seen, "done")),
     ("agenda", Plot::Retry, |seen| seen.is("Query")),
     ("park", Plot::Refusal, |seen| sets(seen, "parked")),
-    ("pend", Plot::BrokerFull, |seen| seen.is("PutItem") && seen.mentions("\"pending\"")),
+    ("enqueue", Plot::BrokerFull, |seen| seen.is("PutItem") && seen.mentions("\"pending\"")),
     ("take over", Plot::Death, takes_over),
 ];
 
@@ -95,7 +98,8 @@ async fn story(plot: Plot, matches: Matches, (name, times, fault): (&str, usize,
     deliver_until_taken(&stack, &dispute()?).await?;
     settle(&stack).await?;
     ensure!(struck.count() > 0, "the request was never made");
-    if LOST.contains(&name) {
+    // To hand over twice is not refused: the attempt still has the effect.
+    if LOST.contains(&name) && plot != Plot::Slow {
         let requests = wire.seen_where(matches);
         let refused =
             requests.get(1).is_some_and(|again| again.is("Query") || again.end == End::Upstream(400));
@@ -138,8 +142,9 @@ async fn every_request_survives_every_fault() -> Result<()> {
     Ok(())
 }
 
+/// Whether the message was handed over meanwhile, or comes back by itself.
 #[tokio::test]
-async fn an_end_that_can_not_be_recorded_leaves_the_message_unacked_and_the_effect_in_doubt() -> Result<()> {
+async fn an_end_that_can_not_be_recorded_leaves_the_effect_in_doubt() -> Result<()> {
     let ends = [
         ("done", Behaviour::apply()),
         ("waiting", Behaviour::refuse(429)),
@@ -153,11 +158,12 @@ async fn an_end_that_can_not_be_recorded_leaves_the_message_unacked_and_the_effe
 async fn unrecorded(status: &'static str, behaviour: Behaviour) -> Result<()> {
     let stack = stack().await?;
     stack.third_party.script(TICKETS, [behaviour]);
-    stack.table_wire()?.always(move |seen| sets(seen, status), Fault::Answer(Answer::throttled()));
+    let unrecorded =
+        stack.table_wire()?.always(move |seen| sets(seen, status), Fault::Answer(Answer::throttled()));
     deliver(&stack, &dispute()?).await?;
-    let run = stack.run_consumer().await?;
-    ensure!((run.received, run.unacked) == (1, 1), "{run:?}");
-    ensure!(stack.unacked().await? == 1, "acked");
+    let (_, struck) =
+        tokio::join!(stack.run_consumer_within(Duration::from_secs(4)), unrecorded.within(PATIENCE));
+    struck?;
     ensure!(only_effect(&stack).await?.status == "in_progress", "it was recorded");
     stack.table_wire()?.heal();
     settle(&stack).await?;

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -296,21 +296,18 @@ async fn a_contradiction_is_counted_where_it_is_parked() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_waits_for_the_relay_shows_its_age() -> Result<()> {
+async fn what_waits_on_the_agenda_shows_its_age() -> Result<()> {
     let stack = stack().await?;
     stack.broker_wire.close().await;
     deliver(&stack, &dispute()?).await?;
-    let since = Instant::now();
-    let mut runs = 0;
-    while since.elapsed() < Duration::from_secs(2) {
-        stack.run_consumer().await.unwrap_err();
-        runs += 1;
-    }
+    // Its lane is read in the first run, and then it has been due for two seconds.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    stack.run_consumer().await.unwrap_err();
     stack.broker_wire.open().await?;
-    runs += settle(&stack).await?.runs.len();
+    let runs = 1 + settle(&stack).await?.runs.len();
     let printed = Printed::by_consumer(&stack, runs).await?;
     assert!(printed.metrics.sum("OldestDueAge") >= 2.0, "{:#?}", printed.metrics.0);
-    printed.assert(&[("Relayed", 1.0), ("Done", 1.0)]);
+    printed.assert(&[("FromAgenda", 1.0), ("Done", 1.0)]);
     stack.finish().await
 }
 

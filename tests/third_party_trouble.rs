@@ -30,7 +30,7 @@ async fn a_third_party_that_can_not_be_reached_is_called_later() -> Result<()> {
     stack.third_party.close().await;
     deliver(&stack, &dispute()?).await?;
     let run = stack.run_consumer().await?;
-    assert_eq!((run.deferred, run.parked), (1, 0));
+    assert!(run.deferred >= 1 && run.parked == 0, "{run:?}");
     assert!(only_effect(&stack).await?.record["doubt"].is_null(), "nothing was sent, so nothing is in doubt");
     stack.third_party.open().await?;
     settle(&stack).await?;

@@ -201,6 +201,9 @@ impl<Proof> Client<Proof> {
     /// refuses unless every offset from its commit up to the last of these is in flight and this stream's: so it never
     /// passes over what another stream holds. It does count what it has sent to this stream and what has not arrived yet.
     ///
+    /// A message below the broker's commit, which another client has acked past, is not touched by that, and would come back
+    /// for ever: so what has been delivered before is acked by itself as well.
+    ///
     /// # Errors
     /// [`Error::HeldElsewhere`]: wait, and ask again. [`Error::Unsupported`]: this broker acks one by one. And the others.
     pub async fn ack_through(
@@ -211,7 +214,7 @@ impl<Proof> Client<Proof> {
         let Some((last, _)) = messages.last() else { return Ok(Acked::Gone) };
         let Some(stream) = last.stream.upgrade() else { return Ok(Acked::Gone) };
         match self.post("ack-cumulative", &ack_body(&stream, last), timeout).await {
-            Ok(()) => Ok(Acked::Done),
+            Ok(()) => self.ack_redeliveries(messages, timeout).await,
             Err(error) => {
                 let error = error.of_ack_through();
                 if matches!(error, Error::Unsupported) {
@@ -220,6 +223,25 @@ impl<Proof> Client<Proof> {
                 Err(Unacked { error, messages })
             }
         }
+    }
+
+    async fn ack_redeliveries(
+        &self,
+        messages: Vec<(AckToken, Proof)>,
+        timeout: Duration,
+    ) -> Result<Acked, Unacked<Proof>> {
+        let mut left = messages.into_iter().filter(|(token, _)| token.is_redelivery);
+        while let Some((token, proof)) = left.next() {
+            match self.ack(token, proof, timeout).await {
+                Ok(_) => {}
+                Err(Unacked { error: Error::NotOwner, .. }) => {}
+                Err(Unacked { error, mut messages }) => {
+                    messages.extend(left);
+                    return Err(Unacked { error, messages });
+                }
+            }
+        }
+        Ok(Acked::Done)
     }
 
     /// Whether [`Client::ack_through`] has turned out to be unsupported.

@@ -60,6 +60,8 @@ pub struct AckToken {
     pub(super) stream: Weak<Subscription>,
     pub(super) partition: u32,
     pub(super) offset: u64,
+    /// Whether the message had been delivered before.
+    pub(super) is_redelivery: bool,
 }
 
 /// The messages of a [`Subscription`]. Dropping it closes the connection and ends its tokens, so keep it until the last ack.
@@ -145,8 +147,10 @@ fn delivery(subscription: &Arc<Subscription>, line: &Bytes) -> Result<Delivery, 
     let line: Line = serde_json::from_slice(line).map_err(|error| Error::malformed("line", error, line))?;
     let Line { partition, offset, attempts, .. } = line;
     let [key, value, last_error] = line.texts();
-    let token = AckToken { stream: Arc::downgrade(subscription), partition, offset };
-    Ok(Delivery { partition, offset, attempts: attempts.unwrap_or(1), key, value, last_error, token })
+    let attempts = attempts.unwrap_or(1);
+    let is_redelivery = attempts > 1;
+    let token = AckToken { stream: Arc::downgrade(subscription), partition, offset, is_redelivery };
+    Ok(Delivery { partition, offset, attempts, key, value, last_error, token })
 }
 
 /// Names the topic and the place, not the message: what is in a queue does not belong in a log.

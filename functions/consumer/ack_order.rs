@@ -39,6 +39,10 @@ struct Partition<T> {
     messages: BTreeMap<u64, State<T>>,
     /// Every offset up to here is acked or held by us.
     proven: Option<u64>,
+    /// The highest offset acked on this stream.
+    acked: Option<u64>,
+    /// How many acks have been sent.
+    sent: u64,
 }
 
 /// What we hold of a partition, to be compared with what the broker counts from then on.
@@ -49,6 +53,8 @@ pub struct Held {
     /// How many messages of it are certainly in flight.
     pub messages: u64,
     up_to: u64,
+    /// Acks sent before.
+    sent: u64,
 }
 
 /// Settled messages of one partition, in ascending order, to be acked together.
@@ -77,7 +83,7 @@ impl<T> Default for AckOrder<T> {
 
 impl<T> Default for Partition<T> {
     fn default() -> Self {
-        Self { messages: BTreeMap::new(), proven: None }
+        Self { messages: BTreeMap::new(), proven: None, acked: None, sent: 0 }
     }
 }
 
@@ -93,7 +99,7 @@ impl<T> AckOrder<T> {
             Entry::Vacant(entry) => {
                 entry.insert(State::Working);
                 if partition.proven.is_some_and(|proven| offset <= proven) {
-                    partition.proven = None;
+                    partition.proven = partition.acked;
                 }
             }
         }
@@ -123,10 +129,12 @@ impl<T> AckOrder<T> {
         self.partitions.iter_mut().filter_map(take).collect()
     }
 
-    /// What could be acked if it were proven. Only for a broker that checks by itself, and refuses if it is not so.
+    /// What could be acked if it were proven. Only for a broker that checks by itself, and refuses if it is not so. It counts
+    /// as ours what is still on its way to us, so this serves for the first ack of a partition only: from then on, a gap
+    /// between what is acked and what we hold is waited for.
     pub fn unproven_runs(&mut self) -> Vec<Run<T>> {
         let take = |(number, partition): (&u32, &mut Partition<T>)| {
-            partition.question()?;
+            partition.question().filter(|_| partition.acked.is_none())?;
             partition.take_run(*number, u64::MAX, usize::MAX)
         };
         self.partitions.iter_mut().filter_map(take).collect()
@@ -136,14 +144,16 @@ impl<T> AckOrder<T> {
     pub fn unproven(&self) -> Vec<Held> {
         let question = |(number, partition): (&u32, &Partition<T>)| {
             let (messages, up_to) = partition.question()?;
-            Some(Held { partition: *number, messages, up_to })
+            Some(Held { partition: *number, messages, up_to, sent: partition.sent })
         };
         self.partitions.iter().filter_map(question).collect()
     }
 
-    /// No other message of the partition is in flight than those that we held.
+    /// No other message of the partition is in flight than those that we held. That is void if an ack has been sent since:
+    /// it may have made room in the count for a message that we don't hold.
     pub fn prove(&mut self, held: Held) {
-        if let Some(partition) = self.partitions.get_mut(&held.partition) {
+        let partition = self.partitions.get_mut(&held.partition);
+        if let Some(partition) = partition.filter(|partition| partition.sent == held.sent) {
             partition.proven = partition.proven.max(Some(held.up_to));
         }
     }
@@ -169,7 +179,8 @@ impl<T> AckOrder<T> {
     pub fn acked(&mut self, partition: u32, offset: u64) {
         if let Some(partition) = self.partitions.get_mut(&partition) {
             partition.messages.remove(&offset);
-            partition.proven = partition.proven.max(Some(offset));
+            partition.acked = partition.acked.max(Some(offset));
+            partition.proven = partition.proven.max(partition.acked);
         }
     }
 
@@ -206,14 +217,16 @@ impl<T> Partition<T> {
     }
 
     /// How many messages we hold and up to where, if the lowest of them waits for a proof. As long as it waits, no other is
-    /// being acked: all of them are in flight.
+    /// being acked: all of them are in flight. One whose ack was refused is not counted, for it may have been acked all
+    /// the same.
     fn question(&self) -> Option<(u64, u64)> {
         let (offset, State::Settled(_)) = self.lowest()? else { return None };
         if self.proven.is_some_and(|proven| offset <= proven) {
             return None;
         }
+        let in_flight = self.messages.iter().filter(|(_, state)| !matches!(state, State::Refused));
         let highest = self.messages.keys().next_back().copied()?;
-        Some((self.messages.len() as u64, highest))
+        Some((in_flight.count() as u64, highest))
     }
 
     /// Takes the settled messages at the low end, without a gap between them.
@@ -232,7 +245,11 @@ impl<T> Partition<T> {
             }
             next = offset.checked_add(1);
         }
-        if messages.is_empty() { None } else { Some(Run { partition, messages }) }
+        if messages.is_empty() {
+            return None;
+        }
+        self.sent += 1;
+        Some(Run { partition, messages })
     }
 }
 
@@ -265,7 +282,7 @@ mod tests {
         let mut order = AckOrder::default();
         receive(&mut order, &[3, 5]);
         assert_eq!(order.ready(1), [], "2 or 4 may be in flight elsewhere");
-        assert_eq!(order.unproven(), [Held { partition: 0, messages: 2, up_to: 5 }]);
+        assert_eq!(order.unproven(), [Held { partition: 0, messages: 2, up_to: 5, sent: 0 }]);
         all_are_ours(&mut order);
         assert_eq!(offsets(order.ready(1)), [3]);
         order.acked(0, 3);
@@ -312,6 +329,34 @@ mod tests {
     }
 
     #[test]
+    fn a_proof_that_did_not_hold_falls_back_to_what_is_acked() {
+        let mut order = AckOrder::default();
+        receive(&mut order, &[5, 9]);
+        all_are_ours(&mut order);
+        assert_eq!(offsets(order.ready(9)), [5]);
+        order.acked(0, 5);
+        receive(&mut order, &[7, 6]);
+        assert_eq!(offsets(order.ready(9)), [6, 7], "contiguous with 5");
+        assert_eq!(order.ready(9), [], "8 may be in flight elsewhere");
+    }
+
+    #[test]
+    fn an_ack_that_is_sent_after_the_question_voids_the_count() {
+        let mut order = AckOrder::default();
+        receive(&mut order, &[1]);
+        all_are_ours(&mut order);
+        assert_eq!(offsets(order.ready(9)), [1]);
+        order.acked(0, 1);
+        receive(&mut order, &[4]);
+        let asked = order.unproven();
+        receive(&mut order, &[2]);
+        assert_eq!(offsets(order.ready(9)), [2], "contiguous with 1");
+        order.acked(0, 2);
+        asked.into_iter().for_each(|held| order.prove(held));
+        assert_eq!(order.ready(9), [], "3 may have been counted in the place of 2");
+    }
+
+    #[test]
     fn a_broker_that_checks_by_itself_is_asked_and_its_refusal_changes_nothing() {
         let mut order = AckOrder::default();
         receive(&mut order, &[7, 8, 10]);
@@ -325,6 +370,7 @@ mod tests {
         order.acked(0, 7);
         order.acked(0, 8);
         assert_eq!(order.ready(9), [], "9 may be in flight elsewhere");
+        assert!(order.unproven_runs().is_empty(), "or on its way to us, which the broker counts as ours");
     }
 
     #[test]
@@ -337,8 +383,9 @@ mod tests {
         assert!(!order.is_busy());
         assert_eq!((order.unacked(), order.unproven()), (0, vec![]));
         receive(&mut order, &[2]);
-        order.prove_by_limit(2);
-        assert_eq!(offsets(order.ready(1)), [2], "1 and 2 are all that can be in flight");
+        assert_eq!(order.ready(1), [], "1 may have been acked after all, and is no proof");
+        order.prove_by_limit(1);
+        assert_eq!(offsets(order.ready(1)), [2]);
         assert_eq!(order.received(0, 1), Delivered::Fresh, "it is acked when it comes again");
     }
 

@@ -161,9 +161,10 @@ impl Worker {
         origin: Origin,
     ) -> Result<Settled, Unsettled> {
         let Task { command, effect, .. } = &**task;
-        let on_agenda = origin == Origin::Agenda || self.config.journal || plan.is_slow();
+        let is_recorded = origin == Origin::Agenda || self.config.journal;
+        let on_agenda = is_recorded || plan.is_slow();
         for left in (0..CLAIMS).rev() {
-            let ask = Request { effect, command, attempt_id: Uuid::new_v4(), lease, on_agenda };
+            let ask = Request { effect, command, attempt_id: Uuid::new_v4(), lease, is_recorded, on_agenda };
             let held = match self.effects.claim(&ask, self.now()).await? {
                 Claim::Won(lease) => return self.begin(task, Claimed::Won(lease), plan, turn, origin).await,
                 Claim::InDoubt(doubt) => {

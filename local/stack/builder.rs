@@ -236,7 +236,8 @@ impl Builder {
         let mut brokers = Vec::new();
         for number in 2..=self.brokers {
             let wal = dir.join(format!("broker-{number}.wal"));
-            brokers.push(BrokerControl::start_first(kind.clone(), self.broker_profile, wal, ANY_PORT).await?.0);
+            brokers
+                .push(BrokerControl::start_first(kind.clone(), self.broker_profile, wal, ANY_PORT).await?.0);
         }
         Ok(brokers)
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::{Claim, Doubt, Held, Lease, Mismatch, Recorded, Request, fence, new_item};
 use crate::effects::{
     Effects, How, Settled, StoreError,
-    agenda::lane,
+    agenda::{absent, lane},
     record::{Ended, Item, Record, Status, attr, count, millis, string},
     store::{Change, Condition, Write},
 };
@@ -17,10 +17,10 @@ impl Effects {
     /// # Errors
     /// DynamoDB could not be asked; nothing may be called.
     pub async fn claim(&self, ask: &Request<'_>, now: Timestamp) -> Result<Claim, StoreError> {
-        let write = if ask.command.attempt == 0 {
-            self.claim_fresh(ask, now).await?
+        let write = if ask.command.attempt > 0 {
+            self.claim_in_place(ask, now).await?
         } else {
-            self.claim_retry(ask, now).await?
+            self.claim_first(ask, now).await?
         };
         match write {
             Write::Applied(item) => Ok(won(ask, &Record::read(&item)?, false)),
@@ -28,7 +28,26 @@ impl Effects {
         }
     }
 
-    /// Nothing has been tried, so there is nothing to keep: the put replaces whatever `pending` record stands there.
+    /// The first attempt. Most often there is no record, and a put makes it. A record that waits on the agenda is claimed in
+    /// place, so that it stays there: it may be all that is left of the command. Where that is to be expected it comes first.
+    async fn claim_first(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
+        if ask.is_recorded {
+            let write = self.claim_in_place(ask, now).await?;
+            return match &write {
+                Write::Refused(item) if item.is_empty() => self.claim_fresh(ask, now).await,
+                _ => Ok(write),
+            };
+        }
+        let write = self.claim_fresh(ask, now).await?;
+        let waits = match &write {
+            Write::Refused(item) if !item.is_empty() => {
+                matches!(Record::read(item)?.status, Status::Pending | Status::Waiting)
+            }
+            _ => false,
+        };
+        if waits { self.claim_in_place(ask, now).await } else { Ok(write) }
+    }
+
     async fn claim_fresh(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
         let mut item = new_item(ask.effect, Status::InProgress, &ask.command.input_hash, now);
         item.insert(attr::ATTEMPT.into(), count(1));
@@ -40,20 +59,14 @@ impl Effects {
             item.insert(attr::LANE.into(), lane(ask.effect));
             item.insert(attr::DUE_AT.into(), millis(now + ask.lease));
         }
-        let condition = Condition {
-            expression: "attribute_not_exists(#effect_id) OR \
-                (#status IN (:pending, :waiting) AND #attempt = :untried AND #input_hash = :same_input)",
-            names: &[attr::EFFECT_ID, attr::STATUS, attr::ATTEMPT, attr::INPUT_HASH],
-            values: claimable(ask),
-        };
-        Ok(match self.store.put(item.clone(), condition).await? {
+        Ok(match self.store.put(item.clone(), absent()).await? {
             Write::Applied(_) => Write::Applied(item),
             refused @ Write::Refused(_) => refused,
         })
     }
 
     /// In place, so that the time of the first attempt and any doubt stay on record.
-    async fn claim_retry(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
+    async fn claim_in_place(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
         let change = take(ask, ask.command.attempt, now);
         let condition = Condition {
             expression: "#status IN (:pending, :waiting) AND #attempt = :untried AND #input_hash = :same_input",

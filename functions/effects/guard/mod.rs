@@ -106,8 +106,9 @@ pub struct Request<'a> {
     pub attempt_id: Uuid,
     /// How long the call and its commit may take.
     pub lease: Duration,
-    /// Whether the record is to be on the agenda for when the lease ends, from the claim on: always for what comes from
-    /// there, since no message brings it back, and with a journal.
+    /// Whether there is a record to be expected: for what comes from the agenda, and with a journal.
+    pub is_recorded: bool,
+    /// Whether the record is to be on the agenda for when the lease ends, from the claim on.
     pub on_agenda: bool,
 }
 
