@@ -31,14 +31,14 @@ use uuid::Uuid;
 const LEASE: Duration = Duration::from_secs(10);
 
 /// A table behind a wire.
-struct Table {
-    effects: Effects,
+pub(crate) struct Table {
+    pub(crate) effects: Effects,
     wire: Wire,
     database: DynamoDb,
 }
 
 impl Table {
-    async fn start() -> anyhow::Result<Self> {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
         let database = DynamoDb::start(SocketAddr::from(([127, 0, 0, 1], 0)), None, "effects").await?;
         let wire = Wire::start(database.url()).await?;
         let aws = clients::aws(clients::http(&|_| None)?).await;
@@ -61,13 +61,13 @@ impl Table {
 }
 
 /// A command and how it is claimed.
-struct Case {
-    effect: EffectId,
-    command: Command,
+pub(crate) struct Case {
+    pub(crate) effect: EffectId,
+    pub(crate) command: Command,
 }
 
 impl Case {
-    fn new(input: serde_json::Value) -> Self {
+    pub(crate) fn new(input: serde_json::Value) -> Self {
         let run_id = RunId::escape("stripe.evt_1").unwrap();
         let step = StepId::try_from("open_ticket".to_owned()).unwrap();
         let input = Input::from([("it".to_owned(), input)]);
@@ -86,33 +86,29 @@ impl Case {
         Self { effect: command.effect_id().unwrap(), command }
     }
 
-    fn ask(&self) -> Request<'_> {
+    pub(crate) fn ask(&self) -> Request<'_> {
         let Self { effect, command } = self;
         Request { effect, command, attempt_id: Uuid::new_v4(), lease: LEASE, journal: false }
     }
 
-    fn retry(&self, attempt: u32) -> Self {
+    pub(crate) fn retry(&self, attempt: u32) -> Self {
         Self { effect: self.effect.clone(), command: Command { attempt, ..self.command.clone() } }
     }
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
 }
 
-fn later(seconds: u64) -> Timestamp {
+pub(crate) fn later(seconds: u64) -> Timestamp {
     now() + Duration::from_secs(seconds)
 }
 
 fn receipt() -> Receipt {
-    Receipt {
-        status: 201,
-        digest: "d".into(),
-        fields: serde_json::Map::from_iter([("id".into(), json!("tp_1"))]),
-    }
+    Receipt::new(201, "d".into(), serde_json::Map::from_iter([("id".into(), json!("tp_1"))]))
 }
 
-async fn win(table: &Table, case: &Case, at: Timestamp) -> anyhow::Result<Lease> {
+pub(crate) async fn win(table: &Table, case: &Case, at: Timestamp) -> anyhow::Result<Lease> {
     match table.effects.claim(&case.ask(), at).await? {
         Claim::Won(lease) => Ok(lease),
         other => anyhow::bail!("not won: {other:?}"),
@@ -385,7 +381,7 @@ async fn a_record_that_somebody_spoilt_is_an_error_and_not_a_claim() -> anyhow::
 }
 
 /// A first attempt, that the third party refuses for now.
-async fn refuse_for_now(table: &Table, case: &Case, due: Timestamp) -> anyhow::Result<()> {
+pub(crate) async fn refuse_for_now(table: &Table, case: &Case, due: Timestamp) -> anyhow::Result<()> {
     let lease = win(table, case, now()).await?;
     let deferral = Deferral { command: &case.command, due, why: "answered 429", in_doubt: false };
     assert_eq!(table.effects.defer(lease, deferral, later(1)).await?.how(), How::Deferred);

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a story that can't go on has failed")]
 
 mod api;
+mod bounded;
 mod broker_trouble;
 mod contract;
 mod crashes;

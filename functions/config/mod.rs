@@ -60,7 +60,7 @@ pub struct ConsumerSettings {
     /// What recording an outcome and acking may take, after a call: a lease outlasts its call by this much, and no call
     /// is begun that would leave less before the invocation's end. Longer than DynamoDB may take to answer.
     pub settle: Duration,
-    /// How long a record of a done effect is kept: longer than any provider redelivers.
+    /// How long the record of an effect is kept that is done or was decided about: longer than any provider redelivers.
     pub keep_done: Duration,
 }
 

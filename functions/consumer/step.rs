@@ -21,7 +21,6 @@ use crate::{
         Settled, StoreError,
         guard::{Claim, Doubt, Mismatch, Request},
         parked::MALFORMED_RUN,
-        record::Status,
     },
     trace::Traceparent,
 };
@@ -133,7 +132,7 @@ impl Worker {
                     let (status, duration_ms) = (recorded.status.as_str(), task.duration_ms());
                     tracing::info!(outcome = "duplicate", status, duration_ms, "the effect is on record");
                     self.tell(Kind::Skipped, task, command.attempt);
-                    if recorded.status == Status::Done {
+                    if recorded.status.is_over() {
                         self.discard_input(task).await;
                     }
                     Ok(recorded.settled())

@@ -52,6 +52,10 @@ impl Effects {
             Write::Refused(item) => {
                 let record = Record::read(&item)?;
                 if !record.contradicts(command) {
+                    if record.status.is_over() {
+                        // Ingest has just left its input here again.
+                        self.expire_input(command, now).await?;
+                    }
                     return Ok(How::Duplicate);
                 }
                 let mismatch = Mismatch::OtherInput { recorded: record.input_hash };

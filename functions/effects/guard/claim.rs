@@ -22,7 +22,7 @@ impl Effects {
             self.claim_retry(ask, now).await?
         };
         match write {
-            Write::Applied(item) => Ok(won(ask, &Record::read(&item)?, false)),
+            Write::Applied(item) => Ok(won(ask, Record::read(&item)?, false)),
             Write::Refused(item) => self.refused(ask, &item, now).await,
         }
     }
@@ -72,7 +72,7 @@ impl Effects {
             && record.status == Status::InProgress
         {
             // The SDK sent the request again and lost to its own first write.
-            return Ok(won(ask, &record, false));
+            return Ok(won(ask, record, false));
         }
         if record.contradicts(ask.command) {
             return Ok(Claim::Mismatch(Mismatch::OtherInput { recorded: record.input_hash }));
@@ -96,17 +96,16 @@ impl Effects {
         now: Timestamp,
     ) -> Result<Claim, StoreError> {
         let why = format!("attempt {} did not report back", record.attempt);
-        let ended = Ended { attempt: record.attempt, at: now, what: "did not report back".to_owned() };
-        let change = take(ask, record.attempt, now, self.lane(ask.effect))
-            .set(attr::DOUBT, string(&why))
-            .remember(ended.entry());
+        let ended = Ended::new(record.attempt, now, "did not report back");
+        let change = take(ask, record.attempt, now, self.lane(ask.effect)).set(attr::DOUBT, string(&why));
+        let change = record.history.clone().with(ended).write(change);
         let write = self.update(ask.effect, change, fence(seen)).await?;
         let item = match write {
             Write::Applied(item) | Write::Refused(item) => item,
         };
         let record = Record::read(&item)?;
         if record.attempt_id.as_deref() == Some(&ask.attempt_id.to_string()) {
-            return Ok(won(ask, &record, true));
+            return Ok(won(ask, record, true));
         }
         // It reported back after all, or somebody else was faster. Look again when the message is next delivered.
         Ok(match record.lease_until.filter(|_| record.status == Status::InProgress) {
@@ -121,7 +120,7 @@ impl Effects {
     }
 }
 
-fn won(ask: &Request<'_>, record: &Record, taken_over: bool) -> Claim {
+fn won(ask: &Request<'_>, record: Record, taken_over: bool) -> Claim {
     let lease = Lease {
         effect: ask.effect.clone(),
         attempt_id: ask.attempt_id.to_string(),
@@ -129,10 +128,11 @@ fn won(ask: &Request<'_>, record: &Record, taken_over: bool) -> Claim {
         forgiven: record.forgiven,
         forgiven_at: record.forgiven_at,
         first_attempt_at: record.first_attempt_at.unwrap_or(record.updated_at),
+        history: record.history,
         taken_over,
         in_doubt: record.doubt.is_some(),
     };
-    match record.doubt.clone() {
+    match record.doubt {
         Some(why) => Claim::InDoubt(Doubt { lease, why }),
         None => Claim::Won(lease),
     }

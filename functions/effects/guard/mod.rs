@@ -18,7 +18,7 @@ use uuid::Uuid;
 pub use self::settle::Deferral;
 use super::{
     Effects, Settled, StoreError,
-    record::{Item, Status, attr, millis, string},
+    record::{History, Item, Status, attr, millis, string},
     store::{Change, Condition, Write},
 };
 use crate::{
@@ -36,6 +36,7 @@ pub struct Lease {
     forgiven: u32,
     forgiven_at: Option<Timestamp>,
     first_attempt_at: Timestamp,
+    history: History,
     taken_over: bool,
     in_doubt: bool,
 }
