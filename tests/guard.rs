@@ -29,6 +29,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 const LEASE: Duration = Duration::from_secs(10);
+const KEPT: Duration = Duration::from_secs(31 * 24 * 3600);
 
 /// A table behind a wire.
 pub(crate) struct Table {
@@ -48,7 +49,7 @@ impl Table {
             .credentials_provider(Credentials::new("local", "local", None, None, "tests"))
             .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(5)))
             .build();
-        let effects = Effects::new(Client::from_conf(config), "effects".into(), Duration::from_secs(3600));
+        let effects = Effects::new(Client::from_conf(config), "effects".into(), KEPT);
         Ok(Self { effects, wire, database })
     }
 
@@ -277,6 +278,21 @@ async fn a_retry_without_a_record_is_never_taken_for_fresh() -> anyhow::Result<(
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
     let claim = table.effects.claim(&case.retry(3).ask(), now()).await?;
     assert!(matches!(claim, Claim::Mismatch(Mismatch::NoRecord)), "{claim:?}");
+    Ok(())
+}
+
+/// Within an hour of what records are kept for, one may have come and gone.
+#[tokio::test]
+async fn a_first_attempt_that_may_have_outlived_its_record_needs_one() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    let old = now() + KEPT - Duration::from_secs(3599);
+    let claim = table.effects.claim(&case.ask(), old).await?;
+    assert!(matches!(claim, Claim::Mismatch(Mismatch::Outlived)), "{claim:?}");
+    assert_eq!(table.requests(), ["UpdateItem"], "nothing is looked up first");
+    assert!(table.effects.run("stripe.evt_1").await?.is_empty());
+    // Ingest kept it since the broker refused it, and the consumer comes only now.
+    table.effects.pend(&case.effect, &case.command, now(), now()).await?;
+    assert_eq!(win(&table, &case, old).await?.attempt(), 1);
     Ok(())
 }
 

@@ -21,6 +21,7 @@ mod house;
 mod journal;
 mod look_up;
 mod main_path;
+mod outlived;
 mod printed;
 mod providers;
 mod random_kills;

@@ -145,15 +145,16 @@ impl Worker {
     async fn mismatch(&self, task: &Task<'_>, mismatch: &Mismatch) -> Result<Settled, Unsettled> {
         let Task { command, effect, .. } = task;
         let settled = self.effects.park_mismatch(effect, command, mismatch, self.now()).await?;
-        let (why, duration_ms) = (format!("{mismatch:?}"), task.duration_ms());
+        let (in_doubt, why) = (mismatch.in_doubt(), mismatch.why(command));
+        self.meter.parked(task.step_id(), in_doubt);
+        let (in_doubt, duration_ms) = (u8::from(in_doubt), task.duration_ms());
         tracing::error!(
             outcome = "parked",
-            in_doubt = 0,
+            in_doubt,
             why,
             duration_ms,
-            "a command that contradicts the record is parked"
+            "a command that can't be claimed is parked"
         );
-        self.meter.parked(task.step_id(), false);
         self.tell(Kind::Parked, task, command.attempt);
         Ok(settled)
     }

@@ -1,5 +1,5 @@
 //! What is parked without a lease: commands that can't be claimed at all. They are kept beside the record that stands
-//! in their way, under a sort key that no effect id can have: those never start with `:`.
+//! in their way, if there is one, under a sort key that no effect id can have: those never start with `:`.
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -20,7 +20,8 @@ pub const MALFORMED_RUN: &str = ":malformed";
 const KEPT: usize = 64 * 1024;
 
 impl Effects {
-    /// The message and the effect's record contradict each other: parked with both digests.
+    /// The message can't be what the effect's record is about: parked beside it. Where there is none, since it was outlived,
+    /// it is parked as the effect itself, so that an operator can decide what becomes of it.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
@@ -31,18 +32,15 @@ impl Effects {
         mismatch: &Mismatch,
         now: Timestamp,
     ) -> Result<Settled, StoreError> {
-        let offered = command.input_hash.as_str();
-        let why = match mismatch {
-            Mismatch::OtherInput { recorded } => {
-                format!("the same effect with other input: recorded {}, offered {offered}", recorded.as_str())
-            }
-            Mismatch::NoRecord => format!("attempt {} of an effect that has no record", command.attempt + 1),
-        };
+        let why = mismatch.why(command);
         let mut item = new_item(effect, Status::Parked, &command.input_hash, now);
-        item.insert(
-            attr::EFFECT_ID.into(),
-            string(format!(":conflict:{}:{effect}", &offered[..offered.len().min(16)])),
-        );
+        if mismatch.in_doubt() {
+            item.insert(attr::DOUBT.into(), string(&why));
+        } else {
+            let offered = command.input_hash.as_str();
+            let offered = &offered[..offered.floor_char_boundary(16)];
+            item.insert(attr::EFFECT_ID.into(), string(format!(":conflict:{offered}:{effect}")));
+        }
         item.insert(attr::ATTEMPT.into(), count(command.attempt));
         item.insert(attr::COMMAND.into(), string(command.to_json()));
         self.park_beside(item, &why, now).await

@@ -1,5 +1,7 @@
 //! The claim: who may call.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
@@ -10,16 +12,20 @@ use crate::effects::{
     store::{Change, Condition, Write},
 };
 
+/// By so much a command must be younger than what is kept, for its record to be there if there ever was one. A record is kept
+/// from a time after the command was received; the clocks that told both may differ, by far less than this.
+const MARGIN: Duration = Duration::from_secs(3600);
+
 impl Effects {
     /// Claims an effect. A fresh one costs one request, and so does a duplicate.
     ///
     /// # Errors
     /// DynamoDB could not be asked; nothing may be called.
     pub async fn claim(&self, ask: &Request<'_>, now: Timestamp) -> Result<Claim, StoreError> {
-        let write = if ask.command.attempt == 0 {
+        let write = if ask.command.attempt == 0 && !self.may_have_outlived(ask, now) {
             self.claim_fresh(ask, now).await?
         } else {
-            self.claim_retry(ask, now).await?
+            self.claim_recorded(ask, now).await?
         };
         match write {
             Write::Applied(item) => Ok(won(ask, Record::read(&item)?, false)),
@@ -51,8 +57,15 @@ impl Effects {
         })
     }
 
-    /// In place, so that the time of the first attempt and any doubt stay on record.
-    async fn claim_retry(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
+    /// Whether the command is so old that the record of its effect may have been removed. A topic that is read again from
+    /// its beginning, as by a new consumer group, brings such commands.
+    fn may_have_outlived(&self, ask: &Request<'_>, now: Timestamp) -> bool {
+        let age = Duration::try_from(now.duration_since(ask.command.received_at)).unwrap_or_default();
+        age > self.keep_done.saturating_sub(MARGIN)
+    }
+
+    /// In place, so that the time of the first attempt and any doubt stay on record; and only where there is a record.
+    async fn claim_recorded(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
         let change = take(ask, ask.command.attempt, now, self.lane(ask.effect));
         let condition = Condition {
             expression: "#status IN (:pending, :waiting) AND #attempt = :untried AND #input_hash = :same_input",
@@ -65,7 +78,8 @@ impl Effects {
     /// Something stood in the way of a claim: what does it mean?
     async fn refused(&self, ask: &Request<'_>, item: &Item, now: Timestamp) -> Result<Claim, StoreError> {
         if item.is_empty() {
-            return Ok(Claim::Mismatch(Mismatch::NoRecord));
+            let is_first = ask.command.attempt == 0;
+            return Ok(Claim::Mismatch(if is_first { Mismatch::Outlived } else { Mismatch::NoRecord }));
         }
         let record = Record::read(item)?;
         if record.attempt_id.as_deref() == Some(&ask.attempt_id.to_string())

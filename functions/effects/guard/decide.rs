@@ -105,7 +105,9 @@ impl Effects {
         // The condition holds only while the history is as it was read: no entry is added without an attempt being counted
         // or the state being changed.
         let change = before.history.clone().with(ended.clone()).write(change);
-        let needs_certainty = decision == Decision::Retry && !seen.policy_resolves;
+        // What is in doubt without an attempt on record is known to no policy.
+        let resolves = seen.policy_resolves && seen.attempt > 0;
+        let needs_certainty = decision == Decision::Retry && !resolves;
         let condition = as_seen(seen.attempt, needs_certainty);
         let decided = match self.store.update((seen.run_id, seen.effect_id), change, condition).await? {
             Write::Applied(item) => Decided::Taken(Box::new(Record::read(&item)?)),

@@ -77,6 +77,8 @@ pub enum Mismatch {
     },
     /// A retry of an effect that has no record any more.
     NoRecord,
+    /// A first attempt, of a command so old that the record of its effect may have come and gone.
+    Outlived,
 }
 
 /// What a claim came to.
@@ -107,6 +109,30 @@ pub struct Request<'a> {
     pub lease: Duration,
     /// With a journal the command is kept on record from the first attempt on.
     pub journal: bool,
+}
+
+impl Mismatch {
+    /// Why an operator must look.
+    #[must_use]
+    pub fn why(&self, command: &Command) -> String {
+        let Command { input_hash, attempt, received_at, .. } = command;
+        match self {
+            Self::OtherInput { recorded } => {
+                let (recorded, offered) = (recorded.as_str(), input_hash.as_str());
+                format!("the same effect with other input: recorded {recorded}, offered {offered}")
+            }
+            Self::NoRecord => format!("attempt {} of an effect that has no record", attempt + 1),
+            Self::Outlived => format!(
+                "received at {received_at}, and no record of the effect: records of that age are removed (keep_done), so it may have been done"
+            ),
+        }
+    }
+
+    /// Whether the effect may have been applied, for all we know.
+    #[must_use]
+    pub fn in_doubt(&self) -> bool {
+        *self == Self::Outlived
+    }
 }
 
 impl Lease {
