@@ -29,6 +29,7 @@ mod relay;
 mod requests;
 mod retries;
 mod secrets;
+mod stays_due;
 mod table_trouble;
 mod telemetry;
 mod template;
