@@ -29,16 +29,17 @@ use serde_json::json;
 use uuid::Uuid;
 
 const LEASE: Duration = Duration::from_secs(10);
+const KEPT: Duration = Duration::from_secs(31 * 24 * 3600);
 
 /// A table behind a wire.
-struct Table {
-    effects: Effects,
+pub(crate) struct Table {
+    pub(crate) effects: Effects,
     wire: Wire,
     database: DynamoDb,
 }
 
 impl Table {
-    async fn start() -> anyhow::Result<Self> {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
         let database = DynamoDb::start(SocketAddr::from(([127, 0, 0, 1], 0)), None, "effects").await?;
         let wire = Wire::start(database.url()).await?;
         let aws = clients::aws(clients::http(&|_| None)?).await;
@@ -48,7 +49,7 @@ impl Table {
             .credentials_provider(Credentials::new("local", "local", None, None, "tests"))
             .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(5)))
             .build();
-        let effects = Effects::new(Client::from_conf(config), "effects".into(), Duration::from_secs(3600));
+        let effects = Effects::new(Client::from_conf(config), "effects".into(), KEPT);
         Ok(Self { effects, wire, database })
     }
 
@@ -61,13 +62,13 @@ impl Table {
 }
 
 /// A command and how it is claimed.
-struct Case {
-    effect: EffectId,
-    command: Command,
+pub(crate) struct Case {
+    pub(crate) effect: EffectId,
+    pub(crate) command: Command,
 }
 
 impl Case {
-    fn new(input: serde_json::Value) -> Self {
+    pub(crate) fn new(input: serde_json::Value) -> Self {
         let run_id = RunId::escape("stripe.evt_1").unwrap();
         let step = StepId::try_from("open_ticket".to_owned()).unwrap();
         let input = Input::from([("it".to_owned(), input)]);
@@ -86,7 +87,7 @@ impl Case {
         Self { effect: command.effect_id().unwrap(), command }
     }
 
-    fn ask(&self) -> Request<'_> {
+    pub(crate) fn ask(&self) -> Request<'_> {
         let Self { effect, command } = self;
         Request {
             effect,
@@ -98,28 +99,24 @@ impl Case {
         }
     }
 
-    fn retry(&self, attempt: u32) -> Self {
+    pub(crate) fn retry(&self, attempt: u32) -> Self {
         Self { effect: self.effect.clone(), command: Command { attempt, ..self.command.clone() } }
     }
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
 }
 
-fn later(seconds: u64) -> Timestamp {
+pub(crate) fn later(seconds: u64) -> Timestamp {
     now() + Duration::from_secs(seconds)
 }
 
 fn receipt() -> Receipt {
-    Receipt {
-        status: 201,
-        digest: "d".into(),
-        fields: serde_json::Map::from_iter([("id".into(), json!("tp_1"))]),
-    }
+    Receipt::new(201, "d".into(), serde_json::Map::from_iter([("id".into(), json!("tp_1"))]))
 }
 
-async fn win(table: &Table, case: &Case, at: Timestamp) -> anyhow::Result<Lease> {
+pub(crate) async fn win(table: &Table, case: &Case, at: Timestamp) -> anyhow::Result<Lease> {
     match table.effects.claim(&case.ask(), at).await? {
         Claim::Won(lease) => Ok(lease),
         other => anyhow::bail!("not won: {other:?}"),
@@ -290,6 +287,21 @@ async fn a_retry_without_a_record_is_never_taken_for_fresh() -> anyhow::Result<(
     Ok(())
 }
 
+/// Within an hour of what records are kept for, one may have come and gone.
+#[tokio::test]
+async fn a_first_attempt_that_may_have_outlived_its_record_needs_one() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    let old = now() + KEPT - Duration::from_secs(3599);
+    let claim = table.effects.claim(&case.ask(), old).await?;
+    assert!(matches!(claim, Claim::Mismatch(Mismatch::Outlived)), "{claim:?}");
+    assert_eq!(table.requests(), ["UpdateItem"], "nothing is looked up first");
+    assert!(table.effects.run("stripe.evt_1").await?.is_empty());
+    // Ingest kept it since the broker refused it, and the consumer comes only now.
+    drop(table.effects.enqueue(&case.effect, &case.command, now(), now()).await?);
+    assert_eq!(win(&table, &case, old).await?.attempt(), 1);
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_held_effect_comes_due_when_the_other_attempts_lease_ends_unless_it_reports_back()
 -> anyhow::Result<()> {
@@ -448,7 +460,7 @@ async fn a_record_that_somebody_spoilt_is_an_error_and_not_a_claim() -> anyhow::
 }
 
 /// A first attempt, that the third party refuses for now.
-async fn refuse_for_now(table: &Table, case: &Case, due: Timestamp) -> anyhow::Result<()> {
+pub(crate) async fn refuse_for_now(table: &Table, case: &Case, due: Timestamp) -> anyhow::Result<()> {
     let lease = win(table, case, now()).await?;
     let deferral = Deferral { command: &case.command, due, why: "answered 429", in_doubt: false };
     assert_eq!(table.effects.defer(lease, deferral, later(1)).await?.how(), How::Deferred);

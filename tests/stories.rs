@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a story that can't go on has failed")]
 
 mod api;
+mod bounded;
 mod broker_trouble;
 mod brokers;
 mod contract;
@@ -22,12 +23,14 @@ mod journal;
 mod look_up;
 mod main_path;
 mod moving;
+mod outlived;
 mod printed;
 mod providers;
 mod random_kills;
 mod requests;
 mod retries;
 mod secrets;
+mod stays_due;
 mod table_trouble;
 mod telemetry;
 mod template;

@@ -67,9 +67,17 @@ pub struct ConsumerSettings {
     /// What recording an outcome and acking may take, after a call: a lease outlasts its call by this much, and no call
     /// is begun that would leave less before the invocation's end. Longer than DynamoDB may take to answer.
     pub settle: Duration,
-    /// How long a record of a done effect is kept: longer than any provider redelivers.
+    /// How long the record of an effect is kept that is done or was decided about: longer than any provider redelivers.
     pub keep_done: Duration,
 }
+
+/// DynamoDB usually answers within 10 ms, and Lambda's clocks are right to within some, so that this much is seldom exceeded.
+/// Where it is, an effect is taken over while its first attempt ends: in doubt, and fenced, so that only a look-up can be led
+/// astray. The default leaves room for a client's three tries as well.
+const LEAST_SETTLE: Duration = Duration::from_secs(1);
+/// Providers deliver again by themselves for up to 7 days (WhatsApp), and on demand as long as they keep an event: 30 days at
+/// most (Stripe, `stripe events resend`).
+const LEAST_KEEP_DONE: Duration = Duration::from_secs(31 * 24 * 3600);
 
 impl Default for ConsumerSettings {
     fn default() -> Self {
@@ -169,6 +177,14 @@ fn read_consumer(mut section: Section, problems: &mut Problems) -> ConsumerSetti
     };
     if settings.stream_lease < Duration::from_secs(1) {
         problems.add(section.path("stream_lease"), "must be 1s or more, so that it can be renewed in time");
+    }
+    if settings.settle < LEAST_SETTLE {
+        let why = "must be 1s or more: an outcome that takes longer to record is called or asked about again";
+        problems.add(section.path("settle"), why);
+    }
+    if settings.keep_done < LEAST_KEEP_DONE {
+        let why = "must be 744h (31 days) or more: providers can be made to deliver an event again for 30 days, and what has no record any more would be called again";
+        problems.add(section.path("keep_done"), why);
     }
     section.finish(problems);
     settings

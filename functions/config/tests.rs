@@ -179,6 +179,22 @@ fn a_budget_that_makes_no_sense_is_named() {
 }
 
 #[test]
+fn times_that_would_break_a_promise_are_named() {
+    let times = |times: &str| format!("{MINIMAL}\n[consumer]\n{times}");
+    let found = problems(&times("settle = \"999ms\"\nkeep_done = \"743h\"\nstream_lease = \"0s\""));
+    let expected = [
+        "consumer.stream_lease: must be 1s",
+        "consumer.settle: must be 1s",
+        "consumer.keep_done: must be 744h",
+    ];
+    for (problem, expected) in found.iter().zip(expected) {
+        assert!(problem.starts_with(expected), "{problem}");
+    }
+    assert_eq!(found.len(), 3, "{found:?}");
+    parse(&times("settle = \"1s\"\nkeep_done = \"744h\""));
+}
+
+#[test]
 fn the_docs_say_how_long_each_step_goes_on() {
     for step in parse(EMBEDDED).steps {
         let row = format!("| `{}` | {} |", step.id, step.retry);

@@ -22,7 +22,6 @@ use super::{
 use crate::effects::{
     Settled, StoreError,
     guard::{Claim, Held, Mismatch, Recorded, Request},
-    record::Status,
 };
 
 /// Why a message is not settled. It stays in the topic and comes back.
@@ -226,7 +225,7 @@ impl Worker {
 
     async fn recorded(&self, task: &Task, recorded: Recorded) -> Settled {
         self.report(task, task.command.attempt, &Conclusion::Duplicate { status: Some(recorded.status) });
-        if recorded.status == Status::Done {
+        if recorded.status.is_over() {
             self.discard_input(task).await;
         }
         recorded.settled()
@@ -235,8 +234,8 @@ impl Worker {
     async fn mismatch(&self, task: &Task, mismatch: &Mismatch) -> Result<Settled, Unsettled> {
         let Task { command, effect, .. } = task;
         let settled = self.effects.park_mismatch(effect, command, mismatch, self.now()).await?;
-        let why = format!("{mismatch:?}");
-        self.report(task, command.attempt, &Conclusion::Parked { why: &why, in_doubt: false });
+        let (why, in_doubt) = (mismatch.why(command), mismatch.in_doubt());
+        self.report(task, command.attempt, &Conclusion::Parked { why: &why, in_doubt });
         Ok(settled)
     }
 }

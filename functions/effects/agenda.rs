@@ -100,7 +100,13 @@ impl Effects {
             let mismatch = Mismatch::OtherInput { recorded: record.input_hash.clone() };
             return self.park_mismatch(effect, command, &mismatch, now).await;
         }
-        let Some(held) = Held::of_record(effect, record) else { return Ok(Settled::new(How::Duplicate)) };
+        let Some(held) = Held::of_record(effect, record) else {
+            if record.status.is_over() {
+                // Ingest has just left its input here again.
+                self.expire_input(command, now).await?;
+            }
+            return Ok(Settled::new(How::Duplicate));
+        };
         match self.watch(held, command, now).await {
             // It has just reported back: done, parked, or on the agenda.
             Err(StoreError::Fenced) => Ok(Settled::new(How::Duplicate)),

@@ -1,5 +1,7 @@
 //! The claim: who may call.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
@@ -11,19 +13,23 @@ use crate::effects::{
     store::{Change, Condition, Write},
 };
 
+/// By so much a command must be younger than what is kept, for its record to be there if there ever was one. A record is kept
+/// from a time after the command was received; the clocks that told both may differ, by far less than this.
+const MARGIN: Duration = Duration::from_secs(3600);
+
 impl Effects {
     /// Claims an effect. A fresh one costs one request, and so does a duplicate.
     ///
     /// # Errors
     /// DynamoDB could not be asked; nothing may be called.
     pub async fn claim(&self, ask: &Request<'_>, now: Timestamp) -> Result<Claim, StoreError> {
-        let write = if ask.command.attempt > 0 {
+        let write = if ask.command.attempt > 0 || self.may_have_outlived(ask, now) {
             self.claim_in_place(ask, now).await?
         } else {
             self.claim_first(ask, now).await?
         };
         match write {
-            Write::Applied(item) => Ok(won(ask, &Record::read(&item)?, false)),
+            Write::Applied(item) => Ok(won(ask, Record::read(&item)?, false)),
             Write::Refused(item) => self.refused(ask, &item, now).await,
         }
     }
@@ -65,7 +71,14 @@ impl Effects {
         })
     }
 
-    /// In place, so that the time of the first attempt and any doubt stay on record.
+    /// Whether the command is so old that the record of its effect may have been removed. A topic that is read again from
+    /// its beginning, as by a new consumer group, brings such commands.
+    fn may_have_outlived(&self, ask: &Request<'_>, now: Timestamp) -> bool {
+        let age = Duration::try_from(now.duration_since(ask.command.received_at)).unwrap_or_default();
+        age > self.keep_done.saturating_sub(MARGIN)
+    }
+
+    /// In place, so that the time of the first attempt and any doubt stay on record; and only where there is a record.
     async fn claim_in_place(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
         let change = take(ask, ask.command.attempt, now);
         let condition = Condition {
@@ -79,14 +92,15 @@ impl Effects {
     /// Something stood in the way of a claim: what does it mean?
     async fn refused(&self, ask: &Request<'_>, item: &Item, now: Timestamp) -> Result<Claim, StoreError> {
         if item.is_empty() {
-            return Ok(Claim::Mismatch(Mismatch::NoRecord));
+            let is_first = ask.command.attempt == 0;
+            return Ok(Claim::Mismatch(if is_first { Mismatch::Outlived } else { Mismatch::NoRecord }));
         }
         let record = Record::read(item)?;
         if record.attempt_id.as_deref() == Some(&ask.attempt_id.to_string())
             && record.status == Status::InProgress
         {
             // The SDK sent the request again and lost to its own first write.
-            return Ok(won(ask, &record, false));
+            return Ok(won(ask, record, false));
         }
         if record.contradicts(ask.command) {
             return Ok(Claim::Mismatch(Mismatch::OtherInput { recorded: record.input_hash }));
@@ -110,15 +124,16 @@ impl Effects {
         now: Timestamp,
     ) -> Result<Claim, StoreError> {
         let why = format!("attempt {} did not report back", record.attempt);
-        let ended = Ended { attempt: record.attempt, at: now, what: "did not report back".to_owned() };
-        let change = take(ask, record.attempt, now).set(attr::DOUBT, string(&why)).remember(ended.entry());
+        let ended = Ended::new(record.attempt, now, "did not report back");
+        let change = take(ask, record.attempt, now).set(attr::DOUBT, string(&why));
+        let change = record.history.clone().with(ended).write(change);
         let write = self.update(ask.effect, change, fence(seen)).await?;
         let item = match write {
             Write::Applied(item) | Write::Refused(item) => item,
         };
         let record = Record::read(&item)?;
         if record.attempt_id.as_deref() == Some(&ask.attempt_id.to_string()) {
-            return Ok(won(ask, &record, true));
+            return Ok(won(ask, record, true));
         }
         // It reported back after all, or somebody else was faster. Look again when the message is next delivered.
         Ok(match record.lease_until.filter(|_| record.status == Status::InProgress) {
@@ -133,7 +148,7 @@ impl Effects {
     }
 }
 
-fn won(ask: &Request<'_>, record: &Record, taken_over: bool) -> Claim {
+fn won(ask: &Request<'_>, record: Record, taken_over: bool) -> Claim {
     let lease = Lease {
         effect: ask.effect.clone(),
         attempt_id: ask.attempt_id.to_string(),
@@ -141,12 +156,13 @@ fn won(ask: &Request<'_>, record: &Record, taken_over: bool) -> Claim {
         forgiven: record.forgiven,
         forgiven_at: record.forgiven_at,
         first_attempt_at: record.first_attempt_at.unwrap_or(record.updated_at),
+        history: record.history,
         taken_over,
         in_doubt: record.doubt.is_some(),
         until: record.lease_until.unwrap_or(record.updated_at),
         on_agenda: record.due_at.is_some(),
     };
-    match record.doubt.clone() {
+    match record.doubt {
         Some(why) => Claim::InDoubt(Doubt { lease, why }),
         None => Claim::Won(lease),
     }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 pub use self::settle::Deferral;
 use super::{
     Effects, How, Settled, StoreError,
-    record::{Item, Record, Status, attr, millis, string},
+    record::{History, Item, Record, Status, attr, millis, string},
     store::{Change, Condition, Write},
 };
 use crate::{
@@ -36,6 +36,7 @@ pub struct Lease {
     forgiven: u32,
     forgiven_at: Option<Timestamp>,
     first_attempt_at: Timestamp,
+    history: History,
     taken_over: bool,
     in_doubt: bool,
     until: Timestamp,
@@ -78,6 +79,8 @@ pub enum Mismatch {
     },
     /// A retry of an effect that has no record any more.
     NoRecord,
+    /// A first attempt, of a command so old that the record of its effect may have come and gone.
+    Outlived,
 }
 
 /// What a claim came to.
@@ -110,6 +113,30 @@ pub struct Request<'a> {
     pub is_recorded: bool,
     /// Whether the record is to be on the agenda for when the lease ends, from the claim on.
     pub on_agenda: bool,
+}
+
+impl Mismatch {
+    /// Why an operator must look.
+    #[must_use]
+    pub fn why(&self, command: &Command) -> String {
+        let Command { input_hash, attempt, received_at, .. } = command;
+        match self {
+            Self::OtherInput { recorded } => {
+                let (recorded, offered) = (recorded.as_str(), input_hash.as_str());
+                format!("the same effect with other input: recorded {recorded}, offered {offered}")
+            }
+            Self::NoRecord => format!("attempt {} of an effect that has no record", attempt + 1),
+            Self::Outlived => format!(
+                "received at {received_at}, and no record of the effect: records of that age are removed (keep_done), so it may have been done"
+            ),
+        }
+    }
+
+    /// Whether the effect may have been applied, for all we know.
+    #[must_use]
+    pub fn in_doubt(&self) -> bool {
+        *self == Self::Outlived
+    }
 }
 
 impl Lease {
