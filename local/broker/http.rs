@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
@@ -12,6 +12,7 @@ use futures_util::stream;
 use super::connection::Consuming;
 use super::engine::{Engine, Subscription};
 use super::metrics;
+use super::path;
 use super::produce_request;
 use super::refusal::Refusal;
 use super::reply::{Config, Created, Health, Produced, Topics, VERSION};
@@ -32,9 +33,11 @@ pub(super) async fn answer(
         let random = uuid::Uuid::new_v4().simple().to_string();
         HeaderValue::from_str(&random[..24]).ok()
     });
-    let mut response = match canonical(request.uri().path()) {
+    let uri = request.uri().clone();
+    let Some(path) = path::resolve(uri.path()) else { return bad_request() };
+    let mut response = match path::canonical(uri.path()) {
         Some(path) => moved(&request, &path),
-        None => route(&engine, &connection, request).await,
+        None => route(&engine, &connection, &path, request).await,
     };
     if let Some(id) = id {
         response.headers_mut().insert(X_REQUEST_ID, id);
@@ -42,12 +45,12 @@ pub(super) async fn answer(
     response
 }
 
-/// The table of routes (transcript 14).
-async fn route(engine: &Arc<Engine>, connection: &Consuming, request: Request) -> Response {
+/// The table of routes.
+async fn route(engine: &Arc<Engine>, connection: &Consuming, path: &str, request: Request) -> Response {
     let method = request.method().clone();
     let (get, post) = (method == Method::GET, method == Method::POST);
     let profile = engine.profile();
-    match request.uri().path() {
+    match path {
         "/v1/config" if profile.extended && get => json(StatusCode::OK, &Config::of(&profile)),
         "/v1/config" if profile.extended => not_allowed("GET"),
         "/v1/ack-cumulative" if profile.extended && post => ack_cumulative(engine, request).await,
@@ -169,21 +172,10 @@ async fn arguments(request: Request) -> Result<Arguments, String> {
     body.map(|body| Arguments::Json(body.into())).map_err(|_| "failed to read body".to_owned())
 }
 
-/// Where Go's router redirects a path that it would spell differently, as `/v1//topics`, or `/v1`.
-fn canonical(path: &str) -> Option<String> {
-    let mut kept: Vec<&str> = Vec::new();
-    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
-        if part == ".." {
-            kept.pop();
-        } else {
-            kept.push(part);
-        }
-    }
-    let mut canonical = format!("/{}", kept.join("/"));
-    if canonical == "/v1" || (path.ends_with('/') && canonical != "/") {
-        canonical.push('/');
-    }
-    (canonical != path).then_some(canonical)
+/// What Go's server says of a request that it can't read, before any handler sees it.
+fn bad_request() -> Response {
+    let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CONNECTION, "close")];
+    (StatusCode::BAD_REQUEST, headers, "400 Bad Request").into_response()
 }
 
 fn moved(request: &Request, path: &str) -> Response {

@@ -12,7 +12,7 @@
 //!
 //! 5. `log`: the write-ahead log, synced before anything is answered; `record`: its lines;
 //! 6. `engine`: one turn at a time, by the clock, its effects to the log;
-//! 7. `http`, `request`, `produce_request`, `reply`, `go_json`: the wire; `connection`: how long it lasts.
+//! 7. `http`, `path`, `request`, `produce_request`, `reply`, `go_json`, `json_text`: the wire; `connection`: how long it lasts.
 //!
 //! Comments of the form "transcript 05" name the recording of the real broker that a rule is read off.
 
@@ -25,10 +25,12 @@ mod engine;
 mod go_json;
 mod group;
 mod http;
+mod json_text;
 mod keys;
 mod log;
 mod message;
 mod metrics;
+mod path;
 mod produce_request;
 mod profile;
 mod record;

@@ -87,7 +87,9 @@ impl State {
         message: Message,
     ) -> Result<Option<Key>, Refusal> {
         let envelope = message.envelope.as_ref();
-        if envelope.and_then(|envelope| envelope.deadline.as_ref()).is_some_and(|deadline| now > deadline.at)
+        if envelope
+            .and_then(|envelope| envelope.deadline.as_ref())
+            .is_some_and(|deadline| deadline.is_before(now))
         {
             return Err(Refusal::DeadlinePassed);
         }

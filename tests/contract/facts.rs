@@ -37,10 +37,24 @@ pub(super) const FACTS: &[Fact] = &[
         &["produce::topic_and_value_are_required", "produce::a_parameter_that_can_not_be_read_is_missing"],
     ),
     Fact("an unknown JSON field is 400, at any depth", &["produce::an_unknown_field_is_refused"]),
+    Fact(
+        "JSON is decoded as Go decodes it",
+        &[
+            "json::a_field_may_be_in_any_case_and_the_last_one_wins",
+            "json::repeated_objects_merge",
+            "json::half_a_surrogate_pair_is_replaced",
+        ],
+    ),
     Fact("a missing topic is 400 and not 404", &["produce::a_missing_topic_is_a_bad_request"]),
     Fact(
         "what is malformed is 400, and says where",
-        &["produce::what_is_malformed_is_refused", "deadlines::a_deadline_that_is_no_time_is_refused"],
+        &[
+            "produce::what_is_malformed_is_refused",
+            "json::the_first_error_is_told",
+            "deadlines::a_deadline_that_is_no_time_is_refused",
+            "deadlines::odd_times_are_read_as_go_reads_them",
+            "deadlines::milliseconds_may_be_out_of_range_or_overflow",
+        ],
     ),
     Fact(
         "the partition is the override, else FNV-1a-32 of the key, else 0",
@@ -178,7 +192,11 @@ pub(super) const FACTS: &[Fact] = &[
     Fact("a wrong method is 405 with Allow", &["routes::a_wrong_method_is_told_the_right_ones"]),
     Fact(
         "an unknown route is 404, in plain text below /v1/",
-        &["routes::an_unknown_route_is_not_found", "routes::a_path_that_is_not_clean_is_moved"],
+        &[
+            "routes::an_unknown_route_is_not_found",
+            "routes::a_path_that_is_not_clean_is_moved",
+            "routes::escapes_in_a_path_are_resolved",
+        ],
     ),
     Fact(
         "health, version and request ids",

@@ -11,6 +11,7 @@ cases! {
         a_path_that_is_not_clean_is_moved,
         every_answer_has_a_request_id,
         health_and_version,
+        escapes_in_a_path_are_resolved,
     ],
     g0: [there_is_no_config_and_no_cumulative_ack],
 }
@@ -60,6 +61,19 @@ async fn a_path_that_is_not_clean_is_moved(broker: Broker) {
         reply.is(301, &format!(r#"<a href="{location}">Moved Permanently</a>."#));
         assert_eq!(reply.header("location"), Some(location));
     }
+}
+
+/// Segment by segment; an escaped slash is none, and `v1` must be written as it is.
+async fn escapes_in_a_path_are_resolved(broker: Broker) {
+    for path in ["/v1/he%61lthz", "/v1/%68ealthz", "/%6detrics"] {
+        assert_eq!(broker.wire.get(path).await.status, 200, "{path}");
+    }
+    for path in ["/%76%31/healthz", "/v1/healthz%2f"] {
+        broker.wire.get(path).await.is(404, "404 page not found");
+    }
+    let broken = broker.wire.get("/v1/%zz").await;
+    broken.is(400, "400 Bad Request");
+    assert_eq!(broken.header("x-request-id"), None);
 }
 
 /// An id of the client's is echoed, and where there is none, one is made.

@@ -1,0 +1,45 @@
+//! Paths as Go's router understands them.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+/// The path that a request is routed by: each segment without its escapes. `None` if an escape is broken.
+///
+/// An escaped slash separates nothing, so that a segment with one is no route's. The routes below `/v1/` are found by cutting
+/// off a prefix that has to be written without escapes; otherwise there are none.
+pub(super) fn resolve(path: &str) -> Option<Cow<'_, str>> {
+    if !path.contains('%') {
+        return Some(Cow::Borrowed(path));
+    }
+    let sound = |after: &str| after.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    if !path.split('%').skip(1).all(sound) {
+        return None;
+    }
+    let segments = path.split('/').map(|segment| {
+        let decoded = percent_decode_str(segment).decode_utf8_lossy();
+        if decoded.contains('/') { Cow::Borrowed(segment) } else { decoded }
+    });
+    let resolved = segments.collect::<Vec<_>>().join("/");
+    if resolved.starts_with("/v1/") && !path.starts_with("/v1/") {
+        return Some(Cow::Borrowed("/v1/"));
+    }
+    Some(Cow::Owned(resolved))
+}
+
+/// Where Go's router redirects a path that it would spell differently, as `/v1//topics`, or `/v1`.
+pub(super) fn canonical(path: &str) -> Option<String> {
+    let mut kept: Vec<&str> = Vec::new();
+    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        if part == ".." {
+            kept.pop();
+        } else {
+            kept.push(part);
+        }
+    }
+    let mut canonical = format!("/{}", kept.join("/"));
+    if canonical == "/v1" || (path.ends_with('/') && canonical != "/") {
+        canonical.push('/');
+    }
+    (canonical != path).then_some(canonical)
+}
