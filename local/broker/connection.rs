@@ -37,7 +37,7 @@ impl axum::serve::Listener for Listener {
     }
 }
 
-/// Whether a connection carries a consume stream, which may be silent for ever (transcript 20).
+/// Whether a connection carries a consume stream, which may be silent for ever.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Consuming(Arc<AtomicBool>);
 

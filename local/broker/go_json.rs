@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::deadline::Deadline;
 use super::json_text::{self, NotJson, Value};
+use super::quote::quoted;
 
 /// Writes a value and a line end, with Go's escaping of what is special to HTML.
 pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
@@ -134,7 +135,7 @@ impl Decoder {
     ) -> Result<(), String> {
         for (key, value) in found {
             let Some((name, kind)) = into.field(&key) else {
-                self.note(format!("json: unknown field {key:?}"));
+                self.note(format!("json: unknown field {}", quoted(&key)));
                 continue;
             };
             let field = match (kind, value) {

@@ -21,7 +21,7 @@ use super::request::{self, Arguments, Query};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Answers one request, and stamps the answer with the request's id or a new one (transcript 01).
+/// Answers one request, and stamps the answer with the request's id or a new one.
 pub(super) async fn answer(
     State(engine): State<Arc<Engine>>,
     ConnectInfo(connection): ConnectInfo<Consuming>,
@@ -139,7 +139,7 @@ fn settled(result: Option<Result<(), Refusal>>) -> Response {
     }
 }
 
-/// Opens a stream. **Nothing is sent, not even the headers, before the first message** (transcripts 03, 20).
+/// Opens a stream. **Nothing is sent, not even the headers, before the first message**.
 /// When the client goes away, the server drops this future or the body, and with it the subscription.
 async fn consume(engine: &Arc<Engine>, connection: &Consuming, request: Request) -> Response {
     let request = match arguments(request).await.and_then(|arguments| request::consume(&arguments)) {
@@ -163,7 +163,7 @@ async fn consume(engine: &Arc<Engine>, connection: &Consuming, request: Request)
     ([(CONTENT_TYPE, "application/x-ndjson; charset=utf-8")], Body::from_stream(lines)).into_response()
 }
 
-/// A body, if there is one, wins over the query (transcript 01); its `Content-Type` plays no part.
+/// A body, if there is one, wins over the query; its `Content-Type` plays no part.
 async fn arguments(request: Request) -> Result<Arguments, String> {
     if request.body().is_end_stream() {
         return Ok(Arguments::Query(Query::parse(request.uri().query().unwrap_or(""))));
@@ -184,7 +184,7 @@ fn moved(request: &Request, path: &str) -> Response {
         None => path.to_owned(),
     };
     let mut response = StatusCode::MOVED_PERMANENTLY.into_response();
-    if request.method() == Method::GET {
+    if request.method() == Method::GET || request.method() == Method::HEAD {
         let page = format!("<a href=\"{}\">Moved Permanently</a>.\n\n", location.replace('&', "&amp;"));
         *response.body_mut() = Body::from(page);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));

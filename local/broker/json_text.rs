@@ -3,6 +3,8 @@
 //! Where other readers are strict, it is lenient: half a surrogate pair and bytes that are no UTF-8 become U+FFFD, a number
 //! may be of any size, and 10,000 levels deep is allowed. Hence no recursion here.
 
+use super::quote::quoted;
+
 /// A value, as far as the broker looks into it.
 #[derive(Debug, PartialEq)]
 pub(super) enum Value<'a> {
@@ -47,7 +49,11 @@ pub(super) fn first(text: &[u8]) -> Result<(Value<'_>, &[u8]), NotJson> {
 
 /// Reads a text that must be one value.
 pub(super) fn whole(text: &[u8]) -> Result<Value<'_>, NotJson> {
-    let (value, rest) = first(text)?;
+    let (value, rest) = first(text).map_err(|error| match error {
+        // Go looks whether a blank could follow: not within a literal or an escape.
+        NotJson::End { .. } => first(&[text, b" "].concat()).err().unwrap_or(error),
+        syntax => syntax,
+    })?;
     match rest.iter().find(|byte| !is_blank(**byte)) {
         None => Ok(value),
         Some(byte) => Err(unexpected(*byte, "after top-level value")),
@@ -59,19 +65,13 @@ fn is_blank(byte: u8) -> bool {
 }
 
 fn unexpected(byte: u8, place: &str) -> NotJson {
-    let shown = match byte {
-        b'\'' => r"'\''".to_owned(),
-        b'"' => r#"'"'"#.to_owned(),
-        0x07 => r"'\a'".to_owned(),
-        0x08 => r"'\b'".to_owned(),
-        0x0b => r"'\v'".to_owned(),
-        0x0c => r"'\f'".to_owned(),
-        b'\t' | b'\n' | b'\r' | b'\\' => format!("'{}'", char::from(byte).escape_default()),
-        0x20..=0x7e | 0xa1.. if byte != 0xad => format!("'{}'", char::from(byte)),
-        0x80.. => format!("'\\u{:04x}'", byte),
-        _ => format!("'\\x{byte:02x}'"),
+    // Go takes the byte for a character.
+    let shown = match char::from(byte) {
+        '\'' => r"\'".to_owned(),
+        '"' => '"'.to_string(),
+        other => quoted(&other.to_string()).trim_matches('"').to_owned(),
     };
-    NotJson::Syntax(format!("invalid character {shown} {place}"))
+    NotJson::Syntax(format!("invalid character '{shown}' {place}"))
 }
 
 /// What is open around the value that is being read.

@@ -12,9 +12,9 @@
 //!
 //! 5. `log`: the write-ahead log, synced before anything is answered; `record`: its lines;
 //! 6. `engine`: one turn at a time, by the clock, its effects to the log;
-//! 7. `http`, `path`, `request`, `produce_request`, `reply`, `go_json`, `json_text`: the wire; `connection`: how long it lasts.
+//! 7. `http`, `path`, `request`, `produce_request`, `reply`, `go_json`, `json_text`, `quote`: the wire; `connection`: how long it lasts.
 //!
-//! Comments of the form "transcript 05" name the recording of the real broker that a rule is read off.
+//! The rules are read off real brokers. `tests/contract` of the root package has them as facts, and holds a real broker to them too.
 
 mod connection;
 mod dead_letter;
@@ -31,8 +31,10 @@ mod log;
 mod message;
 mod metrics;
 mod path;
+mod process;
 mod produce_request;
 mod profile;
+mod quote;
 mod record;
 mod redelivery;
 mod refusal;

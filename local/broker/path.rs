@@ -38,7 +38,9 @@ pub(super) fn canonical(path: &str) -> Option<String> {
         }
     }
     let mut canonical = format!("/{}", kept.join("/"));
-    if canonical == "/v1" || (path.ends_with('/') && canonical != "/") {
+    if resolve(&canonical).is_some_and(|path| path == "/v1") {
+        "/v1/".clone_into(&mut canonical);
+    } else if path.ends_with('/') && canonical != "/" {
         canonical.push('/');
     }
     (canonical != path).then_some(canonical)

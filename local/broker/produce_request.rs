@@ -1,10 +1,11 @@
-//! The arguments of a produce request: strict in JSON, lenient in the query (transcript 02).
+//! The arguments of a produce request: strict in JSON, lenient in the query.
 
 use std::num::IntErrorKind;
 
 use super::deadline::Deadline;
 use super::go_json::{Fields, Struct, Type};
 use super::message::{Envelope, Message, RetryPolicy};
+use super::quote::quoted;
 use super::request::{Arguments, Query, decode};
 
 const PRODUCE_REQUEST: Struct = Struct {
@@ -41,7 +42,7 @@ const RETRY_POLICY: Struct = Struct {
     ],
 };
 
-/// `POST /v1/produce`: the topic, not trimmed, and the message (transcript 02).
+/// `POST /v1/produce`: the topic, not trimmed, and the message.
 pub(super) fn produce(arguments: &Arguments) -> Result<(String, Message), String> {
     let (topic, message) = match arguments {
         Arguments::Json(body) => {
@@ -117,7 +118,7 @@ fn query_deadline(query: &Query) -> Result<Option<Deadline>, String> {
                     IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
                     _ => "invalid syntax",
                 };
-                Err(format!("invalid deadline_ms: strconv.ParseInt: parsing {text:?}: {why}"))
+                Err(format!("invalid deadline_ms: strconv.ParseInt: parsing {}: {why}", quoted(text)))
             }
         },
     }

@@ -15,7 +15,7 @@ pub(super) enum Arguments {
     Query(Query),
 }
 
-/// The parameters of a query string. Unknown ones are ignored (transcript 02).
+/// The parameters of a query string. Unknown ones are ignored.
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -56,7 +56,7 @@ const TOPICS_CREATE_REQUEST: Struct = Struct {
     fields: &[("name", Type::String), ("partitions", Type::Integer("int"))],
 };
 
-/// `POST /v1/topics`: the name and the number of partitions (transcript 01).
+/// `POST /v1/topics`: the name and the number of partitions.
 pub(super) fn create_topic(arguments: &Arguments) -> Result<(String, usize), String> {
     let (name, partitions) = match arguments {
         Arguments::Json(body) => {
@@ -98,7 +98,7 @@ pub(super) struct Consume {
     pub(super) lease: SignedDuration,
 }
 
-/// `GET /v1/consume`, by query or, oddly, by a JSON body (transcript 03).
+/// `GET /v1/consume`, by query or, oddly, by a JSON body.
 pub(super) fn consume(arguments: &Arguments) -> Result<Consume, String> {
     let (topic, group, owner, lease_ms) = match arguments {
         Arguments::Json(body) => {
@@ -129,7 +129,7 @@ fn named(names: [&str; 3]) -> Result<[String; 3], String> {
 }
 
 /// `POST /v1/ack` and `POST /v1/nack`, which also takes a `reason`. They read their bodies in their own way:
-/// another text for an unknown field, and names that are no strings count as missing (transcripts 05, 06).
+/// another text for an unknown field, and names that are no strings count as missing.
 pub(super) fn receipt(arguments: &Arguments, known: &[&str]) -> Result<(Receipt, String), String> {
     let (topic, group, owner, reason, partition, offset) = match arguments {
         Arguments::Json(body) => {

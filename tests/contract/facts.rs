@@ -209,6 +209,7 @@ pub(super) const FACTS: &[Fact] = &[
             "metrics::a_topic_that_nobody_reads_has_no_lag",
         ],
     ),
+    Fact("and tells the memory of the process", &["metrics::memory_is_told"]),
     Fact("for any method", &["metrics::metrics_may_be_posted_for"]),
     Fact("a torn last line of the log refuses to start", &["ends::a_torn_last_line_refuses_to_start"]),
     Fact("what was answered is on disk", &["ends::a_kill_loses_nothing_that_was_answered"]),
