@@ -9,8 +9,9 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
-use super::connection::Consuming;
+use super::connection::About;
 use super::engine::{Engine, Subscription};
+use super::head::Put;
 use super::metrics;
 use super::path;
 use super::produce_request;
@@ -24,9 +25,16 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Answers one request, and stamps the answer with the request's id or a new one.
 pub(super) async fn answer(
     State(engine): State<Arc<Engine>>,
-    ConnectInfo(connection): ConnectInfo<Consuming>,
-    request: Request,
+    ConnectInfo(connection): ConnectInfo<About>,
+    mut request: Request,
 ) -> Response {
+    match connection.aside.take(request.uri().query()) {
+        Some(Put::TooLarge) => return unreadable(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+        Some(Put::Query(query)) => {
+            request.extensions_mut().insert(LongQuery(query));
+        }
+        None => {}
+    }
     let given =
         request.headers().get(X_REQUEST_ID).filter(|id| !id.as_bytes().trim_ascii().is_empty()).cloned();
     let id = given.or_else(|| {
@@ -34,7 +42,7 @@ pub(super) async fn answer(
         HeaderValue::from_str(&random[..24]).ok()
     });
     let uri = request.uri().clone();
-    let Some(path) = path::resolve(uri.path()) else { return bad_request() };
+    let Some(path) = path::resolve(uri.path()) else { return unreadable(StatusCode::BAD_REQUEST) };
     let mut response = match path::canonical(uri.path()) {
         Some(path) => moved(&request, &path),
         None => route(&engine, &connection, &path, request).await,
@@ -46,7 +54,7 @@ pub(super) async fn answer(
 }
 
 /// The table of routes.
-async fn route(engine: &Arc<Engine>, connection: &Consuming, path: &str, request: Request) -> Response {
+async fn route(engine: &Arc<Engine>, connection: &About, path: &str, request: Request) -> Response {
     let method = request.method().clone();
     let (get, post) = (method == Method::GET, method == Method::POST);
     let profile = engine.profile();
@@ -141,7 +149,7 @@ fn settled(result: Option<Result<(), Refusal>>) -> Response {
 
 /// Opens a stream. **Nothing is sent, not even the headers, before the first message**.
 /// When the client goes away, the server drops this future or the body, and with it the subscription.
-async fn consume(engine: &Arc<Engine>, connection: &Consuming, request: Request) -> Response {
+async fn consume(engine: &Arc<Engine>, connection: &About, request: Request) -> Response {
     let request = match arguments(request).await.and_then(|arguments| request::consume(&arguments)) {
         Ok(request) => request,
         Err(message) => return invalid(&message),
@@ -151,7 +159,7 @@ async fn consume(engine: &Arc<Engine>, connection: &Consuming, request: Request)
         Ok(subscription) => subscription,
         Err(refusal) => return refused(refusal),
     };
-    connection.set();
+    connection.consumes();
     let first = subscription.next().await;
     let lines = stream::unfold((first, subscription), async |(delivery, mut subscription)| {
         let delivery = match delivery {
@@ -166,20 +174,29 @@ async fn consume(engine: &Arc<Engine>, connection: &Consuming, request: Request)
 /// A body, if there is one, wins over the query; its `Content-Type` plays no part.
 async fn arguments(request: Request) -> Result<Arguments, String> {
     if request.body().is_end_stream() {
-        return Ok(Arguments::Query(Query::parse(request.uri().query().unwrap_or(""))));
+        return Ok(Arguments::Query(Query::parse(query(&request).unwrap_or(""))));
     }
     let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
     body.map(|body| Arguments::Json(body.into())).map_err(|_| "failed to read body".to_owned())
 }
 
 /// What Go's server says of a request that it can't read, before any handler sees it.
-fn bad_request() -> Response {
+fn unreadable(status: StatusCode) -> Response {
     let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CONNECTION, "close")];
-    (StatusCode::BAD_REQUEST, headers, "400 Bad Request").into_response()
+    (status, headers, status.to_string()).into_response()
+}
+
+/// A query that is too long for its request.
+#[derive(Clone)]
+struct LongQuery(String);
+
+fn query(request: &Request) -> Option<&str> {
+    let long = request.extensions().get::<LongQuery>();
+    long.map(|LongQuery(query)| query.as_str()).or_else(|| request.uri().query())
 }
 
 fn moved(request: &Request, path: &str) -> Response {
-    let location = match request.uri().query() {
+    let location = match query(request) {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
     };

@@ -1,8 +1,8 @@
 //! Idempotency keys, in their two scopes.
 //!
-//! *Produce*: a key is remembered per tenant and final topic, so that a second produce is answered but dropped
-//!. *Consume*: a key is leased per tenant, topic and group to the owner that was given the
-//! message, and is committed by its ack.
+//! *Produce*: a key is remembered per tenant and final topic, so that a second produce is answered but dropped.
+//! *Consume*: a key is leased per tenant, topic and group to the owner that was given the message, and is committed by its
+//! ack.
 
 use std::collections::HashMap;
 

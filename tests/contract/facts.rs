@@ -196,6 +196,7 @@ pub(super) const FACTS: &[Fact] = &[
             "routes::an_unknown_route_is_not_found",
             "routes::a_path_that_is_not_clean_is_moved",
             "routes::escapes_in_a_path_are_resolved",
+            "routes::a_request_target_may_be_long",
         ],
     ),
     Fact(
