@@ -45,3 +45,35 @@ pub(super) fn canonical(path: &str) -> Option<String> {
     }
     (canonical != path).then_some(canonical)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{canonical, resolve};
+
+    #[test]
+    fn a_segment_is_resolved_and_an_escaped_slash_separates_nothing() {
+        for (path, resolved) in [
+            ("/v1/%74opics", Some("/v1/topics")),
+            ("/v1%2ftopics", Some("/v1%2ftopics")),
+            ("/v1/a%2fb", Some("/v1/a%2fb")),
+            ("/%76%31/topics", Some("/v1/")),
+            ("/v1/%7", None),
+            ("/v1/%g1", None),
+        ] {
+            assert_eq!(resolve(path).as_deref(), resolved, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_cleaned_without_resolving_it() {
+        for (path, moved_to) in [
+            ("/v1/", None),
+            ("/v1", Some("/v1/")),
+            ("/%76%31", Some("/v1/")),
+            ("/v1//a/../topics", Some("/v1/topics")),
+            ("/v1/%2e%2e/topics", None),
+        ] {
+            assert_eq!(canonical(path).as_deref(), moved_to, "{path}");
+        }
+    }
+}
