@@ -45,7 +45,7 @@ fn dispatch_partition(place: Place<'_>, group: &mut Group, partition: &Partition
             }
             Ok(Choice::Done) => turn.settle(place, progress, message.offset),
             Ok(Choice::Later) => break,
-            // A lease that no keyed message can have: it waits, and everything behind it too (transcript 07).
+            // A lease that no keyed message can have: it waits, and everything behind it too.
             Err(refusal) => {
                 let error = format!("idem_begin_failed: {refusal}");
                 turn.record_error(place, message.offset, &error);

@@ -45,7 +45,7 @@ pub(super) struct Writer {
 ///
 /// # Errors
 /// A line that is no record. The last line of a WAL may be torn by a crash, and then, like the real broker,
-/// this one refuses to start (transcript 16).
+/// this one refuses to start.
 pub(super) fn read(path: &Path, mut each: impl FnMut(Record) -> Result<(), Foreign>) -> anyhow::Result<()> {
     let file = match File::open(path) {
         Ok(file) => file,

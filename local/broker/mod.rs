@@ -12,9 +12,10 @@
 //!
 //! 5. `log`: the write-ahead log, synced before anything is answered; `record`: its lines;
 //! 6. `engine`: one turn at a time, by the clock, its effects to the log;
-//! 7. `http`, `request`, `produce_request`, `reply`, `go_json`: the wire; `connection`: how long it lasts.
+//! 7. `http`, `path`, `request`, `produce_request`, `reply`, `go_json`, `json_text`, `quote`: the wire; `connection`: how long it lasts; `head`: how
+//!    large a request's head may be.
 //!
-//! Comments of the form "transcript 05" name the recording of the real broker that a rule is read off.
+//! The rules are read off real brokers. `tests/contract` of the root package has them as facts, and holds a real broker to them too.
 
 mod connection;
 mod dead_letter;
@@ -24,13 +25,18 @@ mod dispatch;
 mod engine;
 mod go_json;
 mod group;
+mod head;
 mod http;
+mod json_text;
 mod keys;
 mod log;
 mod message;
 mod metrics;
+mod path;
+mod process;
 mod produce_request;
 mod profile;
+mod quote;
 mod record;
 mod redelivery;
 mod refusal;
@@ -57,7 +63,7 @@ use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use connection::{Consuming, Listener};
+use connection::{About, Listener};
 use engine::Engine;
 use log::Appender;
 pub use profile::Profile;
@@ -201,7 +207,7 @@ async fn serve(
     let grace = engine.profile().grace;
     let redelivery = tokio::spawn(Arc::clone(&engine).tick());
     let app = axum::Router::new().fallback(http::answer).with_state(engine);
-    let app = app.into_make_service_with_connect_info::<Consuming>();
+    let app = app.into_make_service_with_connect_info::<About>();
     let (stop, stopping) = oneshot::channel::<()>();
     let server = axum::serve(Listener(listener), app).with_graceful_shutdown(async {
         let _ = stopping.await;

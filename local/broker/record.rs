@@ -2,7 +2,7 @@
 //!
 //! The first generation writes none for a topic: that is why its empty topics vanish and its partition counts shrink at a
 //! restart.
-//! There is none for a delivery either: that is why a restart forgets attempts (transcript 16).
+//! There is none for a delivery either: that is why a restart forgets attempts.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub(super) enum Record {
     Topic { name: String, partitions: usize },
     /// A message was produced.
     Message { topic: String, message: Box<Message> },
-    /// `offset` and everything below it in the partition is done: a high-water mark, not a set (transcript 05).
+    /// `offset` and everything below it in the partition is done: a high-water mark, not a set.
     Commit { topic: String, group: String, partition: usize, offset: i64 },
     /// The last error of a message that is to be tried again.
     Error { topic: String, group: String, partition: usize, offset: i64, last_error: String, at: Timestamp },
@@ -25,7 +25,7 @@ pub(super) enum Record {
     Key { tenant: String, topic: String, group: String, key: String, status: KeyRecord, at: Timestamp },
 }
 
-/// What became of a consume-scope key. A pending one is forgotten at a restart (transcript 16).
+/// What became of a consume-scope key. A pending one is forgotten at a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub(super) enum KeyRecord {

@@ -5,9 +5,9 @@ use std::fmt;
 /// A request that the broker's state does not allow. Its text goes out as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// Produce came after the message's own deadline; checked before everything else (transcript 10).
+    /// Produce came after the message's own deadline; checked before everything else.
     DeadlinePassed,
-    /// Produce to a topic that is not there: 400, not 404 (transcript 02).
+    /// Produce to a topic that is not there: 400, not 404.
     NoTopicToProduceTo,
     /// Consume, ack or nack on a topic that is not there.
     NoTopic,
@@ -19,21 +19,21 @@ pub(super) enum Refusal {
     PartitionOutOfRange,
     NegativePartition,
     NegativeOffset,
-    /// Acked already, never delivered, or no such offset (transcript 05).
+    /// Acked already, never delivered, or no such offset.
     NotInFlight,
     /// In flight, but somebody else's: 409.
     NotOwner,
     /// Not everything up to the offset is in flight and the asker's: 409.
     NotAllHeld,
-    /// The partition is full: the only 429 (transcript 13).
+    /// The partition is full: the only 429.
     Overloaded(Cap),
-    /// The same produce key is being written by another request (transcript 09).
+    /// The same produce key is being written by another request.
     KeyInFlight,
     /// Another owner holds the message's consume key: never on the wire, it only delays delivery.
     LeaseHeld,
-    /// The consume key's lease ran out before the ack (transcript 17).
+    /// The consume key's lease ran out before the ack.
     LeaseLost,
-    /// A lease that a message with an idempotency key cannot have (transcript 07).
+    /// A lease that a message with an idempotency key cannot have.
     BadLease,
 }
 

@@ -1,4 +1,4 @@
-//! From the WAL back to a state, with the real broker's losses (transcript 16).
+//! From the WAL back to a state, with the real broker's losses.
 
 use jiff::Timestamp;
 

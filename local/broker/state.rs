@@ -87,7 +87,9 @@ impl State {
         message: Message,
     ) -> Result<Option<Key>, Refusal> {
         let envelope = message.envelope.as_ref();
-        if envelope.and_then(|envelope| envelope.deadline.as_ref()).is_some_and(|deadline| now > deadline.at)
+        if envelope
+            .and_then(|envelope| envelope.deadline.as_ref())
+            .is_some_and(|deadline| deadline.is_before(now))
         {
             return Err(Refusal::DeadlinePassed);
         }
@@ -107,7 +109,7 @@ impl State {
         match self.append(now, &topic, message) {
             Ok(()) => Ok(key),
             Err(refusal) => {
-                // A refused produce does not burn its key (transcript 09).
+                // A refused produce does not burn its key.
                 key.iter().for_each(|key| self.keys.fail(key, now));
                 Err(refusal)
             }
@@ -169,14 +171,14 @@ impl State {
         Ok(id)
     }
 
-    /// Closes a stream. What it was given stays in flight, and its owner's (transcripts 08, 21).
+    /// Closes a stream. What it was given stays in flight, and its owner's.
     pub(super) fn unsubscribe(&mut self, topic: &str, group: &str, id: StreamId) {
         if let Some(group) = self.topics.get_mut(topic).and_then(|topic| topic.groups.get_mut(group)) {
             group.remove(id);
         }
     }
 
-    /// Acks one message, and commits everything below it (transcript 05).
+    /// Acks one message, and commits everything below it.
     pub(super) fn ack(&mut self, now: Timestamp, receipt: &Receipt) -> Result<(), Refusal> {
         let (topics, mut turn) = self.turn(now);
         let (topic, place) = find(topics, receipt)?;
@@ -220,7 +222,7 @@ impl State {
         Ok(())
     }
 
-    /// Gives one message back, and redelivers at once whatever is overdue, wherever (transcript 06).
+    /// Gives one message back, and redelivers at once whatever is overdue, wherever.
     pub(super) fn nack(&mut self, now: Timestamp, receipt: &Receipt, reason: &str) -> Result<(), Refusal> {
         let (topics, mut turn) = self.turn(now);
         let (topic, place) = find(topics, receipt)?;
@@ -245,7 +247,7 @@ impl State {
                 Err(refusal) => Some(refusal),
             };
             if let Some(refusal) = lost {
-                join_errors(&mut entry.last_error, &format!("idem_fail_failed: {refusal}")); // transcript 17
+                join_errors(&mut entry.last_error, &format!("idem_fail_failed: {refusal}"));
                 turn.record_error(place, receipt.offset, &entry.last_error);
             }
         }

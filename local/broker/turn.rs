@@ -134,7 +134,7 @@ impl Turn<'_> {
         });
     }
 
-    /// Moves the group's high-water mark up to `offset`; never down (transcript 05).
+    /// Moves the group's high-water mark up to `offset`; never down.
     pub(super) fn settle(&mut self, place: Place<'_>, progress: &mut Progress, offset: i64) {
         progress.in_flight.remove(&offset);
         progress.errors.retain(|other, _| *other > offset);
@@ -164,7 +164,7 @@ impl Turn<'_> {
     }
 }
 
-/// Errors pile up, joined like this (transcript 06).
+/// Errors pile up, joined like this.
 pub(super) fn join_errors(so_far: &mut String, more: &str) {
     if !so_far.is_empty() && !more.is_empty() {
         so_far.push_str(" | ");

@@ -121,7 +121,6 @@ async fn a_generation_refuses_the_log_of_another() {
     refuses(command("127.0.0.1:0", &second), "is of another generation's broker").await;
 }
 
-/// Transcript 22.
 #[tokio::test]
 async fn sigterm_ends_it_at_once_and_after_five_seconds_if_a_stream_is_open() {
     let dir = tempfile::tempdir().unwrap();
@@ -152,7 +151,6 @@ async fn it_ends_with_its_standard_input_if_asked_to() {
     assert_eq!(broker.end().await.0, Some(0));
 }
 
-/// Transcript 16.
 #[tokio::test]
 async fn a_torn_log_is_refused_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();

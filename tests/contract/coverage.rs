@@ -10,6 +10,7 @@ const MODULES: &[(&str, &str)] = &[
     ("deadlines", include_str!("deadlines.rs")),
     ("ends", include_str!("ends.rs")),
     ("groups", include_str!("groups.rs")),
+    ("json", include_str!("json.rs")),
     ("keys", include_str!("keys.rs")),
     ("leases", include_str!("leases.rs")),
     ("metrics", include_str!("metrics.rs")),

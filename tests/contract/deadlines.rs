@@ -10,6 +10,8 @@ cases! {
         a_past_deadline_is_refused,
         a_deadline_is_not_enforced_at_delivery,
         a_deadline_that_is_no_time_is_refused,
+        odd_times_are_read_as_go_reads_them,
+        milliseconds_may_be_out_of_range_or_overflow,
     ],
 }
 
@@ -50,6 +52,37 @@ async fn a_deadline_is_not_enforced_at_delivery(broker: Broker) {
             delivery.line
         );
     }
+}
+
+/// The end of the year 9999, a comma, ten digits of a fraction, an hour of one digit.
+async fn odd_times_are_read_as_go_reads_them(broker: Broker) {
+    let topic = broker.topic(1).await;
+    let mut stream = topic.consume("o", 30_000).await;
+    for (given, told) in [
+        ("9999-12-31T23:59:59-23:59", "9999-12-31T23:59:59-23:59"),
+        ("2099-01-01T00:00:00,50Z", "2099-01-01T00:00:00.5Z"),
+        ("2099-01-01T00:00:00.1234567891Z", "2099-01-01T00:00:00.123456789Z"),
+        ("2099-01-01T1:00:00Z", "2099-01-01T01:00:00Z"),
+    ] {
+        topic.take(due(given)).await;
+        let delivery = stream.next().await;
+        assert!(delivery.line.contains(&format!(r#""deadline":"{told}""#)), "{given}: {}", delivery.line);
+        topic.ack("o", delivery.offset).await;
+    }
+}
+
+/// They are nanoseconds in Go: in the year 2554 they have come round to 1970.
+async fn milliseconds_may_be_out_of_range_or_overflow(broker: Broker) {
+    let topic = broker.topic(1).await;
+    let produce = async |ms: &str| {
+        let query = format!("/v1/produce?topic={}&value=v&deadline_ms={ms}", topic.name);
+        broker.wire.post(&query, "").await
+    };
+    let parsing = r"invalid deadline_ms: strconv.ParseInt: parsing";
+    let ms = "9223372036854775808";
+    produce(ms).await.refuses(&format!(r#"{parsing} \"{ms}\": value out of range"#));
+    produce("18446744074000").await.refuses("message deadline exceeded");
+    assert_eq!(produce("22500000000000").await.status, 200);
 }
 
 /// RFC 3339 is read strictly, whatever else other readers allow.

@@ -37,10 +37,24 @@ pub(super) const FACTS: &[Fact] = &[
         &["produce::topic_and_value_are_required", "produce::a_parameter_that_can_not_be_read_is_missing"],
     ),
     Fact("an unknown JSON field is 400, at any depth", &["produce::an_unknown_field_is_refused"]),
+    Fact(
+        "JSON is decoded as Go decodes it",
+        &[
+            "json::a_field_may_be_in_any_case_and_the_last_one_wins",
+            "json::repeated_objects_merge",
+            "json::half_a_surrogate_pair_is_replaced",
+        ],
+    ),
     Fact("a missing topic is 400 and not 404", &["produce::a_missing_topic_is_a_bad_request"]),
     Fact(
         "what is malformed is 400, and says where",
-        &["produce::what_is_malformed_is_refused", "deadlines::a_deadline_that_is_no_time_is_refused"],
+        &[
+            "produce::what_is_malformed_is_refused",
+            "json::the_first_error_is_told",
+            "deadlines::a_deadline_that_is_no_time_is_refused",
+            "deadlines::odd_times_are_read_as_go_reads_them",
+            "deadlines::milliseconds_may_be_out_of_range_or_overflow",
+        ],
     ),
     Fact(
         "the partition is the override, else FNV-1a-32 of the key, else 0",
@@ -178,7 +192,12 @@ pub(super) const FACTS: &[Fact] = &[
     Fact("a wrong method is 405 with Allow", &["routes::a_wrong_method_is_told_the_right_ones"]),
     Fact(
         "an unknown route is 404, in plain text below /v1/",
-        &["routes::an_unknown_route_is_not_found", "routes::a_path_that_is_not_clean_is_moved"],
+        &[
+            "routes::an_unknown_route_is_not_found",
+            "routes::a_path_that_is_not_clean_is_moved",
+            "routes::escapes_in_a_path_are_resolved",
+            "routes::a_request_target_may_be_long",
+        ],
     ),
     Fact(
         "health, version and request ids",
@@ -191,6 +210,7 @@ pub(super) const FACTS: &[Fact] = &[
             "metrics::a_topic_that_nobody_reads_has_no_lag",
         ],
     ),
+    Fact("and tells the memory of the process", &["metrics::memory_is_told"]),
     Fact("for any method", &["metrics::metrics_may_be_posted_for"]),
     Fact("a torn last line of the log refuses to start", &["ends::a_torn_last_line_refuses_to_start"]),
     Fact("what was answered is on disk", &["ends::a_kill_loses_nothing_that_was_answered"]),

@@ -43,6 +43,7 @@ mod deadlines;
 mod ends;
 mod facts;
 mod groups;
+mod json;
 mod keys;
 mod leases;
 mod metrics;

@@ -8,7 +8,7 @@ use super::super::record::Record;
 use super::super::state::State;
 use super::clock::{Clock, said};
 
-/// Transcript 04: two in flight for a group, however many streams; each ack makes room for the next in turn.
+/// Two in flight for a group, however many streams; each ack makes room for the next in turn.
 #[test]
 fn two_in_flight_and_round_robin_over_streams() {
     let mut clock = Clock::new();
@@ -25,7 +25,7 @@ fn two_in_flight_and_round_robin_over_streams() {
     assert_eq!(clock.delivered(), [said(0, 3, 1, "")]);
 }
 
-/// Transcript 05: the mark moves up only, and only a move is recorded.
+/// The mark moves up only, and only a move is recorded.
 #[test]
 fn the_high_water_mark_never_moves_down() {
     let mut clock = Clock::new();
@@ -41,7 +41,7 @@ fn the_high_water_mark_never_moves_down() {
     assert_eq!(clock.state.topics["t"].groups["g"].partitions[0].committed, Some(1));
 }
 
-/// Transcript 18: of two messages sent off together, the second is rarely first, but sometimes.
+/// Of two messages sent off together, the second is rarely first, but sometimes.
 #[test]
 fn delivery_order_is_not_guaranteed() {
     let mut state = State::new(Profile::G0, 7);
