@@ -1,4 +1,4 @@
-//! `template.yaml`, read as CloudFormation does: `!Ref X` is `{"Ref": "X"}`, and `!Sub` is `{"Fn::Sub": …}`.
+//! A template, read as CloudFormation does: `!Ref X` is `{"Ref": "X"}`, and `!Sub` is `{"Fn::Sub": …}`.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use yaml_serde::Value as Yaml;
 
 use super::read;
 
-/// The template.
+/// A CloudFormation template.
 pub(super) struct Template(Value);
 
 impl Template {
+    /// `template.yaml`: the functions.
     pub(super) fn shipped() -> Result<Self> {
-        let yaml = yaml_serde::from_str(&read("template.yaml")?).context("template.yaml")?;
-        Ok(Self(long_form(yaml)))
+        Ok(Self(parse("template.yaml")?))
     }
 
     /// The resources of a type, each with its logical id.
@@ -62,6 +62,11 @@ impl Template {
             (_, default) => default.to_string(),
         })
     }
+}
+
+/// The template in that file, each of its short forms written in full.
+pub(super) fn parse(path: &str) -> Result<Value> {
+    Ok(long_form(yaml_serde::from_str(&read(path)?).context(path.to_owned())?))
 }
 
 fn long_form(yaml: Yaml) -> Value {
