@@ -1,6 +1,7 @@
 //! What is deployed agrees with what was built: `template.yaml` against the functions, their documentation and their
 //! sample events.
 
+mod circles;
 mod environment;
 mod file;
 mod iam;

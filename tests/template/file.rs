@@ -17,10 +17,15 @@ impl Template {
         Ok(Self(long_form(yaml)))
     }
 
+    /// All resources, each with its logical id.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let resources = self.0["Resources"].as_object().into_iter().flatten();
+        resources.map(|(id, it)| (id.as_str(), it))
+    }
+
     /// The resources of a type, each with its logical id.
     pub(super) fn resources(&self, kind: &str) -> impl Iterator<Item = (&str, &Value)> {
-        let resources = self.0["Resources"].as_object().into_iter().flatten();
-        resources.map(|(id, it)| (id.as_str(), it)).filter(move |(_, it)| it["Type"] == kind)
+        self.all().filter(move |(_, it)| it["Type"] == kind)
     }
 
     /// The function built from that binary.
