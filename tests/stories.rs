@@ -31,3 +31,4 @@ mod telemetry;
 mod template;
 mod third_party_trouble;
 mod vectors;
+mod wake_up;

@@ -52,7 +52,7 @@ impl WakeUps {
     /// Makes commands durable by `work`, and wakes the consumer meanwhile. Where that took so long that the consumer may
     /// have gone to sleep again without seeing them, it is woken once more.
     pub async fn beside<T>(&self, work: impl Future<Output = T>) -> T {
-        let (done, ()) = tokio::join!(work, self.wake());
+        let ((), done) = tokio::join!(self.wake(), work);
         self.wake().await;
         done
     }
