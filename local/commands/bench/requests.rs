@@ -3,7 +3,14 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use local::{config::Config, functions::Functions, proxy::Wire, stack::Stack, third_party::Behaviour};
+use local::{
+    config::Config,
+    functions::Functions,
+    http::Answer,
+    proxy::{Fault, Wire},
+    stack::Stack,
+    third_party::Behaviour,
+};
 use toml::{Table, toml};
 
 use super::{
@@ -27,7 +34,7 @@ pub(super) async fn measure(report: &mut Report, functions: &Functions) -> Resul
     let builder = Stack::builder().functions(functions.clone()).config(config).own_names();
     let stack = builder.env("IDLE_EXIT", "300ms").start().await?;
     let ids = Ids::new();
-    let [first, mark, retried] = [ids.next(), ids.next(), ids.next()];
+    let [first, mark, retried, refused] = [(); 4].map(|()| ids.next());
     // The very first one finds no topic.
     stack.deliver(&webhook(&first)?).await?;
     stack.run_until_settled(PATIENCE).await?;
@@ -36,6 +43,12 @@ pub(super) async fn measure(report: &mut Report, functions: &Functions) -> Resul
     count(report, &stack, &mark, "duplicate", (1, 2)).await?;
     stack.third_party.script("/api/tickets", [Behaviour::refuse(503)]);
     count(report, &stack, &retried, "tried twice", (4, 4)).await?;
+    // Recorded last: what is deferred is due, and has to be settled.
+    let full = Fault::Answer(Answer::partition_full());
+    stack.broker_wire.once(|seen| seen.path.ends_with("/produce"), full);
+    stack.deliver(&webhook(&refused)?).await?;
+    let recorded = recorded.with_deferred(&stack, &refused)?;
+    stack.run_until_settled(PATIENCE).await?;
     stack.finish().await?;
     Ok(recorded)
 }
