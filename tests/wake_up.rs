@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use local::{
+    http::Answer,
     lambda_api::failure,
     proxy::Fault,
     stack::{Builder, Stack},
@@ -235,6 +236,50 @@ async fn a_wake_up_that_meets_a_running_consumer_is_kept() -> Result<()> {
         );
         Ok(())
     })
+    .await
+}
+
+#[tokio::test]
+async fn what_is_deferred_while_the_consumer_is_awake_is_acted_on() -> Result<()> {
+    told(
+        || Ok(waking()?.ingests(1)),
+        async |stack| {
+            deliver(stack, &dispute()?).await?;
+            stack.until_settled(SOON).await?;
+            // Less than a second later: nobody is woken again.
+            stack.broker_wire.once(produces, Fault::Answer(Answer::partition_full()));
+            deliver(stack, &dispute_about("dp_full")?).await?;
+            ensure!(wake_ups(stack)? == 1, "woken {} times", wake_ups(stack)?);
+            stack.until_settled(SOON).await
+        },
+    )
+    .await
+}
+
+#[tokio::test]
+async fn a_second_consumer_that_is_woken_leaves_the_topic_to_the_first() -> Result<()> {
+    // As in an account that has no concurrency to reserve.
+    told(
+        || Ok(waking()?.consumers(2)),
+        async |stack| {
+            let mut ends = stack.lambda()?.follow();
+            let meanwhile = async {
+                for number in 0..4 {
+                    // Each from a process that has woken nobody yet.
+                    stack.ingest.killer().kill().await;
+                    deliver(stack, &dispute_about(&format!("dp_{number}"))?).await?;
+                }
+                stack.until_settled(SOON).await
+            };
+            let (run, met) = tokio::join!(stack.run_consumer(), meanwhile);
+            (run?, met?);
+            for _ in 0..wake_ups(stack)? {
+                timeout(SOON, ends.recv()).await???;
+            }
+            ensure!(stack.third_party.ledger().attempts().len() == 4, "called more than once each");
+            Ok(())
+        },
+    )
     .await
 }
 
