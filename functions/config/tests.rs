@@ -321,6 +321,7 @@ fn the_environment_names_what_is_missing_or_malformed() {
         "DRIFTQ_DRAIN_URL" => Some("http://old,".to_owned()),
         "DRIFTQ_PARTITIONS" => Some("0".to_owned()),
         "IDLE_EXIT" => Some("soon".to_owned()),
+        "CONSUMER_FUNCTION" => Some("../functions".to_owned()),
         "EFFECTS_TABLE" => Some(" ".to_owned()),
         _ => None,
     };
@@ -331,6 +332,7 @@ fn the_environment_names_what_is_missing_or_malformed() {
         "EFFECTS_TABLE: missing",
         "DRIFTQ_PARTITIONS: not",
         "IDLE_EXIT: \"soon\"",
+        "CONSUMER_FUNCTION: not",
     ] {
         assert!(error.contains(name), "{name} is not in\n{error}");
     }
@@ -341,5 +343,5 @@ fn the_environment_names_what_is_missing_or_malformed() {
         (environment.topic.as_str(), environment.group.as_str()),
         ("sidefx.commands", "sidefx-worker")
     );
-    assert_eq!((environment.partitions, environment.idle_exit), (8, Duration::from_secs(3)));
+    assert_eq!((environment.partitions, environment.idle_exit), (8, Duration::from_secs(1)));
 }

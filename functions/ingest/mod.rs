@@ -2,8 +2,8 @@
 //!
 //! [`event`] what Lambda gets and wants back, with its [`query`] · [`signature`] the schemes ·
 //! [`keys`] what they are checked with · [`request`] unverified to verified · [`body`] what it says ·
-//! [`route`] to commands · [`outbox`] durable before anyone is told · [`runs`] the API for clients, with `health` ·
-//! [`parked`] the API for whoever decides · [`reply`] the only table of statuses ·
+//! [`route`] to commands · [`outbox`] durable before anyone is told · [`wake`] the consumer ·
+//! [`runs`] the API for clients, with `health` · [`parked`] the API for whoever decides · [`reply`] the only table of statuses ·
 //! [`intake`] what a request comes to, for log and metrics.
 
 pub mod body;
@@ -19,6 +19,7 @@ pub mod request;
 pub mod route;
 pub mod runs;
 pub mod signature;
+pub mod wake;
 
 use event::{Event, Request, Written};
 use futures_util::{TryStreamExt as _, stream};
@@ -26,12 +27,19 @@ use http::{Method, StatusCode};
 use intake::{API, Intake};
 use jiff::Timestamp;
 use keys::Keys;
-use outbox::Outbox;
+use outbox::{NotDurable, Outbox};
 use reply::Reply;
 use request::{Refused, Unverified, Verified};
+use route::Routed;
 use signature::challenge;
+use wake::WakeUps;
 
-use crate::{config::Config, secrets::Current, trace::Traceparent};
+use crate::{
+    config::Config,
+    effect_id::{EffectId, RunId},
+    secrets::Current,
+    trace::Traceparent,
+};
 
 /// Commands that are made durable at the same time: a batch of webhooks may hold thousands.
 const AT_ONCE: usize = 16;
@@ -42,13 +50,14 @@ pub struct Ingest {
     config: Config,
     keys: Current<Keys>,
     outbox: Outbox,
+    wake_ups: WakeUps,
 }
 
 impl Ingest {
     /// Puts it together.
     #[must_use]
-    pub fn new(config: Config, keys: Current<Keys>, outbox: Outbox) -> Self {
-        Self { config, keys, outbox }
+    pub fn new(config: Config, keys: Current<Keys>, outbox: Outbox, wake_ups: WakeUps) -> Self {
+        Self { config, keys, outbox, wake_ups }
     }
 
     /// Answers one event with the reply that it wants. `xray` is the trace that Lambda names for it.
@@ -157,11 +166,7 @@ impl Ingest {
                 return Reply::Unfit(lacking.to_string());
             }
         };
-        let effects = runs.iter().flat_map(|(_, effects)| effects).map(Ok);
-        let accept = |routed| async move {
-            self.outbox.accept(routed, intake).await.map_err(|error| (&routed.effect, error))
-        };
-        if let Err((effect, error)) = stream::iter(effects).try_for_each_concurrent(AT_ONCE, accept).await {
+        if let Err((effect, error)) = self.make_durable(&runs, intake).await {
             intake.not_durable(effect, &error);
             return Reply::Unavailable;
         }
@@ -179,6 +184,22 @@ impl Ingest {
             }
         }
         Reply::Accepted(runs)
+    }
+
+    /// Nobody is woken for a webhook that asks for nothing.
+    async fn make_durable<'a>(
+        &self,
+        runs: &'a [(RunId, Vec<Routed>)],
+        intake: &Intake,
+    ) -> Result<(), (&'a EffectId, NotDurable)> {
+        if runs.iter().all(|(_, effects)| effects.is_empty()) {
+            return Ok(());
+        }
+        let effects = runs.iter().flat_map(|(_, effects)| effects).map(Ok);
+        let accept = |routed: &'a Routed| async move {
+            self.outbox.accept(routed, intake).await.map_err(|error| (&routed.effect, error))
+        };
+        self.wake_ups.beside(stream::iter(effects).try_for_each_concurrent(AT_ONCE, accept)).await
     }
 }
 

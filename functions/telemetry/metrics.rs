@@ -53,6 +53,8 @@ metrics! {
         "Requests answered 503: something of them could be made durable nowhere. The provider delivers again.";
     INGEST_LATENCY = "IngestLatency", MS, None, "ingest",
         "From the start of the handler to its answer, of every webhook and `POST /runs`.";
+    WAKE_UPS_FAILED = "WakeUpsFailed", COUNT, None, "ingest",
+        "Invocations of the consumer that Lambda did not take, or did not answer within 150 ms. The schedule starts it then.";
     RUNS = "Runs", COUNT, None, "consumer",
         "Runs that ended as they should: drained, out of time with the rest left to the next, or with the stream in another's hands.";
     FAILED_RUNS = "FailedRuns", COUNT, None, "consumer",

@@ -7,7 +7,7 @@ use crate::{
     clients::Patience,
     consumer::{Consumer, call::Caller},
     effects::Effects,
-    ingest::{Ingest, event::Event, keys::Keys, outbox::Outbox},
+    ingest::{Ingest, event::Event, keys::Keys, outbox::Outbox, wake::WakeUps},
     topics::Topics,
 };
 
@@ -36,7 +36,12 @@ async fn ingest_refuses_a_revoked_secret_in_time() {
     let sources = config.sources.clone();
     let make = move |secrets: &Secrets| Keys::prepare(&sources, secrets);
     let keys = Current::start(vault(&manager, &["A"]), START, make).await.unwrap();
-    let ingest = Ingest::new(config, keys, Outbox { topics, effects, journal: None });
+    let ingest = Ingest::new(
+        config,
+        keys,
+        Outbox { topics, effects, journal: None },
+        WakeUps::new(None, Timestamp::now),
+    );
     manager.put_all(&values("new"));
     for (second, status) in [(0, 200), (300, 200), (301, 401), (302, 401)] {
         let reply = serde_json::to_value(ingest.answer(webhook(), None, after(second)).await).unwrap();
