@@ -146,6 +146,7 @@ pub fn reason(refused: &Refused) -> &'static str {
             | Signature::Malformed(_)
             | Signature::Body(_)
             | Signature::Query
+            | Signature::Unconfigured(_)
             | Signature::UnknownQuery,
         ) => "malformed",
         Refused::Signature(Signature::OutsideWindow { .. }) => "stale",

@@ -1,44 +1,8 @@
 //! What no input may do. `PROPTEST_CASES=1000000` tries that many of each, instead of 256.
 
 use proptest::{collection::vec, prelude::*, sample::select};
-use url::form_urlencoded;
 
 use super::*;
-
-const NAMES: [&str; 32] = [
-    "stripe-signature",
-    "x-hub-signature-256",
-    "x-github-event",
-    "webhook-id",
-    "webhook-timestamp",
-    "webhook-signature",
-    "svix-id",
-    "svix-timestamp",
-    "svix-signature",
-    "x-slack-signature",
-    "x-slack-request-timestamp",
-    "x-zm-signature",
-    "x-zm-request-timestamp",
-    "x-shopify-hmac-sha256",
-    "x-shopify-webhook-id",
-    "x-twilio-signature",
-    "x-square-hmacsha256-signature",
-    "x-signature-ed25519",
-    "x-signature-timestamp",
-    "linear-signature",
-    "x-twilio-email-event-webhook-signature",
-    "x-twilio-email-event-webhook-timestamp",
-    "paddle-signature",
-    "x-gitlab-token",
-    "idempotency-key",
-    "x-convoy-signature",
-    "x-signature",
-    "x-github-delivery",
-    "x-shopify-topic",
-    "i-twilio-idempotency-token",
-    "linear-delivery",
-    "x-gitlab-event",
-];
 
 /// Bytes as a stranger would choose them: anything, or nearly right.
 fn hostile() -> impl Strategy<Value = Vec<u8>> {
@@ -60,9 +24,9 @@ fn scheme() -> impl Strategy<Value = Scheme> {
 
 /// The part of the body that the scheme signs. Mailgun signs two fields and GitLab nothing.
 fn signed_part(scheme: &Scheme, body: &[u8]) -> usize {
-    match scheme {
-        Scheme::Gitlab => 0,
-        Scheme::Mailgun => String::from_utf8_lossy(body).find(",\"event-data").unwrap(),
+    match scheme.name() {
+        "gitlab" => 0,
+        "mailgun" => String::from_utf8_lossy(body).find(",\"event-data").unwrap(),
         _ => body.len(),
     }
 }
@@ -87,7 +51,7 @@ proptest! {
         flipped.body[place.index(signed)] ^= 1u8 << bit;
         // Twilio signs what a form says, not how: %2b is %2B.
         let read = |body: &[u8]| form_urlencoded::parse(body).into_owned().collect::<Vec<_>>();
-        let says_the_same = matches!(scheme, Scheme::Twilio(_)) && read(&genuine.body) == read(&flipped.body);
+        let says_the_same = scheme.name() == "twilio" && read(&genuine.body) == read(&flipped.body);
         prop_assert_eq!(check(&scheme, &flipped, NOW).is_ok(), says_the_same);
     }
 
@@ -116,7 +80,7 @@ proptest! {
 
     #[test]
     fn a_flipped_bit_in_the_query_is_refused_where_it_is_signed(
-        scheme in scheme().prop_filter("signs its URL", |it| matches!(it, Scheme::Twilio(_) | Scheme::Square(_))),
+        scheme in scheme().prop_filter("signs its URL", |it| it.takes(Setting::PublicUrl)),
         place: prop::sample::Index,
         bit in 0..7,
     ) {
@@ -131,7 +95,7 @@ proptest! {
     #[test]
     fn a_strangers_request_is_refused_and_never_panics(
         scheme in scheme(),
-        headers in vec((select(&NAMES[..]), hostile()), 0..8),
+        headers in vec((select(&sample::NAMES[..]), hostile()), 0..8),
         query in "\\PC{0,40}",
         body in body(),
         now: i64,
@@ -140,7 +104,7 @@ proptest! {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             if let Ok(value) = HeaderValue::from_bytes(&value) {
-                map.append(name, value);
+                map.append(name.parse::<HeaderName>().unwrap(), value);
             }
         }
         let request = Signed { headers: &map, query: Some(&query), body: &body };
@@ -162,7 +126,7 @@ proptest! {
         twice: prop::sample::Index,
         merged: prop::sample::Index,
     ) {
-        let scheme = Scheme::Twilio(URL.parse().unwrap());
+        let scheme = named("twilio");
         let write = |pairs: &[(String, String)]| {
             form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
         };

@@ -23,21 +23,27 @@ struct Vector {
 
 impl Vector {
     fn scheme(&self) -> Scheme {
-        let url = || self.url.as_ref().unwrap().parse().unwrap();
         let setting = |name: &str| self.expect[name].as_str().unwrap().to_lowercase();
-        match &*self.scheme {
-            "svix" | "standard-webhooks-ed25519" => Scheme::StandardWebhooks,
-            "meta-challenge" => Scheme::Meta,
-            "twilio" => Scheme::Twilio(url()),
-            "square" => Scheme::Square(url()),
-            "hmac-generic" => Scheme::Hmac(HmacSettings {
-                header: HeaderName::from_static("x-convoy-signature"),
-                prefix: String::new(),
+        let url = || Settings {
+            public_url: Some(self.url.as_ref().unwrap().parse().unwrap()),
+            ..Settings::default()
+        };
+        let generic = || Settings {
+            header: Some(HeaderName::from_static("x-convoy-signature")),
+            mac: MacFormat {
                 encoding: serde_json::from_value(setting("encoding").into()).unwrap(),
                 algorithm: serde_json::from_value(setting("hash").into()).unwrap(),
-            }),
-            name => Scheme::plain(name).unwrap(),
-        }
+            },
+            ..Settings::default()
+        };
+        let (name, settings) = match &*self.scheme {
+            "svix" | "standard-webhooks-ed25519" => ("standard-webhooks", Settings::default()),
+            "meta-challenge" => ("meta", Settings::default()),
+            "hmac-generic" => ("hmac", generic()),
+            name @ ("twilio" | "square") => (name, url()),
+            name => (name, Settings::default()),
+        };
+        Scheme::named(name).unwrap().with(settings)
     }
 
     fn headers(&self) -> HeaderMap {

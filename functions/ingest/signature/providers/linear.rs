@@ -8,20 +8,29 @@ use http::HeaderMap;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::{
-    Identity, Refused, Signed, Verified, header,
+use crate::ingest::signature::{
+    Identity, Refused, Signed, Verified,
+    body_mac::BodyMac,
+    header,
     header::Window,
-    key::{self, Key},
+    key::Key,
+    provider::Provider,
+    settings::{MacFormat, Settings},
     text,
 };
 
-const HEADER: &str = "linear-signature";
+pub(super) static PROVIDER: Provider = Provider {
+    signed: &["event_type", "event", "form", "digest"],
+    tolerance: 60,
+    fingerprint: |_, request| fingerprint(request),
+    ..Provider::new("linear", verify, identity)
+};
+
+const FORMAT: BodyMac = BodyMac { header: "linear-signature", prefix: "", mac: MacFormat::SHA256_HEX };
 const TIMESTAMP: &str = "webhookTimestamp";
 
-pub(super) fn verify(request: &Signed<'_>, keys: &[Key], window: Window) -> Result<Verified, Refused> {
-    let line = header::only(request.headers, HEADER)?;
-    let signature = key::from_hex::<32>(line).ok_or(Refused::Malformed(HEADER))?;
-    let verified = key::find(keys, &[request.body], &[signature])?;
+fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], window: Window) -> Result<Verified, Refused> {
+    let verified = FORMAT.verify(request, keys)?;
     let body: Option<Value> = serde_json::from_slice(request.body).ok();
     let signed_at = body.and_then(|body| body.get(TIMESTAMP)?.as_i64()).ok_or(Refused::Body(TIMESTAMP))?;
     window.check_millis(signed_at)?;
@@ -29,7 +38,7 @@ pub(super) fn verify(request: &Signed<'_>, keys: &[Key], window: Window) -> Resu
 }
 
 /// Of the body without the time at which it was sent: a redelivery, signed anew, is the same event.
-pub(super) fn fingerprint(request: &Signed<'_>) -> String {
+fn fingerprint(request: &Signed<'_>) -> String {
     let mut body: Value = serde_json::from_slice(request.body).unwrap_or_default();
     if let Some(fields) = body.as_object_mut() {
         fields.remove(TIMESTAMP);
@@ -40,11 +49,11 @@ pub(super) fn fingerprint(request: &Signed<'_>) -> String {
 }
 
 /// The type is the thing's and what happened to it: `Comment.create`.
-pub(super) fn identity(headers: &HeaderMap, body: Option<&Value>) -> Identity {
+fn identity(headers: &HeaderMap, body: Option<&Value>) -> Identity {
     let thing = text(body, "type").unwrap_or_default();
     let event_type = match text(body, "action") {
         Some(action) if !thing.is_empty() => format!("{thing}.{action}"),
         _ => thing.to_owned(),
     };
-    Identity::unsigned(header::text(headers, "linear-delivery"), &event_type)
+    Identity::new(header::text(headers, "linear-delivery"), Some(&event_type))
 }

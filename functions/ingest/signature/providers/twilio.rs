@@ -10,32 +10,48 @@
 
 use std::collections::BTreeSet;
 
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use url::form_urlencoded;
 
-use super::{
-    Identity, Refused, Signed, Verified, header,
+use crate::ingest::signature::{
+    Answer, Identity, Refused, Signed, Success, Verified, header,
+    header::Window,
     key::{self, Key},
-    public_url::PublicUrl,
+    provider::Provider,
+    settings::{Setting, Settings},
     text,
+};
+
+/// A body that is not a form is bound by its hash, so `event` is signed. A form's borders are not.
+pub(super) static PROVIDER: Provider = Provider {
+    signed: &["event", "digest"],
+    settings: &[Setting::PublicUrl],
+    key: |_, secret| Key::sha1(secret),
+    fingerprint,
+    may_be_json: |request| request.query.is_some_and(|query| !body_hashes(query).is_empty()),
+    // Any body would be TwiML.
+    success: || Success::Only(Answer { status: StatusCode::NO_CONTENT, ..Answer::text("") }),
+    ..Provider::new("twilio", verify, identity)
 };
 
 const HEADER: &str = "x-twilio-signature";
 
-pub(super) fn verify(url: &PublicUrl, request: &Signed<'_>, keys: &[Key]) -> Result<Verified, Refused> {
+fn verify(settings: &Settings, request: &Signed<'_>, keys: &[Key], _: Window) -> Result<Verified, Refused> {
     let line = header::only(request.headers, HEADER)?;
     let signature = key::from_base64::<20>(line).ok_or(Refused::Malformed(HEADER))?;
     let (query, parameters) = (request.query()?, parameters(request)?);
     let signed = |url: &String| key::find(keys, &[url.as_bytes(), parameters.as_bytes()], &[signature]).ok();
-    url.both_ports_with(query).iter().find_map(signed).ok_or(Refused::Forged)
+    settings.public_url()?.both_ports_with(query).iter().find_map(signed).ok_or(Refused::Forged)
 }
 
 /// Of the signed text, not of the body: the same text is signed for the same parameters in any order or spelling, for a pair
 /// sent twice, and for a border between name, value and next name that was moved. Port or no port, it is one webhook.
-pub(super) fn fingerprint(url: &PublicUrl, request: &Signed<'_>) -> String {
-    let [signed, _] = url.both_ports_with(request.query.unwrap_or_default());
+fn fingerprint(settings: &Settings, request: &Signed<'_>) -> String {
+    let query = request.query.unwrap_or_default();
+    let signed = settings.public_url().map(|url| url.both_ports_with(query));
+    let [signed, _] = signed.unwrap_or_default();
     let parameters = parameters(request).unwrap_or_default();
     hex::encode(Sha256::digest([signed, parameters].concat()))
 }
@@ -43,13 +59,21 @@ pub(super) fn fingerprint(url: &PublicUrl, request: &Signed<'_>) -> String {
 /// What is signed after the URL. Whether that is a form is for the signed URL to say, never for the Content-Type, which
 /// isn't signed.
 fn parameters(request: &Signed<'_>) -> Result<String, Refused> {
-    let query = form_urlencoded::parse(request.query()?.as_bytes());
-    let hashes: Vec<_> = query.filter(|(name, _)| name == "bodySHA256").map(|(_, hash)| hash).collect();
-    match &hashes[..] {
+    let query = request.query()?;
+    match &body_hashes(query)[..] {
         [] => Ok(sorted(request.body)),
-        [hash] if **hash == hex::encode(Sha256::digest(request.body)) => Ok(String::new()),
+        [hash] if *hash == hex::encode(Sha256::digest(request.body)) && query.ends_with(hash) => {
+            Ok(String::new())
+        }
         _ => Err(Refused::Forged),
     }
+}
+
+/// Twilio writes one, and at the very end. What a form's text holds further on could be made to look like one, if that text
+/// was sent again as a part of the query.
+fn body_hashes(query: &str) -> Vec<String> {
+    let parameters = form_urlencoded::parse(query.as_bytes());
+    parameters.filter(|(name, _)| name == "bodySHA256").map(|(_, hash)| hash.into_owned()).collect()
 }
 
 /// Twilio's libraries take each pair of name and value once, however often it was sent.
@@ -59,8 +83,8 @@ fn sorted(form: &[u8]) -> String {
 }
 
 /// The type of a Conversations event, or else the status of a message or call.
-pub(super) fn identity(headers: &HeaderMap, body: Option<&Value>) -> Identity {
+fn identity(headers: &HeaderMap, body: Option<&Value>) -> Identity {
     let event_type =
         ["EventType", "MessageStatus", "CallStatus"].into_iter().find_map(|field| text(body, field));
-    Identity::unsigned(header::text(headers, "i-twilio-idempotency-token"), event_type.unwrap_or_default())
+    Identity::new(header::text(headers, "i-twilio-idempotency-token"), event_type)
 }

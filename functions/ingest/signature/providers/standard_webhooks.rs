@@ -8,12 +8,17 @@
 use http::HeaderMap;
 use serde_json::Value;
 
-use super::{
+use crate::ingest::signature::{
     Identity, Refused, Signed, Verified, header,
     header::Window,
     key::{self, Key, KeyError},
+    provider::Provider,
+    settings::Settings,
     text,
 };
+
+pub(super) static PROVIDER: Provider =
+    Provider { key: |_, secret| key(secret), ..Provider::new("standard-webhooks", verify, identity) };
 
 /// One name for each of the three headers.
 struct Names {
@@ -36,14 +41,14 @@ impl Names {
 }
 
 /// Without a prefix it is a secret.
-pub(super) fn key(secret: &str) -> Result<Key, KeyError> {
+fn key(secret: &str) -> Result<Key, KeyError> {
     match secret.strip_prefix("whpk_") {
         Some(public) => Key::ed25519_from_base64(public),
         None => Key::sha256_from_base64(secret.strip_prefix("whsec_").unwrap_or(secret)),
     }
 }
 
-pub(super) fn verify(request: &Signed<'_>, keys: &[Key], window: Window) -> Result<Verified, Refused> {
+fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], window: Window) -> Result<Verified, Refused> {
     let names = Names::of(request.headers);
     let id = header::only(request.headers, names.id)?;
     let timestamp = header::only(request.headers, names.timestamp)?;
@@ -76,7 +81,7 @@ fn signatures(list: &str) -> Option<Vec<Vec<u8>>> {
 }
 
 /// The id is a header and signed; the type is the body's.
-pub(super) fn identity(headers: &HeaderMap, body: Option<&Value>) -> Identity {
+fn identity(headers: &HeaderMap, body: Option<&Value>) -> Identity {
     let id = header::text(headers, Names::of(headers).id);
-    Identity::signed(id, text(body, "type"))
+    Identity::new(id, text(body, "type"))
 }

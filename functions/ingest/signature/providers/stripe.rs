@@ -3,13 +3,13 @@
 //!
 //! `v0` is a test scheme, and ignored. The event is redelivered for three days, always under the body's `id`.
 
-use serde_json::Value;
+use crate::ingest::signature::{Identity, provider::Provider, text, timed::Timed};
 
-use super::{Identity, text, timed::Timed};
+pub(super) static PROVIDER: Provider = Provider::new(
+    "stripe",
+    |_, request, keys, window| FORMAT.verify(request, keys, window),
+    |_, body| Identity::new(text(body, "id"), text(body, "type")),
+);
 
-pub(super) const FORMAT: Timed =
+const FORMAT: Timed =
     Timed { header: "stripe-signature", separator: ',', time: "t", signature: "v1", border: "." };
-
-pub(super) fn identity(body: Option<&Value>) -> Identity {
-    Identity::signed(text(body, "id"), text(body, "type"))
-}

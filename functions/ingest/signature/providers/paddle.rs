@@ -4,13 +4,17 @@
 //! Paddle's own libraries tolerate five seconds, and so do we unless the source says otherwise: a start or a clock that is
 //! slow may need more. The event is redelivered for three days, always under the body's `event_id`.
 
-use serde_json::Value;
+use crate::ingest::signature::{Identity, Success, provider::Provider, text, timed::Timed};
 
-use super::{Identity, text, timed::Timed};
+pub(super) static PROVIDER: Provider = Provider {
+    tolerance: 5,
+    success: || Success::Ok,
+    ..Provider::new(
+        "paddle",
+        |_, request, keys, window| FORMAT.verify(request, keys, window),
+        |_, body| Identity::new(text(body, "event_id"), text(body, "event_type")),
+    )
+};
 
-pub(super) const FORMAT: Timed =
+const FORMAT: Timed =
     Timed { header: "paddle-signature", separator: ';', time: "ts", signature: "h1", border: ":" };
-
-pub(super) fn identity(body: Option<&Value>) -> Identity {
-    Identity::signed(text(body, "event_id"), text(body, "event_type"))
-}

@@ -3,7 +3,14 @@
 //!
 //! Convoy forwards other people's events, so their ids are wherever those people put them: the source's `run_id` says.
 
-use super::timed::Timed;
+use super::hmac;
+use crate::ingest::signature::{provider::Provider, timed::Timed};
 
-pub(super) const FORMAT: Timed =
+pub(super) static PROVIDER: Provider = Provider::new(
+    "convoy-advanced",
+    |_, request, keys, window| FORMAT.verify(request, keys, window),
+    hmac::identity,
+);
+
+const FORMAT: Timed =
     Timed { header: "x-convoy-signature", separator: ',', time: "t", signature: "v1", border: "," };
