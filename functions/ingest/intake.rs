@@ -144,6 +144,8 @@ pub fn reason(refused: &Refused) -> &'static str {
         Refused::Signature(
             Signature::Repeated(_)
             | Signature::Malformed(_)
+            | Signature::Contradicted(_)
+            | Signature::TooMany(_)
             | Signature::Body(_)
             | Signature::Query
             | Signature::Unconfigured(_)

@@ -6,6 +6,7 @@
 //! providers           the registry: one file per provider
 //! key                 a prepared secret; HMAC, Ed25519 and ECDSA, strict hex and base64
 //! header              exactly one line, canonical timestamps, the window
+//! json                JSON that is read before it is known to be genuine
 //! public_url          the URL as the provider knows it
 //! answer              handshakes, and the successes that providers expect
 //! body_mac · timed · v0   ways to sign that several providers share
@@ -24,6 +25,7 @@
 mod answer;
 mod body_mac;
 mod header;
+mod json;
 mod key;
 mod provider;
 mod providers;
@@ -78,6 +80,12 @@ pub enum Refused {
     /// A header does not read as the provider writes it.
     #[error("the {0} header is malformed")]
     Malformed(&'static str),
+    /// Two forms of one header are there, and they differ.
+    #[error("the {0} header differs from its other form")]
+    Contradicted(&'static str),
+    /// More signatures than any provider sends, each of which would have to be checked.
+    #[error("the {0} header has more than {max} signatures", max = header::MAX_SIGNATURES)]
+    TooMany(&'static str),
     /// The body lacks a field that the scheme needs, or has it in another form.
     #[error("the body has no {0} as the provider writes it")]
     Body(&'static str),

@@ -49,6 +49,9 @@ impl Timed {
             }
         }
         // Two lines that were joined have two.
+        if signatures.len() > header::MAX_SIGNATURES {
+            return Err(Refused::TooMany(self.header));
+        }
         let [timestamp] = timestamps[..] else { return Err(malformed) };
         window.check(timestamp, malformed)?;
         key::find(keys, &[timestamp.as_bytes(), self.border.as_bytes(), request.body], &signatures)

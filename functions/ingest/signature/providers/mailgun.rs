@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::ingest::signature::{
     Identity, Refused, Signed, Success, Verified,
     header::Window,
+    json,
     key::{self, Key},
     provider::Provider,
     settings::Settings,
@@ -28,7 +29,7 @@ const SIGNATURE: Refused = Refused::Body("signature");
 
 fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], window: Window) -> Result<Verified, Refused> {
     // The one scheme of which something has to be parsed before it can be verified.
-    let body: Value = serde_json::from_slice(request.body).map_err(|_| SIGNATURE)?;
+    let body = json::unambiguous(request.body).ok_or(SIGNATURE)?;
     let fields = body.get("signature");
     let field = |name| text(fields, name).ok_or(SIGNATURE);
     let (timestamp, token) = (field("timestamp")?, field("token")?);

@@ -3,7 +3,7 @@
 //!
 //! The signature is a list, separated by spaces, of `version,base64`, and any of them may match. `v1` is HMAC, with a secret
 //! `whsec_…`; `v1a` is Ed25519, with a public key `whpk_…`. Svix, where the scheme comes from, calls the same headers
-//! `svix-*`, and some senders send both sets.
+//! `svix-*`, and some senders send both sets; where they differ, the request is refused.
 
 use http::HeaderMap;
 use serde_json::Value;
@@ -50,6 +50,12 @@ fn key(secret: &str) -> Result<Key, KeyError> {
 
 fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], window: Window) -> Result<Verified, Refused> {
     let names = Names::of(request.headers);
+    // Another program may go by the other set.
+    for (standard, svix) in
+        [(STANDARD.id, SVIX.id), (STANDARD.timestamp, SVIX.timestamp), (STANDARD.signature, SVIX.signature)]
+    {
+        header::same(request.headers, standard, svix)?;
+    }
     let id = header::only(request.headers, names.id)?;
     let timestamp = header::only(request.headers, names.timestamp)?;
     let list = header::only(request.headers, names.signature)?;
@@ -61,6 +67,9 @@ fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], window: Window) -> R
     }
     window.check(timestamp, Refused::Malformed(names.timestamp))?;
     let signatures = signatures(list).ok_or(Refused::Malformed(names.signature))?;
+    if signatures.len() > header::MAX_SIGNATURES {
+        return Err(Refused::TooMany(names.signature));
+    }
     key::find(keys, &[id.as_bytes(), b".", timestamp.as_bytes(), b".", request.body], &signatures)
 }
 

@@ -60,6 +60,11 @@ fn a_mailgun_signature_is_for_one_timestamp_and_one_token() {
         assert_eq!(refused, Err(Refused::Body("signature")), "{signature}");
     }
     assert_eq!(mailgun(|body| body["signature"]["token"] = json!("other")), Err(Refused::Forged));
+    for twice in [r#""event-data":{"id":"2"}"#, r#""signature":{}"#] {
+        let mut sample = sample(&named("mailgun"), b"");
+        sample.body.splice(1..1, format!("{twice},").into_bytes());
+        assert_eq!(check(&named("mailgun"), &sample, NOW), Err(Refused::Body("signature")), "{twice}");
+    }
     for body in [json!([]), json!({}), json!({ "signature": "x" })] {
         assert_eq!(mailgun(|whole| *whole = body.clone()), Err(Refused::Body("signature")));
     }

@@ -139,6 +139,30 @@ fn signatures_that_can_not_be_read_match_nothing_and_spoil_nothing() {
 }
 
 #[test]
+fn more_signatures_than_any_provider_sends_are_refused() {
+    for (name, header, separator) in [
+        ("standard-webhooks", "webhook-signature", " "),
+        ("stripe", "stripe-signature", ","),
+        ("paddle", "paddle-signature", ";"),
+    ] {
+        let scheme = named(name);
+        let filled = |count: usize| {
+            changed(&scheme, header, |value| {
+                let ed25519 = STANDARD.encode([7; 64]);
+                let other = match separator {
+                    " " => format!("v1a,{ed25519}"),
+                    "," => format!("v1={}", "0".repeat(64)),
+                    _ => format!("h1={}", "0".repeat(64)),
+                };
+                [vec![value.to_owned()], vec![other; count]].concat().join(separator)
+            })
+        };
+        assert!(filled(header::MAX_SIGNATURES - 1).is_ok(), "{name}");
+        assert_eq!(filled(header::MAX_SIGNATURES), Err(Refused::TooMany(header)), "{name}");
+    }
+}
+
+#[test]
 fn the_window_has_two_sides_and_no_edge_to_fall_off() {
     let dated = ["stripe", "standard-webhooks", "slack", "zoom", "discord", "mailgun", "sendgrid", "paddle"];
     for scheme in ALL.iter().filter(|scheme| **scheme != named("linear")) {

@@ -36,14 +36,19 @@ fn the_sets_are_never_mixed() {
         let (verified, _) = check_both(&[pick(0), pick(1), pick(2)]);
         assert!(matches!(verified, Err(Refused::Missing(_))), "{picks:03b}");
     }
-    // Another id in the other set is neither verified nor used.
-    let mut both = [standard, branded].concat();
-    both[5].1 = "msg_evil".to_owned();
-    let (verified, id) = check_both(&both);
-    assert!(verified.is_ok() && id.as_deref() == Some("msg_1"));
-    both[2].1 = "msg_evil".to_owned();
-    both[5].1 = "msg_1".to_owned();
-    assert_eq!(check_both(&both).0, Err(Refused::Forged));
+}
+
+#[test]
+fn sets_that_differ_are_refused() {
+    let both = [sample(&named("standard-webhooks"), b"{}").headers, svix().headers].concat();
+    for (index, (name, _)) in both.iter().enumerate() {
+        let standard = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+        let contradicted =
+            standard.iter().find(|standard| standard.ends_with(name.split_once('-').unwrap().1));
+        let mut differing = both.clone();
+        differing[index].1 += "1";
+        assert_eq!(check_both(&differing).0, Err(Refused::Contradicted(contradicted.unwrap())), "{name}");
+    }
 }
 
 fn headers() -> HeaderMap {
