@@ -4,7 +4,7 @@ use driftq_webhooks::{
     clients::{self, Patience},
     config::environment::{self, Environment},
     effects::Effects,
-    ingest::{Ingest, keys::Keys, outbox::Outbox},
+    ingest::{Ingest, keys::KeyMaker, outbox::Outbox},
     secrets::{self, Current},
     telemetry,
 };
@@ -32,9 +32,8 @@ async fn build() -> Result<Ingest, Error> {
     let http = clients::http(&variable)?;
     let aws = clients::aws(http.clone()).await;
     let vault = clients::vault(&aws, &environment, secrets::of_sources(&config), variable);
-    let sources = config.sources.clone();
-    let keys =
-        Current::start(vault, Timestamp::now(), move |secrets| Keys::prepare(&sources, secrets)).await?;
+    let maker = KeyMaker::new(config.sources.clone());
+    let keys = Current::start(vault, Timestamp::now(), move |secrets| Ok(maker.make(secrets))).await?;
     let topic = clients::command_topic(http, &environment)?;
     let dynamodb = clients::dynamodb(&aws, Patience::INGEST);
     let journal = config.journal.then_some(config.consumer.relay_grace);

@@ -3,13 +3,18 @@
 //!
 //! `v0` is a test scheme, and ignored. The event is redelivered for three days, always under the body's `id`.
 
-use crate::ingest::signature::{Identity, provider::Provider, text, timed::Timed};
+use crate::ingest::signature::{Identity, provider::Provider, settings::MacFormat, text, timed::Timed};
 
 pub(super) static PROVIDER: Provider = Provider::new(
     "stripe",
-    |_, request, keys, window| FORMAT.verify(request, keys, window),
+    |_, request, keys, window| FORMAT.verify(MacFormat::SHA256_HEX, request, keys, window),
     |_, body| Identity::new(text(body, "id"), text(body, "type")),
 );
 
-const FORMAT: Timed =
-    Timed { header: "stripe-signature", separator: ',', time: "t", signature: "v1", border: "." };
+const FORMAT: Timed = Timed {
+    header: "stripe-signature",
+    separator: ',',
+    time: "t",
+    is_signature: |name| name == "v1",
+    border: ".",
+};

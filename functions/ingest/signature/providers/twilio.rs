@@ -1,6 +1,10 @@
 //! Twilio: `X-Twilio-Signature`, the base64 HMAC-SHA1 of the public URL and the form's parameters, sorted, names and values
 //! joined with nothing between them (<https://www.twilio.com/docs/usage/webhooks/webhooks-security>).
 //!
+//! A webhook rule with a shared key makes it HMAC-SHA256; `X-Twilio-Webhooks-Signature-Settings` says so
+//! (<https://github.com/twilio/twilio-node/blob/main/examples/WebhookSignatureValidation.md>). That header is not signed, but
+//! it only chooses between two MACs, and both take the secret.
+//!
 //! Any other body is bound by its SHA-256 in the URL's `bodySHA256`. Some of Twilio's products sign the URL with its port
 //! and some without; its own libraries try both. There is no timestamp, and the idempotency token is a header that the
 //! signature does not cover: a run is the digest of what was signed.
@@ -28,7 +32,7 @@ use crate::ingest::signature::{
 pub(super) static PROVIDER: Provider = Provider {
     signed: &["event", "digest"],
     settings: &[Setting::PublicUrl],
-    key: |_, secret| Key::sha1(secret),
+    key: |_, secret| Key::sha1_or_sha256(secret),
     fingerprint,
     may_be_json: |request| request.query.is_some_and(|query| !body_hashes(query).is_empty()),
     // Any body would be TwiML.
@@ -37,13 +41,32 @@ pub(super) static PROVIDER: Provider = Provider {
 };
 
 const HEADER: &str = "x-twilio-signature";
+const SETTINGS: &str = "x-twilio-webhooks-signature-settings";
 
 fn verify(settings: &Settings, request: &Signed<'_>, keys: &[Key], _: Window) -> Result<Verified, Refused> {
     let line = header::only(request.headers, HEADER)?;
-    let signature = key::from_base64::<20>(line).ok_or(Refused::Malformed(HEADER))?;
+    let signature = match &*algorithm(request.headers)? {
+        "HMAC_SHA1" => key::from_base64::<20>(line).map(Vec::from),
+        "HMAC_SHA256" => key::from_base64::<32>(line).map(Vec::from),
+        _ => return Err(Refused::Malformed(SETTINGS)),
+    };
+    let signature = signature.ok_or(Refused::Malformed(HEADER))?;
     let (query, parameters) = (request.query()?, parameters(request)?);
-    let signed = |url: &String| key::find(keys, &[url.as_bytes(), parameters.as_bytes()], &[signature]).ok();
+    let signed = |url: &String| key::find(keys, &[url.as_bytes(), parameters.as_bytes()], &[&signature]).ok();
     settings.public_url()?.both_ports_with(query).iter().find_map(signed).ok_or(Refused::Forged)
+}
+
+/// `key=<id>,algorithm=<name>`, read as leniently as Twilio's libraries do; but two lines that were joined name two.
+fn algorithm(headers: &HeaderMap) -> Result<String, Refused> {
+    let line = if headers.contains_key(SETTINGS) { header::only(headers, SETTINGS)? } else { "" };
+    let items = line.split(',').filter_map(|item| item.split_once('='));
+    let names: Vec<_> =
+        items.filter(|(name, _)| name.trim() == "algorithm").map(|(_, name)| name.trim()).collect();
+    match names[..] {
+        [] => Ok("HMAC_SHA1".to_owned()),
+        [name] => Ok(name.to_ascii_uppercase()),
+        _ => Err(Refused::Malformed(SETTINGS)),
+    }
 }
 
 /// Of the signed text, not of the body: the same text is signed for the same parameters in any order or spelling, for a pair

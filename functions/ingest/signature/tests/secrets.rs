@@ -34,6 +34,41 @@ fn what_is_no_secret_of_the_scheme_is_refused_at_start() {
     }
 }
 
+/// Python's, Go's, C#'s and JavaScript's reference libraries read these alike.
+#[test]
+fn a_standard_webhooks_secret_is_read_leniently() {
+    let scheme = named("standard-webhooks");
+    let sample = sample(&scheme, b"{}");
+    let request = Signed { headers: &map(&sample.headers), query: Some(""), body: &sample.body };
+    let mut pair = sample.clone();
+    let text = format!("msg_1.{NOW}.{{}}");
+    let ed25519 = ed25519_dalek::SigningKey::from_bytes(&[9; 32]);
+    let signature = ed25519_dalek::Signer::sign(&ed25519, text.as_bytes());
+    pair.headers[0].1 = format!("v1a,{}", STANDARD.encode(signature.to_bytes()));
+    let public = STANDARD.encode(ed25519.verifying_key().as_bytes());
+    let by_pair = Signed { headers: &map(&pair.headers), query: Some(""), body: &pair.body };
+    let short = STANDARD.encode([7; 32]);
+    assert!(short.ends_with("c="), "{short}");
+    let mut mac = Hmac::<Sha256>::new_from_slice(&[7; 32]).unwrap();
+    mac.update(text.as_bytes());
+    let mut of_short = sample.clone();
+    of_short.headers[0].1 = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
+    let by_short = Signed { headers: &map(&of_short.headers), query: Some(""), body: &of_short.body };
+    for (secret, request) in [
+        (secret(&scheme, 0), &request),
+        (secret(&scheme, 0).replace("whsec_", ""), &request),
+        (format!("whsec_{short}"), &by_short),
+        (format!("whsec_{}", &short[..43]), &by_short),
+        // The last character with its unused bits set.
+        (format!("whsec_{}d", &short[..42]), &by_short),
+        (format!("whpk_{public}"), &by_pair),
+        (format!("whpk_{}", &public[..43]), &by_pair),
+    ] {
+        let key = scheme.key(&secret).unwrap();
+        assert!(verify(&scheme, request, &[key], TOLERANCE, NOW).is_ok(), "{secret}");
+    }
+}
+
 #[test]
 fn no_keys_verify_nothing_and_several_say_which() {
     for scheme in ALL.iter() {

@@ -28,18 +28,20 @@ impl Vector {
             public_url: Some(self.url.as_ref().unwrap().parse().unwrap()),
             ..Settings::default()
         };
+        let mac = || MacFormat {
+            encoding: serde_json::from_value(setting("encoding").into()).unwrap(),
+            algorithm: serde_json::from_value(setting("hash").into()).unwrap(),
+        };
         let generic = || Settings {
             header: Some(HeaderName::from_static("x-convoy-signature")),
-            mac: MacFormat {
-                encoding: serde_json::from_value(setting("encoding").into()).unwrap(),
-                algorithm: serde_json::from_value(setting("hash").into()).unwrap(),
-            },
+            mac: mac(),
             ..Settings::default()
         };
         let (name, settings) = match &*self.scheme {
             "svix" | "standard-webhooks-ed25519" => ("standard-webhooks", Settings::default()),
             "meta-challenge" => ("meta", Settings::default()),
             "hmac-generic" => ("hmac", generic()),
+            "convoy-advanced" => ("convoy-advanced", Settings { mac: mac(), ..Settings::default() }),
             name @ ("twilio" | "square") => (name, url()),
             name => (name, Settings::default()),
         };
@@ -119,7 +121,7 @@ impl Vector {
 fn vectors_come_out_as_their_providers_say() {
     let vectors = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors.json"));
     let vectors: Vec<Vector> = serde_json::from_str(vectors).unwrap();
-    assert_eq!(vectors.len(), 94);
+    assert!(vectors.len() >= 94, "{} vectors", vectors.len());
     for vector in vectors {
         let scheme = vector.scheme();
         if vector.scheme == "meta-challenge" {
