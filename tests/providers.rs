@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::house::{builder, settle};
 
 /// The samples whose source has a step for them, that step, and how many calls come of it.
-const CALLS: [(&str, &str, usize); 20] = [
+const CALLS: [(&str, &str, usize); 31] = [
     ("stripe.charge.dispute.created", "stripe", 1),
     ("github.issues.opened", "github", 1),
     ("billing.user.created", "billing", 1),
@@ -39,6 +39,17 @@ const CALLS: [(&str, &str, usize); 20] = [
     ("gitlab.push", "gitlab", 1),
     ("convoy.charge.success", "convoy", 1),
     ("partner.order.paid", "partner", 1),
+    ("adyen.authorisation", "adyen", 1),
+    ("intercom.contact.created", "intercom", 1),
+    ("hubspot.contact.creation", "hubspot", 2),
+    ("docusign.envelope.completed", "docusign", 1),
+    ("zendesk.ticket.created", "zendesk", 1),
+    ("okta.user.created", "okta", 1),
+    ("xero.invoice.update", "xero", 1),
+    ("typeform.form_response", "typeform", 1),
+    ("calendly.invitee.created", "calendly", 1),
+    ("sentry.issue.resolved", "sentry", 1),
+    ("vercel.deployment.succeeded", "vercel", 1),
 ];
 
 async fn stack() -> Result<Stack> {

@@ -3,6 +3,8 @@
 
 use std::{fmt::Display, str::FromStr};
 
+use http::header::InvalidHeaderName;
+
 use super::{problems::Problems, section::Section};
 use crate::ingest::signature::{MacFormat, Scheme, Setting, Settings};
 
@@ -27,6 +29,14 @@ fn read_settings(scheme: &Scheme, section: &mut Section, problems: &mut Problems
     if scheme.takes(Setting::Header) {
         settings.header = parsed("header", "header = \"x-signature\"", section, problems);
         complete &= settings.header.is_some();
+    }
+    if scheme.takes(Setting::TokenHeader) {
+        let name: Option<String> = section.optional("header", "header = \"authorization\"", problems);
+        let header = name.as_deref().map(str::parse);
+        settings.header = header.transpose().unwrap_or_else(|error: InvalidHeaderName| {
+            problems.add(section.path("header"), error);
+            None
+        });
     }
     if scheme.takes(Setting::Prefix) {
         let prefix = section.optional("prefix", "a text such as \"sha256=\"", problems);

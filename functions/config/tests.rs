@@ -173,6 +173,7 @@ fn each_scheme_is_read_with_the_settings_that_it_needs() {
         let seconds = match name {
             "paddle" => 5,
             "linear" => 60,
+            "calendly" => 180,
             _ => 300,
         };
         assert_eq!(source.tolerance, Duration::from_secs(seconds), "{name}");

@@ -28,7 +28,7 @@ use keys::{Disabled, Keys};
 use outbox::Outbox;
 use reply::Reply;
 use request::{Refused, Unverified, Verified};
-use signature::{Answer, challenge};
+use signature::{Answer, Asked, challenge};
 
 use crate::{config::Config, secrets::Current, trace::Traceparent};
 
@@ -90,12 +90,13 @@ impl Ingest {
         }
     }
 
-    /// Only Meta asks by GET.
+    /// Meta and Okta ask by GET, when the URL is entered.
     async fn challenge(&self, source: &str, request: &Request, now: Timestamp) -> Reply {
         let Some(source) = self.config.sources.get(source) else { return Reply::MethodNotAllowed("POST") };
         let answer = |keys: &Keys| {
             let token = keys.token(source)?.filter(|_| source.allow.includes(request.source_ip));
-            Ok(challenge(&source.scheme, request.query.text(), token))
+            let asked = Asked { headers: &request.headers, query: request.query.text() };
+            Ok(challenge(&source.scheme, &asked, token))
         };
         let keys = self.keys.fresh(now).await;
         let mut answered: Result<_, Disabled> = answer(&keys);

@@ -7,7 +7,6 @@ use http::HeaderMap;
 use jiff::Timestamp;
 use minijinja::{Value as Jinja, value::Serde};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::{
     body::Content,
@@ -124,18 +123,23 @@ impl Verified<'_> {
     /// # Errors
     /// The source's own `event_id` or `event_type` can't be rendered.
     pub fn events(mut self, templates: &Templates) -> Result<Vec<Self>, Lacking> {
-        let events = match std::mem::replace(&mut self.content, Content::Bytes) {
-            Content::Json(Value::Array(items)) if self.source.scheme.sends_batches() => {
+        let batch = match &self.content {
+            Content::Json(body) => self.source.scheme.batch(body),
+            Content::Form { .. } | Content::Bytes => None,
+        };
+        let events = match batch {
+            Some(items) => {
+                self.content = Content::Bytes;
                 items.into_iter().map(|item| self.about(item)).collect()
             }
-            content => vec![Self { content, ..self }],
+            None => vec![self],
         };
         events.into_iter().map(|event| event.named(templates)).collect()
     }
 
     /// The same webhook, as if this item of its array were all of it.
     fn about(&self, item: Value) -> Self {
-        let fingerprint = hex::encode(Sha256::digest(item.to_string()));
+        let fingerprint = self.source.scheme.item_digest(&item);
         let content = Content::Json(item);
         Self {
             identity: identity_of(self.source, self.headers, &content),

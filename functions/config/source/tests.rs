@@ -69,7 +69,10 @@ fn an_identity_is_made_of_what_is_signed() {
         ("scheme = \"shopify\"", &["event", "form", "digest", "source"]),
         ("scheme = \"linear\"", &["event_type", "event", "form", "digest", "source"]),
         ("scheme = \"mailgun\"", &["event_id", "digest", "source"]),
+        ("scheme = \"sentry\"", &["event", "form", "digest", "source"]),
+        ("scheme = \"adyen\"", &["event_id", "event_type", "digest", "source"]),
         ("scheme = \"gitlab\"", &["source"]),
+        ("scheme = \"okta\"", &["source"]),
         ("scheme = \"twilio\"\npublic_url = \"https://x.org/it\"", &["event", "digest", "source"]),
     ] {
         assert_eq!(allowed(source), expected, "{source}");

@@ -1,6 +1,6 @@
 //! What a provider wants to hear: handshakes, and successes of its own.
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use super::{Key, Scheme};
@@ -16,7 +16,20 @@ pub struct Answer {
     pub body: String,
 }
 
+/// A GET, which carries no signature.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// Its query string.
+    pub query: &'a str,
+}
+
 impl Answer {
+    pub(super) fn forbidden() -> Self {
+        Self { status: StatusCode::FORBIDDEN, ..Self::text("") }
+    }
+
     pub(super) fn text(body: &str) -> Self {
         Self { status: StatusCode::OK, content_type: "text/plain", body: body.to_owned() }
     }
@@ -44,11 +57,11 @@ pub fn handshake(scheme: &Scheme, body: &Value, key: &Key) -> Option<Answer> {
     (scheme.provider.handshake)(body, key)
 }
 
-/// The answer to a GET, which carries no signature; `None` if the provider sends none. `query` is its query string and `token`
-/// what it must show; without one, nobody is answered.
+/// The answer to a GET; `None` if the provider sends none. `token` is what it must show, where it shows one; without one, nobody
+/// is answered.
 #[must_use]
-pub fn challenge(scheme: &Scheme, query: &str, token: Option<&Key>) -> Option<Answer> {
-    (scheme.provider.challenge)(query, token)
+pub fn challenge(scheme: &Scheme, request: &Asked<'_>, token: Option<&Key>) -> Option<Answer> {
+    (scheme.provider.challenge)(request, token)
 }
 
 /// How to tell the provider that its event was taken.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, header::AsHeaderName};
+use jiff::Timestamp;
 
 use super::Refused;
 
@@ -64,6 +65,26 @@ impl Window {
     /// moved to or from what follows.
     pub(super) fn check_unseparated(self, seconds: &str, malformed: Refused) -> Result<(), Refused> {
         if seconds.len() == 10 { self.check(seconds, malformed) } else { Err(malformed) }
+    }
+
+    /// Checks milliseconds that are signed with no separator before them. All have thirteen digits (until 2286).
+    pub(super) fn check_millis_unseparated(self, millis: &str, malformed: Refused) -> Result<(), Refused> {
+        match millis.parse::<i64>() {
+            Ok(signed_at) if millis.len() == 13 && millis.bytes().all(|b| b.is_ascii_digit()) => {
+                self.check_millis(signed_at)
+            }
+            _ => Err(malformed),
+        }
+    }
+
+    /// Checks a time such as `2021-03-25T05:09:27Z`, signed with no separator after it. All end with their only `Z`, so that
+    /// nothing can be moved to or from what follows.
+    pub(super) fn check_rfc3339(self, time: &str, malformed: Refused) -> Result<(), Refused> {
+        let canonical = time.len() <= 30 && time.find('Z').is_some_and(|at| at + 1 == time.len());
+        match time.parse::<Timestamp>() {
+            Ok(signed_at) if canonical => self.check_millis(signed_at.as_millisecond()),
+            _ => Err(malformed),
+        }
     }
 
     /// Checks milliseconds since 1970.

@@ -1,5 +1,5 @@
 //! JSON that is read before it is known to be genuine, for the providers that put the signature into the body. A key that is
-//! there twice is refused: two programs could take different ones of its values.
+//! there twice is refused: two programs could take different ones of its values. And digests of JSON that is genuine.
 
 use std::fmt;
 
@@ -8,6 +8,7 @@ use serde::{
     de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Number, Value};
+use sha2::{Digest as _, Sha256};
 
 /// Reads a document in which no object has a key twice.
 pub(super) fn unambiguous(bytes: &[u8]) -> Option<Value> {
@@ -15,6 +16,24 @@ pub(super) fn unambiguous(bytes: &[u8]) -> Option<Value> {
     let value = Unambiguous.deserialize(&mut document).ok()?;
     document.end().ok()?;
     Some(value)
+}
+
+/// The digest of a verified body, if it is an object without that field: one that the provider changes when it delivers the
+/// same event again.
+pub(super) fn digest_without(body: &[u8], field: &str) -> String {
+    match serde_json::from_slice(body) {
+        Ok(object @ Value::Object(_)) => digest_of(&object, field),
+        _ => hex::encode(Sha256::digest(body)),
+    }
+}
+
+/// The digest of a document without that field.
+pub(super) fn digest_of(document: &Value, field: &str) -> String {
+    let mut document = document.clone();
+    document.as_object_mut().map(|fields| fields.remove(field));
+    // serde_json sorts by itself unless some crate in the build turns its `preserve_order` feature on.
+    document.sort_all_objects();
+    hex::encode(Sha256::digest(document.to_string()))
 }
 
 struct Unambiguous;

@@ -31,6 +31,7 @@ pub struct Key(Kind);
 
 #[derive(Clone)]
 enum Kind {
+    Sha1(Hmac<Sha1>),
     Sha1OrSha256(Hmac<Sha1>, Hmac<Sha256>),
     Sha256(Hmac<Sha256>),
     Sha512(Hmac<Sha512>),
@@ -47,6 +48,9 @@ pub enum KeyError {
     /// Not what the provider gave out.
     #[error("is not base64 after its whsec_; copy it whole from the provider")]
     NotBase64,
+    /// Not what the provider gave out.
+    #[error("is not hex; copy it whole from the provider")]
+    NotHex,
     /// The scheme is checked with a public key, and this is none.
     #[error("is not the public key that the scheme is checked with; copy it whole from the provider")]
     NotPublic,
@@ -60,6 +64,10 @@ impl From<InvalidLength> for KeyError {
 }
 
 impl Key {
+    pub(super) fn sha1(secret: &str) -> Result<Self, KeyError> {
+        Ok(Self(Kind::Sha1(Hmac::new_from_slice(not_blank(secret)?.as_bytes())?)))
+    }
+
     /// The length of a signature says which of the two it is.
     pub(super) fn sha1_or_sha256(secret: &str) -> Result<Self, KeyError> {
         let secret = not_blank(secret)?.as_bytes();
@@ -77,6 +85,12 @@ impl Key {
     /// The decoded key is random bytes, and those of them that look like spaces are none.
     pub(super) fn sha256_from_base64(secret: &str) -> Result<Self, KeyError> {
         let secret = LENIENT.decode(not_blank(secret)?).map_err(|_| KeyError::NotBase64)?;
+        Ok(Self(Kind::Sha256(Hmac::new_from_slice(&secret)?)))
+    }
+
+    /// The key is written in hex, in either case.
+    pub(super) fn sha256_from_hex(secret: &str) -> Result<Self, KeyError> {
+        let secret = hex::decode(not_blank(secret)?.trim()).map_err(|_| KeyError::NotHex)?;
         Ok(Self(Kind::Sha256(Hmac::new_from_slice(&secret)?)))
     }
 
@@ -107,6 +121,7 @@ impl Key {
     /// Whether one of these is its signature of these parts, taken together.
     fn signed<S: AsRef<[u8]>>(&self, parts: &[&[u8]], signatures: &[S]) -> bool {
         match &self.0 {
+            Kind::Sha1(key) => makes(key, parts, signatures),
             Kind::Sha1OrSha256(sha1, sha256) => {
                 makes(sha1, parts, signatures) || makes(sha256, parts, signatures)
             }

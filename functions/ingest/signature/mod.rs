@@ -43,7 +43,7 @@ use http::HeaderMap;
 use serde_json::Value;
 
 pub use self::{
-    answer::{Answer, Success, challenge, handshake, success},
+    answer::{Answer, Asked, Success, challenge, handshake, success},
     key::{Key, KeyError},
     public_url::{NotPublic, PublicUrl},
     scheme::{Scheme, UnknownScheme},

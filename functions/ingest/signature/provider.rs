@@ -7,7 +7,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Answer, Identity, Refused, Signed, Success, Verified,
+    Answer, Asked, Identity, Refused, Signed, Success, Verified,
     header::Window,
     key::{Key, KeyError},
     settings::{Setting, Settings},
@@ -28,8 +28,10 @@ pub(super) struct Provider {
     pub(super) settings: &'static [Setting],
     /// Seconds by which the signed time may be off, unless the source says otherwise: as in the provider's own library.
     pub(super) tolerance: u64,
-    /// Whether a webhook may be an array of events, each with a run of its own.
-    pub(super) batches: bool,
+    /// The events of a body that may hold several, each with a run of its own; `None` if it is one event.
+    pub(super) batch: fn(&Value) -> Option<Vec<Value>>,
+    /// Digest of one event of a batch: the same when it is delivered again.
+    pub(super) item_digest: fn(&Value) -> String,
     /// Prepares a secret.
     pub(super) key: fn(&Settings, &str) -> Result<Key, KeyError>,
     /// Checks a signature.
@@ -42,8 +44,8 @@ pub(super) struct Provider {
     pub(super) identity: fn(&HeaderMap, Option<&Value>) -> Identity,
     /// Answers a verified POST that is no event.
     pub(super) handshake: fn(&Value, &Key) -> Option<Answer>,
-    /// Answers a GET, given its query and the token that it must show.
-    pub(super) challenge: fn(&str, Option<&Key>) -> Option<Answer>,
+    /// Answers a GET, given the token that it must show.
+    pub(super) challenge: fn(&Asked<'_>, Option<&Key>) -> Option<Answer>,
     /// How to answer an event.
     pub(super) success: fn() -> Success,
 }
@@ -63,7 +65,8 @@ impl Provider {
             signed: EVERYTHING,
             settings: &[],
             tolerance: 300,
-            batches: false,
+            batch: |_| None,
+            item_digest: |item| hex::encode(Sha256::digest(item.to_string())),
             key: |_, secret| Key::sha256(secret),
             verify,
             fingerprint: |_, request| hex::encode(Sha256::digest(request.body)),

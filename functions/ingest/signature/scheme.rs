@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use serde_json::Value;
+
 use super::{
     key::{Key, KeyError},
     provider::Provider,
@@ -65,10 +67,16 @@ impl Scheme {
         (self.provider.key)(&self.settings, secret)
     }
 
-    /// Whether a webhook may be an array of events, each with a run of its own.
+    /// The events of a body that may hold several, each with a run of its own; `None` if it is one event.
     #[must_use]
-    pub fn sends_batches(&self) -> bool {
-        self.provider.batches
+    pub fn batch(&self, body: &Value) -> Option<Vec<Value>> {
+        (self.provider.batch)(body)
+    }
+
+    /// A digest of one event of a batch: the same when it is delivered again.
+    #[must_use]
+    pub fn item_digest(&self, item: &Value) -> String {
+        (self.provider.item_digest)(item)
     }
 
     /// The names of templates that the signature covers, among `event_id`, `event_type`, `event`, `form` and `digest`.

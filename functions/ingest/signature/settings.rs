@@ -19,6 +19,8 @@ pub enum Setting {
     Prefix,
     /// `encoding` and `algorithm` of the HMAC.
     Mac,
+    /// `header`: where the secret is, if not in `Authorization`.
+    TokenHeader,
     /// `verify_token`: the name of a secret that a GET must show.
     VerifyToken,
 }
@@ -65,6 +67,9 @@ pub enum Algorithm {
     Sha256,
     /// SHA-512.
     Sha512,
+    /// SHA-1, for the providers that have nothing better; sources can't ask for it.
+    #[serde(skip)]
+    Sha1,
 }
 
 impl Settings {
@@ -80,6 +85,7 @@ impl Settings {
 }
 
 impl MacFormat {
+    pub(super) const SHA1_HEX: Self = Self { algorithm: Algorithm::Sha1, encoding: Encoding::Hex };
     pub(super) const SHA256_HEX: Self = Self { algorithm: Algorithm::Sha256, encoding: Encoding::Hex };
     pub(super) const SHA256_BASE64: Self = Self { algorithm: Algorithm::Sha256, encoding: Encoding::Base64 };
 
@@ -87,6 +93,7 @@ impl MacFormat {
         match self.algorithm {
             Algorithm::Sha256 => Key::sha256(secret),
             Algorithm::Sha512 => Key::sha512(secret),
+            Algorithm::Sha1 => Key::sha1(secret),
         }
     }
 
@@ -97,6 +104,8 @@ impl MacFormat {
             (Algorithm::Sha256, Encoding::Base64) => key::from_base64::<32>(text).map(Vec::from),
             (Algorithm::Sha512, Encoding::Hex) => key::from_hex::<64>(text).map(Vec::from),
             (Algorithm::Sha512, Encoding::Base64) => key::from_base64::<64>(text).map(Vec::from),
+            (Algorithm::Sha1, Encoding::Hex) => key::from_hex::<20>(text).map(Vec::from),
+            (Algorithm::Sha1, Encoding::Base64) => key::from_base64::<20>(text).map(Vec::from),
         }
     }
 }

@@ -6,13 +6,13 @@
 
 use http::HeaderMap;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use crate::ingest::signature::{
     Identity, Refused, Signed, Verified,
     body_mac::BodyMac,
     header,
     header::Window,
+    json,
     key::Key,
     provider::Provider,
     settings::{MacFormat, Settings},
@@ -22,7 +22,8 @@ use crate::ingest::signature::{
 pub(super) static PROVIDER: Provider = Provider {
     signed: &["event_type", "event", "form", "digest"],
     tolerance: 60,
-    fingerprint: |_, request| fingerprint(request),
+    // A redelivery, signed anew, is the same event.
+    fingerprint: |_, request| json::digest_without(request.body, TIMESTAMP),
     ..Provider::new("linear", verify, identity)
 };
 
@@ -35,17 +36,6 @@ fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], window: Window) -> R
     let signed_at = body.and_then(|body| body.get(TIMESTAMP)?.as_i64()).ok_or(Refused::Body(TIMESTAMP))?;
     window.check_millis(signed_at)?;
     Ok(verified)
-}
-
-/// Of the body without the time at which it was sent: a redelivery, signed anew, is the same event.
-fn fingerprint(request: &Signed<'_>) -> String {
-    let mut body: Value = serde_json::from_slice(request.body).unwrap_or_default();
-    if let Some(fields) = body.as_object_mut() {
-        fields.remove(TIMESTAMP);
-    }
-    // serde_json sorts by itself unless some crate in the build turns its `preserve_order` feature on.
-    body.sort_all_objects();
-    hex::encode(Sha256::digest(body.to_string()))
 }
 
 /// The type is the thing's and what happened to it: `Comment.create`.

@@ -5,7 +5,6 @@
 //! It is over exactly the bytes sent, with their `\u00e4` and `\/`. There is no timestamp, and no id: the body says which
 //! event it is, and may hold several.
 
-use http::StatusCode;
 use url::form_urlencoded;
 
 use super::github;
@@ -14,7 +13,7 @@ use crate::ingest::signature::{Answer, Identity, key::Key, provider::Provider, s
 /// The type is what changed, such as `whatsapp_business_account`.
 pub(super) static PROVIDER: Provider = Provider {
     settings: &[Setting::VerifyToken],
-    challenge: |query, token| Some(challenge(query, token)),
+    challenge: |request, token| Some(challenge(request.query, token)),
     ..Provider::new(
         "meta",
         |_, request, keys, _| github::FORMAT.verify(request, keys),
@@ -34,6 +33,6 @@ fn challenge(query: &str, expected: Option<&Key>) -> Answer {
         (Some("subscribe"), Some(token), Some(challenge)) if expected.is_some_and(|key| key.is(&token)) => {
             Answer::text(&challenge)
         }
-        _ => Answer { status: StatusCode::FORBIDDEN, ..Answer::text("") },
+        _ => Answer::forbidden(),
     }
 }

@@ -18,7 +18,7 @@ use crate::ingest::signature::{
 
 /// Identities are of one event each.
 pub(super) static PROVIDER: Provider = Provider {
-    batches: true,
+    batch: |body| body.as_array().cloned(),
     key: |_, public| Key::p256_from_base64(public),
     ..Provider::new("sendgrid", verify, |_, event| {
         Identity::new(text(event, "sg_event_id"), text(event, "event"))

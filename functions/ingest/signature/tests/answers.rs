@@ -8,6 +8,12 @@ fn answered(scheme: Scheme, body: &Value) -> Option<Answer> {
     handshake(&scheme, body, &scheme.key(&secret(&scheme, 0)).unwrap())
 }
 
+static NO_HEADERS: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
+
+fn get(query: &str) -> Asked<'_> {
+    Asked { headers: &NO_HEADERS, query }
+}
+
 fn json_of(answer: Option<Answer>) -> Value {
     let answer = answer.unwrap();
     assert_eq!((answer.status, answer.content_type), (StatusCode::OK, "application/json"));
@@ -57,7 +63,7 @@ fn discord_hears_pong() {
 #[test]
 fn meta_hears_its_challenge_if_it_knows_the_token() {
     let token = named("meta").key("my token&more").unwrap();
-    let ask = |query: &str| challenge(&named("meta"), query, Some(&token)).unwrap();
+    let ask = |query: &str| challenge(&named("meta"), &get(query), Some(&token)).unwrap();
     let refused = Answer { status: StatusCode::FORBIDDEN, ..Answer::text("") };
     let right = "hub.mode=subscribe&hub.challenge=1158&hub.verify_token=";
     for token in ["my+token%26more", "my%20token%26more"] {
@@ -76,7 +82,23 @@ fn meta_hears_its_challenge_if_it_knows_the_token() {
     ] {
         assert_eq!(ask(query), refused, "{query}");
     }
-    assert_eq!(challenge(&named("meta"), &format!("{right}my+token%26more"), None), Some(refused));
+    assert_eq!(challenge(&named("meta"), &get(&format!("{right}my+token%26more")), None), Some(refused));
+}
+
+#[test]
+fn okta_hears_its_challenge_and_no_more_than_that() {
+    let ask = |values: &[&str]| {
+        let lines: Vec<_> = values
+            .iter()
+            .map(|value| ("x-okta-verification-challenge".to_owned(), (*value).to_owned()))
+            .collect();
+        challenge(&named("okta"), &Asked { headers: &map(&lines), query: "" }, None)
+    };
+    assert_eq!(json_of(ask(&["my\"<challenge>"])), json!({ "verification": "my\"<challenge>" }));
+    let long = "a".repeat(513);
+    for values in [&[][..], &[""], &["a", "b"], &[&long]] {
+        assert_eq!(ask(values), Some(Answer::forbidden()), "{values:?}");
+    }
 }
 
 #[test]
@@ -86,7 +108,8 @@ fn nobody_else_shakes_hands() {
         let key = scheme.key(&secret(scheme, 0)).unwrap();
         assert_eq!(handshake(scheme, &body, &key), None, "{scheme}");
         let query = "hub.mode=subscribe&hub.challenge=1158&hub.verify_token=x";
-        assert_eq!(challenge(scheme, query, Some(&key)).is_some(), *scheme == named("meta"), "{scheme}");
+        let asks = ["meta", "okta"].contains(&scheme.name());
+        assert_eq!(challenge(scheme, &get(query), Some(&key)).is_some(), asks, "{scheme}");
     }
 }
 
@@ -100,7 +123,8 @@ fn each_provider_hears_what_it_takes_for_a_success() {
         };
         let expected = match scheme.name() {
             "twilio" => (204, Some("")),
-            "slack" => (200, Some("")),
+            "slack" | "xero" => (200, Some("")),
+            "adyen" => (200, Some("[accepted]")),
             "discord" => (200, Some(r#"{"type":5}"#)),
             "zoom" | "mailgun" | "paddle" => (200, None),
             _ => (202, None),

@@ -19,17 +19,22 @@ fn headers_that_read_in_two_ways_are_refused() {
     let [stripe, convoy] =
         [(named("stripe"), "stripe-signature"), (named("convoy-advanced"), "x-convoy-signature")];
     let paddle = (named("paddle"), "paddle-signature");
+    let calendly = (named("calendly"), "calendly-webhook-signature");
     let timestamps = [
         (named("slack"), "x-slack-request-timestamp"),
         (named("zoom"), "x-zm-request-timestamp"),
         (named("discord"), "x-signature-timestamp"),
         (named("sendgrid"), "x-twilio-email-event-webhook-timestamp"),
+        (named("hubspot"), "x-hubspot-request-timestamp"),
+        (named("zendesk"), "x-zendesk-webhook-signature-timestamp"),
         (standard.clone(), "webhook-timestamp"),
     ];
     let id = (standard.clone(), "webhook-id");
     let list = (standard, "webhook-signature");
     let prefixed = [
         (named("github"), "x-hub-signature-256"),
+        (named("intercom"), "x-hub-signature"),
+        (named("typeform"), "typeform-signature"),
         (named("slack"), "x-slack-signature"),
         (named("zoom"), "x-zm-signature"),
     ];
@@ -71,7 +76,7 @@ fn headers_that_read_in_two_ways_are_refused() {
     let in_a_list: [Change; 4] =
         [|v| format!("{v},{v}"), |v| format!("{v}, {v}"), |v| format!("{v} "), |v| v.replace("v1,", "")];
     let cases: [Cases; 6] = [
-        (&[stripe, convoy], &in_one),
+        (&[stripe, convoy, calendly], &in_one),
         (&[paddle], &in_paddles),
         (&timestamps, &in_a_timestamp),
         (&prefixed, &in_a_prefix),
@@ -100,8 +105,8 @@ fn signatures_are_read_strictly() {
         |v| format!("{}!", &v[..v.len() - 1]),
         |_| String::new(),
     ];
-    // Mailgun's is in the body, GitLab has none, and at the end of our sample of Stripe's stands another.
-    let others = [named("mailgun"), named("gitlab"), named("stripe")];
+    // Mailgun's and Adyen's are in the body, GitLab has none, and at the end of our sample of Stripe's stands another.
+    let others = ["mailgun", "adyen", "gitlab", "stripe"].map(named);
     for scheme in ALL.iter().filter(|scheme| !others.contains(scheme)) {
         let name = sample(scheme, b"{}").headers.swap_remove(0).0;
         for (index, change) in changes.iter().enumerate() {
@@ -164,7 +169,19 @@ fn more_signatures_than_any_provider_sends_are_refused() {
 
 #[test]
 fn the_window_has_two_sides_and_no_edge_to_fall_off() {
-    let dated = ["stripe", "standard-webhooks", "slack", "zoom", "discord", "mailgun", "sendgrid", "paddle"];
+    let dated = [
+        "stripe",
+        "standard-webhooks",
+        "slack",
+        "zoom",
+        "discord",
+        "mailgun",
+        "sendgrid",
+        "paddle",
+        "calendly",
+        "hubspot",
+        "zendesk",
+    ];
     for scheme in ALL.iter().filter(|scheme| **scheme != named("linear")) {
         let sample = sample(scheme, b"{}");
         for inside in [NOW - 300, NOW, NOW + 300] {

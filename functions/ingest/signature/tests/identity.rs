@@ -63,6 +63,8 @@ fn headers() -> HeaderMap {
         ("idempotency-key", "f5e57ebe"),
         ("x-gitlab-event-uuid", "13792a34"),
         ("x-gitlab-event", "Push Hook"),
+        ("request-id", "aec0b9d5"),
+        ("sentry-hook-resource", "issue"),
     ];
     map(&lines.map(|(name, value)| (name.to_owned(), value.to_owned())))
 }
@@ -72,6 +74,8 @@ fn the_event_is_named_where_each_provider_names_it() {
     let body = json!({
         "id": "evt_1", "event_id": "ev_2", "sg_event_id": "sg_3", "signature": { "token": "a8ce0e" },
         "type": "Comment", "action": "create", "event_type": "transaction.paid", "event": "meeting.started",
+        "pspReference": "8836", "eventCode": "CAPTURE", "success": "true", "topic": "user.created", "uuid": "7f2c",
+        "eventCategory": "INVOICE", "eventType": "UPDATE", "subscriptionType": "contact.creation",
         "event-data": { "event": "delivered" }, "object": "page", "MessageStatus": "sent",
     });
     let expected = |scheme: &Scheme| match scheme.name() {
@@ -90,6 +94,15 @@ fn the_event_is_named_where_each_provider_names_it() {
         "sendgrid" => (Some("sg_3"), "meeting.started"),
         "paddle" => (Some("ev_2"), "transaction.paid"),
         "gitlab" => (Some("f5e57ebe"), "Push Hook"),
+        "adyen" => (Some("8836.CAPTURE.true"), "CAPTURE"),
+        "intercom" => (Some("evt_1"), "user.created"),
+        "hubspot" => (None, "contact.creation"),
+        "docusign" | "calendly" => (None, "meeting.started"),
+        "zendesk" | "vercel" => (Some("evt_1"), "Comment"),
+        "okta" => (Some("7f2c"), "UPDATE"),
+        "xero" => (None, "INVOICE.UPDATE"),
+        "typeform" => (Some("ev_2"), "transaction.paid"),
+        "sentry" => (Some("aec0b9d5"), "issue.create"),
         "convoy-advanced" | "hmac" => (None, "Comment"),
         other => panic!("{other}"),
     };

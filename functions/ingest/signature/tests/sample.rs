@@ -12,8 +12,11 @@ pub(crate) const NOW: i64 = 1_700_000_000;
 pub(crate) const URL: &str = "https://hooks.example.com/webhooks/it";
 
 /// Headers that say something about an event, beside those in samples.
-const OTHERS: [&str; 14] = [
+const OTHERS: [&str; 17] = [
     "content-type",
+    "request-id",
+    "sentry-hook-resource",
+    "x-okta-verification-challenge",
     "idempotency-key",
     "i-twilio-idempotency-token",
     "linear-delivery",
@@ -78,6 +81,7 @@ pub(crate) fn secret(scheme: &Scheme, index: u8) -> String {
             let point = p256(index).verifying_key().to_sec1_point(false);
             STANDARD.encode([&hex::decode(head).unwrap(), point.as_bytes()].concat())
         }
+        "adyen" => hex::encode([7 + index; 32]),
         _ => format!("whsec_{}", STANDARD.encode([7 + index; 24])),
     }
 }
@@ -88,12 +92,23 @@ fn mac<M: hmac::Mac + hmac::KeyInit>(key: &[u8], text: &[u8]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
+/// All that is signed comes before the signature.
+fn adyen(key: &[u8], reference: &str) -> Vec<u8> {
+    let key = hex::decode(key).unwrap();
+    let text = format!("P1:O1:Account:{reference}:1130:EUR:AUTHORISATION:true");
+    let signature = STANDARD.encode(mac::<Hmac<Sha256>>(&key, text.as_bytes()));
+    format!(
+        r#"{{"notificationItems":[{{"NotificationRequestItem":{{"pspReference":"P1","originalReference":"O1","merchantAccountCode":"Account","merchantReference":"{reference}","amount":{{"value":1130,"currency":"EUR"}},"eventCode":"AUTHORISATION","success":"true","additionalData":{{"hmacSignature":"{signature}"}}}}}}]}}"#
+    )
+    .into_bytes()
+}
+
 /// Twilio binds what is no form by its hash.
 fn query(scheme: &Scheme, body: &[u8]) -> String {
     let hash = || hex::encode(<Sha256 as sha2::Digest>::digest(body));
     match scheme.name() {
         "twilio" if body.starts_with(b"{") => format!("a=1&bodySHA256={}", hash()),
-        "twilio" | "square" => "a=1&b=%20".to_owned(),
+        _ if scheme.takes(Setting::PublicUrl) => "a=1&b=%20".to_owned(),
         _ => String::new(),
     }
 }
@@ -124,7 +139,8 @@ pub(crate) fn sample(scheme: &Scheme, body: &[u8]) -> Sample {
             let signature = json!({ "timestamp": now, "token": token, "signature": signature });
             format!(r#"{{"signature":{signature},"event-data":"{}"}}"#, hex::encode(body)).into_bytes()
         }
-        "square" => json!({ "body": hex::encode(body) }).to_string().into(),
+        "adyen" => adyen(&key, &hex::encode(body)),
+        "square" | "hubspot" => json!({ "body": hex::encode(body) }).to_string().into(),
         _ => body.to_vec(),
     };
     let dated = |border: &str| [now.as_bytes(), border.as_bytes(), &body].concat();
@@ -175,13 +191,40 @@ pub(crate) fn sample(scheme: &Scheme, body: &[u8]) -> Sample {
             let signature = STANDARD.encode(signature.to_der());
             timed(name, signature, "x-twilio-email-event-webhook-timestamp")
         }
+        "intercom" => own("x-hub-signature", format!("sha1={}", hex::encode(mac::<Hmac<Sha1>>(&key, &body)))),
+        "vercel" => own("x-vercel-signature", hex::encode(mac::<Hmac<Sha1>>(&key, &body))),
+        "typeform" => own("typeform-signature", format!("sha256={}", STANDARD.encode(sha256(&body)))),
+        "sentry" => own("sentry-hook-signature", hex::encode(sha256(&body))),
+        "xero" => own("x-xero-signature", STANDARD.encode(sha256(&body))),
+        "docusign" => own("x-docusign-signature-1", STANDARD.encode(sha256(&body))),
+        "calendly" => {
+            let hex = hex::encode(sha256(&dated(".")));
+            own("calendly-webhook-signature", format!("t={now},v1={hex}"))
+        }
+        "hubspot" => {
+            let text =
+                [b"POST", URL.as_bytes(), b"?", query.as_bytes(), &body, now.as_bytes(), b"000"].concat();
+            vec![
+                ("x-hubspot-signature-v3".to_owned(), STANDARD.encode(sha256(&text))),
+                ("x-hubspot-request-timestamp".to_owned(), format!("{now}000")),
+            ]
+        }
+        "zendesk" => {
+            let time = "2023-11-14T22:13:20Z";
+            let text = [time.as_bytes(), &body].concat();
+            vec![
+                ("x-zendesk-webhook-signature".to_owned(), STANDARD.encode(sha256(&text))),
+                ("x-zendesk-webhook-signature-timestamp".to_owned(), time.to_owned()),
+            ]
+        }
+        "okta" => own("authorization", secret(scheme, 0)),
         "linear" => own("linear-signature", hex::encode(sha256(&body))),
         "gitlab" => own("x-gitlab-token", secret(scheme, 0)),
         "hmac" => {
             let base64 = STANDARD.encode(mac::<Hmac<Sha512>>(&key, &body));
             own("x-signature", format!("sha512={base64}"))
         }
-        "mailgun" => Vec::new(),
+        "mailgun" | "adyen" => Vec::new(),
         other => panic!("no sample of {other}"),
     };
 

@@ -29,6 +29,9 @@ fn what_is_no_secret_of_the_scheme_is_refused_at_start() {
     for secret in ["AAAA", &p256[4..], &ed25519, "-----BEGIN PUBLIC KEY-----"] {
         assert_eq!(refused(&named("sendgrid"), secret), Some(KeyError::NotPublic), "{secret}");
     }
+    for secret in ["whsec_AAAA", "abc", "zz", "00 11"] {
+        assert_eq!(refused(&named("adyen"), secret), Some(KeyError::NotHex), "{secret}");
+    }
     for secret in ["whpk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whpk_!"] {
         assert_eq!(refused(&named("standard-webhooks"), secret), Some(KeyError::NotPublic), "{secret}");
     }

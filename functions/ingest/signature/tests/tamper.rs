@@ -11,11 +11,12 @@ pub(crate) const CHANGES: u8 = 16;
 /// What a business key can be made of: all of what has that name.
 const KEYS: [&str; 7] = ["event_id", "event_type", "event", "form", "digest", "headers", "source"];
 
-/// For each scheme, one configuration for each name of which a business key may be made. GitLab's token proves nothing about
-/// what is sent with it, so there is nothing to hold it to.
+/// For each scheme, one configuration for each name of which a business key may be made. A mere token proves nothing about
+/// what is sent with it, so there is nothing to hold GitLab's and Okta's to.
 pub(crate) static CONFIGS: LazyLock<BTreeMap<&str, Vec<Config>>> = LazyLock::new(|| {
     let configs = |name| KEYS.into_iter().filter_map(|key| config(name, key).ok()).collect();
-    Scheme::names().map(|name| (name, if name == "gitlab" { Vec::new() } else { configs(name) })).collect()
+    let signs = |name| Scheme::named(name).is_ok_and(|scheme| !scheme.signed().is_empty());
+    Scheme::names().map(|name| (name, if signs(name) { configs(name) } else { Vec::new() })).collect()
 });
 
 fn config(name: &str, key: &str) -> Result<Config, ConfigError> {

@@ -42,7 +42,7 @@ impl Vector {
             "meta-challenge" => ("meta", Settings::default()),
             "hmac-generic" => ("hmac", generic()),
             "convoy-advanced" => ("convoy-advanced", Settings { mac: mac(), ..Settings::default() }),
-            name @ ("twilio" | "square") => (name, url()),
+            name if Scheme::named(name).unwrap().takes(Setting::PublicUrl) => (name, url()),
             name => (name, Settings::default()),
         };
         Scheme::named(name).unwrap().with(settings)
@@ -93,8 +93,8 @@ impl Vector {
 
     fn assert_identity(&self, scheme: &Scheme, headers: &HeaderMap) {
         let body: Option<Value> = serde_json::from_slice(&self.body()).ok();
-        let event = body.as_ref().map(|body| body.get(0).unwrap_or(body));
-        let identity = identity(scheme, headers, event);
+        let event = body.map(|body| scheme.batch(&body).and_then(|mut batch| batch.pop()).unwrap_or(body));
+        let identity = identity(scheme, headers, event.as_ref());
         if let Some(id) = self.expect["dedupe_id"].as_str() {
             assert_eq!(identity.event_id.as_deref(), Some(id), "{}", self.name);
         }
@@ -111,7 +111,12 @@ impl Vector {
     }
 
     fn assert_challenge(&self, scheme: &Scheme) {
-        let answer = challenge(scheme, self.query(), self.keys(scheme).unwrap().first()).unwrap();
+        let answer = challenge(
+            scheme,
+            &Asked { headers: &HeaderMap::new(), query: self.query() },
+            self.keys(scheme).unwrap().first(),
+        )
+        .unwrap();
         assert_eq!(answer.status.as_u16(), self.expect["status"], "{}", self.name);
         assert_eq!(answer.body, self.expect["body"].as_str().unwrap_or_default(), "{}", self.name);
     }
