@@ -71,6 +71,18 @@ fn a_mailgun_signature_is_for_one_timestamp_and_one_token() {
     }
 }
 
+/// RFC 9557 has times that go on behind their `Z`.
+#[test]
+fn no_time_zone_moves_from_a_body_to_the_timestamp_before_it() {
+    let zendesk = named("zendesk");
+    let mut moved = sample(&zendesk, b"[Etc/UTC]");
+    assert!(check(&zendesk, &moved, NOW).is_ok());
+    moved.headers[1].1 += "[Etc/UTC]";
+    moved.body.clear();
+    let malformed = Err(Refused::Malformed("x-zendesk-webhook-signature-timestamp"));
+    assert_eq!(check(&zendesk, &moved, NOW), malformed);
+}
+
 /// HubSpot signs its timestamp behind the body.
 #[test]
 fn no_digit_moves_between_a_body_and_the_timestamp_behind_it() {
@@ -132,12 +144,14 @@ fn every_item_of_adyens_is_signed_and_reads_in_one_way() {
     }
     assert_eq!(adyen(|whole| whole["notificationItems"] = json!([])), body);
     // One that is not signed beside one that is.
-    let second = adyen(|whole| {
-        let mut other = whole["notificationItems"][0].clone();
-        other["NotificationRequestItem"]["pspReference"] = json!("P2");
-        whole["notificationItems"].as_array_mut().unwrap().push(other);
-    });
-    assert_eq!(second, Err(Refused::Forged));
+    for place in [0, 1] {
+        let beside = adyen(|whole| {
+            let mut other = whole["notificationItems"][0].clone();
+            other["NotificationRequestItem"]["pspReference"] = json!("P2");
+            whole["notificationItems"].as_array_mut().unwrap().insert(place, other);
+        });
+        assert_eq!(beside, Err(Refused::Forged), "{place}");
+    }
     let twice = adyen(|whole| *whole = json!([whole]));
     assert_eq!(twice, body);
 }
