@@ -50,7 +50,7 @@ metrics! {
     DEFERRED = "Deferred", COUNT, Some("Function"), "both",
         "Ingest: commands that went to the table since the broker did not take them. Consumer: effects put off to a later attempt.";
     BROKER_REFUSALS = "BrokerRefusals", COUNT, None, "ingest",
-        "Commands that the broker did not take: it was full, in trouble or not reached.";
+        "Commands that a broker did not take: it was full, in trouble or not reached. The log's `broker` says which.";
     NOT_DURABLE = "NotDurable", COUNT, None, "ingest",
         "Requests answered 503: something of them could be made durable nowhere. The provider delivers again.";
     INGEST_LATENCY = "IngestLatency", MS, None, "ingest",
