@@ -1,8 +1,8 @@
 //! A command: "do this step for this business key, with this input". The value of a message on the topic.
 //!
-//! It carries only the input that its step names, not the webhook's body: older brokers hold at most 64 KiB of unacked
-//! messages per partition, and the fewer personal data in a queue the better. Input that would fill more than a quarter of
-//! such a partition is left in DynamoDB, and the command carries a [`ClaimCheck`] for it.
+//! It carries only the input that its step names, not the webhook's body: a partition holds few bytes of unacked messages
+//! (64 KiB at the oldest brokers), and the fewer personal data in a queue the better. Input that would fill more than a
+//! quarter of a partition is left in DynamoDB, and the command carries a [`ClaimCheck`] for it.
 
 use std::collections::BTreeMap;
 
