@@ -13,7 +13,7 @@ pub(super) enum Outcome {
     Applied,
     /// Applied, and the answer was lost.
     AppliedUnanswered,
-    /// Not applied, and nobody knows.
+    /// Not applied, which is not known.
     NothingUnanswered,
     /// No answer in time, and the third party is still at it.
     StillAtIt,
@@ -28,21 +28,27 @@ pub(super) enum Action {
     Tick,
     // A consumer's invocation.
     Wake { who: Who, clock_ahead: i8 },
-    Relay { who: Who, effect: Which },
+    TakeDue { who: Who, effect: Which },
     Connect { who: Who },
+    AskCount { who: Who },
     Count { who: Who },
+    HoldAll { who: Who },
     Ack { who: Who, effect: Which, offset: u8 },
+    AckUpTo { who: Who, effect: Which, offset: u8 },
     Ousted { who: Who },
     Leave { who: Who },
     // An attempt.
+    Work { who: Who, effect: Which },
     Claim { who: Who, effect: Which, offset: u8 },
+    DeferBeforeClaim { who: Who, effect: Which, offset: u8 },
+    HandOver { who: Who, effect: Which, offset: u8 },
     TakeOver { who: Who, effect: Which },
     Ask { who: Who, effect: Which, then: Phase },
     Call { who: Who, effect: Which, outcome: Outcome },
     Write { who: Who, effect: Which, what: Phase },
     // The broker.
-    Deliver { to: Who, effect: Which, offset: u8 },
-    Redeliver { to: Who, effect: Which, offset: u8 },
+    Deliver { to: Who, effect: Which, offset: u8, again: bool },
+    Arrive { to: Who, effect: Which, offset: u8 },
     DeliverNowhere { effect: Which, offset: u8 },
     NoticeDeadStream,
     // The third party.
@@ -53,7 +59,8 @@ pub(super) enum Action {
     RestartBroker,
     WipeBroker,
     CutStream { who: Who },
-    Overtake { to: Who, effect: Which, offset: u8 },
+    DeliverLate { to: Who, effect: Which, offset: u8 },
+    AckUnanswered { who: Who, effect: Which, offset: u8, applied: bool },
     Unanswered { who: Who, effect: Which, what: Phase, applied: bool },
     HoldUp { who: Who, effect: Which, what: Phase },
     RenewalsFail { who: Who },
@@ -68,7 +75,8 @@ impl Action {
                 | Self::RestartBroker
                 | Self::WipeBroker
                 | Self::CutStream { .. }
-                | Self::Overtake { .. }
+                | Self::DeliverLate { .. }
+                | Self::AckUnanswered { .. }
                 | Self::Unanswered { .. }
                 | Self::HoldUp { .. }
                 | Self::RenewalsFail { .. }

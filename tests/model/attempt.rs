@@ -22,16 +22,38 @@ impl Steps<'_> {
     pub(super) fn of_work(&mut self, who: Who) {
         for index in 0..self.state.consumers[who].jobs.len() {
             match self.state.consumers[who].jobs[index].phase {
-                Phase::Received => self.claim(who, index),
+                Phase::Received if self.world.instant => self.work(who, index),
+                Phase::Received => {
+                    self.claim(who, index);
+                    self.defer_before_claim(who, index);
+                }
                 Phase::TakingOver => self.take_over(who, index),
                 Phase::Asking => self.ask(who, index),
-                Phase::Calling => self.call(who, index),
+                Phase::Calling => {
+                    self.call(who, index);
+                    self.hand_over(who, index);
+                }
                 Phase::Committing | Phase::Deferring { .. } | Phase::Parking | Phase::Watching => {
                     self.write(who, index);
                 }
                 Phase::Settled | Phase::Unsettled | Phase::Refused => {}
             }
         }
+    }
+
+    /// A message to its end, in one step.
+    fn work(&mut self, who: Who, index: usize) {
+        let world = *self.world;
+        let effect = self.state.consumers[who].jobs[index].effect;
+        self.add(Action::Work { who, effect }, |state| {
+            state.claim(who, index, &world);
+            if state.job(who, index).phase == Phase::Calling {
+                state.apply(effect, &world);
+                state.job(who, index).called(Phase::Committing);
+                state.write(who, index, &world);
+            }
+        });
+        self.unanswered(who, index, |_| {});
     }
 
     /// The third party knows, and says so; or it can't tell, and that is as good as no answer to a call.

@@ -1,12 +1,11 @@
-//! The broker, one partition of it, as the transcripts show it: two in flight, redelivery, and a commit that is a
-//! high-water mark.
+//! The broker, one partition of it, as its contract has it (`tests/contract`): so many in flight, redelivery in any order,
+//! and a commit that is a high-water mark.
 
 use super::{
     action::{Action, Steps},
-    effect::Which,
     message::{Job, Message, Phase, Place, Who},
     state::{State, Stream},
-    world::IN_FLIGHT,
+    world::World,
 };
 
 impl Steps<'_> {
@@ -15,49 +14,88 @@ impl Steps<'_> {
             if self.state.broker_sees(to) {
                 self.deliver(to);
                 self.redeliver(to);
+                self.arrive(to);
             }
         }
         self.half_open();
     }
 
-    /// The lowest that is queued, if there are so many places in flight.
-    pub(super) fn next_in_line(&self, places: usize) -> Option<usize> {
+    /// The lowest that is queued, if there is a place in flight.
+    fn next_in_line(&self) -> Option<usize> {
         let next = self.state.topic.iter().position(|message| message.place == Place::Queued);
-        next.filter(|_| self.state.in_flight() + places <= IN_FLIGHT)
+        next.filter(|_| self.state.in_flight() < self.world.broker.limit)
     }
 
     fn deliver(&mut self, to: Who) {
-        let Some(index) = self.next_in_line(1) else { return };
-        let Message { effect, offset, .. } = self.state.topic[index];
-        let begun = self.world.begun();
-        self.add(Action::Deliver { to, effect, offset }, |state| state.hand_over(index, to, begun));
+        if let Some(index) = self.next_in_line() {
+            self.send(index, to, false);
+        }
     }
 
     /// An orphan comes back on the next stream, and any other when its lease is over. On a stream that is still at work on
     /// it, that changes nothing.
     fn redeliver(&mut self, to: Who) {
         for (index, message) in self.state.topic.iter().enumerate() {
-            let given_up =
-                |job: &Job| job.offset == message.offset && !job.old && job.phase == Phase::Unsettled;
             let again = match message.place {
-                Place::Queued => false,
-                Place::OnTheWay(who) => who == to,
-                Place::With(who) if who != to => self.is_over(who, message.offset),
-                Place::With(_) => self.state.consumers[to].jobs.iter().any(given_up),
+                Place::Queued | Place::OnTheWay(_) | Place::Forgotten(_) => false,
+                Place::With(who) => {
+                    self.is_over(who, message.offset) && (who != to || self.is_gone(to, message.offset))
+                }
                 Place::Orphan | Place::Nowhere => true,
             };
             if again {
-                let Message { effect, offset, .. } = *message;
-                let begun = self.world.begun();
-                self.add(Action::Redeliver { to, effect, offset }, |state| state.hand_over(index, to, begun));
+                self.send(index, to, true);
             }
         }
+    }
+
+    /// The broker sends a message, which arrives at once, or late.
+    fn send(&mut self, index: usize, to: Who, again: bool) {
+        let world = *self.world;
+        let Message { effect, offset, .. } = self.state.topic[index];
+        self.add(Action::Deliver { to, effect, offset, again }, |state| {
+            state.topic[index].place = Place::With(to);
+            state.hand_over(index, to, again, &world);
+        });
+        if self.state.faults.late > 0 && !self.state.holds(to, offset) {
+            self.add(Action::DeliverLate { to, effect, offset }, |state| {
+                state.faults.late -= 1;
+                state.topic[index].place = Place::OnTheWay(to);
+            });
+        }
+    }
+
+    fn arrive(&mut self, to: Who) {
+        let world = *self.world;
+        for (index, message) in self.state.topic.iter().enumerate() {
+            let Message { effect, offset, place } = *message;
+            let then = match place {
+                Place::OnTheWay(who) if who == to => Some(Place::With(to)),
+                Place::Forgotten(who) if who == to => None,
+                _ => continue,
+            };
+            self.add(Action::Arrive { to, effect, offset }, |state| {
+                state.topic[index].place = then.unwrap_or(place);
+                state.hand_over(index, to, true, &world);
+                if then.is_none() {
+                    state.topic.remove(index);
+                }
+            });
+        }
+    }
+
+    /// Whether a consumer has a message no more, or could not settle it.
+    fn is_gone(&self, who: Who, offset: u8) -> bool {
+        let unsettled = |job: &Job| job.phase == Phase::Unsettled;
+        let mut jobs = self.state.consumers[who].jobs.iter();
+        jobs.find(|job| job.is_current() && job.offset == offset).is_none_or(unsettled)
     }
 
     /// Whether the broker's lease on a message may be over: not while it is being worked on.
     fn is_over(&self, who: Who, offset: u8) -> bool {
         let consumer = &self.state.consumers[who];
-        !consumer.jobs.iter().any(|job| job.offset == offset && !job.old && consumer.is_at_work(job))
+        let at_work = |job: &Job| job.is_current() && job.offset == offset && consumer.is_at_work(job);
+        !self.world.endless && !consumer.jobs.iter().any(at_work)
     }
 
     /// A stream that only seems open is dealt messages, new ones and such whose lease is over.
@@ -65,13 +103,13 @@ impl Steps<'_> {
         if !self.state.half_open {
             return;
         }
-        let next = self.next_in_line(1);
+        let next = self.next_in_line();
         for (index, message) in self.state.topic.iter().enumerate() {
             let again = match message.place {
                 Place::Queued => next == Some(index),
                 Place::With(who) => self.is_over(who, message.offset),
                 Place::Orphan => true,
-                Place::OnTheWay(_) | Place::Nowhere => false,
+                Place::OnTheWay(_) | Place::Forgotten(_) | Place::Nowhere => false,
             };
             if again {
                 let Message { effect, offset, .. } = *message;
@@ -95,15 +133,12 @@ impl State {
 
     /// What `/metrics` count.
     pub(super) fn in_flight(&self) -> usize {
-        self.topic.iter().filter(|message| message.place != Place::Queued).count()
+        let is_in_flight = |message: &&Message| !matches!(message.place, Place::Queued | Place::Forgotten(_));
+        self.topic.iter().filter(is_in_flight).count()
     }
 
-    /// A message behind all there are.
-    pub(super) fn produce(&mut self, effect: Which, attempt: u8) {
-        let offsets =
-            self.topic.iter().map(|message| message.offset).chain(self.jobs().map(|job| job.offset));
-        let offset = offsets.max().map_or(0, |last| last + 1);
-        self.topic.push(Message { offset, effect, attempt, place: Place::Queued, passed: false });
+    fn holds(&self, who: Who, offset: u8) -> bool {
+        self.consumers[who].jobs.iter().any(|job| job.is_current() && job.offset == offset)
     }
 
     /// The consumer's stream is gone, if it had one. Its work goes on.
@@ -112,7 +147,8 @@ impl State {
         if matches!(stream, Stream::Silent | Stream::Held | Stream::Open) {
             *stream = Stream::Broken;
         }
-        self.orphan(|place| place == Place::With(who) || place == Place::OnTheWay(who));
+        self.topic.retain(|message| message.place != Place::Forgotten(who));
+        self.orphan(|place| place.is_with(who));
     }
 
     pub(super) fn orphan(&mut self, gone: impl Fn(Place) -> bool) {
@@ -122,33 +158,25 @@ impl State {
             .for_each(|message| message.place = Place::Orphan);
     }
 
-    /// The broker's part of an ack: everything below is passed over.
-    pub(super) fn commit_offset(&mut self, offset: u8) {
-        self.topic.retain(|message| message.offset != offset);
-        self.topic
-            .iter_mut()
-            .filter(|message| message.offset < offset)
-            .for_each(|message| message.passed = true);
-    }
-
-    /// The broker sends a message, and the consumer receives it, unless it reads no more.
-    pub(super) fn hand_over(&mut self, index: usize, to: Who, begun: Stream) {
-        self.topic[index].place = Place::With(to);
-        let Message { offset, effect, attempt, .. } = self.topic[index];
+    /// The consumer receives a message, unless it reads no more.
+    fn hand_over(&mut self, index: usize, to: Who, again: bool, world: &World) {
+        let Message { offset, effect, .. } = self.topic[index];
         let consumer = &mut self.consumers[to];
         match consumer.stream {
             Stream::Ousted => return,
-            Stream::Silent => consumer.stream = begun,
+            Stream::Silent => consumer.stream = world.begun(),
             _ => {}
         }
-        match consumer.jobs.iter_mut().find(|job| job.offset == offset && !job.old) {
-            Some(job) if matches!(job.phase, Phase::Unsettled | Phase::Refused) => {
-                job.phase = Phase::Received
-            }
-            Some(_) => {}
-            None => {
-                consumer.jobs.push(Job::received(offset, effect, attempt));
-            }
+        let again = again && world.broker.cumulative;
+        let held = consumer.jobs.iter_mut().find(|job| job.is_current() && job.offset == offset);
+        let Some(job) = held else {
+            consumer.jobs.push(Job::received(offset, effect, again));
+            self.contradicted |= world.proofs_stand && offset <= consumer.proven && offset > self.committed;
+            return;
+        };
+        job.again = again;
+        if matches!(job.phase, Phase::Unsettled | Phase::Refused) {
+            (job.phase, job.covered) = (Phase::Received, false);
         }
     }
 }

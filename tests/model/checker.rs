@@ -17,6 +17,9 @@ use super::{
     world::World,
 };
 
+/// No check may have more states than this: it would not end before the machine's memory does.
+const MOST: usize = 1_500_000;
+
 /// What a check came to.
 pub(super) struct Checked {
     pub(super) states: usize,
@@ -67,6 +70,7 @@ impl Graph {
         let mut hasher = DefaultHasher::new();
         state.hash(&mut hasher);
         let new = self.from.len() as u32;
+        assert!(self.from.len() < MOST, "over {MOST} states: make the world smaller");
         let index = *self.known.entry(hasher.finish()).or_insert(new);
         if index == new {
             self.from.push(from);

@@ -1,5 +1,4 @@
-//! An invocation around its work (`consumer/mod.rs`, `relay.rs`, `stream_lease.rs`): take the stream lease, relay, connect,
-//! leave.
+//! An invocation around its work (`consumer/mod.rs`, `stream_lease.rs`): take the stream lease, connect, leave.
 
 use super::{
     action::{Action, Steps},
@@ -15,15 +14,15 @@ impl Steps<'_> {
             self.wake(who);
             return;
         }
-        self.relay(who);
+        self.take_due(who);
         self.connect(who);
-        self.count(who);
+        self.prove(who);
         self.ack(who);
         self.oust(who);
         self.leave(who);
     }
 
-    /// The schedule starts an invocation. It stays if it gets the stream lease.
+    /// An invocation starts. If it can't have the stream lease, it works what is due.
     fn wake(&mut self, who: Who) {
         let consumers = &self.state.consumers;
         if who == 1 && !consumers[0].awake || consumers[who].ended && consumers[1 - who].awake {
@@ -39,26 +38,12 @@ impl Steps<'_> {
                     state.owner = Some(who);
                     state.stream_lease = STREAM + clock;
                 });
+            } else if self.is_something_due_by(clock) {
+                self.add(Action::Wake { who, clock_ahead: clock }, |state| {
+                    let stream = Stream::Agenda;
+                    state.consumers[who] = Consumer { awake: true, clock, stream, ..Consumer::ASLEEP };
+                });
             }
-        }
-    }
-
-    /// A due command is published, if the broker has room, and stays on the agenda until it is claimed. Putting off what is
-    /// left at the end of a run changes when it comes due again, which here is at any time.
-    fn relay(&mut self, who: Who) {
-        let consumer = &self.state.consumers[who];
-        if consumer.stream != Stream::None || self.state.topic.len() >= self.world.room {
-            return;
-        }
-        let stays = self.world.keeps(Rule::RelayedStaysDue);
-        for (effect, record) in self.state.records.iter().enumerate() {
-            let Some(attempt) = record.due.filter(|_| !record.rests(consumer.clock, self.world)) else {
-                continue;
-            };
-            self.add(Action::Relay { who, effect }, |state| {
-                state.produce(effect, attempt);
-                state.records[effect].due = Some(attempt).filter(|_| stays);
-            });
         }
     }
 
@@ -69,9 +54,13 @@ impl Steps<'_> {
             return;
         }
         let forget = self.world.keeps(Rule::AcksEndWithStream);
+        let proof_ends = self.world.keeps(Rule::ProofEndsWithStream);
         self.add(Action::Connect { who }, |state| {
             let consumer = &mut state.consumers[who];
-            (consumer.stream, consumer.sole) = (Stream::Silent, 0);
+            (consumer.stream, consumer.counting) = (Stream::Silent, None);
+            if proof_ends {
+                consumer.proven = 0;
+            }
             consumer.jobs.retain(|job| !forget && job.phase == Phase::Settled);
             consumer.jobs.iter_mut().for_each(|job| job.old = true);
         });
@@ -79,7 +68,7 @@ impl Steps<'_> {
 
     /// Idle, or no time left, when all that was begun is finished.
     fn leave(&mut self, who: Who) {
-        if !self.state.consumers[who].is_finished() {
+        if !self.state.consumers[who].is_finished() || self.world.endless {
             return;
         }
         self.add(Action::Leave { who }, |state| {
@@ -105,7 +94,7 @@ impl Steps<'_> {
         let is_fenced = !consumer.renewals_fail && self.state.owner != Some(who);
         self.world.keeps(Rule::OneStream)
             && consumer.awake
-            && consumer.stream != Stream::Ousted
+            && !matches!(consumer.stream, Stream::Ousted | Stream::Agenda)
             && (is_fenced || gives_up)
     }
 
@@ -121,8 +110,9 @@ impl State {
     /// The invocation is over, one way or another; its messages are where the broker thinks they are.
     pub(super) fn put_to_sleep(&mut self, who: Who, place: Place) {
         self.consumers[who] = Consumer::ASLEEP;
+        self.topic.retain(|message| message.place != Place::Forgotten(who));
         for message in &mut self.topic {
-            if message.place == Place::With(who) || message.place == Place::OnTheWay(who) {
+            if message.place.is_with(who) {
                 message.place = place;
             }
         }

@@ -24,8 +24,11 @@ pub(super) struct Record {
     /// What is left of `lease_until`; 0 is over by every clock.
     pub(super) lease: i8,
     pub(super) doubt: bool,
-    /// On the agenda, with a command that counts so many attempts. It may be relayed at any time.
+    /// On the agenda, with a command that counts so many attempts. While an attempt is at work it comes due when that one's
+    /// lease ends, and else at any time.
     pub(super) due: Option<u8>,
+    /// It has come due sooner than that.
+    pub(super) early: bool,
     /// What is left of the window since `first_attempt_at`; -1 is over by every clock.
     pub(super) window: i8,
 }

@@ -2,7 +2,7 @@
 
 use super::{
     action::{Action, Steps},
-    message::{Message, Phase, Place, Who},
+    message::{Phase, Place, Who},
     state::State,
 };
 
@@ -11,7 +11,6 @@ impl Steps<'_> {
         self.restart();
         self.wipe();
         for who in [0, 1].into_iter().filter(|who| self.state.consumers[*who].awake) {
-            self.overtake(who);
             self.cut(who);
             self.crash(who);
             self.hold_up(who);
@@ -24,7 +23,8 @@ impl Steps<'_> {
             self.add(Action::RestartBroker, |state| {
                 state.faults.restarts -= 1;
                 state.break_all_streams();
-                state.topic.retain(|message| !message.passed);
+                let committed = state.committed;
+                state.topic.retain(|message| message.offset > committed);
                 state.topic.iter_mut().for_each(|message| message.place = Place::Queued);
             });
         }
@@ -36,25 +36,9 @@ impl Steps<'_> {
                 state.faults.wipes -= 1;
                 state.break_all_streams();
                 state.topic.clear();
+                state.committed = 0;
             });
         }
-    }
-
-    /// Two are dealt, and the second arrives first (transcript 18).
-    fn overtake(&mut self, to: Who) {
-        let Some(first) =
-            self.next_in_line(2).filter(|_| self.state.faults.overtakes > 0 && self.state.broker_sees(to))
-        else {
-            return;
-        };
-        let Some(second) = self.state.topic.get(first + 1) else { return };
-        let Message { effect, offset, .. } = *second;
-        let begun = self.world.begun();
-        self.add(Action::Overtake { to, effect, offset }, |state| {
-            state.faults.overtakes -= 1;
-            state.topic[first].place = Place::OnTheWay(to);
-            state.hand_over(first + 1, to, begun);
-        });
     }
 
     fn crash(&mut self, who: Who) {

@@ -7,7 +7,7 @@ use super::{
     message::{Job, Phase, Who},
     rule::Rule,
     state::State,
-    world::{LEASE, World},
+    world::{LEASE, Policy, World},
 };
 
 impl Steps<'_> {
@@ -37,7 +37,7 @@ impl Steps<'_> {
     }
 
     /// The write gets no answer, and may have been applied: the message stays in the topic.
-    fn unanswered(&mut self, who: Who, index: usize, write: impl Fn(&mut State)) {
+    pub(super) fn unanswered(&mut self, who: Who, index: usize, write: impl Fn(&mut State)) {
         let Job { effect, phase: what, .. } = self.state.consumers[who].jobs[index];
         for applied in [false, true] {
             if self.state.faults.unanswered > 0 {
@@ -55,11 +55,14 @@ impl Steps<'_> {
 
 impl State {
     /// One conditional write, and what its refusal means.
-    fn claim(&mut self, who: Who, index: usize, world: &World) {
+    pub(super) fn claim(&mut self, who: Who, index: usize, world: &World) {
         let clock = self.consumers[who].clock;
         let job = self.consumers[who].jobs[index].clone();
         let id = self.new_attempt(job.effect);
         let record = &mut self.records[job.effect];
+        // The agenda showed this very attempt.
+        self.too_early |=
+            !job.is_message() && record.lease > clock && record.holder == job.claimed && job.claimed != 0;
         let fits = record.attempt == job.attempt || !world.keeps(Rule::OutdatedRefused);
         let phase = match record.status {
             Status::Absent | Status::Pending | Status::Waiting if fits => {
@@ -69,10 +72,10 @@ impl State {
                     record.window = world.memory.map_or(0, |memory| memory + clock);
                 }
                 record.take(id, clock, world);
-                record.stays_due(job.attempt, job.attempt > 0, world);
+                record.stays_due(job.attempt, job.attempt > 0 || !job.is_message(), world);
                 record.after_claim(clock, world)
             }
-            Status::InProgress if record.lease > clock => Phase::Watching,
+            Status::InProgress if record.lease > clock => Phase::held(&job),
             Status::InProgress => Phase::TakingOver,
             _ => Phase::Settled,
         };
@@ -91,7 +94,7 @@ impl State {
             record.stays_due(job.attempt, true, world);
             record.after_claim(clock, world)
         } else if record.status == Status::InProgress {
-            Phase::Watching
+            Phase::held(&job)
         } else {
             Phase::Settled
         };
@@ -100,7 +103,7 @@ impl State {
     }
 
     /// Commit, defer, park: fenced on the attempt. Watch: fenced on the attempt that was seen.
-    fn write(&mut self, who: Who, index: usize, world: &World) {
+    pub(super) fn write(&mut self, who: Who, index: usize, world: &World) {
         let job = self.consumers[who].jobs[index].clone();
         let record = &mut self.records[job.effect];
         let is_current = record.holder == job.claimed;
@@ -108,6 +111,7 @@ impl State {
             Phase::Watching if !world.keeps(Rule::HeldIsWatched) => Phase::Settled,
             Phase::Watching if is_current || !world.keeps(Rule::WatchFenced) => {
                 record.due = Some(job.attempt);
+                record.early = !world.keeps(Rule::HandOverDueAtLeaseEnd);
                 Phase::Settled
             }
             // It has just reported back: claim again.
@@ -125,22 +129,29 @@ impl State {
 
 impl Job {
     /// What is seen of the record is kept as long as something is to be done about it.
-    fn goes_on(&mut self, phase: Phase, seen: Option<&Record>) {
+    pub(super) fn goes_on(&mut self, phase: Phase, seen: Option<&Record>) {
         let seen = seen.filter(|_| phase.is_between());
         (self.phase, self.held_up) = (phase, false);
         (self.claimed, self.count) = seen.map_or((0, 0), |record| (record.holder, record.attempt));
     }
 }
 
+impl Phase {
+    /// Another attempt has the effect. What was taken from the agenda is still there, or the other attempt's message is.
+    fn held(job: &Job) -> Self {
+        if job.is_message() { Self::Watching } else { Self::Settled }
+    }
+}
+
 impl Record {
     /// What every claim writes.
     fn take(&mut self, id: u8, clock: i8, world: &World) {
-        (self.status, self.holder) = (Status::InProgress, id);
+        (self.status, self.holder, self.early) = (Status::InProgress, id, false);
         self.attempt = (self.attempt + 1).min(world.max_attempts + 1);
         self.lease = LEASE + clock;
     }
 
-    /// A claim in place leaves it due, and so does any with a journal.
+    /// A claim from the agenda or in place leaves it due, and so does any with a journal.
     fn stays_due(&mut self, command: u8, in_place: bool, world: &World) {
         let stays = world.journal || (in_place && world.keeps(Rule::ClaimsStayDue));
         self.due = stays.then_some(command);
@@ -149,13 +160,13 @@ impl Record {
     /// What every end of an attempt writes.
     fn end(&mut self, how: Phase, attempt: u8, world: &World) {
         let lease = std::mem::take(&mut self.lease);
-        (self.holder, self.due) = (0, None);
+        (self.holder, self.due, self.early) = (0, None, false);
         match how {
             Phase::Committing => (self.status, self.doubt) = (Status::Done, false),
             Phase::Deferring { doubt } => {
                 (self.status, self.due) = (Status::Waiting, Some(attempt));
                 self.doubt |= doubt && world.keeps(Rule::DoubtRemembered);
-                if doubt && world.keeps(Rule::DoubtRests) {
+                if doubt && world.policy == Policy::LookUp {
                     self.lease = lease;
                 }
             }
@@ -163,7 +174,7 @@ impl Record {
         }
     }
 
-    /// Whether a doubt is still too young to be asked about.
+    /// Whether it is too early to ask about a doubt.
     pub(super) fn rests(&self, clock: i8, world: &World) -> bool {
         world.keeps(Rule::DoubtRests) && self.status == Status::Waiting && self.lease > clock
     }

@@ -22,6 +22,7 @@
 
 mod acks;
 mod action;
+mod agenda;
 mod attempt;
 mod broker;
 mod checker;

@@ -1,9 +1,12 @@
-//! A message: where the broker thinks it is, and how far a consumer is with it.
+//! A message: where the broker thinks it is; and a job: how far a consumer is with a command.
 
 use super::effect::Which;
 
 /// Which consumer.
 pub(super) type Who = usize;
+
+/// The offset of what came from the agenda, and of nothing else.
+pub(super) const AGENDA: u8 = 0;
 
 /// Where the broker thinks a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,21 +20,26 @@ pub(super) enum Place {
     Orphan,
     /// In flight on a stream that only seems open.
     Nowhere,
+    /// Acked by a cumulative ack while it was on its way: in flight no more, and not arrived yet.
+    Forgotten(Who),
 }
 
-/// An unacked message.
+impl Place {
+    /// Whether the broker holds it to be in flight with a consumer.
+    pub(super) fn is_with(self, who: Who) -> bool {
+        self == Self::With(who) || self == Self::OnTheWay(who)
+    }
+}
+
+/// A message that is unacked, or may yet arrive.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Message {
     pub(super) offset: u8,
     pub(super) effect: Which,
-    /// What its command counts.
-    pub(super) attempt: u8,
     pub(super) place: Place,
-    /// Below the high-water mark: a restart of the broker loses it.
-    pub(super) passed: bool,
 }
 
-/// How far a consumer is with a message.
+/// How far a consumer is with a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Phase {
     Received,
@@ -46,7 +54,7 @@ pub(super) enum Phase {
         doubt: bool,
     },
     Parking,
-    /// Held by another attempt; the record is to go on the agenda.
+    /// An attempt is at work; its record is to go on the agenda, so that the message can be acked.
     Watching,
     Settled,
     Unsettled,
@@ -60,11 +68,13 @@ impl Phase {
     }
 }
 
-/// A message that a consumer has received.
+/// A message that a consumer has received, or a command that it has taken from the agenda.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Job {
+    /// [`AGENDA`] if it is no message.
     pub(super) offset: u8,
     pub(super) effect: Which,
+    /// What its command counts. A message's counts none.
     pub(super) attempt: u8,
     pub(super) phase: Phase,
     /// What the attempt that it claimed has counted.
@@ -75,19 +85,46 @@ pub(super) struct Job {
     pub(super) held_up: bool,
     /// Received on a stream before this one.
     pub(super) old: bool,
+    /// Not its first delivery, which is only looked at where acks are cumulative.
+    pub(super) again: bool,
+    /// A cumulative ack has been carried out that covers it.
+    pub(super) covered: bool,
+    /// An ack of it got no answer.
+    pub(super) asked: bool,
 }
 
 impl Job {
-    pub(super) fn received(offset: u8, effect: Which, attempt: u8) -> Self {
+    pub(super) fn received(offset: u8, effect: Which, again: bool) -> Self {
         Self {
             offset,
             effect,
-            attempt,
+            attempt: 0,
             phase: Phase::Received,
             count: 0,
             claimed: 0,
             held_up: false,
             old: false,
+            again,
+            covered: false,
+            asked: false,
         }
+    }
+
+    /// A command that is due; `seen` is the attempt that the record bears.
+    pub(super) fn due(effect: Which, attempt: u8, seen: u8) -> Self {
+        Self { attempt, claimed: seen, ..Self::received(AGENDA, effect, false) }
+    }
+
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.phase == Phase::Received || self.phase.is_between()
+    }
+
+    pub(super) fn is_message(&self) -> bool {
+        self.offset != AGENDA
+    }
+
+    /// Whether it is a message received on the stream that its consumer has now.
+    pub(super) fn is_current(&self) -> bool {
+        self.is_message() && !self.old
     }
 }

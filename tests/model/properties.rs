@@ -4,7 +4,6 @@ use std::fmt::{self, Display, Formatter};
 
 use super::{
     effect::{Record, Status, Which},
-    message::Phase,
     state::State,
 };
 
@@ -20,6 +19,10 @@ pub(super) enum Broken {
     Lost,
     /// A stale attempt has overwritten a newer one.
     Overwritten,
+    /// A command was taken from the agenda while its attempt was at work: it would be taken again and again.
+    TooEarly,
+    /// A message that may yet be lost was in other hands, though it was proven that none was.
+    Contradicted,
     /// From here not everything can come to be done or parked any more, though nothing more goes wrong.
     Stuck,
 }
@@ -31,6 +34,8 @@ impl Display for Broken {
             Self::Lie => "done but never applied",
             Self::Lost => "lost",
             Self::Overwritten => "overwritten by a stale attempt",
+            Self::Contradicted => "a proof was wrong",
+            Self::TooEarly => "taken from the agenda too early",
             Self::Stuck => "never settled",
         })
     }
@@ -53,6 +58,12 @@ impl State {
         if self.overwritten {
             return Some(Broken::Overwritten);
         }
+        if self.too_early {
+            return Some(Broken::TooEarly);
+        }
+        if self.contradicted {
+            return Some(Broken::Contradicted);
+        }
         self.records.iter().zip(&self.ledgers).enumerate().find_map(|(effect, (record, ledger))| {
             if ledger.applied > 1 {
                 Some(Broken::Twice)
@@ -69,8 +80,6 @@ impl State {
     /// Something will see to this effect: a message, or a consumer that is still at work on one.
     fn is_carried(&self, effect: Which) -> bool {
         self.topic.iter().any(|message| message.effect == effect)
-            || self
-                .jobs()
-                .any(|job| job.effect == effect && (job.phase == Phase::Received || job.phase.is_between()))
+            || self.jobs().any(|job| job.effect == effect && job.is_unfinished())
     }
 }

@@ -4,14 +4,16 @@
 
 use super::{
     effect::{Ledger, Record, Status, Which},
-    message::{Job, Message, Phase, Who},
-    world::{Faults, World},
+    message::{Job, Message, Place, Who},
+    world::{Faults, STREAM, World},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Stream {
-    /// Not asked for yet: this is when due commands are relayed.
+    /// Not asked for yet.
     None,
+    /// Another consumer has the stream: this one works the agenda.
+    Agenda,
     /// Asked for, and no message yet.
     Silent,
     /// Messages come, and the first acks are held, since the broker's metrics can't be had.
@@ -20,6 +22,15 @@ pub(super) enum Stream {
     Broken,
     /// The lease on it is lost: nothing more is read or acked. It is open until what was begun is finished.
     Ousted,
+}
+
+/// What a consumer holds, to be compared with what the broker counts from then on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Held {
+    /// How many messages that are in flight for sure.
+    pub(super) messages: u8,
+    /// The highest offset of all.
+    pub(super) up_to: u8,
 }
 
 /// A consumer's invocation.
@@ -33,21 +44,23 @@ pub(super) struct Consumer {
     pub(super) clock: i8,
     pub(super) stream: Stream,
     pub(super) renewals_fail: bool,
-    /// None of the partition's messages below this offset is in other hands.
-    pub(super) sole: u8,
-    /// What was received and is not acked, the lowest offset first.
+    /// Every message up to this offset is acked, or held here. 0: nothing is known.
+    pub(super) proven: u8,
+    /// The broker is asked for a count.
+    pub(super) counting: Option<Held>,
+    /// What was taken from the agenda, then what was received and is not acked, the lowest offset first.
     pub(super) jobs: Vec<Job>,
 }
 
 impl Consumer {
-    /// Whether nobody in this process is at work on the same effect (`turns`).
+    /// Whether nothing in this process is at work on the same effect (`turns`).
     pub(super) fn has_turn(&self, job: &Job) -> bool {
         !self.jobs.iter().any(|other| other.effect == job.effect && other.phase.is_between())
     }
 
     /// Whether all that it has begun is finished.
     pub(super) fn is_finished(&self) -> bool {
-        !self.jobs.iter().any(|job| job.phase == Phase::Received || job.phase.is_between())
+        !self.jobs.iter().any(Job::is_unfinished)
     }
 
     pub(super) const ASLEEP: Self = Self {
@@ -56,7 +69,8 @@ impl Consumer {
         clock: 0,
         stream: Stream::None,
         renewals_fail: false,
-        sole: 0,
+        proven: 0,
+        counting: None,
         jobs: Vec::new(),
     };
 }
@@ -66,6 +80,8 @@ pub(super) struct State {
     pub(super) records: Vec<Record>,
     pub(super) ledgers: Vec<Ledger>,
     pub(super) topic: Vec<Message>,
+    /// The high-water mark: a restart of the broker loses what is not behind it.
+    pub(super) committed: u8,
     /// The `:stream` record: whose it is, and what is left of its lease.
     pub(super) owner: Option<Who>,
     pub(super) stream_lease: i8,
@@ -75,7 +91,14 @@ pub(super) struct State {
     pub(super) faults: Faults,
     /// A write of an attempt landed on a newer one's record, or on an end.
     pub(super) overwritten: bool,
+    /// A command was taken from the agenda while the lease of the attempt at work was running.
+    pub(super) too_early: bool,
+    /// A message was delivered that a proof had said was not in other hands.
+    pub(super) contradicted: bool,
 }
+
+/// The lowest offset on the topic at the start. There have been lower ones.
+const FIRST: u8 = 2;
 
 impl State {
     /// Ingest has answered 2xx.
@@ -91,6 +114,7 @@ impl State {
                 lease: 0,
                 doubt: false,
                 due: pends.then_some(0),
+                early: false,
                 window: 0,
             }
         };
@@ -98,14 +122,33 @@ impl State {
             records: (0..effects).map(record).collect(),
             ledgers: vec![Ledger::default(); effects],
             topic: Vec::new(),
+            committed: 0,
             owner: None,
             stream_lease: 0,
             half_open: false,
             consumers: [Consumer::ASLEEP, Consumer::ASLEEP],
             faults: world.faults,
             overwritten: false,
+            too_early: false,
+            contradicted: false,
         };
-        world.topic.iter().for_each(|effect| state.produce(usize::from(*effect), 0));
+        let step = if world.broker.contiguous { 1 } else { 2 };
+        let messages = world.topic.iter().zip((FIRST..).step_by(step));
+        let message = |(effect, offset): (&u8, u8)| Message {
+            offset,
+            effect: usize::from(*effect),
+            place: Place::Queued,
+        };
+        state.topic = messages.map(message).collect();
+        if world.begun {
+            let stream = Stream::Open;
+            state.consumers[0] = Consumer { awake: true, stream, proven: FIRST - 1, ..Consumer::ASLEEP };
+            (state.owner, state.stream_lease, state.committed) = (Some(0), STREAM, FIRST - 1);
+            state.half_open = std::mem::take(&mut state.faults.half_open) > 0;
+        }
+        if world.passed {
+            (state.topic[0].place, state.committed) = (Place::Orphan, state.topic[0].offset);
+        }
         state
     }
 
@@ -117,9 +160,13 @@ impl State {
         &mut self.consumers[who].jobs[index]
     }
 
-    /// Offsets and attempt ids become ranks, so that equal situations are equal states.
+    /// What is over is forgotten, and attempt ids become ranks, so that equal situations are equal states.
     pub(super) fn normalise(&mut self) {
-        self.rank_offsets();
+        for consumer in &mut self.consumers {
+            // What came from the agenda leaves nothing to ack.
+            consumer.jobs.retain(|job| job.is_message() || job.is_unfinished());
+            consumer.jobs.sort_unstable_by_key(|job| (job.offset, job.old, job.effect));
+        }
         for effect in 0..self.records.len() {
             let ids = self.jobs().filter(|job| job.effect == effect).map(|job| job.claimed);
             let used = used(ids.chain([self.records[effect].holder, 0]));
@@ -133,18 +180,6 @@ impl State {
     pub(super) fn new_attempt(&self, effect: Which) -> u8 {
         let ids = self.jobs().filter(|job| job.effect == effect).map(|job| job.claimed);
         ids.chain([self.records[effect].holder]).max().unwrap_or(0) + 1
-    }
-
-    fn rank_offsets(&mut self) {
-        let offsets =
-            self.topic.iter().map(|message| message.offset).chain(self.jobs().map(|job| job.offset));
-        let used = used(offsets);
-        self.topic.iter_mut().for_each(|message| rank(&mut message.offset, used));
-        for consumer in &mut self.consumers {
-            rank(&mut consumer.sole, used);
-            consumer.jobs.iter_mut().for_each(|job| rank(&mut job.offset, used));
-            consumer.jobs.sort_unstable_by_key(|job| (job.offset, job.old));
-        }
     }
 }
 

@@ -33,7 +33,7 @@ impl Steps<'_> {
         state.consumers.iter().any(Consumer::is_about_to_act)
             || state.ledgers.iter().any(|ledger| ledger.late)
             || state.topic.iter().any(|message| match message.place {
-                Place::OnTheWay(_) => true,
+                Place::OnTheWay(_) | Place::Forgotten(_) => true,
                 Place::Orphan => read,
                 _ => false,
             })

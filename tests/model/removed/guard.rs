@@ -1,0 +1,60 @@
+//! The guard's writes, and the third party's memory of a key.
+
+use super::{needed, one_clock};
+use crate::{
+    properties::Broken::{Overwritten, Twice},
+    rule::Rule::*,
+    world::{
+        Faults, NONE,
+        Policy::{LookUp, Park, SameKey},
+        World,
+    },
+};
+
+const CRASH: Faults = Faults { crashes: 1, ..NONE };
+const DELAY: Faults = Faults { delays: 1, renewals: 1, ..NONE };
+
+#[test]
+fn writes_fenced() {
+    needed(WritesFenced, Overwritten, one_clock(World::new(Park, &[0, 0], DELAY)));
+}
+
+/// Of a message that comes back, and of a call that was handed over to the agenda.
+#[test]
+fn expired_in_doubt() {
+    needed(ExpiredInDoubt, Twice, World::new(Park, &[0], CRASH));
+    needed(ExpiredInDoubt, Twice, World { slow_calls: true, ..World::new(Park, &[0], CRASH) });
+    needed(ExpiredInDoubt, Twice, World { outbox: &[0], ..World::new(Park, &[], CRASH) });
+}
+
+#[test]
+fn take_over_fenced() {
+    let faults = Faults { unanswered: 1, ..DELAY };
+    let world = World::new(LookUp, &[0], faults);
+    needed(TakeOverFenced, Twice, one_clock(World { max_attempts: 3, ..world }));
+}
+
+#[test]
+fn outdated_refused() {
+    needed(OutdatedRefused, Twice, World::new(LookUp, &[0, 0], NONE));
+}
+
+#[test]
+fn doubt_remembered() {
+    needed(DoubtRemembered, Twice, World::new(LookUp, &[0], NONE));
+}
+
+#[test]
+fn doubt_rests() {
+    needed(DoubtRests, Twice, World { lands_late: true, ..World::new(LookUp, &[0], NONE) });
+}
+
+#[test]
+fn window_kept() {
+    needed(WindowKept, Twice, World { memory: Some(3), ..World::new(SameKey, &[0], CRASH) });
+}
+
+#[test]
+fn window_leaves_room() {
+    needed(WindowLeavesRoom, Twice, World { memory: Some(3), ..World::new(SameKey, &[0], CRASH) });
+}
