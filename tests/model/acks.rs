@@ -1,5 +1,4 @@
-//! Which acks are sent (`consumer/drain.rs`, `ack_order.rs`), and what the broker answers. A count and its answer are one
-//! step here; first deliveries ascend, so what is counted stays true.
+//! Which acks are sent (`consumer/ack_order.rs`, `proof.rs`, `acks.rs`), and what the broker does with them.
 
 use super::{
     action::{Action, Steps},
@@ -9,24 +8,16 @@ use super::{
     world::World,
 };
 
-/// What the first versions took for the limit of any broker.
+/// The limit that the first versions assumed of any broker.
 const ASSUMED_LIMIT: usize = 2;
 
 impl Steps<'_> {
-    /// The hold is over, if there is one, and the stream neither broken nor lost.
-    fn may_ack(&self, who: Who) -> bool {
-        self.state.consumers[who].stream == Stream::Open
-    }
-
-    /// All that is in flight is ours: the broker counts no more than we hold, or we hold as many as there can be.
+    /// Whether everything in flight is ours: the broker counts no more than we hold, or we hold as many as it deals.
     pub(super) fn prove(&mut self, who: Who) {
         let (world, consumer) = (self.world, &self.state.consumers[who]);
-        if !self.may_ack(who) {
-            return;
-        }
         if let Some(held) = consumer.counting {
             let in_flight = self.state.in_flight();
-            self.add(Action::Count { who }, |state| {
+            self.add(Action::Count { who, in_flight }, |state| {
                 let consumer = &mut state.consumers[who];
                 consumer.counting = None;
                 if in_flight <= usize::from(held.messages) {
@@ -35,76 +26,86 @@ impl Steps<'_> {
             });
             return;
         }
-        let held = consumer.held(world);
-        if held.up_to <= consumer.proven() {
+        if !consumer.may_ack() || !consumer.has_question(world) {
             return;
         }
+        let held = consumer.held(world);
         if world.limit().is_some_and(|limit| usize::from(held.messages) >= limit) {
-            self.add(Action::HoldAll { who }, |state| state.consumers[who].proven = held.up_to);
-        } else if world.counts() {
+            self.add(Action::ProveByLimit { who }, |state| state.consumers[who].proven = held.up_to);
+        } else if consumer.counts(world) {
             self.add(Action::AskCount { who }, |state| state.consumers[who].counting = Some(held));
         }
     }
 
     pub(super) fn ack(&mut self, who: Who) {
         let consumer = &self.state.consumers[who];
-        let mut run = None;
-        for index in 0..consumer.jobs.len() {
-            let job = &self.state.consumers[who].jobs[index];
-            if job.phase != Phase::Settled || !job.is_message() || !self.may_be_acked(who, index) {
-                continue;
-            }
-            if self.world.broker.cumulative && !job.old && !job.covered {
-                run = Some(index);
-            } else {
+        if !consumer.may_ack() {
+            return;
+        }
+        for (index, job) in consumer.jobs.iter().enumerate() {
+            let is_disordered = job.is_current() && !self.world.keeps(Rule::AcksInOrder);
+            let is_alone = job.old || job.covered || (is_disordered && self.is_proven(who, job.offset));
+            if job.is_message() && job.phase == Phase::Settled && is_alone {
                 self.ack_one(who, index);
             }
         }
-        if let Some(last) = run {
-            self.ack_up_to(who, last);
+        let Some((first, last)) = self.run(who) else { return };
+        if self.world.broker.cumulative {
+            self.ack_up_to(who, first, last);
+        } else {
+            self.ack_one(who, first);
         }
     }
 
-    fn may_be_acked(&self, who: Who, index: usize) -> bool {
+    /// The settled messages at the low end, without a gap between them, up to where acks are allowed.
+    fn run(&self, who: Who) -> Option<(usize, usize)> {
+        let jobs = &self.state.consumers[who].jobs;
+        let mut run: Option<(usize, usize)> = None;
+        for (index, job) in jobs.iter().enumerate() {
+            if !job.is_current() || job.phase == Phase::Refused {
+                continue;
+            }
+            let follows = run.is_none_or(|(_, last)| jobs[last].offset + 1 == job.offset);
+            let is_ready = job.phase == Phase::Settled && !job.covered;
+            if !is_ready || !follows || !self.is_proven(who, job.offset) {
+                break;
+            }
+            run = Some((run.map_or(index, |(first, _)| first), index));
+        }
+        run
+    }
+
+    /// Whether a message may be acked, as far as lower ones that we don't hold are concerned. Where the broker does not count,
+    /// its check of a cumulative ack is the proof, or else order and clock have to do.
+    fn is_proven(&self, who: Who, offset: u8) -> bool {
         let (world, consumer) = (self.world, &self.state.consumers[who]);
-        let job = &consumer.jobs[index];
-        if job.old {
-            return self.may_ack(who) || matches!(consumer.stream, Stream::Silent | Stream::Held);
+        if offset <= consumer.proven() {
+            return true;
         }
-        let is_cumulative = world.broker.cumulative;
-        let holds_up = |lower: &Job| {
-            lower.is_current()
-                && lower.phase != Phase::Refused
-                && !(is_cumulative && lower.phase == Phase::Settled)
-        };
-        let is_proven = job.offset <= consumer.proven();
-        let awaits_gap = is_cumulative && consumer.proven > 0 && world.keeps(Rule::GapsAwaited);
-        self.may_ack(who)
-            && (is_proven || !(world.counts() || awaits_gap))
-            && !(world.keeps(Rule::AcksInOrder) && consumer.jobs[..index].iter().any(holds_up))
-            && (is_proven
-                || world.slow_arrivals
-                || !world.keeps(Rule::OvertakenAwaited)
-                || !self.is_overtaking(who, job.offset))
+        if consumer.counts(world) || self.is_overtaking(who, offset) {
+            return false;
+        }
+        if world.broker.cumulative {
+            return consumer.acked == 0 || !world.keeps(Rule::GapsAwaited);
+        }
+        consumer.stream == Stream::Open || !world.keeps(Rule::FirstAcksHeld)
     }
 
-    /// Whether a lower message is on its way: the pause before the ack is long enough for it to arrive.
+    /// Whether a lower message is on its way. The pause before the ack is long enough for it to arrive.
     fn is_overtaking(&self, who: Who, offset: u8) -> bool {
-        !self.world.counts()
-            && self
-                .state
-                .topic
-                .iter()
-                .any(|lower| lower.place == Place::OnTheWay(who) && lower.offset < offset)
+        let is_lower = |lower: &Message| {
+            matches!(lower.place, Place::OnTheWay { to, .. } if to == who) && lower.offset < offset
+        };
+        let waits = self.world.keeps(Rule::OvertakenAwaited) && !self.world.slow_arrivals;
+        waits && self.state.topic.iter().any(is_lower)
     }
 
-    /// `/v1/ack`: carried out if the message is in flight with us; refused if it is with another, and over if it is in flight
-    /// no more.
+    /// `/v1/ack`: carried out if the message is in flight with us; refused if it is with another stream; nothing is left to do
+    /// if it is not in flight.
     fn ack_one(&mut self, who: Who, index: usize) {
         let Job { effect, offset, old, .. } = self.state.consumers[who].jobs[index];
-        let place =
-            self.state.topic.iter().find(|message| message.offset == offset).map(|message| message.place);
-        let is_refused = match place {
+        let message = self.state.topic.iter().find(|message| message.offset == offset);
+        let is_refused = match message.map(|message| message.place) {
             Some(Place::Queued | Place::Forgotten(_)) | None => false,
             Some(Place::Orphan) => !old,
             Some(place) => old || !place.is_with(who),
@@ -119,72 +120,99 @@ impl Steps<'_> {
             state.commit_offset(offset);
             state.consumers[who].acked(index);
         });
-        self.unanswered_ack(who, index, |state| {
-            if !is_refused {
-                state.commit_offset(offset);
-            }
-        });
-    }
-
-    /// `/v1/ack-cumulative`. Refused, it changes nothing and is sent again.
-    fn ack_up_to(&mut self, who: Who, index: usize) {
-        let world = *self.world;
-        let Job { effect, offset, .. } = self.state.consumers[who].jobs[index];
-        if !self.state.is_whole(who, offset) {
-            return;
+        if !is_refused {
+            self.unanswered_ack(who, (index, index), offset, |state| state.commit_offset(offset));
         }
-        self.add(Action::AckUpTo { who, effect, offset }, |state| {
-            state.commit_up_to(who, offset);
-            state.consumers[who].void_count(&world);
-            state.consumers[who].acked_up_to(offset, world.keeps(Rule::RedeliveredAckedAlone));
-        });
-        self.unanswered_ack(who, index, |state| state.commit_up_to(who, offset));
+        self.unanswered_ack(who, (index, index), 0, |_| {});
     }
 
-    /// The ack gets no answer.
-    fn unanswered_ack(&mut self, who: Who, index: usize, carry_out: impl Fn(&mut State)) {
+    /// `/v1/ack-cumulative`. A refusal changes nothing, and it is sent again; but if an earlier one got no answer and may have
+    /// been carried out, nothing has to wait for these messages.
+    fn ack_up_to(&mut self, who: Who, first: usize, last: usize) {
+        let (world, jobs) = (*self.world, &self.state.consumers[who].jobs);
+        let offset = jobs[last].offset;
+        let was_asked = jobs[last].asked;
+        let run: Vec<u8> = jobs[first..=last].iter().map(|job| job.offset).collect();
+        if self.state.is_whole(who, offset) {
+            self.add(Action::AckUpTo { who, offset }, |state| {
+                state.commit_up_to(who, offset);
+                state.consumers[who].void_count(&world);
+                state.consumers[who].acked_up_to(offset, world.keeps(Rule::RedeliveredAckedAlone));
+            });
+            // The broker acks one after the other, and may stop in between.
+            for up_to in run {
+                self.unanswered_ack(who, (first, last), up_to, |state| state.commit_up_to(who, up_to));
+            }
+        } else if was_asked {
+            self.add(Action::AckRefused { who, offset }, |state| {
+                state.consumers[who].void_count(&world);
+                (first..=last).for_each(|index| state.job(who, index).phase = Phase::Refused);
+            });
+        }
+        self.unanswered_ack(who, (first, last), 0, |_| {});
+    }
+
+    /// An ack gets no answer. It was carried out up to an offset; 0: not at all.
+    fn unanswered_ack(
+        &mut self,
+        who: Who,
+        (first, last): (usize, usize),
+        carried_out_up_to: u8,
+        carry_out: impl Fn(&mut State),
+    ) {
         if self.state.faults.lost_acks == 0 {
             return;
         }
-        let Job { effect, offset, .. } = self.state.consumers[who].jobs[index];
-        let world = *self.world;
-        let (again, up_to) = (world.keeps(Rule::LostAckSentAgain), world.broker.cumulative);
-        for applied in [false, true] {
-            self.add(Action::AckUnanswered { who, effect, offset, applied }, |state| {
-                state.faults.lost_acks -= 1;
-                if applied {
-                    carry_out(state);
-                }
-                let consumer = &mut state.consumers[who];
-                consumer.void_count(&world);
-                let is_asked =
-                    |job: &Job| job.is_current() && (job.offset == offset || (up_to && job.offset < offset));
-                consumer.jobs.iter_mut().filter(|job| is_asked(job)).for_each(|job| job.asked = true);
-                consumer.jobs.retain(|job| again || !is_asked(job));
-            });
-        }
+        let (world, offset) = (*self.world, self.state.consumers[who].jobs[last].offset);
+        self.add(Action::AckUnanswered { who, offset, carried_out_up_to }, |state| {
+            state.faults.lost_acks -= 1;
+            carry_out(state);
+            let consumer = &mut state.consumers[who];
+            consumer.void_count(&world);
+            if world.keeps(Rule::LostAckSentAgain) {
+                consumer.jobs[first..=last].iter_mut().for_each(|job| job.asked = true);
+            } else {
+                consumer.jobs.drain(first..=last);
+            }
+        });
     }
 }
 
 impl Consumer {
-    /// What is in flight here for sure.
-    fn held(&self, world: &World) -> Held {
-        let may_be_acked = |job: &Job| world.keeps(Rule::OnlySureCounted) && (job.asked || job.covered);
-        let current = self.jobs.iter().filter(|job| job.is_current());
-        Held {
-            messages: current.clone().filter(|job| !may_be_acked(job)).count() as u8,
-            up_to: current.map(|job| job.offset).max().unwrap_or(0),
-        }
+    /// Acks may be sent: the stream is neither broken nor lost. `Silent` only matters for what was received on an earlier one.
+    fn may_ack(&self) -> bool {
+        matches!(self.stream, Stream::Silent | Stream::Young | Stream::Open)
     }
 
-    /// An ack has been sent: a count that is under way may have been made after it.
+    /// Whether the lowest message that others wait for is settled and not proven.
+    fn has_question(&self, world: &World) -> bool {
+        let waiting = self.jobs.iter().filter(|job| job.is_current() && job.phase != Phase::Refused);
+        let asked = if world.keeps(Rule::AcksInOrder) { 1 } else { usize::MAX };
+        waiting.take(asked).any(|job| job.phase == Phase::Settled && job.offset > self.proven())
+    }
+
+    /// What we hold: certainly in flight, unless the broker may have carried out an ack of it.
+    fn held(&self, world: &World) -> Held {
+        let may_be_acked = |job: &Job| job.asked || job.covered || job.phase == Phase::Refused;
+        let is_sure = |job: &&Job| !world.keeps(Rule::OnlySureCounted) || !may_be_acked(job);
+        let current = self.jobs.iter().filter(|job| job.is_current());
+        let up_to = current.clone().map(|job| job.offset).max().unwrap_or(0);
+        Held { messages: current.filter(is_sure).count() as u8, up_to }
+    }
+
+    /// Whether acks go by the broker's counts.
+    fn counts(&self, world: &World) -> bool {
+        world.broker.metrics && !self.blind && world.keeps(Rule::AcksOnProof)
+    }
+
+    /// An ack has been sent: a count that is under way may be made after it.
     fn void_count(&mut self, world: &World) {
         if world.keeps(Rule::AckVoidsCount) {
             self.counting = None;
         }
     }
 
-    /// Up to where it is proven that no message is in other hands. What we hold without a gap behind that is so too.
+    /// Up to which offset no message is in other hands: what was proven, and what we hold without a gap after that.
     fn proven(&self) -> u8 {
         let mut proven = self.proven;
         let holds = |offset| self.jobs.iter().any(|job| job.is_current() && job.offset == offset);
@@ -197,77 +225,70 @@ impl Consumer {
     fn acked(&mut self, index: usize) {
         let job = self.jobs.remove(index);
         if !job.old {
-            self.proven = self.proven.max(job.offset);
+            self.has_acked(job.offset);
         }
     }
 
-    /// What was delivered again stays, to be acked by itself.
+    /// A redelivered message stays, to be acked by itself.
     fn acked_up_to(&mut self, offset: u8, alone: bool) {
-        self.proven = self.proven.max(offset);
+        self.has_acked(offset);
         let is_covered = |job: &Job| job.is_current() && job.offset <= offset;
         self.jobs.retain(|job| !is_covered(job) || (alone && job.again));
         self.jobs.iter_mut().filter(|job| is_covered(job)).for_each(|job| job.covered = true);
     }
+
+    fn has_acked(&mut self, offset: u8) {
+        self.acked = self.acked.max(offset);
+        self.proven = self.proven.max(offset);
+    }
 }
 
 impl State {
-    /// `/v1/ack`: everything below is passed over.
+    /// `/v1/ack`: every lower offset is passed over.
     fn commit_offset(&mut self, offset: u8) {
-        let in_flight = |message: &Message| !matches!(message.place, Place::Queued | Place::Forgotten(_));
-        if self.topic.iter().any(|message| message.offset == offset && in_flight(message)) {
+        let is_it = |message: &Message| message.offset == offset && message.place.is_in_flight();
+        if self.topic.iter().any(is_it) {
             self.topic.retain(|message| message.offset != offset);
             self.committed = self.committed.max(offset);
         }
     }
 
-    /// Whether the broker carries out a cumulative ack: all behind the high-water mark is in flight with this consumer. What
-    /// is not behind it is not looked at.
+    /// Whether the broker carries out a cumulative ack: everything from the high-water mark to this offset is in flight with this
+    /// consumer. What is not above the mark is not looked at.
     fn is_whole(&self, who: Who, offset: u8) -> bool {
-        let mut asked = self
-            .topic
-            .iter()
-            .filter(|message| message.offset > self.committed && message.offset <= offset)
-            .filter(|message| !matches!(message.place, Place::Forgotten(_)));
-        asked.all(|message| message.place.is_with(who))
+        let is_asked = |message: &&Message| {
+            message.offset > self.committed
+                && message.offset <= offset
+                && !matches!(message.place, Place::Forgotten(_))
+        };
+        self.topic.iter().filter(is_asked).all(|message| message.place.is_with(who))
     }
 
-    /// `/v1/ack-cumulative`. What is not behind the high-water mark stays in flight.
+    /// `/v1/ack-cumulative`. What is not above the high-water mark stays in flight.
     fn commit_up_to(&mut self, who: Who, offset: u8) {
-        if !self.is_whole(who, offset) {
-            return;
-        }
         let committed = self.committed;
         let is_acked = |message: &Message| message.offset > committed && message.offset <= offset;
         self.topic.retain(|message| !(is_acked(message) && message.place == Place::With(who)));
-        let on_the_way = self.topic.iter_mut().filter(|message| message.place == Place::OnTheWay(who));
-        on_the_way
-            .filter(|message| is_acked(message))
-            .for_each(|message| message.place = Place::Forgotten(who));
+        let on_the_way = self.topic.iter_mut().filter(|message| {
+            is_acked(message) && matches!(message.place, Place::OnTheWay { to, .. } if to == who)
+        });
+        on_the_way.for_each(|message| message.place = Place::Forgotten(who));
         self.committed = self.committed.max(offset);
     }
 }
 
 impl World {
-    /// Acks go by the broker's counts. Without, they go by a cumulative ack's answer, and else by order and clock.
-    pub(super) fn counts(&self) -> bool {
-        self.broker.metrics && self.keeps(Rule::AcksOnProof)
-    }
-
     /// The limit of messages in flight, as far as the consumer knows.
     fn limit(&self) -> Option<usize> {
         match self.keeps(Rule::LimitAsked) {
-            true => Some(self.broker.limit).filter(|_| self.broker.config),
+            true => self.broker.told.filter(|limit| *limit > 0 || !self.keeps(Rule::ZeroIsNoLimit)),
             false => Some(ASSUMED_LIMIT),
         }
     }
 
-    /// Nothing tells what is in flight: the first acks are held.
-    pub(super) fn goes_by_clock(&self) -> bool {
-        !self.counts() && !self.broker.cumulative && self.keeps(Rule::FirstAcksHeld)
-    }
-
-    /// What becomes of a stream with its first message.
+    /// What becomes of a stream with its first message. Its age only matters where the clock may be all there is.
     pub(super) fn begun(&self) -> Stream {
-        if self.goes_by_clock() { Stream::Held } else { Stream::Open }
+        let counts = self.broker.metrics && self.faults.blinded == 0 && self.keeps(Rule::AcksOnProof);
+        if counts || self.broker.cumulative { Stream::Open } else { Stream::Young }
     }
 }

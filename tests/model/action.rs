@@ -1,4 +1,4 @@
-//! What can happen next: one name for each kind of step, as it stands in a counterexample.
+//! The steps between states, by the names that a counterexample shows.
 
 use super::{
     effect::Which,
@@ -7,15 +7,15 @@ use super::{
     world::World,
 };
 
-/// What a call comes to (`consumer::outcome`).
+/// What a call comes to (`consumer/outcome.rs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     Applied,
     /// Applied, and the answer was lost.
     AppliedUnanswered,
-    /// Not applied, which is not known.
+    /// Not applied, and the answer was lost.
     NothingUnanswered,
-    /// No answer in time, and the third party is still at it.
+    /// No answer in time, and the third party is still at work on it.
     StillAtIt,
     /// Refused for now, or not sent.
     NotNow,
@@ -31,11 +31,12 @@ pub(super) enum Action {
     TakeDue { who: Who, effect: Which },
     Connect { who: Who },
     AskCount { who: Who },
-    Count { who: Who },
-    HoldAll { who: Who },
+    Count { who: Who, in_flight: usize },
+    ProveByLimit { who: Who },
     Ack { who: Who, effect: Which, offset: u8 },
-    AckUpTo { who: Who, effect: Which, offset: u8 },
-    Ousted { who: Who },
+    AckUpTo { who: Who, offset: u8 },
+    AckRefused { who: Who, offset: u8 },
+    Oust { who: Who },
     Leave { who: Who },
     // An attempt.
     Work { who: Who, effect: Which },
@@ -54,20 +55,21 @@ pub(super) enum Action {
     // The third party.
     LandLate { effect: Which },
     NeverLand { effect: Which },
-    // What goes wrong.
+    // Faults.
     Crash { who: Who, half_open: bool },
     RestartBroker,
     WipeBroker,
     CutStream { who: Who },
     DeliverLate { to: Who, effect: Which, offset: u8 },
-    AckUnanswered { who: Who, effect: Which, offset: u8, applied: bool },
+    AckUnanswered { who: Who, offset: u8, carried_out_up_to: u8 },
     Unanswered { who: Who, effect: Which, what: Phase, applied: bool },
     HoldUp { who: Who, effect: Which, what: Phase },
     RenewalsFail { who: Who },
+    MetricsFail { who: Who },
 }
 
 impl Action {
-    /// Nothing that must happen for things to come to an end.
+    /// Whether nothing may depend on its happening.
     pub(super) fn is_fault(self) -> bool {
         matches!(
             self,
@@ -80,11 +82,12 @@ impl Action {
                 | Self::Unanswered { .. }
                 | Self::HoldUp { .. }
                 | Self::RenewalsFail { .. }
+                | Self::MetricsFail { .. }
         )
     }
 }
 
-/// The steps out of one state, as they are found.
+/// Collects the steps out of one state.
 pub(super) struct Steps<'a> {
     pub(super) state: &'a State,
     pub(super) world: &'a World,
@@ -92,7 +95,7 @@ pub(super) struct Steps<'a> {
 }
 
 impl<'a> Steps<'a> {
-    /// Every step out of a state.
+    /// All steps out of a state.
     pub(super) fn of(state: &'a State, world: &'a World) -> Vec<(Action, State)> {
         let mut steps = Self { state, world, next: Vec::new() };
         steps.of_time();
@@ -105,7 +108,7 @@ impl<'a> Steps<'a> {
         steps.next
     }
 
-    /// A step that changes nothing is none.
+    /// A step that changes nothing is left out.
     pub(super) fn add(&mut self, action: Action, change: impl FnOnce(&mut State)) {
         let mut state = self.state.clone();
         change(&mut state);

@@ -1,6 +1,6 @@
-//! The agenda, worked directly (`effects/agenda.rs`, `consumer/agenda.rs`): any invocation takes what is due, with or without
-//! the stream. And the two ways in which a message is left to it: a deferral before the claim, and the hand-over of a slow
-//! call.
+//! The agenda (`effects/agenda.rs`, `consumer/agenda.rs`, `consumer/work.rs`): any invocation works what is due, with or without
+//! the stream. And the ways in which a message is left to it: a deferral before the claim, a claim that leaves the record on the
+//! agenda, and the hand-over of a slow call.
 
 use super::{
     action::{Action, Steps},
@@ -12,7 +12,7 @@ use super::{
 };
 
 impl Steps<'_> {
-    /// A due command is taken to be claimed, which may come too late: the index is read before, and may lag.
+    /// A due record is read and will be claimed. That may come too late, since others claim too, and the index may lag.
     pub(super) fn take_due(&mut self, who: Who) {
         let consumer = &self.state.consumers[who];
         if consumer.stream == Stream::Ousted {
@@ -39,16 +39,23 @@ impl Steps<'_> {
 
     /// The destination is closed.
     pub(super) fn defer_before_claim(&mut self, who: Who, index: usize) {
-        let (world, consumer) = (*self.world, &self.state.consumers[who]);
-        let Job { effect, offset, .. } = consumer.jobs[index];
-        if !world.closes || !consumer.jobs[index].is_message() || !consumer.has_turn(&consumer.jobs[index]) {
+        let (world, job) = (*self.world, &self.state.consumers[who].jobs[index]);
+        if !world.closes || !job.is_message() || !self.may_begin(who, index) {
             return;
         }
-        self.add(Action::DeferBeforeClaim { who, effect, offset }, |state| state.pend(who, index, &world));
-        self.unanswered(who, index, |state| state.pend(who, index, &world));
+        let Job { effect, offset, .. } = *job;
+        self.add(Action::DeferBeforeClaim { who, effect, offset }, |state| state.enqueue(who, index, &world));
+        self.unanswered(who, index, |state| state.enqueue(who, index, &world));
     }
 
-    /// The call takes long. The message is to be settled by its record's being on the agenda, and the call goes on.
+    /// Whether nothing else in this process is at work on the effect. A message waits for that only so long.
+    pub(super) fn may_begin(&self, who: Who, index: usize) -> bool {
+        let consumer = &self.state.consumers[who];
+        let job = &consumer.jobs[index];
+        consumer.has_turn(job) || (self.world.slow_calls && job.is_message())
+    }
+
+    /// The call takes long: its message is to be settled by putting the record on the agenda, and the call goes on.
     pub(super) fn hand_over(&mut self, who: Who, index: usize) {
         let job = &self.state.consumers[who].jobs[index];
         if !self.world.slow_calls || !job.is_message() {
@@ -58,17 +65,11 @@ impl Steps<'_> {
         let Job { effect, offset, .. } = *job;
         self.add(Action::HandOver { who, effect, offset }, |state| {
             let job = state.job(who, index);
-            let call = Job {
-                offset: super::message::AGENDA,
-                again: false,
-                covered: false,
-                asked: false,
-                ..job.clone()
-            };
+            let call = job.in_background();
             if is_durable {
-                job.phase = Phase::Watching;
+                job.phase = Phase::Watching { deferred: false };
             } else {
-                (job.phase, job.claimed, job.count) = (Phase::Settled, 0, 0);
+                job.ends(Phase::Settled);
             }
             state.consumers[who].jobs.push(call);
         });
@@ -76,8 +77,8 @@ impl Steps<'_> {
 }
 
 impl State {
-    /// One conditional put, which only an absent record lets pass, and what its refusal means.
-    fn pend(&mut self, who: Who, index: usize, world: &World) {
+    /// One put that only an absent record lets pass; what stands there answers for the message, unless it is in progress.
+    fn enqueue(&mut self, who: Who, index: usize, world: &World) {
         let effect = self.consumers[who].jobs[index].effect;
         let record = &mut self.records[effect];
         let phase = match record.status {
@@ -85,11 +86,23 @@ impl State {
                 (record.status, record.due) = (Status::Pending, Some(0));
                 Phase::Settled
             }
-            Status::InProgress if world.keeps(Rule::PresentIsWatched) => Phase::Watching,
+            Status::InProgress if world.keeps(Rule::PresentIsWatched) => Phase::Watching { deferred: true },
             _ => Phase::Settled,
         };
         let seen = record.clone();
-        self.job(who, index).goes_on(phase, Some(&seen));
+        self.job(who, index).goes_on(phase, &seen);
+    }
+
+    /// If a claim leaves the record on the agenda, that settles the message, and the attempt goes on by itself.
+    pub(super) fn settle_by_claim(&mut self, who: Who, index: usize) {
+        let job = &self.consumers[who].jobs[index];
+        let has_claimed =
+            job.phase.is_between() && !matches!(job.phase, Phase::Watching { .. } | Phase::TakingOver);
+        if job.is_message() && has_claimed && self.records[job.effect].due.is_some() {
+            let attempt = job.in_background();
+            self.job(who, index).ends(Phase::Settled);
+            self.consumers[who].jobs.push(attempt);
+        }
     }
 }
 

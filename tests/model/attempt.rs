@@ -1,4 +1,4 @@
-//! One message to its end (`consumer/step.rs`, `attempt.rs`, `look_up.rs`), and the third party with its ledger.
+//! A job to its end (`consumer/work.rs`, `attempt.rs`, `doubt.rs`, `look_up.rs`), and the third party with its ledger.
 
 use super::{
     action::{Action, Outcome, Steps},
@@ -18,6 +18,9 @@ const OUTCOMES: [Outcome; 6] = [
     Outcome::Never,
 ];
 
+/// An effect that was taken over is tried at once up to this attempt, and deferred first from then on.
+const AT_ONCE: u8 = 2;
+
 impl Steps<'_> {
     pub(super) fn of_work(&mut self, who: Who) {
         for index in 0..self.state.consumers[who].jobs.len() {
@@ -33,7 +36,7 @@ impl Steps<'_> {
                     self.call(who, index);
                     self.hand_over(who, index);
                 }
-                Phase::Committing | Phase::Deferring { .. } | Phase::Parking | Phase::Watching => {
+                Phase::Committing | Phase::Deferring { .. } | Phase::Parking | Phase::Watching { .. } => {
                     self.write(who, index);
                 }
                 Phase::Settled | Phase::Unsettled | Phase::Refused => {}
@@ -56,7 +59,7 @@ impl Steps<'_> {
         self.unanswered(who, index, |_| {});
     }
 
-    /// The third party knows, and says so; or it can't tell, and that is as good as no answer to a call.
+    /// The third party answers truly; or it can't tell, which counts as a call without an answer.
     fn ask(&mut self, who: Who, index: usize) {
         let world = self.world;
         let Job { effect, count, .. } = self.state.consumers[who].jobs[index];
@@ -70,7 +73,7 @@ impl Steps<'_> {
         }
     }
 
-    /// Effects but the first are always applied: they are there to be passed over.
+    /// Effects other than the first are always applied at once, to keep the graph small.
     fn call(&mut self, who: Who, index: usize) {
         let world = *self.world;
         let Job { effect, count, .. } = self.state.consumers[who].jobs[index];
@@ -117,11 +120,12 @@ impl World {
 }
 
 impl Record {
-    /// What a claim is good for, by the step's policy.
-    pub(super) fn after_claim(&self, clock: i8, world: &World) -> Phase {
+    /// What follows a claim, by the step's policy.
+    pub(super) fn after_claim(&self, taken_over: bool, clock: i8, world: &World) -> Phase {
         match world.policy {
             _ if !self.doubt => world.within_budget(self.attempt),
             Policy::Park => Phase::Parking,
+            _ if taken_over && self.attempt > AT_ONCE => world.not_applied(Outcome::NotNow, self.attempt),
             Policy::SameKey if self.is_too_late(clock, world) => Phase::Parking,
             Policy::SameKey => world.within_budget(self.attempt),
             Policy::LookUp => Phase::Asking,
@@ -135,7 +139,7 @@ impl Record {
 }
 
 impl State {
-    /// The third party applies an effect, unless it dedupes and knows the key.
+    /// The third party applies an effect, unless it dedupes and remembers the key.
     pub(super) fn apply(&mut self, effect: Which, world: &World) {
         let ledger = &mut self.ledgers[effect];
         let is_known = ledger.applied > 0 && (world.memory.is_none() || ledger.memory > 0);
@@ -143,7 +147,7 @@ impl State {
             return;
         }
         ledger.applied = (ledger.applied + 1).min(2);
-        // It is over after the last tick in which it still knows the key.
+        // The key is forgotten after the last tick of the memory.
         ledger.memory = world.memory.map_or(0, |memory| memory + 1);
     }
 }

@@ -1,5 +1,5 @@
-//! The broker, one partition of it, as its contract has it (`tests/contract`): so many in flight, redelivery in any order,
-//! and a commit that is a high-water mark.
+//! One partition of the broker, as its contract has it (`tests/contract`): a limit of messages in flight, first deliveries that
+//! ascend, redeliveries in any order, and a commit that is a high-water mark.
 
 use super::{
     action::{Action, Steps},
@@ -20,7 +20,7 @@ impl Steps<'_> {
         self.half_open();
     }
 
-    /// The lowest that is queued, if there is a place in flight.
+    /// The lowest queued message, if one more may be in flight.
     fn next_in_line(&self) -> Option<usize> {
         let next = self.state.topic.iter().position(|message| message.place == Place::Queued);
         next.filter(|_| self.state.in_flight() < self.world.broker.limit)
@@ -32,12 +32,12 @@ impl Steps<'_> {
         }
     }
 
-    /// An orphan comes back on the next stream, and any other when its lease is over. On a stream that is still at work on
-    /// it, that changes nothing.
+    /// A closed stream's messages come back on the next stream, others when their lease is over. A redelivery to a consumer
+    /// that is still at work on the message changes nothing, so it is left out.
     fn redeliver(&mut self, to: Who) {
         for (index, message) in self.state.topic.iter().enumerate() {
             let again = match message.place {
-                Place::Queued | Place::OnTheWay(_) | Place::Forgotten(_) => false,
+                Place::Queued | Place::OnTheWay { .. } | Place::Forgotten(_) => false,
                 Place::With(who) => {
                     self.is_over(who, message.offset) && (who != to || self.is_gone(to, message.offset))
                 }
@@ -55,63 +55,65 @@ impl Steps<'_> {
         let Message { effect, offset, .. } = self.state.topic[index];
         self.add(Action::Deliver { to, effect, offset, again }, |state| {
             state.topic[index].place = Place::With(to);
-            state.hand_over(index, to, again, &world);
+            state.receive(index, to, again, &world);
         });
         if self.state.faults.late > 0 && !self.state.holds(to, offset) {
             self.add(Action::DeliverLate { to, effect, offset }, |state| {
                 state.faults.late -= 1;
-                state.topic[index].place = Place::OnTheWay(to);
+                state.topic[index].place = Place::OnTheWay { to, again };
             });
         }
     }
 
-    fn arrive(&mut self, to: Who) {
+    fn arrive(&mut self, receiver: Who) {
         let world = *self.world;
         for (index, message) in self.state.topic.iter().enumerate() {
             let Message { effect, offset, place } = *message;
-            let then = match place {
-                Place::OnTheWay(who) if who == to => Some(Place::With(to)),
-                Place::Forgotten(who) if who == to => None,
+            let again = match place {
+                Place::OnTheWay { to, again } if to == receiver => Some(again),
+                Place::Forgotten(to) if to == receiver => None,
                 _ => continue,
             };
-            self.add(Action::Arrive { to, effect, offset }, |state| {
-                state.topic[index].place = then.unwrap_or(place);
-                state.hand_over(index, to, true, &world);
-                if then.is_none() {
+            self.add(Action::Arrive { to: receiver, effect, offset }, |state| {
+                if again.is_some() {
+                    state.topic[index].place = Place::With(receiver);
+                }
+                state.receive(index, receiver, again.unwrap_or_default(), &world);
+                if again.is_none() {
                     state.topic.remove(index);
                 }
             });
         }
     }
 
-    /// Whether a consumer has a message no more, or could not settle it.
+    /// Whether a consumer does not have a message any more, or could not settle it.
     fn is_gone(&self, who: Who, offset: u8) -> bool {
         let unsettled = |job: &Job| job.phase == Phase::Unsettled;
         let mut jobs = self.state.consumers[who].jobs.iter();
         jobs.find(|job| job.is_current() && job.offset == offset).is_none_or(unsettled)
     }
 
-    /// Whether the broker's lease on a message may be over: not while it is being worked on.
+    /// Whether the broker's lease on a message may be over: not while it is worked on.
     fn is_over(&self, who: Who, offset: u8) -> bool {
         let consumer = &self.state.consumers[who];
         let at_work = |job: &Job| job.is_current() && job.offset == offset && consumer.is_at_work(job);
         !self.world.endless && !consumer.jobs.iter().any(at_work)
     }
 
-    /// A stream that only seems open is dealt messages, new ones and such whose lease is over.
+    /// A half-open stream is dealt messages too: new ones, and those whose lease is over.
     fn half_open(&mut self) {
         if !self.state.half_open {
             return;
         }
         let next = self.next_in_line();
         for (index, message) in self.state.topic.iter().enumerate() {
-            let again = match message.place {
+            let is_dealt = match message.place {
                 Place::Queued => next == Some(index),
                 Place::With(who) => self.is_over(who, message.offset),
                 Place::Orphan => true,
-                Place::OnTheWay(_) | Place::Forgotten(_) | Place::Nowhere => false,
+                Place::OnTheWay { .. } | Place::Forgotten(_) | Place::Nowhere => false,
             };
-            if again {
+            if is_dealt {
                 let Message { effect, offset, .. } = *message;
                 self.add(Action::DeliverNowhere { effect, offset }, |state| {
                     state.topic[index].place = Place::Nowhere;
@@ -126,26 +128,25 @@ impl Steps<'_> {
 }
 
 impl State {
-    /// Whether the broker has a stream of this consumer.
+    /// Whether the broker has an open stream of this consumer.
     pub(super) fn broker_sees(&self, who: Who) -> bool {
-        matches!(self.consumers[who].stream, Stream::Silent | Stream::Held | Stream::Open | Stream::Ousted)
+        matches!(self.consumers[who].stream, Stream::Silent | Stream::Young | Stream::Open | Stream::Ousted)
     }
 
-    /// What `/metrics` count.
+    /// What `/metrics` counts.
     pub(super) fn in_flight(&self) -> usize {
-        let is_in_flight = |message: &&Message| !matches!(message.place, Place::Queued | Place::Forgotten(_));
-        self.topic.iter().filter(is_in_flight).count()
+        self.topic.iter().filter(|message| message.place.is_in_flight()).count()
     }
 
     fn holds(&self, who: Who, offset: u8) -> bool {
         self.consumers[who].jobs.iter().any(|job| job.is_current() && job.offset == offset)
     }
 
-    /// The consumer's stream is gone, if it had one. Its work goes on.
+    /// A consumer's stream ends, if it has one. Its work goes on.
     pub(super) fn break_stream(&mut self, who: Who) {
-        let stream = &mut self.consumers[who].stream;
-        if matches!(stream, Stream::Silent | Stream::Held | Stream::Open) {
-            *stream = Stream::Broken;
+        let consumer = &mut self.consumers[who];
+        if matches!(consumer.stream, Stream::Silent | Stream::Young | Stream::Open) {
+            (consumer.stream, consumer.counting) = (Stream::Broken, None);
         }
         self.topic.retain(|message| message.place != Place::Forgotten(who));
         self.orphan(|place| place.is_with(who));
@@ -158,8 +159,8 @@ impl State {
             .for_each(|message| message.place = Place::Orphan);
     }
 
-    /// The consumer receives a message, unless it reads no more.
-    fn hand_over(&mut self, index: usize, to: Who, again: bool, world: &World) {
+    /// A consumer receives a message, unless it does not read any more.
+    fn receive(&mut self, index: usize, to: Who, again: bool, world: &World) {
         let Message { offset, effect, .. } = self.topic[index];
         let consumer = &mut self.consumers[to];
         match consumer.stream {
@@ -172,9 +173,12 @@ impl State {
         let Some(job) = held else {
             consumer.jobs.push(Job::received(offset, effect, again));
             self.contradicted |= world.proofs_stand && offset <= consumer.proven && offset > self.committed;
+            if offset <= consumer.proven {
+                consumer.proven = consumer.acked;
+            }
             return;
         };
-        job.again = again;
+        job.again |= again;
         if matches!(job.phase, Phase::Unsettled | Phase::Refused) {
             (job.phase, job.covered) = (Phase::Received, false);
         }

@@ -1,4 +1,4 @@
-//! An invocation around its work (`consumer/mod.rs`, `stream_lease.rs`): take the stream lease, connect, leave.
+//! An invocation (`consumer/run.rs`, `reader.rs`, `drain.rs`, `effects/stream_lease.rs`): take the stream lease, connect, leave.
 
 use super::{
     action::{Action, Steps},
@@ -22,7 +22,7 @@ impl Steps<'_> {
         self.leave(who);
     }
 
-    /// An invocation starts. If it can't have the stream lease, it works what is due.
+    /// An invocation begins. If it can't have the stream lease, it works what is due.
     fn wake(&mut self, who: Who) {
         let consumers = &self.state.consumers;
         if who == 1 && !consumers[0].awake || consumers[who].ended && consumers[1 - who].awake {
@@ -47,7 +47,8 @@ impl Steps<'_> {
         }
     }
 
-    /// A first stream, or another once all that was begun on the broken one is finished. It knows nothing of the old one.
+    /// Opens the first stream, or another once everything that was begun on a broken one is finished. What was known of the
+    /// old one is forgotten.
     fn connect(&mut self, who: Who) {
         let consumer = &self.state.consumers[who];
         if !matches!(consumer.stream, Stream::None | Stream::Broken) || !consumer.is_finished() {
@@ -57,16 +58,16 @@ impl Steps<'_> {
         let proof_ends = self.world.keeps(Rule::ProofEndsWithStream);
         self.add(Action::Connect { who }, |state| {
             let consumer = &mut state.consumers[who];
-            (consumer.stream, consumer.counting) = (Stream::Silent, None);
+            (consumer.stream, consumer.counting, consumer.blind) = (Stream::Silent, None, false);
             if proof_ends {
-                consumer.proven = 0;
+                (consumer.proven, consumer.acked) = (0, 0);
             }
             consumer.jobs.retain(|job| !forget && job.phase == Phase::Settled);
             consumer.jobs.iter_mut().for_each(|job| job.old = true);
         });
     }
 
-    /// Idle, or no time left, when all that was begun is finished.
+    /// Idle, or out of time, when everything that was begun is finished.
     fn leave(&mut self, who: Who) {
         if !self.state.consumers[who].is_finished() || self.world.endless {
             return;
@@ -81,10 +82,13 @@ impl Steps<'_> {
         });
     }
 
-    /// It learns that the stream lease is lost. What it has begun it finishes.
+    /// It notices that the stream lease is lost. What it has begun it finishes.
     fn oust(&mut self, who: Who) {
         if self.can_be_ousted(who) {
-            self.add(Action::Ousted { who }, |state| state.consumers[who].stream = Stream::Ousted);
+            self.add(Action::Oust { who }, |state| {
+                let consumer = &mut state.consumers[who];
+                (consumer.stream, consumer.counting) = (Stream::Ousted, None);
+            });
         }
     }
 
@@ -98,7 +102,7 @@ impl Steps<'_> {
             && (is_fenced || gives_up)
     }
 
-    /// Whether time can't pass before it is ousted: its next renewal says so, or its own clock does.
+    /// Whether time can't pass before it is ousted: its next renewal is refused, or by its own clock the lease is over.
     pub(super) fn must_be_ousted(&self, who: Who) -> bool {
         let consumer = &self.state.consumers[who];
         let is_over = self.state.owner != Some(who) || self.state.stream_lease <= consumer.clock;
@@ -107,7 +111,7 @@ impl Steps<'_> {
 }
 
 impl State {
-    /// The invocation is over, one way or another; its messages are where the broker thinks they are.
+    /// The invocation is over, one way or another. The broker believes its messages to be at `place`.
     pub(super) fn put_to_sleep(&mut self, who: Who, place: Place) {
         self.consumers[who] = Consumer::ASLEEP;
         self.topic.retain(|message| message.place != Place::Forgotten(who));

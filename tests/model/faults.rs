@@ -1,9 +1,10 @@
-//! What goes wrong, each as often as the world says: in the broker, on the way, and in a consumer.
+//! Faults, each as often as the world allows: in the broker, on the network, and in a consumer. A late delivery is in `broker`, an
+//! unanswered ack in `acks`, an unanswered write in `guard`.
 
 use super::{
     action::{Action, Steps},
     message::{Phase, Place, Who},
-    state::State,
+    state::{State, Stream},
 };
 
 impl Steps<'_> {
@@ -15,6 +16,7 @@ impl Steps<'_> {
             self.crash(who);
             self.hold_up(who);
             self.renewals_fail(who);
+            self.metrics_fail(who);
         }
     }
 
@@ -58,7 +60,7 @@ impl Steps<'_> {
         }
     }
 
-    /// A write takes longer than it may, or the process is not given the time.
+    /// A write takes longer than it may, or the process does not get the CPU.
     fn hold_up(&mut self, who: Who) {
         if self.state.faults.delays == 0 {
             return;
@@ -88,6 +90,19 @@ impl Steps<'_> {
             self.add(Action::RenewalsFail { who }, |state| {
                 state.faults.renewals -= 1;
                 state.consumers[who].renewals_fail = true;
+            });
+        }
+    }
+
+    /// A question for the count gets no answer.
+    fn metrics_fail(&mut self, who: Who) {
+        let consumer = &self.state.consumers[who];
+        let asks = consumer.counting.is_some() && matches!(consumer.stream, Stream::Young | Stream::Open);
+        if self.state.faults.blinded > 0 && asks {
+            self.add(Action::MetricsFail { who }, |state| {
+                state.faults.blinded -= 1;
+                let consumer = &mut state.consumers[who];
+                (consumer.counting, consumer.blind) = (None, true);
             });
         }
     }

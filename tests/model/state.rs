@@ -1,6 +1,6 @@
-//! Everything that there is at one moment: the effects table, the topic, the third party, and two consumers.
+//! The state: the effects table, the topic, the third party, and two consumers.
 //!
-//! Times are what is left of them, in ticks, by a clock without skew; so there is no "now", and the graph is finite.
+//! A time is what is left of it, in ticks, by a clock without skew. So there is no "now", and the graph is finite.
 
 use super::{
     effect::{Ledger, Record, Status, Which},
@@ -12,24 +12,24 @@ use super::{
 pub(super) enum Stream {
     /// Not asked for yet.
     None,
-    /// Another consumer has the stream: this one works the agenda.
+    /// Another consumer has the stream lease: this one works only the agenda.
     Agenda,
     /// Asked for, and no message yet.
     Silent,
-    /// Messages come, and the first acks are held, since the broker's metrics can't be had.
-    Held,
+    /// Messages arrive, and a dead predecessor's may not be back yet.
+    Young,
     Open,
     Broken,
-    /// The lease on it is lost: nothing more is read or acked. It is open until what was begun is finished.
+    /// The stream lease is lost: nothing is read or acked any more. It stays open until what was begun is finished.
     Ousted,
 }
 
 /// What a consumer holds, to be compared with what the broker counts from then on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Held {
-    /// How many messages that are in flight for sure.
+    /// How many messages are in flight for sure.
     pub(super) messages: u8,
-    /// The highest offset of all.
+    /// The highest offset held.
     pub(super) up_to: u8,
 }
 
@@ -37,42 +37,48 @@ pub(super) struct Held {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Consumer {
     pub(super) awake: bool,
-    /// An invocation has ended in this tick. Beside another consumer, which may have lost the stream and learns of it within a tick,
-    /// the next one is for another tick: else what the other is dealt meanwhile would be more and more.
+    /// An invocation has ended in this tick. While another one runs, which may have lost its stream and notices within a tick, the
+    /// next begins in the next tick: otherwise the other stream could be dealt more and more messages.
     pub(super) ended: bool,
     /// How far its clock is ahead.
     pub(super) clock: i8,
     pub(super) stream: Stream,
     pub(super) renewals_fail: bool,
-    /// Every message up to this offset is acked, or held here. 0: nothing is known.
+    /// The metrics could not be read, and are not asked for any more on this stream.
+    pub(super) blind: bool,
+    /// Every message up to this offset is acked or held here. 0: nothing is proven.
     pub(super) proven: u8,
-    /// The broker is asked for a count.
+    /// The highest offset acked on this stream. 0: none.
+    pub(super) acked: u8,
+    /// The broker is being asked for a count.
     pub(super) counting: Option<Held>,
-    /// What was taken from the agenda, then what was received and is not acked, the lowest offset first.
+    /// Due records, then messages that are not acked, by offset.
     pub(super) jobs: Vec<Job>,
 }
 
 impl Consumer {
-    /// Whether nothing in this process is at work on the same effect (`turns`).
-    pub(super) fn has_turn(&self, job: &Job) -> bool {
-        !self.jobs.iter().any(|other| other.effect == job.effect && other.phase.is_between())
-    }
-
-    /// Whether all that it has begun is finished.
-    pub(super) fn is_finished(&self) -> bool {
-        !self.jobs.iter().any(Job::is_unfinished)
-    }
-
     pub(super) const ASLEEP: Self = Self {
         awake: false,
         ended: false,
         clock: 0,
         stream: Stream::None,
         renewals_fail: false,
+        blind: false,
         proven: 0,
+        acked: 0,
         counting: None,
         jobs: Vec::new(),
     };
+
+    /// Whether nothing in this process is at work on the same effect (`consumer/turns.rs`).
+    pub(super) fn has_turn(&self, job: &Job) -> bool {
+        !self.jobs.iter().any(|other| other.effect == job.effect && other.phase.is_between())
+    }
+
+    /// Whether everything that it has begun is finished.
+    pub(super) fn is_finished(&self) -> bool {
+        !self.jobs.iter().any(Job::is_unfinished)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -80,20 +86,20 @@ pub(super) struct State {
     pub(super) records: Vec<Record>,
     pub(super) ledgers: Vec<Ledger>,
     pub(super) topic: Vec<Message>,
-    /// The high-water mark: a restart of the broker loses what is not behind it.
+    /// The high-water mark: what is not above it is lost when the broker restarts.
     pub(super) committed: u8,
-    /// The `:stream` record: whose it is, and what is left of its lease.
+    /// The `:stream` record: its owner, and what is left of its lease.
     pub(super) owner: Option<Who>,
     pub(super) stream_lease: i8,
-    /// The broker still believes in a dead consumer's stream.
+    /// The broker believes a dead consumer's stream to be open.
     pub(super) half_open: bool,
     pub(super) consumers: [Consumer; 2],
     pub(super) faults: Faults,
-    /// A write of an attempt landed on a newer one's record, or on an end.
+    /// A stale attempt has written to a newer one's record, or to one that had ended.
     pub(super) overwritten: bool,
-    /// A command was taken from the agenda while the lease of the attempt at work was running.
+    /// A due record was taken while the lease of its attempt was running.
     pub(super) too_early: bool,
-    /// A message was delivered that a proof had said was not in other hands.
+    /// A message was delivered that a proof had said was not in flight elsewhere.
     pub(super) contradicted: bool,
 }
 
@@ -104,22 +110,8 @@ impl State {
     /// Ingest has answered 2xx.
     pub(super) fn start(world: &World) -> Self {
         let effects = world.topic.iter().chain(world.outbox).max().map_or(0, |last| usize::from(*last) + 1);
-        let record = |effect: usize| {
-            let pends = world.outbox.iter().any(|pending| usize::from(*pending) == effect);
-            let status = if pends { Status::Pending } else { Status::Absent };
-            Record {
-                status,
-                attempt: 0,
-                holder: 0,
-                lease: 0,
-                doubt: false,
-                due: pends.then_some(0),
-                early: false,
-                window: 0,
-            }
-        };
         let mut state = Self {
-            records: (0..effects).map(record).collect(),
+            records: (0..effects).map(|effect| Record::start(effect, world)).collect(),
             ledgers: vec![Ledger::default(); effects],
             topic: Vec::new(),
             committed: 0,
@@ -141,9 +133,10 @@ impl State {
         };
         state.topic = messages.map(message).collect();
         if world.begun {
-            let stream = Stream::Open;
-            state.consumers[0] = Consumer { awake: true, stream, proven: FIRST - 1, ..Consumer::ASLEEP };
-            (state.owner, state.stream_lease, state.committed) = (Some(0), STREAM, FIRST - 1);
+            let (stream, acked) = (Stream::Open, FIRST - 1);
+            let proven = acked;
+            state.consumers[0] = Consumer { awake: true, stream, acked, proven, ..Consumer::ASLEEP };
+            (state.owner, state.stream_lease, state.committed) = (Some(0), STREAM, acked);
             state.half_open = std::mem::take(&mut state.faults.half_open) > 0;
         }
         if world.passed {
@@ -160,10 +153,10 @@ impl State {
         &mut self.consumers[who].jobs[index]
     }
 
-    /// What is over is forgotten, and attempt ids become ranks, so that equal situations are equal states.
+    /// Drops what is over, and replaces attempt ids by their ranks, so that equal situations are equal states.
     pub(super) fn normalise(&mut self) {
         for consumer in &mut self.consumers {
-            // What came from the agenda leaves nothing to ack.
+            // A due record leaves nothing to ack.
             consumer.jobs.retain(|job| job.is_message() || job.is_unfinished());
             consumer.jobs.sort_unstable_by_key(|job| (job.offset, job.old, job.effect));
         }
@@ -180,6 +173,23 @@ impl State {
     pub(super) fn new_attempt(&self, effect: Which) -> u8 {
         let ids = self.jobs().filter(|job| job.effect == effect).map(|job| job.claimed);
         ids.chain([self.records[effect].holder]).max().unwrap_or(0) + 1
+    }
+}
+
+impl Record {
+    /// Pending and due if ingest could not produce its command, or with a journal; else absent.
+    fn start(effect: Which, world: &World) -> Self {
+        let pends = world.outbox.iter().any(|pending| usize::from(*pending) == effect);
+        Self {
+            status: if pends { Status::Pending } else { Status::Absent },
+            attempt: 0,
+            holder: 0,
+            lease: 0,
+            doubt: false,
+            due: pends.then_some(0),
+            early: false,
+            window: 0,
+        }
     }
 }
 

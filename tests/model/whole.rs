@@ -1,5 +1,5 @@
-//! The protocol as it is: nothing lost, nothing twice, no lie, nothing overwritten, no proof that is wrong, and everything
-//! settles in the end.
+//! The protocol as it is: nothing lost, nothing applied twice, nothing recorded that did not happen, nothing overwritten, no proof
+//! that is wrong, and everything settles in the end.
 
 use super::{
     checker::check,
@@ -14,13 +14,12 @@ fn holds(what: &str, worlds: &[World]) {
         if let Some((broken, way)) = checked.counterexample {
             panic!("{broken}, {way:#?}, {world:?}");
         }
-        say(&format!("  {:>9} {what}", checked.states));
         states += checked.states;
     }
     say(&format!("{what}: holds in all of {states} states"));
 }
 
-/// An effect and its attempts: what goes wrong together. Two messages of one effect meet beside each other.
+/// The attempts at an effect: everything that can interact. Two messages of one effect are side by side in the partition.
 fn of_effects(policy: Policy) {
     let world = |topic, faults| World::new(policy, topic, faults);
     let slow = |world| World { slow_calls: true, ..world };
@@ -36,6 +35,7 @@ fn of_effects(policy: Policy) {
         World { outbox: &[0], ..helped(world(&[0], crash)) },
         World { outbox: &[0], ..helped(world(&[], Faults { ..both })) },
         World { outbox: &[0], ..helped(world(&[], Faults { ..delay })) },
+        World { max_attempts: 4, ..world(&[0], Faults { crashes: 2, ..NONE }) },
         slow(world(&[0], both)),
         slow(helped(world(&[0, 0], NONE))),
         slow(helped(world(&[0], delay))),
@@ -61,7 +61,7 @@ fn a_third_party_that_can_be_asked_applies_every_effect_once() {
     of_effects(Policy::LookUp);
 }
 
-/// The acks of messages that are settled at once: what goes wrong together, for each kind of broker.
+/// The acks of messages that are settled at once: everything that can interact, for one kind of broker.
 fn of_acks(broker: Broker) -> Vec<World> {
     let restart = Faults { restarts: 1, ..NONE };
     let world = |topic, faults| World { proofs_stand: true, ..World::of_acks(broker, topic, faults) };
@@ -87,7 +87,7 @@ fn acks_lose_nothing_on_the_newer_broker() {
     holds("acks on G3", &of_acks(G3));
 }
 
-/// The proofs of the newer one, each without some of the others.
+/// The newer broker, without some of its proofs.
 #[test]
 fn acks_lose_nothing_where_less_can_be_asked() {
     holds("single acks on G3", &of_acks(Broker { cumulative: false, ..G3 }));
@@ -95,7 +95,21 @@ fn acks_lose_nothing_where_less_can_be_asked() {
     holds("acks on G3 without metrics and limit", &of_acks(CUMULATIVE));
 }
 
-/// By order and clock alone: nothing is lost as long as a dead consumer's connection is closed.
+/// The metrics fail in the middle of a stream, so that what follows goes by other proofs.
+#[test]
+fn acks_lose_nothing_when_the_metrics_fail() {
+    let late = Faults { blinded: 1, crashes: 1, late: 1, restarts: 1, ..NONE };
+    let half_open = Faults { half_open: 1, crashes: 0, ..late };
+    for broker in [G0, Broker { told: None, ..G3 }] {
+        let world = |faults| World { proofs_stand: true, ..World::of_acks(broker, &[0, 1, 2], faults) };
+        holds("acks when the metrics fail", &[world(late)]);
+        if broker.cumulative {
+            holds("acks beside a half-open stream when the metrics fail", &[world(half_open)]);
+        }
+    }
+}
+
+/// By order and clock alone, nothing is lost as long as a dead consumer's connection is closed.
 #[test]
 fn acks_lose_nothing_by_the_clock() {
     let closed = |world: &World| world.faults.half_open == 0;

@@ -1,4 +1,4 @@
-//! What stands on the agenda, and which message may be acked because of it.
+//! Which records are on the agenda, and which messages may be acked because of it.
 
 use super::{needed, one_clock};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 
 const CRASH: Faults = Faults { crashes: 1, ..NONE };
 
-/// Of what ingest left `pending`, and of what is tried again.
+/// Of a record that ingest left pending, and of one that waits for another attempt.
 #[test]
 fn claims_stay_due() {
     needed(ClaimsStayDue, Lost, World { outbox: &[0], ..World::new(Park, &[], CRASH) });
@@ -31,14 +31,14 @@ fn hand_over_is_durable() {
     needed(HandOverIsDurable, Lost, World { slow_calls: true, ..World::new(Park, &[0], CRASH) });
 }
 
-/// Nothing is lost without it, but what has been handed over would be read again and again for as long as the call takes.
+/// Nothing is lost without it, but the record would be read again and again for as long as the call takes.
 #[test]
 fn hand_over_due_at_lease_end() {
     let slow = World { slow_calls: true, helpers: true, ..World::new(Park, &[0], CRASH) };
     needed(HandOverDueAtLeaseEnd, TooEarly, slow);
 }
 
-/// The record that stands there may be a dead consumer's.
+/// The record in progress may be a dead consumer's.
 #[test]
 fn present_is_watched() {
     needed(PresentIsWatched, Lost, World { closes: true, ..World::new(Park, &[0], CRASH) });

@@ -1,4 +1,4 @@
-//! The guard's writes, and the third party's memory of a key.
+//! The guard's writes, and how long the third party remembers a key.
 
 use super::{needed, one_clock};
 use crate::{
@@ -19,7 +19,7 @@ fn writes_fenced() {
     needed(WritesFenced, Overwritten, one_clock(World::new(Park, &[0, 0], DELAY)));
 }
 
-/// Of a message that comes back, and of a call that was handed over to the agenda.
+/// Of a message that comes back, of a call that was handed over, and of a record that was due.
 #[test]
 fn expired_in_doubt() {
     needed(ExpiredInDoubt, Twice, World::new(Park, &[0], CRASH));
@@ -29,14 +29,16 @@ fn expired_in_doubt() {
 
 #[test]
 fn take_over_fenced() {
-    let faults = Faults { unanswered: 1, ..DELAY };
-    let world = World::new(LookUp, &[0], faults);
-    needed(TakeOverFenced, Twice, one_clock(World { max_attempts: 3, ..world }));
+    needed(
+        TakeOverFenced,
+        Overwritten,
+        one_clock(World::new(LookUp, &[0], Faults { unanswered: 1, ..DELAY })),
+    );
 }
 
 #[test]
 fn outdated_refused() {
-    needed(OutdatedRefused, Twice, World::new(LookUp, &[0, 0], NONE));
+    needed(OutdatedRefused, Twice, World { lands_late: true, ..World::new(LookUp, &[0, 0], NONE) });
 }
 
 #[test]

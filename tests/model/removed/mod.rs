@@ -1,6 +1,6 @@
-//! Each rule, removed: what the model finds then. That the same world holds with the rule is checked beside it.
+//! Each rule removed: the violation that the search finds then. That the same world holds with the rule is checked beside it.
 //!
-//! There is one check for each rule, and it has the rule's name.
+//! Each rule has a check with its name in snake case.
 
 mod acks;
 mod agenda;
@@ -8,21 +8,22 @@ mod guard;
 
 use super::{checker::check, properties::Broken, rule::Rule, say, world::World};
 
+/// Without the rule, the expected property is violated; with it, none is.
 fn needed(rule: Rule, expected: Broken, world: World) {
     let holds = check(&world);
     assert!(holds.counterexample.is_none(), "with {rule:?}: {:#?}", holds.counterexample);
-    let (broken, way) = check(&World { without: Some(rule), ..world }).counterexample.expect("it is needed");
+    let (broken, way) = check(&World { without: Some(rule), ..world }).counterexample.expect("a violation");
     assert_eq!(broken, expected, "without {rule:?}: {way:#?}");
-    say(&format!("without {rule:?}: {broken}, in {} steps {way:?}", way.len()));
+    say(&format!("without {rule:?}: {broken}, after {} steps", way.len()));
 }
 
-/// The model does not notice that the rule is gone.
+/// In this world nothing is violated without the rule: something else covers for it.
 fn covered(rule: Rule, world: World) {
     let checked = check(&World { without: Some(rule), ..world });
     assert!(checked.counterexample.is_none(), "without {rule:?}: {:#?}", checked.counterexample);
 }
 
-/// Without skew, which these don't take, there is less to look at.
+/// With clocks that agree, there is less to search.
 fn one_clock(world: World) -> World {
     World { skew: 0, ..world }
 }
