@@ -15,10 +15,12 @@ use crate::{
     broker,
     config::{
         ConfigError,
+        brokers::Brokers,
         environment::{Environment, Lookup},
     },
     secrets::{Names, Vault},
     topic::Topic,
+    topics::Topics,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -105,18 +107,18 @@ pub fn vault(
     Vault::secrets_manager(names, SecretsManager::from_conf(config.build()), id)
 }
 
-/// The topic of commands.
+/// The topic of commands at each broker.
 ///
 /// # Errors
-/// `DRIFTQ_HTTP_URL` or `DRIFTQ_AUTH_HEADER` can't be used.
-pub fn command_topic(http: reqwest::Client, environment: &Environment) -> Result<Topic, ConfigError> {
+/// `DRIFTQ_AUTH_HEADER` can't be used.
+pub fn command_topics(http: &reqwest::Client, environment: &Environment) -> Result<Topics, ConfigError> {
     let auth = environment.driftq_auth.as_ref().map(|auth| auth.0.as_str());
-    let broker = broker::Client::new(http, &environment.driftq_url, auth).map_err(|error| {
-        let field = match error {
-            broker::Invalid::Url(_) => "DRIFTQ_HTTP_URL",
-            broker::Invalid::Auth => "DRIFTQ_AUTH_HEADER",
-        };
-        ConfigError::one("environment", field, error.to_string())
-    })?;
-    Ok(Topic { broker, name: environment.topic.clone(), partitions: environment.partitions })
+    let topic = |address: &broker::Address| {
+        let broker = broker::Client::new(http.clone(), address.clone(), auth)
+            .map_err(|error| ConfigError::one("environment", "DRIFTQ_AUTH_HEADER", error.to_string()))?;
+        Ok(Topic { broker, name: environment.topic.clone(), partitions: environment.partitions })
+    };
+    let Brokers { first, more, draining } = &environment.brokers;
+    let topics = |addresses: &[broker::Address]| addresses.iter().map(topic).collect::<Result<Vec<_>, _>>();
+    Ok(Topics::new(topic(first)?, topics(more)?, topics(draining)?))
 }

@@ -33,7 +33,7 @@ pub struct Command {
     pub business_key: String,
     /// The input, or where it is kept.
     pub payload: Payload,
-    /// Digest of the input: the same effect with other input is a mistake to surface.
+    /// Digest of the input: the same effect with other input is a mistake to surface, unless it is done already.
     pub input_hash: InputHash,
     /// How many attempts had been counted when this command was written: 0 for a fresh one. It can claim the effect only
     /// while that is still so, which makes every older copy of a retried command harmless.

@@ -6,7 +6,7 @@
 //! 1. [`ingest::event`] reads what Lambda hands over, and [`ingest::signature`] verifies the raw bytes, in constant time;
 //! 2. [`ingest::request`] turns `Unverified` into `Verified`, and finds the run id;
 //! 3. [`ingest::route`] makes one [`command`] for each step that wants the event;
-//! 4. [`ingest::outbox`] makes each durable: in the [`topic`], else in the [`effects`] table, due at once;
+//! 4. [`ingest::outbox`] makes each durable: in the [topic](topics) of its business key, else in the [`effects`] table, due at once;
 //! 5. [`ingest::reply`] answers 2xx only then.
 //!
 //! **Consumer**, one invocation
@@ -31,4 +31,5 @@ pub mod ingest;
 pub mod secrets;
 pub mod telemetry;
 pub mod topic;
+pub mod topics;
 pub mod trace;

@@ -9,7 +9,7 @@ use crate::{
     effects::Settled,
 };
 
-/// A topic of the broker.
+/// A topic at one broker.
 #[derive(Debug, Clone)]
 pub struct Topic {
     /// The broker.
@@ -21,6 +21,14 @@ pub struct Topic {
 }
 
 impl Topic {
+    /// A short and stable name of its broker, for logs, leases and hashing; see [`Address::name`].
+    ///
+    /// [`Address::name`]: crate::broker::Address::name
+    #[must_use]
+    pub fn broker_name(&self) -> &str {
+        self.broker.address().name()
+    }
+
     /// Writes a command, partitioned by its business key.
     ///
     /// # Errors

@@ -67,23 +67,6 @@ async fn a_request_that_does_not_fit_its_step_is_told_why() -> Result<()> {
 }
 
 #[tokio::test]
-async fn health_tells_broker_and_table_apart() -> Result<()> {
-    let stack = stack().await?;
-    let well = stack.get("/healthz").await?;
-    assert_eq!(well.status, 200, "{}", well.json());
-    assert!(well.json()["broker"]["ms"].is_u64() && well.json()["table"]["ms"].is_u64());
-    stack.broker_wire.always(|_| true, Fault::HangBefore);
-    let ill = stack.get("/healthz").await?;
-    let report = ill.json();
-    assert_eq!(
-        (ill.status, &report["broker"]["ok"], &report["table"]["ok"]),
-        (503, &json!(false), &json!(true))
-    );
-    stack.broker_wire.heal();
-    stack.finish().await
-}
-
-#[tokio::test]
 async fn a_run_can_be_followed_on_the_events_topic() -> Result<()> {
     let stack = builder(config()?)?.env("EVENTS_TOPIC", "sidefx.events").start().await?;
     deliver(&stack, &issue()?).await?;

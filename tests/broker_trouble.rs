@@ -1,7 +1,10 @@
 //! Trouble with the broker. Once ingest has answered 2xx, nothing is lost.
 
-use anyhow::Result;
-use local::{http::Answer, proxy::Fault};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use local::{http::Answer, proxy::Fault, stack::Effect};
 use serde_json::json;
 
 use crate::house::{
@@ -9,13 +12,13 @@ use crate::house::{
 };
 
 #[tokio::test]
-async fn a_full_broker_defers_to_the_table_and_the_relay_brings_it_back() -> Result<()> {
+async fn what_a_full_broker_does_not_take_is_done_from_the_table() -> Result<()> {
     let stack = stack().await?;
     stack.broker_wire.once(produces, Fault::Answer(Answer::partition_full()));
     deliver(&stack, &dispute()?).await?;
     assert_eq!(only_effect(&stack).await?.status, "pending");
     let settling = settle(&stack).await?;
-    assert_eq!((settling.total(|run| run.relayed), settling.total(|run| run.done)), (1, 1));
+    assert_eq!((settling.total(|run| run.from_agenda), settling.total(|run| run.done)), (1, 1));
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
     stack.finish().await
 }
@@ -51,7 +54,7 @@ async fn a_broker_that_took_the_command_but_did_not_say_so_makes_a_harmless_dupl
     deliver(&stack, &dispute()?).await?;
     stack.broker_wire.heal();
     let settling = settle(&stack).await?;
-    assert_eq!(settling.total(|run| run.relayed), 1);
+    assert_eq!(settling.total(|run| run.from_agenda), 1);
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
     stack.finish().await
 }
@@ -90,12 +93,26 @@ async fn a_message_that_is_no_command_is_parked_and_blocks_nothing() -> Result<(
 }
 
 #[tokio::test]
-async fn a_command_for_a_step_that_is_gone_is_parked() -> Result<()> {
+async fn a_command_for_a_step_that_is_gone_waits_for_an_hour_and_is_parked_then() -> Result<()> {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
+    settle(&stack).await?;
     let produced = stack.broker_wire.seen_where(produces);
     let message = String::from_utf8(produced[0].body.to_vec())?.replace("open_ticket", "gone_step");
-    produce(&stack, &serde_json::from_str(&message)?).await?;
+    let message: serde_json::Value = serde_json::from_str(&message)?;
+    produce(&stack, &message).await?;
+    // A deployment may be under way, and this command be of its new configuration.
+    while stack.run_consumer().await?.enqueued == 0 {}
+    let is_waiting = |effect: &Effect| effect.step == "gone_step" && effect.status == "pending";
+    assert!(stack.effects().await?.iter().any(is_waiting));
+
+    let mut command: serde_json::Value = serde_json::from_str(message["value"].as_str().context("a value")?)?;
+    let hour_ago = Timestamp::now() - Duration::from_secs(3600);
+    command["received_at"] = hour_ago.to_string().into();
+    let waiting = stack.effects().await?.into_iter().find(is_waiting).context("waiting")?;
+    let mut record = waiting.record.clone();
+    record["command"] = command.to_string().into();
+    stack.table()?.put(&record).await?;
     settle(&stack).await?;
     let effects = stack.effects().await?;
     let parked: Vec<_> = effects.iter().filter(|effect| effect.is_parked()).collect();

@@ -25,7 +25,7 @@ async fn in_doubt(call: Behaviour) -> Result<(Stack, Effect)> {
     Ok((stack, effect))
 }
 
-async fn decide(stack: &Stack, effect: &Effect, decision: &str) -> Result<Answer> {
+pub(crate) async fn decide(stack: &Stack, effect: &Effect, decision: &str) -> Result<Answer> {
     let body = json!({
         "effect_id": effect.effect_id, "attempt": effect.attempt, "decision": decision, "note": "Ann: I looked",
     });

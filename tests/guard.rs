@@ -12,12 +12,12 @@ use driftq_webhooks::{
     effect_id::{EffectId, RunId, StepId},
     effects::{
         Effects, How, StoreError,
-        due::Due,
         guard::{
             Claim, Deferral, Lease, Mismatch, Request,
             decide::{Decided, Decision, Seen},
         },
         record::{Receipt, Status},
+        stream_lease::{Released, StreamLease, Taken},
     },
 };
 use jiff::Timestamp;
@@ -29,16 +29,17 @@ use serde_json::json;
 use uuid::Uuid;
 
 const LEASE: Duration = Duration::from_secs(10);
+const KEPT: Duration = Duration::from_secs(31 * 24 * 3600);
 
 /// A table behind a wire.
-struct Table {
-    effects: Effects,
+pub(crate) struct Table {
+    pub(crate) effects: Effects,
     wire: Wire,
     database: DynamoDb,
 }
 
 impl Table {
-    async fn start() -> anyhow::Result<Self> {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
         let database = DynamoDb::start(SocketAddr::from(([127, 0, 0, 1], 0)), None, "effects").await?;
         let wire = Wire::start(database.url()).await?;
         let aws = clients::aws(clients::http(&|_| None)?).await;
@@ -48,7 +49,7 @@ impl Table {
             .credentials_provider(Credentials::new("local", "local", None, None, "tests"))
             .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(5)))
             .build();
-        let effects = Effects::new(Client::from_conf(config), "effects".into(), Duration::from_secs(3600));
+        let effects = Effects::new(Client::from_conf(config), "effects".into(), KEPT);
         Ok(Self { effects, wire, database })
     }
 
@@ -61,13 +62,13 @@ impl Table {
 }
 
 /// A command and how it is claimed.
-struct Case {
-    effect: EffectId,
-    command: Command,
+pub(crate) struct Case {
+    pub(crate) effect: EffectId,
+    pub(crate) command: Command,
 }
 
 impl Case {
-    fn new(input: serde_json::Value) -> Self {
+    pub(crate) fn new(input: serde_json::Value) -> Self {
         let run_id = RunId::escape("stripe.evt_1").unwrap();
         let step = StepId::try_from("open_ticket".to_owned()).unwrap();
         let input = Input::from([("it".to_owned(), input)]);
@@ -86,33 +87,36 @@ impl Case {
         Self { effect: command.effect_id().unwrap(), command }
     }
 
-    fn ask(&self) -> Request<'_> {
+    pub(crate) fn ask(&self) -> Request<'_> {
         let Self { effect, command } = self;
-        Request { effect, command, attempt_id: Uuid::new_v4(), lease: LEASE, journal: false }
+        Request {
+            effect,
+            command,
+            attempt_id: Uuid::new_v4(),
+            lease: LEASE,
+            is_recorded: false,
+            on_agenda: false,
+        }
     }
 
-    fn retry(&self, attempt: u32) -> Self {
+    pub(crate) fn retry(&self, attempt: u32) -> Self {
         Self { effect: self.effect.clone(), command: Command { attempt, ..self.command.clone() } }
     }
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
 }
 
-fn later(seconds: u64) -> Timestamp {
+pub(crate) fn later(seconds: u64) -> Timestamp {
     now() + Duration::from_secs(seconds)
 }
 
 fn receipt() -> Receipt {
-    Receipt {
-        status: 201,
-        digest: "d".into(),
-        fields: serde_json::Map::from_iter([("id".into(), json!("tp_1"))]),
-    }
+    Receipt::new(201, "d".into(), serde_json::Map::from_iter([("id".into(), json!("tp_1"))]))
 }
 
-async fn win(table: &Table, case: &Case, at: Timestamp) -> anyhow::Result<Lease> {
+pub(crate) async fn win(table: &Table, case: &Case, at: Timestamp) -> anyhow::Result<Lease> {
     match table.effects.claim(&case.ask(), at).await? {
         Claim::Won(lease) => Ok(lease),
         other => anyhow::bail!("not won: {other:?}"),
@@ -218,8 +222,7 @@ async fn a_deferral_counts_the_attempt_and_outdates_older_copies_of_the_command(
     assert_eq!(older.status, Status::Waiting);
 
     assert!(due(&table, later(29)).await?.is_empty());
-    let relayed = due(&table, later(30)).await?;
-    assert_eq!(relayed[0].attempt, 1);
+    assert_eq!(due(&table, later(30)).await?[0].attempt, 1);
     let second = win(&table, &case.retry(1), later(30)).await?;
     assert_eq!(second.attempt(), 2);
     assert!(due(&table, later(39)).await?.is_empty(), "not due before the new lease ends");
@@ -243,8 +246,7 @@ async fn a_doubt_outlives_the_deferral() -> anyhow::Result<()> {
 #[tokio::test]
 async fn the_same_effect_with_other_input_is_parked_beside_it_with_both_digests() -> anyhow::Result<()> {
     let (table, case, other) = (Table::start().await?, Case::new(json!(1)), Case::new(json!(2)));
-    let lease = win(&table, &case, now()).await?;
-    assert_eq!(table.effects.commit(lease, &receipt(), now()).await?.how(), How::Done);
+    refuse_for_now(&table, &case, later(30)).await?;
     let Claim::Mismatch(mismatch) = table.effects.claim(&other.ask(), later(1)).await? else {
         panic!("taken")
     };
@@ -254,7 +256,7 @@ async fn the_same_effect_with_other_input_is_parked_beside_it_with_both_digests(
 
     let statuses: Vec<_> =
         table.effects.run("stripe.evt_1").await?.iter().map(|record| record.status).collect();
-    assert_eq!(statuses, [Status::Parked, Status::Done], "the done effect stays as it is");
+    assert_eq!(statuses, [Status::Parked, Status::Waiting], "the effect itself stays as it is");
     let why = table.effects.parked(10).await?[0].last_error.clone().unwrap();
     assert!(
         why.contains(case.command.input_hash.as_str()) && why.contains(other.command.input_hash.as_str()),
@@ -264,10 +266,39 @@ async fn the_same_effect_with_other_input_is_parked_beside_it_with_both_digests(
 }
 
 #[tokio::test]
+async fn a_done_effect_answers_for_other_input_as_well() -> anyhow::Result<()> {
+    let (table, case, other) = (Table::start().await?, Case::new(json!(1)), Case::new(json!(2)));
+    let lease = win(&table, &case, now()).await?;
+    assert_eq!(table.effects.commit(lease, &receipt(), now()).await?.how(), How::Done);
+    let Claim::Recorded(recorded) = table.effects.claim(&other.ask(), later(1)).await? else {
+        panic!("not recorded")
+    };
+    assert_eq!((recorded.status, recorded.settled().how()), (Status::Done, How::Duplicate));
+    let kept = table.effects.enqueue(&other.effect, &other.command, later(2), later(2)).await?;
+    assert_eq!((kept.how(), table.effects.run("stripe.evt_1").await?.len()), (How::Duplicate, 1));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_retry_without_a_record_is_never_taken_for_fresh() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
     let claim = table.effects.claim(&case.retry(3).ask(), now()).await?;
     assert!(matches!(claim, Claim::Mismatch(Mismatch::NoRecord)), "{claim:?}");
+    Ok(())
+}
+
+/// Within an hour of what records are kept for, one may have come and gone.
+#[tokio::test]
+async fn a_first_attempt_that_may_have_outlived_its_record_needs_one() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    let old = now() + KEPT - Duration::from_secs(3599);
+    let claim = table.effects.claim(&case.ask(), old).await?;
+    assert!(matches!(claim, Claim::Mismatch(Mismatch::Outlived)), "{claim:?}");
+    assert_eq!(table.requests(), ["UpdateItem"], "nothing is looked up first");
+    assert!(table.effects.run("stripe.evt_1").await?.is_empty());
+    // Ingest kept it since the broker refused it, and the consumer comes only now.
+    drop(table.effects.enqueue(&case.effect, &case.command, now(), now()).await?);
+    assert_eq!(win(&table, &case, old).await?.attempt(), 1);
     Ok(())
 }
 
@@ -302,28 +333,61 @@ async fn a_held_effect_that_is_taken_over_stays_on_the_agenda() -> anyhow::Resul
 }
 
 #[tokio::test]
-async fn what_the_broker_refused_is_due_at_once_and_again_until_it_is_claimed() -> anyhow::Result<()> {
+async fn what_is_put_on_the_agenda_twice_is_there_once_until_it_is_claimed() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
-    table.effects.pend(&case.effect, &case.command, now(), now()).await?;
-    table.effects.pend(&case.effect, &case.command, later(1), later(1)).await?;
-    let agenda = agenda(&table, now()).await?;
-    assert_eq!(agenda.len(), 1);
-    table.effects.put_off(&agenda[0], later(120)).await?;
-    assert!(due(&table, later(119)).await?.is_empty());
-    assert_eq!(due(&table, later(120)).await?, std::slice::from_ref(&case.command));
-    assert_eq!(win(&table, &case, later(121)).await?.attempt(), 1);
+    let enqueue = |at| table.effects.enqueue(&case.effect, &case.command, at, at);
+    assert_eq!(enqueue(now()).await?.how(), How::Deferred);
+    assert_eq!(enqueue(later(1)).await?.how(), How::Duplicate);
+    assert_eq!(due(&table, now()).await?, std::slice::from_ref(&case.command));
+    assert_eq!(table.effects.lanes().await?, ["open_ticket"]);
+    let lease = win(&table, &case, later(2)).await?;
+    assert_eq!(lease.attempt(), 1);
+    assert!(due(&table, later(11)).await?.is_empty());
+    assert_eq!(due(&table, later(12)).await?.len(), 1, "claimed as a message, it stays there as well");
+    Ok(())
+}
+
+/// A record in progress may belong to a dead consumer: nothing would come back if the message went as a duplicate.
+#[tokio::test]
+async fn a_message_that_is_put_on_the_agenda_beside_an_attempt_comes_due_when_that_ends() -> anyhow::Result<()>
+{
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    drop(win(&table, &case, now()).await?);
+    let enqueued = table.effects.enqueue(&case.effect, &case.command, later(1), later(1)).await?;
+    assert_eq!(enqueued.how(), How::Held);
+    assert!(due(&table, later(9)).await?.is_empty());
+    assert_eq!(due(&table, later(10)).await?.len(), 1);
+    Ok(())
+}
+
+/// No message brings back what was taken from the agenda.
+#[tokio::test]
+async fn what_is_claimed_from_the_agenda_stays_on_it() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    drop(table.effects.enqueue(&case.effect, &case.command, now(), now()).await?);
+    let ask = Request { is_recorded: true, on_agenda: true, ..case.ask() };
+    let Claim::Won(lease) = table.effects.claim(&ask, now()).await? else { panic!("not won") };
+    assert_eq!(lease.handed_over().map(|settled| settled.how()), Some(How::HandedOver));
+    assert!(due(&table, later(9)).await?.is_empty());
+    assert_eq!(due(&table, later(10)).await?.len(), 1, "when its lease ends");
+    drop(table.effects.commit(lease, &receipt(), later(1)).await?);
     assert!(due(&table, later(999)).await?.is_empty());
     Ok(())
 }
 
 #[tokio::test]
-async fn what_has_been_claimed_since_it_was_published_is_not_put_off() -> anyhow::Result<()> {
+async fn a_slow_attempt_is_handed_over_for_when_its_lease_ends() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
-    refuse_for_now(&table, &case, later(5)).await?;
-    let published = agenda(&table, later(5)).await?;
-    let _dies = win(&table, &case.retry(1), later(5)).await?;
-    table.effects.put_off(&published[0], later(999)).await?;
-    assert_eq!(due(&table, later(15)).await?.len(), 1, "due when that claim's lease ends");
+    let lease = win(&table, &case, now()).await?;
+    assert!(lease.handed_over().is_none(), "its message is all there is");
+    let handed_over = table.effects.hand_over(lease.held(), &case.command, later(1)).await?;
+    assert_eq!(handed_over.how(), How::HandedOver);
+    assert_eq!(due(&table, later(10)).await?.len(), 1);
+    let held = lease.held();
+    drop(table.effects.commit(lease, &receipt(), later(2)).await?);
+    let late = table.effects.hand_over(held, &case.command, later(3)).await;
+    assert!(matches!(late, Err(StoreError::Fenced)), "{late:?}");
+    assert!(due(&table, later(999)).await?.is_empty());
     Ok(())
 }
 
@@ -344,20 +408,44 @@ async fn large_input_comes_back_whole_and_a_lost_chunk_is_noticed() -> anyhow::R
     Ok(())
 }
 
+async fn take_stream(table: &Table, owner: &str, at: Timestamp) -> anyhow::Result<Taken> {
+    Ok(table.effects.take_stream("t:g:http://broker", owner, LEASE, at).await?)
+}
+
+async fn have_stream(table: &Table, owner: &str, at: Timestamp) -> anyhow::Result<StreamLease> {
+    match take_stream(table, owner, at).await? {
+        Taken::Ours(lease) => Ok(lease),
+        Taken::Held(until) => anyhow::bail!("held until {until}"),
+    }
+}
+
 #[tokio::test]
 async fn one_stream_at_a_time_and_a_late_owner_is_fenced_off() -> anyhow::Result<()> {
     let table = Table::start().await?;
-    let take = |owner: &'static str, at| table.effects.take_stream("t", "g", owner, LEASE, at);
-    let first = take("a", now()).await?.unwrap();
-    assert_eq!(take("b", later(5)).await?.err(), Some(later(10)));
+    let first = have_stream(&table, "a", now()).await?;
+    assert!(matches!(take_stream(&table, "b", later(5)).await?, Taken::Held(until) if until == later(10)));
     table.effects.renew_stream(&first, later(5)).await?;
-    assert_eq!(take("b", later(11)).await?.err(), Some(later(15)));
+    assert!(matches!(take_stream(&table, "b", later(11)).await?, Taken::Held(until) if until == later(15)));
 
-    let second = take("b", later(16)).await?.unwrap();
+    let second = have_stream(&table, "b", later(16)).await?;
     let renewed = table.effects.renew_stream(&first, later(16)).await;
     assert!(matches!(renewed, Err(StoreError::Fenced)), "{renewed:?}");
-    table.effects.release_stream(second).await?;
-    assert!(take("c", later(17)).await?.is_ok());
+    assert_eq!(table.effects.release_stream(second).await?, Released::Quietly);
+    let _third = have_stream(&table, "c", later(17)).await?;
+    let released = table.effects.release_stream(first).await;
+    assert!(matches!(released, Err(StoreError::Fenced)), "{released:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_gives_a_stream_up_sees_that_it_was_asked_for() -> anyhow::Result<()> {
+    let table = Table::start().await?;
+    let first = have_stream(&table, "a", now()).await?;
+    assert!(matches!(take_stream(&table, "b", later(1)).await?, Taken::Held(_)));
+    table.effects.renew_stream(&first, later(3)).await?;
+    assert_eq!(table.effects.release_stream(first).await?, Released::Requested);
+    let again = have_stream(&table, "a", later(4)).await?;
+    assert_eq!(table.effects.release_stream(again).await?, Released::Quietly, "it has been seen");
     Ok(())
 }
 
@@ -372,7 +460,7 @@ async fn a_record_that_somebody_spoilt_is_an_error_and_not_a_claim() -> anyhow::
 }
 
 /// A first attempt, that the third party refuses for now.
-async fn refuse_for_now(table: &Table, case: &Case, due: Timestamp) -> anyhow::Result<()> {
+pub(crate) async fn refuse_for_now(table: &Table, case: &Case, due: Timestamp) -> anyhow::Result<()> {
     let lease = win(table, case, now()).await?;
     let deferral = Deferral { command: &case.command, due, why: "answered 429", in_doubt: false };
     assert_eq!(table.effects.defer(lease, deferral, later(1)).await?.how(), How::Deferred);
@@ -381,16 +469,8 @@ async fn refuse_for_now(table: &Table, case: &Case, due: Timestamp) -> anyhow::R
 
 /// The commands that are due at a time.
 async fn due(table: &Table, at: Timestamp) -> anyhow::Result<Vec<Command>> {
-    Ok(agenda(table, at).await?.into_iter().map(|due| due.command).collect())
-}
-
-/// What is due, in all lanes.
-async fn agenda(table: &Table, at: Timestamp) -> anyhow::Result<Vec<Due>> {
-    let mut due = Vec::new();
-    for lane in 0..driftq_webhooks::effects::LANES {
-        due.extend(table.effects.due(lane, at, 10).await?);
-    }
-    Ok(due)
+    let page = table.effects.due("open_ticket", at, 10, None).await?;
+    Ok(page.due.into_iter().map(|due| due.command).collect())
 }
 
 /// The third party's memory of a key counts from the next call: nothing of the earlier ones is there to be remembered.

@@ -111,8 +111,8 @@ async fn what_can_never_be_told_is_left_to_a_person() -> Result<()> {
     stack.finish().await
 }
 
-/// A call that has timed out after 1 s may still land, here after 6 s. Asked before that, as the next run would after about
-/// 4 s, the third party says that nothing happened.
+/// A call that has timed out after 1 s may still land, here after 6 s. Asked before that, the third party says that nothing
+/// happened.
 #[tokio::test]
 async fn a_call_that_lands_after_its_timeout_is_waited_for() -> Result<()> {
     let stack = stack_that_finds("response.status == 200", "6s").await?;
@@ -121,7 +121,30 @@ async fn a_call_that_lands_after_its_timeout_is_waited_for() -> Result<()> {
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
     let ledger = stack.third_party.ledger();
+    // The ledger has a late call only once it has landed: a second one would be there before it.
+    let (landed, asked) = (ledger.attempts_on(TICKETS)[0].at, ledger.attempts_on(LOOK_UP)[0].at);
+    assert!(asked > landed, "asked at {asked}, and called before the first call had landed");
     assert_eq!((ledger.attempts_on(TICKETS).len(), ledger.applied_on(TICKETS).len()), (1, 1));
     assert!(only_effect(&stack).await?.is_done());
+    stack.finish().await
+}
+
+/// The lease is the call's second, the look-up's, and 4 s (`settle`). A call that got no answer may land as long as that.
+#[tokio::test]
+async fn nobody_asks_before_the_lease_of_an_unanswered_call_is_over() -> Result<()> {
+    let stack = stack_that_finds("response.status == 200", "4s").await?;
+    stack.third_party.script(TICKETS, [Behaviour::cut()]);
+    stack.third_party.always(LOOK_UP, Behaviour::look_up());
+    deliver(&stack, &dispute()?).await?;
+    settle(&stack).await?;
+    let ledger = stack.third_party.ledger();
+    let (called, asked) = (ledger.attempts_on(TICKETS)[0].at, ledger.attempts_on(LOOK_UP)[0].at);
+    let rest = asked.duration_since(called);
+    assert!(rest.as_secs() >= 6, "asked after {rest:#}");
+    assert_eq!(
+        (ledger.applied_on(TICKETS).len(), ledger.attempts_on(TICKETS).len()),
+        (1, 2),
+        "not found, so called"
+    );
     stack.finish().await
 }

@@ -1,10 +1,14 @@
 //! The main path: a genuine webhook becomes its calls, once each.
 
+use std::time::Duration;
+
 use anyhow::Result;
-use local::webhook::Webhook;
+use local::{http::Answer, proxy::Fault, third_party::Behaviour, webhook::Webhook};
 use serde_json::json;
 
-use crate::house::{PATIENCE, SLACK, TICKETS, deliver, dispute, issue, only_effect, produces, settle, stack};
+use crate::house::{
+    PATIENCE, SLACK, TICKETS, builder, config, deliver, dispute, issue, only_effect, produces, settle, stack,
+};
 
 #[tokio::test]
 async fn a_signed_webhook_becomes_one_call_with_its_key_its_credentials_and_its_input() -> Result<()> {
@@ -141,28 +145,67 @@ async fn input_too_large_for_the_broker_arrives_whole() -> Result<()> {
 #[tokio::test]
 async fn the_same_effect_with_other_input_is_parked_with_both_digests() -> Result<()> {
     let stack = stack().await?;
+    stack.third_party.script(TICKETS, [Behaviour::refuse(422)]);
     deliver(&stack, &dispute()?).await?;
-    let changed = dispute()?.edited(|event| event["data"]["object"]["amount"] = 1.into());
-    deliver(&stack, &changed).await?;
     settle(&stack).await?;
-    let effects = stack.effects().await?;
-    let parked: Vec<_> = effects.iter().filter(|effect| effect.is_parked()).collect();
-    assert_eq!((effects.len(), parked.len()), (2, 1));
-    assert!(parked[0].last_error().contains("other input: recorded "), "{}", parked[0].last_error());
-    assert_eq!(stack.third_party.ledger().applied().len(), 1);
+    deliver(&stack, &dispute_of(1)?).await?;
+    settle(&stack).await?;
+    let mut why: Vec<_> =
+        stack.effects().await?.iter().map(|effect| effect.last_error().to_owned()).collect();
+    why.sort();
+    assert_eq!((why.len(), why[0].as_str()), (2, "answered 422"));
+    assert!(why[1].contains("other input: recorded "), "{}", why[1]);
+    assert_eq!(stack.third_party.ledger().attempts().len(), 1);
+    stack.finish().await
+}
+
+/// A deployment may change what a step takes from an event. What is delivered again then has another digest.
+#[tokio::test]
+async fn a_done_effect_is_no_conflict_when_its_input_has_changed() -> Result<()> {
+    let stack = stack().await?;
+    deliver(&stack, &dispute()?).await?;
+    settle(&stack).await?;
+    deliver(&stack, &dispute_of(1)?).await?;
+    assert_eq!(settle(&stack).await?.total(|run| run.duplicates), 1);
+    stack.broker_wire.once(produces, Fault::Answer(Answer::partition_full()));
+    deliver(&stack, &dispute_of(2)?).await?;
+    settle(&stack).await?;
+    assert!(only_effect(&stack).await?.is_done());
+    assert_eq!(stack.third_party.ledger().attempts().len(), 1);
+    stack.finish().await
+}
+
+/// The same event, with another amount.
+fn dispute_of(amount: u32) -> Result<Webhook> {
+    Ok(dispute()?.edited(|event| event["data"]["object"]["amount"] = amount.into()))
+}
+
+/// The step may take 1 s and its commit 1 s. A run of 4 s has no time for what comes after two of them.
+#[tokio::test]
+async fn what_does_not_fit_into_what_is_left_is_for_the_next_run_and_this_one_goes_on() -> Result<()> {
+    let stack = builder(config()?)?.env("IDLE_EXIT", "10s").start().await?;
+    stack.consumer.warm().await?;
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(2300)).await;
+        deliver(&stack, &dispute()?).await
+    };
+    let (run, late) = tokio::join!(stack.run_consumer_within(Duration::from_secs(4)), late);
+    let (run, _) = (run?, late?);
+    assert_eq!((run.outcome.as_str(), run.enqueued, run.done, run.unacked), ("deadline", 1, 0, 0), "{run:?}");
+    assert_eq!(only_effect(&stack).await?.status, "pending");
+    assert_eq!(stack.run_until_settled(PATIENCE).await?.total(|run| run.done), 1);
     stack.finish().await
 }
 
 #[tokio::test]
-async fn a_deadline_with_work_left_leaves_it_for_the_next_run() -> Result<()> {
+async fn a_step_that_no_invocation_has_time_for_is_parked() -> Result<()> {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
-    // The step may take 1 s and its commit 1 s, so there is no time to begin.
-    let short = stack.run_consumer_within(std::time::Duration::from_millis(1500)).await?;
-    assert_eq!((short.outcome.as_str(), short.done), ("deadline", 0));
+    let short = Duration::from_millis(2500);
+    while stack.run_consumer_within(short).await?.parked == 0 {}
+    let effect = only_effect(&stack).await?;
+    assert!(effect.is_parked() && effect.last_error().contains("which no invocation has"), "{effect:?}");
     assert_eq!(stack.third_party.ledger().attempts().len(), 0);
-    let settling = stack.run_until_settled(PATIENCE).await?;
-    assert_eq!(settling.total(|run| run.done), 1);
     stack.finish().await
 }
 

@@ -6,7 +6,9 @@
 #![allow(clippy::unwrap_used, reason = "a story that can't go on has failed")]
 
 mod api;
+mod bounded;
 mod broker_trouble;
+mod brokers;
 mod contract;
 mod crashes;
 mod decisions;
@@ -20,12 +22,15 @@ mod house;
 mod journal;
 mod look_up;
 mod main_path;
+mod moving;
+mod outlived;
 mod printed;
 mod providers;
 mod random_kills;
-mod relay;
 mod requests;
+mod retries;
 mod secrets;
+mod stays_due;
 mod table_trouble;
 mod telemetry;
 mod template;

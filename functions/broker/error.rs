@@ -18,7 +18,7 @@ pub enum Error {
     /// The topic does not exist, never or no longer: create it and try again.
     #[error("the broker has no such topic; create it and try again")]
     TopicMissing,
-    /// The partition holds all it can until some of it is acked (transcript 13).
+    /// The partition holds all it can until some of it is acked.
     #[error("the partition is full: {message}")]
     Full {
         /// The broker's words.
@@ -27,14 +27,25 @@ pub enum Error {
         retry_after: Option<Duration>,
     },
     /// Not sent, for it would not even fit an empty partition.
-    #[error("key and value have {bytes} bytes, and a partition holds at most {max}", max = super::MAX_VALUE)]
+    #[error("key and value have {bytes} bytes, and a partition holds at most {max}")]
     TooLarge {
         /// Key and value together.
         bytes: usize,
+        /// What the broker takes.
+        max: usize,
     },
     /// The message has since been delivered to another owner.
     #[error("the message now belongs to another owner")]
     NotOwner,
+    /// A lower message of the partition is in flight on another stream, or is not in flight: wait, and ask again.
+    #[error("a lower message of the partition is in flight elsewhere: {message}")]
+    HeldElsewhere {
+        /// The broker's words.
+        message: String,
+    },
+    /// This broker does not have the call: it is of another version.
+    #[error("the broker does not have this call")]
+    Unsupported,
     /// Any other refusal: asking again in the same words won't help.
     #[error("the broker refused ({status}): {message}")]
     Rejected {
@@ -98,6 +109,38 @@ impl Error {
         matches!(self, Self::TopicMissing)
     }
 
+    /// Whether there was no answer that a broker could have given: the request may have been carried out, and may be sent
+    /// again.
+    #[must_use]
+    pub fn is_no_answer(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable { .. }
+                | Self::Unreachable(_)
+                | Self::TimedOut
+                | Self::Interrupted(_)
+                | Self::Malformed { .. }
+                | Self::Full { .. }
+        )
+    }
+
+    /// What a refusal of an ack means.
+    pub(super) fn of_ack(self) -> Self {
+        match self {
+            Self::Rejected { status: 409, .. } => Self::NotOwner,
+            other => other,
+        }
+    }
+
+    /// What a refusal of a cumulative ack means.
+    pub(super) fn of_ack_through(self) -> Self {
+        match self {
+            Self::Rejected { status: 404 | 405, .. } => Self::Unsupported,
+            Self::Rejected { status: 400 | 409, message } => Self::HeldElsewhere { message },
+            other => other,
+        }
+    }
+
     /// Why no answer came.
     pub(super) fn transport(error: reqwest::Error) -> Self {
         if error.is_connect() {
@@ -117,7 +160,7 @@ impl Error {
         let body = read(response, MAX_REFUSAL).await.unwrap_or_default();
         let refusal = Refusal::read(&body);
         let message = excerpt(refusal.message.as_deref().map_or(&body, str::as_bytes));
-        if status.is_client_error() && message.to_ascii_lowercase().contains("topic does not exist") {
+        if status.is_client_error() && is_topic_missing(&message) {
             return Self::TopicMissing;
         }
         match status {
@@ -133,6 +176,12 @@ impl Error {
     pub(super) fn malformed(what: &'static str, problem: impl ToString, body: &[u8]) -> Self {
         Self::Malformed { what, problem: problem.to_string(), excerpt: excerpt(body) }
     }
+}
+
+/// Older brokers say the first to a produce and a consume, newer ones the second to a consume.
+fn is_topic_missing(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    ["topic does not exist", "topic not found"].iter().any(|text| message.contains(text))
 }
 
 /// Reads up to `limit` bytes of a body; the rest is left.

@@ -17,8 +17,9 @@ use super::{
     wire::Line,
 };
 
-/// No message makes a longer line: a value has at most 65,535 bytes (transcript 13), and JSON makes at most six of one.
-const MAX_LINE: usize = 1024 * 1024;
+/// No command of ours makes a longer line: [`crate::command`] keeps them far below. Other producers on a newer broker can
+/// send values of 4 MiB, and JSON makes at most six bytes of one.
+const MAX_LINE: usize = 25 * 1024 * 1024;
 
 /// Whose messages a stream gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub struct Subscription {
     /// The group: one reading of the topic from its first message on. The broker makes it as needed.
     pub group: String,
     /// Who reads. A name of its own for every stream: the messages of an owner that comes back under its old name
-    /// wait out their whole lease, those of one that is gone come back after 2 s (transcript 08).
+    /// wait out their whole lease, those of one that is gone come back after 2 s.
     pub owner: String,
     /// How long a message may stay unacked before it is delivered again, even to the stream that works on it.
     pub lease: Duration,
@@ -38,7 +39,7 @@ pub struct Subscription {
 pub struct Delivery {
     /// The partition it came from.
     pub partition: u32,
-    /// Its offset: ascending in a partition, with gaps, for a topic's partitions share one count (transcript 11).
+    /// Its offset: ascending in a partition, with gaps where a topic's partitions share one count (older brokers).
     pub offset: u64,
     /// How often it has been delivered, this time included, as far as the broker remembers: a restart starts at 1 again.
     pub attempts: u32,
@@ -59,6 +60,8 @@ pub struct AckToken {
     pub(super) stream: Weak<Subscription>,
     pub(super) partition: u32,
     pub(super) offset: u64,
+    /// Whether the message had been delivered before.
+    pub(super) is_redelivery: bool,
 }
 
 /// The messages of a [`Subscription`]. Dropping it closes the connection and ends its tokens, so keep it until the last ack.
@@ -144,8 +147,10 @@ fn delivery(subscription: &Arc<Subscription>, line: &Bytes) -> Result<Delivery, 
     let line: Line = serde_json::from_slice(line).map_err(|error| Error::malformed("line", error, line))?;
     let Line { partition, offset, attempts, .. } = line;
     let [key, value, last_error] = line.texts();
-    let token = AckToken { stream: Arc::downgrade(subscription), partition, offset };
-    Ok(Delivery { partition, offset, attempts: attempts.unwrap_or(1), key, value, last_error, token })
+    let attempts = attempts.unwrap_or(1);
+    let is_redelivery = attempts > 1;
+    let token = AckToken { stream: Arc::downgrade(subscription), partition, offset, is_redelivery };
+    Ok(Delivery { partition, offset, attempts, key, value, last_error, token })
 }
 
 /// Names the topic and the place, not the message: what is in a queue does not belong in a log.

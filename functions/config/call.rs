@@ -60,6 +60,13 @@ pub enum Body {
 }
 
 impl Call {
+    /// Where it goes: the URL's literal host, with its port if the URL names one.
+    #[must_use]
+    pub fn destination(&self) -> String {
+        let origin = self.origin.ascii_serialization();
+        origin.split_once("://").map_or(origin.as_str(), |(_, host)| host).to_owned()
+    }
+
     pub(super) fn read(
         mut section: Section,
         input: &[(String, JsonTemplate)],

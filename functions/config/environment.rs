@@ -2,14 +2,14 @@
 
 use std::{fs, time::Duration};
 
-use super::{Config, ConfigError, EMBEDDED, problems::Problems, span::Span};
+use super::{Config, ConfigError, EMBEDDED, brokers::Brokers, problems::Problems, span::Span};
 
 /// The environment, read and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
-    /// `DRIFTQ_HTTP_URL`, with or without `/v1`.
-    pub driftq_url: String,
-    /// `DRIFTQ_AUTH_HEADER`: the value of an `Authorization` header, for a proxy in front of the broker.
+    /// `DRIFTQ_HTTP_URL` and `DRIFTQ_DRAIN_URL`.
+    pub brokers: Brokers,
+    /// `DRIFTQ_AUTH_HEADER`: the value of an `Authorization` header, for a proxy in front of every broker.
     pub driftq_auth: Option<AuthHeader>,
     /// `DRIFTQ_TOPIC`.
     pub topic: String,
@@ -49,14 +49,11 @@ impl Environment {
         let mut problems = Problems::default();
         let get = |name: &str| get(name).filter(|value| !value.trim().is_empty());
         let or = |name: &str, default: &str| get(name).unwrap_or_else(|| default.to_owned());
-        let mut required = |name: &str, remedy: &str| {
-            get(name).unwrap_or_else(|| {
-                problems.add(name, format!("missing; set it to {remedy}"));
-                String::new()
-            })
-        };
-        let driftq_url = required("DRIFTQ_HTTP_URL", "the broker's address, such as http://10.0.0.5:8080");
-        let effects_table = required("EFFECTS_TABLE", "the name of the DynamoDB table");
+        let brokers = Brokers::read(&get, &mut problems);
+        let effects_table = get("EFFECTS_TABLE").unwrap_or_default();
+        if effects_table.is_empty() {
+            problems.add("EFFECTS_TABLE", "missing; set it to the name of the DynamoDB table");
+        }
         let partitions = or("DRIFTQ_PARTITIONS", "8").parse().ok().filter(|n| (1..=1024).contains(n));
         if partitions.is_none() {
             problems.add("DRIFTQ_PARTITIONS", "not a number from 1 to 1024");
@@ -65,8 +62,9 @@ impl Environment {
         if let Err(error) = &idle_exit {
             problems.add("IDLE_EXIT", error);
         }
+        let Some(brokers) = brokers else { return Err(problems.into_error("environment")) };
         let environment = Self {
-            driftq_url,
+            brokers,
             driftq_auth: get("DRIFTQ_AUTH_HEADER").map(AuthHeader),
             topic: or("DRIFTQ_TOPIC", "sidefx.commands"),
             group: or("DRIFTQ_GROUP", "sidefx-worker"),

@@ -1,14 +1,19 @@
 //! `webhooks.toml`: what a user edits. Everything that is wrong with it is found at start, and reported together.
 //!
 //! [`source`] who may send, [`allow`] from where · [`step`] what to do then · [`call`] the request to the third party, with [`auth`] and
-//! [`statuses`] · [`in_doubt`] what to do when nobody knows · [`template`] the language in all of them · [`environment`] what differs between one deployment and the next.
+//! [`statuses`], [`destination`] how much it is asked to bear · [`in_doubt`] what to do when nobody knows · [`retry`] for how
+//! long to try again · [`template`] the language in all of them · [`environment`] what differs between one deployment and
+//! the next, with the lists of [`brokers`].
 
 pub mod allow;
 pub mod auth;
+pub mod brokers;
 pub mod call;
+pub mod destination;
 pub mod environment;
 pub mod in_doubt;
 mod problems;
+pub mod retry;
 mod scheme;
 mod section;
 pub mod source;
@@ -19,6 +24,7 @@ pub mod template;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use destination::Destinations;
 use in_doubt::InDoubt;
 use problems::Problems;
 pub use problems::{ConfigError, Problem};
@@ -41,6 +47,8 @@ pub struct Config {
     pub sources: BTreeMap<String, Source>,
     /// In the order of the file.
     pub steps: Vec<Step>,
+    /// Limits of destinations that have their own.
+    pub destinations: Destinations,
     /// `journal = true`: every command is written to the table at ingest, side by side with the topic, so that even the
     /// loss of the broker's disk loses nothing. It costs one write more for each effect.
     pub journal: bool,
@@ -51,22 +59,30 @@ pub struct Config {
 /// `[consumer]`: times that rarely need changing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsumerSettings {
-    /// A command that a run has relayed, and has not seen settled at its end, comes due again this much later: what the
-    /// broker loses is published again. Longer than the topic's usual backlog takes.
-    pub relay_grace: Duration,
+    /// With a journal: a command comes due in the table this long after it went to the broker, so that what the broker
+    /// loses is done all the same. Longer than the topic's usual backlog takes.
+    pub journal_grace: Duration,
     /// How long a dead consumer keeps the next one from the stream.
     pub stream_lease: Duration,
     /// What recording an outcome and acking may take, after a call: a lease outlasts its call by this much, and no call
     /// is begun that would leave less before the invocation's end. Longer than DynamoDB may take to answer.
     pub settle: Duration,
-    /// How long a record of a done effect is kept: longer than any provider redelivers.
+    /// How long the record of an effect is kept that is done or was decided about: longer than any provider redelivers.
     pub keep_done: Duration,
 }
+
+/// DynamoDB usually answers within 10 ms, and Lambda's clocks are right to within some, so that this much is seldom exceeded.
+/// Where it is, an effect is taken over while its first attempt ends: in doubt, and fenced, so that only a look-up can be led
+/// astray. The default leaves room for a client's three tries as well.
+const LEAST_SETTLE: Duration = Duration::from_secs(1);
+/// Providers deliver again by themselves for up to 7 days (WhatsApp), and on demand as long as they keep an event: 30 days at
+/// most (Stripe, `stripe events resend`).
+const LEAST_KEEP_DONE: Duration = Duration::from_secs(31 * 24 * 3600);
 
 impl Default for ConsumerSettings {
     fn default() -> Self {
         Self {
-            relay_grace: Duration::from_secs(120),
+            journal_grace: Duration::from_secs(120),
             stream_lease: Duration::from_secs(10),
             settle: Duration::from_secs(6),
             keep_done: Duration::from_secs(90 * 24 * 3600),
@@ -93,14 +109,16 @@ impl Config {
         let sources = read_sources(&mut root, &mut templates, &mut problems);
         let steps = read_steps(&mut root, &mut templates, &mut problems);
         let journal = root.optional("journal", "true or false", &mut problems).unwrap_or_default();
+        let destinations = destination::read(&mut root, &mut problems);
         let consumer = root.section("consumer", &mut problems);
         let consumer = consumer.map(|section| read_consumer(section, &mut problems)).unwrap_or_default();
         check_references(&sources, &steps, &templates, &mut problems);
         check_windows(&steps, consumer.settle, &mut problems);
+        destination::check(&destinations, &steps, &mut problems);
         root.finish(&mut problems);
         let sources = sources.into_iter().filter_map(|(name, source)| Some((name, source?))).collect();
         let steps = steps.into_iter().flatten().collect();
-        let config = Self { templates, sources, steps, journal, consumer };
+        let config = Self { templates, sources, steps, destinations, journal, consumer };
         problems.or(file, config)
     }
 
@@ -152,13 +170,21 @@ fn read_consumer(mut section: Section, problems: &mut Problems) -> ConsumerSetti
         span.map_or(default, Duration::from)
     };
     let settings = ConsumerSettings {
-        relay_grace: time("relay_grace", default.relay_grace),
+        journal_grace: time("journal_grace", default.journal_grace),
         stream_lease: time("stream_lease", default.stream_lease),
         settle: time("settle", default.settle),
         keep_done: time("keep_done", default.keep_done),
     };
     if settings.stream_lease < Duration::from_secs(1) {
         problems.add(section.path("stream_lease"), "must be 1s or more, so that it can be renewed in time");
+    }
+    if settings.settle < LEAST_SETTLE {
+        let why = "must be 1s or more: an outcome that takes longer to record is called or asked about again";
+        problems.add(section.path("settle"), why);
+    }
+    if settings.keep_done < LEAST_KEEP_DONE {
+        let why = "must be 744h (31 days) or more: providers can be made to deliver an event again for 30 days, and what has no record any more would be called again";
+        problems.add(section.path("keep_done"), why);
     }
     section.finish(problems);
     settings

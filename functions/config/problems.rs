@@ -25,7 +25,12 @@ impl Problems {
         if self.0.is_empty() {
             return Ok(value);
         }
-        Err(ConfigError { file: file.to_owned(), problems: self.0 })
+        Err(self.into_error(file))
+    }
+
+    /// Everything that was wrong.
+    pub(super) fn into_error(self, file: &str) -> ConfigError {
+        ConfigError { file: file.to_owned(), problems: self.0 }
     }
 }
 

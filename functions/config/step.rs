@@ -6,9 +6,9 @@ use super::{
     call::Call,
     in_doubt::InDoubt,
     problems::Problems,
+    retry::Retry,
     section::Section,
     source::{INGEST_SCOPE, RUN_SCOPE},
-    span::Span,
     template::{JsonTemplate, Role, Template, Templates},
 };
 use crate::effect_id::StepId;
@@ -32,7 +32,7 @@ pub struct Step {
     pub call: Call,
     /// What to do when a call's outcome can't be known.
     pub in_doubt: InDoubt,
-    /// How often and when to try again.
+    /// For how long to try again, and when.
     pub retry: Retry,
 }
 
@@ -43,23 +43,6 @@ pub struct Trigger {
     pub source: String,
     /// The event type; `*` stands for any run of characters.
     pub event_type: String,
-}
-
-/// The budget.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retry {
-    /// Attempts in all, crashed ones included.
-    pub max_attempts: u32,
-    /// Upper bound of the first pause; doubled each time.
-    pub backoff: Duration,
-    /// Upper bound of every pause.
-    pub max_backoff: Duration,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { max_attempts: 8, backoff: Duration::from_secs(30), max_backoff: Duration::from_secs(3600) }
-    }
 }
 
 impl Step {
@@ -119,7 +102,9 @@ impl Step {
         }
         let call = call.and_then(|call| Call::read(call, &input, templates, problems));
         let in_doubt = InDoubt::read(&mut section, &input, templates, problems);
-        let retry = section.section("retry", problems).map(|retry| read_retry(retry, problems));
+        let longest =
+            call.as_ref().zip(in_doubt.as_ref()).map(|(call, doubt)| call.timeout + doubt.timeout());
+        let retry = section.section("retry", problems).map(|retry| Retry::read(retry, longest, problems));
         section.finish(problems);
         Some(Self {
             id: id?,
@@ -178,23 +163,6 @@ fn read_input(
 ) -> Vec<(String, JsonTemplate)> {
     let input = section.optional("input", "a table of names and templates", problems);
     templates.add_fields(&section.path("input"), input.unwrap_or_default(), &INGEST_SCOPE, problems)
-}
-
-fn read_retry(mut section: Section, problems: &mut Problems) -> Retry {
-    let default = Retry::default();
-    let time = "a time such as \"30s\"";
-    let max_attempts = section.optional("max_attempts", "a whole number", problems);
-    if max_attempts == Some(0) {
-        problems.add(section.path("max_attempts"), "0 would never call; write 1 or more");
-    }
-    let backoff: Option<Span> = section.optional("backoff", time, problems);
-    let max_backoff: Option<Span> = section.optional("max_backoff", time, problems);
-    section.finish(problems);
-    Retry {
-        max_attempts: max_attempts.unwrap_or(default.max_attempts),
-        backoff: backoff.map_or(default.backoff, Duration::from),
-        max_backoff: max_backoff.map_or(default.max_backoff, Duration::from),
-    }
 }
 
 #[cfg(test)]

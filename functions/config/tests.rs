@@ -3,7 +3,7 @@
 use minijinja::{Value as Jinja, value::Serde};
 use serde_json::{Value, json};
 
-use super::{call::Body, in_doubt::InDoubt, *};
+use super::{call::Body, in_doubt::InDoubt, retry::Retry, *};
 
 const MINIMAL: &str = r#"
 [sources.stripe]
@@ -153,6 +153,56 @@ fn a_window_in_which_no_key_can_be_used_again_is_named() {
 }
 
 #[test]
+fn a_budget_that_makes_no_sense_is_named() {
+    let step = |retry: &str| MINIMAL.replace("in_doubt =", &format!("retry = {{ {retry} }}\nin_doubt ="));
+    for (retry, expected) in [
+        (
+            r#"give_up_after = "9s""#,
+            "steps.open_ticket.retry.give_up_after: shorter than one attempt, which may take 10s",
+        ),
+        (r#"backoff = "0s""#, "steps.open_ticket.retry.backoff: must be over 0"),
+        (r#"backoff = "2h""#, "steps.open_ticket.retry.max_backoff: 1h is less than backoff, which is 2h"),
+        ("max_attempts = 0", "steps.open_ticket.retry.max_attempts: 0 would never call"),
+        ("attempts = 3", "steps.open_ticket.retry.attempts: unknown field; known are give_up_after"),
+    ] {
+        let found = problems(&step(retry));
+        assert!(found.len() == 1 && found[0].starts_with(expected), "{retry}: {found:?}");
+    }
+    let counted = parse(&step("max_attempts = 3")).steps[0].retry;
+    assert_eq!(
+        (counted.max_attempts, counted.give_up_after),
+        (Some(3), None),
+        "a count alone has no time beside it"
+    );
+    let both = parse(&step("max_attempts = 3, give_up_after = \"10s\"")).steps[0].retry;
+    assert_eq!((both.max_attempts, both.give_up_after), (Some(3), Some(Duration::from_secs(10))));
+}
+
+#[test]
+fn times_that_would_break_a_promise_are_named() {
+    let times = |times: &str| format!("{MINIMAL}\n[consumer]\n{times}");
+    let found = problems(&times("settle = \"999ms\"\nkeep_done = \"743h\"\nstream_lease = \"0s\""));
+    let expected = [
+        "consumer.stream_lease: must be 1s",
+        "consumer.settle: must be 1s",
+        "consumer.keep_done: must be 744h",
+    ];
+    for (problem, expected) in found.iter().zip(expected) {
+        assert!(problem.starts_with(expected), "{problem}");
+    }
+    assert_eq!(found.len(), 3, "{found:?}");
+    parse(&times("settle = \"1s\"\nkeep_done = \"744h\""));
+}
+
+#[test]
+fn the_docs_say_how_long_each_step_goes_on() {
+    for step in parse(EMBEDDED).steps {
+        let row = format!("| `{}` | {} |", step.id, step.retry);
+        assert!(include_str!("../../docs/operate.md").contains(&row), "docs/operate.md lacks {row}");
+    }
+}
+
+#[test]
 fn each_scheme_is_read_with_the_settings_that_it_needs() {
     use crate::ingest::signature::{Algorithm, Encoding, HmacSettings, Scheme};
     let source = |scheme: &str, settings: &str| {
@@ -261,12 +311,14 @@ fn defaults_are_as_documented() {
     assert_eq!(config.sources["stripe"].tolerance, Duration::from_secs(300));
     assert_eq!(config.sources["stripe"].max_body, 1024 * 1024);
     assert_eq!(config.consumer, ConsumerSettings::default());
+    assert_eq!(step.retry, Retry::default());
 }
 
 #[test]
 fn the_environment_names_what_is_missing_or_malformed() {
     use environment::Environment;
     let get = |name: &str| match name {
+        "DRIFTQ_DRAIN_URL" => Some("http://old,".to_owned()),
         "DRIFTQ_PARTITIONS" => Some("0".to_owned()),
         "IDLE_EXIT" => Some("soon".to_owned()),
         "EFFECTS_TABLE" => Some(" ".to_owned()),
@@ -275,14 +327,16 @@ fn the_environment_names_what_is_missing_or_malformed() {
     let error = Environment::read(&get).unwrap_err().to_string();
     for name in [
         "DRIFTQ_HTTP_URL: missing",
+        "DRIFTQ_DRAIN_URL: entry 2: empty",
         "EFFECTS_TABLE: missing",
         "DRIFTQ_PARTITIONS: not",
         "IDLE_EXIT: \"soon\"",
     ] {
         assert!(error.contains(name), "{name} is not in\n{error}");
     }
-    let get = |name: &str| matches!(name, "DRIFTQ_HTTP_URL" | "EFFECTS_TABLE").then(|| "x".to_owned());
+    let get = |name: &str| matches!(name, "DRIFTQ_HTTP_URL" | "EFFECTS_TABLE").then(|| "http://x".to_owned());
     let environment = Environment::read(&get).unwrap();
+    assert_eq!(environment.brokers.first.name(), "http://x");
     assert_eq!(
         (environment.topic.as_str(), environment.group.as_str()),
         ("sidefx.commands", "sidefx-worker")

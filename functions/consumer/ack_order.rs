@@ -1,15 +1,20 @@
 //! Which settled messages may be acked now. Pure: no broker, no clock.
 //!
-//! A commit is a high-water mark (transcript 05): acking offset 5 before 3 and then losing the broker process loses 3.
-//! So within a partition a message is acked only once every lower offset received on this stream has been, and none is in
-//! other hands: a dead consumer's stream may live on at the broker, and be dealt messages in turn with ours. Since first
-//! deliveries ascend, whatever is below a message that we have received was dealt before it. So it is enough to know, once
-//! and at any time after, that all the partition's messages in flight are ours: because we hold as many as there can be,
-//! or because the broker has counted them.
+//! A commit is a high-water mark: if offset 5 is acked before 3 and the broker process dies, 3 is lost. So within a
+//! partition a message is acked only when every lower offset is acked or settled, and it is *proven* that no lower one is
+//! in flight elsewhere or still on its way to us. A dead consumer's stream may live on at the broker and be dealt messages
+//! in turn with ours, and redeliveries may come in any order.
+//!
+//! What proves it, for all offsets up to the highest that we hold:
+//! * **contiguity**: we hold each offset from the last proven one on, without a gap;
+//! * **a count**: the broker counts no more messages of the partition in flight than we hold;
+//! * **the limit**: we hold as many as the broker says that it deals at most;
+//! * **the broker's own check**, where it acks cumulatively ([`AckOrder::unproven_runs`]).
+//!
+//! First deliveries ascend, so whatever is below a message that we hold was dealt before it: it is enough that the proof
+//! held at one moment. A delivery at or below what was proven shows that it did not hold, and the proof is forgotten.
 
 use std::collections::{BTreeMap, btree_map::Entry};
-
-use crate::broker::MAX_IN_FLIGHT;
 
 /// Where a message stands. `T` is what its ack takes.
 #[derive(Debug)]
@@ -19,16 +24,25 @@ enum State<T> {
     Unsettled,
     Settled(T),
     Acking,
-    /// Settled, and its ack refused: it is still in flight, and holds nothing up.
+    /// Settled, and its ack refused: it is still in flight, and nothing waits for it.
     Refused,
 }
 
 /// The messages received on one stream and not yet acked.
 #[derive(Debug)]
 pub struct AckOrder<T> {
-    partitions: BTreeMap<u32, BTreeMap<u64, State<T>>>,
-    /// Up to here, none of the partition is in other hands.
-    sole: BTreeMap<u32, u64>,
+    partitions: BTreeMap<u32, Partition<T>>,
+}
+
+#[derive(Debug)]
+struct Partition<T> {
+    messages: BTreeMap<u64, State<T>>,
+    /// Every offset up to here is acked or held by us.
+    proven: Option<u64>,
+    /// The highest offset acked on this stream.
+    acked: Option<u64>,
+    /// How many acks have been sent.
+    sent: u64,
 }
 
 /// What we hold of a partition, to be compared with what the broker counts from then on.
@@ -36,9 +50,20 @@ pub struct AckOrder<T> {
 pub struct Held {
     /// The partition.
     pub partition: u32,
-    /// How many messages that are in flight for sure.
+    /// How many messages of it are certainly in flight.
     pub messages: u64,
     up_to: u64,
+    /// Acks sent before.
+    sent: u64,
+}
+
+/// Settled messages of one partition, in ascending order, to be acked together.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Run<T> {
+    /// The partition.
+    pub partition: u32,
+    /// Offsets, and what their acks take. Never empty.
+    pub messages: Vec<(u64, T)>,
 }
 
 /// Whether a delivery is to be worked on.
@@ -46,30 +71,39 @@ pub struct Held {
 pub enum Delivered {
     /// Yes.
     Fresh,
-    /// No: its lease ran out and the broker sent it again while it is still being worked on (transcript 07).
+    /// No: its lease ran out and the broker sent it again while it is still being worked on.
     Again,
 }
 
 impl<T> Default for AckOrder<T> {
     fn default() -> Self {
-        Self { partitions: BTreeMap::new(), sole: BTreeMap::new() }
+        Self { partitions: BTreeMap::new() }
+    }
+}
+
+impl<T> Default for Partition<T> {
+    fn default() -> Self {
+        Self { messages: BTreeMap::new(), proven: None, acked: None, sent: 0 }
     }
 }
 
 impl<T> AckOrder<T> {
     /// A message has been received.
     pub fn received(&mut self, partition: u32, offset: u64) -> Delivered {
-        match self.partitions.entry(partition).or_default().entry(offset) {
+        let partition = self.partitions.entry(partition).or_default();
+        match partition.messages.entry(offset) {
+            Entry::Occupied(entry) if !matches!(entry.get(), State::Unsettled | State::Refused) => {
+                return Delivered::Again;
+            }
+            Entry::Occupied(mut entry) => drop(entry.insert(State::Working)),
             Entry::Vacant(entry) => {
                 entry.insert(State::Working);
-                Delivered::Fresh
+                if partition.proven.is_some_and(|proven| offset <= proven) {
+                    partition.proven = partition.acked;
+                }
             }
-            Entry::Occupied(mut entry) if matches!(entry.get(), State::Unsettled | State::Refused) => {
-                entry.insert(State::Working);
-                Delivered::Fresh
-            }
-            Entry::Occupied(_) => Delivered::Again,
         }
+        Delivered::Fresh
     }
 
     /// A message is settled; `ack` is what its ack takes.
@@ -83,82 +117,140 @@ impl<T> AckOrder<T> {
     }
 
     fn put(&mut self, partition: u32, offset: u64, state: State<T>) {
-        self.partitions.entry(partition).or_default().insert(offset, state);
+        self.partitions.entry(partition).or_default().messages.insert(offset, state);
     }
 
-    /// What may be acked now: at most one message a partition, since its ack must arrive before the next one's.
-    pub fn ready(&mut self) -> Vec<(u32, u64, T)> {
-        for held in self.in_doubt() {
-            if held.messages >= MAX_IN_FLIGHT {
-                self.hold_all(held);
-            }
+    /// What may be acked now, at most `longest` messages of a partition, since the ack of some must arrive before the next.
+    pub fn ready(&mut self, longest: usize) -> Vec<Run<T>> {
+        let take = |(number, partition): (&u32, &mut Partition<T>)| {
+            partition.extend();
+            partition.take_run(*number, partition.proven?, longest)
+        };
+        self.partitions.iter_mut().filter_map(take).collect()
+    }
+
+    /// What could be acked if it were proven. Only for a broker that checks by itself, and refuses if it is not so. It counts
+    /// as ours what is still on its way to us, so this serves for the first ack of a partition only: from then on, a gap
+    /// between what is acked and what we hold is waited for.
+    pub fn unproven_runs(&mut self) -> Vec<Run<T>> {
+        let take = |(number, partition): (&u32, &mut Partition<T>)| {
+            partition.question().filter(|_| partition.acked.is_none())?;
+            partition.take_run(*number, u64::MAX, usize::MAX)
+        };
+        self.partitions.iter_mut().filter_map(take).collect()
+    }
+
+    /// Partitions of which a message could be acked if it were proven.
+    pub fn unproven(&self) -> Vec<Held> {
+        let question = |(number, partition): (&u32, &Partition<T>)| {
+            let (messages, up_to) = partition.question()?;
+            Some(Held { partition: *number, messages, up_to, sent: partition.sent })
+        };
+        self.partitions.iter().filter_map(question).collect()
+    }
+
+    /// No other message of the partition is in flight than those that we held. That is void if an ack has been sent since:
+    /// it may have made room in the count for a message that we don't hold.
+    pub fn prove(&mut self, held: Held) {
+        let partition = self.partitions.get_mut(&held.partition);
+        if let Some(partition) = partition.filter(|partition| partition.sent == held.sent) {
+            partition.proven = partition.proven.max(Some(held.up_to));
         }
-        let mut ready = Vec::new();
-        for (partition, offsets) in &mut self.partitions {
-            let Some((offset, lowest)) = lowest(offsets) else { continue };
-            let is_sole = self.sole.get(partition).is_some_and(|up_to| offset <= *up_to);
-            if is_sole
-                && matches!(lowest, State::Settled(_))
-                && let State::Settled(ack) = std::mem::replace(lowest, State::Acking)
-            {
-                ready.push((*partition, offset, ack));
-            }
+    }
+
+    /// The broker deals at most `limit` messages of a partition at a time.
+    pub fn prove_by_limit(&mut self, limit: u64) {
+        self.unproven().into_iter().filter(|held| held.messages >= limit).for_each(|held| self.prove(held));
+    }
+
+    /// An ack could not be carried out yet, and is to be tried again.
+    pub fn returned(&mut self, run: Run<T>) {
+        for (offset, ack) in run.messages {
+            self.settled(run.partition, offset, ack);
         }
-        ready
     }
 
-    /// Partitions of which a message could be acked if it were known that none below it is in other hands.
-    pub fn in_doubt(&mut self) -> Vec<Held> {
-        let mut doubts = Vec::new();
-        for (partition, offsets) in &mut self.partitions {
-            let Some((offset, State::Settled(_))) = lowest(offsets) else { continue };
-            if self.sole.get(partition).is_none_or(|up_to| offset > *up_to) {
-                // While the lowest waits, no other is being acked: all of them are in flight.
-                let up_to = offsets.keys().next_back().copied().unwrap_or(offset);
-                doubts.push(Held { partition: *partition, messages: offsets.len() as u64, up_to });
-            }
-        }
-        doubts
-    }
-
-    /// All that is in flight of the partition is what we hold.
-    pub fn hold_all(&mut self, held: Held) {
-        let sole = self.sole.entry(held.partition).or_default();
-        *sole = held.up_to.max(*sole);
-    }
-
-    /// An ack has been refused: the message is settled and holds nothing up, but it is still in flight.
+    /// An ack has been refused: the message is settled and nothing waits for it, but it is still in flight.
     pub fn refused(&mut self, partition: u32, offset: u64) {
         self.put(partition, offset, State::Refused);
     }
 
-    /// An ack has been carried out, or perhaps: either way the message is settled and holds nothing up.
+    /// An ack has been carried out.
     pub fn acked(&mut self, partition: u32, offset: u64) {
-        if let Some(offsets) = self.partitions.get_mut(&partition) {
-            offsets.remove(&offset);
+        if let Some(partition) = self.partitions.get_mut(&partition) {
+            partition.messages.remove(&offset);
+            partition.acked = partition.acked.max(Some(offset));
+            partition.proven = partition.proven.max(partition.acked);
         }
     }
 
     /// Whether some message is being worked on, or its ack is under way or could be.
     pub fn is_busy(&self) -> bool {
-        self.partitions.values().any(|offsets| {
-            let lowest = offsets.values().find(|state| !matches!(state, State::Refused));
-            lowest.is_some_and(|state| !matches!(state, State::Unsettled))
-                || offsets.values().any(|state| matches!(state, State::Working))
+        self.partitions.values().any(|partition| {
+            let is_under_way = |state| matches!(state, &State::Working | &State::Acking);
+            matches!(partition.lowest(), Some((_, State::Settled(_))))
+                || partition.messages.values().any(is_under_way)
         })
     }
 
     /// How many messages were received and not acked, apart from those whose ack was refused.
     pub fn unacked(&self) -> usize {
-        let states = self.partitions.values().flat_map(BTreeMap::values);
+        let states = self.partitions.values().flat_map(|partition| partition.messages.values());
         states.filter(|state| !matches!(state, State::Refused)).count()
     }
 }
 
-/// The lowest message that may hold others up.
-fn lowest<T>(offsets: &mut BTreeMap<u64, State<T>>) -> Option<(u64, &mut State<T>)> {
-    let mut states = offsets.iter_mut().map(|(offset, state)| (*offset, state));
-    states.find(|(_, state)| !matches!(state, State::Refused))
+impl<T> Partition<T> {
+    /// The lowest message that others wait for.
+    fn lowest(&self) -> Option<(u64, &State<T>)> {
+        let mut states = self.messages.iter().map(|(offset, state)| (*offset, state));
+        states.find(|(_, state)| !matches!(state, State::Refused))
+    }
+
+    /// Contiguity: what we hold from the next offset on is proven.
+    fn extend(&mut self) {
+        while let Some(next) = self.proven.and_then(|proven| proven.checked_add(1))
+            && self.messages.contains_key(&next)
+        {
+            self.proven = Some(next);
+        }
+    }
+
+    /// How many messages we hold and up to where, if the lowest of them waits for a proof. As long as it waits, no other is
+    /// being acked: all of them are in flight. One whose ack was refused is not counted, for it may have been acked all
+    /// the same.
+    fn question(&self) -> Option<(u64, u64)> {
+        let (offset, State::Settled(_)) = self.lowest()? else { return None };
+        if self.proven.is_some_and(|proven| offset <= proven) {
+            return None;
+        }
+        let in_flight = self.messages.iter().filter(|(_, state)| !matches!(state, State::Refused));
+        let highest = self.messages.keys().next_back().copied()?;
+        Some((in_flight.count() as u64, highest))
+    }
+
+    /// Takes the settled messages at the low end, without a gap between them.
+    fn take_run(&mut self, partition: u32, up_to: u64, longest: usize) -> Option<Run<T>> {
+        let is_refused = |state: &State<T>| matches!(state, State::Refused);
+        let mut messages = Vec::new();
+        let mut next = None;
+        for (offset, state) in self.messages.iter_mut().filter(|(_, state)| !is_refused(state)) {
+            let follows = next.is_none_or(|next| next == *offset);
+            if !matches!(state, State::Settled(_)) || *offset > up_to || !follows || messages.len() == longest
+            {
+                break;
+            }
+            if let State::Settled(ack) = std::mem::replace(state, State::Acking) {
+                messages.push((*offset, ack));
+            }
+            next = offset.checked_add(1);
+        }
+        if messages.is_empty() {
+            return None;
+        }
+        self.sent += 1;
+        Some(Run { partition, messages })
+    }
 }
 
 #[cfg(test)]
@@ -171,44 +263,129 @@ mod tests {
 
     /// As the broker's count says.
     fn all_are_ours<T>(order: &mut AckOrder<T>) {
-        order.in_doubt().into_iter().for_each(|held| order.hold_all(held));
+        order.unproven().into_iter().for_each(|held| order.prove(held));
     }
 
-    #[test]
-    fn what_may_be_above_a_message_in_other_hands_waits_for_the_count_or_for_company() {
-        let mut order = AckOrder::default();
-        for offset in [3, 5] {
-            order.received(0, offset);
-            order.settled(0, offset, offset);
-            if offset == 3 {
-                assert_eq!(order.ready(), [], "the other one in flight may be 2");
-            }
+    fn receive(order: &mut AckOrder<u64>, offsets: &[u64]) {
+        for offset in offsets {
+            order.received(0, *offset);
+            order.settled(0, *offset, *offset);
         }
-        assert_eq!(order.ready(), [(0, 3, 3)], "3 and 5 are all that can be in flight");
-        order.acked(0, 3);
-        order.received(0, 8);
-        assert_eq!(order.ready(), [(0, 5, 5)], "nothing below 5 can have been dealt since");
-        order.acked(0, 5);
-        order.settled(0, 8, 8);
-        assert_eq!(order.ready(), []);
-        assert_eq!(order.in_doubt(), [Held { partition: 0, messages: 1, up_to: 8 }]);
-        all_are_ours(&mut order);
-        assert_eq!(order.ready(), [(0, 8, 8)]);
+    }
+
+    fn offsets(runs: Vec<Run<u64>>) -> Vec<u64> {
+        runs.into_iter().flat_map(|run| run.messages).map(|(offset, _)| offset).collect()
     }
 
     #[test]
-    fn a_message_whose_ack_was_refused_is_in_flight_and_in_nobodys_way() {
+    fn what_may_be_above_a_message_elsewhere_waits_for_a_count() {
         let mut order = AckOrder::default();
-        order.received(0, 1);
-        order.settled(0, 1, 1);
+        receive(&mut order, &[3, 5]);
+        assert_eq!(order.ready(1), [], "2 or 4 may be in flight elsewhere");
+        assert_eq!(order.unproven(), [Held { partition: 0, messages: 2, up_to: 5, sent: 0 }]);
         all_are_ours(&mut order);
-        assert_eq!(order.ready(), [(0, 1, 1)]);
+        assert_eq!(offsets(order.ready(1)), [3]);
+        order.acked(0, 3);
+        receive(&mut order, &[8]);
+        assert_eq!(offsets(order.ready(1)), [5], "nothing below 5 can have been dealt since");
+        order.acked(0, 5);
+        assert_eq!(order.ready(1), []);
+    }
+
+    #[test]
+    fn holding_as_many_as_the_broker_deals_is_a_proof_and_fewer_are_not() {
+        let mut order = AckOrder::default();
+        receive(&mut order, &[18, 20]);
+        order.prove_by_limit(32);
+        assert_eq!(order.ready(9), [], "30 more may be in flight elsewhere");
+        order.prove_by_limit(2);
+        assert_eq!(offsets(order.ready(1)), [18]);
+    }
+
+    #[test]
+    fn what_follows_an_acked_offset_without_a_gap_needs_no_other_proof() {
+        let mut order = AckOrder::default();
+        receive(&mut order, &[0]);
+        all_are_ours(&mut order);
+        assert_eq!(offsets(order.ready(9)), [0]);
+        order.acked(0, 0);
+        receive(&mut order, &[1, 2, 4]);
+        assert_eq!(offsets(order.ready(9)), [1, 2], "3 may be in flight elsewhere");
+        order.acked(0, 1);
+        order.acked(0, 2);
+        receive(&mut order, &[3]);
+        assert_eq!(offsets(order.ready(9)), [3, 4]);
+    }
+
+    #[test]
+    fn a_delivery_below_what_was_proven_opens_the_question_again() {
+        let mut order = AckOrder::default();
+        receive(&mut order, &[7]);
+        all_are_ours(&mut order);
+        receive(&mut order, &[4]);
+        assert_eq!(order.ready(9), [], "so the proof did not hold");
+        all_are_ours(&mut order);
+        assert_eq!(offsets(order.ready(9)), [4]);
+    }
+
+    #[test]
+    fn a_proof_that_did_not_hold_falls_back_to_what_is_acked() {
+        let mut order = AckOrder::default();
+        receive(&mut order, &[5, 9]);
+        all_are_ours(&mut order);
+        assert_eq!(offsets(order.ready(9)), [5]);
+        order.acked(0, 5);
+        receive(&mut order, &[7, 6]);
+        assert_eq!(offsets(order.ready(9)), [6, 7], "contiguous with 5");
+        assert_eq!(order.ready(9), [], "8 may be in flight elsewhere");
+    }
+
+    #[test]
+    fn an_ack_that_is_sent_after_the_question_voids_the_count() {
+        let mut order = AckOrder::default();
+        receive(&mut order, &[1]);
+        all_are_ours(&mut order);
+        assert_eq!(offsets(order.ready(9)), [1]);
+        order.acked(0, 1);
+        receive(&mut order, &[4]);
+        let asked = order.unproven();
+        receive(&mut order, &[2]);
+        assert_eq!(offsets(order.ready(9)), [2], "contiguous with 1");
+        order.acked(0, 2);
+        asked.into_iter().for_each(|held| order.prove(held));
+        assert_eq!(order.ready(9), [], "3 may have been counted in the place of 2");
+    }
+
+    #[test]
+    fn a_broker_that_checks_by_itself_is_asked_and_its_refusal_changes_nothing() {
+        let mut order = AckOrder::default();
+        receive(&mut order, &[7, 8, 10]);
+        let runs = order.unproven_runs();
+        assert_eq!(runs, [Run { partition: 0, messages: vec![(7, 7), (8, 8)] }]);
+        assert!(order.unproven().is_empty() && order.unproven_runs().is_empty(), "its answer is awaited");
+        runs.into_iter().for_each(|run| order.returned(run));
+        assert_eq!(order.ready(9), []);
+        assert_eq!(order.unproven().len(), 1);
+        assert_eq!(offsets(order.unproven_runs()), [7, 8]);
+        order.acked(0, 7);
+        order.acked(0, 8);
+        assert_eq!(order.ready(9), [], "9 may be in flight elsewhere");
+        assert!(order.unproven_runs().is_empty(), "or on its way to us, which the broker counts as ours");
+    }
+
+    #[test]
+    fn nothing_waits_for_a_message_whose_ack_was_refused() {
+        let mut order = AckOrder::default();
+        receive(&mut order, &[1]);
+        all_are_ours(&mut order);
+        assert_eq!(offsets(order.ready(1)), [1]);
         order.refused(0, 1);
         assert!(!order.is_busy());
-        assert_eq!((order.unacked(), order.in_doubt()), (0, vec![]));
-        order.received(0, 2);
-        order.settled(0, 2, 2);
-        assert_eq!(order.ready(), [(0, 2, 2)], "1 and 2 are all that can be in flight");
+        assert_eq!((order.unacked(), order.unproven()), (0, vec![]));
+        receive(&mut order, &[2]);
+        assert_eq!(order.ready(1), [], "1 may have been acked after all, and is no proof");
+        order.prove_by_limit(1);
+        assert_eq!(offsets(order.ready(1)), [2]);
         assert_eq!(order.received(0, 1), Delivered::Fresh, "it is acked when it comes again");
     }
 
@@ -218,15 +395,16 @@ mod tests {
         for (partition, offset) in [(0, 3), (0, 5), (1, 4)] {
             assert_eq!(order.received(partition, offset), Delivered::Fresh);
         }
-        order.settled(0, 5, "five");
-        order.settled(1, 4, "four");
+        order.settled(0, 5, 5);
+        order.settled(1, 4, 4);
         all_are_ours(&mut order);
-        assert_eq!(order.ready(), [(1, 4, "four")]);
-        order.settled(0, 3, "three");
-        assert_eq!(order.ready(), [(0, 3, "three")]);
-        assert_eq!(order.ready(), [], "5 waits for the answer to 3's ack");
+        assert_eq!(offsets(order.ready(1)), [4]);
+        order.settled(0, 3, 3);
+        all_are_ours(&mut order);
+        assert_eq!(offsets(order.ready(1)), [3]);
+        assert_eq!(order.ready(1), [], "5 waits for the answer to 3's ack");
         order.acked(0, 3);
-        assert_eq!(order.ready(), [(0, 5, "five")]);
+        assert_eq!(offsets(order.ready(1)), [5]);
     }
 
     #[test]
@@ -242,7 +420,11 @@ mod tests {
     proptest! {
         /// Whatever the order of deliveries and settlements, an ack never passes a lower offset that was received.
         #[test]
-        fn no_ack_overtakes(messages in proptest::collection::btree_set((0u32..3, 0u64..20), 1..40), seed in any::<u64>()) {
+        fn no_ack_overtakes(
+            messages in proptest::collection::btree_set((0u32..3, 0u64..20), 1..40),
+            seed in any::<u64>(),
+            longest in 1usize..5,
+        ) {
             let mut order = AckOrder::default();
             for (partition, offset) in &messages {
                 order.received(*partition, *offset);
@@ -256,13 +438,15 @@ mod tests {
                 order.settled(partition, offset, ());
                 loop {
                     all_are_ours(&mut order);
-                    let ready = order.ready();
+                    let ready = order.ready(longest);
                     if ready.is_empty() { break }
-                    for (partition, offset, ()) in ready {
-                        let lower = messages.iter().filter(|(p, o)| *p == partition && *o < offset);
-                        prop_assert!(lower.clone().all(|message| acked.contains(message)));
-                        acked.insert((partition, offset));
-                        order.acked(partition, offset);
+                    for Run { partition, messages: run } in ready {
+                        for (offset, ()) in run {
+                            let lower = messages.iter().filter(|(p, o)| *p == partition && *o < offset);
+                            prop_assert!(lower.clone().all(|message| acked.contains(message)));
+                            acked.insert((partition, offset));
+                            order.acked(partition, offset);
+                        }
                     }
                 }
             }

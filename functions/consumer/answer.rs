@@ -52,6 +52,6 @@ impl Answer {
             .iter()
             .filter_map(|(name, template)| Some((name.clone(), templates.json(template, &context).ok()?)))
             .collect();
-        Receipt { status: self.status, digest: hex::encode(Sha256::digest(&self.body)), fields }
+        Receipt::new(self.status, hex::encode(Sha256::digest(&self.body)), fields)
     }
 }

@@ -1,85 +1,196 @@
-//! One attempt: call, then commit, defer or park.
+//! One attempt: resolve what is in doubt, call, and record what that came to.
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use tokio::{pin, time::sleep};
 use tracing::Span;
 use uuid::Uuid;
 
-use super::{Worker, backoff::pause, events::Kind, outcome::NotApplied, step::Unsettled, task::Task};
+use super::{
+    Worker,
+    backoff::pause,
+    call::Called,
+    destinations::{Place, SLOW},
+    doubt::Resolved,
+    events::Kind,
+    outcome::NotApplied,
+    report::Conclusion,
+    task::Task,
+};
 use crate::{
     command::{Command, Input, Payload},
     config::{in_doubt::InDoubt, step::Step},
     effect_id::EffectId,
     effects::{
         Settled, StoreError,
-        guard::{Deferral, Lease},
+        guard::{Deferral, Doubt, Held, Lease},
         record::Receipt,
     },
 };
 
-impl Worker {
-    /// Calls the third party, and ends the attempt by what that comes to.
-    pub(super) async fn attempt(&self, task: &Task<'_>, lease: Lease) -> Result<Settled, Unsettled> {
-        let Task { command, effect, trace, .. } = task;
-        Span::current().record("attempt", lease.attempt());
-        let Some(step) = task.step else {
-            return self.park(task, lease, "webhooks.toml has no such step").await;
-        };
-        if lease.tries() > step.retry.max_attempts {
-            return self.park(task, lease, "attempts used up").await;
-        }
-        let input = match self.input(command, effect).await {
-            Ok(input) => input,
-            Err(error) => {
-                let outcome = NotApplied::NotSent(format!("its input could not be fetched: {error}"));
-                return self.not_applied(task, step, lease, outcome).await;
-            }
-        };
-        let request = match self.caller.prepare(step, &self.config.templates, &input, &lease, trace) {
-            Ok(request) => request,
-            Err(unfit) => return self.park(task, lease, &unfit.to_string()).await,
-        };
-        self.tell(Kind::Started, task, lease.attempt());
-        let called = Instant::now();
-        let outcome = self.caller.call(request, step, &self.config.templates, &lease, self.now()).await;
-        self.meter.called(step.id.as_str(), called.elapsed());
-        match outcome {
-            Ok(receipt) => self.done(task, lease, &receipt).await,
-            Err(outcome) => self.not_applied(task, step, lease, outcome).await,
+/// What has been claimed.
+#[derive(Debug)]
+pub(super) enum Claimed {
+    /// Never tried with an unknown outcome.
+    Won(Lease),
+    /// An earlier attempt may have been applied.
+    InDoubt(Doubt),
+}
+
+/// What is to be done with it.
+#[derive(Debug)]
+pub(super) enum Plan {
+    /// Call, if there is no doubt in the way.
+    Call(Place),
+    /// Nothing can be called, for this reason.
+    Park(String),
+}
+
+/// What an attempt has come to, before that is on record.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// The third party has applied it.
+    Done(Receipt),
+    /// It is not known to have been applied.
+    NotApplied(NotApplied),
+    /// A person has to look.
+    Park(String),
+}
+
+impl Claimed {
+    /// See [`Lease::handed_over`].
+    pub(super) fn handed_over(&self) -> Option<Settled> {
+        match self {
+            Self::Won(lease) => lease.handed_over(),
+            Self::InDoubt(doubt) => doubt.handed_over(),
         }
     }
 
-    pub(super) async fn done(
+    /// See [`Lease::held`].
+    pub(super) fn held(&self) -> Held {
+        match self {
+            Self::Won(lease) => lease.held(),
+            Self::InDoubt(doubt) => doubt.held(),
+        }
+    }
+
+    fn attempt(&self) -> u32 {
+        match self {
+            Self::Won(lease) => lease.attempt(),
+            Self::InDoubt(doubt) => doubt.attempt(),
+        }
+    }
+
+    fn unresolved(self) -> Lease {
+        match self {
+            Self::Won(lease) => lease,
+            Self::InDoubt(doubt) => doubt.unresolved(),
+        }
+    }
+}
+
+impl Plan {
+    /// Whether the call is likely to take long.
+    pub(super) fn is_slow(&self) -> bool {
+        matches!(self, Self::Call(place) if place.is_at_slow_destination())
+    }
+}
+
+impl Worker {
+    /// Makes an attempt, and records how it ended.
+    ///
+    /// # Errors
+    /// It could not be recorded: the effect will be in doubt.
+    pub(super) async fn attempt(
         &self,
-        task: &Task<'_>,
-        lease: Lease,
-        receipt: &Receipt,
-    ) -> Result<Settled, Unsettled> {
-        let attempt = lease.attempt();
-        let now = self.now();
+        task: &Task,
+        claimed: Claimed,
+        plan: Plan,
+    ) -> Result<Settled, StoreError> {
+        Span::current().record("attempt", claimed.attempt());
+        let (lease, verdict) = self.judge(task, claimed, plan).await;
+        match verdict {
+            Verdict::Done(receipt) => self.commit(task, lease, &receipt).await,
+            Verdict::NotApplied(outcome) => self.not_applied(task, lease, outcome).await,
+            Verdict::Park(why) => self.park(task, lease, &why).await,
+        }
+    }
+
+    async fn judge(&self, task: &Task, claimed: Claimed, plan: Plan) -> (Lease, Verdict) {
+        let (step, place) = match (task.step(&self.config), plan) {
+            (Some(step), Plan::Call(place)) => (step, place),
+            (None, Plan::Call(_)) => {
+                let why = "webhooks.toml has no such step".to_owned();
+                return (claimed.unresolved(), Verdict::Park(why));
+            }
+            (_, Plan::Park(why)) => return (claimed.unresolved(), Verdict::Park(why)),
+        };
+        let lease = match claimed {
+            Claimed::Won(lease) => lease,
+            Claimed::InDoubt(doubt) => match self.resolve(task, step, doubt).await {
+                Resolved::Call(lease) => lease,
+                Resolved::Ended(lease, verdict) => return (lease, verdict),
+            },
+        };
+        if let Some(over) = used_up_before(step, &lease, self.now()) {
+            return (lease, Verdict::Park(over));
+        }
+        let verdict = self.call(task, step, &lease, place).await;
+        (lease, verdict)
+    }
+
+    async fn call(&self, task: &Task, step: &Step, lease: &Lease, mut place: Place) -> Verdict {
+        let input = match self.input(&task.command, &task.effect).await {
+            Ok(input) => input,
+            Err(error) => return Verdict::NotApplied(NotApplied::input_missing(&error)),
+        };
+        let templates = &self.config.templates;
+        let request = match self.caller.prepare(step, templates, &input, lease, &task.trace) {
+            Ok(request) => request,
+            Err(unfit) => return Verdict::Park(unfit.to_string()),
+        };
+        self.events.tell(Kind::Started, &task.command, &task.effect, lease.attempt());
+        let began = Instant::now();
+        let call = self.caller.call(request, step, templates, lease, self.now());
+        pin!(call);
+        let Called { outcome, health } = tokio::select! {
+            called = &mut call => called,
+            () = sleep(SLOW) => {
+                place.slow();
+                call.await
+            }
+        };
+        place.report(health);
+        self.meter.called(step.id.as_str(), began.elapsed(), waited(task, began, self.now()));
+        match outcome {
+            Ok(receipt) => Verdict::Done(receipt),
+            Err(outcome) => Verdict::NotApplied(outcome),
+        }
+    }
+
+    async fn commit(&self, task: &Task, lease: Lease, receipt: &Receipt) -> Result<Settled, StoreError> {
+        let (attempt, now) = (lease.attempt(), self.now());
         let settled = self.effects.commit(lease, receipt, now).await?;
-        let (status, duration_ms) = (receipt.status, task.duration_ms());
-        tracing::info!(outcome = "done", status, duration_ms, "an effect is done");
-        let age = now.duration_since(task.command.received_at);
-        self.meter.done(Duration::try_from(age).unwrap_or_default());
-        self.tell(Kind::Done, task, attempt);
+        self.report(task, attempt, &Conclusion::Done { status: receipt.status, at: now });
         self.discard_input(task).await;
         Ok(settled)
     }
 
-    pub(super) async fn not_applied(
+    async fn not_applied(
         &self,
-        task: &Task<'_>,
-        step: &Step,
+        task: &Task,
         lease: Lease,
         outcome: NotApplied,
-    ) -> Result<Settled, Unsettled> {
+    ) -> Result<Settled, StoreError> {
         let (why, retry_after, in_doubt) = match outcome {
             NotApplied::NotSent(why) => (why, None, false),
             NotApplied::RefusedForNow { why, retry_after } => (why, retry_after, false),
             NotApplied::Unknown(why) => (why, None, true),
             NotApplied::RefusedForGood(why) => return self.park(task, lease, &why).await,
         };
+        // Only a step's call ends here.
+        let Some(step) = task.step(&self.config) else { return self.park(task, lease, &why).await };
         if in_doubt {
             self.meter.in_doubt();
         }
@@ -87,31 +198,36 @@ impl Worker {
         if in_doubt && matches!(step.in_doubt, InDoubt::Park) {
             return self.park(task, lease, &format!("in doubt: {why}")).await;
         }
-        if lease.tries() >= step.retry.max_attempts {
-            return self.park(task, lease, &format!("attempts used up; the last: {why}")).await;
+        if let Some(over) = step.retry.exhausted(lease.tries(), lease.tried_for(self.now())) {
+            return self.park(task, lease, &format!("{over}; the last: {why}")).await;
         }
         let mut pause = pause(&step.retry, lease.tries(), retry_after, random());
         if in_doubt && matches!(step.in_doubt, InDoubt::LookUp(_)) {
             // A call that has timed out may yet land. Asked before that, the third party would say that nothing happened.
             pause = pause.max(step.longest() + self.config.consumer.settle);
         }
-        let attempt = lease.attempt();
-        let now = self.now();
-        let deferral = Deferral { command: task.command, due: now + pause, why: &why, in_doubt };
+        self.defer(task, lease, &why, in_doubt, pause).await
+    }
+
+    async fn defer(
+        &self,
+        task: &Task,
+        lease: Lease,
+        why: &str,
+        in_doubt: bool,
+        pause: Duration,
+    ) -> Result<Settled, StoreError> {
+        let (attempt, now) = (lease.attempt(), self.now());
+        let deferral = Deferral { command: &task.command, due: now + pause, why, in_doubt };
         let settled = self.effects.defer(lease, deferral, now).await?;
-        let (in_doubt, pause_s, duration_ms) = (u8::from(in_doubt), pause.as_secs(), task.duration_ms());
-        tracing::warn!(outcome = "deferred", why, in_doubt, pause_s, duration_ms, "an effect is deferred");
-        self.tell(Kind::Deferred, task, attempt);
+        self.report(task, attempt, &Conclusion::Deferred { why, in_doubt, pause });
         Ok(settled)
     }
 
-    pub(super) async fn park(&self, task: &Task<'_>, lease: Lease, why: &str) -> Result<Settled, Unsettled> {
+    async fn park(&self, task: &Task, lease: Lease, why: &str) -> Result<Settled, StoreError> {
         let (attempt, in_doubt) = (lease.attempt(), lease.in_doubt());
-        let settled = self.effects.park(lease, task.command, why, self.now()).await?;
-        self.meter.parked(task.step_id(), in_doubt);
-        let (in_doubt, duration_ms) = (u8::from(in_doubt), task.duration_ms());
-        tracing::error!(outcome = "parked", why, in_doubt, duration_ms, "an effect is parked");
-        self.tell(Kind::Parked, task, attempt);
+        let settled = self.effects.park(lease, &task.command, why, self.now()).await?;
+        self.report(task, attempt, &Conclusion::Parked { why, in_doubt });
         Ok(settled)
     }
 
@@ -123,12 +239,25 @@ impl Worker {
     }
 
     /// Best effort: what is left costs storage and nothing else.
-    pub(super) async fn discard_input(&self, task: &Task<'_>) {
+    pub(super) async fn discard_input(&self, task: &Task) {
         let Payload::ClaimCheck(check) = &task.command.payload else { return };
-        if let Err(error) = self.effects.discard(task.effect, &task.command.input_hash, check).await {
+        if let Err(error) = self.effects.discard(&task.effect, &task.command.input_hash, check).await {
             tracing::warn!(%error, "the large input of a done effect was left");
         }
     }
+}
+
+/// From when ingest took the command in to when its first call began; none for later ones, which waited on purpose.
+fn waited(task: &Task, began: Instant, now: Timestamp) -> Option<Duration> {
+    let age = Duration::try_from(now.duration_since(task.command.received_at)).unwrap_or_default();
+    (task.command.attempt == 0).then(|| age.saturating_sub(began.elapsed()))
+}
+
+/// Whether earlier attempts have used the budget up: crashed ones, since what was deferred had another try left, however
+/// late that comes.
+fn used_up_before(step: &Step, lease: &Lease, now: Timestamp) -> Option<String> {
+    let time = if lease.taken_over() { lease.tried_for(now) } else { Duration::ZERO };
+    step.retry.exhausted(lease.tries().saturating_sub(1), time)
 }
 
 /// The low half of a v4 UUID: 62 random bits of the OS's generator.

@@ -6,11 +6,12 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderValue, header};
 use jiff::Timestamp;
 use minijinja::{Value as Jinja, context, value::Serde};
-use reqwest::Request;
+use reqwest::{Request, Response};
 use url::{Origin, Url, form_urlencoded};
 
 use super::{
     answer::Answer,
+    destinations::Health,
     outcome::{NotApplied, of_error, of_status},
 };
 use crate::{
@@ -108,36 +109,58 @@ impl Caller {
     }
 
     /// Calls the third party. It takes a lease to do so.
-    ///
-    /// # Errors
-    /// It is not known to have been applied; how far that goes says [`NotApplied`].
-    pub async fn call(
+    pub(super) async fn call(
         &self,
         request: Request,
         step: &Step,
         templates: &Templates,
         _: &Lease,
         now: Timestamp,
-    ) -> Result<Receipt, NotApplied> {
-        let Call { statuses, applied_if, receipt, .. } = &step.call;
-        let response = self.http.execute(request).await.map_err(of_error)?;
-        of_status(response.status(), response.headers(), statuses, now)?;
-        // The status says that it was applied. Unless it takes the body to be sure, nothing about that can undo it.
-        let answer = Answer::read(response).await;
-        if let Some(condition) = applied_if {
-            match templates.holds(condition, &answer.context()) {
-                Ok(true) => {}
-                Ok(false) => {
-                    let why = format!("answered {}, but applied_if does not hold", answer.status);
-                    return Err(NotApplied::RefusedForGood(why));
-                }
-                Err(error) => {
-                    return Err(NotApplied::Unknown(format!("answered {}; {error}", answer.status)));
-                }
+    ) -> Called {
+        let response = match self.http.execute(request).await {
+            Ok(response) => response,
+            Err(error) => return Called { outcome: Err(of_error(error)), health: Health::Failing },
+        };
+        let status = response.status();
+        let judged = of_status(status, response.headers(), &step.call.statuses, now);
+        let health = match &judged {
+            Err(NotApplied::RefusedForNow { retry_after: Some(pause), .. }) => Health::AskedForPause(*pause),
+            _ if status.is_server_error() => Health::Failing,
+            _ => Health::Well,
+        };
+        let outcome = match judged {
+            Ok(()) => judge_body(response, step, templates).await,
+            Err(outcome) => Err(outcome),
+        };
+        Called { outcome, health }
+    }
+}
+
+/// What a call has come to: for the effect, and for the destination.
+#[derive(Debug)]
+pub(super) struct Called {
+    /// Whether it is known to have been applied; if not, how far that goes says [`NotApplied`].
+    pub(super) outcome: Result<Receipt, NotApplied>,
+    pub(super) health: Health,
+}
+
+/// The status says that it was applied. Unless the step takes the body to be sure, nothing about that can undo it.
+async fn judge_body(response: Response, step: &Step, templates: &Templates) -> Result<Receipt, NotApplied> {
+    let Call { applied_if, receipt, .. } = &step.call;
+    let answer = Answer::read(response).await;
+    if let Some(condition) = applied_if {
+        match templates.holds(condition, &answer.context()) {
+            Ok(true) => {}
+            Ok(false) => {
+                let why = format!("answered {}, but applied_if does not hold", answer.status);
+                return Err(NotApplied::RefusedForGood(why));
+            }
+            Err(error) => {
+                return Err(NotApplied::Unknown(format!("answered {}; {error}", answer.status)));
             }
         }
-        Ok(answer.receipt(receipt, templates))
     }
+    Ok(answer.receipt(receipt, templates))
 }
 
 /// What the templates of a request see.

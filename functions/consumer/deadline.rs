@@ -7,7 +7,13 @@ use tokio::time::Instant;
 
 /// The end of the invocation, if it is known.
 #[derive(Debug, Clone, Copy)]
-pub struct Deadline(Option<Instant>);
+pub struct Deadline(Option<Time>);
+
+#[derive(Debug, Clone, Copy)]
+struct Time {
+    whole: Duration,
+    end: Instant,
+}
 
 impl Deadline {
     /// From `Context.deadline`, in ms since 1970. One in the past means unknown, not "no time left": some tools send 0
@@ -16,19 +22,26 @@ impl Deadline {
     pub fn from_context(deadline_ms: u64, now: Timestamp) -> Self {
         let now_ms = u64::try_from(now.as_millisecond()).unwrap_or_default();
         let left = deadline_ms.checked_sub(now_ms).filter(|left| *left > 0);
-        Self(left.map(|ms| Instant::now() + Duration::from_millis(ms)))
+        let time = |whole| Time { whole, end: Instant::now() + whole };
+        Self(left.map(|ms| time(Duration::from_millis(ms))))
     }
 
     /// Whether there is time for something that may take this long.
     #[must_use]
     pub fn leaves(&self, needed: Duration) -> bool {
-        self.0.is_none_or(|end| Instant::now() + needed <= end)
+        self.0.is_none_or(|time| Instant::now() + needed <= time.end)
+    }
+
+    /// Whether there would be time for it in an invocation as long as this one, a second for its start put aside.
+    #[must_use]
+    pub fn could_leave(&self, needed: Duration) -> bool {
+        self.0.is_none_or(|time| needed + Duration::from_secs(1) <= time.whole)
     }
 
     /// What something may take that comes last: `most`, or half of what is left, so that there is time to report back.
     #[must_use]
     pub fn half(&self, most: Duration) -> Duration {
-        self.0.map_or(most, |end| most.min(end.saturating_duration_since(Instant::now()) / 2))
+        self.0.map_or(most, |time| most.min(time.end.saturating_duration_since(Instant::now()) / 2))
     }
 }
 
@@ -47,6 +60,7 @@ mod tests {
         }
         let known = Deadline::from_context(ms + 10_000, now);
         assert!(known.leaves(Duration::from_secs(9)) && !known.leaves(Duration::from_secs(11)));
+        assert!(known.could_leave(Duration::from_secs(9)) && !known.could_leave(Duration::from_secs(10)));
         assert_eq!(known.half(Duration::from_secs(4)), Duration::from_secs(4));
         assert!(known.half(Duration::from_secs(9)) <= Duration::from_secs(5));
     }

@@ -1,271 +1,225 @@
 //! One stream: receive, work, ack in order.
 //!
-//! * Acks go out in order within a partition, and none while a lower message may be in other hands ([`AckOrder`]): where that
-//!   is open, the broker's metrics tell how many are in flight. That covers what a dead predecessor had, what its half-open
-//!   stream is dealt, and what is overtaken on its way to us.
-//! * Where they can't be had, order and clock are all there is: the first acks are held, since a dead predecessor's messages
-//!   come back only 2 s after a new owner connects, and an ack before that would pass them over (transcript 23).
+//! * Acks go out in order within a partition, and none without a proof that no lower message is in flight elsewhere
+//!   ([`AckOrder`], `proof`).
 //! * When the stream breaks, or the stream lease is lost, no more acks are sent. What was received and not acked comes
 //!   back on the next stream, and the guard makes that cheap.
-//! * An empty topic sends nothing, not even headers (transcript 20): idle is decided by the clock.
+//! * An empty topic sends nothing, not even headers: that it is quiet is told by the clock.
 
-use std::{collections::BTreeMap, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use futures_util::FutureExt;
 use tokio::{
-    task::JoinSet,
-    time::{Instant, sleep, sleep_until},
+    task::{JoinError, JoinSet},
+    time::{Instant, sleep_until},
 };
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{
-    Reading, Worker,
-    ack_order::{AckOrder, Delivered, Held},
-    deadline::Deadline,
-    step::Unsettled,
-    summary::Summary,
+    Worker,
+    ack_order::{AckOrder, Delivered, Run},
+    acks::{Ack, Acks, How, Outcome, Sent},
+    proof::{Proof, REORDERED},
+    run::Activity,
+    work::Unsettled,
 };
 use crate::{
-    broker::{AckToken, Acked, Delivery, Error, Stream, Subscription},
+    broker::{AckToken, Delivery, Error, Stream, Subscription},
     effects::Settled,
+    topic::Topic,
 };
 
-/// From the response headers on: 2 s for the predecessor's messages, a redelivery tick of 250 ms, and as much again.
-pub(super) const HOLD: Duration = Duration::from_millis(2500);
-/// Two messages that are dealt together may arrive in either order (transcript 18). A count tells that another one is on its
-/// way; without counts none is acked sooner than this, so that a lower one which was overtaken is known by then.
-const REORDERED: Duration = Duration::from_millis(5);
-const ACK_TIMEOUT: Duration = Duration::from_secs(2);
-const COUNT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often clocks are looked at while nothing happens.
 const TICK: Duration = Duration::from_millis(100);
+/// Messages acked in one request.
+const LONGEST_RUN: usize = 256;
+
+/// What is drained, and how.
+#[derive(Debug, Clone)]
+pub(super) struct Reading {
+    pub(super) topic: Topic,
+    pub(super) group: String,
+    /// How long the broker leaves a message with us. Each stream's is a little longer by chance.
+    pub(super) lease: Duration,
+}
 
 /// Why a drain ended.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// Nothing came for a while.
-    Idle,
-    /// The invocation is nearly over.
-    Deadline,
+    /// It was told to.
+    Stopped,
     /// The stream broke.
     Broken(Error),
-    /// Another consumer has taken the stream, or may have.
-    Ousted,
+    /// Another consumer has taken the stream lease, or may have.
+    LeaseLost,
 }
 
-/// Resolves when the stream lease is lost.
-pub(super) type Ousting<'a> = Pin<&'a mut (dyn Future<Output = ()> + Send)>;
-
-type Count = (Vec<Held>, Result<BTreeMap<u32, u64>, Error>);
 type Work = (AckToken, u32, u64, Result<Settled, Unsettled>);
-
-/// Whether the broker tells how many messages are in flight.
-#[derive(Debug, Clone, Copy)]
-enum Counts {
-    /// It does, and is asked again from then on.
-    Again(Instant),
-    /// It doesn't, since then.
-    Never(Instant),
-}
 
 /// What is under way on one stream.
 pub(super) struct Drain<'a> {
-    worker: Arc<Worker>,
-    reading: &'a Reading,
-    deadline: Deadline,
-    summary: &'a mut Summary,
+    worker: &'a Arc<Worker>,
+    activity: &'a Activity,
     stream: Stream,
-    order: AckOrder<(AckToken, Settled)>,
+    order: AckOrder<Ack>,
+    proof: Proof,
+    acks: Acks,
     working: JoinSet<Work>,
-    acking: JoinSet<(u32, u64, Result<Acked, Error>)>,
-    counting: JoinSet<Count>,
-    counts: Counts,
-    active: Instant,
     ended: Option<Ended>,
+    has_answered: bool,
 }
 
 impl<'a> Drain<'a> {
     /// Opens a stream, under an owner name of its own.
-    pub(super) fn open(
-        worker: &Arc<Worker>,
-        reading: &'a Reading,
-        deadline: Deadline,
-        summary: &'a mut Summary,
-    ) -> Self {
-        let stream = reading.topic.broker.consume(Subscription {
-            topic: reading.topic.name.clone(),
-            group: reading.group.clone(),
-            owner: format!("consumer-{}", Uuid::new_v4().simple()),
-            lease: reading.lease,
+    pub(super) fn open(worker: &'a Arc<Worker>, reading: &Reading, activity: &'a Activity) -> Self {
+        let Reading { topic, group, lease } = reading;
+        let owner = Uuid::new_v4();
+        let stream = topic.broker.consume(Subscription {
+            topic: topic.name.clone(),
+            group: group.clone(),
+            owner: format!("consumer-{}", owner.simple()),
+            lease: varied(*lease, owner),
         });
         Self {
-            worker: Arc::clone(worker),
-            reading,
-            deadline,
-            summary,
+            worker,
+            activity,
             stream,
             order: AckOrder::default(),
+            proof: Proof::new(topic.clone(), group.clone()),
+            acks: Acks::new(topic.broker.clone()),
             working: JoinSet::new(),
-            acking: JoinSet::new(),
-            counting: JoinSet::new(),
-            counts: Counts::Again(Instant::now()),
-            active: Instant::now(),
             ended: None,
+            has_answered: false,
         }
     }
 
-    /// Drains until idle, the deadline, or an end of the stream; whatever was begun is finished first.
-    pub(super) async fn run(mut self, mut ousting: Ousting<'_>) -> Ended {
+    /// Drains until it is told to stop, or the stream ends; whatever was begun is finished first. Says whether the broker
+    /// has answered anything.
+    pub(super) async fn run(
+        mut self,
+        stop: &CancellationToken,
+        lease_lost: &CancellationToken,
+    ) -> (Ended, bool) {
         loop {
             self.send_acks();
-            if let Some(ended) = self.over() {
-                self.summary.unacked += self.order.unacked() as u64;
-                return ended;
+            if self.is_over() {
+                self.worker.meter.unacked(self.order.unacked() as u64);
+                return (self.ended.unwrap_or(Ended::Stopped), self.has_answered);
             }
             let wake = Instant::now() + TICK;
             tokio::select! {
                 delivery = self.stream.next(), if self.ended.is_none() => self.on_delivery(delivery),
                 Some(work) = self.working.join_next() => self.on_work(work),
-                Some(ack) = self.acking.join_next() => self.on_ack(ack),
-                Some(Ok((held, count))) = self.counting.join_next() => self.on_count(held, count),
-                () = &mut ousting, if !matches!(self.ended, Some(Ended::Ousted)) => self.ended = Some(Ended::Ousted),
+                Some(sent) = self.acks.next() => self.on_ack(sent),
+                Some(answer) = self.proof.next() => {
+                    self.has_answered |= self.proof.learn(answer, &mut self.order);
+                }
+                () = lease_lost.cancelled(), if !matches!(self.ended, Some(Ended::LeaseLost)) => {
+                    self.end(Ended::LeaseLost);
+                }
+                () = stop.cancelled(), if self.ended.is_none() => self.end(Ended::Stopped),
                 () = sleep_until(wake) => {}
             }
         }
     }
 
-    /// Why it is over, once nothing is under way any more.
-    fn over(&mut self) -> Option<Ended> {
-        if self.ended.is_none() && !self.deadline.leaves(self.reading.settle) {
-            self.ended = Some(Ended::Deadline);
+    fn end(&mut self, ended: Ended) {
+        if !matches!(ended, Ended::Stopped) {
+            self.acks.stop();
         }
-        // Acks that wait for a message in other hands may have to be left.
-        let waits = self.may_ack() && self.order.is_busy() && self.deadline.leaves(self.reading.settle / 2);
-        if waits || !self.working.is_empty() || !self.acking.is_empty() {
-            self.active = Instant::now();
-            return None;
-        }
-        if self.ended.is_none() && self.active.elapsed() >= self.reading.idle_exit {
-            self.ended = Some(Ended::Idle);
-        }
-        self.ended.take()
+        self.ended = Some(ended);
     }
 
-    /// Acks may still be sent on this stream, now or after the hold.
+    /// Whether nothing is under way any more on a stream that has ended.
+    fn is_over(&mut self) -> bool {
+        let is_acking = self.may_ack() && (self.order.is_busy() || !self.acks.is_empty());
+        // Nor is it quiet before the broker had time to answer.
+        if is_acking || !self.working.is_empty() || !self.proof.is_known() {
+            self.activity.touch();
+        }
+        // Acks that wait for a message elsewhere may have to be left.
+        let waits = is_acking && self.worker.deadline.leaves(self.worker.config.consumer.settle / 2);
+        self.ended.is_some() && !waits && self.working.is_empty()
+    }
+
+    /// Acks may still be sent on this stream.
     fn may_ack(&self) -> bool {
-        !matches!(self.ended, Some(Ended::Broken(_) | Ended::Ousted))
+        !matches!(self.ended, Some(Ended::Broken(_) | Ended::LeaseLost))
     }
 
     fn send_acks(&mut self) {
-        if self.is_held() || !self.may_ack() {
+        if !self.may_ack() || !self.proof.is_known() {
             return;
         }
-        for (partition, offset, (token, settled)) in self.order.ready() {
-            let broker = self.reading.topic.broker.clone();
-            self.acking
-                .spawn(async move { (partition, offset, broker.ack(token, settled, ACK_TIMEOUT).await) });
+        let unproven = self.proof.seek(&mut self.order, self.stream.opened_at());
+        let (how, longest) =
+            if self.proof.is_cumulative() { (How::Through, LONGEST_RUN) } else { (How::One, 1) };
+        let proven = self.order.ready(longest).into_iter().map(|run| (run, how));
+        for (run, how) in proven.chain(unproven.into_iter().map(|run| (run, How::Through))) {
+            self.acks.send(run, how);
         }
-        self.count();
-    }
-
-    /// Without counts, messages that will yet be seen may be lower than those that have been.
-    fn is_held(&self) -> bool {
-        let Counts::Never(since) = self.counts else { return false };
-        let is_young = self.stream.opened_at().is_none_or(|opened| opened.elapsed() < HOLD);
-        is_young || since.elapsed() < REORDERED
-    }
-
-    /// Asks how many messages are in flight where that decides whether an ack may be sent.
-    fn count(&mut self) {
-        let held = self.order.in_doubt();
-        match self.counts {
-            Counts::Again(at) if held.is_empty() || !self.counting.is_empty() || Instant::now() < at => {
-                return;
-            }
-            Counts::Again(_) => {}
-            Counts::Never(_) => return held.into_iter().for_each(|held| self.order.hold_all(held)),
-        }
-        let Reading { topic, group, .. } = self.reading.clone();
-        self.counting
-            .spawn(async move { (held, topic.broker.in_flight(&topic.name, &group, COUNT_TIMEOUT).await) });
-    }
-
-    fn on_count(&mut self, held: Vec<Held>, count: Result<BTreeMap<u32, u64>, Error>) {
-        self.counts = Counts::Again(Instant::now() + TICK);
-        let why = match count {
-            // What we hold is in flight, so its partition must be there.
-            Ok(count) if held.iter().all(|held| count.contains_key(&held.partition)) => {
-                let is_all = |held: &Held| count[&held.partition] <= held.messages;
-                return held.into_iter().filter(is_all).for_each(|held| self.order.hold_all(held));
-            }
-            Ok(_) => "they don't tell how many messages of a partition are in flight".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        tracing::warn!(error = %why, "the broker's metrics can't be had; acks on this stream go by order and clock alone");
-        self.counts = Counts::Never(Instant::now());
     }
 
     fn on_delivery(&mut self, delivery: Result<Option<Delivery>, Error>) {
         let delivery = match delivery.and_then(|delivery| delivery.ok_or(Error::Interrupted(None))) {
             Ok(delivery) => delivery,
-            Err(error) => {
-                self.ended = Some(Ended::Broken(error));
-                return;
-            }
+            Err(error) => return self.end(Ended::Broken(error)),
         };
         let Delivery { partition, offset, key, value, token, .. } = delivery;
-        self.active = Instant::now();
-        self.summary.received += 1;
+        self.activity.touch();
+        self.has_answered = true;
+        self.worker.meter.received();
         if self.order.received(partition, offset) == Delivered::Again {
             return;
         }
-        let (worker, deadline) = (Arc::clone(&self.worker), self.deadline);
-        let is_blind = matches!(self.counts, Counts::Never(_));
+        let (worker, is_blind) = (Arc::clone(self.worker), self.proof.is_blind());
         let work = async move {
             let overtaken = async {
                 if is_blind {
-                    sleep(REORDERED).await;
+                    tokio::time::sleep(REORDERED).await;
                 }
             };
             // A message that makes us panic must not take the others, or the order of acks, with it.
-            let work = AssertUnwindSafe(worker.work(&key, &value, deadline)).catch_unwind();
+            let work = tokio::spawn(async move { worker.message(&key, &value).await }.in_current_span());
             let (settled, ()) = tokio::join!(work, overtaken);
             (token, partition, offset, settled.unwrap_or(Err(Unsettled::Panicked)))
         };
         self.working.spawn(work.in_current_span());
     }
 
-    fn on_work(&mut self, work: Result<Work, tokio::task::JoinError>) {
+    fn on_work(&mut self, work: Result<Work, JoinError>) {
         let Ok((token, partition, offset, outcome)) = work else { return };
         match outcome {
-            Ok(settled) => {
-                self.summary.count(settled.how());
-                self.order.settled(partition, offset, (token, settled));
-            }
-            Err(unsettled) => {
-                self.order.unsettled(partition, offset);
-                if matches!(unsettled, Unsettled::NoTime) && self.ended.is_none() {
-                    self.ended = Some(Ended::Deadline);
-                }
-            }
+            Ok(settled) => self.order.settled(partition, offset, (token, settled)),
+            Err(_) => self.order.unsettled(partition, offset),
         }
     }
 
-    /// An ack that failed is not sent again: the message is settled, and when it comes back it is a duplicate.
-    fn on_ack(&mut self, ack: Result<(u32, u64, Result<Acked, Error>), tokio::task::JoinError>) {
-        let Ok((partition, offset, outcome)) = ack else { return };
-        match &outcome {
-            Err(Error::NotOwner | Error::Rejected { .. }) => self.order.refused(partition, offset),
-            _ => self.order.acked(partition, offset),
-        }
+    fn on_ack(&mut self, sent: Sent) {
+        let Sent { partition, offsets, outcome } = sent;
+        let count = offsets.len() as u64;
         match outcome {
-            Ok(Acked::Done) => {}
-            Ok(Acked::Gone) => self.summary.unacked += 1,
-            Err(error) => {
-                self.summary.unacked += 1;
-                tracing::warn!(partition, offset, %error, "an ack failed; the message will come back as a duplicate");
+            Outcome::Acked => {
+                self.has_answered = true;
+                offsets.into_iter().for_each(|offset| self.order.acked(partition, offset));
+            }
+            Outcome::Gone => {
+                self.worker.meter.unacked(count);
+                offsets.into_iter().for_each(|offset| self.order.acked(partition, offset));
+            }
+            Outcome::Wait(run) => self.order.returned(Run { partition, ..run }),
+            Outcome::Refused(error) => {
+                self.worker.meter.unacked(count);
+                tracing::warn!(partition, ?offsets, %error, "an ack was refused; its messages come back as duplicates");
+                offsets.into_iter().for_each(|offset| self.order.refused(partition, offset));
             }
         }
     }
+}
+
+/// Up to an eighth longer. With equal leases a dead consumer's stream that the broker believes open can be dealt the same
+/// message each time that it comes round.
+fn varied(lease: Duration, random: Uuid) -> Duration {
+    lease + lease.mul_f64(f64::from(random.as_bytes()[15]) / 256.0 / 8.0)
 }

@@ -1,5 +1,5 @@
-//! What is measured while messages are worked on, for the metrics that a run prints at its end: 500 calls are a handful
-//! of lines.
+//! What is measured while commands are worked on: counts for the run's summary, and metrics, which are printed once a minute
+//! and at the end. 500 calls are a few lines.
 
 use std::{
     collections::BTreeMap,
@@ -7,77 +7,186 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{destinations::Destinations, report::Conclusion};
 use crate::telemetry::{
     distribution::Distribution,
     line::Line,
-    metrics::{CALL_LATENCY, PARKED},
+    metrics::{
+        BREAKER_OPENED, CALL_LATENCY, DEFERRED, DONE, DUPLICATES, ENQUEUED, FROM_AGENDA, HELD, IN_DOUBT,
+        PARKED, PARKED_IN_DOUBT, RECEIVED, RECEIVED_TO_CALL, RECEIVED_TO_DONE,
+    },
 };
 
 /// The step of a message that asks for none of `webhooks.toml`.
 pub(super) const NO_STEP: &str = "?";
 
-/// What all messages of a run write to.
+/// What everything in a run writes to.
 #[derive(Debug, Default)]
 pub(super) struct Meter(Mutex<Measured>);
 
-/// What has been measured.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Measured {
-    pub(super) in_doubt: u64,
-    pub(super) parked_in_doubt: u64,
-    pub(super) received_to_done: Distribution,
+#[derive(Debug, Default)]
+struct Measured {
+    total: Counts,
+    unprinted: Unprinted,
+}
+
+/// Metrics since they were last printed.
+#[derive(Debug, Default)]
+struct Unprinted {
+    counts: Counts,
+    received_to_call: Distribution,
+    received_to_done: Distribution,
     steps: BTreeMap<String, OfStep>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 struct OfStep {
     parked: u64,
     calls: Distribution,
 }
 
+/// What a run has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Messages received, redeliveries included.
+    pub received: u64,
+    /// Due records worked on.
+    pub from_agenda: u64,
+    /// Effects done.
+    pub done: u64,
+    /// Commands whose effect was already on record.
+    pub duplicates: u64,
+    /// Effects deferred to a later attempt.
+    pub deferred: u64,
+    /// Messages left to the agenda before any claim.
+    pub enqueued: u64,
+    /// Effects and messages that need a person.
+    pub parked: u64,
+    /// Those of them that may have been applied.
+    pub parked_in_doubt: u64,
+    /// Attempts after which it is not known whether they were applied.
+    pub in_doubt: u64,
+    /// Messages whose effect another attempt has.
+    pub held: u64,
+    /// Messages that were received and will come back.
+    pub unacked: u64,
+    /// How long the oldest due effect had waited when the run first looked, in seconds; none if it could not look.
+    pub oldest_due_s: Option<u64>,
+}
+
 impl Meter {
-    /// A call has been made, and has come to something.
-    pub(super) fn called(&self, step: &str, took: Duration) {
-        self.measured().step(step).calls.add_time(took);
+    /// A message has been received.
+    pub(super) fn received(&self) {
+        self.add(|counts| counts.received += 1);
     }
 
-    /// An attempt has ended, and nobody knows whether it was applied.
+    /// A due record is worked on.
+    pub(super) fn from_agenda(&self) {
+        self.add(|counts| counts.from_agenda += 1);
+    }
+
+    /// Messages will come back.
+    pub(super) fn unacked(&self, messages: u64) {
+        self.add(|counts| counts.unacked += messages);
+    }
+
+    /// An attempt has ended, and it is not known whether it was applied.
     pub(super) fn in_doubt(&self) {
-        self.measured().in_doubt += 1;
+        self.add(|counts| counts.in_doubt += 1);
     }
 
-    /// An effect is done, this long after its command was received.
-    pub(super) fn done(&self, since_received: Duration) {
-        self.measured().received_to_done.add_time(since_received);
+    /// The earliest due time of a lane, at the first look.
+    pub(super) fn oldest_due(&self, due_at: Option<Timestamp>, now: Timestamp) {
+        let age = due_at.map(|due_at| Duration::try_from(now.duration_since(due_at)).unwrap_or_default());
+        let age = Some(age.unwrap_or_default().as_secs());
+        self.add(|counts| counts.oldest_due_s = counts.oldest_due_s.max(age));
     }
 
-    /// A person has to look.
+    /// A call has been made. `waited`: since its command was received, if this is its first.
+    pub(super) fn called(&self, step: &str, took: Duration, waited: Option<Duration>) {
+        let unprinted = &mut self.lock().unprinted;
+        unprinted.step(step).calls.add_time(took);
+        waited.into_iter().for_each(|waited| unprinted.received_to_call.add_time(waited));
+    }
+
+    /// Something has been parked.
     pub(super) fn parked(&self, step: &str, in_doubt: bool) {
-        let mut measured = self.measured();
-        measured.step(step).parked += 1;
-        measured.parked_in_doubt += u64::from(in_doubt);
+        self.add(|counts| {
+            counts.parked += 1;
+            counts.parked_in_doubt += u64::from(in_doubt);
+        });
+        self.lock().unprinted.step(step).parked += 1;
     }
 
-    /// All of it.
-    pub(super) fn read(&self) -> Measured {
-        self.measured().clone()
+    /// A command has come to something.
+    pub(super) fn count(&self, step: &str, conclusion: &Conclusion<'_>, received_at: Timestamp) {
+        match conclusion {
+            Conclusion::Done { at, .. } => {
+                self.add(|counts| counts.done += 1);
+                let age = Duration::try_from(at.duration_since(received_at)).unwrap_or_default();
+                self.lock().unprinted.received_to_done.add_time(age);
+            }
+            Conclusion::Deferred { .. } => self.add(|counts| counts.deferred += 1),
+            Conclusion::Enqueued { .. } => self.add(|counts| counts.enqueued += 1),
+            Conclusion::Duplicate { .. } => self.add(|counts| counts.duplicates += 1),
+            Conclusion::Held => self.add(|counts| counts.held += 1),
+            Conclusion::Parked { in_doubt, .. } => self.parked(step, *in_doubt),
+        }
     }
 
-    fn measured(&self) -> MutexGuard<'_, Measured> {
+    /// All that has been counted so far.
+    pub(super) fn counts(&self) -> Counts {
+        self.lock().total
+    }
+
+    /// Prints the metrics since the last time.
+    pub(super) fn print(&self, destinations: &Destinations) {
+        let unprinted = std::mem::take(&mut self.lock().unprinted);
+        unprinted.print();
+        for (host, openings) in destinations.take_openings() {
+            Line::default().property("Destination", host).count(&BREAKER_OPENED, openings).print();
+        }
+    }
+
+    fn add(&self, change: impl Fn(&mut Counts)) {
+        let mut measured = self.lock();
+        change(&mut measured.total);
+        change(&mut measured.unprinted.counts);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Measured> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Measured {
+impl Unprinted {
     fn step(&mut self, step: &str) -> &mut OfStep {
         self.steps.entry(step.to_owned()).or_default()
     }
 
-    /// Prints a line for each step that something happened to.
-    pub(super) fn print_steps(&self) {
-        for (step, OfStep { parked, calls }) in &self.steps {
-            let line = Line::default().property("Step", step);
-            line.count_if_any(&PARKED, *parked).all(&CALL_LATENCY, calls.clone()).print();
+    /// A line for all, and one for each step that something happened to.
+    fn print(self) {
+        let Counts { received, from_agenda, done, duplicates, deferred, enqueued, held, .. } = self.counts;
+        Line::default()
+            .property("Function", "consumer")
+            .count(&RECEIVED, received)
+            .count(&FROM_AGENDA, from_agenda)
+            .count(&DONE, done)
+            .count(&DUPLICATES, duplicates)
+            .count(&DEFERRED, deferred)
+            .count(&ENQUEUED, enqueued)
+            .count(&HELD, held)
+            .count(&IN_DOUBT, self.counts.in_doubt)
+            .count(&PARKED_IN_DOUBT, self.counts.parked_in_doubt)
+            .all(&RECEIVED_TO_CALL, self.received_to_call)
+            .all(&RECEIVED_TO_DONE, self.received_to_done)
+            .print();
+        for (step, OfStep { parked, calls }) in self.steps {
+            let line = Line::default().property("Step", &step);
+            line.count_if_any(&PARKED, parked).all(&CALL_LATENCY, calls).print();
         }
     }
 }

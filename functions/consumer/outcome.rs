@@ -13,7 +13,7 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use jiff::{Timestamp, fmt::rfc2822};
 
-use crate::config::statuses::Statuses;
+use crate::{config::statuses::Statuses, effects::StoreError};
 
 /// What is known of a call that is not known to have been applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,11 @@ pub enum NotApplied {
 }
 
 impl NotApplied {
+    /// The input that a command refers to could not be had: nothing was sent.
+    pub(super) fn input_missing(error: &StoreError) -> Self {
+        Self::NotSent(format!("its input could not be fetched: {error}"))
+    }
+
     /// What happened, in words.
     #[must_use]
     pub fn why(&self) -> &str {

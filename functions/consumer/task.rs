@@ -1,27 +1,55 @@
-//! What a message asks for, and what every line about it says.
+//! What a message or a due record asks for, and what every line about it says.
 
 use std::time::Instant;
 
 use tracing::{Span, field};
 
 use super::meter::NO_STEP;
-use crate::{command::Command, config::step::Step, effect_id::EffectId, trace::Traceparent};
+use crate::{
+    command::Command,
+    config::{Config, step::Step},
+    effect_id::EffectId,
+    trace::Traceparent,
+};
 
-/// What a message asks for.
-pub(super) struct Task<'a> {
-    pub(super) command: &'a Command,
-    pub(super) effect: &'a EffectId,
-    /// None: `webhooks.toml` has no such step any more.
-    pub(super) step: Option<&'a Step>,
+/// A command, and what follows from it.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) command: Command,
+    pub(super) effect: EffectId,
     /// The command's trace, or a new one.
     pub(super) trace: Traceparent,
-    pub(super) began: Instant,
+    began: Instant,
 }
 
-impl Task<'_> {
+impl Task {
+    /// Reads a message's value.
+    ///
+    /// # Errors
+    /// Why it is no command. That may quote the message, so it goes into a record and not into the log.
+    pub(super) fn read(value: &str) -> Result<Self, String> {
+        let command = serde_json::from_str(value).map_err(|error| error.to_string())?;
+        Self::new(command).map_err(|error| error.to_string())
+    }
+
+    /// From a command.
+    ///
+    /// # Errors
+    /// Its ids make no effect id.
+    pub(super) fn new(command: Command) -> Result<Self, crate::effect_id::IdError> {
+        let effect = command.effect_id()?;
+        let trace = command.traceparent.unwrap_or_else(Traceparent::new);
+        Ok(Self { command, effect, trace, began: Instant::now() })
+    }
+
+    /// Its step; none if `webhooks.toml` has no such step (any more, or yet).
+    pub(super) fn step<'a>(&self, config: &'a Config) -> Option<&'a Step> {
+        config.step(self.command.step.as_str())
+    }
+
     /// The step's id, one of few.
-    pub(super) fn step_id(&self) -> &str {
-        self.step.map_or(NO_STEP, |step| step.id.as_str())
+    pub(super) fn step_id(&self, config: &Config) -> &str {
+        self.step(config).map_or(NO_STEP, |_| self.command.step.as_str())
     }
 
     /// How long it has taken so far.

@@ -6,21 +6,29 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
+use tokio::sync::{Mutex as Lock, OwnedMutexGuard};
 
 use crate::effect_id::EffectId;
 
 /// The effects that are being worked on.
 #[derive(Debug, Default)]
-pub(super) struct Turns(Mutex<HashMap<EffectId, Weak<Turn<()>>>>);
+pub(super) struct Turns(Mutex<HashMap<EffectId, Weak<Lock<()>>>>);
+
+/// The right to work on an effect in this process, until it is dropped.
+pub(super) type Turn = OwnedMutexGuard<()>;
 
 impl Turns {
-    /// Waits for the effect to be free, and holds it until the guard is dropped.
-    pub(super) async fn take(&self, effect: &EffectId) -> OwnedMutexGuard<()> {
+    /// Waits for the effect to be free.
+    pub(super) async fn take(&self, effect: &EffectId) -> Turn {
         self.turn(effect).lock_owned().await
     }
 
-    fn turn(&self, effect: &EffectId) -> Arc<Turn<()>> {
+    /// Takes the effect if it is free.
+    pub(super) fn try_take(&self, effect: &EffectId) -> Option<Turn> {
+        self.turn(effect).try_lock_owned().ok()
+    }
+
+    fn turn(&self, effect: &EffectId) -> Arc<Lock<()>> {
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(turn) = turns.get(effect).and_then(Weak::upgrade) {
             return turn;

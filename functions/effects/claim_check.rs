@@ -4,14 +4,16 @@ use std::io::{Read, Write as _};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use jiff::Timestamp;
 
 use super::{
     Effects,
     error::StoreError,
     record::{attr, string},
+    store::{Change, Condition},
 };
 use crate::{
-    command::{ClaimCheck, Input, InputHash},
+    command::{ClaimCheck, Command, Input, InputHash, Payload},
     effect_id::EffectId,
 };
 
@@ -75,6 +77,22 @@ impl Effects {
         serde_json::from_slice(&json).map_err(|_| StoreError::Malformed(DATA))
     }
 
+    /// Lets the large input of an effect expire that has nothing left to do or to decide, if the command has such.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked, or not for all of it; what is left costs storage and nothing else.
+    pub(super) async fn expire_input(&self, command: &Command, now: Timestamp) -> Result<(), StoreError> {
+        let Payload::ClaimCheck(check) = &command.payload else { return Ok(()) };
+        let effect = command.effect_id().map_err(|_| StoreError::Malformed(attr::COMMAND))?;
+        for chunk in 0..check.chunks {
+            let key = (partition(&effect), sort(&command.input_hash, chunk));
+            let change = Change::default().set(attr::EXPIRES_AT, self.expiry(now));
+            // Refused: it is gone already, and must not come back empty.
+            self.store.update((&key.0, &key.1), change, present()).await?;
+        }
+        Ok(())
+    }
+
     /// Throws input away once its effect is done.
     ///
     /// # Errors
@@ -105,6 +123,12 @@ fn partition(effect: &EffectId) -> String {
 
 fn sort(hash: &InputHash, chunk: u32) -> String {
     format!("{}:{chunk:04}", hash.as_str())
+}
+
+/// Only where something stands.
+fn present() -> Condition<'static> {
+    let expression = "attribute_exists(#effect_id)";
+    Condition { expression, names: &[attr::EFFECT_ID], values: Vec::new() }
 }
 
 fn pack(json: &[u8]) -> std::io::Result<Vec<u8>> {

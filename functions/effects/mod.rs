@@ -1,30 +1,38 @@
 //! The effects table: the exactly-once guard, the retry agenda and the history, one record per effect.
 //!
-//! [`record`] the states · [`guard`] claim, commit, defer, park · [`due`] the agenda and its relay ·
+//! [`record`] the states, with `history` and `receipt` · [`guard`] claim, commit, defer, park ·
+//! [`agenda`] what is to be done and when ·
 //! [`parked`] what can't be claimed at all · [`claim_check`] input too large for the broker ·
 //! [`stream_lease`] one stream at a time · `store` the conditional writes under all of them.
 
+pub mod agenda;
 pub mod claim_check;
-pub mod due;
 mod error;
 pub mod guard;
+mod history;
 pub mod parked;
+mod receipt;
 pub mod record;
 pub mod request;
 mod store;
 pub mod stream_lease;
 
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder, types::AttributeValue};
 pub use error::StoreError;
-use record::{Record, string};
+use jiff::Timestamp;
+use record::{Record, seconds, string};
 use store::Store;
+
+use crate::effect_id::StepId;
 
 /// The sparse index of the agenda: `lane` and `due_at`.
 pub const DUE_INDEX: &str = "due";
-/// How many lanes the agenda has: the index's write throughput, and the requests of a relay, grow with it.
-pub const LANES: u32 = 4;
 /// The lane of parked records.
 pub const PARKED_LANE: &str = "parked";
 
@@ -33,6 +41,17 @@ pub const PARKED_LANE: &str = "parked";
 pub struct Effects {
     store: Store,
     keep_done: Duration,
+    lanes: KnownLanes,
+}
+
+/// The lanes that this process has written down.
+#[derive(Debug, Clone, Default)]
+struct KnownLanes(Arc<Mutex<HashSet<StepId>>>);
+
+impl KnownLanes {
+    fn lock(&self) -> MutexGuard<'_, HashSet<StepId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Proof that a message's effect is settled: the only thing that acks. It can't be copied, and nothing outside this
@@ -82,6 +101,8 @@ pub enum How {
     Deferred,
     /// Another attempt has it, and the record is on the agenda for when that attempt's lease ends.
     Held,
+    /// This process's own attempt goes on, and the record is on the agenda for when its lease ends.
+    HandedOver,
     /// A person has to look at it.
     Parked,
 }
@@ -99,10 +120,15 @@ impl Settled {
 }
 
 impl Effects {
-    /// The table of that name. `keep_done`: how long records of done effects are kept.
+    /// The table of that name. `keep_done`: how long records of done and discarded effects are kept.
     #[must_use]
     pub fn new(client: Client, table: String, keep_done: Duration) -> Self {
-        Self { store: Store { client, table }, keep_done }
+        Self { store: Store { client, table }, keep_done, lanes: KnownLanes::default() }
+    }
+
+    /// When DynamoDB may remove what has nothing left to do.
+    fn expiry(&self, now: Timestamp) -> AttributeValue {
+        seconds(now + self.keep_done)
     }
 
     /// All records of a run, as they are now.
@@ -113,18 +139,8 @@ impl Effects {
         let mut records = Vec::new();
         let mut from = None;
         loop {
-            let page = self
-                .store
-                .client
-                .query()
-                .table_name(&self.store.table)
-                .key_condition_expression("run_id = :run")
-                .expression_attribute_values(":run", string(run_id))
-                .consistent_read(true)
-                .set_exclusive_start_key(from)
-                .send()
-                .await
-                .map_err(|error| StoreError::unavailable("Query", &error))?;
+            let query = self.query("run_id = :run", run_id).set_exclusive_start_key(from);
+            let page = query.send().await.map_err(|error| StoreError::unavailable("Query", &error))?;
             for item in page.items() {
                 records.push(Record::read(item)?);
             }
@@ -133,6 +149,19 @@ impl Effects {
                 return Ok(records);
             }
         }
+    }
+
+    /// One record of a run, as it is now. By a Query, so that a function that shows runs needs no other permission.
+    async fn record(&self, run_id: &str, effect_id: &str) -> Result<Option<Record>, StoreError> {
+        let query = self.query("run_id = :run AND effect_id = :effect", run_id);
+        let query = query.expression_attribute_values(":effect", string(effect_id));
+        let page = query.send().await.map_err(|error| StoreError::unavailable("Query", &error))?;
+        page.items().first().map(Record::read).transpose()
+    }
+
+    fn query(&self, condition: &str, run_id: &str) -> QueryFluentBuilder {
+        let query = self.store.client.query().table_name(&self.store.table).consistent_read(true);
+        query.key_condition_expression(condition).expression_attribute_values(":run", string(run_id))
     }
 
     /// Whether the table answers: a read of nothing, by the same path as [`Effects::run`].

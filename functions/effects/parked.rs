@@ -1,23 +1,27 @@
 //! What is parked without a lease: commands that can't be claimed at all. They are kept beside the record that stands
-//! in their way, under a sort key that no effect id can have: those never start with `:`.
+//! in their way, if there is one, under a sort key that no effect id can have: those never start with `:`.
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{
     Effects, How, PARKED_LANE, Settled,
-    due::absent,
+    agenda::absent,
     error::StoreError,
     guard::{Mismatch, new_item},
-    record::{Item, Status, attr, count, millis, string},
+    record::{Item, Status, attr, count, millis, short, string},
 };
 use crate::{command::Command, effect_id::EffectId};
 
 /// The run under which unreadable messages are parked. No run id can be this: they hold no `:`.
 pub const MALFORMED_RUN: &str = ":malformed";
 
+/// Bytes that are kept of a message that is no command. An item holds 400 KB, and some brokers take messages of that size.
+const KEPT: usize = 64 * 1024;
+
 impl Effects {
-    /// The message and the effect's record contradict each other: parked with both digests.
+    /// The message can't be what the effect's record is about: parked beside it. Where there is none, since it was outlived,
+    /// it is parked as the effect itself, so that an operator can decide what becomes of it.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
@@ -28,24 +32,22 @@ impl Effects {
         mismatch: &Mismatch,
         now: Timestamp,
     ) -> Result<Settled, StoreError> {
-        let offered = command.input_hash.as_str();
-        let why = match mismatch {
-            Mismatch::OtherInput { recorded } => {
-                format!("the same effect with other input: recorded {}, offered {offered}", recorded.as_str())
-            }
-            Mismatch::NoRecord => format!("attempt {} of an effect that has no record", command.attempt + 1),
-        };
+        let why = mismatch.why(command);
         let mut item = new_item(effect, Status::Parked, &command.input_hash, now);
-        item.insert(
-            attr::EFFECT_ID.into(),
-            string(format!(":conflict:{}:{effect}", &offered[..offered.len().min(16)])),
-        );
+        if mismatch.in_doubt() {
+            item.insert(attr::DOUBT.into(), string(&why));
+        } else {
+            let offered = command.input_hash.as_str();
+            let offered = &offered[..offered.floor_char_boundary(16)];
+            item.insert(attr::EFFECT_ID.into(), string(format!(":conflict:{offered}:{effect}")));
+        }
         item.insert(attr::ATTEMPT.into(), count(command.attempt));
         item.insert(attr::COMMAND.into(), string(command.to_json()));
         self.park_beside(item, &why, now).await
     }
 
-    /// A message that is no command: parked under [`MALFORMED_RUN`] by its digest, so that it blocks nothing behind it.
+    /// A message that is no command: parked under [`MALFORMED_RUN`] by its digest, so that it blocks nothing behind it. A
+    /// long one is cut.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
@@ -57,25 +59,30 @@ impl Effects {
         now: Timestamp,
     ) -> Result<Settled, StoreError> {
         let digest = hex::encode(Sha256::digest(value));
+        let kept = &value[..value.floor_char_boundary(KEPT)];
+        let why = match value.len() - kept.len() {
+            0 => why.to_owned(),
+            cut => format!("{cut} bytes of it are cut; {why}"),
+        };
         let item = Item::from([
             (attr::RUN_ID.into(), string(MALFORMED_RUN)),
             (attr::EFFECT_ID.into(), string(format!("{MALFORMED_RUN}:{digest}"))),
             (attr::STATUS.into(), string(Status::Parked.as_str())),
             (attr::STEP.into(), string("?")),
-            (attr::BUSINESS_KEY.into(), string(if key.is_empty() { "?" } else { key })),
+            (attr::BUSINESS_KEY.into(), string(if key.is_empty() { "?".to_owned() } else { short(key) })),
             (attr::INPUT_HASH.into(), string(digest)),
             (attr::ATTEMPT.into(), count(0)),
-            (attr::COMMAND.into(), string(value)),
+            (attr::COMMAND.into(), string(kept)),
             (attr::CREATED_AT.into(), millis(now)),
             (attr::UPDATED_AT.into(), millis(now)),
         ]);
-        self.park_beside(item, why, now).await
+        self.park_beside(item, &why, now).await
     }
 
     async fn park_beside(&self, mut item: Item, why: &str, now: Timestamp) -> Result<Settled, StoreError> {
         item.insert(attr::LANE.into(), string(PARKED_LANE));
         item.insert(attr::DUE_AT.into(), millis(now));
-        item.insert(attr::LAST_ERROR.into(), string(why));
+        item.insert(attr::LAST_ERROR.into(), string(short(why)));
         // Refused: it has been parked before, which is as good.
         self.store.put(item, absent()).await?;
         Ok(Settled::new(How::Parked))

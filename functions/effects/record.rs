@@ -16,7 +16,11 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::error::StoreError;
-use crate::command::InputHash;
+pub use super::{
+    history::{Ended, History},
+    receipt::Receipt,
+};
+use crate::command::{Command, InputHash};
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
@@ -29,8 +33,10 @@ pub(super) mod attr {
     pub(in crate::effects) const BUSINESS_KEY: &str = "business_key";
     pub(in crate::effects) const ATTEMPT: &str = "attempt";
     pub(in crate::effects) const ATTEMPT_ID: &str = "attempt_id";
-    /// Attempts that no longer count against the budget, since a person asked for more.
+    /// Attempts that no longer count against the budget, since an operator asked for more.
     pub(in crate::effects) const FORGIVEN: &str = "forgiven";
+    /// When an operator asked for more: a budget of time counts from here.
+    pub(in crate::effects) const FORGIVEN_AT: &str = "forgiven_at";
     pub(in crate::effects) const INPUT_HASH: &str = "input_hash";
     pub(in crate::effects) const LEASE_UNTIL: &str = "lease_until";
     pub(in crate::effects) const CREATED_AT: &str = "created_at";
@@ -39,12 +45,14 @@ pub(super) mod attr {
     pub(in crate::effects) const DOUBT: &str = "doubt";
     pub(in crate::effects) const LAST_ERROR: &str = "last_error";
     pub(in crate::effects) const HISTORY: &str = "history";
+    /// How many entries the history has lost.
+    pub(in crate::effects) const HISTORY_DROPPED: &str = "history_dropped";
     pub(in crate::effects) const RECEIPT: &str = "receipt";
     pub(in crate::effects) const COMMAND: &str = "command";
     /// Hash key of the `due` index; absent from records that need no attention.
     pub(in crate::effects) const LANE: &str = "lane";
     pub(in crate::effects) const DUE_AT: &str = "due_at";
-    /// DynamoDB's TTL, in seconds; on done effects only, and never trusted for correctness.
+    /// DynamoDB's TTL, in seconds; only where nothing is left to do or to decide, and never trusted for correctness.
     pub(in crate::effects) const EXPIRES_AT: &str = "expires_at";
 }
 
@@ -86,50 +94,16 @@ impl Status {
         }
     }
 
+    /// Nothing is left to do or to decide.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Discarded)
+    }
+
     fn parse(text: &str) -> Option<Self> {
         [Self::Pending, Self::InProgress, Self::Waiting, Self::Done, Self::Parked, Self::Discarded]
             .into_iter()
             .find(|status| status.as_str() == text)
-    }
-}
-
-/// What the third party answered when it applied the effect.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Receipt {
-    /// HTTP status.
-    pub status: u16,
-    /// SHA-256 of the body, in hex.
-    pub digest: String,
-    /// The fields that the step's `receipt` table names.
-    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
-    pub fields: serde_json::Map<String, Value>,
-}
-
-/// How one attempt ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Ended {
-    /// Which, from 1.
-    pub attempt: u32,
-    /// When that was recorded.
-    pub at: Timestamp,
-    /// `done`, or why not; or what a person decided after it.
-    pub what: String,
-}
-
-impl Ended {
-    /// As an entry of a record's history.
-    pub(super) fn entry(&self) -> AttributeValue {
-        AttributeValue::M(Item::from([
-            (attr::ATTEMPT.into(), count(self.attempt)),
-            ("at".into(), millis(self.at)),
-            ("what".into(), string(&self.what)),
-        ]))
-    }
-
-    fn read(entry: &AttributeValue) -> Option<Self> {
-        let entry = entry.as_m().ok()?;
-        let attempt = number(entry, attr::ATTEMPT).ok()??;
-        Some(Self { attempt, at: time(entry, "at").ok()??, what: optional_text(entry, "what")? })
     }
 }
 
@@ -170,9 +144,9 @@ pub struct Record {
     /// The third party's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,
-    /// How its attempts ended, the oldest first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub history: Vec<Ended>,
+    /// How its attempts ended.
+    #[serde(flatten)]
+    pub history: History,
     /// The command with its input, kept while it, or a person, may need it again: JSON, or whatever was on the topic.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_json")]
     pub command: Option<String>,
@@ -181,18 +155,24 @@ pub struct Record {
     #[serde(skip)]
     pub(super) forgiven: u32,
     #[serde(skip)]
+    pub(super) forgiven_at: Option<Timestamp>,
+    #[serde(skip)]
     pub(super) input_hash: InputHash,
 }
 
 impl Record {
+    /// Whether a command asks for something else than this record is about. Nothing contradicts a done effect: a
+    /// deployment that changes a step's `input` changes the digest of every webhook that is delivered again.
+    pub(super) fn contradicts(&self, command: &Command) -> bool {
+        self.status != Status::Done && self.input_hash != command.input_hash
+    }
+
     /// Reads an item.
     ///
     /// # Errors
     /// An attribute is missing or of another type: somebody else wrote it.
     pub(super) fn read(item: &Item) -> Result<Self, StoreError> {
         let status = text(item, attr::STATUS)?;
-        let history =
-            item.get(attr::HISTORY).and_then(|list| list.as_l().ok()).map(Vec::as_slice).unwrap_or_default();
         Ok(Self {
             run_id: text(item, attr::RUN_ID)?,
             effect_id: text(item, attr::EFFECT_ID)?,
@@ -208,10 +188,11 @@ impl Record {
             doubt: optional_text(item, attr::DOUBT),
             last_error: optional_text(item, attr::LAST_ERROR),
             receipt: optional_text(item, attr::RECEIPT).and_then(|json| serde_json::from_str(&json).ok()),
-            history: history.iter().filter_map(Ended::read).collect(),
+            history: History::read(item)?,
             command: optional_text(item, attr::COMMAND),
             attempt_id: optional_text(item, attr::ATTEMPT_ID),
             forgiven: number(item, attr::FORGIVEN)?.unwrap_or_default(),
+            forgiven_at: time(item, attr::FORGIVEN_AT)?,
             input_hash: text(item, attr::INPUT_HASH)?.into(),
         })
     }
@@ -220,6 +201,18 @@ impl Record {
 fn as_json<S: Serializer>(command: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
     let text = command.as_deref().unwrap_or_default();
     serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)).serialize(serializer)
+}
+
+/// Longer texts are cut: a record holds 400 KB, with all that it has to say.
+const LONGEST_TEXT: usize = 1024;
+const CUT: &str = "…";
+
+/// A text that may come from elsewhere, cut if it is long.
+pub(super) fn short(text: &str) -> String {
+    if text.len() <= LONGEST_TEXT {
+        return text.to_owned();
+    }
+    format!("{}{CUT}", &text[..text.floor_char_boundary(LONGEST_TEXT - CUT.len())])
 }
 
 pub(super) fn string(value: impl Into<String>) -> AttributeValue {
@@ -238,7 +231,7 @@ pub(super) fn seconds(time: Timestamp) -> AttributeValue {
     AttributeValue::N(time.as_second().to_string())
 }
 
-fn optional_text(item: &Item, name: &str) -> Option<String> {
+pub(super) fn optional_text(item: &Item, name: &str) -> Option<String> {
     item.get(name).and_then(|value| value.as_s().ok()).cloned()
 }
 
@@ -246,13 +239,13 @@ fn text(item: &Item, name: &'static str) -> Result<String, StoreError> {
     optional_text(item, name).ok_or(StoreError::Malformed(name))
 }
 
-fn number<T: std::str::FromStr>(item: &Item, name: &'static str) -> Result<Option<T>, StoreError> {
+pub(super) fn number<T: std::str::FromStr>(item: &Item, name: &'static str) -> Result<Option<T>, StoreError> {
     let Some(value) = item.get(name) else { return Ok(None) };
     let parsed = value.as_n().ok().and_then(|n| n.parse().ok());
     parsed.map(Some).ok_or(StoreError::Malformed(name))
 }
 
-fn time(item: &Item, name: &'static str) -> Result<Option<Timestamp>, StoreError> {
+pub(super) fn time(item: &Item, name: &'static str) -> Result<Option<Timestamp>, StoreError> {
     let millis: Option<i64> = number(item, name)?;
     let time = millis.map(|ms| Timestamp::from_millisecond(ms).map_err(|_| StoreError::Malformed(name)));
     time.transpose()

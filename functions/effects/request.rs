@@ -5,9 +5,9 @@ use jiff::Timestamp;
 
 use super::{
     Effects,
-    due::absent,
+    agenda::absent,
     error::StoreError,
-    record::{Item, attr, seconds, string},
+    record::{Item, attr, string},
     store::Write,
 };
 use crate::{command::InputHash, effect_id::EffectId};
@@ -28,7 +28,7 @@ impl Effects {
             (attr::RUN_ID.into(), string(format!(":request:{}", effect.run_id()))),
             (attr::EFFECT_ID.into(), string(":request")),
             (attr::COMMAND.into(), string(&asked)),
-            (attr::EXPIRES_AT.into(), seconds(now + self.keep_done)),
+            (attr::EXPIRES_AT.into(), self.expiry(now)),
         ]);
         Ok(match self.store.put(item, absent()).await? {
             Write::Applied(_) => true,

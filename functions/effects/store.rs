@@ -35,8 +35,6 @@ pub(super) struct Change {
     set: Vec<(&'static str, AttributeValue)>,
     set_once: Vec<(&'static str, AttributeValue)>,
     remove: Vec<&'static str>,
-    /// The `history` list gets this at its end.
-    history: Option<AttributeValue>,
 }
 
 impl Change {
@@ -51,12 +49,6 @@ impl Change {
         self
     }
 
-    /// Adds an entry to the record's history.
-    pub(super) fn remember(mut self, entry: AttributeValue) -> Self {
-        self.history = Some(AttributeValue::L(vec![entry]));
-        self
-    }
-
     pub(super) fn remove(mut self, names: &[&'static str]) -> Self {
         self.remove.extend(names);
         self
@@ -65,9 +57,7 @@ impl Change {
     fn expression(&self) -> String {
         let set = self.set.iter().map(|(name, _)| format!("#{name} = :{name}"));
         let once = self.set_once.iter().map(|(name, _)| format!("#{name} = if_not_exists(#{name}, :{name})"));
-        let history = "#history = list_append(if_not_exists(#history, :no_history), :history)";
-        let history = self.history.iter().map(|_| history.to_owned());
-        let mut expression = format!("SET {}", set.chain(once).chain(history).collect::<Vec<_>>().join(", "));
+        let mut expression = format!("SET {}", set.chain(once).collect::<Vec<_>>().join(", "));
         if !self.remove.is_empty() {
             let remove: Vec<_> = self.remove.iter().map(|name| format!("#{name}")).collect();
             expression.push_str(&format!(" REMOVE {}", remove.join(", ")));
@@ -132,12 +122,6 @@ impl Store {
         }
         for (name, value) in change.set.into_iter().chain(change.set_once).chain(condition.values) {
             request = request.expression_attribute_values(format!(":{name}"), value);
-        }
-        if let Some(entry) = change.history {
-            request = request
-                .expression_attribute_names("#history", attr::HISTORY)
-                .expression_attribute_values(":no_history", AttributeValue::L(Vec::new()))
-                .expression_attribute_values(":history", entry);
         }
         match request.send().await {
             Ok(output) => Ok(Write::Applied(output.attributes.unwrap_or_default())),

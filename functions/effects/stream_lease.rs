@@ -1,5 +1,8 @@
-//! One stream at a time for each topic and group: two could not keep the order of acks between them.
+//! One stream at a time for each topic and group at a broker: two could not keep the order of acks between them.
 //! The lease is a record in the effects table, fenced like any other, and short, so that a dead consumer is soon replaced.
+//!
+//! A consumer that finds it taken leaves a mark: it was woken for something. Whoever has the lease sees the mark when it
+//! gives the lease up, and looks once more. So no wake-up is lost to a consumer that was about to end.
 
 use std::time::Duration;
 
@@ -8,13 +11,14 @@ use jiff::Timestamp;
 use super::{
     Effects,
     error::StoreError,
-    record::{attr, millis, string},
+    record::{Item, attr, millis, string},
     store::{Change, Condition, Write},
 };
 
 /// No run id can be this: they hold no `:`.
 const STREAM: &str = ":stream";
 const OWNER: &str = "owner";
+const WAKE_REQUESTED: &str = "wake_requested";
 
 /// The right to consume a topic as a group, for a time.
 #[derive(Debug)]
@@ -26,34 +30,59 @@ pub struct StreamLease {
     pub length: Duration,
 }
 
+/// What taking a stream lease came to.
+#[derive(Debug)]
+pub enum Taken {
+    /// It is ours.
+    Ours(StreamLease),
+    /// Another consumer has it until then, and will see that it was asked for.
+    Held(Timestamp),
+}
+
+/// What giving a stream lease up came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Released {
+    /// Nobody asked for it meanwhile.
+    Quietly,
+    /// Another consumer was woken and could not have it: there may be more to do.
+    Requested,
+}
+
 impl Effects {
-    /// Takes the stream, or says until when another has it.
+    /// Takes the stream of that name, or leaves the mark that it was asked for.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
     pub async fn take_stream(
         &self,
-        topic: &str,
-        group: &str,
+        name: &str,
         owner: &str,
         length: Duration,
         now: Timestamp,
-    ) -> Result<Result<StreamLease, Timestamp>, StoreError> {
-        let lease = StreamLease { name: format!("{topic}:{group}"), owner: owner.to_owned(), length };
-        let condition = Condition {
+    ) -> Result<Taken, StoreError> {
+        let lease = StreamLease { name: name.to_owned(), owner: owner.to_owned(), length };
+        let free = Condition {
             expression: "attribute_not_exists(#owner) OR #owner = :mine OR #lease_until < :now",
             names: &[OWNER, attr::LEASE_UNTIL],
             values: vec![("mine", string(owner)), ("now", millis(now))],
         };
-        let change = Change::default().set(OWNER, string(owner)).set(attr::LEASE_UNTIL, millis(now + length));
-        match self.store.update((STREAM, &lease.name), change, condition).await? {
-            Write::Applied(_) => Ok(Ok(lease)),
-            Write::Refused(item) => {
-                let until =
-                    item.get(attr::LEASE_UNTIL).and_then(|n| n.as_n().ok()).and_then(|n| n.parse().ok());
-                let until = until.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-                Ok(Err(until.ok_or(StoreError::Malformed(attr::LEASE_UNTIL))?))
-            }
+        let change = Change::default()
+            .set(OWNER, string(owner))
+            .set(attr::LEASE_UNTIL, millis(now + length))
+            .remove(&[WAKE_REQUESTED]);
+        let Write::Refused(item) = self.store.update((STREAM, name), change, free).await? else {
+            return Ok(Taken::Ours(lease));
+        };
+        let held = Condition {
+            expression: "#owner = :theirs AND #lease_until >= :now",
+            names: &[OWNER, attr::LEASE_UNTIL],
+            values: vec![("theirs", string(owner_of(&item)?)), ("now", millis(now))],
+        };
+        let mark = Change::default().set(WAKE_REQUESTED, millis(now));
+        // Refused: it has just been given up or taken. Whoever asks again at the returned time finds out.
+        match self.store.update((STREAM, name), mark, held).await? {
+            Write::Applied(item) => Ok(Taken::Held(until(&item)?)),
+            Write::Refused(_) => Ok(Taken::Held(now)),
         }
     }
 
@@ -62,27 +91,48 @@ impl Effects {
     /// # Errors
     /// Fenced, or DynamoDB could not be asked.
     pub async fn renew_stream(&self, lease: &StreamLease, now: Timestamp) -> Result<(), StoreError> {
-        self.hold_stream_until(lease, now + lease.length).await
+        let change = Change::default().set(attr::LEASE_UNTIL, millis(now + lease.length));
+        match self.store.update((STREAM, &lease.name), change, mine(lease)).await? {
+            Write::Applied(_) => Ok(()),
+            Write::Refused(_) => Err(StoreError::Fenced),
+        }
     }
 
     /// Gives the stream up.
     ///
     /// # Errors
     /// As [`Effects::renew_stream`]; it ends by itself then.
-    pub async fn release_stream(&self, lease: StreamLease) -> Result<(), StoreError> {
-        self.hold_stream_until(&lease, Timestamp::UNIX_EPOCH).await
-    }
-
-    async fn hold_stream_until(&self, lease: &StreamLease, until: Timestamp) -> Result<(), StoreError> {
-        let condition = Condition {
-            expression: "#owner = :mine",
-            names: &[OWNER],
+    pub async fn release_stream(&self, lease: StreamLease) -> Result<Released, StoreError> {
+        let quietly = Condition {
+            expression: "#owner = :mine AND attribute_not_exists(#wake_requested)",
+            names: &[OWNER, WAKE_REQUESTED],
             values: vec![("mine", string(&lease.owner))],
         };
-        let change = Change::default().set(attr::LEASE_UNTIL, millis(until));
-        match self.store.update((STREAM, &lease.name), change, condition).await? {
-            Write::Applied(_) => Ok(()),
+        let over = || Change::default().set(attr::LEASE_UNTIL, millis(Timestamp::UNIX_EPOCH));
+        let key = (STREAM, lease.name.as_str());
+        if let Write::Applied(_) = self.store.update(key, over(), quietly).await? {
+            return Ok(Released::Quietly);
+        }
+        match self.store.update(key, over().remove(&[WAKE_REQUESTED]), mine(&lease)).await? {
+            Write::Applied(_) => Ok(Released::Requested),
             Write::Refused(_) => Err(StoreError::Fenced),
         }
     }
+}
+
+fn mine(lease: &StreamLease) -> Condition<'static> {
+    Condition { expression: "#owner = :mine", names: &[OWNER], values: vec![("mine", string(&lease.owner))] }
+}
+
+fn owner_of(item: &Item) -> Result<&str, StoreError> {
+    item.get(OWNER)
+        .and_then(|owner| owner.as_s().ok())
+        .map(String::as_str)
+        .ok_or(StoreError::Malformed(OWNER))
+}
+
+fn until(item: &Item) -> Result<Timestamp, StoreError> {
+    let until = item.get(attr::LEASE_UNTIL).and_then(|n| n.as_n().ok()).and_then(|n| n.parse().ok());
+    let until = until.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    until.ok_or(StoreError::Malformed(attr::LEASE_UNTIL))
 }

@@ -2,12 +2,13 @@
 //!
 //! [`event`] what Lambda gets and wants back, with its [`query`] · [`signature`] the schemes ·
 //! [`keys`] what they are checked with · [`request`] unverified to verified · [`body`] what it says ·
-//! [`route`] to commands · [`outbox`] durable before anyone is told · [`runs`] the API for clients ·
+//! [`route`] to commands · [`outbox`] durable before anyone is told · [`runs`] the API for clients, with `health` ·
 //! [`parked`] the API for whoever decides · [`reply`] the only table of statuses ·
 //! [`intake`] what a request comes to, for log and metrics.
 
 pub mod body;
 pub mod event;
+mod health;
 pub mod intake;
 pub mod keys;
 pub mod outbox;

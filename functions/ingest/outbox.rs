@@ -1,4 +1,4 @@
-//! The outbox: a command is durable in DriftQ, or else in DynamoDB, before anyone is told that we have it.
+//! The outbox: a command is durable in DriftQ, at the broker of its business key, or else in DynamoDB, before anyone is told that we have it.
 //!
 //! Providers hang up after 3 s (Slack, Zoom), so the broker gets about one second to take a command; then it is
 //! deferred, due at once, and the next consumer run relays it.
@@ -14,6 +14,7 @@ use crate::{
     effect_id::EffectId,
     effects::{Effects, How, StoreError},
     topic::Topic,
+    topics::Topics,
 };
 
 /// What the broker gets to take a command.
@@ -22,8 +23,8 @@ const PRODUCE_TIMEOUT: Duration = Duration::from_millis(1000);
 /// Both places where a command can be durable.
 #[derive(Debug, Clone)]
 pub struct Outbox {
-    /// The topic of commands.
-    pub topic: Topic,
+    /// The topics of commands, of which the business key chooses one.
+    pub topics: Topics,
     /// The effects table.
     pub effects: Effects,
     /// With `journal = true`: every command is also written to the table, and comes due there after this time.
@@ -34,8 +35,10 @@ pub struct Outbox {
 #[derive(Debug, thiserror::Error)]
 pub enum NotDurable {
     /// Neither store took it.
-    #[error("the broker: {broker}; the table: {table}")]
+    #[error("the broker {name}: {broker}; the table: {table}")]
     Neither {
+        /// The broker's name.
+        name: String,
         /// What the broker said.
         broker: broker::Error,
         /// What the table said.
@@ -76,17 +79,18 @@ impl Outbox {
         command: &Command,
         intake: &Intake,
     ) -> Result<(), NotDurable> {
-        let Err(broker) = self.topic.publish_command(command, PRODUCE_TIMEOUT).await else {
+        let topic = self.topics.for_key(&command.business_key);
+        let Err(broker) = topic.publish_command(command, PRODUCE_TIMEOUT).await else {
             intake.queued();
             return Ok(());
         };
         intake.broker_refused();
-        match self.effects.pend(effect, command, intake.now, intake.now).await {
-            Ok(how) => {
-                kept(how, intake, &broker);
+        match self.effects.enqueue(effect, command, intake.now, intake.now).await {
+            Ok(settled) => {
+                kept(settled.how(), intake, topic, &broker);
                 Ok(())
             }
-            Err(table) => Err(NotDurable::Neither { broker, table }),
+            Err(table) => Err(neither(topic, broker, table)),
         }
     }
 
@@ -100,8 +104,9 @@ impl Outbox {
         grace: Duration,
     ) -> Result<(), NotDurable> {
         let now = intake.now;
-        let publish = self.topic.publish_command(command, PRODUCE_TIMEOUT);
-        let journal = self.effects.pend(effect, command, now + grace, now);
+        let topic = self.topics.for_key(&command.business_key);
+        let publish = topic.publish_command(command, PRODUCE_TIMEOUT);
+        let journal = self.effects.enqueue(effect, command, now + grace, now);
         let (published, journalled) = tokio::join!(publish, journal);
         if published.is_err() {
             intake.broker_refused();
@@ -114,14 +119,14 @@ impl Outbox {
                 }
                 Ok(())
             }
-            (Err(broker), Ok(how)) => {
-                kept(how, intake, &broker);
-                if let Err(error) = self.effects.hasten(effect, now).await {
-                    tracing::warn!(%error, "it will be published later than it could");
+            (Err(broker), Ok(settled)) => {
+                kept(settled.how(), intake, topic, &broker);
+                if let Err(error) = self.effects.expedite(effect, now).await {
+                    tracing::warn!(%error, "it will be done later than it could");
                 }
                 Ok(())
             }
-            (Err(broker), Err(table)) => Err(NotDurable::Neither { broker, table }),
+            (Err(broker), Err(table)) => Err(neither(topic, broker, table)),
         }
     }
 
@@ -137,13 +142,18 @@ impl Outbox {
     }
 }
 
+fn neither(topic: &Topic, broker: broker::Error, table: StoreError) -> NotDurable {
+    NotDurable::Neither { name: topic.broker_name().to_owned(), broker, table }
+}
+
 /// The broker did not take a command, but the table did.
-fn kept(how: How, intake: &Intake, broker: &broker::Error) {
+fn kept(how: How, intake: &Intake, topic: &Topic, error: &broker::Error) {
+    let broker = topic.broker_name();
     if how == How::Parked {
         intake.parked();
-        tracing::error!(outcome = "parked", in_doubt = 0, error = %broker, "a command that contradicts the record is parked");
+        tracing::error!(outcome = "parked", in_doubt = 0, broker, %error, "a command that contradicts the record is parked");
         return;
     }
     intake.deferred();
-    tracing::warn!(outcome = "deferred", error = %broker, "the broker did not take a command; it will be published from the table");
+    tracing::warn!(outcome = "deferred", broker, %error, "the broker did not take a command; it will be done from the table");
 }

@@ -72,7 +72,7 @@ impl Ingest {
                 record.status, record.attempt
             )),
             Ok(Decided::InDoubt) => Reply::Unfit(
-                "decision: it may have happened, and its step's policy is to park; look, and say applied or not_applied"
+                "decision: it may have happened, and no policy can tell; look there, and say applied or not_applied"
                     .into(),
             ),
             Ok(Decided::Unknown) => Reply::NotFound("the run has no such effect"),

@@ -22,11 +22,11 @@ pub enum Reply {
     Started(EffectId),
     /// Whatever was asked for.
     Found(Value),
-    /// Whether broker and table can be reached.
+    /// Whether the brokers and the table can be reached.
     Health {
-        /// Both can.
-        well: bool,
-        /// In detail.
+        /// Effects can be claimed, and commands deferred.
+        available: bool,
+        /// Each of them.
         report: Value,
     },
     /// The signature is missing, stale or wrong. Which of them is for our log only.
@@ -78,8 +78,8 @@ impl From<Reply> for Response<String> {
                 json(StatusCode::ACCEPTED, &body)
             }
             Reply::Found(body) => json(StatusCode::OK, &body),
-            Reply::Health { well: true, report } => json(StatusCode::OK, &report),
-            Reply::Health { well: false, report } => json(StatusCode::SERVICE_UNAVAILABLE, &report),
+            Reply::Health { available: true, report } => json(StatusCode::OK, &report),
+            Reply::Health { available: false, report } => json(StatusCode::SERVICE_UNAVAILABLE, &report),
             Reply::NotGenuine => problem(StatusCode::UNAUTHORIZED, "the signature could not be verified"),
             Reply::Malformed(malformed) => problem(StatusCode::BAD_REQUEST, &malformed.to_string()),
             Reply::NotFound(what) => problem(StatusCode::NOT_FOUND, what),

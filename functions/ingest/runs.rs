@@ -1,9 +1,7 @@
-//! The API for clients: start a run, look at one, and ask whether we are well.
-
-use std::time::{Duration, Instant};
+//! The API for clients: start a run and look at one.
 
 use http::HeaderMap;
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
@@ -15,8 +13,6 @@ use super::{
 use crate::{effect_id::RunId, effects::parked::MALFORMED_RUN};
 
 pub(super) const NOTHING: Reply = Reply::NotFound("nothing is on record under this run id");
-/// What `GET /healthz` gives the broker and the table to answer.
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Ingest {
     /// `POST /runs`. The same `Idempotency-Key` is the same run; with another payload it is refused.
@@ -91,36 +87,9 @@ impl Ingest {
             }
         }
     }
-
-    /// `GET /healthz`.
-    pub(super) async fn health(&self) -> Reply {
-        let broker = timed(async { self.outbox.topic.broker.topics(HEALTH_TIMEOUT).await.map(drop) });
-        let table = timed(async { self.outbox.effects.reachable().await });
-        let ((broker_well, broker), (table_well, table)) = tokio::join!(broker, table);
-        Reply::Health { well: broker_well && table_well, report: json!({ "broker": broker, "table": table }) }
-    }
 }
 
 /// Other partitions of the table are bookkeeping.
 pub(super) fn is_run(run_id: &str) -> bool {
     run_id == MALFORMED_RUN || RunId::try_from(run_id.to_owned()).is_ok()
-}
-
-/// Runs a check; its error goes to the log, for it may name addresses.
-async fn timed<E: std::fmt::Display>(check: impl Future<Output = Result<(), E>>) -> (bool, Value) {
-    let start = Instant::now();
-    let outcome = tokio::time::timeout(HEALTH_TIMEOUT, check).await;
-    let ms = start.elapsed().as_millis();
-    let well = match outcome {
-        Ok(Ok(())) => true,
-        Ok(Err(error)) => {
-            tracing::error!(%error, "a health check failed");
-            false
-        }
-        Err(_) => {
-            tracing::error!("a health check took too long");
-            false
-        }
-    };
-    (well, json!({ "ok": well, "ms": u64::try_from(ms).unwrap_or(u64::MAX) }))
 }

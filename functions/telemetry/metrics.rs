@@ -73,14 +73,26 @@ metrics! {
         "Effects and messages left to a person. A message that asks for no step of `webhooks.toml` has the step `?`; what ingest parks, since the broker did not take it and the record contradicts it, has none.";
     PARKED_IN_DOUBT = "ParkedInDoubt", COUNT, None, "consumer",
         "Those of them that may have been applied.";
-    RELAYED = "Relayed", COUNT, None, "consumer",
-        "Due commands that were published again.";
+    FROM_AGENDA = "FromAgenda", COUNT, None, "consumer",
+        "Due effects that were worked on: deferred ones, and commands that the broker did not take.";
+    ENQUEUED = "Enqueued", COUNT, None, "consumer",
+        "Messages left to the agenda before any claim: their destination was closed or busy, or there was no time for the step.";
+    DUE_NOW = "DueNow", COUNT, None, "consumer",
+        "Effects that are due at this moment, looked at once a minute while the consumer runs. Counted up to about 1,000 per step.";
     OLDEST_DUE_AGE = "OldestDueAge", SECONDS, None, "consumer",
-        "How long the oldest due command had waited when the run's relay came to it; 0 if none was due. Absent if the agenda was not read.";
+        "How long the oldest due effect has waited, at the same look; 0 if none is due.";
+    PARKED_NOW = "ParkedNow", COUNT, Some("Step"), "consumer",
+        "Effects and messages that are parked at this moment, at the same look. Counted up to 1,000 in all.";
+    PARKED_IN_DOUBT_NOW = "ParkedInDoubtNow", COUNT, None, "consumer",
+        "Those of them that may have been applied.";
+    BREAKER_OPENED = "BreakerOpened", COUNT, Some("Destination"), "consumer",
+        "How often a destination's circuit breaker opened: nothing is called there for up to 30 s, and then one probe.";
     EVENTS_DROPPED = "EventsDropped", COUNT, None, "consumer",
         "Events that could not be told to the events topic.";
     CALL_LATENCY = "CallLatency", MS, Some("Step"), "consumer",
         "Of each call to a third party, whatever came of it. Look-ups are not counted.";
+    RECEIVED_TO_CALL = "ReceivedToCall", MS, None, "consumer",
+        "From when ingest took a command in to when its first call began.";
     RECEIVED_TO_DONE = "ReceivedToDone", MS, None, "consumer",
         "From when ingest took a command in to when its effect was committed.";
 }

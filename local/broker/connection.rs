@@ -17,6 +17,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::head::{Aside, Heads};
+
 const IDLE: Duration = Duration::from_secs(5);
 
 /// Accepts connections that close themselves.
@@ -29,7 +31,9 @@ impl axum::serve::Listener for Listener {
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         let (socket, addr) = axum::serve::Listener::accept(&mut self.0).await;
         let _ = socket.set_nodelay(true); // slower without, but no less right
-        (Connection { socket, idle: Box::pin(sleep(IDLE)), consuming: Consuming::default() }, addr)
+        let about = About::default();
+        let heads = Heads::new(about.aside.clone());
+        (Connection { socket, heads, idle: Box::pin(sleep(IDLE)), about }, addr)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -37,28 +41,33 @@ impl axum::serve::Listener for Listener {
     }
 }
 
-/// Whether a connection carries a consume stream, which may be silent for ever (transcript 20).
+/// What a connection and the requests on it have to tell each other.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Consuming(Arc<AtomicBool>);
+pub(super) struct About {
+    consuming: Arc<AtomicBool>,
+    /// What is too long to be in its request.
+    pub(super) aside: Aside,
+}
 
-impl Consuming {
-    /// For good: a stream ends only with its connection.
-    pub(super) fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+impl About {
+    /// It carries a consume stream, which may be silent for ever: a stream ends only with its connection.
+    pub(super) fn consumes(&self) {
+        self.consuming.store(true, Ordering::Relaxed);
     }
 }
 
-impl Connected<IncomingStream<'_, Listener>> for Consuming {
+impl Connected<IncomingStream<'_, Listener>> for About {
     fn connect_info(incoming: IncomingStream<'_, Listener>) -> Self {
-        incoming.io().consuming.clone()
+        incoming.io().about.clone()
     }
 }
 
 /// A socket that ends once nothing was read or written for 5 s.
 pub(super) struct Connection {
     socket: TcpStream,
+    heads: Heads,
     idle: Pin<Box<Sleep>>,
-    consuming: Consuming,
+    about: About,
 }
 
 impl Connection {
@@ -70,14 +79,32 @@ impl Connection {
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if let Poll::Ready(read) = Pin::new(&mut this.socket).poll_read(cx, into) {
+        while !this.heads.take(into) {
+            let mut chunk = [0; 8 << 10];
+            let mut chunk = ReadBuf::new(&mut chunk);
+            let Poll::Ready(read) = Pin::new(&mut this.socket).poll_read(cx, &mut chunk) else {
+                return this.poll_idle(cx);
+            };
+            read?;
             this.busy();
-            return Poll::Ready(read);
+            this.heads.feed(chunk.filled());
+            if chunk.filled().is_empty() {
+                this.heads.end();
+                this.heads.take(into);
+                break;
+            }
         }
-        if this.consuming.0.load(Ordering::Relaxed) {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Connection {
+    /// Nothing is there to be read: the end, once it has been so for too long.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.about.consuming.load(Ordering::Relaxed) {
             return Poll::Pending;
         }
-        ready!(this.idle.as_mut().poll(cx));
+        ready!(self.idle.as_mut().poll(cx));
         Poll::Ready(Ok(())) // nothing read: the end
     }
 }

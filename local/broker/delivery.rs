@@ -17,9 +17,11 @@ pub(super) struct Delivery {
     pub(super) message: Arc<Message>,
     pub(super) attempts: i64,
     pub(super) last_error: String,
+    /// Whether the line has the label of the test router.
+    pub(super) routing: bool,
 }
 
-/// The test router that this version of the real broker always runs: it changes nothing but this label.
+/// The test router that the first generation always runs: it changes nothing but this label.
 #[derive(Serialize)]
 struct Routing {
     label: &'static str,
@@ -31,6 +33,8 @@ struct RoutingMeta {
     source: &'static str,
 }
 
+const ROUTING: Routing = Routing { label: "test-label", meta: RoutingMeta { source: "router" } };
+
 #[derive(Serialize)]
 struct Line<'a> {
     partition: usize,
@@ -39,13 +43,14 @@ struct Line<'a> {
     key: &'a str,
     value: &'a str,
     last_error: &'a str,
-    routing: Routing,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routing: Option<Routing>,
     #[serde(skip_serializing_if = "Option::is_none")]
     envelope: Option<&'a Envelope>,
 }
 
 impl Delivery {
-    /// The line as the real broker writes it, field by field (transcript 02).
+    /// The line as the real broker writes it, field by field.
     pub(super) fn line(&self) -> Vec<u8> {
         super::go_json::encode(&Line {
             partition: self.message.partition,
@@ -54,7 +59,7 @@ impl Delivery {
             key: &self.message.key,
             value: &self.message.value,
             last_error: &self.last_error,
-            routing: Routing { label: "test-label", meta: RoutingMeta { source: "router" } },
+            routing: self.routing.then_some(ROUTING),
             envelope: self.message.envelope.as_ref(),
         })
     }

@@ -1,11 +1,9 @@
 //! First deliveries: from the partitions to the groups' streams, as far as there are free places.
 
-use super::group::{Group, InFlight, MAX_IN_FLIGHT};
+use super::group::{Group, InFlight};
+use super::profile::Order;
 use super::topic::{Partition, Topic};
 use super::turn::{Choice, Place, Turn};
-
-/// Of two messages sent off together, the second overtakes the first this rarely (transcript 18: 1 of 300).
-const OVERTAKES_ONE_IN: u64 = 300;
 
 impl Topic {
     /// Delivers to every group that has a stream whatever it has room for.
@@ -26,7 +24,7 @@ fn dispatch_partition(place: Place<'_>, group: &mut Group, partition: &Partition
     loop {
         let progress = group.progress(place.partition);
         let next = *progress.next.get_or_insert_with(|| partition.first_after(progress.committed));
-        if progress.in_flight.len() >= MAX_IN_FLIGHT {
+        if progress.in_flight.len() >= turn.profile.max_in_flight {
             break;
         }
         let Some(message) = partition.get(next) else { break };
@@ -47,7 +45,7 @@ fn dispatch_partition(place: Place<'_>, group: &mut Group, partition: &Partition
             }
             Ok(Choice::Done) => turn.settle(place, progress, message.offset),
             Ok(Choice::Later) => break,
-            // A lease that no keyed message can have: it waits, and everything behind it too (transcript 07).
+            // A lease that no keyed message can have: it waits, and everything behind it too.
             Err(refusal) => {
                 let error = format!("idem_begin_failed: {refusal}");
                 turn.record_error(place, message.offset, &error);
@@ -57,8 +55,10 @@ fn dispatch_partition(place: Place<'_>, group: &mut Group, partition: &Partition
         }
         progress.next = Some(next + 1);
     }
-    let fresh = &mut turn.effects.deliveries[delivered_before..];
-    if fresh.len() == 2 && turn.dice.one_in(OVERTAKES_ONE_IN) {
-        fresh.swap(0, 1);
+    if let Order::MostlyAscending { overtakes_one_in, .. } = turn.profile.order {
+        let fresh = &mut turn.effects.deliveries[delivered_before..];
+        if fresh.len() == 2 && turn.dice.one_in(overtakes_one_in) {
+            fresh.swap(0, 1);
+        }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -11,11 +10,9 @@ use tokio::sync::oneshot;
 use super::delivery::{Delivery, StreamId};
 use super::log::{Appender, Batch};
 use super::message::Message;
+use super::profile::Profile;
 use super::refusal::Refusal;
 use super::state::{Receipt, State};
-
-/// How often overdue messages are looked for (transcript 07).
-const TICK: Duration = Duration::from_millis(250);
 
 /// Resolves when everything written so far is on disk; fails when the log is gone.
 pub(super) type Durable = oneshot::Receiver<()>;
@@ -69,8 +66,15 @@ impl Engine {
         (result, durable)
     }
 
-    pub(super) fn create_topic(&self, name: &str, partitions: usize) {
-        self.lock().state.create_topic(name, partitions);
+    pub(super) fn profile(&self) -> Profile {
+        self.view(|state| state.profile)
+    }
+
+    /// Creates a topic. `None` if the log is gone.
+    pub(super) async fn create_topic(&self, name: &str, partitions: usize) -> Option<Result<(), Refusal>> {
+        let (result, durable) = self.turn(|state, _| state.create_topic(name, partitions));
+        durable.await.ok()?;
+        Some(result)
     }
 
     /// Produces a message. `None` if the log is gone.
@@ -101,6 +105,13 @@ impl Engine {
         Some(result)
     }
 
+    /// Acks everything up to a delivery. `None` if the log is gone.
+    pub(super) async fn ack_cumulative(&self, receipt: &Receipt) -> Option<Result<(), Refusal>> {
+        let (result, durable) = self.turn(|state, now| state.ack_cumulative(now, receipt));
+        durable.await.ok()?;
+        Some(result)
+    }
+
     /// Nacks a delivery. `None` if the log is gone.
     pub(super) async fn nack(&self, receipt: &Receipt, reason: &str) -> Option<Result<(), Refusal>> {
         let (result, durable) = self.turn(|state, now| state.nack(now, receipt, reason));
@@ -124,9 +135,9 @@ impl Engine {
         Ok(Subscription { deliveries, engine: Arc::clone(self), topic, group, id })
     }
 
-    /// Redelivers every 250 ms, until it is dropped.
+    /// Redelivers at every tick, until it is dropped.
     pub(super) async fn tick(self: Arc<Self>) {
-        let mut ticks = tokio::time::interval(TICK);
+        let mut ticks = tokio::time::interval(self.profile().tick);
         loop {
             ticks.tick().await;
             drop(self.turn(|state, now| state.redeliver(now)));

@@ -1,13 +1,16 @@
-//! JSON as Go's `encoding/json` reads and writes it: what the real broker refuses, in its words.
+//! JSON as Go's `encoding/json` decodes it into structs, and writes it.
 //!
-//! Reading is strict (an unknown field at any depth is an error, transcript 02), yet lenient where Go is:
-//! field names match in any case, `null` is absence, and a body ends with its first value (transcript 01).
-//!
-//! Syntax errors are refused alike, and the commoner ones in the same words. Half a surrogate pair, which Go replaces, is
-//! refused.
+//! Decoding is strict (an unknown field at any depth is an error), yet lenient where Go is: field names match in any case,
+//! each occurrence of a field is decoded, so that the last one wins and repeated objects merge, and `null` changes nothing,
+//! or unsets what may be absent.
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+
+use super::deadline::Deadline;
+use super::json_text::{self, NotJson, Value};
+use super::quote::quoted;
 
 /// Writes a value and a line end, with Go's escaping of what is special to HTML.
 pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
@@ -23,141 +26,201 @@ pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
     escaped.into_bytes()
 }
 
-/// Reads the first value of a body, and ignores what follows it.
-pub(super) fn decode(body: &[u8]) -> Result<Value, String> {
-    let text = String::from_utf8_lossy(body);
-    let mut values = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
-    match values.next() {
-        None => Err("EOF".to_owned()),
-        Some(Ok(value)) => Ok(value),
-        Some(Err(error)) if error.is_eof() => Err("unexpected EOF".to_owned()),
-        Some(Err(error)) => Err(syntax_error(&text, &error)),
+/// A Go struct: its name and its fields.
+pub(super) struct Struct {
+    pub(super) name: &'static str,
+    pub(super) fields: &'static [(&'static str, Type)],
+}
+
+/// What a field is in Go.
+pub(super) enum Type {
+    String,
+    /// An integer of the type named, 0 if it is missing.
+    Integer(&'static str),
+    /// One that may be absent.
+    OptionalInteger(&'static str),
+    OptionalTime,
+    OptionalStruct(&'static Struct),
+}
+
+/// The decoded fields of a struct.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Fields(BTreeMap<&'static str, Field>);
+
+#[derive(Debug, PartialEq)]
+enum Field {
+    String(String),
+    Integer(i64),
+    Time(Deadline),
+    Struct(Fields),
+}
+
+impl Fields {
+    /// A string; a missing one is empty.
+    pub(super) fn string(&mut self, name: &str) -> String {
+        match self.0.remove(name) {
+            Some(Field::String(text)) => text,
+            _ => String::new(),
+        }
+    }
+
+    pub(super) fn integer(&self, name: &str) -> Option<i64> {
+        match self.0.get(name) {
+            Some(Field::Integer(integer)) => Some(*integer),
+            _ => None,
+        }
+    }
+
+    pub(super) fn time(&mut self, name: &str) -> Option<Deadline> {
+        match self.0.remove(name) {
+            Some(Field::Time(time)) => Some(time),
+            _ => None,
+        }
+    }
+
+    pub(super) fn object(&mut self, name: &str) -> Option<Fields> {
+        match self.0.remove(name) {
+            Some(Field::Struct(fields)) => Some(fields),
+            _ => None,
+        }
     }
 }
 
-/// Reads a body that must be one value.
-pub(super) fn decode_whole(body: &[u8]) -> Result<Value, String> {
-    let text = String::from_utf8_lossy(body);
-    serde_json::from_str(&text).map_err(|error| {
-        if error.is_eof() { "unexpected end of JSON input".to_owned() } else { syntax_error(&text, &error) }
-    })
+/// Decodes the first value of a body, and ignores what follows it.
+pub(super) fn decode(body: &[u8], into: &Struct) -> Result<Fields, String> {
+    let (value, _) = json_text::first(body).map_err(|error| match error {
+        NotJson::End { blank: true } => "EOF".to_owned(),
+        NotJson::End { blank: false } => "unexpected EOF".to_owned(),
+        NotJson::Syntax(what) => what,
+    })?;
+    let mut fields = Fields::default();
+    let mut decoder = Decoder { first_error: None };
+    match value {
+        Value::Null => {}
+        Value::Object(found) => decoder.fill(into, "", &mut fields, found)?,
+        other => {
+            let (found, name) = (name(&other), into.name);
+            return Err(format!("json: cannot unmarshal {found} into Go value of type v1.{name}"));
+        }
+    }
+    decoder.first_error.map_or(Ok(fields), Err)
 }
 
-/// Go names the character it stumbled over; the commonest places are told apart.
-fn syntax_error(text: &str, error: &serde_json::Error) -> String {
-    let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or("");
-    let at = line.as_bytes().get(error.column().saturating_sub(1)).copied().map_or(' ', char::from);
-    let said = error.to_string();
-    let place = match said.as_str() {
-        said if said.starts_with("key must be a string") => "looking for beginning of object key string",
-        said if said.starts_with("trailing comma") && at == '}' => {
-            "looking for beginning of object key string"
-        }
-        said if said.starts_with("expected `:`") => "after object key",
-        said if said.starts_with("expected `,` or `}`") => "after object key:value pair",
-        said if said.starts_with("expected `,` or `]`") => "after array element",
-        said if said.starts_with("trailing characters") => "after top-level value",
-        said if said.starts_with("control character") => "in string",
-        _ => "looking for beginning of value",
-    };
-    format!("invalid character {at:?} {place}")
+/// Reads a body that must be one object, as a map of its fields: names match exactly, and the last one wins.
+pub(super) fn decode_map(body: &[u8]) -> Result<BTreeMap<String, Value<'_>>, String> {
+    match json_text::whole(body) {
+        Ok(Value::Null) => Ok(BTreeMap::new()),
+        Ok(Value::Object(fields)) => Ok(fields.into_iter().collect()),
+        Ok(other) => Err(format!(
+            "json: cannot unmarshal {} into Go value of type map[string]json.RawMessage",
+            name(&other)
+        )),
+        Err(NotJson::End { .. }) => Err("unexpected end of JSON input".to_owned()),
+        Err(NotJson::Syntax(what)) => Err(what),
+    }
 }
 
-/// The fields of an object that becomes a Go struct.
-pub(super) struct Fields<'a> {
-    fields: Option<&'a Map<String, Value>>,
-    /// The struct's name, and the path to it: both are in Go's messages.
-    kind: &'static str,
-    path: String,
+/// Go goes on after most errors, and reports the first one; a bad time ends it at once, and is what it reports.
+struct Decoder {
+    first_error: Option<String>,
 }
 
-impl<'a> Fields<'a> {
-    /// The fields of a body, all of which must be `known`.
-    pub(super) fn of(value: &'a Value, kind: &'static str, known: &[&str]) -> Result<Self, String> {
-        let fields = match value {
-            Value::Object(fields) => Some(fields),
-            Value::Null => None,
-            other => {
-                return Err(format!(
-                    "json: cannot unmarshal {} into Go value of type v1.{kind}",
-                    name(other)
-                ));
-            }
-        };
-        Self { fields, kind, path: String::new() }.all_known(known)
+impl Decoder {
+    fn fill(
+        &mut self,
+        into: &Struct,
+        path: &str,
+        fields: &mut Fields,
+        found: Vec<(String, Value<'_>)>,
+    ) -> Result<(), String> {
+        for (key, value) in found {
+            let Some((name, kind)) = into.field(&key) else {
+                self.note(format!("json: unknown field {}", quoted(&key)));
+                continue;
+            };
+            let field = match (kind, value) {
+                (Type::String | Type::Integer(_), Value::Null) => continue,
+                (_, Value::Null) => {
+                    fields.0.remove(name);
+                    continue;
+                }
+                (Type::String, Value::String(string)) => Field::String(string.text),
+                (Type::Integer(_) | Type::OptionalInteger(_), Value::Number(text))
+                    if text.parse::<i64>().is_ok() =>
+                {
+                    Field::Integer(text.parse().unwrap_or_default())
+                }
+                (Type::OptionalTime, Value::String(string)) => {
+                    Field::Time(Deadline::try_from(String::from_utf8_lossy(string.raw).into_owned())?)
+                }
+                (Type::OptionalTime, _) => {
+                    return Err("Time.UnmarshalJSON: input is not a JSON string".to_owned());
+                }
+                (Type::OptionalStruct(inner), Value::Object(found)) => {
+                    let mut merged = fields.object(name).unwrap_or_default();
+                    self.fill(inner, &format!("{path}{name}."), &mut merged, found)?;
+                    Field::Struct(merged)
+                }
+                (kind, value) => {
+                    let (found, kind, parent) = (kind.found(&value), kind.name(), into.name);
+                    self.note(format!(
+                        "json: cannot unmarshal {found} into Go struct field {parent}.{path}{name} of type {kind}"
+                    ));
+                    continue;
+                }
+            };
+            fields.0.insert(name, field);
+        }
+        Ok(())
     }
 
-    fn all_known(self, known: &[&str]) -> Result<Self, String> {
-        let unknown = |field: &&String| !known.iter().any(|name| name.eq_ignore_ascii_case(field));
-        match self.fields.and_then(|fields| fields.keys().find(unknown)) {
-            Some(field) => Err(format!("json: unknown field {field:?}")),
-            None => Ok(self),
+    fn note(&mut self, error: String) {
+        self.first_error.get_or_insert(error);
+    }
+}
+
+impl Struct {
+    /// The field that a key means: the one with this very name, else the one with this name in another case.
+    fn field(&self, key: &str) -> Option<(&'static str, &'static Type)> {
+        let exact = self.fields.iter().find(|(name, _)| *name == key);
+        let found =
+            exact.or_else(|| self.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(&fold(key))))?;
+        Some((found.0, &found.1))
+    }
+}
+
+/// The two characters outside ASCII that are another case of one inside: long s and the Kelvin sign.
+fn fold(key: &str) -> String {
+    key.replace('\u{17f}', "s").replace('\u{212a}', "k")
+}
+
+impl Type {
+    fn name(&self) -> String {
+        match self {
+            Type::String => "string".to_owned(),
+            Type::Integer(name) | Type::OptionalInteger(name) => (*name).to_owned(),
+            Type::OptionalTime => "time.Time".to_owned(),
+            Type::OptionalStruct(inner) => format!("v1.{}", inner.name),
         }
     }
 
-    /// A field that is there and not null.
-    pub(super) fn get(&self, field: &str) -> Option<&'a Value> {
-        let fields = self.fields?;
-        let value = fields.get(field).or_else(|| {
-            let (_, value) = fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(field))?;
-            Some(value)
-        });
-        value.filter(|value| !value.is_null())
-    }
-
-    /// A string; absent is empty.
-    pub(super) fn string(&self, field: &str) -> Result<String, String> {
-        match self.get(field) {
-            None => Ok(String::new()),
-            Some(Value::String(text)) => Ok(text.clone()),
-            Some(other) => Err(self.mismatch(field, &name(other), "string")),
+    /// What Go says was found where this was wanted.
+    fn found(&self, value: &Value<'_>) -> String {
+        match (self, value) {
+            (Type::Integer(_) | Type::OptionalInteger(_), Value::Number(text)) => format!("number {text}"),
+            _ => name(value).to_owned(),
         }
-    }
-
-    /// An integer of the Go type named.
-    pub(super) fn integer(&self, field: &str, go_type: &str) -> Result<Option<i64>, String> {
-        match self.get(field) {
-            None => Ok(None),
-            Some(Value::Number(number)) => match number.as_i64() {
-                Some(integer) => Ok(Some(integer)),
-                None => Err(self.mismatch(field, &format!("number {number}"), go_type)),
-            },
-            Some(other) => Err(self.mismatch(field, &name(other), go_type)),
-        }
-    }
-
-    /// The fields of a nested struct.
-    pub(super) fn object(
-        &self,
-        field: &str,
-        kind: &'static str,
-        known: &[&str],
-    ) -> Result<Option<Self>, String> {
-        match self.get(field) {
-            None => Ok(None),
-            Some(Value::Object(fields)) => {
-                let path = format!("{}{field}.", self.path);
-                Self { fields: Some(fields), kind, path }.all_known(known).map(Some)
-            }
-            Some(other) => Err(self.mismatch(field, &name(other), &format!("v1.{kind}"))),
-        }
-    }
-
-    fn mismatch(&self, field: &str, found: &str, go_type: &str) -> String {
-        let (kind, path) = (self.kind, &self.path);
-        format!("json: cannot unmarshal {found} into Go struct field {kind}.{path}{field} of type {go_type}")
     }
 }
 
 /// What Go calls a value's type.
-pub(super) fn name(value: &Value) -> String {
+fn name(value: &Value<'_>) -> &'static str {
     match value {
         Value::Null => "null",
-        Value::Bool(_) => "bool",
+        Value::Bool => "bool",
         Value::Number(_) => "number",
         Value::String(_) => "string",
-        Value::Array(_) => "array",
+        Value::Array => "array",
         Value::Object(_) => "object",
     }
-    .to_owned()
 }

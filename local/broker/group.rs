@@ -8,15 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::delivery::StreamId;
 use super::message::Message;
 
-/// At most this many unacked messages in a (group, partition), whoever holds them (transcript 04).
-pub(super) const MAX_IN_FLIGHT: usize = 2;
-/// The lease of a stream that asks for none, and of an owner that has no stream any more (transcripts 03, 08).
+/// The lease of a stream that asks for none, and of an owner that has no stream any more.
 pub(super) const DEFAULT_LEASE: SignedDuration = SignedDuration::from_secs(2);
 
 #[derive(Debug, Default)]
 pub(super) struct Group {
     pub(super) streams: Vec<Stream>,
-    /// Whose turn it is: an index into `streams`. Round-robin is over streams, not owners (transcript 04).
+    /// Whose turn it is: an index into `streams`. Round-robin is over streams, not owners.
     pub(super) cursor: usize,
     pub(super) partitions: Vec<Progress>,
 }
@@ -32,7 +30,7 @@ pub(super) struct Stream {
 /// How far a group has got in one partition.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// The highest offset acked: everything up to it is done, whether it was acked or not (transcript 05).
+    /// The highest offset acked: everything up to it is done, whether it was acked or not.
     pub(super) committed: Option<i64>,
     /// The index of the next message to deliver for the first time. Unset until the first delivery, so that
     /// a restarted broker resumes after `committed`.
@@ -47,7 +45,7 @@ pub(super) struct Progress {
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub(super) message: Arc<Message>,
-    /// Who may ack it. A closed stream releases nothing: the owner stays (transcript 08).
+    /// Who may ack it. A closed stream releases nothing: the owner stays.
     pub(super) owner: String,
     pub(super) sent_at: Timestamp,
     pub(super) attempts: i64,
@@ -59,7 +57,7 @@ pub(super) struct InFlight {
 impl Group {
     /// How long `owner` may hold a message: the lease of its first stream. An owner without a stream has the
     /// default: hence a dead consumer's messages come back to a *new* owner after 2 s, but to the same name
-    /// only after its full lease (transcript 08).
+    /// only after its full lease.
     pub(super) fn lease_of(&self, owner: &str) -> SignedDuration {
         self.streams.iter().find(|stream| stream.owner == owner).map_or(DEFAULT_LEASE, |stream| stream.lease)
     }

@@ -4,37 +4,48 @@ use std::sync::Arc;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
-use super::connection::Consuming;
+use super::connection::About;
 use super::engine::{Engine, Subscription};
+use super::head::Put;
 use super::metrics;
+use super::path;
 use super::produce_request;
 use super::refusal::Refusal;
-use super::reply::{Created, Health, Produced, Topics, VERSION};
+use super::reply::{Config, Created, Health, Produced, Topics, VERSION};
 use super::reply::{error, invalid, json, not_allowed, refused, unwritable};
 use super::request::{self, Arguments, Query};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Answers one request, and stamps the answer with the request's id or a new one (transcript 01).
+/// Answers one request, and stamps the answer with the request's id or a new one.
 pub(super) async fn answer(
     State(engine): State<Arc<Engine>>,
-    ConnectInfo(connection): ConnectInfo<Consuming>,
-    request: Request,
+    ConnectInfo(connection): ConnectInfo<About>,
+    mut request: Request,
 ) -> Response {
+    match connection.aside.take(request.uri().query()) {
+        Some(Put::TooLarge) => return unreadable(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+        Some(Put::Query(query)) => {
+            request.extensions_mut().insert(LongQuery(query));
+        }
+        None => {}
+    }
     let given =
         request.headers().get(X_REQUEST_ID).filter(|id| !id.as_bytes().trim_ascii().is_empty()).cloned();
     let id = given.or_else(|| {
         let random = uuid::Uuid::new_v4().simple().to_string();
         HeaderValue::from_str(&random[..24]).ok()
     });
-    let mut response = match canonical(request.uri().path()) {
+    let uri = request.uri().clone();
+    let Some(path) = path::resolve(uri.path()) else { return unreadable(StatusCode::BAD_REQUEST) };
+    let mut response = match path::canonical(uri.path()) {
         Some(path) => moved(&request, &path),
-        None => route(&engine, &connection, request).await,
+        None => route(&engine, &connection, &path, request).await,
     };
     if let Some(id) = id {
         response.headers_mut().insert(X_REQUEST_ID, id);
@@ -42,11 +53,16 @@ pub(super) async fn answer(
     response
 }
 
-/// The table of routes (transcript 14).
-async fn route(engine: &Arc<Engine>, connection: &Consuming, request: Request) -> Response {
+/// The table of routes.
+async fn route(engine: &Arc<Engine>, connection: &About, path: &str, request: Request) -> Response {
     let method = request.method().clone();
     let (get, post) = (method == Method::GET, method == Method::POST);
-    match request.uri().path() {
+    let profile = engine.profile();
+    match path {
+        "/v1/config" if profile.extended && get => json(StatusCode::OK, &Config::of(&profile)),
+        "/v1/config" if profile.extended => not_allowed("GET"),
+        "/v1/ack-cumulative" if profile.extended && post => ack_cumulative(engine, request).await,
+        "/v1/ack-cumulative" if profile.extended => not_allowed("POST"),
         "/v1/healthz" if get => json(StatusCode::OK, &Health { status: "ok" }),
         "/v1/version" if get => json(StatusCode::OK, &VERSION),
         "/v1/topics" if get => list_topics(engine),
@@ -77,10 +93,11 @@ fn list_topics(engine: &Engine) -> Response {
 
 async fn create_topic(engine: &Engine, request: Request) -> Response {
     match arguments(request).await.and_then(|arguments| request::create_topic(&arguments)) {
-        Ok((name, partitions)) => {
-            engine.create_topic(&name, partitions);
-            json(StatusCode::CREATED, &Created { status: "created", name, partitions })
-        }
+        Ok((name, partitions)) => match engine.create_topic(&name, partitions).await {
+            Some(Ok(())) => json(StatusCode::CREATED, &Created { status: "created", name, partitions }),
+            Some(Err(refusal)) => refused(refusal),
+            None => unwritable(),
+        },
         Err(message) => invalid(&message),
     }
 }
@@ -98,10 +115,18 @@ async fn produce(engine: &Arc<Engine>, request: Request) -> Response {
     }
 }
 
+const RECEIPT: [&str; 5] = ["topic", "group", "owner", "partition", "offset"];
+
 async fn ack(engine: &Engine, request: Request) -> Response {
-    let known = ["topic", "group", "owner", "partition", "offset"];
-    match arguments(request).await.and_then(|arguments| request::receipt(&arguments, &known)) {
+    match arguments(request).await.and_then(|arguments| request::receipt(&arguments, &RECEIPT)) {
         Ok((receipt, _)) => settled(engine.ack(&receipt).await),
+        Err(message) => invalid(&message),
+    }
+}
+
+async fn ack_cumulative(engine: &Engine, request: Request) -> Response {
+    match arguments(request).await.and_then(|arguments| request::receipt(&arguments, &RECEIPT)) {
+        Ok((receipt, _)) => settled(engine.ack_cumulative(&receipt).await),
         Err(message) => invalid(&message),
     }
 }
@@ -122,9 +147,9 @@ fn settled(result: Option<Result<(), Refusal>>) -> Response {
     }
 }
 
-/// Opens a stream. **Nothing is sent, not even the headers, before the first message** (transcripts 03, 20).
+/// Opens a stream. **Nothing is sent, not even the headers, before the first message**.
 /// When the client goes away, the server drops this future or the body, and with it the subscription.
-async fn consume(engine: &Arc<Engine>, connection: &Consuming, request: Request) -> Response {
+async fn consume(engine: &Arc<Engine>, connection: &About, request: Request) -> Response {
     let request = match arguments(request).await.and_then(|arguments| request::consume(&arguments)) {
         Ok(request) => request,
         Err(message) => return invalid(&message),
@@ -134,7 +159,7 @@ async fn consume(engine: &Arc<Engine>, connection: &Consuming, request: Request)
         Ok(subscription) => subscription,
         Err(refusal) => return refused(refusal),
     };
-    connection.set();
+    connection.consumes();
     let first = subscription.next().await;
     let lines = stream::unfold((first, subscription), async |(delivery, mut subscription)| {
         let delivery = match delivery {
@@ -146,39 +171,37 @@ async fn consume(engine: &Arc<Engine>, connection: &Consuming, request: Request)
     ([(CONTENT_TYPE, "application/x-ndjson; charset=utf-8")], Body::from_stream(lines)).into_response()
 }
 
-/// A body, if there is one, wins over the query (transcript 01); its `Content-Type` plays no part.
+/// A body, if there is one, wins over the query; its `Content-Type` plays no part.
 async fn arguments(request: Request) -> Result<Arguments, String> {
     if request.body().is_end_stream() {
-        return Ok(Arguments::Query(Query::parse(request.uri().query().unwrap_or(""))));
+        return Ok(Arguments::Query(Query::parse(query(&request).unwrap_or(""))));
     }
     let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
     body.map(|body| Arguments::Json(body.into())).map_err(|_| "failed to read body".to_owned())
 }
 
-/// Where Go's router redirects a path that it would spell differently, as `/v1//topics`, or `/v1`.
-fn canonical(path: &str) -> Option<String> {
-    let mut kept: Vec<&str> = Vec::new();
-    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
-        if part == ".." {
-            kept.pop();
-        } else {
-            kept.push(part);
-        }
-    }
-    let mut canonical = format!("/{}", kept.join("/"));
-    if canonical == "/v1" || (path.ends_with('/') && canonical != "/") {
-        canonical.push('/');
-    }
-    (canonical != path).then_some(canonical)
+/// What Go's server says of a request that it can't read, before any handler sees it.
+fn unreadable(status: StatusCode) -> Response {
+    let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CONNECTION, "close")];
+    (status, headers, status.to_string()).into_response()
+}
+
+/// A query that is too long for its request.
+#[derive(Clone)]
+struct LongQuery(String);
+
+fn query(request: &Request) -> Option<&str> {
+    let long = request.extensions().get::<LongQuery>();
+    long.map(|LongQuery(query)| query.as_str()).or_else(|| request.uri().query())
 }
 
 fn moved(request: &Request, path: &str) -> Response {
-    let location = match request.uri().query() {
+    let location = match query(request) {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
     };
     let mut response = StatusCode::MOVED_PERMANENTLY.into_response();
-    if request.method() == Method::GET {
+    if request.method() == Method::GET || request.method() == Method::HEAD {
         let page = format!("<a href=\"{}\">Moved Permanently</a>.\n\n", location.replace('&', "&amp;"));
         *response.body_mut() = Body::from(page);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));

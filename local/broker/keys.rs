@@ -1,8 +1,8 @@
 //! Idempotency keys, in their two scopes.
 //!
-//! *Produce*: a key is remembered per tenant and final topic, so that a second produce is answered but dropped
-//! (transcript 09). *Consume*: a key is leased per tenant, topic and group to the owner that was given the
-//! message, and is committed by its ack (transcripts 07, 16, 17).
+//! *Produce*: a key is remembered per tenant and final topic, so that a second produce is answered but dropped.
+//! *Consume*: a key is leased per tenant, topic and group to the owner that was given the message, and is committed by its
+//! ack.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 
 /// Whatever is not touched for this long is forgotten, but a committed consume key never is.
 const REMEMBERED: SignedDuration = SignedDuration::from_mins(10);
-/// A lease on a key outside these bounds is refused, and the message then never delivered (transcript 07).
+/// A lease on a key outside these bounds is refused, and the message then never delivered.
 const SHORTEST_LEASE: SignedDuration = SignedDuration::from_millis(250);
 const LONGEST_LEASE: SignedDuration = SignedDuration::from_mins(10);
 
@@ -123,7 +123,7 @@ impl Keys {
     /// What a record of the WAL says of a consume key.
     pub(super) fn replay(&mut self, key: &Key, record: &KeyRecord, at: Timestamp) {
         match record {
-            KeyRecord::Pending { .. } => {} // every lease is over at a restart (transcript 16)
+            KeyRecord::Pending { .. } => {} // every lease is over at a restart
             KeyRecord::Committed => self.set(key, Status::Committed, at),
             KeyRecord::Failed => self.set(key, Status::Failed, at),
         }

@@ -8,19 +8,18 @@ use super::deadline::Deadline;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Message {
     pub(super) partition: usize,
-    /// Counted per topic, not per partition: a partition's offsets have gaps (transcript 11).
     pub(super) offset: i64,
     pub(super) key: String,
     pub(super) value: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) envelope: Option<Envelope>,
-    /// Where a dead letter came from. Written to the WAL only: consumers never see it (transcript 12).
+    /// Where a dead letter came from. Written to the WAL only: consumers never see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) dead_letter: Option<DeadLetter>,
 }
 
 impl Message {
-    /// What counts against a partition's byte cap (transcript 13).
+    /// What counts against a partition's byte cap.
     pub(super) fn bytes(&self) -> usize {
         self.key.len() + self.value.len()
     }
@@ -74,7 +73,7 @@ pub(super) struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Doubling from `backoff_ms`, at most `max_backoff_ms` (transcript 07: 1, 2, 4, 4 s).
+    /// Doubling from `backoff_ms`, at most `max_backoff_ms` (1, 2, 4, 4 s).
     pub(super) fn backoff_ms(&self, retry: i64) -> i64 {
         let doublings = u32::try_from(retry - 1).unwrap_or(0).min(62);
         let backoff = self.backoff_ms.max(0).saturating_mul(1 << doublings);

@@ -2,7 +2,7 @@
 //!
 //! Read it from the inside out. The state machine knows neither HTTP nor the clock:
 //!
-//! 1. `message`, `deadline`, `topic`, `group`: what there is;
+//! 1. `profile`: which generation it is; `message`, `deadline`, `topic`, `group`: what there is;
 //! 2. `keys`: idempotency keys, produce and consume;
 //! 3. `dispatch`, `redelivery`: who is given what, and when again;
 //! 4. `state`: what each request does; `dead_letter`: the end of a message that fails too often;
@@ -12,9 +12,10 @@
 //!
 //! 5. `log`: the write-ahead log, synced before anything is answered; `record`: its lines;
 //! 6. `engine`: one turn at a time, by the clock, its effects to the log;
-//! 7. `http`, `request`, `produce_request`, `reply`, `go_json`: the wire; `connection`: how long it lasts.
+//! 7. `http`, `path`, `request`, `produce_request`, `reply`, `go_json`, `json_text`, `quote`: the wire; `connection`: how long it lasts; `head`: how
+//!    large a request's head may be.
 //!
-//! Comments of the form "transcript 05" name the recording of the real broker that a rule is read off.
+//! The rules are read off real brokers. `tests/contract` of the root package has them as facts, and holds a real broker to them too.
 
 mod connection;
 mod dead_letter;
@@ -24,12 +25,18 @@ mod dispatch;
 mod engine;
 mod go_json;
 mod group;
+mod head;
 mod http;
+mod json_text;
 mod keys;
 mod log;
 mod message;
 mod metrics;
+mod path;
+mod process;
 mod produce_request;
+mod profile;
+mod quote;
 mod record;
 mod redelivery;
 mod refusal;
@@ -56,13 +63,14 @@ use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use connection::{Consuming, Listener};
+use connection::{About, Listener};
 use engine::Engine;
 use log::Appender;
+pub use profile::Profile;
 use state::State;
 
-/// How long a stopping broker waits for its open streams (transcript 22).
-const GRACE: Duration = Duration::from_secs(5);
+/// How long the threads of a broker that has ended are waited for.
+const THREADS_END: Duration = Duration::from_secs(5);
 /// How long a starting broker waits for its port, which a killed one may have left a moment ago.
 const PORT_WAIT: Duration = Duration::from_secs(5);
 
@@ -86,14 +94,15 @@ impl Broker {
     /// missing. A broker that was killed or stopped may be started again on the same address and log.
     ///
     /// # Errors
-    /// A log that cannot be read or written, or whose last line is torn, and an address that is taken.
-    pub async fn start(addr: SocketAddr, wal: &Path) -> anyhow::Result<Self> {
+    /// A log that cannot be read or written, that another generation has written, or whose last line is torn, and an
+    /// address that is taken.
+    pub async fn start(addr: SocketAddr, wal: &Path, profile: Profile) -> anyhow::Result<Self> {
         let (ready, started) = oneshot::channel();
         let (end, ending) = oneshot::channel();
         let (on_end, ended) = oneshot::channel();
         let wal = PathBuf::from(wal);
         let thread = std::thread::Builder::new().name("broker".into()).spawn(move || {
-            if let Err(error) = run(addr, &wal, ready, ending) {
+            if let Err(error) = run(addr, &wal, profile, ready, ending) {
                 eprintln!("broker: {error:#}");
             }
             drop(on_end);
@@ -120,8 +129,8 @@ impl Broker {
         self.finish(End::Kill).await;
     }
 
-    /// Ends it as SIGTERM would: no new connections, no redeliveries, and up to 5 s for open requests, which an
-    /// open stream uses up (transcript 22).
+    /// Ends it as SIGTERM would: no new connections, no redeliveries, and 5 s (G3: 6.5 s) for open requests, all of which
+    /// an open stream uses up.
     pub async fn stop(self) {
         self.finish(End::Stop).await;
     }
@@ -137,10 +146,11 @@ impl Broker {
 fn run(
     addr: SocketAddr,
     wal: &Path,
+    profile: Profile,
     ready: oneshot::Sender<anyhow::Result<SocketAddr>>,
     end: oneshot::Receiver<End>,
 ) -> anyhow::Result<()> {
-    let opened = open(addr, wal);
+    let opened = open(addr, wal, profile);
     let (runtime, listener, engine, writer) = match opened {
         Ok(opened) => opened,
         Err(error) => {
@@ -150,7 +160,7 @@ fn run(
     };
     let _ = ready.send(listener.local_addr().map_err(Into::into));
     runtime.block_on(serve(listener, Arc::clone(&engine), &writer, end));
-    runtime.shutdown_timeout(GRACE);
+    runtime.shutdown_timeout(THREADS_END);
     drop(engine);
     writer.join();
     Ok(())
@@ -158,11 +168,11 @@ fn run(
 
 type Opened = (tokio::runtime::Runtime, TcpListener, Arc<Engine>, log::Writer);
 
-fn open(addr: SocketAddr, wal: &Path) -> anyhow::Result<Opened> {
-    let mut state = State::new(uuid::Uuid::new_v4().as_u64_pair().0);
+fn open(addr: SocketAddr, wal: &Path, profile: Profile) -> anyhow::Result<Opened> {
+    let mut state = State::new(profile, uuid::Uuid::new_v4().as_u64_pair().0);
     let now = Timestamp::now();
     log::read(wal, |record| state.replay(now, record))?;
-    let (appender, writer): (Appender, _) = log::open(wal)?;
+    let (appender, writer): (Appender, _) = log::open(wal, &profile)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("broker-http")
@@ -194,9 +204,10 @@ async fn serve(
     writer: &log::Writer,
     end: oneshot::Receiver<End>,
 ) {
+    let grace = engine.profile().grace;
     let redelivery = tokio::spawn(Arc::clone(&engine).tick());
     let app = axum::Router::new().fallback(http::answer).with_state(engine);
-    let app = app.into_make_service_with_connect_info::<Consuming>();
+    let app = app.into_make_service_with_connect_info::<About>();
     let (stop, stopping) = oneshot::channel::<()>();
     let server = axum::serve(Listener(listener), app).with_graceful_shutdown(async {
         let _ = stopping.await;
@@ -208,7 +219,7 @@ async fn serve(
             Ok(End::Stop) => {
                 redelivery.abort();
                 drop(stop);
-                let _ = tokio::time::timeout(GRACE, server).await; // what is still open is severed
+                let _ = tokio::time::timeout(grace, server).await; // what is still open is severed
             }
             Ok(End::Kill) | Err(_) => writer.kill(),
         },

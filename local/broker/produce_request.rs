@@ -1,23 +1,56 @@
-//! The arguments of a produce request: strict in JSON, lenient in the query (transcript 02).
+//! The arguments of a produce request: strict in JSON, lenient in the query.
 
-use jiff::Timestamp;
-use serde_json::Value;
+use std::num::IntErrorKind;
 
 use super::deadline::Deadline;
-use super::go_json::Fields;
+use super::go_json::{Fields, Struct, Type};
 use super::message::{Envelope, Message, RetryPolicy};
-use super::request::{Arguments, Query, parse};
+use super::quote::quoted;
+use super::request::{Arguments, Query, decode};
 
-/// `POST /v1/produce`: the topic, not trimmed, and the message (transcript 02).
+const PRODUCE_REQUEST: Struct = Struct {
+    name: "ProduceRequest",
+    fields: &[
+        ("topic", Type::String),
+        ("key", Type::String),
+        ("value", Type::String),
+        ("envelope", Type::OptionalStruct(&ENVELOPE)),
+    ],
+};
+
+const ENVELOPE: Struct = Struct {
+    name: "Envelope",
+    fields: &[
+        ("run_id", Type::String),
+        ("step_id", Type::String),
+        ("parent_step_id", Type::String),
+        ("tenant_id", Type::String),
+        ("idempotency_key", Type::String),
+        ("target_topic", Type::String),
+        ("deadline", Type::OptionalTime),
+        ("retry_policy", Type::OptionalStruct(&RETRY_POLICY)),
+        ("partition_override", Type::OptionalInteger("int")),
+    ],
+};
+
+const RETRY_POLICY: Struct = Struct {
+    name: "RetryPolicy",
+    fields: &[
+        ("max_attempts", Type::Integer("int")),
+        ("backoff_ms", Type::Integer("int64")),
+        ("max_backoff_ms", Type::Integer("int64")),
+    ],
+};
+
+/// `POST /v1/produce`: the topic, not trimmed, and the message.
 pub(super) fn produce(arguments: &Arguments) -> Result<(String, Message), String> {
     let (topic, message) = match arguments {
-        Arguments::Json(body) => parse(body, |value| {
-            let fields = Fields::of(value, "ProduceRequest", &["topic", "key", "value", "envelope"])?;
-            let (topic, key, value) =
-                (fields.string("topic")?, fields.string("key")?, fields.string("value")?);
-            let envelope = json_envelope(&fields)?;
-            Ok((topic, Message { key, value, envelope, ..Message::default() }))
-        })?,
+        Arguments::Json(body) => {
+            let mut fields = decode(body, &PRODUCE_REQUEST)?;
+            let envelope = fields.object("envelope").map(json_envelope);
+            let (topic, key, value) = (fields.string("topic"), fields.string("key"), fields.string("value"));
+            (topic, Message { key, value, envelope, ..Message::default() })
+        }
         Arguments::Query(query) => {
             let envelope = Some(query_envelope(query)?).filter(|envelope| *envelope != Envelope::default());
             let (key, value) = (query.raw("key").to_owned(), query.raw("value").to_owned());
@@ -30,44 +63,22 @@ pub(super) fn produce(arguments: &Arguments) -> Result<(String, Message), String
     Ok((topic, message))
 }
 
-fn json_envelope(request: &Fields<'_>) -> Result<Option<Envelope>, String> {
-    let known = [
-        "run_id",
-        "step_id",
-        "parent_step_id",
-        "tenant_id",
-        "idempotency_key",
-        "target_topic",
-        "deadline",
-        "retry_policy",
-        "partition_override",
-    ];
-    let Some(fields) = request.object("envelope", "Envelope", &known)? else { return Ok(None) };
-    let deadline = match fields.get("deadline") {
-        None => None,
-        Some(Value::String(text)) => Some(Deadline::try_from(text.clone())?),
-        Some(_) => return Err("Time.UnmarshalJSON: input is not a JSON string".to_owned()),
-    };
-    let known = ["max_attempts", "backoff_ms", "max_backoff_ms"];
-    let retry_policy = match fields.object("retry_policy", "RetryPolicy", &known)? {
-        None => None,
-        Some(policy) => Some(RetryPolicy {
-            max_attempts: policy.integer("max_attempts", "int")?.unwrap_or(0),
-            backoff_ms: policy.integer("backoff_ms", "int64")?.unwrap_or(0),
-            max_backoff_ms: policy.integer("max_backoff_ms", "int64")?.unwrap_or(0),
+fn json_envelope(mut fields: Fields) -> Envelope {
+    Envelope {
+        run_id: fields.string("run_id"),
+        step_id: fields.string("step_id"),
+        parent_step_id: fields.string("parent_step_id"),
+        tenant_id: fields.string("tenant_id"),
+        idempotency_key: fields.string("idempotency_key"),
+        target_topic: fields.string("target_topic"),
+        deadline: fields.time("deadline"),
+        retry_policy: fields.object("retry_policy").map(|policy| RetryPolicy {
+            max_attempts: policy.integer("max_attempts").unwrap_or(0),
+            backoff_ms: policy.integer("backoff_ms").unwrap_or(0),
+            max_backoff_ms: policy.integer("max_backoff_ms").unwrap_or(0),
         }),
-    };
-    Ok(Some(Envelope {
-        run_id: fields.string("run_id")?,
-        step_id: fields.string("step_id")?,
-        parent_step_id: fields.string("parent_step_id")?,
-        tenant_id: fields.string("tenant_id")?,
-        idempotency_key: fields.string("idempotency_key")?,
-        target_topic: fields.string("target_topic")?,
-        deadline,
-        retry_policy,
-        partition_override: fields.integer("partition_override", "int")?,
-    }))
+        partition_override: fields.integer("partition_override"),
+    }
 }
 
 fn query_envelope(query: &Query) -> Result<Envelope, String> {
@@ -98,13 +109,19 @@ fn query_deadline(query: &Query) -> Result<Option<Deadline>, String> {
         let deadline = Deadline::try_from(text.to_owned());
         return deadline.map(Some).map_err(|error| format!("invalid deadline_rfc3339: {error}"));
     }
-    let text = query.get("deadline_ms");
-    if text.is_empty() {
-        return Ok(None);
+    match query.get("deadline_ms") {
+        "" => Ok(None),
+        text => match text.parse() {
+            Ok(ms) => Ok(Some(Deadline::of_millis(ms))),
+            Err(error) => {
+                let why = match error.kind() {
+                    IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+                    _ => "invalid syntax",
+                };
+                Err(format!("invalid deadline_ms: strconv.ParseInt: parsing {}: {why}", quoted(text)))
+            }
+        },
     }
-    let ms = text.parse().ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    ms.map(|at| Some(Deadline::from(at)))
-        .ok_or_else(|| format!("invalid deadline_ms: strconv.ParseInt: parsing {text:?}: invalid syntax"))
 }
 
 fn query_retry_policy(query: &Query) -> Result<Option<RetryPolicy>, String> {

@@ -1,7 +1,8 @@
-//! The lines of the WAL: JSON, one record a line, of the four kinds that the real broker writes.
+//! The lines of the WAL: JSON, one record per line, of the kinds that the real broker writes.
 //!
-//! There is no record for a topic: that is why empty topics vanish and partition counts shrink at a restart.
-//! There is none for a delivery either: that is why a restart forgets attempts (transcript 16).
+//! The first generation writes none for a topic: that is why its empty topics vanish and its partition counts shrink at a
+//! restart.
+//! There is none for a delivery either: that is why a restart forgets attempts.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,9 +13,11 @@ use super::message::Message;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Record {
+    /// A topic was created. Only in the logs of a generation whose topics are durable.
+    Topic { name: String, partitions: usize },
     /// A message was produced.
     Message { topic: String, message: Box<Message> },
-    /// `offset` and everything below it in the partition is done: a high-water mark, not a set (transcript 05).
+    /// `offset` and everything below it in the partition is done: a high-water mark, not a set.
     Commit { topic: String, group: String, partition: usize, offset: i64 },
     /// The last error of a message that is to be tried again.
     Error { topic: String, group: String, partition: usize, offset: i64, last_error: String, at: Timestamp },
@@ -22,7 +25,7 @@ pub(super) enum Record {
     Key { tenant: String, topic: String, group: String, key: String, status: KeyRecord, at: Timestamp },
 }
 
-/// What became of a consume-scope key. A pending one is forgotten at a restart (transcript 16).
+/// What became of a consume-scope key. A pending one is forgotten at a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub(super) enum KeyRecord {

@@ -1,13 +1,11 @@
-//! Second and later deliveries: what was not acked in time, every 250 ms, and at once after a nack.
+//! Second and later deliveries: what was not acked in time, at every tick, and at once after a nack.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::group::Group;
+use super::profile::Order;
 use super::topic::Topic;
 use super::turn::{Choice, Place, Turn, join_errors};
-
-/// Go walks a map of two entries backwards this often (seen in transcript 08).
-const BACKWARDS_ONE_IN: u64 = 8;
 
 /// A message that has used up its attempts, to be moved to the dead-letter topic.
 #[derive(Debug)]
@@ -30,8 +28,13 @@ impl Topic {
             for partition in 0..group.partitions.len() {
                 let place = Place { topic: name, group: group_name, partition };
                 let mut offsets: Vec<i64> = group.partitions[partition].in_flight.keys().copied().collect();
-                if turn.dice.one_in(BACKWARDS_ONE_IN) {
-                    offsets.reverse();
+                match turn.profile.order {
+                    Order::MostlyAscending { descends_one_in, .. } => {
+                        if turn.dice.one_in(descends_one_in) {
+                            offsets.reverse();
+                        }
+                    }
+                    Order::RandomRedeliveries => turn.dice.shuffle(&mut offsets),
                 }
                 for offset in offsets {
                     match redeliver_one(place, group, offset, turn) {
@@ -79,6 +82,7 @@ fn redeliver_one(place: Place<'_>, group: &mut Group, offset: i64, turn: &mut Tu
     };
     if entry.last_error.is_empty() {
         "ack_timeout".clone_into(&mut entry.last_error);
+        turn.counters.timeouts += 1;
         turn.record_error(place, offset, &entry.last_error);
     }
     if entry.not_before.is_some_and(|then| now < then) {
@@ -105,6 +109,7 @@ fn redeliver_one(place: Place<'_>, group: &mut Group, offset: i64, turn: &mut Tu
                 (backoff > 0).then(|| later(now, backoff))
             });
             turn.deliver(&stream, entry);
+            turn.counters.redeliveries += 1;
             Outcome::Redelivered
         }
         Ok(Choice::Done) => {

@@ -3,31 +3,37 @@
 use std::fmt;
 
 /// A request that the broker's state does not allow. Its text goes out as it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// Produce came after the message's own deadline; checked before everything else (transcript 10).
+    /// Produce came after the message's own deadline; checked before everything else.
     DeadlinePassed,
-    /// Produce to a topic that is not there: 400, not 404 (transcript 02).
+    /// Produce to a topic that is not there: 400, not 404.
     NoTopicToProduceTo,
-    /// Consume, ack or nack on a topic that is not there (transcripts 03, 05).
+    /// Consume, ack or nack on a topic that is not there.
     NoTopic,
+    /// Consume on that topic, which is not there, where the answer names it.
+    NoSuchTopic(String),
+    /// That topic can't be created: it is there.
+    TopicExists(String),
     PartitionOverrideOutOfRange,
     PartitionOutOfRange,
     NegativePartition,
     NegativeOffset,
-    /// Acked already, never delivered, or no such offset (transcript 05).
+    /// Acked already, never delivered, or no such offset.
     NotInFlight,
-    /// In flight, but somebody else's: the only 409 (transcript 05).
+    /// In flight, but somebody else's: 409.
     NotOwner,
-    /// The partition is full: the only 429 (transcript 13).
+    /// Not everything up to the offset is in flight and the asker's: 409.
+    NotAllHeld,
+    /// The partition is full: the only 429.
     Overloaded(Cap),
-    /// The same produce key is being written by another request (transcript 09).
+    /// The same produce key is being written by another request.
     KeyInFlight,
     /// Another owner holds the message's consume key: never on the wire, it only delays delivery.
     LeaseHeld,
-    /// The consume key's lease ran out before the ack (transcript 17).
+    /// The consume key's lease ran out before the ack.
     LeaseLost,
-    /// A lease that a message with an idempotency key cannot have (transcript 07).
+    /// A lease that a message with an idempotency key cannot have.
     BadLease,
 }
 
@@ -54,12 +60,15 @@ impl fmt::Display for Refusal {
             Refusal::DeadlinePassed => "message deadline exceeded",
             Refusal::NoTopicToProduceTo => "topic does not exist (create it first)",
             Refusal::NoTopic => "topic does not exist",
+            Refusal::NoSuchTopic(name) => return write!(f, "topic not found: {name}"),
+            Refusal::TopicExists(name) => return write!(f, "topic already exists: {name}"),
             Refusal::PartitionOverrideOutOfRange => "partition_override out of range",
             Refusal::PartitionOutOfRange => "partition out of range",
             Refusal::NegativePartition => "partition cannot be negative",
             Refusal::NegativeOffset => "offset cannot be negative",
             Refusal::NotInFlight => "message is not in-flight",
             Refusal::NotOwner => "not owner",
+            Refusal::NotAllHeld => "not every message up to the offset is in flight and held by the owner",
             Refusal::Overloaded(cap) => return write!(f, "producer overload: {}", cap.reason()),
             Refusal::KeyInFlight => "idempotency: key already in-flight",
             Refusal::LeaseHeld => "idempotency: lease held by another worker",

@@ -1,21 +1,38 @@
-//! From the WAL back to a state, with the real broker's losses (transcript 16).
+//! From the WAL back to a state, with the real broker's losses.
 
 use jiff::Timestamp;
 
 use super::keys::Key;
 use super::message::{Envelope, Message, RetryPolicy};
+use super::profile::Offsets;
 use super::record::Record;
 use super::state::State;
 use super::topic::{Partition, Topic};
+
+/// A record that another generation has written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Foreign {
+    #[error("a record of a created topic, which this generation does not know")]
+    Topic,
+    #[error("unexpected offset {offset} in partition {partition} of topic {topic}")]
+    Offset { topic: String, partition: usize, offset: i64 },
+}
 
 impl State {
     /// Takes in one record of the WAL.
     ///
     /// What is not in the records is lost: topics without a message, partitions above the highest that holds
     /// one, deliveries and their attempts. A commit hides everything below it, acked or not.
-    pub(super) fn replay(&mut self, now: Timestamp, record: Record) {
+    ///
+    /// # Errors
+    /// A record that this generation does not write: the log is another's.
+    pub(super) fn replay(&mut self, now: Timestamp, record: Record) -> Result<(), Foreign> {
         match record {
-            Record::Message { topic, message } => self.replay_message(now, &topic, *message),
+            Record::Topic { .. } if !self.profile.durable_topics => return Err(Foreign::Topic),
+            Record::Topic { name, partitions } => {
+                self.topics.insert(name, Topic::new(partitions));
+            }
+            Record::Message { topic, message } => self.replay_message(now, &topic, *message)?,
             Record::Commit { topic, group, partition, offset } => {
                 let progress = self.replayed(topic).groups.entry(group).or_default().progress(partition);
                 progress.committed = progress.committed.max(Some(offset));
@@ -31,9 +48,10 @@ impl State {
                 self.keys.replay(&Key { tenant, topic, group: Some(group), key }, &status, at);
             }
         }
+        Ok(())
     }
 
-    fn replay_message(&mut self, now: Timestamp, name: &str, mut message: Message) {
+    fn replay_message(&mut self, now: Timestamp, name: &str, mut message: Message) -> Result<(), Foreign> {
         // The real WAL keeps an envelope's fields, not the envelope: an empty one comes back as none.
         if let Some(envelope) = &mut message.envelope {
             envelope.retry_policy.take_if(|policy| *policy == RetryPolicy::default());
@@ -46,11 +64,18 @@ impl State {
             let (tenant, key) = (tenant.to_owned(), key.to_owned());
             self.keys.commit(&Key { tenant, topic: name.to_owned(), group: None, key }, now);
         }
+        let offsets = self.profile.offsets;
+        let created = !self.profile.durable_topics || self.topics.contains_key(name);
         let topic = self.replayed(name.to_owned());
         if topic.partitions.len() <= message.partition {
             topic.partitions.resize_with(message.partition + 1, Partition::default);
         }
+        let (partition, offset) = (message.partition, message.offset);
+        if !created || (offsets == Offsets::PerPartition && offset != topic.offset_in(partition, offsets)) {
+            return Err(Foreign::Offset { topic: name.to_owned(), partition, offset });
+        }
         topic.append(message);
+        Ok(())
     }
 
     fn replayed(&mut self, name: String) -> &mut Topic {

@@ -6,11 +6,14 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::go_json;
+use super::profile::Profile;
 use super::refusal::Refusal;
 
 pub(super) fn refused(refusal: Refusal) -> Response {
     match refusal {
-        Refusal::NotOwner => error(StatusCode::CONFLICT, "FAILED_PRECONDITION", "not owner"),
+        Refusal::NotOwner | Refusal::NotAllHeld => {
+            error(StatusCode::CONFLICT, "FAILED_PRECONDITION", &refusal.to_string())
+        }
         Refusal::Overloaded(cap) => {
             let overload = Overload {
                 error: "RESOURCE_EXHAUSTED",
@@ -61,6 +64,24 @@ pub(super) struct Version {
 }
 
 pub(super) const VERSION: Version = Version { version: "dev", commit: "unknown", wal_enabled: true };
+
+/// Of these names the first two are known; the real broker's answer has more.
+#[derive(Serialize)]
+pub(super) struct Config {
+    pub(super) max_inflight: usize,
+    pub(super) max_partition_bytes: usize,
+    pub(super) max_partition_msgs: usize,
+}
+
+impl Config {
+    pub(super) fn of(profile: &Profile) -> Self {
+        Self {
+            max_inflight: profile.max_in_flight,
+            max_partition_bytes: profile.max_bytes,
+            max_partition_msgs: profile.max_messages,
+        }
+    }
+}
 
 #[derive(Serialize)]
 pub(super) struct Topics {

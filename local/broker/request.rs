@@ -3,10 +3,10 @@
 //! Produce has a file of its own.
 
 use jiff::SignedDuration;
-use serde_json::Value;
 
-use super::go_json::{self, Fields};
+use super::go_json::{self, Fields, Struct, Type};
 use super::group::DEFAULT_LEASE;
+use super::json_text::Value;
 use super::state::Receipt;
 
 /// A request's arguments, before they are understood.
@@ -15,7 +15,7 @@ pub(super) enum Arguments {
     Query(Query),
 }
 
-/// The parameters of a query string. Unknown ones are ignored (transcript 02).
+/// The parameters of a query string. Unknown ones are ignored.
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -51,13 +51,18 @@ fn bad_body(error: String) -> String {
     format!("invalid json body: {error}")
 }
 
-/// `POST /v1/topics`: the name and the number of partitions (transcript 01).
+const TOPICS_CREATE_REQUEST: Struct = Struct {
+    name: "TopicsCreateRequest",
+    fields: &[("name", Type::String), ("partitions", Type::Integer("int"))],
+};
+
+/// `POST /v1/topics`: the name and the number of partitions.
 pub(super) fn create_topic(arguments: &Arguments) -> Result<(String, usize), String> {
     let (name, partitions) = match arguments {
-        Arguments::Json(body) => parse(body, |value| {
-            let fields = Fields::of(value, "TopicsCreateRequest", &["name", "partitions"])?;
-            Ok((fields.string("name")?, fields.integer("partitions", "int")?))
-        })?,
+        Arguments::Json(body) => {
+            let mut fields = decode(body, &TOPICS_CREATE_REQUEST)?;
+            (fields.string("name"), fields.integer("partitions"))
+        }
         Arguments::Query(query) => (query.raw("name").to_owned(), query.integer("partitions")?),
     };
     let name = name.trim();
@@ -71,9 +76,19 @@ pub(super) fn create_topic(arguments: &Arguments) -> Result<(String, usize), Str
 }
 
 /// Reads a JSON body, its errors worded as the real broker words them.
-pub(super) fn parse<T>(body: &[u8], read: impl FnOnce(&Value) -> Result<T, String>) -> Result<T, String> {
-    go_json::decode(body).and_then(|value| read(&value)).map_err(bad_body)
+pub(super) fn decode(body: &[u8], into: &Struct) -> Result<Fields, String> {
+    go_json::decode(body, into).map_err(bad_body)
 }
+
+const CONSUME_REQUEST: Struct = Struct {
+    name: "ConsumeRequest",
+    fields: &[
+        ("topic", Type::String),
+        ("group", Type::String),
+        ("owner", Type::String),
+        ("lease_ms", Type::Integer("int64")),
+    ],
+};
 
 /// What a consumer asks for.
 pub(super) struct Consume {
@@ -83,14 +98,14 @@ pub(super) struct Consume {
     pub(super) lease: SignedDuration,
 }
 
-/// `GET /v1/consume`, by query or, oddly, by a JSON body (transcript 03).
+/// `GET /v1/consume`, by query or, oddly, by a JSON body.
 pub(super) fn consume(arguments: &Arguments) -> Result<Consume, String> {
     let (topic, group, owner, lease_ms) = match arguments {
-        Arguments::Json(body) => parse(body, |value| {
-            let fields = Fields::of(value, "ConsumeRequest", &["topic", "group", "owner", "lease_ms"])?;
-            let lease_ms = fields.integer("lease_ms", "int64")?;
-            Ok((fields.string("topic")?, fields.string("group")?, fields.string("owner")?, lease_ms))
-        })?,
+        Arguments::Json(body) => {
+            let mut fields = decode(body, &CONSUME_REQUEST)?;
+            let lease_ms = fields.integer("lease_ms");
+            (fields.string("topic"), fields.string("group"), fields.string("owner"), lease_ms)
+        }
         Arguments::Query(query) => {
             let lease_ms = query.integer("lease_ms")?;
             let text = |name| query.raw(name).to_owned();
@@ -114,29 +129,24 @@ fn named(names: [&str; 3]) -> Result<[String; 3], String> {
 }
 
 /// `POST /v1/ack` and `POST /v1/nack`, which also takes a `reason`. They read their bodies in their own way:
-/// another text for an unknown field, and names that are no strings count as missing (transcripts 05, 06).
+/// another text for an unknown field, and names that are no strings count as missing.
 pub(super) fn receipt(arguments: &Arguments, known: &[&str]) -> Result<(Receipt, String), String> {
     let (topic, group, owner, reason, partition, offset) = match arguments {
         Arguments::Json(body) => {
-            let value = go_json::decode_whole(body).map_err(bad_body)?;
-            let none = serde_json::Map::new();
-            let fields = match &value {
-                Value::Object(fields) => fields,
-                Value::Null => &none,
-                other => {
-                    let found = go_json::name(other);
-                    return Err(bad_body(format!(
-                        "json: cannot unmarshal {found} into Go value of type map[string]json.RawMessage"
-                    )));
-                }
-            };
+            let fields = go_json::decode_map(body).map_err(bad_body)?;
             if let Some(unknown) = fields.keys().find(|field| !known.contains(&field.as_str())) {
                 return Err(format!("unknown field: {unknown}"));
             }
-            let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let text = |name: &str| match fields.get(name) {
+                Some(Value::String(string)) => string.text.clone(),
+                _ => String::new(),
+            };
             let number = |name: &str| match fields.get(name) {
                 None | Some(Value::Null) => Ok(0),
-                Some(value) => value.as_i64().ok_or_else(|| format!("invalid {name}")),
+                Some(Value::Number(text)) if text.parse::<i64>().is_ok() => {
+                    Ok(text.parse().unwrap_or_default())
+                }
+                Some(_) => Err(format!("invalid {name}")),
             };
             let (partition, offset) = (number("partition")?, number("offset")?);
             (text("topic"), text("group"), text("owner"), text("reason"), partition, offset)

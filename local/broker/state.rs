@@ -8,19 +8,22 @@ use super::delivery::StreamId;
 use super::group::Stream;
 use super::keys::{Begun, Held, Key, Keys};
 use super::message::Message;
+use super::profile::Profile;
 use super::record::{KeyRecord, Record};
 use super::refusal::{Cap, Refusal};
 use super::topic::Topic;
-use super::turn::{Dice, Effects, Place, Turn, join_errors};
+use super::turn::{Counters, Dice, Effects, Place, Turn, join_errors};
 
 #[derive(Debug)]
 pub(super) struct State {
+    pub(super) profile: Profile,
     pub(super) topics: BTreeMap<String, Topic>,
     pub(super) keys: Keys,
     /// Produces refused by a cap, those to a dead-letter topic included.
     pub(super) rejected: BTreeMap<Cap, u64>,
     /// Messages moved to a dead-letter topic, by the topic they came from.
     pub(super) dead: BTreeMap<String, u64>,
+    pub(super) counters: Counters,
     effects: Effects,
     dice: Dice,
     streams_opened: u64,
@@ -37,12 +40,14 @@ pub(super) struct Receipt {
 }
 
 impl State {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(profile: Profile, seed: u64) -> Self {
         Self {
+            profile,
             topics: BTreeMap::new(),
             keys: Keys::default(),
             rejected: BTreeMap::new(),
             dead: BTreeMap::new(),
+            counters: Counters::default(),
             effects: Effects::default(),
             dice: Dice::new(seed),
             streams_opened: 0,
@@ -55,16 +60,23 @@ impl State {
     }
 
     pub(super) fn turn(&mut self, now: Timestamp) -> (&mut BTreeMap<String, Topic>, Turn<'_>) {
-        let Self { topics, keys, effects, dice, .. } = self;
-        (topics, Turn { now, keys, effects, dice })
+        let Self { profile, topics, keys, effects, dice, counters, .. } = self;
+        (topics, Turn { now, keys, effects, dice, counters, profile })
     }
 
-    /// Idempotent: a topic that exists keeps its partitions, whatever is asked for (transcript 01). Nothing is
-    /// written: a topic exists on disk only through its messages (transcript 16).
-    pub(super) fn create_topic(&mut self, name: &str, partitions: usize) {
-        if !self.topics.contains_key(name) {
-            self.topics.insert(name.to_owned(), Topic::new(partitions));
+    /// Creates a topic. One that exists keeps its partitions, whatever is asked for; where topics are durable, that is
+    /// refused. Where they are not, nothing is written: a topic is on disk only through its messages.
+    pub(super) fn create_topic(&mut self, name: &str, partitions: usize) -> Result<(), Refusal> {
+        let durable = self.profile.durable_topics;
+        if self.topics.contains_key(name) {
+            return if durable { Err(Refusal::TopicExists(name.to_owned())) } else { Ok(()) };
         }
+        self.topics.insert(name.to_owned(), Topic::new(partitions));
+        *self.counters.topics_created.entry(name.to_owned()).or_default() += 1;
+        if durable {
+            self.effects.records.push(Record::Topic { name: name.to_owned(), partitions });
+        }
+        Ok(())
     }
 
     /// Produces a message. A key that comes back is to be handed to `produced` once the message is on disk.
@@ -75,7 +87,9 @@ impl State {
         message: Message,
     ) -> Result<Option<Key>, Refusal> {
         let envelope = message.envelope.as_ref();
-        if envelope.and_then(|envelope| envelope.deadline.as_ref()).is_some_and(|deadline| now > deadline.at)
+        if envelope
+            .and_then(|envelope| envelope.deadline.as_ref())
+            .is_some_and(|deadline| deadline.is_before(now))
         {
             return Err(Refusal::DeadlinePassed);
         }
@@ -95,7 +109,7 @@ impl State {
         match self.append(now, &topic, message) {
             Ok(()) => Ok(key),
             Err(refusal) => {
-                // A refused produce does not burn its key (transcript 09).
+                // A refused produce does not burn its key.
                 key.iter().for_each(|key| self.keys.fail(key, now));
                 Err(refusal)
             }
@@ -111,8 +125,8 @@ impl State {
     pub(super) fn append(&mut self, now: Timestamp, name: &str, mut message: Message) -> Result<(), Refusal> {
         let topic = self.topics.get_mut(name).ok_or(Refusal::NoTopicToProduceTo)?;
         message.partition = topic.partition_of(&message)?;
-        message.offset = topic.next_offset;
-        if let Err(refusal) = topic.has_room(message.partition, message.bytes()) {
+        message.offset = topic.offset_in(message.partition, self.profile.offsets);
+        if let Err(refusal) = topic.has_room(&self.profile, message.partition, message.bytes()) {
             if let Refusal::Overloaded(cap) = refusal {
                 *self.rejected.entry(cap).or_default() += 1;
             }
@@ -143,8 +157,11 @@ impl State {
         lease: SignedDuration,
     ) -> Result<StreamId, Refusal> {
         let id = StreamId(self.streams_opened);
-        let members = self.topics.get_mut(topic).ok_or(Refusal::NoTopic)?.groups.entry(group.to_owned());
-        let streams = &mut members.or_default().streams;
+        let Some(found) = self.topics.get_mut(topic) else {
+            let named = self.profile.names_missing_topic;
+            return Err(if named { Refusal::NoSuchTopic(topic.to_owned()) } else { Refusal::NoTopic });
+        };
+        let streams = &mut found.groups.entry(group.to_owned()).or_default().streams;
         streams.push(Stream { id, owner: owner.to_owned(), lease });
         let first = streams.len() == 1;
         self.streams_opened += 1;
@@ -154,14 +171,14 @@ impl State {
         Ok(id)
     }
 
-    /// Closes a stream. What it was given stays in flight, and its owner's (transcripts 08, 21).
+    /// Closes a stream. What it was given stays in flight, and its owner's.
     pub(super) fn unsubscribe(&mut self, topic: &str, group: &str, id: StreamId) {
         if let Some(group) = self.topics.get_mut(topic).and_then(|topic| topic.groups.get_mut(group)) {
             group.remove(id);
         }
     }
 
-    /// Acks one message, and commits everything below it (transcript 05).
+    /// Acks one message, and commits everything below it.
     pub(super) fn ack(&mut self, now: Timestamp, receipt: &Receipt) -> Result<(), Refusal> {
         let (topics, mut turn) = self.turn(now);
         let (topic, place) = find(topics, receipt)?;
@@ -170,23 +187,42 @@ impl State {
         if entry.owner != receipt.owner {
             return Err(Refusal::NotOwner);
         }
-        if let Some(key) = place.key_of(&entry.message) {
-            match turn.keys.may_settle(&key, &receipt.owner, now) {
-                Ok(Held::Leased) => {
-                    turn.keys.commit(&key, now);
-                    turn.record_key(key, KeyRecord::Committed);
-                }
-                Ok(Held::Committed | Held::Unknown) => {}
-                Err(Refusal::LeaseHeld) => return Err(Refusal::NotOwner),
-                Err(refusal) => return Err(refusal),
-            }
-        }
+        let key = turn.key_to_commit(place, &entry.message, &receipt.owner)?;
+        turn.commit_keys(key);
         turn.settle(place, progress, receipt.offset);
+        turn.counters.acks += 1;
         topic.dispatch(&receipt.topic, &mut turn);
         Ok(())
     }
 
-    /// Gives one message back, and redelivers at once whatever is overdue, wherever (transcript 06).
+    /// Acks everything up to one offset, if all of it that is not committed yet is in flight and the owner's.
+    ///
+    /// That asking for what is committed already is refused too is a guess: it was not seen.
+    pub(super) fn ack_cumulative(&mut self, now: Timestamp, receipt: &Receipt) -> Result<(), Refusal> {
+        let (topics, mut turn) = self.turn(now);
+        let (topic, place) = find(topics, receipt)?;
+        let progress = topic.groups.entry(receipt.group.clone()).or_default().progress(place.partition);
+        let first = progress.committed.map_or(0, |committed| committed + 1);
+        if first > receipt.offset {
+            return Err(Refusal::NotAllHeld);
+        }
+        let mut keys = Vec::new();
+        for offset in first..=receipt.offset {
+            let entry = progress.in_flight.get(&offset).filter(|entry| entry.owner == receipt.owner);
+            let entry = entry.ok_or(Refusal::NotAllHeld)?;
+            keys.extend(turn.key_to_commit(place, &entry.message, &receipt.owner)?);
+        }
+        turn.commit_keys(keys);
+        // The highest first: it alone moves the mark, and is recorded.
+        for offset in (first..=receipt.offset).rev() {
+            turn.settle(place, progress, offset);
+            turn.counters.acks += 1;
+        }
+        topic.dispatch(&receipt.topic, &mut turn);
+        Ok(())
+    }
+
+    /// Gives one message back, and redelivers at once whatever is overdue, wherever.
     pub(super) fn nack(&mut self, now: Timestamp, receipt: &Receipt, reason: &str) -> Result<(), Refusal> {
         let (topics, mut turn) = self.turn(now);
         let (topic, place) = find(topics, receipt)?;
@@ -211,7 +247,7 @@ impl State {
                 Err(refusal) => Some(refusal),
             };
             if let Some(refusal) = lost {
-                join_errors(&mut entry.last_error, &format!("idem_fail_failed: {refusal}")); // transcript 17
+                join_errors(&mut entry.last_error, &format!("idem_fail_failed: {refusal}"));
                 turn.record_error(place, receipt.offset, &entry.last_error);
             }
         }
@@ -219,11 +255,12 @@ impl State {
         let overdue = lease + SignedDuration::from_millis(1);
         entry.sent_at = now.checked_sub(overdue).unwrap_or(Timestamp::MIN);
         entry.not_before = None;
+        turn.counters.nacks += 1;
         self.redeliver(now);
         Ok(())
     }
 
-    /// Redelivers what is overdue; called every 250 ms.
+    /// Redelivers what is overdue; called at every tick.
     pub(super) fn redeliver(&mut self, now: Timestamp) {
         let (topics, mut turn) = self.turn(now);
         let mut exhausted = Vec::new();

@@ -5,17 +5,13 @@ use std::sync::Arc;
 
 use super::group::Group;
 use super::message::Message;
+use super::profile::{Offsets, Profile};
 use super::refusal::{Cap, Refusal};
-
-/// At most this many unacked messages in a partition: the 101st is refused (transcript 13).
-const MAX_MESSAGES: usize = 100;
-/// Unacked keys and values must stay below this: 65,535 bytes fit, 65,536 never do (transcript 13).
-const MAX_BYTES: usize = 64 * 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Topic {
     pub(super) partitions: Vec<Partition>,
-    /// One counter for all partitions (transcript 11).
+    /// One above the highest offset in any partition.
     pub(super) next_offset: i64,
     pub(super) groups: BTreeMap<String, Group>,
 }
@@ -33,7 +29,7 @@ impl Topic {
         Self { partitions: (0..partitions).map(|_| Partition::default()).collect(), ..Self::default() }
     }
 
-    /// Which partition a message goes to: its override, else its key's hash, else the first (transcript 11).
+    /// Which partition a message goes to: its override, else its key's hash, else the first.
     pub(super) fn partition_of(&self, message: &Message) -> Result<usize, Refusal> {
         let count = self.partitions.len();
         if let Some(wanted) = message.envelope.as_ref().and_then(|envelope| envelope.partition_override) {
@@ -46,18 +42,26 @@ impl Topic {
     }
 
     /// Whether one more message of `bytes` fits. The slowest group counts, once it has acked anything in the
-    /// topic; if none has, nobody reads and the partition fills up for good (transcript 13).
-    pub(super) fn has_room(&self, partition: usize, bytes: usize) -> Result<(), Refusal> {
+    /// topic; if none has, nobody reads and the partition fills up for good.
+    pub(super) fn has_room(&self, limits: &Profile, partition: usize, bytes: usize) -> Result<(), Refusal> {
         let readers = self.groups.values().filter(|group| group.has_acked());
         let slowest = readers.map(|group| group.committed(partition)).min().flatten();
         let partition = &self.partitions[partition];
-        if partition.count_after(slowest) >= MAX_MESSAGES {
+        if partition.count_after(slowest) >= limits.max_messages {
             return Err(Refusal::Overloaded(Cap::Messages));
         }
-        if partition.bytes_after(slowest) + bytes >= MAX_BYTES {
+        if partition.bytes_after(slowest) + bytes >= limits.max_bytes {
             return Err(Refusal::Overloaded(Cap::Bytes));
         }
         Ok(())
+    }
+
+    /// The offset of the next message in `partition`.
+    pub(super) fn offset_in(&self, partition: usize, offsets: Offsets) -> i64 {
+        match offsets {
+            Offsets::PerTopic => self.next_offset,
+            Offsets::PerPartition => self.partitions[partition].end(),
+        }
     }
 
     /// Appends a message that has its partition and offset.
@@ -72,6 +76,11 @@ impl Topic {
 impl Partition {
     pub(super) fn get(&self, index: usize) -> Option<&Arc<Message>> {
         self.messages.get(index)
+    }
+
+    /// One above its highest offset.
+    fn end(&self) -> i64 {
+        self.messages.last().map_or(0, |message| message.offset + 1)
     }
 
     /// The index of the first message after `committed`.

@@ -3,14 +3,16 @@
 //! The state machine does no input or output. It is handed a `now`, and leaves behind records for the WAL and
 //! deliveries for the streams; whoever drives it sees to it that the first are on disk before the second leave.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::delivery::Delivery;
 use super::group::{Group, InFlight, Progress, Stream};
-use super::keys::{Key, Keys};
+use super::keys::{Held, Key, Keys};
 use super::message::Message;
+use super::profile::Profile;
 use super::record::{KeyRecord, Record};
 use super::refusal::Refusal;
 
@@ -27,6 +29,19 @@ pub(super) struct Turn<'a> {
     pub(super) keys: &'a mut Keys,
     pub(super) effects: &'a mut Effects,
     pub(super) dice: &'a mut Dice,
+    pub(super) counters: &'a mut Counters,
+    pub(super) profile: &'a Profile,
+}
+
+/// What has happened since the start, for `/metrics`.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) acks: u64,
+    pub(super) nacks: u64,
+    pub(super) redeliveries: u64,
+    /// Messages whose lease ran out without an ack or a nack.
+    pub(super) timeouts: u64,
+    pub(super) topics_created: BTreeMap<String, u64>,
 }
 
 /// A (topic, group, partition), to speak of in records and keys.
@@ -85,6 +100,29 @@ impl Turn<'_> {
         Ok(Choice::Later)
     }
 
+    /// The idempotency key that an ack by `owner` commits, if the message has one that is not settled yet.
+    pub(super) fn key_to_commit(
+        &self,
+        place: Place<'_>,
+        message: &Message,
+        owner: &str,
+    ) -> Result<Option<Key>, Refusal> {
+        let Some(key) = place.key_of(message) else { return Ok(None) };
+        match self.keys.may_settle(&key, owner, self.now) {
+            Ok(Held::Leased) => Ok(Some(key)),
+            Ok(Held::Committed | Held::Unknown) => Ok(None),
+            Err(Refusal::LeaseHeld) => Err(Refusal::NotOwner),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    pub(super) fn commit_keys(&mut self, keys: impl IntoIterator<Item = Key>) {
+        for key in keys {
+            self.keys.commit(&key, self.now);
+            self.record_key(key, KeyRecord::Committed);
+        }
+    }
+
     /// Sends a message that is in flight to the stream chosen for it.
     pub(super) fn deliver(&mut self, to: &Stream, entry: &InFlight) {
         self.effects.deliveries.push(Delivery {
@@ -92,10 +130,11 @@ impl Turn<'_> {
             message: Arc::clone(&entry.message),
             attempts: entry.attempts,
             last_error: entry.last_error.clone(),
+            routing: self.profile.routing,
         });
     }
 
-    /// Moves the group's high-water mark up to `offset`; never down (transcript 05).
+    /// Moves the group's high-water mark up to `offset`; never down.
     pub(super) fn settle(&mut self, place: Place<'_>, progress: &mut Progress, offset: i64) {
         progress.in_flight.remove(&offset);
         progress.errors.retain(|other, _| *other > offset);
@@ -125,7 +164,7 @@ impl Turn<'_> {
     }
 }
 
-/// Errors pile up, joined like this (transcript 06).
+/// Errors pile up, joined like this.
 pub(super) fn join_errors(so_far: &mut String, more: &str) {
     if !so_far.is_empty() && !more.is_empty() {
         so_far.push_str(" | ");
@@ -142,11 +181,24 @@ impl Dice {
         Self(seed | 1)
     }
 
-    /// True once in `n` throws, on average (xorshift64).
+    /// True once in `n` throws, on average.
     pub(super) fn one_in(&mut self, n: u64) -> bool {
+        self.throw().is_multiple_of(n)
+    }
+
+    /// Puts them into a random order.
+    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            let other = self.throw() % (last as u64 + 1);
+            items.swap(last, other as usize);
+        }
+    }
+
+    /// xorshift64.
+    fn throw(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        self.0.is_multiple_of(n)
+        self.0
     }
 }

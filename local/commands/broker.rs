@@ -1,13 +1,14 @@
 //! `broker`: the DriftQ-compatible broker, alone.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
 
 use anyhow::Result;
-use clap::Args as ClapArgs;
-use local::broker::Broker;
+use clap::{Args as ClapArgs, ValueEnum};
+use local::broker::{Broker, Profile};
 
 /// What `broker` takes.
 #[derive(Debug, ClapArgs)]
+#[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// Where to listen; port 0 chooses a free one, which is printed.
     #[arg(long, default_value = "127.0.0.1:8080")]
@@ -15,14 +16,45 @@ pub(crate) struct Args {
     /// The write-ahead log; made if it is not there.
     #[arg(long, default_value = "driftq.wal")]
     wal: PathBuf,
+    /// Which generation of DriftQ brokers to be.
+    #[arg(long, value_enum, default_value_t = Generation::G0)]
+    profile: Generation,
+    /// How many messages may be in flight per group and partition, instead of the profile's 2 or 32.
+    #[arg(long, value_name = "N")]
+    max_inflight: Option<NonZeroUsize>,
     /// Stop when standard input ends: for a parent that may itself be killed.
     #[arg(long)]
     until_stdin_ends: bool,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Generation {
+    /// The first: 2 in flight, 100 messages and 64 KiB per partition.
+    G0,
+    /// A newer one: 32 in flight, 1,024 messages and 4 MiB per partition, durable topics, acks flushed within 100 ms,
+    /// `ack-cumulative`.
+    G3,
+}
+
+const AFTER_HELP: &str = "\
+Example: a newer broker, but with the limit of the first generation, as some installations have it
+  cargo run -p local -- broker --profile g3 --max-inflight 2 --addr 127.0.0.1:8080 --wal /tmp/driftq.wal
+
+A log belongs to the generation that wrote it: the other refuses to start on it.";
+
+impl Args {
+    fn profile(&self) -> Profile {
+        let profile = match self.profile {
+            Generation::G0 => Profile::G0,
+            Generation::G3 => Profile::G3,
+        };
+        self.max_inflight.map_or(profile, |limit| profile.with_max_in_flight(limit.get()))
+    }
+}
+
 /// Runs until Ctrl-C, or SIGTERM.
 pub(crate) async fn run(args: Args) -> Result<()> {
-    let broker = Broker::start(args.addr, &args.wal).await?;
+    let broker = Broker::start(args.addr, &args.wal, args.profile()).await?;
     // One line, its last word the address: the demo starts its broker by this command and reads it.
     println!("DriftQ-compatible broker on {}", broker.url());
     tokio::select! {

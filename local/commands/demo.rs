@@ -57,7 +57,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
 /// The shipped configuration, with a broker that can really be killed, and with short times so that nobody has to wait.
 async fn stack() -> Result<Stack> {
     let mut config = Config::shipped()?;
-    let consumer = json!({ "stream_lease": "2s", "settle": "1s", "relay_grace": "5s" });
+    let consumer = json!({ "stream_lease": "2s", "settle": "1s", "journal_grace": "5s" });
     config.table().insert("consumer".into(), toml::Value::try_from(consumer)?);
     for step in config.steps() {
         let call =

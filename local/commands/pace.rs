@@ -16,7 +16,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Args as ClapArgs;
 use futures_util::{StreamExt, TryStreamExt, future, stream};
-use local::{broker::Broker, http};
+use local::{
+    broker::{Broker, Profile},
+    http,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -60,7 +63,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             (url.trim_end_matches('/').trim_end_matches("/v1").to_owned(), None)
         }
         None => {
-            let broker = Broker::start((Ipv4Addr::LOCALHOST, 0).into(), &folder.path().join("wal")).await?;
+            let (addr, wal) = ((Ipv4Addr::LOCALHOST, 0).into(), folder.path().join("wal"));
+            let broker = Broker::start(addr, &wal, Profile::G0).await?;
             let sync = sync_time(folder.path())?;
             println!("the embedded broker; an fsync takes {:.2} ms here", sync.as_secs_f64() * 1e3);
             (broker.url(), Some(broker))

@@ -167,11 +167,12 @@ fn of_run(run: &Result<Summary, InvokeError>) -> Option<String> {
         Ok(run) => run,
         Err(error) => return Some(format!("consumer     {error}")),
     };
-    let Summary { outcome, relayed, received, done, duplicates, deferred, parked, held, unacked, ms, .. } =
-        run;
-    let quiet = outcome == "drained" && relayed + received == 0;
+    let Summary {
+        outcome, from_agenda, received, done, duplicates, deferred, parked, held, unacked, ms, ..
+    } = run;
+    let quiet = outcome == "drained" && from_agenda + received == 0;
     let counts = [
-        ("relayed", relayed),
+        ("from agenda", from_agenda),
         ("received", received),
         ("done", done),
         ("duplicates", duplicates),

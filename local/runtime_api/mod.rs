@@ -46,7 +46,9 @@ pub struct Function(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    program: Program,
+    name: String,
+    /// What new processes run; another one after each deployment.
+    program: Mutex<Arc<Program>>,
     free: Semaphore,
     idle: Mutex<Vec<Sandbox>>,
     running: Running,
@@ -63,7 +65,8 @@ impl Function {
         Self(Arc::new(Inner {
             free: Semaphore::new(program.sandboxes.max(1)),
             log: Log::new(&program.name),
-            program,
+            name: program.name.clone(),
+            program: Mutex::new(Arc::new(program)),
             idle: Mutex::default(),
             running: Running::default(),
             starts: Mutex::default(),
@@ -73,7 +76,7 @@ impl Function {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.0.program.name
+        &self.0.name
     }
 
     /// Starts a process ahead of the first event, so that what is wrong with the environment is seen now.
@@ -102,7 +105,7 @@ impl Function {
         let _slot = self.0.free.acquire().await;
         let sandbox = self.0.sandbox().await?;
         let reply = sandbox.invoke(self.name(), payload, within).await;
-        if sandbox.process.switch.has_exited() {
+        if sandbox.process.switch.has_exited() || !self.0.is_current(&sandbox) {
             lock(&self.0.running).remove(&sandbox.process.pid);
         } else {
             lock(&self.0.idle).push(sandbox);
@@ -122,6 +125,18 @@ impl Function {
     #[must_use]
     pub fn wires(&self) -> Vec<Arc<Wire>> {
         lock(&self.0.idle).iter().map(|sandbox| sandbox.wire.clone()).collect()
+    }
+
+    /// Sets variables, as a deployment does: invocations from now on get processes with them, and those under way end
+    /// with what they had.
+    pub fn deploy(&self, env: &[(&str, &str)]) {
+        let mut program = lock(&self.0.program);
+        let mut next = Program::clone(&program);
+        // The last of a name counts.
+        next.env.extend(env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        *program = Arc::new(next);
+        drop(program);
+        self.recycle();
     }
 
     /// Ends the idle processes, so that the next invocation is a cold start.
@@ -154,15 +169,21 @@ impl Inner {
     /// An idle process, or a new one.
     async fn sandbox(&self) -> Result<Sandbox, InvokeError> {
         while let Some(sandbox) = self.pop_idle() {
-            if !sandbox.process.switch.has_exited() {
+            if self.is_current(&sandbox) && !sandbox.process.switch.has_exited() {
                 return Ok(sandbox);
             }
             lock(&self.running).remove(&sandbox.process.pid);
         }
-        let sandbox = Sandbox::start(&self.program, &self.log).await?;
+        let program = Arc::clone(&lock(&self.program));
+        let sandbox = Sandbox::start(program, &self.log).await?;
         lock(&self.running).insert(sandbox.process.pid, sandbox.process.switch.clone());
         lock(&self.starts).push(sandbox.started_in);
         Ok(sandbox)
+    }
+
+    /// It runs what was deployed last.
+    fn is_current(&self, sandbox: &Sandbox) -> bool {
+        Arc::ptr_eq(&sandbox.program, &lock(&self.program))
     }
 
     fn pop_idle(&self) -> Option<Sandbox> {

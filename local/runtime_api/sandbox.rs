@@ -28,6 +28,8 @@ const INIT_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Sandbox {
     pub(super) process: Process,
+    /// What the process was started from.
+    pub(super) program: Arc<Program>,
     /// From the spawn to the first poll.
     pub(super) started_in: Duration,
     /// Between the process and its Runtime API.
@@ -38,14 +40,15 @@ pub(super) struct Sandbox {
 
 impl Sandbox {
     /// Spawns the process and waits until it asks for work.
-    pub(super) async fn start(program: &Program, log: &Log) -> Result<Self, InvokeError> {
-        let failed = |reason: String| InvokeError::Init { function: program.name.clone(), reason };
+    pub(super) async fn start(program: Arc<Program>, log: &Log) -> Result<Self, InvokeError> {
+        let name = program.name.clone();
+        let failed = |reason: String| InvokeError::Init { function: name.clone(), reason };
         let (jobs, queue) = mpsc::unbounded_channel();
         let api = Api::new(&program.name, queue);
         let server =
             Server::start(ANY_PORT, api.router()).await.map_err(|error| failed(format!("{error:#}")))?;
         let wire = Wire::start(&server.url()).await.map_err(|error| failed(format!("{error:#}")))?;
-        let env = lambda_env(program, &wire);
+        let env = lambda_env(&program, &wire);
         let spawned = Instant::now();
         let mut process =
             Process::spawn(&program.binary, &env, log).map_err(|error| failed(format!("{error:#}")))?;
@@ -61,9 +64,14 @@ impl Sandbox {
             }
         };
         match first_poll {
-            Some(Ok(at)) => {
-                Ok(Self { process, started_in: at - spawned, wire: wire.into(), jobs, _server: server })
-            }
+            Some(Ok(at)) => Ok(Self {
+                process,
+                program,
+                started_in: at - spawned,
+                wire: wire.into(),
+                jobs,
+                _server: server,
+            }),
             Some(Err(error)) => Err(failed(format!("{error}\n{}", log.tail(40)))),
             None => Err(failed("its Runtime API went away".to_owned())),
         }

@@ -44,6 +44,29 @@ async fn one_process_answers_event_after_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_invocation_under_way_ends_as_it_began_and_the_next_one_has_what_was_deployed() {
+    let dir = tempfile::tempdir().unwrap();
+    let wait = dir.path().join("go");
+    let until_there = format!("while [ ! -e {0} ]; do /bin/sleep 0.02; done", wait.display());
+    let reply = r#"reply response "{\"env\":\"$GREETING\"}""#;
+    let function = function(dir.path(), &format!("echo working\n{until_there}\n{reply}"));
+    let (event, log) = (json!(1), function.log());
+    let deploy = async {
+        while !log.lines().iter().any(|line| line.text == "working") {
+            tokio::task::yield_now().await;
+        }
+        function.deploy(&[("GREETING", "goodbye")]);
+        fs::write(&wait, "").unwrap();
+    };
+    let (old, ()) = tokio::join!(function.invoke(&event, SECOND), deploy);
+    assert_eq!(old.unwrap(), json!({ "env": "hello" }));
+    for _ in 0..2 {
+        assert_eq!(function.invoke(&event, SECOND).await.unwrap(), json!({ "env": "goodbye" }));
+    }
+    assert_eq!((function.starts().len(), function.pids().len()), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answered_error_is_not_a_death() {
     let dir = tempfile::tempdir().unwrap();
     let function = function(dir.path(), r#"reply error '{"errorType":"Oh","errorMessage":"no"}'"#);

@@ -17,7 +17,10 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{broker::Broker, proxy::Wire};
+use crate::{
+    broker::{Broker, Profile},
+    proxy::Wire,
+};
 
 /// How often a port that is taken is tried again, and how long after.
 const TRIES: u32 = 50;
@@ -49,6 +52,7 @@ pub struct BrokerControl(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     kind: Kind,
+    profile: Profile,
     wal: PathBuf,
     url: String,
     running: Mutex<Running>,
@@ -56,10 +60,15 @@ struct Inner {
 }
 
 impl BrokerControl {
-    pub(super) async fn start_first(kind: Kind, wal: PathBuf, addr: SocketAddr) -> Result<(Self, Arc<Wire>)> {
-        let (running, url) = start(&kind, addr, &wal).await?;
+    pub(super) async fn start_first(
+        kind: Kind,
+        profile: Profile,
+        wal: PathBuf,
+        addr: SocketAddr,
+    ) -> Result<(Self, Arc<Wire>)> {
+        let (running, url) = start(&kind, profile, addr, &wal).await?;
         let wire = Arc::new(Wire::start(&url).await?);
-        let inner = Inner { kind, wal, url, running: Mutex::new(running), wire: wire.clone() };
+        let inner = Inner { kind, profile, wal, url, running: Mutex::new(running), wire: wire.clone() };
         Ok((Self(Arc::new(inner)), wire))
     }
 
@@ -67,6 +76,12 @@ impl BrokerControl {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.0.url
+    }
+
+    /// Between the functions and this broker.
+    #[must_use]
+    pub fn wire(&self) -> &Wire {
+        &self.0.wire
     }
 
     /// It runs somewhere else and can't be killed.
@@ -103,7 +118,8 @@ impl BrokerControl {
         if let Running::Down = *running {
             // Where it was before: only one of ours can be down.
             let addr = self.0.url.trim_start_matches("http://").parse()?;
-            *running = when_free(|| start(&self.0.kind, addr, &self.0.wal)).await?.0;
+            let start = || start(&self.0.kind, self.0.profile, addr, &self.0.wal);
+            *running = when_free(start).await?.0;
             when_free(|| self.0.wire.open()).await?;
         }
         Ok(())
@@ -144,15 +160,15 @@ async fn when_free<T, F: Future<Output = Result<T>>>(take: impl Fn() -> F) -> Re
     take().await
 }
 
-async fn start(kind: &Kind, addr: SocketAddr, wal: &Path) -> Result<(Running, String)> {
+async fn start(kind: &Kind, profile: Profile, addr: SocketAddr, wal: &Path) -> Result<(Running, String)> {
     match kind {
         Kind::Embedded => {
-            let broker = Broker::start(addr, wal).await.context("the broker")?;
+            let broker = Broker::start(addr, wal, profile).await.context("the broker")?;
             let url = broker.url();
             Ok((Running::Embedded(broker), url))
         }
         Kind::Process(binary) => {
-            let (child, url) = spawn(binary, addr, wal).await.context("the broker's process")?;
+            let (child, url) = spawn(binary, profile, addr, wal).await.context("the broker's process")?;
             Ok((Running::Process(child), url))
         }
         Kind::External(url) => {
@@ -163,9 +179,11 @@ async fn start(kind: &Kind, addr: SocketAddr, wal: &Path) -> Result<(Running, St
     }
 }
 
-async fn spawn(binary: &Path, addr: SocketAddr, wal: &Path) -> Result<(Child, String)> {
+async fn spawn(binary: &Path, profile: Profile, addr: SocketAddr, wal: &Path) -> Result<(Child, String)> {
     let mut command = Command::new(binary);
     command.args(["broker", "--until-stdin-ends", "--addr", &addr.to_string(), "--wal"]).arg(wal);
+    let limit = profile.max_in_flight().to_string();
+    command.args(["--profile", profile.name(), "--max-inflight", &limit]);
     // Its standard input closes with this process, even if that is killed, and it ends then.
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
     #[cfg(unix)]

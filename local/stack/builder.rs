@@ -1,12 +1,17 @@
 //! How a stack is put together.
 
-use std::{env, net::SocketAddr, path::PathBuf};
+use std::{
+    env, iter,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use uuid::Uuid;
 
 use super::{Kind, Stack, broker::BrokerControl};
 use crate::{
+    broker::Profile,
     config::Config,
     dynamodb::DynamoDb,
     functions::{Functions, workspace},
@@ -29,6 +34,8 @@ pub struct Builder {
     env: Vec<(String, String)>,
     secrets: Option<Vec<(String, String)>>,
     broker: Kind,
+    broker_profile: Profile,
+    brokers: usize,
     addrs: Addrs,
     persist: Option<PathBuf>,
     ingests: usize,
@@ -65,6 +72,8 @@ impl Builder {
             env: Vec::new(),
             secrets: None,
             broker,
+            broker_profile: Profile::G0,
+            brokers: 1,
             addrs: Addrs::default(),
             persist: None,
             ingests: 4,
@@ -106,6 +115,20 @@ impl Builder {
             self.broker = Kind::Process(binary);
         }
         self
+    }
+
+    /// Makes our own broker one of that generation; [`Profile::G0`] by default. The one that `DRIFTQ_HTTP_URL` names is
+    /// what it is.
+    #[must_use]
+    pub fn broker_profile(self, profile: Profile) -> Self {
+        Self { broker_profile: profile, ..self }
+    }
+
+    /// Runs so many brokers, each with its own log and wire. All of them accept commands until [`Stack::deploy`] says
+    /// otherwise. With `DRIFTQ_HTTP_URL`, that one is the first and the others are embedded.
+    #[must_use]
+    pub fn brokers(self, brokers: usize) -> Self {
+        Self { brokers, ..self }
     }
 
     /// Listens there.
@@ -158,9 +181,14 @@ impl Builder {
             None => Functions::find().await?,
         };
         let third_party = ThirdParty::start(self.addrs.third_party).await?;
-        let (broker, broker_wire) =
-            BrokerControl::start_first(self.broker.clone(), dir.join("broker.wal"), self.addrs.broker)
-                .await?;
+        let (broker, broker_wire) = BrokerControl::start_first(
+            self.broker.clone(),
+            self.broker_profile,
+            dir.join("broker.wal"),
+            self.addrs.broker,
+        )
+        .await?;
+        let more_brokers = self.more_brokers(&dir).await?;
         let table = self.table(&dir).await?;
         let mut config = self.config.clone().map_or_else(Config::from_env, Ok)?;
         config.call(&third_party.url());
@@ -168,8 +196,10 @@ impl Builder {
         std::fs::write(&config_file, config.to_string()).context("the rewritten configuration")?;
         let names = if self.own_names { Names::own() } else { Names::choose(broker.is_external()) };
 
-        let broker_url = if self.direct { broker.url().to_owned() } else { broker_wire.url() };
-        let mut env = names.env(broker_url);
+        let brokers = iter::once(&broker).chain(&more_brokers);
+        let urls =
+            brokers.map(|broker| if self.direct { broker.url().to_owned() } else { broker.wire().url() });
+        let mut env = names.env(urls.collect::<Vec<_>>().join(","));
         env.push(("WEBHOOKS_CONFIG".into(), config_file.display().to_string()));
         env.extend(table_env(table.as_ref(), self.direct));
         env.extend(self.secrets.unwrap_or_else(|| config.secrets().into_iter().collect()));
@@ -187,6 +217,7 @@ impl Builder {
             third_party,
             broker,
             broker_wire,
+            more_brokers,
             table,
             table_wire,
             config,
@@ -199,8 +230,20 @@ impl Builder {
         })
     }
 
+    async fn more_brokers(&self, dir: &Path) -> Result<Vec<BrokerControl>> {
+        // There is only one of somebody else's.
+        let kind = if let Kind::External(_) = self.broker { Kind::Embedded } else { self.broker.clone() };
+        let mut brokers = Vec::new();
+        for number in 2..=self.brokers {
+            let wal = dir.join(format!("broker-{number}.wal"));
+            brokers
+                .push(BrokerControl::start_first(kind.clone(), self.broker_profile, wal, ANY_PORT).await?.0);
+        }
+        Ok(brokers)
+    }
+
     /// The embedded DynamoDB and the wire to it; none if the environment names another.
-    async fn table(&self, dir: &std::path::Path) -> Result<Option<(DynamoDb, Wire)>> {
+    async fn table(&self, dir: &Path) -> Result<Option<(DynamoDb, Wire)>> {
         if variable("EFFECTS_TABLE").is_some() {
             return Ok(None);
         }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::{Effect, Stack, Unsettled, lag, lock};
+use super::{BrokerControl, Effect, Stack, Unsettled, lag, lock};
 use crate::http::Answer;
 
 impl Stack {
@@ -49,16 +49,28 @@ impl Stack {
         Ok(left)
     }
 
-    /// How many messages of the topic the group has not acked.
+    /// How many messages of the topic the group has not acked, at all brokers.
+    ///
+    /// # Errors
+    /// A broker can't be asked.
+    pub async fn unacked(&self) -> Result<u64> {
+        let mut unacked = 0;
+        for broker in self.brokers() {
+            unacked += self.unacked_at(broker).await?;
+        }
+        Ok(unacked)
+    }
+
+    /// How many messages of the topic the group has not acked at that broker.
     ///
     /// # Errors
     /// The broker can't be asked.
-    pub async fn unacked(&self) -> Result<u64> {
-        let asked = self.client.get(format!("{}/metrics", self.broker.url())).send().await;
+    pub async fn unacked_at(&self, broker: &BrokerControl) -> Result<u64> {
+        let asked = self.client.get(format!("{}/metrics", broker.url())).send().await;
         let metrics = Answer::read(asked.context("the broker's metrics")?).await?;
         let lag = lag::lag(&metrics, &self.topic, &self.group);
         // A group that has never consumed has acked nothing.
-        Ok(lag.unwrap_or_else(|| lag::produced(&self.broker_wire, &self.topic)))
+        Ok(lag.unwrap_or_else(|| lag::produced(broker.wire(), &self.topic)))
     }
 }
 

@@ -27,6 +27,7 @@ mod run;
 
 use std::{
     collections::BTreeSet,
+    iter,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -61,6 +62,8 @@ pub struct Stack {
     pub broker: BrokerControl,
     /// Between the functions and the broker.
     pub broker_wire: Arc<Wire>,
+    /// The brokers beside the first, if the builder was asked for some.
+    pub more_brokers: Vec<BrokerControl>,
     /// The embedded DynamoDB; none if `EFFECTS_TABLE` names another.
     pub table: Option<DynamoDb>,
     /// Between the functions and the embedded DynamoDB.
@@ -90,6 +93,18 @@ impl Stack {
     /// A part does not start.
     pub async fn start() -> Result<Self> {
         Self::builder().start().await
+    }
+
+    /// Every broker, the first one first.
+    pub fn brokers(&self) -> impl Iterator<Item = &BrokerControl> {
+        iter::once(&self.broker).chain(&self.more_brokers)
+    }
+
+    /// Sets variables of both functions, as a deployment does: invocations from now on get them, and those under way end
+    /// with what they had.
+    pub fn deploy(&self, env: &[(&str, &str)]) {
+        self.ingest.deploy(env);
+        self.consumer.deploy(env);
     }
 
     /// The base URL for providers and clients.
@@ -187,7 +202,7 @@ fn runs_of(answer: &Value) -> impl Iterator<Item = String> {
 impl Drop for Stack {
     fn drop(&mut self) {
         // The rules' hooks may hold the parts that hold the rules.
-        self.broker_wire.heal();
+        self.brokers().for_each(|broker| broker.wire().heal());
         if let Some(wire) = &self.table_wire {
             wire.heal();
         }

@@ -16,8 +16,10 @@ use crate::runtime_api::{Function, InvokeError};
 pub struct Summary {
     /// Why it ended.
     pub outcome: String,
-    /// Commands put back into the queue because they were due.
-    pub relayed: u64,
+    /// Due records worked on.
+    pub from_agenda: u64,
+    /// Messages left to the agenda before any claim.
+    pub enqueued: u64,
     /// Messages received.
     pub received: u64,
     /// Effects done.

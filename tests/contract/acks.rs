@@ -4,38 +4,44 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::broker::{Broker, Topic};
+use super::broker::Broker;
+
+cases! {
+    both: [
+        an_ack_is_its_owners_and_good_once,
+        what_cannot_be_acked_is_refused,
+        an_ack_commits_everything_below_it,
+        a_late_ack_is_good_until_the_redelivery,
+        a_late_ack_with_a_key_has_lost_its_lease,
+    ],
+}
 
 const NOT_OWNER: &str = r#"{"error":"FAILED_PRECONDITION","message":"not owner"}"#;
 const NOT_IN_FLIGHT: &str = "message is not in-flight";
 
-/// Transcript 05: 204 for the owner, from whichever connection (here each call has its own), and the next follows.
-#[tokio::test]
-async fn an_ack_is_its_owners_and_good_once() {
-    let broker = Broker::any().await;
+/// 204 for the owner, from whichever connection (here each call has its own), and the next follows.
+async fn an_ack_is_its_owners_and_good_once(broker: Broker) {
     let topic = broker.topic(1).await;
-    topic.fill(6).await;
+    let limit = broker.limit();
+    topic.fill(limit + 4).await;
     let mut stream = topic.consume("o1", 30_000).await;
-    assert_eq!(stream.offsets(2).await, [0, 1]);
-    let ack = async |owner: &str, offset: i64| {
+    assert!(stream.offsets(limit).await.into_iter().eq(0..limit as u64));
+    let ack = async |owner: &str, offset: usize| {
         topic.settle("ack", json!({ "owner": owner, "partition": 0, "offset": offset })).await
     };
     ack("other", 0).await.is(409, NOT_OWNER);
     ack("o1", 0).await.is(204, "");
-    assert_eq!(stream.next().await.offset, 2);
+    assert_eq!(stream.next().await.offset, limit as u64);
     ack("o1", 0).await.refuses(NOT_IN_FLIGHT);
-    for never_delivered in [5, 99] {
+    for never_delivered in [limit + 3, 999] {
         ack("o1", never_delivered).await.refuses(NOT_IN_FLIGHT);
     }
     let query = format!("/v1/ack?topic={}&group=g&owner=o1&partition=0&offset=1", topic.name);
     broker.wire.post(&query, "").await.is(204, "");
-    assert_eq!(stream.next().await.offset, 3);
+    assert_eq!(stream.next().await.offset, limit as u64 + 1);
 }
 
-/// Transcript 05.
-#[tokio::test]
-async fn what_cannot_be_acked_is_refused() {
-    let broker = Broker::any().await;
+async fn what_cannot_be_acked_is_refused(broker: Broker) {
     let topic = broker.topic(1).await;
     topic.fill(1).await;
     for (fields, message) in [
@@ -51,7 +57,7 @@ async fn what_cannot_be_acked_is_refused() {
     ] {
         topic.settle("ack", fields).await.refuses(message);
     }
-    let elsewhere = Topic { wire: broker.wire.clone(), name: Broker::name() };
+    let elsewhere = broker.missing_topic();
     let fields = json!({ "owner": "o", "partition": 0, "offset": 0 });
     elsewhere.settle("ack", fields).await.refuses("topic does not exist");
     let syntax = "invalid json body: invalid character 'b' looking for beginning of object key string";
@@ -67,24 +73,21 @@ async fn what_cannot_be_acked_is_refused() {
     }
 }
 
-/// Transcript 05: the higher of two in flight, acked first, takes the lag of both with it.
-#[tokio::test]
-async fn an_ack_commits_everything_below_it() {
-    let broker = Broker::any().await;
+/// The second in flight, acked first, takes the lag of both with it.
+async fn an_ack_commits_everything_below_it(broker: Broker) {
     let topic = broker.topic(1).await;
-    topic.fill(6).await;
+    let limit = broker.limit();
+    topic.fill(limit + 4).await;
     let mut stream = topic.consume("o", 30_000).await;
-    assert_eq!(stream.offsets(2).await, [0, 1]);
+    assert!(stream.offsets(limit).await.into_iter().eq(0..limit as u64));
     topic.ack("o", 1).await;
-    assert_eq!(stream.next().await.offset, 2);
+    assert_eq!(stream.next().await.offset, limit as u64);
     let lag = topic.metric("consumer_lag", r#"group="g",partition="0""#).await;
-    assert_eq!((lag, topic.in_flight().await), (Some(4), Some(2)));
+    assert_eq!((lag, topic.in_flight().await), (Some(limit as u64 + 2), Some(limit as u64)));
 }
 
-/// Transcript 17: the lease is over, nobody listens, so it is not redelivered yet: the ack is good.
-#[tokio::test]
-async fn a_late_ack_is_good_until_the_redelivery() {
-    let broker = Broker::any().await;
+/// The lease is over, nobody listens, so it is not redelivered yet: the ack is good.
+async fn a_late_ack_is_good_until_the_redelivery(broker: Broker) {
     let topic = broker.topic(1).await;
     topic.fill(1).await;
     let mut stream = topic.consume("o", 300).await;
@@ -94,11 +97,9 @@ async fn a_late_ack_is_good_until_the_redelivery() {
     topic.ack("o", 0).await;
 }
 
-/// Transcript 17: with an idempotency key it is not. A nack still is, and says what was lost; and once the message is
+/// With an idempotency key it is not. A nack still is, and says what was lost; and once the message is
 /// with another owner, the old one's ack is a 409.
-#[tokio::test]
-async fn a_late_ack_with_a_key_has_lost_its_lease() {
-    let broker = Broker::any().await;
+async fn a_late_ack_with_a_key_has_lost_its_lease(broker: Broker) {
     let topic = broker.topic(1).await;
     topic.take(json!({ "value": "m", "envelope": { "idempotency_key": "k" } })).await;
     let mut stream = topic.consume("o", 300).await;

@@ -7,20 +7,24 @@ use std::{
     time::{Duration, Instant},
 };
 
+use local::broker::Profile;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
     stream::Stream,
-    wire::{Reply, Wire},
+    wire::{PATIENCE, Reply, Wire},
 };
 
-/// How often the broker looks for what is to be redelivered (transcript 07).
-pub(super) const TICK: Duration = Duration::from_millis(250);
+/// By how much something may seem early: what was due is counted from when we saw the message, not from when it was sent.
+const EARLY: Duration = Duration::from_millis(250);
+/// By how much it may be late on a busy machine.
+const BUSY: Duration = Duration::from_millis(1250);
 
 /// The broker of `DRIFTQ_HTTP_URL`, or an embedded one of one's own.
 pub(super) struct Broker {
     pub(super) wire: Wire,
+    pub(super) profile: Profile,
     own: Option<Own>,
 }
 
@@ -39,26 +43,46 @@ impl Drop for Wal {
 }
 
 impl Broker {
-    pub(super) async fn any() -> Self {
-        match elsewhere() {
-            Some(url) => Self { wire: Wire::to(&url), own: None },
-            None => Self::embedded().await,
+    /// A broker of this generation; none if the one of `DRIFTQ_HTTP_URL` is of another.
+    pub(super) async fn of(generation: Profile) -> Option<Self> {
+        let Some(url) = elsewhere() else { return Some(Self::embedded(generation).await) };
+        let wire = Wire::to(&url);
+        let config = wire.get("/v1/config").await;
+        let profile = match config.status {
+            200 => {
+                let config: Value = serde_json::from_str(&config.body).expect("limits");
+                let limit = config["max_inflight"].as_u64().expect("a limit in flight");
+                Profile::G3.with_max_in_flight(limit.try_into().unwrap())
+            }
+            _ => Profile::G0,
+        };
+        if profile.name() != generation.name() {
+            let (ours, theirs) = (generation.name(), profile.name());
+            println!("skipped: this holds for {ours}, and the broker of DRIFTQ_HTTP_URL is {theirs}");
+            return None;
         }
+        Some(Self { wire, profile, own: None })
     }
 
-    /// A broker for a test that nobody else's broker is fit for, because that test does what `why` says.
-    pub(super) async fn own(why: &str) -> Option<Self> {
-        if elsewhere().is_some() {
+    /// This one, for a case that nobody else's broker is fit for, because the case does what `why` says.
+    pub(super) fn ours(self, why: &str) -> Option<Self> {
+        if self.own.is_none() {
             println!("skipped: this {why}, and the broker of DRIFTQ_HTTP_URL is not ours");
             return None;
         }
-        Some(Self::embedded().await)
+        Some(self)
     }
 
-    async fn embedded() -> Self {
+    /// Another embedded one of the same generation.
+    pub(super) async fn another(&self) -> Self {
+        Self::embedded(self.profile).await
+    }
+
+    async fn embedded(profile: Profile) -> Self {
         let wal = Wal(Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.wal", Uuid::new_v4())));
-        let broker = local::broker::Broker::start((Ipv4Addr::LOCALHOST, 0).into(), &wal.0).await.unwrap();
-        Self { wire: Wire::to(&broker.url()), own: Some(Own { broker, wal }) }
+        let addr = (Ipv4Addr::LOCALHOST, 0).into();
+        let broker = local::broker::Broker::start(addr, &wal.0, profile).await.unwrap();
+        Self { wire: Wire::to(&broker.url()), profile, own: Some(Own { broker, wal }) }
     }
 
     fn into_own(self) -> Own {
@@ -67,12 +91,12 @@ impl Broker {
 
     /// Kill -9, and start again on the same address and log. Topics keep their handles.
     pub(super) async fn restart(self) -> Self {
-        let Self { wire, .. } = self;
+        let Self { wire, profile, .. } = self;
         let Own { broker, wal } = self.own.expect("only an own broker is killed");
         let addr = broker.addr();
         broker.kill().await;
-        let broker = local::broker::Broker::start(addr, &wal.0).await.unwrap();
-        Self { wire, own: Some(Own { broker, wal }) }
+        let broker = local::broker::Broker::start(addr, &wal.0, profile).await.unwrap();
+        Self { wire, profile, own: Some(Own { broker, wal }) }
     }
 
     /// SIGTERM.
@@ -86,6 +110,25 @@ impl Broker {
         Some(fs::read_to_string(&own.wal.0).unwrap().lines().map(str::to_owned).collect())
     }
 
+    /// Waits until the log has the commit of that offset of partition 0, which newer generations write a moment after the
+    /// ack's answer.
+    pub(super) async fn acks_are_on_disk(&self, topic: &Topic, offset: u64) {
+        let (name, offset) = (format!("\"{}\"", topic.name), format!("\"offset\":{offset}"));
+        let is_it = |line: &String| line.contains("commit") && line.contains(&name) && line.contains(&offset);
+        let log = || self.log().expect("only an own broker's log is seen");
+        let wait = async {
+            while !log().iter().any(is_it) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.expect("the ack in the log");
+    }
+
+    /// How many messages may be in flight for a group and partition.
+    pub(super) fn limit(&self) -> usize {
+        self.profile.max_in_flight()
+    }
+
     /// A name that nobody else has.
     pub(super) fn name() -> String {
         format!("contract-{}", &Uuid::new_v4().simple().to_string()[..12])
@@ -93,10 +136,23 @@ impl Broker {
 
     /// A new topic with so many partitions.
     pub(super) async fn topic(&self, partitions: usize) -> Topic {
-        let topic = Topic { wire: self.wire.clone(), name: Self::name() };
-        let body = json!({ "name": topic.name, "partitions": partitions }).to_string();
-        assert_eq!(self.wire.post("/v1/topics", &body).await.status, 201);
+        let topic = self.missing_topic();
+        topic.create(partitions).await;
         topic
+    }
+
+    /// A topic that is not there.
+    pub(super) fn missing_topic(&self) -> Topic {
+        Topic { wire: self.wire.clone(), name: Self::name() }
+    }
+
+    /// What was due `due_ms` after `since` has just come: not before, and at the next tick. How soon after depends on where
+    /// the broker is between two ticks, and on how busy this machine is.
+    #[track_caller]
+    pub(super) fn came_on_time(&self, since: Instant, due_ms: u64) {
+        let (due, took) = (Duration::from_millis(due_ms), since.elapsed());
+        assert!(took + EARLY > due, "{took:?}, long before {due:?}");
+        assert!(took < due + self.profile.tick() + BUSY, "{took:?}, long after {due:?}");
     }
 }
 
@@ -111,6 +167,12 @@ pub(super) struct Topic {
 }
 
 impl Topic {
+    /// Creates it.
+    pub(super) async fn create(&self, partitions: usize) {
+        let body = json!({ "name": self.name, "partitions": partitions }).to_string();
+        assert_eq!(self.wire.post("/v1/topics", &body).await.status, 201);
+    }
+
     /// The topic of its dead letters.
     pub(super) fn dead_letters(&self) -> Self {
         Self { wire: self.wire.clone(), name: format!("dlq.{}", self.name) }
@@ -182,13 +244,4 @@ impl Topic {
 pub(super) async fn metric(wire: &Wire, sample: &str) -> Option<u64> {
     let text = wire.get("/metrics").await.body;
     text.lines().find_map(|line| line.strip_prefix(sample)?.trim().parse().ok())
-}
-
-/// What was due `due_ms` after `since` has just come: not before, and within a few ticks. How soon after depends
-/// on where the broker is between two ticks, and on how busy this machine is.
-#[track_caller]
-pub(super) fn came_on_time(since: Instant, due_ms: u64) {
-    let (due, took) = (Duration::from_millis(due_ms), since.elapsed());
-    assert!(took + TICK > due, "{took:?}, long before {due:?}");
-    assert!(took < due + 6 * TICK, "{took:?}, long after {due:?}");
 }

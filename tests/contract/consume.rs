@@ -4,12 +4,21 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::broker::{Broker, came_on_time};
+use super::broker::Broker;
 
-/// Transcript 03.
-#[tokio::test]
-async fn what_cannot_be_consumed_is_refused() {
-    let broker = Broker::any().await;
+cases! {
+    both: [
+        what_cannot_be_consumed_is_refused,
+        headers_are_withheld_until_the_first_message,
+        an_idle_stream_stays_open,
+        the_default_lease_is_two_seconds,
+        arguments_may_come_in_a_body,
+    ],
+    g0: [a_missing_topic_is_refused],
+    g3: [a_missing_topic_is_refused_by_its_name],
+}
+
+async fn what_cannot_be_consumed_is_refused(broker: Broker) {
     let name = broker.topic(1).await.name;
     let required = "topic, group, and owner are required";
     for (query, message) in [
@@ -17,7 +26,6 @@ async fn what_cannot_be_consumed_is_refused() {
         (format!("?topic={name}"), required),
         (format!("?topic={name}&group=g"), required),
         ("?group=g&owner=o".to_owned(), required),
-        (format!("?topic={}&group=g&owner=o", Broker::name()), "topic does not exist"),
         (format!("?topic={name}&group=g&owner=o&lease_ms=x"), "invalid lease_ms"),
         (format!("?topic={name}&group=g&owner=o&lease_ms=-1"), "invalid lease_ms"),
     ] {
@@ -28,10 +36,19 @@ async fn what_cannot_be_consumed_is_refused() {
     broker.wire.call("GET", "/v1/consume", &body).await.refuses(unknown);
 }
 
-/// Transcript 03: not even the headers come before the first message does.
-#[tokio::test]
-async fn headers_are_withheld_until_the_first_message() {
-    let broker = Broker::any().await;
+async fn a_missing_topic_is_refused(broker: Broker) {
+    let query = format!("?topic={}&group=g&owner=o", Broker::name());
+    broker.wire.get(&format!("/v1/consume{query}")).await.refuses("topic does not exist");
+}
+
+async fn a_missing_topic_is_refused_by_its_name(broker: Broker) {
+    let topic = broker.missing_topic();
+    let reply = broker.wire.get(&format!("/v1/consume?topic={}&group=g&owner=o", topic.name)).await;
+    reply.refuses(&format!("topic not found: {}", topic.name));
+}
+
+/// Not even the headers come before the first message does.
+async fn headers_are_withheld_until_the_first_message(broker: Broker) {
     let topic = broker.topic(1).await;
     let mut stream = topic.consume("o", 30_000).await;
     assert!(stream.is_silent_for(500).await);
@@ -44,26 +61,22 @@ async fn headers_are_withheld_until_the_first_message() {
     assert!(head.contains("\r\ntransfer-encoding: chunked\r\n"), "{head}");
 }
 
-/// Transcript 20: there is no heartbeat and no end; 75 s were seen. A connection between requests lives for 5 s.
-#[tokio::test]
-async fn an_idle_stream_stays_open() {
-    let broker = Broker::any().await;
+/// There is no heartbeat and no end; 75 s were seen. A connection between requests lives for 5 s.
+async fn an_idle_stream_stays_open(broker: Broker) {
     let topic = broker.topic(1).await;
     let mut stream = topic.consume("o", 30_000).await;
     let mut refused = broker.wire.consume("?topic=", "").await;
     refused.head().await.unwrap();
     let since = Instant::now();
     refused.read_to_end().await;
-    came_on_time(since, 5000);
+    broker.came_on_time(since, 5000);
     assert!(stream.is_silent_for(1500).await);
     topic.fill(1).await;
     assert_eq!(stream.next().await.offset, 0);
 }
 
-/// Transcript 03: a lease of 0, or none, is one of 2 s.
-#[tokio::test]
-async fn the_default_lease_is_two_seconds() {
-    let broker = Broker::any().await;
+/// A lease of 0, or none, is one of 2 s.
+async fn the_default_lease_is_two_seconds(broker: Broker) {
     let topic = broker.topic(1).await;
     topic.fill(1).await;
     let mut zero = topic.consume_in("zero", "o", 0).await;
@@ -75,14 +88,12 @@ async fn the_default_lease_is_two_seconds() {
     for stream in [&mut zero, &mut none] {
         let again = stream.next().await;
         assert_eq!((again.attempts, again.last_error.as_str()), (2, "ack_timeout"));
-        came_on_time(since, 2000);
+        broker.came_on_time(since, 2000);
     }
 }
 
-/// Transcript 03: oddly, a GET may have its arguments in a JSON body.
-#[tokio::test]
-async fn arguments_may_come_in_a_body() {
-    let broker = Broker::any().await;
+/// Oddly, a GET may have its arguments in a JSON body.
+async fn arguments_may_come_in_a_body(broker: Broker) {
     let topic = broker.topic(1).await;
     topic.fill(1).await;
     let body = json!({ "topic": topic.name, "group": "g", "owner": "o", "lease_ms": 5000 }).to_string();

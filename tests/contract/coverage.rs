@@ -1,12 +1,6 @@
-//! That the table of facts is whole: it forgets no recording, its tests are there and cite the recordings it says, and no
-//! test is left out of it.
-
-use std::{collections::BTreeSet, ops::RangeInclusive};
+//! That the table of facts is whole: its cases are there, and no case is left out of it.
 
 use super::facts::{FACTS, Fact};
-
-/// The recordings: 01 to 23.
-const TRANSCRIPTS: RangeInclusive<u32> = 1..=23;
 
 const MODULES: &[(&str, &str)] = &[
     ("acks", include_str!("acks.rs")),
@@ -16,10 +10,12 @@ const MODULES: &[(&str, &str)] = &[
     ("deadlines", include_str!("deadlines.rs")),
     ("ends", include_str!("ends.rs")),
     ("groups", include_str!("groups.rs")),
+    ("json", include_str!("json.rs")),
     ("keys", include_str!("keys.rs")),
     ("leases", include_str!("leases.rs")),
     ("metrics", include_str!("metrics.rs")),
     ("nacks", include_str!("nacks.rs")),
+    ("newer", include_str!("newer.rs")),
     ("partitions", include_str!("partitions.rs")),
     ("produce", include_str!("produce.rs")),
     ("restart", include_str!("restart.rs")),
@@ -27,18 +23,19 @@ const MODULES: &[(&str, &str)] = &[
     ("topics", include_str!("topics.rs")),
 ];
 
-/// Every test of these modules: its name, and the recordings that its doc comment cites.
-fn tests() -> Vec<(String, Vec<u32>)> {
-    let mut tests = Vec::new();
+/// Every case that a module lists in `cases!`.
+fn cases() -> Vec<String> {
+    let mut cases = Vec::new();
     for (module, source) in MODULES {
-        for part in source.split("#[tokio::test]\nasync fn ").collect::<Vec<_>>().windows(2) {
-            let doc: Vec<&str> = part[0].lines().rev().take_while(|line| line.starts_with("///")).collect();
-            let cited = TRANSCRIPTS.filter(|number| doc.iter().any(|line| line.contains(&cites(*number))));
-            let (name, _) = part[1].split_once('(').unwrap();
-            tests.push((format!("{module}::{name}"), cited.collect()));
+        let (_, list) = source.split_once("cases! {").unwrap();
+        let (list, _) = list.split_once("\n}").unwrap();
+        for names in list.split('[').skip(1) {
+            let (names, _) = names.split_once(']').unwrap();
+            let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+            cases.extend(names.map(|name| format!("{module}::{name}")));
         }
     }
-    tests
+    cases
 }
 
 #[test]
@@ -49,30 +46,18 @@ fn every_module_is_looked_at() {
     assert!(modules.filter(|name| !helpers.contains(name)).eq(MODULES.iter().map(|(name, _)| *name)));
 }
 
-fn cites(number: u32) -> String {
-    format!("Transcript {number:02}")
-}
-
 #[test]
-fn no_recording_is_forgotten() {
-    let covered: BTreeSet<u32> = FACTS.iter().flat_map(|Fact(recordings, ..)| *recordings).copied().collect();
-    assert!(covered.iter().copied().eq(TRANSCRIPTS), "only {covered:?}");
-}
-
-#[test]
-fn every_fact_has_its_tests_and_every_test_its_fact() {
-    let tests = tests();
-    for Fact(recordings, says, held_by) in FACTS {
-        assert!(!held_by.is_empty(), "no test holds: {says}");
-        for test in *held_by {
-            let (_, cited) =
-                tests.iter().find(|(name, _)| name == test).unwrap_or_else(|| panic!("no test {test}"));
-            assert!(recordings.iter().all(|number| cited.contains(number)), "{test} cites {cited:?}: {says}");
+fn every_fact_has_its_cases_and_every_case_its_fact() {
+    let cases = cases();
+    for Fact(says, held_by) in FACTS {
+        assert!(!held_by.is_empty(), "no case holds: {says}");
+        for case in *held_by {
+            assert!(cases.iter().any(|name| name == case), "no case {case}: {says}");
         }
     }
-    for (name, _) in &tests {
+    for name in &cases {
         assert!(
-            FACTS.iter().any(|Fact(.., held_by)| held_by.contains(&name.as_str())),
+            FACTS.iter().any(|Fact(_, held_by)| held_by.contains(&name.as_str())),
             "{name} holds no fact"
         );
     }

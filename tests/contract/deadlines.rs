@@ -3,18 +3,26 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::broker::{Broker, Topic};
+use super::broker::Broker;
+
+cases! {
+    both: [
+        a_past_deadline_is_refused,
+        a_deadline_is_not_enforced_at_delivery,
+        a_deadline_that_is_no_time_is_refused,
+        odd_times_are_read_as_go_reads_them,
+        milliseconds_may_be_out_of_range_or_overflow,
+    ],
+}
 
 fn due(deadline: &str) -> Value {
     json!({ "value": "v", "envelope": { "deadline": deadline } })
 }
 
-/// Transcript 10: before anything else is, the topic's existence too.
-#[tokio::test]
-async fn a_past_deadline_is_refused() {
-    let broker = Broker::any().await;
+/// Before anything else is, the topic's existence too.
+async fn a_past_deadline_is_refused(broker: Broker) {
     let topic = broker.topic(1).await;
-    let nowhere = Topic { wire: broker.wire.clone(), name: Broker::name() };
+    let nowhere = broker.missing_topic();
     let passed = "message deadline exceeded";
     for topic in [&topic, &nowhere] {
         topic.produce(due("2020-01-01T00:00:00Z")).await.refuses(passed);
@@ -25,10 +33,8 @@ async fn a_past_deadline_is_refused() {
     }
 }
 
-/// Transcript 10: what was produced in time is delivered at any time, its deadline as it was given.
-#[tokio::test]
-async fn a_deadline_is_not_enforced_at_delivery() {
-    let broker = Broker::any().await;
+/// What was produced in time is delivered at any time, its deadline as it was given.
+async fn a_deadline_is_not_enforced_at_delivery(broker: Broker) {
     let topic = broker.topic(1).await;
     let soon = Timestamp::now() + SignedDuration::from_millis(1000);
     topic.take(due(&soon.to_string())).await;
@@ -48,10 +54,39 @@ async fn a_deadline_is_not_enforced_at_delivery() {
     }
 }
 
-/// Transcript 02: RFC 3339 is read strictly, whatever else other readers allow.
-#[tokio::test]
-async fn a_deadline_that_is_no_time_is_refused() {
-    let broker = Broker::any().await;
+/// The end of the year 9999, a comma, ten digits of a fraction, an hour of one digit.
+async fn odd_times_are_read_as_go_reads_them(broker: Broker) {
+    let topic = broker.topic(1).await;
+    let mut stream = topic.consume("o", 30_000).await;
+    for (given, told) in [
+        ("9999-12-31T23:59:59-23:59", "9999-12-31T23:59:59-23:59"),
+        ("2099-01-01T00:00:00,50Z", "2099-01-01T00:00:00.5Z"),
+        ("2099-01-01T00:00:00.1234567891Z", "2099-01-01T00:00:00.123456789Z"),
+        ("2099-01-01T1:00:00Z", "2099-01-01T01:00:00Z"),
+    ] {
+        topic.take(due(given)).await;
+        let delivery = stream.next().await;
+        assert!(delivery.line.contains(&format!(r#""deadline":"{told}""#)), "{given}: {}", delivery.line);
+        topic.ack("o", delivery.offset).await;
+    }
+}
+
+/// They are nanoseconds in Go: in the year 2554 they have come round to 1970.
+async fn milliseconds_may_be_out_of_range_or_overflow(broker: Broker) {
+    let topic = broker.topic(1).await;
+    let produce = async |ms: &str| {
+        let query = format!("/v1/produce?topic={}&value=v&deadline_ms={ms}", topic.name);
+        broker.wire.post(&query, "").await
+    };
+    let parsing = r"invalid deadline_ms: strconv.ParseInt: parsing";
+    let ms = "9223372036854775808";
+    produce(ms).await.refuses(&format!(r#"{parsing} \"{ms}\": value out of range"#));
+    produce("18446744074000").await.refuses("message deadline exceeded");
+    assert_eq!(produce("22500000000000").await.status, 200);
+}
+
+/// RFC 3339 is read strictly, whatever else other readers allow.
+async fn a_deadline_that_is_no_time_is_refused(broker: Broker) {
     let topic = broker.topic(1).await;
     for (deadline, why) in [
         ("x", "cannot parse 'x' as '2006'"),

@@ -4,67 +4,81 @@ use serde_json::json;
 
 use super::broker::Broker;
 
-/// Transcript 04: two unacked messages in a partition, however many streams wait; each ack makes room for one.
-#[tokio::test]
-async fn two_are_in_flight_in_each_partition_of_a_group() {
-    let broker = Broker::any().await;
+cases! {
+    both: [
+        a_limit_is_in_flight_in_each_partition_of_a_group,
+        round_robin_is_over_streams_and_not_over_owners,
+        a_new_group_starts_at_the_beginning,
+        the_order_of_two_delivered_together_is_not_promised,
+        a_closed_stream_is_given_nothing,
+    ],
+}
+
+/// So many unacked messages in a partition, however many streams wait.
+async fn a_limit_is_in_flight_in_each_partition_of_a_group(broker: Broker) {
     let topic = broker.topic(2).await;
-    topic.fill(4).await;
-    for _ in 0..3 {
-        topic.take(json!({ "value": "m", "envelope": { "partition_override": 1 } })).await;
+    let limit = broker.limit();
+    for number in 0..limit + 2 {
+        for partition in [0, 1] {
+            let value = format!("{partition} {number}");
+            topic.take(json!({ "value": value, "envelope": { "partition_override": partition } })).await;
+        }
     }
     let mut stream = topic.consume("o", 30_000).await;
-    assert_eq!(stream.offsets(4).await, [0, 1, 4, 5]);
+    let taken = stream.take(2 * limit).await;
+    let expected = [0, 1].map(|partition| (0..limit).map(move |number| format!("{partition} {number}")));
+    assert!(taken.into_iter().map(|delivery| delivery.value).eq(expected.into_iter().flatten()));
     let _second = topic.consume("o2", 30_000).await;
-    assert_eq!(topic.in_flight().await, Some(2));
-    assert_eq!(topic.metric("inflight_messages", r#"group="g",partition="1""#).await, Some(2));
+    let limit = Some(limit as u64);
+    assert_eq!(topic.in_flight().await, limit);
+    assert_eq!(topic.metric("inflight_messages", r#"group="g",partition="1""#).await, limit);
     assert!(stream.is_silent_for(400).await);
 }
 
-/// Transcript 04: the next in turn is the next stream; owners may share a name.
-#[tokio::test]
-async fn round_robin_is_over_streams_and_not_over_owners() {
-    let broker = Broker::any().await;
+/// The next in turn is the next stream; owners may share a name.
+async fn round_robin_is_over_streams_and_not_over_owners(broker: Broker) {
     let topic = broker.topic(1).await;
     let mut streams = Vec::new();
-    for owner in ["x", "x", "y"] {
+    let owners = ["x", "x", "y"];
+    for owner in owners {
         streams.push(topic.consume(owner, 30_000).await);
         assert!(streams.last_mut().unwrap().is_silent_for(100).await, "in this order");
     }
-    topic.fill(6).await;
-    assert_eq!((streams[0].next().await.offset, streams[1].next().await.offset), (0, 1));
-    for (owner, offset, next) in [("x", 0, 2), ("x", 1, 0), ("y", 2, 1), ("x", 3, 2)] {
-        topic.ack(owner, offset).await;
-        assert_eq!(streams[next].next().await.offset, offset + 2, "ack of {offset}");
+    let limit = broker.limit();
+    topic.fill(limit + 4).await;
+    for offset in 0..limit {
+        assert_eq!(streams[offset % 3].next().await.offset, offset as u64);
+    }
+    for offset in 0..4 {
+        topic.ack(owners[offset % 3], offset as u64).await;
+        let next = offset + limit;
+        assert_eq!(streams[next % 3].next().await.offset, next as u64, "ack of {offset}");
     }
 }
 
-/// Transcript 04: groups don't know of each other, and a new one starts at offset 0.
-#[tokio::test]
-async fn a_new_group_starts_at_the_beginning() {
-    let broker = Broker::any().await;
+/// Groups don't know of each other, and a new one starts at offset 0.
+async fn a_new_group_starts_at_the_beginning(broker: Broker) {
     let topic = broker.topic(1).await;
-    topic.fill(4).await;
+    let limit = broker.limit() as u64;
+    topic.fill(broker.limit() + 2).await;
     let mut early = topic.consume_in("early", "o", 30_000).await;
-    assert_eq!(early.offsets(2).await, [0, 1]);
-    for offset in 0..4 {
+    assert!(early.offsets(broker.limit()).await.into_iter().eq(0..limit));
+    for offset in 0..limit + 2 {
         topic.ack_in("early", "o", offset).await;
         if offset < 2 {
-            assert_eq!(early.next().await.offset, offset + 2);
+            assert_eq!(early.next().await.offset, offset + limit);
         }
     }
     let mut late = topic.consume_in("late", "o", 30_000).await;
-    assert_eq!(late.offsets(2).await, [0, 1]);
+    assert!(late.offsets(broker.limit()).await.into_iter().eq(0..limit));
     let lag =
         async |group: &str| topic.metric("consumer_lag", &format!("group=\"{group}\",partition=\"0\"")).await;
-    assert_eq!((lag("early").await, lag("late").await), (Some(0), Some(4)));
+    assert_eq!((lag("early").await, lag("late").await), (Some(0), Some(limit + 2)));
 }
 
-/// Transcript 18: of two that are delivered together either may come first; 1 of 300 pairs was seen the wrong way
+/// Of two that are delivered together either may come first; 1 of 300 pairs was seen the wrong way
 /// round. So nothing is asserted but that both come.
-#[tokio::test]
-async fn the_order_of_two_delivered_together_is_not_promised() {
-    let broker = Broker::any().await;
+async fn the_order_of_two_delivered_together_is_not_promised(broker: Broker) {
     let mut overtaken = 0;
     for _ in 0..100 {
         let topic = broker.topic(1).await;
@@ -77,10 +91,8 @@ async fn the_order_of_two_delivered_together_is_not_promised() {
     println!("{overtaken} of 100 pairs arrived with the higher offset first");
 }
 
-/// Transcript 08: a stream that has gone is given nothing more, and holds up nobody.
-#[tokio::test]
-async fn a_closed_stream_is_given_nothing() {
-    let broker = Broker::any().await;
+/// A stream that has gone is given nothing more, and holds up nobody.
+async fn a_closed_stream_is_given_nothing(broker: Broker) {
     let topic = broker.topic(1).await;
     let mut first = topic.consume("a", 30_000).await;
     assert!(first.is_silent_for(100).await);

@@ -4,6 +4,16 @@ use serde_json::{Value, json};
 
 use super::broker::{Broker, Topic};
 
+cases! {
+    both: [
+        a_second_produce_with_a_key_is_dropped,
+        a_key_belongs_to_a_tenant_and_a_final_topic,
+        the_idempotency_key_header_is_ignored,
+        a_refused_produce_does_not_burn_its_key,
+        a_concurrent_produce_with_a_key_is_refused,
+    ],
+}
+
 fn keyed(value: &str) -> Value {
     json!({ "value": value, "envelope": { "idempotency_key": "K" } })
 }
@@ -15,14 +25,12 @@ async fn values(topic: &Topic, count: usize) -> Vec<String> {
     values
 }
 
-/// Transcript 09: dropped with another value, over the caps, and after it was consumed; and answered as if not.
-#[tokio::test]
-async fn a_second_produce_with_a_key_is_dropped() {
-    let broker = Broker::any().await;
+/// Dropped with another value, over the caps, and after it was consumed; and answered as if not.
+async fn a_second_produce_with_a_key_is_dropped(broker: Broker) {
     let topic = broker.topic(1).await;
     topic.take(keyed("first")).await;
     topic.take(keyed("second")).await;
-    topic.take(keyed(&"x".repeat(70_000))).await;
+    topic.take(keyed(&"x".repeat(broker.profile.max_bytes() + 1000))).await;
     let mut stream = topic.consume("o", 30_000).await;
     assert_eq!(stream.next().await.value, "first");
     topic.ack("o", 0).await;
@@ -31,10 +39,8 @@ async fn a_second_produce_with_a_key_is_dropped() {
     assert_eq!(stream.next().await.value, "m0");
 }
 
-/// Transcript 09: the scope of a key is its tenant and the topic that the message ends up in.
-#[tokio::test]
-async fn a_key_belongs_to_a_tenant_and_a_final_topic() {
-    let broker = Broker::any().await;
+/// The scope of a key is its tenant and the topic that the message ends up in.
+async fn a_key_belongs_to_a_tenant_and_a_final_topic(broker: Broker) {
     let (topic, other) = (broker.topic(1).await, broker.topic(1).await);
     topic.take(keyed("first")).await;
     topic.take(json!({ "value": "tenant", "envelope": { "idempotency_key": "K", "tenant_id": "T2" } })).await;
@@ -46,10 +52,8 @@ async fn a_key_belongs_to_a_tenant_and_a_final_topic() {
     assert_eq!(values(&other, 1).await, ["other topic"]);
 }
 
-/// Transcript 09: it is the envelope that counts.
-#[tokio::test]
-async fn the_idempotency_key_header_is_ignored() {
-    let broker = Broker::any().await;
+/// It is the envelope that counts.
+async fn the_idempotency_key_header_is_ignored(broker: Broker) {
     let topic = broker.topic(1).await;
     for value in ["one", "two"] {
         let query = format!("/v1/produce?topic={}&value={value}", topic.name);
@@ -59,22 +63,18 @@ async fn the_idempotency_key_header_is_ignored() {
     assert_eq!(values(&topic, 2).await, ["one", "two"]);
 }
 
-/// Transcript 09: neither by its partition, nor by its topic, nor by a cap.
-#[tokio::test]
-async fn a_refused_produce_does_not_burn_its_key() {
-    let broker = Broker::any().await;
+/// Neither by its partition, nor by its topic, nor by a cap.
+async fn a_refused_produce_does_not_burn_its_key(broker: Broker) {
     let topic = broker.topic(1).await;
     let nowhere = json!({ "value": "bad", "envelope": { "idempotency_key": "K", "partition_override": 9 } });
     topic.produce(nowhere).await.refuses("partition_override out of range");
-    assert_eq!(topic.produce(keyed(&"x".repeat(65_536))).await.status, 429);
+    assert_eq!(topic.produce(keyed(&"x".repeat(broker.profile.max_bytes()))).await.status, 429);
     topic.take(keyed("good")).await;
     assert_eq!(values(&topic, 1).await, ["good"]);
 }
 
-/// Transcript 09 and its page: while one is being written, another with its key is refused. One message comes of them.
-#[tokio::test]
-async fn a_concurrent_produce_with_a_key_is_refused() {
-    let broker = Broker::any().await;
+/// While one is being written, another with its key is refused. One message comes of them.
+async fn a_concurrent_produce_with_a_key_is_refused(broker: Broker) {
     let topic = broker.topic(1).await;
     let mut refused = 0;
     let mut rounds = 0;

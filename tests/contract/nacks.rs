@@ -5,14 +5,21 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::{
-    broker::{Broker, TICK, Topic},
+    broker::{Broker, Topic},
     stream::Stream,
 };
 
-/// Transcript 06: redelivered at once, with the reasons so far joined; without a reason it is `nack`.
-#[tokio::test]
-async fn a_nack_redelivers_at_once_and_reasons_pile_up() {
-    let broker = Broker::any().await;
+cases! {
+    both: [
+        a_nack_redelivers_at_once_and_reasons_pile_up,
+        a_nack_ignores_the_backoff,
+        a_nack_goes_to_the_next_stream,
+        what_cannot_be_nacked_is_refused,
+    ],
+}
+
+/// Redelivered at once, with the reasons so far joined; without a reason it is `nack`.
+async fn a_nack_redelivers_at_once_and_reasons_pile_up(broker: Broker) {
     let topic = broker.topic(1).await;
     topic.fill(1).await;
     let mut stream = topic.consume("o", 30_000).await;
@@ -30,35 +37,34 @@ async fn a_nack_redelivers_at_once_and_reasons_pile_up() {
     }
     topic.nack("o", 0, "json").await;
     assert_eq!(stream.next().await.last_error, "boom | bang | nack | q | json");
-    nacks_wait_for_nothing(&topic, &mut stream).await;
+    nacks_wait_for_nothing(&broker, &topic, &mut stream).await;
 }
 
 /// Of redeliveries that wait for a tick, each takes one, since the nack before it was answered by a tick.
-async fn nacks_wait_for_nothing(topic: &Topic, stream: &mut Stream) {
+async fn nacks_wait_for_nothing(broker: &Broker, topic: &Topic, stream: &mut Stream) {
     let (nacks, since) = (20, Instant::now());
     for _ in 0..nacks {
         topic.nack("o", 0, "n").await;
         stream.next().await;
     }
-    assert!(since.elapsed() < nacks * TICK / 2, "{nacks} redeliveries in {:?}", since.elapsed());
+    assert!(
+        since.elapsed() < nacks * broker.profile.tick() / 2,
+        "{nacks} redeliveries in {:?}",
+        since.elapsed()
+    );
 }
 
-/// Transcript 06.
-#[tokio::test]
-async fn a_nack_ignores_the_backoff() {
-    let broker = Broker::any().await;
+async fn a_nack_ignores_the_backoff(broker: Broker) {
     let topic = broker.topic(1).await;
     let policy = json!({ "max_attempts": 100, "backoff_ms": 4000, "max_backoff_ms": 8000 });
     topic.take(json!({ "value": "m", "envelope": { "retry_policy": policy } })).await;
     let mut stream = topic.consume("o", 30_000).await;
     stream.next().await;
-    nacks_wait_for_nothing(&topic, &mut stream).await;
+    nacks_wait_for_nothing(&broker, &topic, &mut stream).await;
 }
 
-/// Transcript 06: round-robin, with an idempotency key too; and the old owner's word counts no more.
-#[tokio::test]
-async fn a_nack_goes_to_the_next_stream() {
-    let broker = Broker::any().await;
+/// Round-robin, with an idempotency key too; and the old owner's word counts no more.
+async fn a_nack_goes_to_the_next_stream(broker: Broker) {
     let topic = broker.topic(1).await;
     let mut first = topic.consume("o1", 30_000).await;
     assert!(first.is_silent_for(100).await, "it is the first");
@@ -76,10 +82,7 @@ async fn a_nack_goes_to_the_next_stream() {
     assert_eq!((back.attempts, back.last_error.as_str()), (3, "r1 | r2"));
 }
 
-/// Transcript 06.
-#[tokio::test]
-async fn what_cannot_be_nacked_is_refused() {
-    let broker = Broker::any().await;
+async fn what_cannot_be_nacked_is_refused(broker: Broker) {
     let topic = broker.topic(1).await;
     topic.fill(1).await;
     let place = json!({ "owner": "o", "partition": 0, "offset": 5 });

@@ -4,10 +4,22 @@ use serde_json::json;
 
 use super::broker::Broker;
 
-/// Transcript 02: `topic` in the answer is as asked.
-#[tokio::test]
-async fn a_message_is_produced_in_json_or_by_query() {
-    let broker = Broker::any().await;
+cases! {
+    both: [
+        a_message_is_produced_in_json_or_by_query,
+        these_oddities_are_taken,
+        a_parameter_that_can_not_be_read_is_missing,
+        an_unknown_field_is_refused,
+        topic_and_value_are_required,
+        a_missing_topic_is_a_bad_request,
+        what_is_malformed_is_refused,
+    ],
+    g0: [a_consumer_reads_these_lines_with_a_routing],
+    g3: [a_consumer_reads_these_lines_without_a_routing],
+}
+
+/// `topic` in the answer is as asked.
+async fn a_message_is_produced_in_json_or_by_query(broker: Broker) {
     let topic = broker.topic(1).await;
     topic.take(json!({ "key": "k", "value": "v1" })).await;
     let query = format!("/v1/produce?topic={}&key=k&value=v2", topic.name);
@@ -18,10 +30,8 @@ async fn a_message_is_produced_in_json_or_by_query() {
     assert_eq!(values, ["v1", "v2"]);
 }
 
-/// Transcript 02: a null envelope, a retry policy without attempts, and in a query what is unknown.
-#[tokio::test]
-async fn these_oddities_are_taken() {
-    let broker = Broker::any().await;
+/// A null envelope, a retry policy without attempts, and in a query what is unknown.
+async fn these_oddities_are_taken(broker: Broker) {
     let topic = broker.topic(1).await;
     topic.take(json!({ "value": "v", "envelope": null })).await;
     topic.take(json!({ "value": "v", "envelope": { "retry_policy": { "backoff_ms": 50 } } })).await;
@@ -33,10 +43,8 @@ async fn these_oddities_are_taken() {
     }
 }
 
-/// Transcript 02 has the refusal; that what Go can't read (`url.ParseQuery`) counts as missing was seen of the same broker.
-#[tokio::test]
-async fn a_parameter_that_can_not_be_read_is_missing() {
-    let broker = Broker::any().await;
+/// What Go can't read (`url.ParseQuery`) counts as missing.
+async fn a_parameter_that_can_not_be_read_is_missing(broker: Broker) {
     let topic = broker.topic(1).await;
     for unreadable in ["value=%", "value=%zz", "value=%4", "value=v;x=1"] {
         let query = format!("/v1/produce?topic={}&{unreadable}", topic.name);
@@ -46,10 +54,8 @@ async fn a_parameter_that_can_not_be_read_is_missing() {
     assert_eq!(broker.wire.post(&readable, "").await.status, 200);
 }
 
-/// Transcript 02: JSON is strict, at any depth.
-#[tokio::test]
-async fn an_unknown_field_is_refused() {
-    let broker = Broker::any().await;
+/// JSON is strict, at any depth.
+async fn an_unknown_field_is_refused(broker: Broker) {
     let topic = broker.topic(1).await;
     for message in [
         json!({ "value": "v", "foo": 1 }),
@@ -60,10 +66,8 @@ async fn an_unknown_field_is_refused() {
     }
 }
 
-/// Transcript 02: a value is a string, and not an empty one.
-#[tokio::test]
-async fn topic_and_value_are_required() {
-    let broker = Broker::any().await;
+/// A value is a string, and not an empty one.
+async fn topic_and_value_are_required(broker: Broker) {
     let topic = broker.topic(1).await;
     let required = "topic and value are required";
     for body in ["", "{}", r#"{"value":"v"}"#] {
@@ -79,10 +83,8 @@ async fn topic_and_value_are_required() {
     }
 }
 
-/// Transcript 02: 400, not 404; and a topic's name is not trimmed here.
-#[tokio::test]
-async fn a_missing_topic_is_a_bad_request() {
-    let broker = Broker::any().await;
+/// 400, not 404; and a topic's name is not trimmed here.
+async fn a_missing_topic_is_a_bad_request(broker: Broker) {
     let topic = broker.topic(1).await;
     for name in [Broker::name(), format!(" {} ", topic.name)] {
         let body = json!({ "topic": name, "value": "v" }).to_string();
@@ -90,10 +92,7 @@ async fn a_missing_topic_is_a_bad_request() {
     }
 }
 
-/// Transcript 02.
-#[tokio::test]
-async fn what_is_malformed_is_refused() {
-    let broker = Broker::any().await;
+async fn what_is_malformed_is_refused(broker: Broker) {
     let topic = broker.topic(1).await;
     let no_time = |text: &str| {
         format!(
@@ -121,11 +120,18 @@ async fn what_is_malformed_is_refused() {
     }
 }
 
-/// Transcript 02: the lines, envelopes and all. Every message has a routing of the broker's test router.
-#[tokio::test]
-async fn a_consumer_reads_these_lines() {
-    let broker = Broker::any().await;
-    let topic = broker.topic(2).await;
+/// Every message has a routing of the broker's test router.
+async fn a_consumer_reads_these_lines_with_a_routing(broker: Broker) {
+    reads_these_lines(broker, r#""routing":{"label":"test-label","meta":{"source":"router"}},"#).await;
+}
+
+async fn a_consumer_reads_these_lines_without_a_routing(broker: Broker) {
+    reads_these_lines(broker, "").await;
+}
+
+/// The lines, envelopes and all. The messages are in partitions of their own: offsets are counted in two ways.
+async fn reads_these_lines(broker: Broker, routing: &str) {
+    let topic = broker.topic(3).await;
     topic
         .take(json!({ "key": "k", "value": "a<b>&\u{2028}\u{e9}", "envelope": { "partition_override": 0 } }))
         .await;
@@ -136,19 +142,20 @@ async fn a_consumer_reads_these_lines() {
     });
     topic.take(json!({ "value": "v2", "envelope": ids })).await;
     let query = "run_id=r&step_id=s&parent_step_id=ps&tenant=tn&idem_key=ik2&deadline_ms=4070908800000\
-        &partition_override=1&retry_max_attempts=3&retry_backoff_ms=100&retry_max_backoff_ms=1000";
+        &partition_override=2&retry_max_attempts=3&retry_backoff_ms=100&retry_max_backoff_ms=1000";
     let produced = broker.wire.post(&format!("/v1/produce?topic={}&value=v3&{query}", topic.name), "").await;
     assert_eq!(produced.status, 200, "{}", produced.body);
-    let routing = r#""last_error":"","routing":{"label":"test-label","meta":{"source":"router"}}"#;
-    let line = |offset: u32, value: &str, key: &str| {
+    let line = |partition: u32, offset: u64, value: &str, key: &str| {
         format!(
-            r#"{{"partition":1,"offset":{offset},"attempts":1,"key":"","value":"{value}",{routing},"envelope":{{"run_id":"r","step_id":"s","parent_step_id":"ps","tenant_id":"tn","idempotency_key":"{key}","deadline":"2099-01-01T00:00:00Z","retry_policy":{{"max_attempts":3,"backoff_ms":100,"max_backoff_ms":1000}},"partition_override":1}}}}"#
+            r#"{{"partition":{partition},"offset":{offset},"attempts":1,"key":"","value":"{value}","last_error":"",{routing}"envelope":{{"run_id":"r","step_id":"s","parent_step_id":"ps","tenant_id":"tn","idempotency_key":"{key}","deadline":"2099-01-01T00:00:00Z","retry_policy":{{"max_attempts":3,"backoff_ms":100,"max_backoff_ms":1000}},"partition_override":{partition}}}}}"#
         )
     };
     let mut stream = topic.consume("o", 30_000).await;
-    let lines: Vec<String> = stream.take(3).await.into_iter().map(|delivery| delivery.line).collect();
+    let taken = stream.take(3).await;
+    let offsets: Vec<u64> = taken.iter().map(|delivery| delivery.offset).collect();
+    let lines: Vec<String> = taken.into_iter().map(|delivery| delivery.line).collect();
     let first = format!(
-        r#"{{"partition":0,"offset":0,"attempts":1,"key":"k","value":"a\u003cb\u003e\u0026\u2028é",{routing},"envelope":{{"partition_override":0}}}}"#
+        r#"{{"partition":0,"offset":0,"attempts":1,"key":"k","value":"a\u003cb\u003e\u0026\u2028é","last_error":"",{routing}"envelope":{{"partition_override":0}}}}"#
     );
-    assert_eq!(lines, [first, line(1, "v2", "ik"), line(2, "v3", "ik2")]);
+    assert_eq!(lines, [first, line(1, offsets[1], "v2", "ik"), line(2, offsets[2], "v3", "ik2")]);
 }

@@ -4,10 +4,20 @@ use serde_json::Value;
 
 use super::broker::Broker;
 
-/// Transcript 14.
-#[tokio::test]
-async fn a_wrong_method_is_told_the_right_ones() {
-    let broker = Broker::any().await;
+cases! {
+    both: [
+        a_wrong_method_is_told_the_right_ones,
+        an_unknown_route_is_not_found,
+        a_path_that_is_not_clean_is_moved,
+        every_answer_has_a_request_id,
+        health_and_version,
+        escapes_in_a_path_are_resolved,
+        a_request_target_may_be_long,
+    ],
+    g0: [there_is_no_config_and_no_cumulative_ack],
+}
+
+async fn a_wrong_method_is_told_the_right_ones(broker: Broker) {
     for (method, path, allow) in [
         ("GET", "/v1/produce", "POST"),
         ("PUT", "/v1/topics", "GET, POST"),
@@ -28,10 +38,14 @@ async fn a_wrong_method_is_told_the_right_ones() {
     }
 }
 
-/// Transcript 14: plain text below `/v1/`, JSON elsewhere.
-#[tokio::test]
-async fn an_unknown_route_is_not_found() {
-    let broker = Broker::any().await;
+/// What a client finds out the generation by.
+async fn there_is_no_config_and_no_cumulative_ack(broker: Broker) {
+    broker.wire.get("/v1/config").await.is(404, "404 page not found");
+    broker.wire.post("/v1/ack-cumulative", "{}").await.is(404, "404 page not found");
+}
+
+/// Plain text below `/v1/`, JSON elsewhere.
+async fn an_unknown_route_is_not_found(broker: Broker) {
     for path in ["/v1/", "/v1/nope", "/v1/topics/"] {
         let reply = broker.wire.get(path).await;
         reply.is(404, "404 page not found");
@@ -42,10 +56,7 @@ async fn an_unknown_route_is_not_found() {
     }
 }
 
-/// Transcript 14.
-#[tokio::test]
-async fn a_path_that_is_not_clean_is_moved() {
-    let broker = Broker::any().await;
+async fn a_path_that_is_not_clean_is_moved(broker: Broker) {
     for (path, location) in [("/v1", "/v1/"), ("/v1//topics", "/v1/topics")] {
         let reply = broker.wire.get(path).await;
         reply.is(301, &format!(r#"<a href="{location}">Moved Permanently</a>."#));
@@ -53,10 +64,31 @@ async fn a_path_that_is_not_clean_is_moved() {
     }
 }
 
-/// Transcript 01: an id of the client's is echoed, and where there is none, one is made.
-#[tokio::test]
-async fn every_answer_has_a_request_id() {
-    let broker = Broker::any().await;
+/// Segment by segment; an escaped slash is none, and `v1` must be written as it is.
+async fn escapes_in_a_path_are_resolved(broker: Broker) {
+    for path in ["/v1/he%61lthz", "/v1/%68ealthz", "/%6detrics"] {
+        assert_eq!(broker.wire.get(path).await.status, 200, "{path}");
+    }
+    for path in ["/%76%31/healthz", "/v1/healthz%2f"] {
+        broker.wire.get(path).await.is(404, "404 page not found");
+    }
+    let broken = broker.wire.get("/v1/%zz").await;
+    broken.is(400, "400 Bad Request");
+    assert_eq!(broken.header("x-request-id"), None);
+}
+
+/// A head may be of 1 MiB.
+async fn a_request_target_may_be_long(broker: Broker) {
+    let topic = broker.topic(1).await;
+    let padding = "x".repeat(900_000);
+    let query = format!("/v1/produce?padding={padding}&topic={}&value=v", topic.name);
+    assert_eq!(broker.wire.post(&query, "").await.status, 200);
+    let reply = broker.wire.get(&format!("/v1/topics?{padding}{padding}")).await;
+    reply.is(431, "431 Request Header Fields Too Large");
+}
+
+/// An id of the client's is echoed, and where there is none, one is made.
+async fn every_answer_has_a_request_id(broker: Broker) {
     for path in ["/v1/healthz", "/v1/nope", "/"] {
         let reply = broker.wire.call_with("GET", path, "X-Request-Id: my-id-1\r\n", "").await;
         assert_eq!(reply.header("x-request-id"), Some("my-id-1"), "{path}");
@@ -64,10 +96,7 @@ async fn every_answer_has_a_request_id() {
     }
 }
 
-/// Transcript 01.
-#[tokio::test]
-async fn health_and_version() {
-    let broker = Broker::any().await;
+async fn health_and_version(broker: Broker) {
     broker.wire.get("/v1/healthz").await.is(200, r#"{"status":"ok"}"#);
     let version = broker.wire.get("/v1/version").await;
     let version: Value = serde_json::from_str(&version.body).unwrap();

@@ -70,7 +70,7 @@ impl Stream {
         self.next_or_end().await.expect("an open stream")
     }
 
-    /// The next so many, by partition and offset: in which order they come is not promised (transcript 18).
+    /// The next so many, by partition and offset: in which order they come is not promised.
     pub(super) async fn take(&mut self, count: usize) -> Vec<Delivery> {
         let mut taken = Vec::with_capacity(count);
         while taken.len() < count {

@@ -4,14 +4,23 @@ use serde_json::{Value, json};
 
 use super::broker::Broker;
 
+cases! {
+    both: [
+        names_are_listed_as_strings_and_sorted,
+        an_empty_broker_lists_none,
+        a_topic_is_created_in_json_or_by_query,
+        odd_names_are_accepted,
+        what_is_no_topic_is_refused,
+    ],
+    g0: [creating_is_idempotent_and_echoes_what_was_asked_for],
+    g3: [creating_what_exists_is_refused],
+}
+
 fn created(name: &str, partitions: u32) -> String {
     format!(r#"{{"status":"created","name":"{name}","partitions":{partitions}}}"#)
 }
 
-/// Transcript 01.
-#[tokio::test]
-async fn names_are_listed_as_strings_and_sorted() {
-    let broker = Broker::any().await;
+async fn names_are_listed_as_strings_and_sorted(broker: Broker) {
     let mut ours: Vec<String> = Vec::new();
     for _ in 0..4 {
         ours.push(broker.topic(1).await.name);
@@ -25,17 +34,13 @@ async fn names_are_listed_as_strings_and_sorted() {
     assert!(ours.iter().all(|name| list.contains(&name.as_str())));
 }
 
-/// Transcript 01.
-#[tokio::test]
-async fn an_empty_broker_lists_none() {
-    let Some(broker) = Broker::own("needs an empty broker").await else { return };
+async fn an_empty_broker_lists_none(broker: Broker) {
+    let Some(broker) = broker.ours("needs an empty broker") else { return };
     broker.wire.get("/v1/topics").await.is(200, r#"{"topics":[]}"#);
 }
 
-/// Transcript 01: in JSON or by query, and a body wins over a query; one partition where none is asked for.
-#[tokio::test]
-async fn a_topic_is_created_in_json_or_by_query() {
-    let broker = Broker::any().await;
+/// In JSON or by query, and a body wins over a query; one partition where none is asked for.
+async fn a_topic_is_created_in_json_or_by_query(broker: Broker) {
     let name = Broker::name();
     let post = async |path: String, body: Value| broker.wire.post(&path, &body.to_string()).await;
     post("/v1/topics".into(), json!({ "name": name, "partitions": 3 })).await.is(201, &created(&name, 3));
@@ -51,10 +56,8 @@ async fn a_topic_is_created_in_json_or_by_query() {
     post(query, json!({ "name": other })).await.is(201, &created(&other, 1));
 }
 
-/// Transcript 01: always 201, with the count that was asked for, though the topic keeps the one it has.
-#[tokio::test]
-async fn creating_is_idempotent_and_echoes_what_was_asked_for() {
-    let broker = Broker::any().await;
+/// Always 201, with the count that was asked for, though the topic keeps the one it has.
+async fn creating_is_idempotent_and_echoes_what_was_asked_for(broker: Broker) {
     let topic = broker.topic(3).await;
     for partitions in [3, 7] {
         let body = json!({ "name": topic.name, "partitions": partitions }).to_string();
@@ -64,10 +67,25 @@ async fn creating_is_idempotent_and_echoes_what_was_asked_for() {
     topic.produce(fifth).await.refuses("partition_override out of range");
 }
 
-/// Transcript 01: blanks around a name are trimmed, what is in it is not looked at, nor what follows the JSON.
-#[tokio::test]
-async fn odd_names_are_accepted() {
-    let broker = Broker::any().await;
+/// Whatever count is asked for; of four that create one at once, three are refused.
+async fn creating_what_exists_is_refused(broker: Broker) {
+    let topic = broker.topic(3).await;
+    for partitions in [3, 7] {
+        let body = json!({ "name": topic.name, "partitions": partitions }).to_string();
+        let exists = format!("topic already exists: {}", topic.name);
+        broker.wire.post("/v1/topics", &body).await.refuses(&exists);
+    }
+    let name = Broker::name();
+    let body = json!({ "name": name }).to_string();
+    let create = || broker.wire.post("/v1/topics", &body);
+    let (a, b, c, d) = tokio::join!(create(), create(), create(), create());
+    let mut statuses = [a, b, c, d].map(|reply| reply.status);
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 400, 400, 400]);
+}
+
+/// Blanks around a name are trimmed, what is in it is not looked at, nor what follows the JSON.
+async fn odd_names_are_accepted(broker: Broker) {
     let name = format!("{} sp ace/../x", Broker::name());
     let body = json!({ "name": format!("  {name}  ") });
     broker.wire.post("/v1/topics", &body.to_string()).await.is(201, &created(&name, 1));
@@ -76,10 +94,7 @@ async fn odd_names_are_accepted() {
     broker.wire.post("/v1/topics", &body).await.is(201, &created(&name, 1));
 }
 
-/// Transcript 01.
-#[tokio::test]
-async fn what_is_no_topic_is_refused() {
-    let broker = Broker::any().await;
+async fn what_is_no_topic_is_refused(broker: Broker) {
     let cases = [
         ("", "", "name is required"),
         ("", r#"{"name":""}"#, "name is required"),

@@ -62,7 +62,7 @@ impl Moment {
 }
 
 /// How often these are made depends on how long things take: only the first of each is a boundary.
-pub(super) const EVERY_SO_OFTEN: [&str; 2] = ["renew stream", "count in flight"];
+pub(super) const EVERY_SO_OFTEN: [&str; 4] = ["renew stream", "count in flight", "agenda", "lanes"];
 
 /// What a request is for.
 pub(super) fn what(on: On, seen: &Seen) -> Option<&'static str> {
@@ -88,6 +88,7 @@ fn what_of_broker(seen: &Seen) -> Option<&'static str> {
         "/v1/topics" => Some("create topic"),
         "/v1/consume" => Some("consume"),
         "/v1/ack" => Some("ack"),
+        "/v1/config" => Some("limits"),
         "/metrics" => Some("count in flight"),
         _ => None,
     }
@@ -97,10 +98,11 @@ fn what_of_table(seen: &Seen) -> Option<&'static str> {
     let request = seen.json();
     match seen.operation.as_str() {
         "Query" => Some("agenda"),
+        _ if request["Key"]["run_id"]["S"] == ":lanes" => Some("lanes"),
         "GetItem" => Some("check out"),
         "DeleteItem" => Some("discard"),
         "PutItem" if request["Item"]["data"].is_object() => Some("check in"),
-        "PutItem" if request["Item"]["status"]["S"] == "pending" => Some("pend"),
+        "PutItem" if request["Item"]["status"]["S"] == "pending" => Some("enqueue"),
         "PutItem" => Some("claim"),
         "UpdateItem" if request["Key"]["run_id"]["S"] == ":stream" => Some(what_of_stream_lease(&request)),
         "UpdateItem" => Some(what_of_update(&request)),
@@ -128,8 +130,7 @@ fn what_of_update(request: &serde_json::Value) -> &'static str {
         Some("done") => "commit",
         Some("waiting") => "defer",
         Some("parked") => "park",
-        _ if update.contains("#command") => "watch",
-        _ if values[":pending"].is_object() => "hasten",
-        _ => "put off",
+        _ if update.contains("#command") => "watch or hand over",
+        _ => "expedite",
     }
 }

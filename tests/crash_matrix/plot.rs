@@ -2,22 +2,27 @@
 //!
 //! * Ingest: webhooks that find no topic yet, a full one, and one whose input is too large for the broker.
 //! * Journal: with `journal = true`, a webhook that the broker takes and one that it does not.
-//! * Consumer: an earlier command that has to be retried, a later one with large input, and one that the broker loses when
-//!   it is relayed, so that claim, defer, relay, put off, claim again, check out, commit, discard and ack all occur.
+//! * Consumer: an earlier command that has to be retried, a later one with large input, one that the broker did not take, and
+//!   one whose call is slow, so that claim, defer, claim again, check out, hand over, commit, discard and ack all occur.
 //! * Recovery: a consumer that works on what a dead one has left behind, so that watch, take-over, look-up and park occur.
+
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use jiff::Timestamp;
 use local::{
+    hook::Hook,
     http::Answer,
-    proxy::{Fault, Hits, Seen},
+    proxy::{Fault, Hits},
     third_party::Behaviour,
     webhook::Webhook,
 };
 
 use super::{scene::Scene, story::Policy};
-use crate::house::{TICKETS, deliver_until_taken, dispute_about, lost_by_broker, produces};
+use crate::house::{TICKETS, deliver_until_taken, dispute_about, produces};
 
+/// Longer than a message waits for its call, and shorter than a call may take.
+const SLOW: Duration = Duration::from_millis(500);
 /// A consumer that finds nothing, on a busy machine.
 const EMPTY_RUNS: usize = 10;
 
@@ -59,9 +64,9 @@ impl Scene {
         self.run().await;
         effects.extend(deliver_until_taken(&self.stack, &large(dispute_about("dp_large")?)).await?);
         self.fill_broker_once();
-        effects.extend(deliver_until_taken(&self.stack, &dispute_about("dp_lost")?).await?);
-        let relayed = |seen: &Seen| produces(seen) && seen.mentions("dp_lost");
-        self.stack.broker_wire.once(relayed, lost_by_broker());
+        effects.extend(deliver_until_taken(&self.stack, &dispute_about("dp_refused")?).await?);
+        let slow = Hook::new(async || tokio::time::sleep(SLOW).await);
+        self.third_party.script(TICKETS, [Behaviour::apply().with_hook(slow)]);
         self.until("due_at").await?;
         self.run().await;
         Ok((effects, struck))

@@ -113,7 +113,7 @@ fn config_of(story: Story) -> Result<Config> {
     times.insert("stream_lease".into(), "2s".into());
     if story.scenario == Scenario::Consumer {
         // What the broker loses need not be waited for so long.
-        times.insert("relay_grace".into(), "1s".into());
+        times.insert("journal_grace".into(), "1s".into());
     }
     if story.scenario == Scenario::Recovery {
         // The dead one's lease outlasts its successor's wait for the message, so that the effect is found held.

@@ -4,6 +4,7 @@ use anyhow::Result;
 use local::{
     http::Answer,
     proxy::{Fault, Seen},
+    stack::Summary,
 };
 use serde_json::json;
 
@@ -11,17 +12,13 @@ use super::{ack, consumes, deliver_all, once_each, produces, side_by_side, ticke
 use crate::house::{settle, stack};
 
 #[tokio::test]
-async fn an_ack_that_is_refused_or_not_answered_costs_a_duplicate_and_no_more() -> Result<()> {
+async fn an_ack_that_is_refused_costs_a_duplicate_and_no_more() -> Result<()> {
     let refusal = |status, code: &str, message: &str| {
         Fault::Answer(Answer::of_json(status, &json!({ "error": code, "message": message })))
     };
     let faults = [
         refusal(409, "FAILED_PRECONDITION", "not owner"),
         refusal(400, "INVALID_ARGUMENT", "message is not in-flight"),
-        refusal(500, "INTERNAL", "disk full"),
-        Fault::Answer(Answer::html(502)),
-        Fault::CutBefore,
-        Fault::HangBefore,
     ];
     let stories = faults.map(async |fault| {
         let stack = stack().await?;
@@ -38,14 +35,28 @@ async fn an_ack_that_is_refused_or_not_answered_costs_a_duplicate_and_no_more() 
     side_by_side(stories).await
 }
 
+/// Otherwise its partition would wait until the message's lease is over.
 #[tokio::test]
-async fn an_ack_that_was_taken_but_not_answered_costs_nothing() -> Result<()> {
-    let stories = [Fault::HangAfter, Fault::CutAfter].map(async |fault| {
+async fn an_ack_without_an_answer_is_sent_again_on_the_same_stream() -> Result<()> {
+    let faults = [
+        Fault::Answer(Answer::of_json(500, &json!({ "error": "INTERNAL", "message": "disk full" }))),
+        Fault::Answer(Answer::html(502)),
+        Fault::CutBefore,
+        Fault::HangBefore,
+        Fault::HangAfter,
+        Fault::CutAfter,
+    ];
+    let stories = faults.map(async |fault| {
         let stack = stack().await?;
-        stack.broker_wire.once(ack, fault);
+        let hit = stack.broker_wire.once(ack, fault.clone());
         deliver_all(&stack, &["one"]).await?;
         let settling = settle(&stack).await?;
-        assert_eq!((settling.total(|run| run.done), settling.total(|run| run.received)), (1, 1));
+        assert_eq!(hit.count(), 1);
+        let total = |count: fn(&Summary) -> u64| settling.total(count);
+        let totals = [total(|run| run.done), total(|run| run.received), total(|run| run.unacked)];
+        assert_eq!(totals, [1, 1, 0], "{fault:?}: {settling:?}");
+        let acks = stack.broker_wire.seen_where(ack);
+        assert_eq!((acks.len(), &acks[0].body), (2, &acks[1].body), "{fault:?}");
         stack.finish().await
     });
     side_by_side(stories).await
@@ -60,9 +71,9 @@ async fn a_full_partition_is_believed_with_and_without_retry_after() -> Result<(
         stack.broker_wire.always(produces, Fault::Answer(full));
         deliver_all(&stack, &["one", "two"]).await?;
         assert!(stack.effects().await?.iter().all(|effect| effect.status == "pending"));
-        // The relay meets it as well, and leaves them for the next run.
+        // The broker is not needed for what is due.
         let run = stack.run_consumer().await?;
-        assert_eq!((run.relayed, run.received), (0, 0), "{run:?}");
+        assert_eq!((run.from_agenda, run.received, run.done), (2, 0, 2), "{run:?}");
         stack.broker_wire.heal();
         settle(&stack).await?;
         assert_eq!(tickets(&stack), once_each(&["one", "two"]));
@@ -76,23 +87,19 @@ async fn topics_may_be_listed_as_strings_or_objects_and_by_a_broker_only() -> Re
     let stack = stack().await?;
     let list = |seen: &Seen| seen.goes_to("GET", "/v1/topics");
     let lists = [
-        (Answer::of_json(200, &json!({ "topics": ["a", "b"] })), 200),
+        (Answer::of_json(200, &json!({ "topics": ["a", "b"] })), true),
         (
             Answer::of_json(200, &json!({ "topics": [{ "name": "a", "partitions": 8 }, "b"], "next": null })),
-            200,
+            true,
         ),
-        (Answer::of_json(200, &json!({ "topics": null })), 200),
-        (Answer::html(200), 503),
-        (Answer::html(502), 503),
+        (Answer::of_json(200, &json!({ "topics": null })), true),
+        (Answer::html(200), false),
+        (Answer::html(502), false),
     ];
-    for (answer, status) in lists {
+    for (answer, ok) in lists {
         stack.broker_wire.once(list, Fault::Answer(answer.clone()));
         let health = stack.get("/healthz").await?;
-        assert_eq!(
-            (health.status, &health.json()["broker"]["ok"]),
-            (status, &json!(status == 200)),
-            "{answer:?}"
-        );
+        assert_eq!(health.json()["brokers"][0]["ok"], ok, "{answer:?}");
     }
     stack.finish().await
 }

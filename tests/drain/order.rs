@@ -1,5 +1,5 @@
-//! What an ack takes along: a commit is a high-water mark (transcript 05), so a message that is passed over is lost with
-//! the broker's memory. Each story kills broker and consumer at the moment when that would show.
+//! What an ack takes along: a commit is a high-water mark, so a message that is passed over is lost with the broker's
+//! memory. Each story kills broker and consumer at the moment when that would show.
 
 use anyhow::Result;
 use local::{http::Answer, proxy::Fault, stack::Stack, third_party::Behaviour};
@@ -7,23 +7,22 @@ use local::{http::Answer, proxy::Fault, stack::Stack, third_party::Behaviour};
 use super::{
     ack, deliver_all, is_not_ours_to_kill, name_in, once_each, power_cut, side_by_side, stack_of, tickets,
 };
-use crate::house::{PATIENCE, TICKETS, builder, config, settle, table};
+use crate::house::{PATIENCE, TICKETS, settle};
 
 #[tokio::test]
 async fn a_message_that_is_done_is_not_acked_before_a_lower_one_of_its_partition() -> Result<()> {
-    let mut config = config()?;
-    table(config.step("open_ticket"), "call").insert("timeout".into(), "6s".into());
-    let stack = builder(config)?.env("DRIFTQ_PARTITIONS", "2").start().await?;
+    let stack = stack_of(2, "400ms").await?;
     if is_not_ours_to_kill(&stack) {
         return Ok(());
     }
     let name = |partition, name: &str| name_in(partition, 2, name);
     let [low, high] = [name(0, "low"), name(0, "high")];
     let beacons = [name(1, "first"), name(1, "second")];
-    stack.third_party.script(TICKETS, [Behaviour::hang()]);
+    // Neither its claim nor its hand-over can be recorded: nothing answers for it but its message.
+    let claimed = stack.table_wire()?.once(|seen| seen.is("PutItem"), Fault::HangBefore);
     deliver_all(&stack, &[&low]).await?;
     let story = async {
-        stack.third_party.until(PATIENCE, |ledger| ledger.attempts().len() == 1).await?;
+        claimed.within(PATIENCE).await?;
         deliver_all(&stack, &[&high]).await?;
         // A beacon's ack tells that acks go out now, and a second one that all that were ready have gone.
         for beacon in &beacons {

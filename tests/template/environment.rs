@@ -75,3 +75,17 @@ fn every_variable_is_set_or_has_the_default_that_is_documented() -> Result<()> {
     }
     Ok(())
 }
+
+/// The consumer must read every broker that ingest writes to.
+#[test]
+fn both_functions_have_the_same_brokers() -> Result<()> {
+    let template = Template::shipped()?;
+    let [ingest, consumer] = [template.environment("ingest")?, template.environment("consumer")?];
+    let of_brokers = |name: &&String| name.starts_with("DRIFTQ_");
+    let names: BTreeSet<_> = ingest.keys().chain(consumer.keys()).filter(of_brokers).collect();
+    assert!(names.len() >= 6, "{names:?}");
+    for name in names {
+        assert_eq!(ingest.get(name), consumer.get(name), "{name}");
+    }
+    Ok(())
+}

@@ -1,4 +1,4 @@
-//! `template.yaml`, read as CloudFormation does: `!Ref X` is `{"Ref": "X"}`, and `!Sub` is `{"Fn::Sub": …}`.
+//! A template, read as CloudFormation does: `!Ref X` is `{"Ref": "X"}`, and `!Sub` is `{"Fn::Sub": …}`.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use yaml_serde::Value as Yaml;
 
 use super::read;
 
-/// The template.
+/// A CloudFormation template.
 pub(super) struct Template(Value);
 
 impl Template {
+    /// `template.yaml`: the functions.
     pub(super) fn shipped() -> Result<Self> {
-        let yaml = yaml_serde::from_str(&read("template.yaml")?).context("template.yaml")?;
-        Ok(Self(long_form(yaml)))
+        Ok(Self(parse("template.yaml")?))
     }
 
     /// The resources of a type, each with its logical id.
@@ -39,18 +39,20 @@ impl Template {
 
     /// A function's environment in a stack that was given no more than it must be.
     pub(super) fn variables(&self, binary: &str) -> Result<BTreeMap<String, String>> {
+        let all = self.environment(binary)?;
+        all.iter().map(|(name, value)| Ok((name.clone(), self.value(value)?))).collect()
+    }
+
+    /// A function's environment as it is written.
+    pub(super) fn environment(&self, binary: &str) -> Result<Map<String, Value>> {
         let of = |value: &Value| value["Environment"]["Variables"].as_object().cloned().unwrap_or_default();
         let mut all = of(&self.0["Globals"]["Function"]);
         all.extend(of(self.function(binary)?));
-        all.iter().map(|(name, value)| Ok((name.clone(), self.value(value)?))).collect()
+        Ok(all)
     }
 
     /// What a value comes to: a parameter's default, or a stand-in.
     fn value(&self, value: &Value) -> Result<String> {
-        if let Some(otherwise) = value["Fn::If"].get(2) {
-            // Every condition says that an optional parameter was given.
-            return self.value(otherwise);
-        }
         let name = value["Ref"].as_str().with_context(|| format!("{value} is no reference"))?;
         let default = &self.0["Parameters"][name]["Default"];
         Ok(match (name, default) {
@@ -60,6 +62,11 @@ impl Template {
             (_, default) => default.to_string(),
         })
     }
+}
+
+/// The template in that file, each of its short forms written in full.
+pub(super) fn parse(path: &str) -> Result<Value> {
+    Ok(long_form(yaml_serde::from_str(&read(path)?).context(path.to_owned())?))
 }
 
 fn long_form(yaml: Yaml) -> Value {

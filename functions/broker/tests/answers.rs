@@ -93,9 +93,27 @@ async fn a_brokers_own_words_are_kept_short_too() {
 }
 
 #[tokio::test]
-async fn a_topic_that_exists_may_be_a_conflict_for_some_versions() {
-    let (base, _requests) = serve(vec![json("409 Conflict", r#"{"error":"ALREADY_EXISTS"}"#)]).await;
-    client(&base).ensure_topic("t", 8, SOON).await.unwrap();
+async fn a_topic_that_exists_is_success_in_every_version() {
+    for answer in [
+        json("409 Conflict", r#"{"error":"ALREADY_EXISTS"}"#),
+        json("400 Bad Request", r#"{"error":"INVALID_ARGUMENT","message":"topic already exists: t"}"#),
+    ] {
+        let (base, _requests) = serve(vec![answer]).await;
+        client(&base).ensure_topic("t", 8, SOON).await.unwrap();
+    }
+    let refusal = json("400 Bad Request", r#"{"error":"INVALID_ARGUMENT","message":"bad name"}"#);
+    let (base, _requests) = serve(vec![refusal]).await;
+    assert!(client(&base).ensure_topic("t", 8, SOON).await.is_err());
+}
+
+#[tokio::test]
+async fn a_missing_topic_is_told_in_two_ways() {
+    for text in ["topic does not exist (create it first)", "topic not found: t"] {
+        let refusal =
+            json("400 Bad Request", &format!(r#"{{"error":"INVALID_ARGUMENT","message":"{text}"}}"#));
+        let (next, ..) = first(refusal).await;
+        assert!(next.unwrap_err().is_topic_missing(), "{text}");
+    }
 }
 
 #[tokio::test]
@@ -126,9 +144,67 @@ async fn an_ack_can_be_refused_in_several_ways() {
         // The server drops the stream's connection after writing; the line was sent before that.
         let mut stream = client.consume(subscription());
         let delivery = stream.next().await.unwrap().unwrap();
-        let error = client.ack(delivery.token, Proof, SOON).await.unwrap_err();
+        let Unacked { error, messages } = client.ack(delivery.token, Proof, SOON).await.unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
+        assert_eq!(messages.len(), 1, "what it takes to ack it again is given back");
     }
+}
+
+#[tokio::test]
+async fn a_cumulative_ack_is_carried_out_or_waits_or_is_not_there() {
+    let page = || answer("404 Not Found", "", "404 page not found\n");
+    let refusal = |status| json(status, r#"{"error":"FAILED_PRECONDITION","message":"gap"}"#);
+    let cases = [
+        ("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n".to_owned(), None),
+        (refusal("409 Conflict"), Some("in flight elsewhere: gap")),
+        (refusal("400 Bad Request"), Some("in flight elsewhere: gap")),
+        (page(), Some("does not have this call")),
+        (answer("405 Method Not Allowed", "", ""), Some("does not have this call")),
+        (answer("500 Internal Server Error", "", "disk"), Some("in trouble")),
+    ];
+    for (answer, expected) in cases {
+        let (base, mut requests) = serve(vec![streamed(&[LINE, "\n"]), answer]).await;
+        let client = client(&base);
+        let mut stream = client.consume(subscription());
+        let delivery = stream.next().await.unwrap().unwrap();
+        let acked = client.ack_through(vec![(delivery.token, Proof)], SOON).await;
+        assert_eq!(client.acks_singly(), expected == Some("does not have this call"));
+        match (acked, expected) {
+            (Ok(acked), None) => assert_eq!(acked, Acked::Done),
+            (Err(Unacked { error, messages }), Some(expected)) => {
+                assert!(error.to_string().contains(expected), "{error}");
+                assert_eq!(messages.len(), 1);
+            }
+            other => panic!("{other:?}"),
+        }
+        requests.recv().await.unwrap();
+        let request = requests.recv().await.unwrap();
+        let body = r#"{"topic":"t 1","group":"g","owner":"o&1","partition":2,"offset":9}"#;
+        assert!(request.starts_with("POST /v1/ack-cumulative ") && request.ends_with(body), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn limits_are_asked_for_once_and_bound_what_is_sent() {
+    let limits = json("200 OK", r#"{"max_inflight":32,"max_partition_bytes":4194304}"#);
+    let produced = json("200 OK", r#"{"status":"produced"}"#);
+    let (base, _requests) = serve(vec![limits, produced]).await;
+    let client = client(&base);
+    let large = "x".repeat(MAX_VALUE);
+    let refused = client.produce(message("k", &large), SOON).await;
+    assert!(matches!(refused, Err(Error::TooLarge { .. })), "not known yet: {refused:?}");
+    for _ in 0..2 {
+        assert_eq!(client.limits(SOON).await.unwrap().max_in_flight, Some(32));
+    }
+    client.produce(message("k", &large), SOON).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_broker_without_a_configuration_names_no_limit() {
+    let (base, _requests) = serve(vec![answer("404 Not Found", "", "404 page not found\n")]).await;
+    let client = client(&base);
+    assert_eq!(client.limits(SOON).await.unwrap(), Limits::default());
+    assert_eq!(client.limits(SOON).await.unwrap(), Limits::default(), "no server is left to ask again");
 }
 
 #[tokio::test]

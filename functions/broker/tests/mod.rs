@@ -15,6 +15,7 @@ mod requests;
 mod streams;
 
 /// Only a test may make one.
+#[derive(Debug)]
 struct Proof;
 
 const SOON: Duration = Duration::from_secs(5);
@@ -28,7 +29,7 @@ fn http() -> reqwest::Client {
 }
 
 fn client(base: &str) -> Client<Proof> {
-    Client::new(http(), base, None).unwrap()
+    Client::new(http(), base.parse().unwrap(), None).unwrap()
 }
 
 fn subscription() -> Subscription {

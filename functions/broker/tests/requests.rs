@@ -7,7 +7,8 @@ async fn carry_what_the_strict_broker_knows_and_no_more() {
     let produced = json("200 OK", r#"{"status":"produced","topic":"t"}"#);
     let created = json("201 Created", r#"{"status":"created","name":"t","partitions":8}"#);
     let (base, mut requests) = serve(vec![created, produced.clone(), produced]).await;
-    let client = Client::<Proof>::new(http(), &format!("{base}/v1/"), Some("Bearer s3cret")).unwrap();
+    let client =
+        Client::<Proof>::new(http(), format!("{base}/v1/").parse().unwrap(), Some("Bearer s3cret")).unwrap();
 
     client.ensure_topic("t", 8, SOON).await.unwrap();
     let request = requests.recv().await.unwrap();
@@ -65,7 +66,7 @@ async fn a_message_that_fits_no_partition_is_not_sent() {
     let (base, mut requests) = serve(vec![produced]).await;
     let [fits, over] = [MAX_VALUE - 1, MAX_VALUE].map(|bytes| "x".repeat(bytes));
     let refused = client(&base).produce(message("k", &over), SOON).await;
-    assert!(matches!(refused, Err(Error::TooLarge { bytes: 65_536 })), "{refused:?}");
+    assert!(matches!(refused, Err(Error::TooLarge { bytes: 65_536, max: MAX_VALUE })), "{refused:?}");
     client(&base).produce(message("k", &fits), SOON).await.unwrap();
     assert!(requests.recv().await.unwrap().len() > MAX_VALUE);
 }
@@ -79,24 +80,20 @@ fn the_base_may_end_in_v1_or_not() {
         ("https://h/driftq/v1//", "https://h/driftq/v1/"),
         (" http://h/v11 ", "http://h/v11/v1/"),
     ] {
-        assert!(format!("{:?}", client(base)).contains(&format!("\"{expected}\"")), "{base}");
-    }
-    for base in ["", "h:8080", "/v1", "ftp://h", "http://", "http://u:p@h", "http://h?x=1", "http://h#x"] {
-        let refused = Client::<Proof>::new(http(), base, None);
-        assert!(matches!(refused, Err(Invalid::Url(_))), "{base}: {refused:?}");
+        assert_eq!(format!("{:?}", client(base).address()), expected, "{base}");
     }
 }
 
 #[test]
 fn the_authorisation_is_kept_out_of_logs() {
     for auth in ["Bearer s3cret", "X-Api-Key: s3cret"] {
-        let client = Client::<Proof>::new(http(), "http://h", Some(auth)).unwrap();
+        let client = Client::<Proof>::new(http(), "http://h".parse().unwrap(), Some(auth)).unwrap();
         let shown = format!("{client:?}");
         assert!(!shown.contains("s3cret") && shown.contains("Sensitive"), "{shown}");
     }
     for auth in ["", " ", "Bearer a\nb", "X-Api-Key:"] {
         assert_eq!(
-            Client::<Proof>::new(http(), "http://h", Some(auth)).err(),
+            Client::<Proof>::new(http(), "http://h".parse().unwrap(), Some(auth)).err(),
             Some(Invalid::Auth),
             "{auth:?}"
         );

@@ -1,14 +1,21 @@
 //! The claim: who may call.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use super::{Claim, Doubt, Held, Lease, Mismatch, Recorded, Request, fence, new_item};
 use crate::effects::{
     Effects, How, Settled, StoreError,
+    agenda::{absent, lane},
     record::{Ended, Item, Record, Status, attr, count, millis, string},
     store::{Change, Condition, Write},
 };
+
+/// By so much a command must be younger than what is kept, for its record to be there if there ever was one. A record is kept
+/// from a time after the command was received; the clocks that told both may differ, by far less than this.
+const MARGIN: Duration = Duration::from_secs(3600);
 
 impl Effects {
     /// Claims an effect. A fresh one costs one request, and so does a duplicate.
@@ -16,44 +23,64 @@ impl Effects {
     /// # Errors
     /// DynamoDB could not be asked; nothing may be called.
     pub async fn claim(&self, ask: &Request<'_>, now: Timestamp) -> Result<Claim, StoreError> {
-        let write = if ask.command.attempt == 0 {
-            self.claim_fresh(ask, now).await?
+        let write = if ask.command.attempt > 0 || self.may_have_outlived(ask, now) {
+            self.claim_in_place(ask, now).await?
         } else {
-            self.claim_retry(ask, now).await?
+            self.claim_first(ask, now).await?
         };
         match write {
-            Write::Applied(item) => Ok(won(ask, &Record::read(&item)?, false)),
+            Write::Applied(item) => Ok(won(ask, Record::read(&item)?, false)),
             Write::Refused(item) => self.refused(ask, &item, now).await,
         }
     }
 
-    /// Nothing has been tried, so there is nothing to keep: the put replaces whatever `pending` record stands there.
+    /// The first attempt. Most often there is no record, and a put makes it. A record that waits on the agenda is claimed in
+    /// place, so that it stays there: it may be all that is left of the command. Where that is to be expected it comes first.
+    async fn claim_first(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
+        if ask.is_recorded {
+            let write = self.claim_in_place(ask, now).await?;
+            return match &write {
+                Write::Refused(item) if item.is_empty() => self.claim_fresh(ask, now).await,
+                _ => Ok(write),
+            };
+        }
+        let write = self.claim_fresh(ask, now).await?;
+        let waits = match &write {
+            Write::Refused(item) if !item.is_empty() => {
+                matches!(Record::read(item)?.status, Status::Pending | Status::Waiting)
+            }
+            _ => false,
+        };
+        if waits { self.claim_in_place(ask, now).await } else { Ok(write) }
+    }
+
     async fn claim_fresh(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
         let mut item = new_item(ask.effect, Status::InProgress, &ask.command.input_hash, now);
         item.insert(attr::ATTEMPT.into(), count(1));
         item.insert(attr::ATTEMPT_ID.into(), string(ask.attempt_id));
         item.insert(attr::LEASE_UNTIL.into(), millis(now + ask.lease));
         item.insert(attr::FIRST_ATTEMPT_AT.into(), millis(now));
-        if ask.journal {
+        if ask.on_agenda {
             item.insert(attr::COMMAND.into(), string(ask.command.to_json()));
-            item.insert(attr::LANE.into(), self.lane(ask.effect));
+            item.insert(attr::LANE.into(), lane(ask.effect));
             item.insert(attr::DUE_AT.into(), millis(now + ask.lease));
         }
-        let condition = Condition {
-            expression: "attribute_not_exists(#effect_id) OR \
-                (#status IN (:pending, :waiting) AND #attempt = :untried AND #input_hash = :same_input)",
-            names: &[attr::EFFECT_ID, attr::STATUS, attr::ATTEMPT, attr::INPUT_HASH],
-            values: claimable(ask),
-        };
-        Ok(match self.store.put(item.clone(), condition).await? {
+        Ok(match self.store.put(item.clone(), absent()).await? {
             Write::Applied(_) => Write::Applied(item),
             refused @ Write::Refused(_) => refused,
         })
     }
 
-    /// In place, so that the time of the first attempt and any doubt stay on record.
-    async fn claim_retry(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
-        let change = take(ask, ask.command.attempt, now, self.lane(ask.effect));
+    /// Whether the command is so old that the record of its effect may have been removed. A topic that is read again from
+    /// its beginning, as by a new consumer group, brings such commands.
+    fn may_have_outlived(&self, ask: &Request<'_>, now: Timestamp) -> bool {
+        let age = Duration::try_from(now.duration_since(ask.command.received_at)).unwrap_or_default();
+        age > self.keep_done.saturating_sub(MARGIN)
+    }
+
+    /// In place, so that the time of the first attempt and any doubt stay on record; and only where there is a record.
+    async fn claim_in_place(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
+        let change = take(ask, ask.command.attempt, now);
         let condition = Condition {
             expression: "#status IN (:pending, :waiting) AND #attempt = :untried AND #input_hash = :same_input",
             names: &[attr::STATUS, attr::ATTEMPT, attr::INPUT_HASH],
@@ -65,16 +92,17 @@ impl Effects {
     /// Something stood in the way of a claim: what does it mean?
     async fn refused(&self, ask: &Request<'_>, item: &Item, now: Timestamp) -> Result<Claim, StoreError> {
         if item.is_empty() {
-            return Ok(Claim::Mismatch(Mismatch::NoRecord));
+            let is_first = ask.command.attempt == 0;
+            return Ok(Claim::Mismatch(if is_first { Mismatch::Outlived } else { Mismatch::NoRecord }));
         }
         let record = Record::read(item)?;
         if record.attempt_id.as_deref() == Some(&ask.attempt_id.to_string())
             && record.status == Status::InProgress
         {
             // The SDK sent the request again and lost to its own first write.
-            return Ok(won(ask, &record, false));
+            return Ok(won(ask, record, false));
         }
-        if record.input_hash != ask.command.input_hash {
+        if record.contradicts(ask.command) {
             return Ok(Claim::Mismatch(Mismatch::OtherInput { recorded: record.input_hash }));
         }
         match (record.status, record.attempt_id.clone(), record.lease_until) {
@@ -96,17 +124,16 @@ impl Effects {
         now: Timestamp,
     ) -> Result<Claim, StoreError> {
         let why = format!("attempt {} did not report back", record.attempt);
-        let ended = Ended { attempt: record.attempt, at: now, what: "did not report back".to_owned() };
-        let change = take(ask, record.attempt, now, self.lane(ask.effect))
-            .set(attr::DOUBT, string(&why))
-            .remember(ended.entry());
+        let ended = Ended::new(record.attempt, now, "did not report back");
+        let change = take(ask, record.attempt, now).set(attr::DOUBT, string(&why));
+        let change = record.history.clone().with(ended).write(change);
         let write = self.update(ask.effect, change, fence(seen)).await?;
         let item = match write {
             Write::Applied(item) | Write::Refused(item) => item,
         };
         let record = Record::read(&item)?;
         if record.attempt_id.as_deref() == Some(&ask.attempt_id.to_string()) {
-            return Ok(won(ask, &record, true));
+            return Ok(won(ask, record, true));
         }
         // It reported back after all, or somebody else was faster. Look again when the message is next delivered.
         Ok(match record.lease_until.filter(|_| record.status == Status::InProgress) {
@@ -121,17 +148,22 @@ impl Effects {
     }
 }
 
-fn won(ask: &Request<'_>, record: &Record, taken_over: bool) -> Claim {
+fn won(ask: &Request<'_>, record: Record, taken_over: bool) -> Claim {
     let lease = Lease {
         effect: ask.effect.clone(),
         attempt_id: ask.attempt_id.to_string(),
         attempt: record.attempt,
         forgiven: record.forgiven,
+        forgiven_at: record.forgiven_at,
         first_attempt_at: record.first_attempt_at.unwrap_or(record.updated_at),
+        history: record.history,
+        taken_over,
         in_doubt: record.doubt.is_some(),
+        until: record.lease_until.unwrap_or(record.updated_at),
+        on_agenda: record.due_at.is_some(),
     };
-    match record.doubt.clone() {
-        Some(why) => Claim::InDoubt(Doubt { lease, why, taken_over }),
+    match record.doubt {
+        Some(why) => Claim::InDoubt(Doubt { lease, why }),
         None => Claim::Won(lease),
     }
 }
@@ -140,7 +172,7 @@ fn won(ask: &Request<'_>, record: &Record, taken_over: bool) -> Claim {
 ///
 /// The effect stays on the agenda, for when this lease ends: another message of it may have been settled on the strength
 /// of its being there (see `watch`), and must not be left with nothing if this attempt dies.
-fn take(ask: &Request<'_>, counted: u32, now: Timestamp, lane: AttributeValue) -> Change {
+fn take(ask: &Request<'_>, counted: u32, now: Timestamp) -> Change {
     let until = now + ask.lease;
     Change::default()
         .set(attr::STATUS, string(Status::InProgress.as_str()))
@@ -148,7 +180,7 @@ fn take(ask: &Request<'_>, counted: u32, now: Timestamp, lane: AttributeValue) -
         .set(attr::ATTEMPT_ID, string(ask.attempt_id))
         .set(attr::LEASE_UNTIL, millis(until))
         .set(attr::UPDATED_AT, millis(now))
-        .set(attr::LANE, lane)
+        .set(attr::LANE, lane(ask.effect))
         .set(attr::DUE_AT, millis(until))
         .set(attr::COMMAND, string(ask.command.to_json()))
         .set_once(attr::FIRST_ATTEMPT_AT, millis(now))

@@ -10,7 +10,8 @@ use crate::{
     effect_id::EffectId,
     effects::{
         Effects, StoreError,
-        record::{Ended, Record, Status, attr, count, millis, seconds, string},
+        agenda::lane,
+        record::{Ended, Record, Status, attr, count, millis, string},
         store::{Change, Condition, Write},
     },
 };
@@ -93,30 +94,41 @@ impl Effects {
         now: Timestamp,
     ) -> Result<Decided, StoreError> {
         let Some(change) = self.consequence(seen, decision, now) else { return Ok(Decided::NotCallable) };
-        let what = format!("{}: {note}", decision.as_str());
-        let entry = Ended { attempt: seen.attempt, at: now, what }.entry();
-        let status = decision.status();
-        let change = change
-            .set(attr::STATUS, string(status.as_str()))
-            .set(attr::UPDATED_AT, millis(now))
-            .remember(entry.clone());
-        let needs_certainty = decision == Decision::Retry && !seen.policy_resolves;
+        let Some(before) = self.record(seen.run_id, seen.effect_id).await? else {
+            return Ok(Decided::Unknown);
+        };
+        if !is_as_seen(&before, seen) {
+            return Ok(Decided::Overtaken(Box::new(before)));
+        }
+        let ended = Ended::new(seen.attempt, now, &format!("{}: {note}", decision.as_str()));
+        let change =
+            change.set(attr::STATUS, string(decision.status().as_str())).set(attr::UPDATED_AT, millis(now));
+        // The condition holds only while the history is as it was read: no entry is added without an attempt being counted
+        // or the state being changed.
+        let change = before.history.clone().with(ended.clone()).write(change);
+        // What is in doubt without an attempt on record is known to no policy.
+        let resolves = seen.policy_resolves && seen.attempt > 0;
+        let needs_certainty = decision == Decision::Retry && !resolves;
         let condition = as_seen(seen.attempt, needs_certainty);
-        let write = self.store.update((seen.run_id, seen.effect_id), change, condition).await?;
-        Ok(match write {
+        let decided = match self.store.update((seen.run_id, seen.effect_id), change, condition).await? {
             Write::Applied(item) => Decided::Taken(Box::new(Record::read(&item)?)),
             Write::Refused(item) if item.is_empty() => Decided::Unknown,
-            Write::Refused(item) => {
-                let record = Box::new(Record::read(&item)?);
-                // The SDK sent it again and lost to its own first write.
-                let as_seen = record.status == Status::Parked && record.attempt == seen.attempt;
-                match record.history.last().map(Ended::entry) == Some(entry) {
-                    true => Decided::Taken(record),
-                    false if as_seen => Decided::InDoubt,
-                    false => Decided::Overtaken(record),
-                }
-            }
-        })
+            Write::Refused(item) => refused(Record::read(&item)?, seen, &ended),
+        };
+        if matches!((&decided, decision), (Decided::Taken(_), Decision::Applied | Decision::Discard)) {
+            self.let_input_expire(&before, now).await;
+        }
+        Ok(decided)
+    }
+
+    /// Best effort: what is left costs storage.
+    async fn let_input_expire(&self, record: &Record, now: Timestamp) {
+        let Some(command) = record.command.as_deref().and_then(|json| serde_json::from_str(json).ok()) else {
+            return;
+        };
+        if let Err(error) = self.expire_input(&command, now).await {
+            tracing::warn!(%error, "the large input of a decided effect was left");
+        }
     }
 
     /// What a decision changes besides the state. None: there is nothing that could be called.
@@ -124,23 +136,38 @@ impl Effects {
         let over = Change::default().remove(&[attr::LANE, attr::DUE_AT]);
         let again = || {
             let effect: EffectId = seen.effect_id.parse().ok()?;
-            let change = Change::default().set(attr::LANE, self.lane(&effect)).set(attr::DUE_AT, millis(now));
-            Some(change.set(attr::FORGIVEN, count(seen.attempt)))
+            let change = Change::default().set(attr::LANE, lane(&effect)).set(attr::DUE_AT, millis(now));
+            Some(change.set(attr::FORGIVEN, count(seen.attempt)).set(attr::FORGIVEN_AT, millis(now)))
         };
         match decision {
             Decision::Retry => again(),
             // A third party's memory of the key counts from the next attempt.
             Decision::NotApplied => Some(again()?.remove(&[attr::DOUBT, attr::FIRST_ATTEMPT_AT])),
             Decision::Applied => {
-                let expires = seconds(now + self.keep_done);
-                Some(over.set(attr::EXPIRES_AT, expires).remove(&[attr::COMMAND, attr::DOUBT]))
+                Some(over.set(attr::EXPIRES_AT, self.expiry(now)).remove(&[attr::COMMAND, attr::DOUBT]))
             }
-            Decision::Discard => Some(over),
+            Decision::Discard => Some(over.set(attr::EXPIRES_AT, self.expiry(now))),
         }
     }
 }
 
-/// Parked, after the attempts that the person has seen.
+/// The record is not as the operator has seen it; or it is in doubt, which the condition excludes where only a look at the
+/// third party helps.
+fn refused(record: Record, seen: Seen<'_>, ended: &Ended) -> Decided {
+    // The SDK sent it again and lost to its own first write.
+    let is_ours = record.history.entries.last().is_some_and(|last| last.is(ended));
+    match (is_ours, is_as_seen(&record, seen)) {
+        (true, _) => Decided::Taken(Box::new(record)),
+        (false, true) => Decided::InDoubt,
+        (false, false) => Decided::Overtaken(Box::new(record)),
+    }
+}
+
+fn is_as_seen(record: &Record, seen: Seen<'_>) -> bool {
+    record.status == Status::Parked && record.attempt == seen.attempt
+}
+
+/// Parked, after the attempts that the operator has seen.
 fn as_seen(attempt: u32, without_doubt: bool) -> Condition<'static> {
     let values = vec![("parked", string(Status::Parked.as_str())), ("seen", count(attempt))];
     if without_doubt {

@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 pub use self::settle::Deferral;
 use super::{
-    Effects, Settled, StoreError,
-    record::{Item, Status, attr, millis, string},
+    Effects, How, Settled, StoreError,
+    record::{History, Item, Record, Status, attr, millis, string},
     store::{Change, Condition, Write},
 };
 use crate::{
@@ -34,8 +34,13 @@ pub struct Lease {
     attempt_id: String,
     attempt: u32,
     forgiven: u32,
+    forgiven_at: Option<Timestamp>,
     first_attempt_at: Timestamp,
+    history: History,
+    taken_over: bool,
     in_doubt: bool,
+    until: Timestamp,
+    on_agenda: bool,
 }
 
 /// A lease on an effect of which nobody knows whether an earlier attempt was applied. It can't be used for a call
@@ -45,7 +50,6 @@ pub struct Lease {
 pub struct Doubt {
     lease: Lease,
     why: String,
-    taken_over: bool,
 }
 
 /// Another attempt, in another process, has the effect and may still be calling.
@@ -68,13 +72,15 @@ pub struct Recorded {
 /// The message can't be what the record is about; a person must look at both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mismatch {
-    /// The same effect with other input.
+    /// The same effect with other input, and not done.
     OtherInput {
         /// Digest of the input on record.
         recorded: InputHash,
     },
     /// A retry of an effect that has no record any more.
     NoRecord,
+    /// A first attempt, of a command so old that the record of its effect may have come and gone.
+    Outlived,
 }
 
 /// What a claim came to.
@@ -103,8 +109,34 @@ pub struct Request<'a> {
     pub attempt_id: Uuid,
     /// How long the call and its commit may take.
     pub lease: Duration,
-    /// With a journal the command is kept on record from the first attempt on.
-    pub journal: bool,
+    /// Whether there is a record to be expected: for what comes from the agenda, and with a journal.
+    pub is_recorded: bool,
+    /// Whether the record is to be on the agenda for when the lease ends, from the claim on.
+    pub on_agenda: bool,
+}
+
+impl Mismatch {
+    /// Why an operator must look.
+    #[must_use]
+    pub fn why(&self, command: &Command) -> String {
+        let Command { input_hash, attempt, received_at, .. } = command;
+        match self {
+            Self::OtherInput { recorded } => {
+                let (recorded, offered) = (recorded.as_str(), input_hash.as_str());
+                format!("the same effect with other input: recorded {recorded}, offered {offered}")
+            }
+            Self::NoRecord => format!("attempt {} of an effect that has no record", attempt + 1),
+            Self::Outlived => format!(
+                "received at {received_at}, and no record of the effect: records of that age are removed (keep_done), so it may have been done"
+            ),
+        }
+    }
+
+    /// Whether the effect may have been applied, for all we know.
+    #[must_use]
+    pub fn in_doubt(&self) -> bool {
+        *self == Self::Outlived
+    }
 }
 
 impl Lease {
@@ -120,10 +152,36 @@ impl Lease {
         self.attempt
     }
 
-    /// Which attempt this is of the budget, from 1: a person's word starts it anew.
+    /// Which attempt this is of the budget, from 1: an operator's decision starts a new one.
     #[must_use]
     pub fn tries(&self) -> u32 {
         self.attempt.saturating_sub(self.forgiven)
+    }
+
+    /// If the claim has put the record on the agenda for when this lease ends, that settles the message.
+    #[must_use]
+    pub fn handed_over(&self) -> Option<Settled> {
+        self.on_agenda.then(|| Settled::new(How::HandedOver))
+    }
+
+    /// This attempt as others see it, to be put on the agenda for when its lease ends.
+    #[must_use]
+    pub fn held(&self) -> Held {
+        let Self { effect, attempt_id, until, .. } = self;
+        Held { effect: effect.clone(), attempt_id: attempt_id.clone(), until: *until }
+    }
+
+    /// For how long the effect has been tried within the budget: since its first attempt, or since an operator's decision.
+    #[must_use]
+    pub fn tried_for(&self, now: Timestamp) -> Duration {
+        let began = self.forgiven_at.map_or(self.first_attempt_at, |at| at.max(self.first_attempt_at));
+        Duration::try_from(now.duration_since(began)).unwrap_or_default()
+    }
+
+    /// Whether this claim took the effect over from an attempt that did not report back.
+    #[must_use]
+    pub fn taken_over(&self) -> bool {
+        self.taken_over
     }
 
     /// Nobody knows whether this attempt was applied.
@@ -135,6 +193,15 @@ impl Lease {
     #[must_use]
     pub fn in_doubt(&self) -> bool {
         self.in_doubt
+    }
+}
+
+impl Held {
+    /// The attempt that has a record, if it is in progress.
+    pub(super) fn of_record(effect: &EffectId, record: &Record) -> Option<Self> {
+        let attempt_id = record.attempt_id.clone().filter(|_| record.status == Status::InProgress)?;
+        let until = record.lease_until.unwrap_or(record.updated_at);
+        Some(Self { effect: effect.clone(), attempt_id, until })
     }
 }
 
@@ -151,6 +218,12 @@ impl Doubt {
         self.lease.attempt
     }
 
+    /// Which attempt this is of the budget, from 1.
+    #[must_use]
+    pub fn tries(&self) -> u32 {
+        self.lease.tries()
+    }
+
     /// Why it is in doubt.
     #[must_use]
     pub fn why(&self) -> &str {
@@ -160,13 +233,25 @@ impl Doubt {
     /// Whether this claim took the effect over from an attempt that did not report back.
     #[must_use]
     pub fn taken_over(&self) -> bool {
-        self.taken_over
+        self.lease.taken_over
     }
 
     /// The effect.
     #[must_use]
     pub fn effect(&self) -> &EffectId {
         &self.lease.effect
+    }
+
+    /// See [`Lease::handed_over`].
+    #[must_use]
+    pub fn handed_over(&self) -> Option<Settled> {
+        self.lease.handed_over()
+    }
+
+    /// See [`Lease::held`].
+    #[must_use]
+    pub fn held(&self) -> Held {
+        self.lease.held()
     }
 
     /// The third party was asked, and knows.

@@ -7,7 +7,8 @@ use crate::{
     command::Command,
     effects::{
         Effects, How, PARKED_LANE, Settled, StoreError,
-        record::{Ended, Receipt, Record, Status, attr, millis, seconds, string},
+        agenda::lane,
+        record::{Ended, Receipt, Record, Status, attr, millis, short, string},
         store::{Change, Write},
     },
 };
@@ -39,7 +40,7 @@ impl Effects {
         let receipt = serde_json::to_string(receipt).map_err(|_| StoreError::Malformed(attr::RECEIPT))?;
         let change = Change::default()
             .set(attr::RECEIPT, string(receipt))
-            .set(attr::EXPIRES_AT, seconds(now + self.keep_done))
+            .set(attr::EXPIRES_AT, self.expiry(now))
             .remove(&[attr::COMMAND, attr::DOUBT, attr::LAST_ERROR, attr::LANE, attr::DUE_AT]);
         self.report(lease, Status::Done, "done", change, now).await?;
         Ok(Settled::new(How::Done))
@@ -57,12 +58,12 @@ impl Effects {
     ) -> Result<Settled, StoreError> {
         let command = Command { attempt: lease.attempt, ..deferral.command.clone() };
         let mut change = Change::default()
-            .set(attr::LANE, self.lane(&lease.effect))
+            .set(attr::LANE, lane(&lease.effect))
             .set(attr::DUE_AT, millis(deferral.due))
             .set(attr::COMMAND, string(command.to_json()))
-            .set(attr::LAST_ERROR, string(deferral.why));
+            .set(attr::LAST_ERROR, string(short(deferral.why)));
         if deferral.in_doubt {
-            change = change.set(attr::DOUBT, string(deferral.why));
+            change = change.set(attr::DOUBT, string(short(deferral.why)));
         }
         self.report(lease, Status::Waiting, deferral.why, change, now).await?;
         Ok(Settled::new(How::Deferred))
@@ -84,9 +85,9 @@ impl Effects {
             .set(attr::LANE, string(PARKED_LANE))
             .set(attr::DUE_AT, millis(now))
             .set(attr::COMMAND, string(command.to_json()))
-            .set(attr::LAST_ERROR, string(why));
+            .set(attr::LAST_ERROR, string(short(why)));
         if lease.in_doubt {
-            change = change.set_once(attr::DOUBT, string(why));
+            change = change.set_once(attr::DOUBT, string(short(why)));
         }
         self.report(lease, Status::Parked, why, change, now).await?;
         Ok(Settled::new(How::Parked))
@@ -104,8 +105,8 @@ impl Effects {
         let change = change
             .set(attr::STATUS, string(status.as_str()))
             .set(attr::UPDATED_AT, millis(now))
-            .remember(Ended { attempt: lease.attempt, at: now, what: what.to_owned() }.entry())
             .remove(&[attr::LEASE_UNTIL]);
+        let change = lease.history.with(Ended::new(lease.attempt, now, what)).write(change);
         match self.update(&lease.effect, change, fence(&lease.attempt_id)).await? {
             Write::Applied(_) => Ok(()),
             Write::Refused(item) => {
@@ -122,13 +123,33 @@ impl Effects {
     /// # Errors
     /// DynamoDB could not be asked, or the other attempt has just reported back ([`StoreError::Fenced`]): claim again.
     pub async fn watch(&self, held: Held, command: &Command, now: Timestamp) -> Result<Settled, StoreError> {
+        self.put_on_agenda(held, command, now).await?;
+        Ok(Settled::new(How::Held))
+    }
+
+    /// An attempt of this process goes on, and its message leaves the queue: from now on the record itself is due when the
+    /// attempt's lease ends, should it not report back by then.
+    ///
+    /// # Errors
+    /// As [`Effects::watch`].
+    pub async fn hand_over(
+        &self,
+        held: Held,
+        command: &Command,
+        now: Timestamp,
+    ) -> Result<Settled, StoreError> {
+        self.put_on_agenda(held, command, now).await?;
+        Ok(Settled::new(How::HandedOver))
+    }
+
+    async fn put_on_agenda(&self, held: Held, command: &Command, now: Timestamp) -> Result<(), StoreError> {
         let change = Change::default()
-            .set(attr::LANE, self.lane(&held.effect))
+            .set(attr::LANE, lane(&held.effect))
             .set(attr::DUE_AT, millis(held.until))
             .set(attr::COMMAND, string(command.to_json()))
             .set(attr::UPDATED_AT, millis(now));
         match self.update(&held.effect, change, fence(&held.attempt_id)).await? {
-            Write::Applied(_) => Ok(Settled::new(How::Held)),
+            Write::Applied(_) => Ok(()),
             Write::Refused(_) => Err(StoreError::Fenced),
         }
     }

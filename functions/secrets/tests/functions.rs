@@ -8,16 +8,16 @@ use crate::{
     consumer::{Consumer, call::Caller},
     effects::Effects,
     ingest::{Ingest, event::Event, keys::Keys, outbox::Outbox},
-    topic::Topic,
+    topics::Topics,
 };
 
 /// `{}`, signed as GitHub signs with the secret `old`.
 const SIGNATURE: &str = "sha256=419f84c3dfb1dabfe377f5a34859584b8faa83144c2a3b2b72a8c4ded4e293a6";
 
-fn stores(manager: &SecretsManager) -> (Topic, Effects) {
-    let topic = clients::command_topic(http(), &environment()).unwrap();
+fn stores(manager: &SecretsManager) -> (Topics, Effects) {
+    let topics = clients::command_topics(&http(), &environment()).unwrap();
     let table = clients::dynamodb(&aws(manager), Patience::INGEST);
-    (topic, Effects::new(table, "effects".to_owned(), std::time::Duration::from_secs(1)))
+    (topics, Effects::new(table, "effects".to_owned(), std::time::Duration::from_secs(1)))
 }
 
 fn webhook() -> Event {
@@ -31,12 +31,12 @@ fn webhook() -> Event {
 #[tokio::test]
 async fn ingest_refuses_a_revoked_secret_in_time() {
     let manager = SecretsManager::start(&values("old")).await.unwrap();
-    let (topic, effects) = stores(&manager);
+    let (topics, effects) = stores(&manager);
     let config = Config::parse("toml", "[sources.hub]\nscheme = \"github\"\nsecrets = [\"A\"]").unwrap();
     let sources = config.sources.clone();
     let make = move |secrets: &Secrets| Keys::prepare(&sources, secrets);
     let keys = Current::start(vault(&manager, &["A"]), START, make).await.unwrap();
-    let ingest = Ingest::new(config, keys, Outbox { topic, effects, journal: None });
+    let ingest = Ingest::new(config, keys, Outbox { topics, effects, journal: None });
     manager.put_all(&values("new"));
     for (second, status) in [(0, 200), (300, 200), (301, 401), (302, 401)] {
         let reply = serde_json::to_value(ingest.answer(webhook(), None, after(second)).await).unwrap();
@@ -62,13 +62,13 @@ async fn a_token_that_is_no_key_of_its_scheme_changes_nothing() {
 async fn the_consumer_reads_its_tokens_again_when_an_invocation_begins() {
     let manager = SecretsManager::start(&values("old")).await.unwrap();
     for (clock, fetches) in [((|| after(300)) as fn() -> Timestamp, 0), (|| after(301), 1)] {
-        let (topic, effects) = stores(&manager);
+        let (topics, effects) = stores(&manager);
         let make = |secrets: &Secrets| Ok(secrets.clone());
         let tokens = Current::start(vault(&manager, &["A"]), START, make).await.unwrap();
         manager.wire.forget();
         let caller = Caller::new(http(), tokens);
         let config = Config::parse("toml", "").unwrap();
-        let consumer = Consumer::new(config, &environment(), topic, effects, caller, clock);
+        let consumer = Consumer::new(config, &environment(), &topics, effects, caller, clock);
         // There is no table.
         consumer.run(600_000).await.unwrap_err();
         assert_eq!(manager.fetches(), fetches);

@@ -6,7 +6,7 @@ use super::super::refusal::{Cap, Refusal};
 use super::super::state::Receipt;
 use super::clock::Clock;
 
-/// Transcript 13: 100 messages, then a 429; the slowest group counts, once it has acked.
+/// 100 messages, then a 429; the slowest group counts, once it has acked.
 #[test]
 fn caps_by_count_and_by_the_slowest_group() {
     let mut clock = Clock::new();
@@ -26,7 +26,7 @@ fn caps_by_count_and_by_the_slowest_group() {
     assert_eq!(clock.produce("m", None), full);
 }
 
-/// Transcript 13: keys and values of unacked messages stay below 65,536 bytes.
+/// Keys and values of unacked messages stay below 65,536 bytes.
 #[test]
 fn caps_by_bytes() {
     let full = Err(Refusal::Overloaded(Cap::Bytes));

@@ -4,11 +4,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::super::delivery::StreamId;
 use super::super::message::{Envelope, Message, RetryPolicy};
+use super::super::profile::Profile;
 use super::super::record::Record;
 use super::super::refusal::Refusal;
 use super::super::state::{Receipt, State};
 
-/// A broker with topic `t`, whose clock moves in ticks of 250 ms.
+/// A broker with topic `t`, whose clock moves by hand.
 pub(super) struct Clock {
     pub(super) state: State,
     pub(super) now: Timestamp,
@@ -20,8 +21,12 @@ pub(super) type Said = (u64, i64, i64, String);
 
 impl Clock {
     pub(super) fn new() -> Self {
-        let mut state = State::new(1);
-        state.create_topic("t", 1);
+        Self::of(Profile::G0)
+    }
+
+    pub(super) fn of(profile: Profile) -> Self {
+        let mut state = State::new(profile, 1);
+        state.create_topic("t", 1).unwrap();
         Self { state, now: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(500_000), records: Vec::new() }
     }
 
@@ -68,8 +73,9 @@ impl Clock {
     /// Ticks until something is delivered: how long it took, and what it was. At most a minute.
     pub(super) fn tick_until_delivered(&mut self) -> (i64, Vec<Said>) {
         let start = self.now;
+        let tick = self.state.profile.tick.as_millis() as i64;
         loop {
-            self.sleep(250);
+            self.sleep(tick);
             self.state.redeliver(self.now);
             let said = self.delivered();
             let ms = self.now.duration_since(start).as_millis() as i64;

@@ -7,7 +7,7 @@ use super::super::record::Record;
 use super::super::refusal::{Cap, Refusal};
 use super::clock::{Clock, retry, said};
 
-/// Transcript 12: after the last attempt a copy goes to `dlq.t`, without the policy, and the message is done.
+/// After the last attempt a copy goes to `dlq.t`, without the policy, and the message is done.
 #[test]
 fn exhausted_messages_are_buried() {
     let mut clock = Clock::new();
@@ -29,11 +29,11 @@ fn exhausted_messages_are_buried() {
     assert_eq!(clock.state.dead["t"], 1);
 }
 
-/// Transcript 19: with `dlq.t` full the message keeps its place, is not redelivered, and grows a record a tick.
+/// With `dlq.t` full the message keeps its place, is not redelivered, and grows a record a tick.
 #[test]
 fn a_full_dead_letter_topic_wedges_the_message() {
     let mut clock = Clock::new();
-    clock.state.create_topic("dlq.t", 1);
+    clock.state.create_topic("dlq.t", 1).unwrap();
     for _ in 0..100 {
         let message = Message { value: "x".into(), ..Message::default() };
         clock.state.produce(clock.now, "dlq.t", message).unwrap();

@@ -3,11 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::message::Message;
+use super::super::profile::Profile;
 use super::super::record::Record;
 use super::super::state::State;
 use super::clock::{Clock, said};
 
-/// Transcript 04: two in flight for a group, however many streams; each ack makes room for the next in turn.
+/// Two in flight for a group, however many streams; each ack makes room for the next in turn.
 #[test]
 fn two_in_flight_and_round_robin_over_streams() {
     let mut clock = Clock::new();
@@ -24,7 +25,7 @@ fn two_in_flight_and_round_robin_over_streams() {
     assert_eq!(clock.delivered(), [said(0, 3, 1, "")]);
 }
 
-/// Transcript 05: the mark moves up only, and only a move is recorded.
+/// The mark moves up only, and only a move is recorded.
 #[test]
 fn the_high_water_mark_never_moves_down() {
     let mut clock = Clock::new();
@@ -40,14 +41,14 @@ fn the_high_water_mark_never_moves_down() {
     assert_eq!(clock.state.topics["t"].groups["g"].partitions[0].committed, Some(1));
 }
 
-/// Transcript 18: of two messages sent off together, the second is rarely first, but sometimes.
+/// Of two messages sent off together, the second is rarely first, but sometimes.
 #[test]
 fn delivery_order_is_not_guaranteed() {
-    let mut state = State::new(7);
+    let mut state = State::new(Profile::G0, 7);
     let lease = SignedDuration::from_secs(30);
     let overtaken = (0..3000).filter(|number| {
         let topic = format!("t{number}");
-        state.create_topic(&topic, 1);
+        state.create_topic(&topic, 1).unwrap();
         for value in ["a", "b"] {
             let message = Message { value: value.into(), ..Message::default() };
             state.produce(Timestamp::UNIX_EPOCH, &topic, message).unwrap();

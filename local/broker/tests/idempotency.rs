@@ -14,7 +14,7 @@ fn held(clock: &Clock) -> usize {
     clock.state.topics["t"].next_offset as usize
 }
 
-/// Transcript 09: dropped even with another value and over the caps; per tenant; forgotten after 10 minutes.
+/// Dropped even with another value and over the caps; per tenant; forgotten after 10 minutes.
 #[test]
 fn a_second_produce_with_a_key_is_dropped() {
     let mut clock = Clock::new();
@@ -29,7 +29,7 @@ fn a_second_produce_with_a_key_is_dropped() {
     assert_eq!(held(&clock), 3);
 }
 
-/// Transcript 09: a refused produce does not burn its key.
+/// A refused produce does not burn its key.
 #[test]
 fn a_refused_produce_keeps_its_key_free() {
     let mut clock = Clock::new();
@@ -39,7 +39,7 @@ fn a_refused_produce_keeps_its_key_free() {
     assert_eq!(held(&clock), 1);
 }
 
-/// README: a key whose produce is not on disk yet refuses its repeats.
+/// A key whose produce is not on disk yet refuses its repeats.
 #[test]
 fn a_concurrent_produce_with_a_key_is_refused() {
     let mut clock = Clock::new();
@@ -51,7 +51,7 @@ fn a_concurrent_produce_with_a_key_is_refused() {
     assert_eq!(clock.state.produce(clock.now, "t", message()), Ok(None));
 }
 
-/// Transcript 08: with a key even a new owner waits for the whole lease.
+/// With a key even a new owner waits for the whole lease.
 #[test]
 fn a_keyed_message_waits_for_the_whole_lease() {
     let mut clock = Clock::new();
@@ -63,7 +63,7 @@ fn a_keyed_message_waits_for_the_whole_lease() {
     assert_eq!(clock.tick_until_delivered(), (8000, vec![said(1, 0, 2, "ack_timeout")]));
 }
 
-/// Transcript 07: a lease under 250 ms, or over 10 minutes, never delivers a keyed message, nor what is behind.
+/// A lease under 250 ms, or over 10 minutes, never delivers a keyed message, nor what is behind.
 #[test]
 fn keyed_messages_need_a_proper_lease() {
     for lease in [100, 600_001] {
@@ -79,7 +79,7 @@ fn keyed_messages_need_a_proper_lease() {
     }
 }
 
-/// Transcript 17: a late ack is fine without a key, lost with one; a late nack says so and redelivers.
+/// A late ack is fine without a key, lost with one; a late nack says so and redelivers.
 #[test]
 fn late_acks() {
     for (envelope, acked) in [(None, Ok(())), (keyed("k"), Err(Refusal::LeaseLost))] {

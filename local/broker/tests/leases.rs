@@ -3,7 +3,7 @@
 use super::super::refusal::Refusal;
 use super::clock::{Clock, retry, said};
 
-/// Transcript 07: redelivered when the lease is over, again and again, on the stream that has it.
+/// Redelivered when the lease is over, again and again, on the stream that has it.
 #[test]
 fn an_expired_lease_is_redelivered() {
     let mut clock = Clock::new();
@@ -14,7 +14,7 @@ fn an_expired_lease_is_redelivered() {
     assert_eq!(clock.tick_until_delivered(), (1000, vec![said(0, 0, 3, "ack_timeout")]));
 }
 
-/// Transcript 08: a new owner has a dead one's messages after 2 s, then holds them by its own lease;
+/// A new owner has a dead one's messages after 2 s, then holds them by its own lease;
 /// the same owner has them only after the full lease.
 #[test]
 fn a_new_owner_waits_two_seconds_and_the_same_owner_the_whole_lease() {
@@ -30,7 +30,7 @@ fn a_new_owner_waits_two_seconds_and_the_same_owner_the_whole_lease() {
     }
 }
 
-/// Transcript 21: nothing happens to what is in flight while nobody listens, and its places stay taken.
+/// Nothing happens to what is in flight while nobody listens, and its places stay taken.
 #[test]
 fn the_dead_hold_their_places() {
     let mut clock = Clock::new();
@@ -45,7 +45,7 @@ fn the_dead_hold_their_places() {
     assert_eq!((waited, back), (6000, vec![said(1, 0, 2, "ack_timeout"), said(1, 1, 2, "ack_timeout")]));
 }
 
-/// Transcript 07: 500 ms lease, then backoffs of 1, 2, 4 and 4 s, counted from the last delivery.
+/// 500 ms lease, then backoffs of 1, 2, 4 and 4 s, counted from the last delivery.
 #[test]
 fn backoff_delays_redelivery() {
     let mut clock = Clock::new();
@@ -56,7 +56,7 @@ fn backoff_delays_redelivery() {
     assert_eq!(gaps, [500, 1000, 2000, 4000, 4000]);
 }
 
-/// Transcript 06: a nack redelivers at once, to the next stream in turn, whatever the backoff says.
+/// A nack redelivers at once, to the next stream in turn, whatever the backoff says.
 #[test]
 fn a_nack_redelivers_at_once() {
     let mut clock = Clock::new();

@@ -8,3 +8,4 @@ mod dead_letters;
 mod groups;
 mod idempotency;
 mod leases;
+mod newer;

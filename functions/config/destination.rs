@@ -1,0 +1,79 @@
+//! `[destinations."api.example.com"]`: how much a third party is asked to bear. A destination is a host, with its port if a
+//! call's URL names one. Without a line of configuration each has the defaults.
+
+use std::{collections::BTreeMap, num::NonZeroU32};
+
+use toml::{Table, Value};
+
+use super::{problems::Problems, section::Section, step::Step};
+
+/// Calls in flight at a time, unless said otherwise.
+const DEFAULT_IN_FLIGHT: NonZeroU32 = NonZeroU32::new(64).unwrap();
+
+/// How much a destination is asked to bear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Destination {
+    /// Calls in flight at a time.
+    pub in_flight: NonZeroU32,
+    /// How fast calls may begin. None: as fast as they can.
+    pub rate: Option<Rate>,
+}
+
+/// A rate of calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Calls per second.
+    pub per_second: NonZeroU32,
+    /// How many may begin at once after a quiet time.
+    pub burst: NonZeroU32,
+}
+
+/// By host.
+pub type Destinations = BTreeMap<String, Destination>;
+
+impl Default for Destination {
+    fn default() -> Self {
+        Self { in_flight: DEFAULT_IN_FLIGHT, rate: None }
+    }
+}
+
+impl Destination {
+    fn read(mut section: Section, problems: &mut Problems) -> Self {
+        let number = "a whole number from 1 on";
+        let in_flight = section.optional("in_flight", number, problems);
+        let rate = section.optional("rate", "calls per second, a whole number from 1 on", problems);
+        let burst = section.optional("burst", number, problems);
+        if burst.is_some() && rate.is_none() {
+            problems.add(section.path("burst"), "means nothing without a rate; add rate = 10 or another");
+        }
+        section.finish(problems);
+        let rate = rate.map(|per_second| Rate { per_second, burst: burst.unwrap_or(NonZeroU32::MIN) });
+        Self { in_flight: in_flight.unwrap_or(DEFAULT_IN_FLIGHT), rate }
+    }
+}
+
+/// Reads the tables.
+pub(super) fn read(root: &mut Section, problems: &mut Problems) -> Destinations {
+    let expected = "tables such as [destinations.\"api.example.com\"]";
+    let tables: Table = root.optional("destinations", expected, problems).unwrap_or_default();
+    let mut destinations = Destinations::new();
+    for (host, value) in tables {
+        let path = format!("destinations.{host:?}");
+        match value {
+            Value::Table(table) => {
+                destinations.insert(host, Destination::read(Section::new(path, table), problems));
+            }
+            _ => problems.add(path, "not a table; write [destinations.\"HOST\"]"),
+        }
+    }
+    destinations
+}
+
+/// A destination that no step calls is a slip of the pen.
+pub(super) fn check(destinations: &Destinations, steps: &[Option<Step>], problems: &mut Problems) {
+    let called: Vec<_> = steps.iter().flatten().map(|step| step.call.destination()).collect();
+    for host in destinations.keys().filter(|host| !called.contains(host)) {
+        let message = format!("no step calls this host; called are {}", called.join(", "));
+        problems.add(format!("destinations.{host:?}"), message);
+    }
+}

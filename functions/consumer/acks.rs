@@ -1,0 +1,135 @@
+//! Acks on their way to the broker. An ack without an answer is sent again on the same stream: its partition goes on only
+//! after it, and a lost one would hold it up until the messages' lease ends.
+
+use std::time::Duration;
+
+use tokio::{task::JoinSet, time::sleep};
+use tracing::Instrument as _;
+
+use super::ack_order::Run;
+use crate::{
+    broker::{AckToken, Acked, Client, Error, Unacked},
+    effects::Settled,
+};
+
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// Between an ack that came to nothing and the next.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What an ack takes.
+pub(super) type Ack = (AckToken, Settled);
+
+/// Acks under way, at most one per partition.
+#[derive(Debug)]
+pub(super) struct Acks {
+    broker: Client<Settled>,
+    sent: JoinSet<Sent>,
+}
+
+/// How the broker is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// The one message of the run. Only with a proof that nothing lower is in flight elsewhere.
+    One,
+    /// All messages of the run, if the broker finds that nothing lower is in flight elsewhere.
+    Through,
+}
+
+/// What came of an ack.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) partition: u32,
+    pub(super) offsets: Vec<u64>,
+    pub(super) outcome: Outcome,
+}
+
+/// What came of an ack.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// The messages have left the queue.
+    Acked,
+    /// They were not this stream's to ack any more.
+    Gone,
+    /// Not now: ask again.
+    Wait(Run<Ack>),
+    /// Never on this stream. They are settled all the same, and come back as duplicates.
+    Refused(Error),
+}
+
+impl Acks {
+    pub(super) fn new(broker: Client<Settled>) -> Self {
+        Self { broker, sent: JoinSet::new() }
+    }
+
+    /// Sends one.
+    pub(super) fn send(&mut self, run: Run<Ack>, how: How) {
+        let broker = self.broker.clone();
+        let sending = async move {
+            let Run { partition, messages } = run;
+            let (offsets, messages): (Vec<_>, Vec<_>) = messages.into_iter().unzip();
+            let outcome = match send(&broker, messages, how, partition).await {
+                Ok(outcome) => outcome,
+                Err(waiting) => {
+                    sleep(PAUSE).await;
+                    let messages = offsets.iter().copied().zip(waiting).collect();
+                    Outcome::Wait(Run { partition, messages })
+                }
+            };
+            Sent { partition, offsets, outcome }
+        };
+        self.sent.spawn(sending.in_current_span());
+    }
+
+    /// The next one that has come to something.
+    pub(super) async fn next(&mut self) -> Option<Sent> {
+        self.sent.join_next().await?.ok()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.sent.is_empty()
+    }
+
+    /// Gives up: no more is sent.
+    pub(super) fn stop(&mut self) {
+        self.sent.abort_all();
+    }
+}
+
+/// Sends an ack until it is answered, and gives back what is to wait.
+async fn send(
+    broker: &Client<Settled>,
+    mut messages: Vec<Ack>,
+    how: How,
+    partition: u32,
+) -> Result<Outcome, Vec<Ack>> {
+    let mut is_again = false;
+    loop {
+        let answer = match how {
+            How::Through => broker.ack_through(messages, TIMEOUT).await,
+            How::One => match messages.pop() {
+                Some((token, settled)) => broker.ack(token, settled, TIMEOUT).await,
+                None => return Ok(Outcome::Gone),
+            },
+        };
+        let Unacked { error, messages: unacked } = match answer {
+            Ok(Acked::Done) => return Ok(Outcome::Acked),
+            // The first one was carried out.
+            Ok(Acked::Gone) if is_again => return Ok(Outcome::Acked),
+            Ok(Acked::Gone) => return Ok(Outcome::Gone),
+            Err(unacked) => unacked,
+        };
+        match error {
+            // Perhaps the first one was carried out. They are settled, so nothing has to wait for them.
+            Error::HeldElsewhere { .. } if is_again => return Ok(Outcome::Refused(error)),
+            Error::HeldElsewhere { .. } | Error::Unsupported => return Err(unacked),
+            error if error.is_no_answer() => {
+                if !is_again {
+                    tracing::warn!(partition, %error, "an ack got no answer; sending it again");
+                }
+                (is_again, messages) = (true, unacked);
+                sleep(PAUSE).await;
+            }
+            error => return Ok(Outcome::Refused(error)),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What is due, worked where it lies: each lane is read all through the run, and what is due goes straight to claim, call
+//! and commit.
+//!
+//! A lane is read page by page, so that each record is read about once, however many are due. It waits for a place at its
+//! step's destination like any message, and is not read at all while the destination is closed. So no lane delays another,
+//! and a dead destination with a long queue costs next to nothing.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use super::{
+    Worker,
+    attempt::Plan,
+    destinations::{Destination, NoPlace},
+    run::Activity,
+    task::Task,
+    work::never_fits,
+};
+use crate::{
+    config::step::Step,
+    effects::{
+        StoreError,
+        agenda::{Cursor, Due},
+    },
+};
+
+/// Records of a lane that are read at a time.
+const PAGE: i32 = 64;
+/// A lane with nothing due is read this often.
+const POLL: Duration = Duration::from_secs(1);
+/// The run does not end while something falls due this soon.
+const SOON: Duration = Duration::from_secs(5);
+/// Lanes of steps that `webhooks.toml` does not have are read this often.
+const UNKNOWN_POLL: Duration = Duration::from_secs(10);
+
+/// Works what is due.
+#[derive(Debug)]
+pub(super) struct Agenda<'a> {
+    pub(super) worker: &'a Arc<Worker>,
+    pub(super) activity: &'a Activity,
+    pub(super) stop: &'a CancellationToken,
+}
+
+/// When a lane is read next.
+enum Next {
+    /// From that place on, at once.
+    Page(Cursor),
+    /// From its beginning, then.
+    At(Instant),
+}
+
+impl Agenda<'_> {
+    /// Works all lanes until it is told to stop.
+    pub(super) async fn run(&self) {
+        let steps = &self.worker.config.steps;
+        if let Err(error) = self.worker.effects.register_lanes(steps.iter().map(|step| &step.id)).await {
+            tracing::error!(%error, "the lanes of the agenda could not be written down");
+        }
+        let known = join_all(steps.iter().map(|step| self.work_lane(step)));
+        tokio::join!(known, self.work_unknown());
+    }
+
+    async fn work_lane(&self, step: &Step) {
+        let destination = self.worker.destinations.of(step);
+        let (mut from, mut is_first) = (None, true);
+        while !self.stop.is_cancelled() {
+            let next = match self.work_page(step, &destination, from.take(), is_first).await {
+                Ok(next) => next,
+                Err(error) => {
+                    tracing::error!(step = %step.id, %error, "the agenda could not be read");
+                    Next::At(Instant::now() + POLL)
+                }
+            };
+            is_first = false;
+            match next {
+                Next::Page(cursor) => from = Some(cursor),
+                Next::At(time) => self.pause_until(time).await,
+            }
+        }
+    }
+
+    async fn pause_until(&self, time: Instant) {
+        tokio::select! {
+            () = sleep_until(time) => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+
+    /// Begins what is due of one page.
+    async fn work_page(
+        &self,
+        step: &Step,
+        destination: &Arc<Destination>,
+        from: Option<Cursor>,
+        is_first: bool,
+    ) -> Result<Next, StoreError> {
+        let lease = step.longest() + self.worker.config.consumer.settle;
+        let has_time = self.worker.deadline.leaves(lease);
+        if !has_time && self.worker.deadline.could_leave(lease) {
+            // The next run has more time.
+            return Ok(Next::At(Instant::now() + POLL));
+        }
+        if let Some(until) = destination.closed_until() {
+            return Ok(Next::At(until.min(Instant::now() + POLL)));
+        }
+        let (now, limit) = (self.worker.now(), if destination.is_probing() { 1 } else { PAGE });
+        let page = self.worker.effects.due(step.id.as_str(), now + SOON, limit, from);
+        let page = if is_first { self.activity.while_busy(page).await? } else { page.await? };
+        if is_first {
+            self.worker.meter.oldest_due(page.due.first().map(|due| due.due_at), now);
+        }
+        if page.unreadable > 0 {
+            let count = page.unreadable;
+            tracing::error!(step = %step.id, count, "the agenda holds records that can't be read; they are passed over");
+        }
+        for due in page.due {
+            self.activity.touch();
+            if due.due_at > now {
+                return Ok(Next::At(Instant::now() + until(due.due_at, now).min(POLL)));
+            }
+            if !self.begin(due, destination, lease, has_time).await {
+                return Ok(Next::At(Instant::now()));
+            }
+        }
+        Ok(page.next.map_or_else(|| Next::At(Instant::now() + POLL), Next::Page))
+    }
+
+    /// Begins one, once its destination has a place for it. False: not now.
+    async fn begin(&self, due: Due, destination: &Arc<Destination>, lease: Duration, has_time: bool) -> bool {
+        let Ok(task) = Task::new(due.command) else { return true };
+        let plan = if has_time {
+            let place = tokio::select! {
+                place = self.activity.while_busy(destination.place_for_due()) => place,
+                () = self.stop.cancelled() => return false,
+            };
+            match place {
+                Ok(_) if !self.worker.deadline.leaves(lease) => return false,
+                Ok(place) => Plan::Call(place),
+                Err(NoPlace::Closed { .. } | NoPlace::Busy) => return false,
+            }
+        } else {
+            never_fits(lease)
+        };
+        self.spawn(task, plan, lease);
+        true
+    }
+
+    fn spawn(&self, task: Task, plan: Plan, lease: Duration) {
+        let work = Arc::clone(self.worker).due(task, plan, lease);
+        self.worker.background.spawn(work.in_current_span());
+    }
+
+    /// What waits for steps that have left the configuration, or are not in it yet, is parked once it is old.
+    async fn work_unknown(&self) {
+        while !self.stop.is_cancelled() {
+            if let Err(error) = self.work_unknown_lanes().await {
+                tracing::error!(%error, "the agenda's lanes of unknown steps could not be read");
+            }
+            tokio::select! {
+                () = sleep(UNKNOWN_POLL) => {}
+                () = self.stop.cancelled() => {}
+            }
+        }
+    }
+
+    async fn work_unknown_lanes(&self) -> Result<(), StoreError> {
+        let worker = self.worker;
+        let known: BTreeSet<&str> = worker.config.steps.iter().map(|step| step.id.as_str()).collect();
+        let lanes = worker.effects.lanes().await?;
+        for lane in lanes.iter().filter(|lane| !known.contains(lane.as_str())) {
+            let mut from = None;
+            while !self.stop.is_cancelled() {
+                let page = worker.effects.due(lane, worker.now(), PAGE, from.take()).await?;
+                // Those that have been due longest come first, and they are about the oldest.
+                let mut is_old = false;
+                for due in page.due {
+                    let Ok(task) = Task::new(due.command) else { continue };
+                    if let Some(plan) = worker.unknown_step(&task) {
+                        is_old = true;
+                        Arc::clone(worker).due(task, plan, worker.config.consumer.settle).await;
+                    }
+                }
+                from = page.next.filter(|_| is_old);
+                if from.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn until(due: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(due.duration_since(now)).unwrap_or_default()
+}

@@ -1,0 +1,277 @@
+//! Destinations: what keeps one third party's trouble from everything else.
+//!
+//! Each host has so many calls in flight at a time, a rate if one is configured, a `breaker`, and a pause while it has asked
+//! for one by 429 or 503 with `Retry-After`. What finds it closed is put on the agenda before it is claimed, so that no
+//! attempt is used up. All of it is in memory: one process works at a time as a rule, and a new one soon learns the same.
+
+mod breaker;
+mod pace;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use breaker::{Admission, Breaker, Changed};
+use pace::Pace;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep_until, timeout_at},
+};
+use uuid::Uuid;
+
+use crate::config::{Config, destination::Destination as Limits, step::Step};
+
+/// A call that takes longer than this is slow: its message is not kept waiting for it, and its partition goes on.
+pub(super) const SLOW: Duration = Duration::from_millis(250);
+/// How long a destination counts as slow after a slow call.
+const SLOW_FOR: Duration = Duration::from_secs(2);
+/// How long a message waits for a place at a destination that is busy but not slow, before it goes to the agenda.
+const MESSAGE_WAITS: Duration = Duration::from_secs(1);
+/// The longest pause that `Retry-After` can ask for. Effects have theirs, up to a day; others are tried sooner.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// Every destination of the configuration, by host.
+#[derive(Debug, Clone)]
+pub(super) struct Destinations(Arc<BTreeMap<String, Arc<Destination>>>);
+
+/// One third party.
+#[derive(Debug)]
+pub(super) struct Destination {
+    host: String,
+    places: Arc<Semaphore>,
+    state: Mutex<State>,
+    openings: AtomicU64,
+}
+
+#[derive(Debug)]
+struct State {
+    breaker: Breaker,
+    pace: Option<Pace>,
+    paused_until: Option<Instant>,
+    /// Slow calls in flight.
+    slow: usize,
+    slow_until: Option<Instant>,
+}
+
+/// A place at a destination, for one call. The call is to be reported.
+#[derive(Debug)]
+#[must_use = "it is held for as long as the call lasts"]
+pub(super) struct Place {
+    destination: Arc<Destination>,
+    is_probe: bool,
+    is_slow: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Why there is no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoPlace {
+    /// The breaker is open, or it has asked for a pause.
+    Closed {
+        /// Not before then.
+        until: Instant,
+    },
+    /// All places are taken, or its rate is used up.
+    Busy,
+}
+
+/// What a call says about the destination, whatever it says about the effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Health {
+    /// It has answered.
+    Well,
+    /// It has not answered, or with a failure of its own.
+    Failing,
+    /// It wants to be left alone for so long.
+    AskedForPause(Duration),
+}
+
+impl Destinations {
+    pub(super) fn new(config: &Config) -> Self {
+        let hosts = config.steps.iter().map(|step| step.call.destination());
+        let limits = |host: &str| config.destinations.get(host).copied().unwrap_or_default();
+        Self(Arc::new(
+            hosts.map(|host| (host.clone(), Arc::new(Destination::new(limits(&host), host)))).collect(),
+        ))
+    }
+
+    /// Where a step of the same configuration calls.
+    pub(super) fn of(&self, step: &Step) -> Arc<Destination> {
+        let host = step.call.destination();
+        let known = self.0.get(&host).cloned();
+        known.unwrap_or_else(|| Arc::new(Destination::new(Limits::default(), host)))
+    }
+
+    /// How often each has been closed by its breaker since this was last asked.
+    pub(super) fn take_openings(&self) -> Vec<(&str, u64)> {
+        let taken =
+            self.0.values().map(|each| (each.host.as_str(), each.openings.swap(0, Ordering::Relaxed)));
+        taken.filter(|(_, openings)| *openings > 0).collect()
+    }
+}
+
+impl Destination {
+    fn new(limits: Limits, host: String) -> Self {
+        let places = usize::try_from(limits.in_flight.get()).unwrap_or(Semaphore::MAX_PERMITS);
+        let state = State {
+            breaker: Breaker::default(),
+            pace: limits.rate.map(Pace::new),
+            paused_until: None,
+            slow: 0,
+            slow_until: None,
+        };
+        Self {
+            host,
+            places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
+            state: Mutex::new(state),
+            openings: AtomicU64::new(0),
+        }
+    }
+
+    /// Until when nothing is called here. None: it is open for calls.
+    pub(super) fn closed_until(&self) -> Option<Instant> {
+        let now = Instant::now();
+        self.lock().closed_until(now)
+    }
+
+    /// Whether one call decides about all others.
+    pub(super) fn is_probing(&self) -> bool {
+        self.lock().breaker.look(Instant::now()) != Admission::Yes
+    }
+
+    /// Whether its calls are slow at present.
+    pub(super) fn is_slow(&self) -> bool {
+        let state = self.lock();
+        state.slow > 0 || state.slow_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// A place for a message, which its partition waits for: soon, or not at all.
+    pub(super) async fn place_for_message(self: &Arc<Self>) -> Result<Place, NoPlace> {
+        let now = Instant::now();
+        self.place_by(if self.is_slow() { now } else { now + MESSAGE_WAITS }).await
+    }
+
+    /// A place for what is due, which nothing waits behind. First come, first served, like messages.
+    pub(super) async fn place_for_due(self: &Arc<Self>) -> Result<Place, NoPlace> {
+        self.place_by(Instant::now() + Duration::from_secs(3600)).await
+    }
+
+    async fn place_by(self: &Arc<Self>, latest: Instant) -> Result<Place, NoPlace> {
+        if let Some(until) = self.closed_until() {
+            return Err(NoPlace::Closed { until });
+        }
+        let waiting = Arc::clone(&self.places).acquire_owned();
+        let Ok(Ok(permit)) = timeout_at(latest, waiting).await else { return Err(NoPlace::Busy) };
+        let mut place =
+            Place { destination: Arc::clone(self), is_probe: false, is_slow: false, _permit: permit };
+        let begins = {
+            let (mut state, now) = (self.lock(), Instant::now());
+            // It may have closed meanwhile.
+            if let Some(until) = state.closed_until(now) {
+                return Err(NoPlace::Closed { until });
+            }
+            let begins = state.pace.as_mut().map(|pace| pace.book(now, latest).ok_or(NoPlace::Busy));
+            let begins = begins.transpose()?;
+            match state.breaker.admit(now) {
+                Admission::Yes => {}
+                Admission::Probe => place.is_probe = true,
+                Admission::No(until) => return Err(NoPlace::Closed { until }),
+            }
+            begins
+        };
+        if let Some(begins) = begins {
+            sleep_until(begins).await;
+        }
+        Ok(place)
+    }
+
+    fn log(&self, changed: Changed) {
+        let destination = &self.host;
+        match changed {
+            Changed::Nothing => {}
+            Changed::Closed => {
+                tracing::info!(destination, "a destination answers again; its breaker is closed")
+            }
+            Changed::Opened(pause) => {
+                self.openings.fetch_add(1, Ordering::Relaxed);
+                let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+                tracing::warn!(destination, pause_ms, "a destination fails; its breaker is open");
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn closed_until(&self, now: Instant) -> Option<Instant> {
+        let paused = self.paused_until.filter(|until| now < *until);
+        match self.breaker.look(now) {
+            Admission::No(until) => Some(until.max(paused.unwrap_or(until))),
+            Admission::Yes | Admission::Probe => paused,
+        }
+    }
+}
+
+impl Place {
+    /// Whether the calls of its destination are slow at present.
+    pub(super) fn is_at_slow_destination(&self) -> bool {
+        self.destination.is_slow()
+    }
+
+    /// The call takes longer than [`SLOW`].
+    pub(super) fn slow(&mut self) {
+        let mut state = self.destination.lock();
+        state.slow += usize::from(!self.is_slow);
+        state.slow_until = Some(Instant::now() + SLOW_FOR);
+        self.is_slow = true;
+    }
+
+    /// What the call came to.
+    pub(super) fn report(&mut self, health: Health) {
+        let now = Instant::now();
+        self.is_probe = false;
+        let mut state = self.destination.lock();
+        let changed = match health {
+            Health::Failing => state.breaker.failed(now, Uuid::new_v4().as_u64_pair().1),
+            Health::Well | Health::AskedForPause(_) => state.breaker.succeeded(),
+        };
+        if let Health::AskedForPause(pause) = health {
+            let until = now + pause.min(LONGEST_PAUSE);
+            if state.paused_until.is_none_or(|before| before < now) {
+                let pause_s = pause.as_secs();
+                tracing::warn!(
+                    destination = self.destination.host,
+                    pause_s,
+                    "a destination asks for a pause"
+                );
+            }
+            state.paused_until = state.paused_until.max(Some(until));
+        }
+        drop(state);
+        self.destination.log(changed);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.destination.lock();
+        if self.is_slow {
+            state.slow -= 1;
+            state.slow_until = Some(Instant::now() + SLOW_FOR);
+        }
+        if self.is_probe {
+            state.breaker.abandoned(Instant::now());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! How much waits, once a minute: for alarms that must stay on for as long as it does.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{Worker, meter::Counts};
+use crate::{
+    effects::StoreError,
+    telemetry::{
+        line::Line,
+        metrics::{DUE_NOW, OLDEST_DUE_AGE, PARKED_IN_DOUBT_NOW, PARKED_NOW},
+    },
+};
+
+const EVERY: Duration = Duration::from_secs(60);
+/// Counted up to here, so that a long queue does not cost a read for each record in it every minute.
+const MOST: u16 = 1000;
+
+/// When this process last looked.
+#[derive(Debug, Default)]
+pub(super) struct LastLook(Mutex<Option<Instant>>);
+
+impl LastLook {
+    /// How long until the next look; if it is time, this is it.
+    fn due_in(&self) -> Option<Duration> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = last.map_or(Duration::ZERO, |last| EVERY.saturating_sub(last.elapsed()));
+        if wait.is_zero() {
+            *last = Some(Instant::now());
+            return None;
+        }
+        Some(wait)
+    }
+}
+
+/// Looks once a minute until told to stop.
+pub(super) async fn every_minute(worker: &Arc<Worker>, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        match worker.last_look.due_in() {
+            None => {
+                if let Err(error) = look(worker).await {
+                    tracing::warn!(%error, "how much waits could not be counted");
+                }
+                worker.meter.print(&worker.destinations);
+                log(worker);
+            }
+            Some(wait) => tokio::select! {
+                () = sleep(wait) => {}
+                () = stop.cancelled() => {}
+            },
+        }
+    }
+}
+
+/// So that a long run is not silent until its end.
+fn log(worker: &Worker) {
+    let Counts { received, from_agenda, done, deferred, parked, .. } = worker.meter.counts();
+    tracing::info!(outcome = "running", received, from_agenda, done, deferred, parked, "a run goes on");
+}
+
+async fn look(worker: &Worker) -> Result<(), StoreError> {
+    let now = worker.now();
+    let (mut due, mut oldest) = (0, None);
+    for lane in worker.effects.lanes().await? {
+        let waiting = worker.effects.waiting(&lane, now, MOST).await?;
+        due += waiting.count;
+        oldest = [oldest, waiting.oldest].into_iter().flatten().min();
+    }
+    let age = oldest.map(|oldest| Duration::try_from(now.duration_since(oldest)).unwrap_or_default());
+    let parked = worker.effects.parked(i32::from(MOST)).await?;
+    let in_doubt = parked.iter().filter(|record| record.doubt.is_some()).count() as u64;
+    // Steps of the configuration are told also when nothing of theirs is parked, so that alarms go off again.
+    let mut by_step: BTreeMap<&str, u64> =
+        worker.config.steps.iter().map(|step| (step.id.as_str(), 0)).collect();
+    for record in &parked {
+        *by_step.entry(&record.step).or_default() += 1;
+    }
+    Line::default()
+        .property("Function", "consumer")
+        .count(&DUE_NOW, due)
+        .count(&OLDEST_DUE_AGE, age.unwrap_or_default().as_secs())
+        .count(&PARKED_IN_DOUBT_NOW, in_doubt)
+        .print();
+    for (step, count) in by_step {
+        Line::default().property("Step", step).count(&PARKED_NOW, count).print();
+    }
+    Ok(())
+}

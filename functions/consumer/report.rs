@@ -1,0 +1,100 @@
+//! What a command has come to, told once: one log line, one count, one event, all from the same value.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Worker, events::Kind, meter::NO_STEP, task::Task};
+use crate::effects::{How, parked::MALFORMED_RUN, record::Status};
+
+/// What a command has come to.
+#[derive(Debug)]
+pub(super) enum Conclusion<'a> {
+    /// The third party has applied it, and that is on record since then.
+    Done { status: u16, at: Timestamp },
+    /// It is tried again after the pause.
+    Deferred { why: &'a str, in_doubt: bool, pause: Duration },
+    /// It was put on the agenda before any claim.
+    Enqueued { why: &'static str },
+    /// A person has to look.
+    Parked { why: &'a str, in_doubt: bool },
+    /// The effect's record answers for it.
+    Duplicate { status: Option<Status> },
+    /// Another attempt has it.
+    Held,
+}
+
+impl Conclusion<'_> {
+    /// What a command that was to go to the agenda has come to.
+    pub(super) fn of_enqueued(how: How, why: &'static str) -> Self {
+        match how {
+            How::Duplicate => Self::Duplicate { status: None },
+            How::Held => Self::Held,
+            How::Parked => Conclusion::Parked { why: "the same effect with other input", in_doubt: false },
+            How::Deferred | How::Done | How::HandedOver => Self::Enqueued { why },
+        }
+    }
+
+    fn event(&self) -> Option<Kind> {
+        match self {
+            Self::Done { .. } => Some(Kind::Done),
+            Self::Deferred { .. } => Some(Kind::Deferred),
+            Self::Parked { .. } => Some(Kind::Parked),
+            Self::Duplicate { .. } => Some(Kind::Skipped),
+            Self::Enqueued { .. } | Self::Held => None,
+        }
+    }
+}
+
+impl Worker {
+    /// Logs it, counts it, and tells whoever follows the run.
+    pub(super) fn report(&self, task: &Task, attempt: u32, conclusion: &Conclusion<'_>) {
+        let duration_ms = task.duration_ms();
+        match conclusion {
+            Conclusion::Done { status, .. } => {
+                tracing::info!(outcome = "done", status, duration_ms, "an effect is done");
+            }
+            Conclusion::Deferred { why, in_doubt, pause } => {
+                let (in_doubt, pause_s) = (u8::from(*in_doubt), pause.as_secs());
+                tracing::warn!(
+                    outcome = "deferred",
+                    why,
+                    in_doubt,
+                    pause_s,
+                    duration_ms,
+                    "an effect is deferred"
+                );
+            }
+            Conclusion::Enqueued { why } => {
+                tracing::info!(outcome = "enqueued", why, duration_ms, "an effect is left to the agenda");
+            }
+            Conclusion::Parked { why, in_doubt } => {
+                let in_doubt = u8::from(*in_doubt);
+                tracing::error!(outcome = "parked", why, in_doubt, duration_ms, "an effect is parked");
+            }
+            Conclusion::Duplicate { status } => {
+                let status = status.map(Status::as_str);
+                tracing::info!(outcome = "duplicate", status, duration_ms, "the effect is on record");
+            }
+            Conclusion::Held => {
+                tracing::info!(outcome = "held", duration_ms, "another attempt has the effect");
+            }
+        }
+        self.meter.count(task.step_id(&self.config), conclusion, task.command.received_at);
+        if let Some(kind) = conclusion.event() {
+            self.events.tell(kind, &task.command, &task.effect, attempt);
+        }
+    }
+
+    /// A message that is no command has been parked.
+    pub(super) fn report_malformed(&self) {
+        tracing::error!(
+            outcome = "parked",
+            run_id = MALFORMED_RUN,
+            step = NO_STEP,
+            in_doubt = 0,
+            "a message that is no command is parked"
+        );
+        self.meter.parked(NO_STEP, false);
+    }
+}

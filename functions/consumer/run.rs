@@ -1,0 +1,124 @@
+//! One run: every broker's stream and the agenda, side by side, until all of them are quiet or time is up.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use tokio::time::{Instant, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    RunError, Worker,
+    agenda::Agenda,
+    drain::Reading,
+    gauges,
+    reader::{Read, Reader},
+    summary::End,
+};
+
+/// How often it is checked whether the run is over.
+const TICK: Duration = Duration::from_millis(50);
+
+/// When something last happened.
+#[derive(Debug)]
+pub(super) struct Activity(Mutex<Instant>);
+
+/// What a run works with.
+#[derive(Debug)]
+pub(super) struct Run<'a> {
+    pub(super) worker: &'a Arc<Worker>,
+    pub(super) readings: &'a [Reading],
+    pub(super) idle_exit: Duration,
+}
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
+}
+
+impl Activity {
+    /// Something happens.
+    pub(super) fn touch(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// How long nothing has happened.
+    fn quiet_for(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// Something happens for as long as this takes.
+    pub(super) async fn while_busy<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        let mut ticks = interval(TICK);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                _ = ticks.tick() => self.touch(),
+            }
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Runs. A consumer that was woken meanwhile, and found the stream taken, is answered by going round once more.
+    ///
+    /// # Errors
+    /// Of a broker whose topic could not be drained; the others and the agenda are worked all the same.
+    pub(super) async fn run(&self) -> Result<End, RunError> {
+        loop {
+            let (end, reads) = self.round().await;
+            let reads = reads.into_iter().collect::<Result<Vec<_>, _>>()?;
+            let is_requested = reads.contains(&Read::Requested);
+            if end == End::Drained && is_requested && self.worker.deadline.leaves(self.idle_exit * 2) {
+                continue;
+            }
+            let is_busy = !reads.is_empty() && reads.iter().all(|read| *read == Read::Busy);
+            return Ok(if is_busy && end == End::Drained { End::Busy } else { end });
+        }
+    }
+
+    async fn round(&self) -> (End, Vec<Result<Read, RunError>>) {
+        let (activity, stop) = (Activity::default(), CancellationToken::new());
+        let readers = self.readings.iter().map(|reading| {
+            let reader = Reader { worker: self.worker, reading, activity: &activity, stop: &stop };
+            async move { reader.run().await.inspect_err(|error| log(reading, error)) }
+        });
+        let agenda = Agenda { worker: self.worker, activity: &activity, stop: &stop };
+        let (reads, (), end, ()) = tokio::join!(
+            join_all(readers),
+            agenda.run(),
+            self.watch(&activity, &stop),
+            gauges::every_minute(self.worker, &stop)
+        );
+        self.worker.finish().await;
+        (end, reads)
+    }
+
+    /// Tells everything to stop once it is quiet, or time is up.
+    async fn watch(&self, activity: &Activity, stop: &CancellationToken) -> End {
+        loop {
+            sleep(TICK).await;
+            if !self.worker.background.is_empty() {
+                activity.touch();
+            }
+            let end = if !self.worker.deadline.leaves(self.worker.config.consumer.settle) {
+                End::Deadline
+            } else if activity.quiet_for() >= self.idle_exit {
+                End::Drained
+            } else {
+                continue;
+            };
+            stop.cancel();
+            return end;
+        }
+    }
+}
+
+/// The other brokers and the agenda go on, so it is said when it happens.
+fn log(reading: &Reading, error: &RunError) {
+    tracing::error!(broker = reading.topic.broker_name(), %error, "a broker is not read any more in this run");
+}

@@ -1,0 +1,249 @@
+//! One command to its end: a message that has been received, or a record that is due.
+//!
+//! A message is settled as soon as something durable answers for it: its effect's record is done, parked, or on the agenda.
+//! So a message never waits long. While its effect's destination is closed, or its call is slow, the record is put on the
+//! agenda, the message leaves the topic, and its partition goes on.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::{Instant, timeout};
+use tracing::{Instrument as _, Span};
+use uuid::Uuid;
+
+use super::{
+    Worker,
+    attempt::{Claimed, Plan},
+    destinations::{NoPlace, SLOW},
+    report::Conclusion,
+    task::Task,
+    turns::Turn,
+};
+use crate::effects::{
+    Settled, StoreError,
+    guard::{Claim, Held, Mismatch, Recorded, Request},
+};
+
+/// Why a message is not settled. It stays in the topic and comes back.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unsettled {
+    /// A defect in this program.
+    #[error("the step panicked")]
+    Panicked,
+    /// The effects table could not be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How often a claim is repeated when another attempt reports back in between.
+const CLAIMS: u32 = 3;
+/// A command of a step that `webhooks.toml` does not have is kept this long before it is parked: while a deployment is
+/// under way, its ingest can be newer than this consumer.
+const UNKNOWN_STEP: SignedDuration = SignedDuration::from_hours(1);
+
+/// What a step's time says.
+enum Fit {
+    /// There is time for it: its lease takes this long.
+    Now(Duration),
+    /// Not in what is left of this invocation.
+    Later,
+    /// In no invocation.
+    Never(Duration),
+}
+
+/// Where a command was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Message,
+    Agenda,
+}
+
+impl Worker {
+    /// Works on one message until it is settled. A slow call goes on in the background.
+    ///
+    /// # Errors
+    /// See [`Unsettled`].
+    pub(super) async fn message(self: Arc<Self>, key: &str, value: &str) -> Result<Settled, Unsettled> {
+        let task = match Task::read(value) {
+            Ok(task) => Arc::new(task),
+            Err(why) => {
+                let settled = self.effects.park_malformed(key, value, &why, self.now()).await?;
+                self.report_malformed();
+                return Ok(settled);
+            }
+        };
+        let span = task.span();
+        let work = async {
+            let settled = self.settle(&task).await;
+            settled.inspect_err(|error| {
+                let duration_ms = task.duration_ms();
+                tracing::error!(outcome = "unsettled", %error, duration_ms, "a message stays in the topic");
+            })
+        };
+        work.instrument(span).await
+    }
+
+    async fn settle(self: &Arc<Self>, task: &Arc<Task>) -> Result<Settled, Unsettled> {
+        // A duplicate often sits beside its original in the same partition: it waits for the original's attempt, and then
+        // finds the effect on record. If that takes long, the claim says who has it.
+        let turn = timeout(SLOW, self.turns.take(&task.effect)).await.ok();
+        let Some(step) = task.step(&self.config) else {
+            return match self.unknown_step(task) {
+                None => self.enqueue(task, self.now(), "webhooks.toml has no such step; it may be new").await,
+                Some(plan) => {
+                    self.claim(task, plan, self.config.consumer.settle, turn, Origin::Message).await
+                }
+            };
+        };
+        let lease = match self.fit(step.longest() + self.config.consumer.settle) {
+            Fit::Now(lease) => lease,
+            Fit::Later => return self.enqueue(task, self.now(), "no time left for the step").await,
+            Fit::Never(needed) => {
+                return self.claim(task, never_fits(needed), needed, turn, Origin::Message).await;
+            }
+        };
+        match self.destinations.of(step).place_for_message().await {
+            Ok(place) => self.claim(task, Plan::Call(place), lease, turn, Origin::Message).await,
+            Err(NoPlace::Busy) => self.enqueue(task, self.now(), "its destination is busy").await,
+            Err(NoPlace::Closed { until }) => {
+                let due = self.now() + until.saturating_duration_since(Instant::now());
+                self.enqueue(task, due, "its destination is closed").await
+            }
+        }
+    }
+
+    /// Works on a record that is due. What comes of it is on record.
+    pub(super) async fn due(self: Arc<Self>, task: Task, plan: Plan, lease: Duration) {
+        // Already being worked on here, as a message: its own attempt moves the record.
+        let Some(turn) = self.turns.try_take(&task.effect) else { return };
+        self.meter.from_agenda();
+        let (span, task) = (task.span(), Arc::new(task));
+        let work = async {
+            if let Err(error) = self.claim(&task, plan, lease, Some(turn), Origin::Agenda).await {
+                let duration_ms = task.duration_ms();
+                tracing::error!(outcome = "unsettled", %error, duration_ms, "a due effect stays due");
+            }
+        };
+        work.instrument(span).await;
+    }
+
+    /// What is done about a command of an unknown step. None: nothing yet.
+    pub(super) fn unknown_step(&self, task: &Task) -> Option<Plan> {
+        let age = self.now().duration_since(task.command.received_at);
+        (age >= UNKNOWN_STEP).then(|| Plan::Park("webhooks.toml has no such step".to_owned()))
+    }
+
+    fn fit(&self, needed: Duration) -> Fit {
+        if self.deadline.leaves(needed) {
+            Fit::Now(needed)
+        } else if self.deadline.could_leave(needed) {
+            Fit::Later
+        } else {
+            Fit::Never(needed)
+        }
+    }
+
+    /// Leaves it to the agenda, before any claim: no attempt is used.
+    async fn enqueue(&self, task: &Task, due: Timestamp, why: &'static str) -> Result<Settled, Unsettled> {
+        let settled = self.effects.enqueue(&task.effect, &task.command, due, self.now()).await?;
+        self.report(task, task.command.attempt, &Conclusion::of_enqueued(settled.how(), why));
+        Ok(settled)
+    }
+
+    /// Claims the effect, and goes on as that comes out.
+    async fn claim(
+        self: &Arc<Self>,
+        task: &Arc<Task>,
+        plan: Plan,
+        lease: Duration,
+        turn: Option<Turn>,
+        origin: Origin,
+    ) -> Result<Settled, Unsettled> {
+        let Task { command, effect, .. } = &**task;
+        let is_recorded = origin == Origin::Agenda || self.config.journal;
+        let on_agenda = is_recorded || plan.is_slow();
+        for left in (0..CLAIMS).rev() {
+            let ask = Request { effect, command, attempt_id: Uuid::new_v4(), lease, is_recorded, on_agenda };
+            let held = match self.effects.claim(&ask, self.now()).await? {
+                Claim::Won(lease) => return self.begin(task, Claimed::Won(lease), plan, turn, origin).await,
+                Claim::InDoubt(doubt) => {
+                    return self.begin(task, Claimed::InDoubt(doubt), plan, turn, origin).await;
+                }
+                Claim::Recorded(recorded) => return Ok(self.recorded(task, recorded).await),
+                Claim::Mismatch(mismatch) => return self.mismatch(task, &mismatch).await,
+                Claim::Held(held) => held,
+            };
+            match self.watch(task, held).await {
+                Err(StoreError::Fenced) if left > 0 => {}
+                watched => return Ok(watched?),
+            }
+        }
+        Err(StoreError::Fenced.into())
+    }
+
+    /// Begins an attempt. A message waits for it, but not long.
+    async fn begin(
+        self: &Arc<Self>,
+        task: &Arc<Task>,
+        claimed: Claimed,
+        plan: Plan,
+        turn: Option<Turn>,
+        origin: Origin,
+    ) -> Result<Settled, Unsettled> {
+        let (handed_over, held) = (claimed.handed_over(), claimed.held());
+        let (worker, its_task) = (Arc::clone(self), Arc::clone(task));
+        let attempt = async move {
+            let settled = worker.attempt(&its_task, claimed, plan).await;
+            drop(turn);
+            settled.inspect_err(|error| {
+                let duration_ms = its_task.duration_ms();
+                tracing::error!(outcome = "unrecorded", %error, duration_ms, "what an attempt came to is not on record");
+            })
+        };
+        if origin == Origin::Agenda {
+            return Ok(attempt.await?);
+        }
+        let mut attempt = self.background.spawn(attempt.instrument(Span::current()));
+        if let Some(settled) = handed_over {
+            return Ok(settled);
+        }
+        if let Ok(ended) = timeout(SLOW, &mut attempt).await {
+            return Ok(ended.map_err(|_| Unsettled::Panicked)??);
+        }
+        match self.effects.hand_over(held, &task.command, self.now()).await {
+            Ok(settled) => Ok(settled),
+            // It has just ended, or the table can't be asked: then the message waits for the end.
+            Err(_) => Ok(attempt.await.map_err(|_| Unsettled::Panicked)??),
+        }
+    }
+
+    async fn watch(&self, task: &Task, held: Held) -> Result<Settled, StoreError> {
+        let settled = self.effects.watch(held, &task.command, self.now()).await?;
+        self.report(task, task.command.attempt, &Conclusion::Held);
+        Ok(settled)
+    }
+
+    async fn recorded(&self, task: &Task, recorded: Recorded) -> Settled {
+        self.report(task, task.command.attempt, &Conclusion::Duplicate { status: Some(recorded.status) });
+        if recorded.status.is_over() {
+            self.discard_input(task).await;
+        }
+        recorded.settled()
+    }
+
+    async fn mismatch(&self, task: &Task, mismatch: &Mismatch) -> Result<Settled, Unsettled> {
+        let Task { command, effect, .. } = task;
+        let settled = self.effects.park_mismatch(effect, command, mismatch, self.now()).await?;
+        let (why, in_doubt) = (mismatch.why(command), mismatch.in_doubt());
+        self.report(task, command.attempt, &Conclusion::Parked { why: &why, in_doubt });
+        Ok(settled)
+    }
+}
+
+/// A step that needs more time than the function's timeout gives.
+pub(super) fn never_fits(needed: Duration) -> Plan {
+    let needed = needed.as_secs_f64();
+    Plan::Park(format!(
+        "the step needs {needed} s, which no invocation has; raise the consumer's timeout, or shorten the step's"
+    ))
+}

@@ -1,0 +1,276 @@
+//! The agenda: a sparse index of the records that want attention at some time, by lane.
+//!
+//! Each step has a lane of its own, so that what is due for one destination never stands behind what is due for another.
+//! Who puts a record here: ingest when the broker refuses, a call that has to wait, a message that its partition must not
+//! wait for, a claim (for when its lease ends), and an operator who wants a parked effect tried again. The consumer works
+//! what is due where it lies. Parked records have a lane of their own, which lists what a person should look at.
+//!
+//! A record under [`LANES_RUN`] names every lane that was ever used, so that what waits for a step that has left the
+//! configuration is still found.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
+use jiff::Timestamp;
+
+use super::{
+    DUE_INDEX, Effects, How, PARKED_LANE, Settled,
+    error::StoreError,
+    guard::{Held, Mismatch, new_item},
+    record::{Item, Record, Status, attr, count, millis, string},
+    store::{Change, Condition, Write},
+};
+use crate::{
+    command::Command,
+    effect_id::{EffectId, StepId},
+};
+
+/// The run of the record that names the lanes. No run id can be this: they hold no `:`.
+const LANES_RUN: &str = ":lanes";
+const LANES: &str = "lanes";
+
+/// A record whose time has come, or soon will.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Due {
+    /// Since when it is due.
+    pub due_at: Timestamp,
+    /// What to do.
+    pub command: Command,
+}
+
+/// Some of what a lane holds, by time.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// The earliest first.
+    pub due: Vec<Due>,
+    /// Records that hold no command that can be read: somebody else wrote them.
+    pub unreadable: usize,
+    /// Where the next page begins, if there may be more.
+    pub next: Option<Cursor>,
+}
+
+/// A place in a lane.
+#[derive(Debug, Clone)]
+pub struct Cursor(HashMap<String, AttributeValue>);
+
+/// How much waits in a lane.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many records, up to the most that were asked for.
+    pub count: u64,
+    /// Since when the oldest has been due.
+    pub oldest: Option<Timestamp>,
+}
+
+impl Effects {
+    /// Keeps a command, to be worked on at `due`, and says what became of it. A record that is there already answers for
+    /// it: as a duplicate, or, if an attempt is under way, by coming due when that attempt's lease ends. If the record
+    /// contradicts it, it is parked.
+    ///
+    /// # Errors
+    /// It is not durable here.
+    pub async fn enqueue(
+        &self,
+        effect: &EffectId,
+        command: &Command,
+        due: Timestamp,
+        now: Timestamp,
+    ) -> Result<Settled, StoreError> {
+        self.register_lanes([effect.step_id()]).await?;
+        let mut item = new_item(effect, Status::Pending, &command.input_hash, now);
+        item.insert(attr::ATTEMPT.into(), count(0));
+        item.insert(attr::COMMAND.into(), string(command.to_json()));
+        item.insert(attr::LANE.into(), lane(effect));
+        item.insert(attr::DUE_AT.into(), millis(due));
+        match self.store.put(item, absent()).await? {
+            Write::Applied(_) => Ok(Settled::new(How::Deferred)),
+            Write::Refused(item) => self.enqueue_beside(&Record::read(&item)?, effect, command, now).await,
+        }
+    }
+
+    /// There is a record already. One in progress may be nobody's any more, so it must come due by itself.
+    async fn enqueue_beside(
+        &self,
+        record: &Record,
+        effect: &EffectId,
+        command: &Command,
+        now: Timestamp,
+    ) -> Result<Settled, StoreError> {
+        if record.contradicts(command) {
+            let mismatch = Mismatch::OtherInput { recorded: record.input_hash.clone() };
+            return self.park_mismatch(effect, command, &mismatch, now).await;
+        }
+        let Some(held) = Held::of_record(effect, record) else {
+            if record.status.is_over() {
+                // Ingest has just left its input here again.
+                self.expire_input(command, now).await?;
+            }
+            return Ok(Settled::new(How::Duplicate));
+        };
+        match self.watch(held, command, now).await {
+            // It has just reported back: done, parked, or on the agenda.
+            Err(StoreError::Fenced) => Ok(Settled::new(How::Duplicate)),
+            watched => watched,
+        }
+    }
+
+    /// Makes a pending command due at once after all.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked; it comes due when it was to.
+    pub async fn expedite(&self, effect: &EffectId, now: Timestamp) -> Result<(), StoreError> {
+        let condition = Condition {
+            expression: "#status = :pending",
+            names: &[attr::STATUS],
+            values: vec![("pending", string(Status::Pending.as_str()))],
+        };
+        let change = Change::default().set(attr::DUE_AT, millis(now));
+        // Refused: it has been claimed meanwhile, which is as good.
+        self.store.update((effect.run_id().as_str(), &effect.to_string()), change, condition).await.map(drop)
+    }
+
+    /// Records of one lane that are due by `until`, the earliest first, at most `limit` of them.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn due(
+        &self,
+        lane: &str,
+        until: Timestamp,
+        limit: i32,
+        from: Option<Cursor>,
+    ) -> Result<Page, StoreError> {
+        let (items, next) = self.lane_until(lane, until, limit, from).await?;
+        let due: Vec<_> = items.iter().filter_map(read_due).collect();
+        Ok(Page { unreadable: items.len() - due.len(), due, next })
+    }
+
+    /// One page of a lane, by time.
+    async fn lane_until(
+        &self,
+        lane: &str,
+        until: Timestamp,
+        limit: i32,
+        from: Option<Cursor>,
+    ) -> Result<(Vec<Item>, Option<Cursor>), StoreError> {
+        let query = self.store.client.query().table_name(&self.store.table).index_name(DUE_INDEX);
+        let page = query
+            .key_condition_expression("lane = :lane AND due_at <= :until")
+            .expression_attribute_values(":lane", string(lane))
+            .expression_attribute_values(":until", millis(until))
+            .limit(limit)
+            .set_exclusive_start_key(from.map(|Cursor(key)| key))
+            .send()
+            .await
+            .map_err(|error| StoreError::unavailable("Query", &error))?;
+        Ok((page.items.unwrap_or_default(), page.last_evaluated_key.map(Cursor)))
+    }
+
+    /// How many records of a lane are due by `until`, counted up to `most`, and since when the oldest has been. It reads
+    /// each record that it counts.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn waiting(&self, lane: &str, until: Timestamp, most: u16) -> Result<Waiting, StoreError> {
+        let (first, next) = self.lane_until(lane, until, 1, None).await?;
+        let oldest = first.first().and_then(|item| Record::read(item).ok()?.due_at);
+        let mut waiting = Waiting { count: first.len() as u64, oldest };
+        let mut from = next;
+        while let Some(Cursor(key)) = from.filter(|_| waiting.count < u64::from(most)) {
+            let query = self.store.client.query().table_name(&self.store.table).index_name(DUE_INDEX);
+            let page = query
+                .key_condition_expression("lane = :lane AND due_at <= :until")
+                .expression_attribute_values(":lane", string(lane))
+                .expression_attribute_values(":until", millis(until))
+                .select(Select::Count)
+                .limit(i32::from(most))
+                .set_exclusive_start_key(Some(key))
+                .send()
+                .await
+                .map_err(|error| StoreError::unavailable("Query", &error))?;
+            waiting.count += u64::try_from(page.count).unwrap_or_default();
+            from = page.last_evaluated_key.map(Cursor);
+        }
+        Ok(waiting)
+    }
+
+    /// The parked records, those longest parked first, at most `limit` of them.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn parked(&self, limit: i32) -> Result<Vec<Record>, StoreError> {
+        let (items, _) = self.lane_until(PARKED_LANE, Timestamp::MAX, limit, None).await?;
+        items.iter().map(Record::read).collect()
+    }
+
+    /// Writes down that these steps have lanes, unless this process has done so before. Before a lane's first use, so that
+    /// nothing waits where nobody looks.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn register_lanes(&self, steps: impl IntoIterator<Item = &StepId>) -> Result<(), StoreError> {
+        let unknown: Vec<_> = {
+            let known = self.lanes.lock();
+            steps.into_iter().filter(|step| !known.contains(*step)).cloned().collect()
+        };
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let written = self.lanes().await?;
+        let names: Vec<_> = unknown.iter().map(|step| step.as_str().to_owned()).collect();
+        let names: Vec<_> = names.into_iter().filter(|name| !written.contains(name)).collect();
+        if !names.is_empty() {
+            self.add_lanes(names).await?;
+        }
+        self.lanes.lock().extend(unknown);
+        Ok(())
+    }
+
+    async fn add_lanes(&self, names: Vec<String>) -> Result<(), StoreError> {
+        let update = self.store.client.update_item().table_name(&self.store.table);
+        update
+            .key(attr::RUN_ID, string(LANES_RUN))
+            .key(attr::EFFECT_ID, string(LANES))
+            .update_expression("ADD lanes :new")
+            .expression_attribute_values(":new", AttributeValue::Ss(names))
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| StoreError::unavailable("UpdateItem", &error))
+    }
+
+    /// Every lane that was ever used.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn lanes(&self) -> Result<Vec<String>, StoreError> {
+        let get = self.store.client.get_item().table_name(&self.store.table);
+        let output = get
+            .key(attr::RUN_ID, string(LANES_RUN))
+            .key(attr::EFFECT_ID, string(LANES))
+            .send()
+            .await
+            .map_err(|error| StoreError::unavailable("GetItem", &error))?;
+        let item = output.item.unwrap_or_default();
+        Ok(item.get(LANES).and_then(|lanes| lanes.as_ss().ok()).cloned().unwrap_or_default())
+    }
+}
+
+/// The lane of an effect: its step's.
+pub(super) fn lane(effect: &EffectId) -> AttributeValue {
+    string(effect.step_id().as_str())
+}
+
+/// Only where no record stands.
+pub(super) fn absent() -> Condition<'static> {
+    Condition {
+        expression: "attribute_not_exists(#effect_id)",
+        names: &[attr::EFFECT_ID],
+        values: Vec::new(),
+    }
+}
+
+fn read_due(item: &Item) -> Option<Due> {
+    let record = Record::read(item).ok()?;
+    Some(Due { due_at: record.due_at?, command: serde_json::from_str(&record.command?).ok()? })
+}

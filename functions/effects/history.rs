@@ -1,0 +1,120 @@
+//! How an effect's attempts ended: the first few and the newest of them, so that a record stays small however often its
+//! effect is tried.
+//!
+//! DynamoDB can't trim a list in the update that appends to it, so a record's history is written whole. Whoever writes it has
+//! read the record, and the write applies only while the record is as it was read.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{
+    error::StoreError,
+    record::{Item, attr, count, millis, number, optional_text, short, string, time},
+    store::Change,
+};
+
+/// Entries that are kept, each of at most about 1.1 KB.
+const KEPT: usize = 50;
+/// How many of them are the first ones; the others are the newest.
+const FIRST: usize = 5;
+
+/// How one attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ended {
+    /// Which, from 1.
+    pub attempt: u32,
+    /// When that was recorded.
+    pub at: Timestamp,
+    /// `done`, or why not; or what an operator decided after it.
+    pub what: String,
+}
+
+/// How all of them ended, the oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct History {
+    /// The first few and the newest.
+    #[serde(rename = "history", skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<Ended>,
+    /// How many were dropped between them.
+    #[serde(rename = "history_dropped", skip_serializing_if = "is_zero")]
+    pub dropped: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+impl Ended {
+    /// `what` is cut if it is long.
+    pub(super) fn new(attempt: u32, at: Timestamp, what: &str) -> Self {
+        Self { attempt, at, what: short(what) }
+    }
+
+    /// Whether this is the same entry, as far as the table keeps it.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.write() == other.write()
+    }
+
+    fn write(&self) -> AttributeValue {
+        AttributeValue::M(Item::from([
+            (attr::ATTEMPT.into(), count(self.attempt)),
+            ("at".into(), millis(self.at)),
+            ("what".into(), string(&self.what)),
+        ]))
+    }
+
+    fn read(entry: &AttributeValue) -> Option<Self> {
+        let entry = entry.as_m().ok()?;
+        let attempt = number(entry, attr::ATTEMPT).ok()??;
+        Some(Self { attempt, at: time(entry, "at").ok()??, what: optional_text(entry, "what")? })
+    }
+}
+
+impl History {
+    pub(super) fn read(item: &Item) -> Result<Self, StoreError> {
+        let entries = item.get(attr::HISTORY).and_then(|list| list.as_l().ok());
+        let entries = entries.into_iter().flatten().filter_map(Ended::read).collect();
+        Ok(Self { entries, dropped: number(item, attr::HISTORY_DROPPED)?.unwrap_or_default() })
+    }
+
+    /// Adds an entry, and drops what is then too much.
+    pub(super) fn with(mut self, ended: Ended) -> Self {
+        self.entries.push(ended);
+        while self.entries.len() > KEPT {
+            self.entries.remove(FIRST);
+            self.dropped = self.dropped.saturating_add(1);
+        }
+        self
+    }
+
+    /// Puts it in place of the record's.
+    pub(super) fn write(&self, change: Change) -> Change {
+        let entries = self.entries.iter().map(Ended::write).collect();
+        let change = change.set(attr::HISTORY, AttributeValue::L(entries));
+        if self.dropped == 0 { change } else { change.set(attr::HISTORY_DROPPED, count(self.dropped)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_and_the_newest_entries_are_kept_and_the_others_counted() {
+        let ended = |attempt| Ended::new(attempt, Timestamp::UNIX_EPOCH, "answered 429");
+        let history = (1..=60).fold(History::default(), |history, attempt| history.with(ended(attempt)));
+        let attempts: Vec<_> = history.entries.iter().map(|ended| ended.attempt).collect();
+        assert_eq!((attempts.len(), history.dropped), (50, 10));
+        assert_eq!((&attempts[..6], attempts[49]), (&[1, 2, 3, 4, 5, 16][..], 60));
+    }
+
+    #[test]
+    fn a_long_history_of_an_earlier_version_is_trimmed() {
+        let entries: Vec<_> =
+            (1..=80).map(|attempt| Ended::new(attempt, Timestamp::UNIX_EPOCH, "x")).collect();
+        let history = History { entries, dropped: 0 }.with(Ended::new(81, Timestamp::UNIX_EPOCH, "done"));
+        assert_eq!((history.entries.len(), history.dropped), (50, 31));
+    }
+}

@@ -1,0 +1,89 @@
+//! `GET /healthz`: whether each broker and the table can be reached, and what follows for webhooks.
+//!
+//! | `status` | HTTP | when | what follows |
+//! |---|---|---|---|
+//! | `ok` | 200 | everything answers | |
+//! | `degraded` | 200 | the table answers, a broker does not | webhooks are accepted: commands for an accepting broker that is down go to the table, and are worked from there. What lies on a broker that is down waits |
+//! | `unavailable` | 503 | the table does not answer | no effect can be claimed, and nothing deferred |
+//!
+//! Anybody may ask, so the answer holds no addresses: a broker is shown by its variable and its place in that list. The
+//! log has its name and the error.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Ingest, reply::Reply};
+use crate::{config::brokers::Role, topic::Topic};
+
+/// What each broker and the table have to answer.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What one of them came to.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Check {
+    ok: bool,
+    ms: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct BrokerCheck {
+    /// The environment variable that lists it.
+    variable: &'static str,
+    /// Its place in that list, from 1.
+    entry: usize,
+    role: Role,
+    #[serde(flatten)]
+    check: Check,
+}
+
+impl Ingest {
+    /// `GET /healthz`.
+    pub(super) async fn health(&self) -> Reply {
+        let topics = &self.outbox.topics;
+        let accepting = topics.accepting().enumerate().map(|(index, topic)| (Role::Accepting, index, topic));
+        let draining = topics.draining().enumerate().map(|(index, topic)| (Role::Draining, index, topic));
+        let brokers =
+            accepting.chain(draining).map(|(role, index, topic)| check_broker(role, index + 1, topic));
+        let (brokers, table) = tokio::join!(join_all(brokers), self.check_table());
+        let status = match (table.ok, brokers.iter().all(|broker| broker.check.ok)) {
+            (true, true) => "ok",
+            (true, false) => "degraded",
+            (false, _) => "unavailable",
+        };
+        let report = json!({ "status": status, "brokers": brokers, "table": table });
+        Reply::Health { available: table.ok, report }
+    }
+
+    async fn check_table(&self) -> Check {
+        let (check, error) = timed(self.outbox.effects.reachable()).await;
+        if let Some(error) = error {
+            tracing::error!(error, "the effects table failed a health check");
+        }
+        check
+    }
+}
+
+async fn check_broker(role: Role, entry: usize, topic: &Topic) -> BrokerCheck {
+    let (check, error) = timed(topic.broker.topics(TIMEOUT)).await;
+    if let Some(error) = error {
+        tracing::error!(broker = topic.broker_name(), error, "a broker failed a health check");
+    }
+    BrokerCheck { variable: role.variable(), entry, role, check }
+}
+
+/// Whether it answers in time, and if not, why not.
+async fn timed<T, E: std::fmt::Display>(
+    answer: impl Future<Output = Result<T, E>>,
+) -> (Check, Option<String>) {
+    let start = Instant::now();
+    let error = match tokio::time::timeout(TIMEOUT, answer).await {
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some(format!("no answer within {TIMEOUT:?}")),
+    };
+    let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    (Check { ok: error.is_none(), ms }, error)
+}
