@@ -12,7 +12,8 @@ use super::{
 const ASSUMED_LIMIT: usize = 2;
 
 impl Steps<'_> {
-    /// Whether everything in flight is ours: the broker counts no more than we hold, or we hold as many as it deals.
+    /// Whether everything in flight is ours: the broker counts no more than we hold, or we hold as many as it deals; or, where
+    /// neither can be had, it has been long enough.
     pub(super) fn prove(&mut self, who: Who) {
         let (world, consumer) = (self.world, &self.state.consumers[who]);
         if let Some(held) = consumer.counting {
@@ -21,30 +22,33 @@ impl Steps<'_> {
                 let consumer = &mut state.consumers[who];
                 consumer.counting = None;
                 if in_flight <= usize::from(held.messages) {
-                    consumer.proven = consumer.proven.max(held.up_to);
+                    consumer.prove(held);
                 }
             });
             return;
         }
-        if !consumer.may_ack() || !consumer.has_question(world) {
+        if !consumer.may_ack(world) || !consumer.has_question(world) {
             return;
         }
         let held = consumer.held(world);
+        let is_old = consumer.stream != Stream::Young || !world.keeps(Rule::FirstAcksHeld);
         if world.limit().is_some_and(|limit| usize::from(held.messages) >= limit) {
-            self.add(Action::ProveByLimit { who }, |state| state.consumers[who].proven = held.up_to);
+            self.add(Action::ProveByLimit { who }, |state| state.consumers[who].prove(held));
         } else if consumer.counts(world) {
             self.add(Action::AskCount { who }, |state| state.consumers[who].counting = Some(held));
+        } else if consumer.goes_by_clock(world) && is_old {
+            self.add(Action::ProveByClock { who }, |state| state.consumers[who].prove(held));
         }
     }
 
     pub(super) fn ack(&mut self, who: Who) {
         let consumer = &self.state.consumers[who];
-        if !consumer.may_ack() {
+        if !consumer.may_ack(self.world) {
             return;
         }
         for (index, job) in consumer.jobs.iter().enumerate() {
             let is_disordered = job.is_current() && !self.world.keeps(Rule::AcksInOrder);
-            let is_alone = job.old || job.covered || (is_disordered && self.is_proven(who, job.offset));
+            let is_alone = job.old || job.covered || (is_disordered && job.offset <= consumer.proven());
             if job.is_message() && job.phase == Phase::Settled && is_alone {
                 self.ack_one(who, index);
             }
@@ -57,17 +61,20 @@ impl Steps<'_> {
         }
     }
 
-    /// The settled messages at the low end, without a gap between them, up to where acks are allowed.
+    /// The settled messages at the low end, without a gap between them, up to what is proven. Where the broker does not count,
+    /// its check of the first cumulative ack is the proof.
     fn run(&self, who: Who) -> Option<(usize, usize)> {
-        let jobs = &self.state.consumers[who].jobs;
+        let (world, consumer) = (self.world, &self.state.consumers[who]);
+        let is_first = consumer.acked == 0 || !world.keeps(Rule::GapsAwaited);
+        let is_checked = !consumer.counts(world) && world.broker.cumulative && is_first;
         let mut run: Option<(usize, usize)> = None;
-        for (index, job) in jobs.iter().enumerate() {
+        for (index, job) in consumer.jobs.iter().enumerate() {
             if !job.is_current() || job.phase == Phase::Refused {
                 continue;
             }
-            let follows = run.is_none_or(|(_, last)| jobs[last].offset + 1 == job.offset);
-            let is_ready = job.phase == Phase::Settled && !job.covered;
-            if !is_ready || !follows || !self.is_proven(who, job.offset) {
+            let follows = run.is_none_or(|(_, last)| consumer.jobs[last].offset + 1 == job.offset);
+            let is_proven = is_checked || job.offset <= consumer.proven();
+            if !follows || !is_proven || !self.is_ready(who, job) {
                 break;
             }
             run = Some((run.map_or(index, |(first, _)| first), index));
@@ -75,29 +82,15 @@ impl Steps<'_> {
         run
     }
 
-    /// Whether a message may be acked, as far as lower ones that we don't hold are concerned. Where the broker does not count,
-    /// its check of a cumulative ack is the proof, or else order and clock have to do.
-    fn is_proven(&self, who: Who, offset: u8) -> bool {
+    /// Whether a message is settled and not being acked. Without counts, it waits for lower ones that are on their way: the
+    /// pause is long enough for them to arrive.
+    fn is_ready(&self, who: Who, job: &Job) -> bool {
         let (world, consumer) = (self.world, &self.state.consumers[who]);
-        if offset <= consumer.proven() {
-            return true;
-        }
-        if consumer.counts(world) || self.is_overtaking(who, offset) {
-            return false;
-        }
-        if world.broker.cumulative {
-            return consumer.acked == 0 || !world.keeps(Rule::GapsAwaited);
-        }
-        consumer.stream == Stream::Open || !world.keeps(Rule::FirstAcksHeld)
-    }
-
-    /// Whether a lower message is on its way. The pause before the ack is long enough for it to arrive.
-    fn is_overtaking(&self, who: Who, offset: u8) -> bool {
         let is_lower = |lower: &Message| {
-            matches!(lower.place, Place::OnTheWay { to, .. } if to == who) && lower.offset < offset
+            matches!(lower.place, Place::OnTheWay { to, .. } if to == who) && lower.offset < job.offset
         };
-        let waits = self.world.keeps(Rule::OvertakenAwaited) && !self.world.slow_arrivals;
-        waits && self.state.topic.iter().any(is_lower)
+        let pauses = world.keeps(Rule::OvertakenAwaited) && !world.slow_arrivals && !consumer.counts(world);
+        job.phase == Phase::Settled && !job.covered && !(pauses && self.state.topic.iter().any(is_lower))
     }
 
     /// `/v1/ack`: carried out if the message is in flight with us; refused if it is with another stream; nothing is left to do
@@ -179,9 +172,14 @@ impl Steps<'_> {
 }
 
 impl Consumer {
-    /// Acks may be sent: the stream is neither broken nor lost. `Silent` only matters for what was received on an earlier one.
-    fn may_ack(&self) -> bool {
-        matches!(self.stream, Stream::Silent | Stream::Young | Stream::Open)
+    /// Acks may be sent: the stream is neither broken nor lost.
+    fn may_ack(&self, world: &World) -> bool {
+        match self.stream {
+            // Only what was received on an earlier stream.
+            Stream::Silent | Stream::Young | Stream::Open => true,
+            Stream::Ending => self.counts(world) || !world.keeps(Rule::BlindAcksEndWithReading),
+            _ => false,
+        }
     }
 
     /// Whether the lowest message that others wait for is settled and not proven.
@@ -203,6 +201,15 @@ impl Consumer {
     /// Whether acks go by the broker's counts.
     fn counts(&self, world: &World) -> bool {
         world.broker.metrics && !self.blind && world.keeps(Rule::AcksOnProof)
+    }
+
+    /// Whether order and clock are all there is to go by.
+    pub(super) fn goes_by_clock(&self, world: &World) -> bool {
+        !self.counts(world) && !world.broker.cumulative
+    }
+
+    fn prove(&mut self, held: Held) {
+        self.proven = self.proven.max(held.up_to);
     }
 
     /// An ack has been sent: a count that is under way may be made after it.
@@ -280,10 +287,11 @@ impl State {
 impl World {
     /// The limit of messages in flight, as far as the consumer knows.
     fn limit(&self) -> Option<usize> {
-        match self.keeps(Rule::LimitAsked) {
-            true => self.broker.told.filter(|limit| *limit > 0 || !self.keeps(Rule::ZeroIsNoLimit)),
-            false => Some(ASSUMED_LIMIT),
+        if !self.keeps(Rule::LimitAsked) {
+            return Some(ASSUMED_LIMIT);
         }
+        let told = if self.keeps(Rule::LimitAskedAgain) { self.broker.told } else { self.told_before };
+        told.filter(|limit| *limit > 0 || !self.keeps(Rule::ZeroIsNoLimit))
     }
 
     /// What becomes of a stream with its first message. Its age only matters where the clock may be all there is.

@@ -33,10 +33,12 @@ pub(super) enum Action {
     AskCount { who: Who },
     Count { who: Who, in_flight: usize },
     ProveByLimit { who: Who },
+    ProveByClock { who: Who },
     Ack { who: Who, effect: Which, offset: u8 },
     AckUpTo { who: Who, offset: u8 },
     AckRefused { who: Who, offset: u8 },
     Oust { who: Who },
+    End { who: Who },
     Leave { who: Who },
     // An attempt.
     Work { who: Who, effect: Which },

@@ -130,7 +130,7 @@ impl Steps<'_> {
 impl State {
     /// Whether the broker has an open stream of this consumer.
     pub(super) fn broker_sees(&self, who: Who) -> bool {
-        matches!(self.consumers[who].stream, Stream::Silent | Stream::Young | Stream::Open | Stream::Ousted)
+        !matches!(self.consumers[who].stream, Stream::None | Stream::Agenda | Stream::Broken)
     }
 
     /// What `/metrics` counts.
@@ -145,7 +145,7 @@ impl State {
     /// A consumer's stream ends, if it has one. Its work goes on.
     pub(super) fn break_stream(&mut self, who: Who) {
         let consumer = &mut self.consumers[who];
-        if matches!(consumer.stream, Stream::Silent | Stream::Young | Stream::Open) {
+        if matches!(consumer.stream, Stream::Silent | Stream::Young | Stream::Open | Stream::Ending) {
             (consumer.stream, consumer.counting) = (Stream::Broken, None);
         }
         self.topic.retain(|message| message.place != Place::Forgotten(who));
@@ -164,7 +164,7 @@ impl State {
         let Message { offset, effect, .. } = self.topic[index];
         let consumer = &mut self.consumers[to];
         match consumer.stream {
-            Stream::Ousted => return,
+            Stream::Ending | Stream::Ousted => return,
             Stream::Silent => consumer.stream = world.begun(),
             _ => {}
         }
@@ -172,7 +172,8 @@ impl State {
         let held = consumer.jobs.iter_mut().find(|job| job.is_current() && job.offset == offset);
         let Some(job) = held else {
             consumer.jobs.push(Job::received(offset, effect, again));
-            self.contradicted |= world.proofs_stand && offset <= consumer.proven && offset > self.committed;
+            let can_be_lost = offset > self.committed && !consumer.goes_by_clock(world);
+            self.contradicted |= world.proofs_stand && offset <= consumer.proven && can_be_lost;
             if offset <= consumer.proven {
                 consumer.proven = consumer.acked;
             }

@@ -19,6 +19,7 @@ impl Steps<'_> {
         self.prove(who);
         self.ack(who);
         self.oust(who);
+        self.end(who);
         self.leave(who);
     }
 
@@ -67,7 +68,15 @@ impl Steps<'_> {
         });
     }
 
-    /// Idle, or out of time, when everything that was begun is finished.
+    /// Idle, or out of time. Effects are the same whether messages are read until the end or not.
+    fn end(&mut self, who: Who) {
+        let is_open = matches!(self.state.consumers[who].stream, Stream::Young | Stream::Open);
+        if is_open && self.world.instant && !self.world.endless {
+            self.add(Action::End { who }, |state| state.consumers[who].stream = Stream::Ending);
+        }
+    }
+
+    /// The invocation ends when everything that was begun is finished.
     fn leave(&mut self, who: Who) {
         if !self.state.consumers[who].is_finished() || self.world.endless {
             return;

@@ -6,7 +6,7 @@ use super::{
     properties::Broken::{self, Lost, Twice},
     say,
     world::{
-        CLOCK, CUMULATIVE, Faults, LEASE, NONE,
+        CLOCK, CUMULATIVE, Faults, G0, LEASE, NONE,
         Policy::{self, LookUp, Park, SameKey},
         SKEW, World,
     },
@@ -64,7 +64,9 @@ fn a_half_open_stream_needs_a_broker_that_answers() {
     let faults = Faults { half_open: 1, restarts: 1, ..NONE };
     assert_eq!(broken(World::of_acks(CLOCK, &[0, 1], faults)), Some(Lost));
     assert_eq!(broken(World::of_acks(CUMULATIVE, &[0, 1], faults)), None);
-    say("a half-open stream on a broker that answers nothing: lost");
+    let metrics_fail = Faults { blinded: 1, ..faults };
+    assert_eq!(broken(World::of_acks(G0, &[0, 1, 2], metrics_fail)), Some(Lost));
+    say("a half-open stream on a broker that answers nothing, or not any more: lost");
 }
 
 /// A cumulative ack takes what the broker has sent to us. Without counts, that is waited for only so long.

@@ -23,6 +23,8 @@ rules! {
     AcksOnProof,
     /// `consumer/proof.rs`: the limit of messages in flight is the one that the broker tells, never a constant.
     LimitAsked,
+    /// `broker/client.rs`: it is asked for on each stream, since a broker can be restarted with another.
+    LimitAskedAgain,
     /// `broker/limits.rs`: a limit of 0 means that there is none, so it is not known.
     ZeroIsNoLimit,
     /// `consumer/ack_order.rs`: a message whose ack may have been carried out is not counted as held.
@@ -36,6 +38,8 @@ rules! {
     /// `consumer/ack_order.rs`: without counts, a cumulative ack proves something only while nothing of the partition has been
     /// acked on the stream; after that, a gap is waited for.
     GapsAwaited,
+    /// `consumer/drain.rs`: without counts, nothing is acked once nothing is read any more: a lower message may be on its way.
+    BlindAcksEndWithReading,
     /// `consumer/acks.rs`: a redelivered message gets a single ack as well, after the cumulative one that covers it, which does
     /// nothing about messages below the high-water mark.
     RedeliveredAckedAlone,

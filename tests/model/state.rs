@@ -19,6 +19,8 @@ pub(super) enum Stream {
     /// Messages arrive, and a dead predecessor's may not be back yet.
     Young,
     Open,
+    /// Told to end: nothing is read any more, and what is settled is still acked.
+    Ending,
     Broken,
     /// The stream lease is lost: nothing is read or acked any more. It stays open until what was begun is finished.
     Ousted,

@@ -104,6 +104,8 @@ pub(super) struct World {
     pub(super) skew: i8,
     /// The effects of the messages on the topic at the start. An effect listed twice has two messages.
     pub(super) topic: &'static [u8],
+    /// The limit that the broker told before its last restart.
+    pub(super) told_before: Option<usize>,
     /// A consumer has a stream at the start and has acked on it; if a half-open stream is allowed, there is one beside it.
     pub(super) begun: bool,
     /// A dead consumer's message is below the high-water mark at the start: something else has acked past it.
@@ -145,6 +147,7 @@ impl World {
             max_attempts: 2,
             skew: SKEW,
             topic,
+            told_before: None,
             begun: false,
             passed: false,
             outbox: &[],

@@ -39,6 +39,14 @@ fn limit_asked() {
     covered(LimitAsked, messages(G0));
 }
 
+/// A broker that tells its limit also checks cumulative acks, so only what is on its way can be lost.
+#[test]
+fn limit_asked_again() {
+    let faults = Faults { restarts: 0, ..LATE };
+    let world = World { told_before: Some(2), ..World::of_acks(G3, &[0, 1, 2], faults) };
+    needed(LimitAskedAgain, Lost, world);
+}
+
 #[test]
 fn zero_is_no_limit() {
     needed(ZeroIsNoLimit, Lost, World::of_acks(UNLIMITED, &[0, 1], HALF_OPEN));
@@ -47,7 +55,7 @@ fn zero_is_no_limit() {
 /// A cumulative ack is carried out in part and gets no answer; sent again, it is refused.
 #[test]
 fn only_sure_counted() {
-    let faults = Faults { crashes: 1, half_open: 1, late: 1, lost_acks: 1, ..NONE };
+    let faults = Faults { half_open: 1, lost_acks: 1, ..NONE };
     let world = World { begun: true, ..World::of_acks(G3, &[0, 0, 1, 0], faults) };
     needed(OnlySureCounted, Lost, world);
 }
@@ -58,7 +66,7 @@ fn only_sure_counted() {
 fn ack_voids_count() {
     let begun = |broker, faults| World { begun: true, ..World::of_acks(broker, &[0, 1, 2, 3], faults) };
     needed(AckVoidsCount, Lost, begun(SINGLE, Faults { late: 1, ..HALF_OPEN }));
-    needed(AckVoidsCount, Lost, begun(G3, Faults { late: 2, crashes: 1, ..NONE }));
+    needed(AckVoidsCount, Lost, begun(G3, Faults { late: 1, half_open: 1, ..NONE }));
 }
 
 #[test]
@@ -83,6 +91,14 @@ fn gaps_awaited() {
     let late = World::of_acks(CUMULATIVE, &[0, 1, 2], Faults { restarts: 0, ..LATE });
     let late = World { slow_arrivals: true, ..late };
     needed(GapsAwaited, Lost, World { begun: true, endless: true, ..late });
+}
+
+/// A dead predecessor's message is redelivered and not read any more.
+#[test]
+fn blind_acks_end_with_reading() {
+    needed(BlindAcksEndWithReading, Lost, World::of_acks(CLOCK, &[0, 1], CRASH));
+    needed(BlindAcksEndWithReading, Lost, World::of_acks(CUMULATIVE, &[0, 1], Faults { crashes: 1, ..NONE }));
+    covered(BlindAcksEndWithReading, World::of_acks(G3, &[0, 1], CRASH));
 }
 
 /// Otherwise a message below the high-water mark comes back for ever, and takes a place in flight.
