@@ -31,7 +31,7 @@ fn takes_over(seen: &Seen) -> bool {
 }
 
 /// An update that puts an attempt under way on the agenda.
-fn hands_over(seen: &Seen) -> bool {
+pub(crate) fn hands_over(seen: &Seen) -> bool {
     let update = seen.json();
     seen.is("UpdateItem")
         && seen.mentions("#lane = ")
