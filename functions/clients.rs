@@ -2,6 +2,7 @@
 //! aws-lc's takes 30 ms) and one list of whom to `trust`. The AWS SDK gets it by a `connector`.
 
 pub(crate) mod connector;
+pub mod invoke;
 mod trust;
 
 use std::time::Duration;

@@ -7,7 +7,8 @@
 //! 2. [`ingest::request`] turns `Unverified` into `Verified`, and finds the run id;
 //! 3. [`ingest::route`] makes one [`command`] for each step that wants the event;
 //! 4. [`ingest::outbox`] makes each durable: in the [topic](topics) of its business key, else in the [`effects`] table, due at once;
-//! 5. [`ingest::reply`] answers 2xx only then.
+//! 5. [`ingest::wake`] invokes the consumer meanwhile;
+//! 6. [`ingest::reply`] answers 2xx only when all are durable.
 //!
 //! **Consumer**, one invocation
 //! 1. [`effects::stream_lease`] makes sure that nobody else drains;

@@ -4,7 +4,9 @@
 //! ```text
 //! webhook ─▶ gateway ─▶ runtime_api ─▶ ingest ──▶ proxy ─▶ broker
 //!                                        └─────▶ proxy ─▶ dynamodb
-//! tick ────────────────▶ runtime_api ─▶ consumer ─▶ the same two, and the third_party with its ledger
+//!                                        └─────▶ proxy ─▶ lambda_api ─┐
+//! tick ────────────────▶ runtime_api ─▶ consumer ◀────────────────────┘
+//!                                        └─────▶ the same two, and the third_party with its ledger
 //! ```
 //!
 //! Start at [`stack`], which puts it all together. Faults go in at [`proxy`] (what lies between the functions and their
@@ -18,6 +20,7 @@ pub mod functions;
 pub mod gateway;
 pub mod hook;
 pub mod http;
+pub mod lambda_api;
 pub mod proxy;
 pub mod runtime_api;
 pub mod secrets_manager;

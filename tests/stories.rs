@@ -36,3 +36,4 @@ mod telemetry;
 mod template;
 mod third_party_trouble;
 mod vectors;
+mod wake_up;

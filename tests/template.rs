@@ -2,6 +2,7 @@
 //! sample events; and `driftq.yaml` against what is known of DriftQ and of Fargate.
 
 mod broker;
+mod circles;
 mod environment;
 mod file;
 mod iam;

@@ -1,4 +1,4 @@
-//! The consumer function: a Lambda on a schedule.
+//! The consumer function: a Lambda on a schedule, which ingest wakes up as well.
 
 use driftq_webhooks::{
     clients::{self, Patience},

@@ -1,10 +1,10 @@
 //! The ingest function: a Lambda behind API Gateway, a load balancer or a URL of its own.
 
 use driftq_webhooks::{
-    clients::{self, Patience},
+    clients::{self, Patience, invoke::Invoker},
     config::environment::{self, Environment},
     effects::Effects,
-    ingest::{Ingest, keys::Keys, outbox::Outbox},
+    ingest::{Ingest, keys::KeyMaker, outbox::Outbox, wake::WakeUps},
     secrets::{self, Current},
     telemetry,
 };
@@ -32,12 +32,14 @@ async fn build() -> Result<Ingest, Error> {
     let http = clients::http(&variable)?;
     let aws = clients::aws(http.clone()).await;
     let vault = clients::vault(&aws, &environment, secrets::of_sources(&config), variable);
-    let sources = config.sources.clone();
-    let keys =
-        Current::start(vault, Timestamp::now(), move |secrets| Keys::prepare(&sources, secrets)).await?;
+    let maker = KeyMaker::new(config.sources.clone());
+    let keys = Current::start(vault, Timestamp::now(), move |secrets| Ok(maker.make(secrets))).await?;
     let topics = clients::command_topics(&http, &environment)?;
+    let consumer = environment.consumer_function.as_deref();
+    let consumer = consumer.map(|name| Invoker::new(http, &aws, name, &variable)).transpose()?;
+    let wake_ups = WakeUps::new(consumer, Timestamp::now);
     let dynamodb = clients::dynamodb(&aws, Patience::INGEST);
     let journal = config.journal.then_some(config.consumer.journal_grace);
     let effects = Effects::new(dynamodb, environment.effects_table, config.consumer.keep_done);
-    Ok(Ingest::new(config, keys, Outbox { topics, effects, journal }))
+    Ok(Ingest::new(config, keys, Outbox { topics, effects, journal }, wake_ups))
 }

@@ -25,6 +25,8 @@ pub struct Environment {
     pub secrets_arn: Option<String>,
     /// `IDLE_EXIT`.
     pub idle_exit: Duration,
+    /// `CONSUMER_FUNCTION`: the name or ARN of the function that ingest wakes up.
+    pub consumer_function: Option<String>,
 }
 
 /// The value of a header that authenticates; never printed.
@@ -58,9 +60,13 @@ impl Environment {
         if partitions.is_none() {
             problems.add("DRIFTQ_PARTITIONS", "not a number from 1 to 1024");
         }
-        let idle_exit = or("IDLE_EXIT", "3s").parse::<Span>();
+        let idle_exit = or("IDLE_EXIT", "1s").parse::<Span>();
         if let Err(error) = &idle_exit {
             problems.add("IDLE_EXIT", error);
+        }
+        let consumer_function = get("CONSUMER_FUNCTION");
+        if consumer_function.as_deref().is_some_and(|name| !names_function(name)) {
+            problems.add("CONSUMER_FUNCTION", "not the name or the ARN of a Lambda function");
         }
         let Some(brokers) = brokers else { return Err(problems.into_error("environment")) };
         let environment = Self {
@@ -73,9 +79,16 @@ impl Environment {
             effects_table,
             secrets_arn: get("SECRETS_ARN"),
             idle_exit: idle_exit.map_or(Duration::ZERO, Duration::from),
+            consumer_function,
         };
         problems.or("environment", environment)
     }
+}
+
+/// The characters and the length that Lambda's Invoke allows
+/// (<https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>).
+fn names_function(name: &str) -> bool {
+    name.len() <= 170 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_:$".contains(&byte))
 }
 
 /// The configuration that `WEBHOOKS_CONFIG` names, else the embedded one.

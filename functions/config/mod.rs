@@ -190,7 +190,7 @@ fn read_consumer(mut section: Section, problems: &mut Problems) -> ConsumerSetti
     settings
 }
 
-/// Steps refer to sources that exist, and no two steps share a name.
+/// Steps refer to sources that exist, name their effects by what those sign, and no two share an id.
 fn check_references(
     sources: &Sources,
     steps: &[Option<Step>],
@@ -205,7 +205,9 @@ fn check_references(
         seen.push(&step.id);
         let source = step.on.as_ref().and_then(|on| sources.get(&on.source)?.as_ref());
         if let Some(source) = source {
-            source.check_run_id(step.run_id.as_ref(), templates, problems);
+            for identity in [step.run_id.as_ref(), Some(&step.business_key)] {
+                source.check_identity(identity, step.unsigned, templates, problems);
+            }
         }
         if let Some(on) = step.on.as_ref().filter(|on| !sources.contains_key(&on.source)) {
             let known: Vec<_> = sources.keys().map(String::as_str).collect();

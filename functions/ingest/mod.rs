@@ -2,8 +2,8 @@
 //!
 //! [`event`] what Lambda gets and wants back, with its [`query`] · [`signature`] the schemes ·
 //! [`keys`] what they are checked with · [`request`] unverified to verified · [`body`] what it says ·
-//! [`route`] to commands · [`outbox`] durable before anyone is told · [`runs`] the API for clients, with `health` ·
-//! [`parked`] the API for whoever decides · [`reply`] the only table of statuses ·
+//! [`route`] to commands · [`outbox`] durable before anyone is told · [`wake`] the consumer ·
+//! [`runs`] the API for clients, with `health` · [`parked`] the API for whoever decides · [`reply`] the only table of statuses ·
 //! [`intake`] what a request comes to, for log and metrics.
 
 pub mod body;
@@ -19,19 +19,27 @@ pub mod request;
 pub mod route;
 pub mod runs;
 pub mod signature;
+pub mod wake;
 
 use event::{Event, Request, Written};
 use futures_util::{TryStreamExt as _, stream};
 use http::{Method, StatusCode};
 use intake::{API, Intake};
 use jiff::Timestamp;
-use keys::Keys;
-use outbox::Outbox;
+use keys::{Disabled, Keys};
+use outbox::{NotDurable, Outbox};
 use reply::Reply;
 use request::{Refused, Unverified, Verified};
-use signature::challenge;
+use route::Routed;
+use signature::{Answer, Asked, challenge};
+use wake::WakeUps;
 
-use crate::{config::Config, secrets::Current, trace::Traceparent};
+use crate::{
+    config::Config,
+    effect_id::{EffectId, RunId},
+    secrets::Current,
+    trace::Traceparent,
+};
 
 /// Commands that are made durable at the same time: a batch of webhooks may hold thousands.
 const AT_ONCE: usize = 16;
@@ -42,13 +50,14 @@ pub struct Ingest {
     config: Config,
     keys: Current<Keys>,
     outbox: Outbox,
+    wake_ups: WakeUps,
 }
 
 impl Ingest {
     /// Puts it together.
     #[must_use]
-    pub fn new(config: Config, keys: Current<Keys>, outbox: Outbox) -> Self {
-        Self { config, keys, outbox }
+    pub fn new(config: Config, keys: Current<Keys>, outbox: Outbox, wake_ups: WakeUps) -> Self {
+        Self { config, keys, outbox, wake_ups }
     }
 
     /// Answers one event with the reply that it wants. `xray` is the trace that Lambda names for it.
@@ -91,21 +100,28 @@ impl Ingest {
         }
     }
 
-    /// Only Meta asks by GET.
+    /// Meta and Okta ask by GET, when the URL is entered.
     async fn challenge(&self, source: &str, request: &Request, now: Timestamp) -> Reply {
         let Some(source) = self.config.sources.get(source) else { return Reply::MethodNotAllowed("POST") };
         let answer = |keys: &Keys| {
-            let token = keys.token(source).filter(|_| source.allow.includes(request.source_ip));
-            challenge(&source.scheme, request.query.text(), token)
+            let token = keys.token(source)?.filter(|_| source.allow.includes(request.source_ip));
+            let asked = Asked { headers: &request.headers, query: request.query.text() };
+            Ok(challenge(&source.scheme, &asked, token))
         };
         let keys = self.keys.fresh(now).await;
-        let mut answered = answer(&keys);
-        if answered.as_ref().is_some_and(|answer| answer.status == StatusCode::FORBIDDEN)
+        let mut answered: Result<_, Disabled> = answer(&keys);
+        let refused = |answer: &Option<Answer>| {
+            answer.as_ref().is_some_and(|answer| answer.status == StatusCode::FORBIDDEN)
+        };
+        if answered.as_ref().map_or(true, refused)
             && let Some(newer) = self.keys.other_than(&keys, now).await
         {
             answered = answer(&newer);
         }
-        answered.map_or(Reply::MethodNotAllowed("POST"), Reply::Answer)
+        match answered {
+            Ok(answer) => answer.map_or(Reply::MethodNotAllowed("POST"), Reply::Answer),
+            Err(_) => Reply::Unavailable,
+        }
     }
 
     async fn webhook(&self, webhook: Unverified<'_>, intake: &Intake) -> Reply {
@@ -116,9 +132,13 @@ impl Ingest {
         }
         let webhook = match self.verify(webhook, intake.now).await {
             Ok(webhook) => webhook,
-            Err(refused) => {
+            Err(NotVerified::Refused(refused)) => {
                 intake.refused(intake::reason(&refused), &refused.to_string());
                 return Reply::NotGenuine;
+            }
+            Err(NotVerified::Disabled(disabled)) => {
+                intake.disabled(&disabled);
+                return Reply::Unavailable;
             }
         };
         if let Some(answer) = webhook.handshake() {
@@ -131,13 +151,16 @@ impl Ingest {
 
     /// Where no key fits, the secret may have been rotated: newer keys are tried, in the same request. GitHub would not
     /// deliver it a second time.
-    async fn verify<'a>(&self, webhook: Unverified<'a>, now: Timestamp) -> Result<Verified<'a>, Refused> {
-        let source = webhook.source;
+    async fn verify<'a>(&self, webhook: Unverified<'a>, now: Timestamp) -> Result<Verified<'a>, NotVerified> {
+        let verify = |keys: &Keys| Ok(webhook.verify(keys.of(webhook.source)?, now)?);
         let keys = self.keys.fresh(now).await;
-        match webhook.verify(keys.of(source), now) {
-            Err(refused @ Refused::Signature(signature::Refused::Forged)) => {
+        match verify(&keys) {
+            Err(
+                failed @ (NotVerified::Disabled(_)
+                | NotVerified::Refused(Refused::Signature(signature::Refused::Forged))),
+            ) => {
                 let newer = self.keys.other_than(&keys, now).await;
-                newer.map_or(Err(refused), |newer| webhook.verify(newer.of(source), now))
+                newer.map_or(Err(failed), |newer| verify(&newer))
             }
             verified => verified,
         }
@@ -157,11 +180,7 @@ impl Ingest {
                 return Reply::Unfit(lacking.to_string());
             }
         };
-        let effects = runs.iter().flat_map(|(_, effects)| effects).map(Ok);
-        let accept = |routed| async move {
-            self.outbox.accept(routed, intake).await.map_err(|error| (&routed.effect, error))
-        };
-        if let Err((effect, error)) = stream::iter(effects).try_for_each_concurrent(AT_ONCE, accept).await {
+        if let Err((effect, error)) = self.make_durable(&runs, intake).await {
             intake.not_durable(effect, &error);
             return Reply::Unavailable;
         }
@@ -179,6 +198,42 @@ impl Ingest {
             }
         }
         Reply::Accepted(runs)
+    }
+
+    /// Nobody is woken for a webhook that asks for nothing.
+    async fn make_durable<'a>(
+        &self,
+        runs: &'a [(RunId, Vec<Routed>)],
+        intake: &Intake,
+    ) -> Result<(), (&'a EffectId, NotDurable)> {
+        if runs.iter().all(|(_, effects)| effects.is_empty()) {
+            return Ok(());
+        }
+        let effects = runs.iter().flat_map(|(_, effects)| effects).map(Ok);
+        let accept = |routed: &'a Routed| async move {
+            self.outbox.accept(routed, intake).await.map_err(|error| (&routed.effect, error))
+        };
+        self.wake_ups.beside(stream::iter(effects).try_for_each_concurrent(AT_ONCE, accept)).await
+    }
+}
+
+/// Why a webhook was not verified.
+enum NotVerified {
+    /// By its own fault.
+    Refused(Refused),
+    /// By ours: it may well be genuine.
+    Disabled(Disabled),
+}
+
+impl From<Refused> for NotVerified {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<Disabled> for NotVerified {
+    fn from(disabled: Disabled) -> Self {
+        Self::Disabled(disabled)
     }
 }
 

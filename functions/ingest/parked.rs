@@ -65,6 +65,9 @@ impl Ingest {
         match self.outbox.effects.decide(seen, decision, &note, now).await {
             Ok(Decided::Taken(record)) => {
                 tracing::warn!(run_id, effect_id, attempt, decision = decision.as_str(), "a person has decided");
+                if is_called(decision) {
+                    self.wake_ups.wake().await;
+                }
                 Reply::Found(json!(record))
             }
             Ok(Decided::Overtaken(record)) => Reply::Overtaken(format!(
@@ -90,7 +93,11 @@ fn unfit(request: &Request, effect: Option<&EffectId>, step: Option<&Step>) -> O
     if request.note.trim().is_empty() || request.note.len() > LONGEST_NOTE {
         return Some(format!("note: say who decides and why, in up to {LONGEST_NOTE} bytes"));
     }
-    let calls = matches!(request.decision, Decision::Retry | Decision::NotApplied);
-    let gone = effect.filter(|_| calls && step.is_none())?.step_id();
+    let gone = effect.filter(|_| is_called(request.decision) && step.is_none())?.step_id();
     Some(format!("decision: webhooks.toml has no step {:?} to call", gone.as_str()))
+}
+
+/// Whether the effect is due at once after this decision.
+fn is_called(decision: Decision) -> bool {
+    matches!(decision, Decision::Retry | Decision::NotApplied)
 }

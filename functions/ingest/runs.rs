@@ -21,7 +21,7 @@ impl Ingest {
             Ok(routed) => routed,
             Err(reply) => return reply,
         };
-        match self.outbox.accept(&routed, intake).await {
+        match self.wake_ups.beside(self.outbox.accept(&routed, intake)).await {
             Ok(()) => {
                 let (run_id, step) = (&routed.command.run_id, &routed.command.step);
                 let duration_ms = intake.duration_ms();

@@ -43,16 +43,20 @@ metrics! {
         "Webhooks and `POST /runs` (source `api`) that were answered 2xx.";
     REFUSED = "Refused", COUNT, Some("Reason"), "ingest",
         "Webhooks and `POST /runs` that were answered 4xx. The line also has the source.";
+    DISABLED = "Disabled", COUNT, Some("Source"), "ingest",
+        "Webhooks that were answered 503 since a secret of their source can't be used. The provider delivers again.";
     COMMANDS = "Commands", COUNT, None, "ingest",
         "Commands that were made durable, on the topic or in the table.";
     DEFERRED = "Deferred", COUNT, Some("Function"), "both",
         "Ingest: commands that went to the table since the broker did not take them. Consumer: effects put off to a later attempt.";
     BROKER_REFUSALS = "BrokerRefusals", COUNT, None, "ingest",
-        "Commands that the broker did not take: it was full, in trouble or not reached.";
+        "Commands that a broker did not take: it was full, in trouble or not reached. The log's `broker` says which.";
     NOT_DURABLE = "NotDurable", COUNT, None, "ingest",
         "Requests answered 503: something of them could be made durable nowhere. The provider delivers again.";
     INGEST_LATENCY = "IngestLatency", MS, None, "ingest",
         "From the start of the handler to its answer, of every webhook and `POST /runs`.";
+    WAKE_UPS_FAILED = "WakeUpsFailed", COUNT, None, "ingest",
+        "Invocations of the consumer that Lambda did not take, or did not answer within 150 ms. The schedule starts it then.";
     RUNS = "Runs", COUNT, None, "consumer",
         "Runs that ended as they should: drained, out of time with the rest left to the next, or with the stream in another's hands.";
     FAILED_RUNS = "FailedRuns", COUNT, None, "consumer",

@@ -1,9 +1,11 @@
 //! `bench`: everything that costs time, beside what bounds it, in one run.
 //!
 //! [`site`] a stack to measure, and how a plain client does the same work · [`recorded`] what the functions send, to be sent
-//! again · one subject a file: [`startup`], [`ingest`], [`drain`], [`storm`], [`requests`], [`growth`] · [`report`] the table.
+//! again · [`third_party`] what is called · one subject a file: [`startup`], [`ingest`], [`drain`], [`storm`], [`requests`],
+//! [`growth`], [`flow`] · [`report`] the table.
 
 mod drain;
+mod flow;
 mod growth;
 mod ingest;
 mod plain;
@@ -13,14 +15,16 @@ mod requests;
 mod site;
 mod startup;
 mod storm;
+mod third_party;
 
 use std::fs;
 
 use anyhow::Result;
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, ValueEnum};
 use local::functions::{Bare, Functions};
 
 use self::{
+    flow::Bench,
     report::{Report, Target},
     site::Site,
 };
@@ -42,6 +46,26 @@ pub(crate) struct Args {
     /// The effects in table and topic at which all is measured again, ascending.
     #[arg(long, value_delimiter = ',', default_value = "1000,10000,50000")]
     sizes: Vec<usize>,
+    /// Measure only this, and the requests of a command; may be given several times.
+    #[arg(long, value_enum)]
+    only: Vec<Part>,
+}
+
+/// A part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// From the spawn to the first poll, and the first invocation.
+    Startup,
+    /// Webhooks to their 202.
+    Ingest,
+    /// The consumer on a full topic.
+    Drain,
+    /// All of it again, with more and more effects there.
+    Growth,
+    /// From the 2xx to the call, what is due, and who delays whom.
+    Flow,
+    /// The binaries.
+    Size,
 }
 
 const AFTER_HELP: &str = "\
@@ -58,18 +82,43 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let functions = Functions::find().await?;
     let bare = Bare::build().await?;
     let mut report = Report::new();
-    startup::measure(&mut report, &functions, &bare.echo, args.starts).await?;
+    if args.wants(Part::Startup) {
+        startup::measure(&mut report, &functions, &bare.echo, args.starts).await?;
+    }
     let recorded = requests::measure(&mut report, &functions).await?;
     let site = async |partitions| Site::start(&functions, &bare, &recorded, partitions).await;
-    ingest::measure(&mut report, &site(32).await?, args.rounds).await?;
-    drain::measure(&mut report, &site(1).await?, args.rounds).await?;
-    drain::measure(&mut report, &site(32).await?, args.rounds).await?;
-    growth::measure(&mut report, &site(8).await?, &args).await?;
+    if args.wants(Part::Ingest) {
+        ingest::measure(&mut report, &site(32).await?, args.rounds).await?;
+    }
+    if args.wants(Part::Drain) {
+        drain::measure(&mut report, &site(1).await?, args.rounds).await?;
+        drain::measure(&mut report, &site(32).await?, args.rounds).await?;
+    }
+    if args.wants(Part::Growth) {
+        growth::measure(&mut report, &site(8).await?, &args).await?;
+    }
+    if args.wants(Part::Flow) {
+        let bench = Bench { functions: &functions, bare: &bare, recorded: &recorded, rounds: args.rounds };
+        flow::measure(&mut report, &bench).await?;
+    }
+    if args.wants(Part::Size) {
+        sizes(&mut report, &functions)?;
+    }
+    report.print(args.json)
+}
+
+impl Args {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+}
+
+fn sizes(report: &mut Report, functions: &Functions) -> Result<()> {
     for (name, binary) in [("ingest", &functions.ingest), ("consumer", &functions.consumer)] {
         report.alone(format!("size of {name} in a zip"), "MiB", vec![mib(deflated(binary)?)])?;
         report.alone(format!("size of {name}"), "MiB", vec![mib(fs::metadata(binary)?.len())])?;
     }
-    report.print(args.json)
+    Ok(())
 }
 
 /// The peaks of a site's processes, beside the budget.

@@ -43,7 +43,7 @@ pub(crate) struct Args {
 
 /// Brings it up and tells what happens.
 pub(crate) async fn run(args: Args) -> Result<()> {
-    let mut builder = Stack::builder().addrs(args.addrs());
+    let mut builder = Stack::builder().addrs(args.addrs()).wake_ups();
     if let Some(dir) = &args.persist {
         builder = builder.persist(dir.clone());
     }
@@ -110,6 +110,7 @@ async fn tell(stack: &Stack, every: Duration) -> Result<()> {
     let mut exchanges = stack.gateway.follow();
     let mut calls = stack.third_party.follow();
     let mut runs = schedule.follow();
+    let mut woken = stack.lambda()?.follow();
     let (mut ingest, mut consumer) = (stack.ingest.log().follow(), stack.consumer.log().follow());
     loop {
         let line = tokio::select! {
@@ -117,6 +118,7 @@ async fn tell(stack: &Stack, every: Duration) -> Result<()> {
             exchange = next(&mut exchanges) => Some(of_exchange(&exchange)),
             call = next(&mut calls) => Some(of_call(&call)),
             run = next(&mut runs) => of_run(&run),
+            run = next(&mut woken) => of_run(&run.and_then(|reply| Summary::read("consumer", reply))),
             line = next(&mut ingest) => of_log(&line),
             line = next(&mut consumer) => of_log(&line),
         };

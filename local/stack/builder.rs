@@ -17,6 +17,7 @@ use crate::{
     functions::{Functions, workspace},
     gateway::Gateway,
     http,
+    lambda_api::LambdaApi,
     proxy::Wire,
     runtime_api::{Function, Program},
     secrets_manager::SecretsManager,
@@ -42,6 +43,7 @@ pub struct Builder {
     consumers: usize,
     direct: bool,
     own_names: bool,
+    wake_ups: bool,
 }
 
 /// Where the parts listen; free ports by default.
@@ -80,6 +82,7 @@ impl Builder {
             consumers: 1,
             direct: false,
             own_names: false,
+            wake_ups: false,
         }
     }
 
@@ -161,6 +164,12 @@ impl Builder {
         Self { direct: true, ..self }
     }
 
+    /// Lets ingest wake the consumer, as in a stack on AWS. Without this the consumer runs only when it is told to.
+    #[must_use]
+    pub fn wake_ups(self) -> Self {
+        Self { wake_ups: true, ..self }
+    }
+
     /// Takes a topic and a group that are nobody else's, whatever `DRIFTQ_TOPIC` and `DRIFTQ_GROUP` say: what is left in a
     /// shared broker or table from before is then not met.
     #[must_use]
@@ -204,8 +213,15 @@ impl Builder {
         env.extend(table_env(table.as_ref(), self.direct));
         env.extend(self.secrets.unwrap_or_else(|| config.secrets().into_iter().collect()));
         env.extend(self.env.iter().cloned());
-        let ingest = function("ingest", functions.ingest, &env, self.ingests);
         let consumer = function("consumer", functions.consumer, &env, self.consumers);
+        let lambda = match self.wake_ups {
+            true => Some(LambdaApi::start(&consumer, self.consumers, secret_access_key(&env)).await?),
+            false => None,
+        };
+        let wake_ups = lambda.iter().flat_map(|lambda| wake_up_env(&consumer, lambda.url(self.direct)));
+        // What a story has set itself comes later, and so counts.
+        let env = wake_ups.chain(env).collect::<Vec<_>>();
+        let ingest = function("ingest", functions.ingest, &env, self.ingests);
         tokio::try_join!(ingest.warm(), consumer.warm())?;
         let gateway = Gateway::start(self.addrs.gateway, ingest.clone()).await?;
         let (table, table_wire) = table.unzip();
@@ -220,6 +236,7 @@ impl Builder {
             more_brokers,
             table,
             table_wire,
+            lambda,
             config,
             topic: names.topic,
             group: names.group,
@@ -304,6 +321,17 @@ fn table_env(table: Option<&(DynamoDb, Wire)>, direct: bool) -> Vec<(String, Str
         ("AWS_ACCESS_KEY_ID".into(), "local".into()),
         ("AWS_SECRET_ACCESS_KEY".into(), "local".into()),
     ]
+}
+
+/// What makes ingest invoke the consumer.
+fn wake_up_env(consumer: &Function, lambda: String) -> [(String, String); 2] {
+    [("CONSUMER_FUNCTION".into(), consumer.name().into()), ("AWS_ENDPOINT_URL_LAMBDA".into(), lambda)]
+}
+
+/// What the functions sign with, if it is in their environment and not in a file or with a service. The last one counts.
+fn secret_access_key(env: &[(String, String)]) -> Option<String> {
+    let mut keys = env.iter().rev().filter(|(name, _)| name == "AWS_SECRET_ACCESS_KEY");
+    keys.next().map(|(_, key)| key.clone())
 }
 
 fn function(name: &str, binary: PathBuf, env: &[(String, String)], sandboxes: usize) -> Function {

@@ -43,8 +43,8 @@ pub use self::{
     run::{Schedule, Settling, Summary},
 };
 use crate::{
-    config::Config, dynamodb::DynamoDb, gateway::Gateway, http::Answer, proxy::Wire, runtime_api::Function,
-    sign::Headers, third_party::ThirdParty, webhook::Webhook,
+    config::Config, dynamodb::DynamoDb, gateway::Gateway, http::Answer, lambda_api::LambdaApi, proxy::Wire,
+    runtime_api::Function, sign::Headers, third_party::ThirdParty, webhook::Webhook,
 };
 
 /// A running stack; it ends when it is dropped.
@@ -68,6 +68,8 @@ pub struct Stack {
     pub table: Option<DynamoDb>,
     /// Between the functions and the embedded DynamoDB.
     pub table_wire: Option<Wire>,
+    /// Where ingest invokes the consumer; none without [`Builder::wake_ups`].
+    pub lambda: Option<LambdaApi>,
     /// The configuration as the functions see it.
     pub config: Config,
     /// `DRIFTQ_TOPIC`.
@@ -129,6 +131,14 @@ impl Stack {
     /// `EFFECTS_TABLE` names another.
     pub fn table(&self) -> Result<&DynamoDb> {
         self.table.as_ref().context("EFFECTS_TABLE names another DynamoDB; unset it")
+    }
+
+    /// Where ingest invokes the consumer.
+    ///
+    /// # Errors
+    /// The stack was built without [`Builder::wake_ups`].
+    pub fn lambda(&self) -> Result<&LambdaApi> {
+        self.lambda.as_ref().context("this stack was built without wake-ups")
     }
 
     /// Sends any request to the gateway.
@@ -205,6 +215,9 @@ impl Drop for Stack {
         self.brokers().for_each(|broker| broker.wire().heal());
         if let Some(wire) = &self.table_wire {
             wire.heal();
+        }
+        if let Some(lambda) = &self.lambda {
+            lambda.wire.heal();
         }
     }
 }

@@ -40,6 +40,19 @@ pub struct Summary {
     pub ms: u64,
 }
 
+impl Summary {
+    /// Reads what the consumer answered.
+    ///
+    /// # Errors
+    /// It is no summary.
+    pub fn read(consumer: &str, reply: Value) -> Result<Self, InvokeError> {
+        serde_json::from_value(reply).map_err(|error| InvokeError::Unreadable {
+            function: consumer.to_owned(),
+            reason: error.to_string(),
+        })
+    }
+}
+
 /// What it took to settle everything.
 #[derive(Debug, Default)]
 pub struct Settling {
@@ -107,6 +120,24 @@ impl Stack {
         }
     }
 
+    /// Waits until nothing is unsettled, without running the consumer: wake-ups do.
+    ///
+    /// # Errors
+    /// Something is still unsettled after that time.
+    pub async fn until_settled(&self, max: Duration) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let left = self.unsettled().await?;
+            if left.is_empty() {
+                return Ok(());
+            }
+            if started.elapsed() > max {
+                bail!("not settled after {max:?}{}", self.report(&left));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Fails if anything is unsettled. Call it at the end of every test.
     ///
     /// # Errors
@@ -167,9 +198,5 @@ impl Drop for Schedule {
 }
 
 async fn run(consumer: &Function, event: &Value, limit: Duration) -> Result<Summary, InvokeError> {
-    let reply = consumer.invoke(event, limit).await?;
-    serde_json::from_value(reply).map_err(|error| InvokeError::Unreadable {
-        function: consumer.name().to_owned(),
-        reason: error.to_string(),
-    })
+    Summary::read(consumer.name(), consumer.invoke(event, limit).await?)
 }

@@ -61,6 +61,14 @@ fn every_variable_that_is_read_is_documented_and_every_one_that_is_set_is_read()
 }
 
 #[test]
+fn a_pause_stops_wake_ups_too() -> Result<()> {
+    let template = Template::shipped()?;
+    let woken = &template.function("ingest")?["Environment"]["Variables"]["CONSUMER_FUNCTION"]["Fn::If"];
+    assert_eq!((&woken[0], &woken[1]), (&"Paused".into(), &"".into()));
+    Ok(())
+}
+
+#[test]
 fn every_variable_is_set_or_has_the_default_that_is_documented() -> Result<()> {
     let defaults = Environment::read(&minimal)?;
     let documented = documented()?;
@@ -70,6 +78,8 @@ fn every_variable_is_set_or_has_the_default_that_is_documented() -> Result<()> {
     for function in ["ingest", "consumer"] {
         let mut set = template.variables(function)?;
         assert!(set.remove("SECRETS_ARN").is_some(), "{function}'s secrets stand in the environment");
+        let woken = set.remove("CONSUMER_FUNCTION");
+        assert_eq!(woken.as_deref(), (function == "ingest").then_some("the ConsumerFunction"));
         let environment = Environment::read(&|name| set.get(name).cloned())?;
         assert_eq!(environment, defaults, "{function} in a stack of defaults");
     }

@@ -17,10 +17,15 @@ impl Template {
         Ok(Self(parse("template.yaml")?))
     }
 
+    /// All resources, each with its logical id.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let resources = self.0["Resources"].as_object().into_iter().flatten();
+        resources.map(|(id, it)| (id.as_str(), it))
+    }
+
     /// The resources of a type, each with its logical id.
     pub(super) fn resources(&self, kind: &str) -> impl Iterator<Item = (&str, &Value)> {
-        let resources = self.0["Resources"].as_object().into_iter().flatten();
-        resources.map(|(id, it)| (id.as_str(), it)).filter(move |(_, it)| it["Type"] == kind)
+        self.all().filter(move |(_, it)| it["Type"] == kind)
     }
 
     /// The function built from that binary.
@@ -53,6 +58,10 @@ impl Template {
 
     /// What a value comes to: a parameter's default, or a stand-in.
     fn value(&self, value: &Value) -> Result<String> {
+        if let Some(otherwise) = value["Fn::If"].get(2) {
+            // The one condition here says that the consumer is paused.
+            return self.value(otherwise);
+        }
         let name = value["Ref"].as_str().with_context(|| format!("{value} is no reference"))?;
         let default = &self.0["Parameters"][name]["Default"];
         Ok(match (name, default) {

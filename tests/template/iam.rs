@@ -37,6 +37,10 @@ fn granted(binary: &str) -> Result<BTreeSet<Action>> {
             match service {
                 "dynamodb" => assert!(table, "{statement}"),
                 "secretsmanager" => assert_eq!(*resource, json!({ "Ref": "SecretsArn" })),
+                "lambda" => {
+                    assert_eq!((binary, action), ("ingest", "InvokeFunction"));
+                    assert_eq!(*resource, json!({ "Fn::GetAtt": "ConsumerFunction.Arn" }));
+                }
                 other => panic!("{other} in {statement}"),
             }
             if service == "dynamodb" {

@@ -91,7 +91,7 @@ fn targets(acking: &[f64], writing: &[f64]) -> [Option<Target>; 2] {
 pub(super) async fn measure_slow(report: &mut Report, site: &Site, rounds: u16, when: &str) -> Result<()> {
     let what = format!("drain, {} partitions{when}, the third party takes 50 ms", site.partitions);
     report.next(&what);
-    site.third_party_takes(SLOW);
+    site.third_party.takes(SLOW);
     let (mut ours, mut bound) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         ours.push(drained(site, site.room()?).await?.per_second);
@@ -100,7 +100,7 @@ pub(super) async fn measure_slow(report: &mut Report, site: &Site, rounds: u16, 
             bound.push(f64::from(u32::try_from(site.in_flight())?) / each.as_secs_f64());
         }
     }
-    site.third_party_takes(Duration::ZERO);
+    site.third_party.takes(Duration::ZERO);
     let beside = "2 × partitions ÷ (50 ms + two writes)";
     if bound.is_empty() {
         report.alone(what.clone(), "/s", ours)?;
@@ -111,14 +111,14 @@ pub(super) async fn measure_slow(report: &mut Report, site: &Site, rounds: u16, 
 }
 
 /// What a run came to.
-struct Drained {
-    per_second: f64,
+pub(super) struct Drained {
+    pub(super) per_second: f64,
     /// Of the consumer's process, for each command.
     cpu_ms: f64,
 }
 
 /// Fills the topic with fresh commands and runs the consumer.
-async fn drained(site: &Site, count: usize) -> Result<Drained> {
+pub(super) async fn drained(site: &Site, count: usize) -> Result<Drained> {
     let ids: Vec<_> = (0..count).map(|_| site.id()).collect();
     site.produce(&site.stack.topic, &ids).await?;
     let cpu_time = || {

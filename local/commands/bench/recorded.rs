@@ -3,7 +3,25 @@
 
 use anyhow::{Context, Result};
 use local::{proxy::Wire, stack::Stack};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+/// The step that the recorded webhook starts.
+pub(super) const STEP: &str = "open_ticket";
+/// A step like it, with a third party of its own. No webhook starts it.
+pub(super) const NEIGHBOUR: &str = "open_ticket_next_door";
+/// The business key that all hot commands share.
+pub(super) const HOT_KEY: &str = "du_hot";
+
+/// Which command to make of what was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// As it was.
+    Ticket,
+    /// For the neighbour's step.
+    Neighbour,
+    /// With the hot key.
+    Hot,
+}
 
 /// The requests of one fresh effect.
 #[derive(Debug, Clone)]
@@ -13,6 +31,8 @@ pub(super) struct Recorded {
     produce: String,
     /// A put and an update; none if the table is one that takes only what is signed.
     writes: Option<[String; 2]>,
+    /// What ingest puts into the table when the broker refuses.
+    deferred: Option<String>,
 }
 
 impl Recorded {
@@ -26,7 +46,14 @@ impl Recorded {
             ]),
             None => None,
         };
-        Ok(Self { mark: mark.to_owned(), produce, writes })
+        Ok(Self { mark: mark.to_owned(), produce, writes, deferred: None })
+    }
+
+    /// Adds what a stack has put into the table for a webhook that the broker refused, with that in its ids.
+    pub(super) fn with_deferred(self, stack: &Stack, mark: &str) -> Result<Self> {
+        let Some(table) = &stack.table_wire else { return Ok(self) };
+        let deferred = body(table, mark, |seen| seen.is("PutItem"))?.replace(mark, &self.mark);
+        Ok(Self { deferred: Some(deferred), ..self })
     }
 
     /// The body that produces the command under another id, to that topic.
@@ -42,8 +69,38 @@ impl Recorded {
         Ok([("PutItem", self.renamed(put, id)?), ("UpdateItem", self.renamed(update, id)?)])
     }
 
+    /// Whether [`Recorded::due`] can tell.
+    pub(super) fn has_deferred(&self) -> bool {
+        self.deferred.is_some()
+    }
+
+    /// As [`Recorded::produce`], of that kind.
+    pub(super) fn produce_as(&self, kind: Kind, id: &str, topic: &str) -> Result<Value> {
+        kind.of(&self.produce(id, topic)?, id)
+    }
+
+    /// The item of a command that is due at that time, in milliseconds since 1970.
+    pub(super) fn due(&self, kind: Kind, id: &str, at_ms: i64) -> Result<Value> {
+        let put = self.deferred.as_ref().context("EFFECTS_TABLE takes no plain writes")?;
+        let mut item = kind.of(&self.renamed(put, id)?["Item"], id)?;
+        item["due_at"] = json!({ "N": at_ms.to_string() });
+        Ok(item)
+    }
+
     fn renamed(&self, body: &str, id: &str) -> Result<Value> {
         Ok(serde_json::from_str(&body.replace(&self.mark, id))?)
+    }
+}
+
+impl Kind {
+    fn of(self, body: &Value, id: &str) -> Result<Value> {
+        let text = body.to_string();
+        let text = match self {
+            Self::Ticket => text,
+            Self::Neighbour => text.replace(STEP, NEIGHBOUR),
+            Self::Hot => text.replace(&format!("du_{id}"), HOT_KEY),
+        };
+        Ok(serde_json::from_str(&text)?)
     }
 }
 
@@ -63,12 +120,18 @@ mod tests {
     fn what_was_recorded_is_sent_under_another_id_to_another_topic() {
         let produce =
             json!({ "topic": "t", "key": "du_MARK", "value": "{\"run_id\":\"evt_MARK\"}" }).to_string();
-        let mut recorded = Recorded { mark: "MARK".into(), produce, writes: None };
+        let mut recorded = Recorded { mark: "MARK".into(), produce, writes: None, deferred: None };
         let expected = json!({ "topic": "u", "key": "du_7", "value": "{\"run_id\":\"evt_7\"}" });
         assert_eq!(recorded.produce("7", "u").unwrap(), expected);
         assert!(recorded.writes("7").is_err(), "there is nothing to write");
         recorded.writes = Some([r#"{"Item":"MARK"}"#.into(), r#"{"Key":"MARK"}"#.into()]);
         let expected = [("PutItem", json!({ "Item": "7" })), ("UpdateItem", json!({ "Key": "7" }))];
         assert_eq!(recorded.writes("7").unwrap(), expected);
+        let put = json!({ "Item": { "effect_id": { "S": "evt_MARK:open_ticket:du_MARK" }, "due_at": { "N": "1" } } });
+        recorded.deferred = Some(put.to_string());
+        let due = |kind| recorded.due(kind, "7", 9).unwrap()["effect_id"]["S"].take();
+        assert_eq!(due(Kind::Hot), "evt_7:open_ticket:du_hot");
+        assert_eq!(due(Kind::Neighbour), "evt_7:open_ticket_next_door:du_7");
+        assert_eq!(recorded.due(Kind::Ticket, "7", 9).unwrap()["due_at"]["N"], "9");
     }
 }

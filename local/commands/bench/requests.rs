@@ -3,7 +3,14 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use local::{config::Config, functions::Functions, proxy::Wire, stack::Stack, third_party::Behaviour};
+use local::{
+    config::Config,
+    functions::Functions,
+    http::Answer,
+    proxy::{Fault, Seen, Wire},
+    stack::Stack,
+    third_party::Behaviour,
+};
 use toml::{Table, toml};
 
 use super::{
@@ -27,7 +34,7 @@ pub(super) async fn measure(report: &mut Report, functions: &Functions) -> Resul
     let builder = Stack::builder().functions(functions.clone()).config(config).own_names();
     let stack = builder.env("IDLE_EXIT", "300ms").start().await?;
     let ids = Ids::new();
-    let [first, mark, retried] = [ids.next(), ids.next(), ids.next()];
+    let [first, mark, retried, refused] = [(); 4].map(|()| ids.next());
     // The very first one finds no topic.
     stack.deliver(&webhook(&first)?).await?;
     stack.run_until_settled(PATIENCE).await?;
@@ -35,23 +42,31 @@ pub(super) async fn measure(report: &mut Report, functions: &Functions) -> Resul
     let recorded = Recorded::of(&stack, &mark)?;
     count(report, &stack, &mark, "duplicate", (1, 2)).await?;
     stack.third_party.script("/api/tickets", [Behaviour::refuse(503)]);
-    count(report, &stack, &retried, "tried twice", (4, 4)).await?;
+    // The failed try is two writes more, and no request to the broker.
+    count(report, &stack, &retried, "tried twice", (4, 2)).await?;
+    // Recorded last: what is deferred is due, and has to be settled.
+    let full = Fault::Answer(Answer::partition_full());
+    stack.broker_wire.once(|seen| seen.path.ends_with("/produce"), full);
+    stack.deliver(&webhook(&refused)?).await?;
+    let recorded = recorded.with_deferred(&stack, &refused)?;
+    stack.run_until_settled(PATIENCE).await?;
     stack.finish().await?;
     Ok(recorded)
 }
 
-/// What one webhook comes to until it is settled, beside what it should. Without the stream lease, the relay's look at the
-/// agenda and the metrics and streams of the broker: those are of a run, however many commands it has.
+fn is_of_a_run(seen: &Seen) -> bool {
+    seen.mentions(":stream") || seen.mentions(":lanes") || seen.is("Query")
+}
+
+/// What one webhook comes to until it is settled, beside what it should. Without the stream lease, the lanes and
+/// the looks at the agenda, and the metrics and streams of the broker: those are of a run, however many commands it has.
 async fn count(report: &mut Report, stack: &Stack, id: &str, kind: &str, expected: (u32, u32)) -> Result<()> {
     stack.table_wire.iter().for_each(Wire::forget);
     stack.broker_wire.forget();
     let answer = stack.deliver(&webhook(id)?).await?;
     ensure!(answer.status == 202, "ingest answered {}", answer.status);
     stack.run_until_settled(PATIENCE).await?;
-    let writes = stack
-        .table_wire
-        .as_ref()
-        .map(|table| table.seen_where(|seen| !seen.mentions(":stream") && !seen.is("Query")));
+    let writes = stack.table_wire.as_ref().map(|table| table.seen_where(|seen| !is_of_a_run(seen)));
     let broker =
         stack.broker_wire.seen_where(|seen| seen.method == "POST" && !seen.path.ends_with("/topics"));
     for (what, seen, expected) in [("DynamoDB", writes, expected.0), ("broker", Some(broker), expected.1)] {

@@ -1,35 +1,35 @@
 //! A stack to measure: functions past the wires, and a third party that keeps nothing but the time of each call.
 
 use std::{
-    mem,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
-use axum::{Json, Router, extract::State};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use local::{
     config::Config,
     functions::{Bare, Functions},
     http,
     runtime_api::{Function, Program},
-    server::{ANY_PORT, Server},
     stack::{Stack, Summary},
 };
 use serde_json::{Value, json};
+use toml::Value as Toml;
 use uuid::Uuid;
 
-use super::recorded::Recorded;
+use super::{
+    recorded::{Kind, NEIGHBOUR, Recorded, STEP},
+    third_party::{Call, ThirdParty},
+};
 
 /// As many ingests at a time as are ever measured.
 const INGESTS: usize = 32;
 /// A partition takes 100 unacked messages, and less than 65,536 bytes; a round stays below.
 const WINDOW: usize = 80;
 const WINDOW_BYTES: usize = 60_000;
+/// What DynamoDB takes at once.
+const BATCH: usize = 25;
 /// How many requests are under way while a round is prepared.
 const PREPARING: usize = 32;
 
@@ -41,9 +41,20 @@ pub(super) struct Site {
     pub(super) client: reqwest::Client,
     /// A function that posts its events to the broker, and no more; with as many processes as ingest may have.
     pub(super) bare: Function,
-    third_party: Arc<ThirdParty>,
+    /// What the steps call, but for the neighbour's.
+    pub(super) third_party: ThirdParty,
+    /// What the neighbour's step calls, where there is one.
+    pub(super) neighbour: Option<ThirdParty>,
     ids: Ids,
-    _server: Server,
+}
+
+/// What a site has besides what all have.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Setup {
+    /// Ingest wakes the consumer.
+    pub(super) wake_ups: bool,
+    /// There is a step with a third party of its own.
+    pub(super) neighbour: bool,
 }
 
 /// Ids that no other command has, of this run or of an earlier one in the same table.
@@ -64,13 +75,6 @@ impl Ids {
     }
 }
 
-/// Applies everything, after a while.
-#[derive(Default)]
-struct ThirdParty {
-    pause_ms: AtomicU64,
-    calls: Mutex<Vec<Instant>>,
-}
-
 impl Site {
     /// Starts one with a topic of so many partitions.
     pub(super) async fn start(
@@ -79,13 +83,27 @@ impl Site {
         recorded: &Recorded,
         partitions: usize,
     ) -> Result<Self> {
-        let third_party = Arc::<ThirdParty>::default();
-        let router = Router::new().fallback(ticket).with_state(third_party.clone());
-        let server = Server::start(ANY_PORT, router).await.context("the third party")?;
+        Self::start_as(functions, bare, recorded, partitions, Setup::default()).await
+    }
+
+    /// Starts one with what else is asked for.
+    pub(super) async fn start_as(
+        functions: &Functions,
+        bare: &Bare,
+        recorded: &Recorded,
+        partitions: usize,
+        setup: Setup,
+    ) -> Result<Self> {
+        let third_party = ThirdParty::start().await?;
+        let neighbour = if setup.neighbour { Some(ThirdParty::start().await?) } else { None };
         let mut config = Config::from_env()?;
-        config.call(&server.url());
+        if let Some(neighbour) = &neighbour {
+            add_neighbour(&mut config, &neighbour.url())?;
+        }
+        config.call(&third_party.url());
         let builder = Stack::builder().functions(functions.clone()).config(config).own_names().direct();
         let builder = builder.env("IDLE_EXIT", "300ms").env("DRIFTQ_PARTITIONS", &partitions.to_string());
+        let builder = if setup.wake_ups { builder.wake_ups() } else { builder };
         let stack = builder.ingests(INGESTS).start().await?;
         let site = Self {
             recorded: recorded.clone(),
@@ -93,9 +111,9 @@ impl Site {
             client: http::client_for(stack.broker.url())?,
             bare: producing(bare, stack.broker.url()),
             third_party,
+            neighbour,
             ids: Ids::new(),
             stack,
-            _server: server,
         };
         site.make_topic(&site.stack.topic).await?;
         Ok(site)
@@ -152,18 +170,50 @@ impl Site {
         sent.await
     }
 
-    /// Lets the third party take so long from now on.
-    pub(super) fn third_party_takes(&self, pause: Duration) {
-        let ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        self.third_party.pause_ms.store(ms, Ordering::Relaxed);
+    /// Produces one command of that kind.
+    pub(super) async fn produce_one(&self, kind: Kind, id: &str, partition: usize) -> Result<()> {
+        let mut body = self.recorded.produce_as(kind, id, &self.stack.topic)?;
+        body["envelope"]["partition_override"] = (partition % self.partitions).into();
+        self.post("produce", &body).await
+    }
+
+    /// Puts commands on the agenda, each due at its time, in milliseconds since 1970.
+    pub(super) async fn defer(&self, kind: Kind, all: &[(String, i64)]) -> Result<()> {
+        let table = self.stack.table()?;
+        let put = async |some: &[(String, i64)]| {
+            let item = |(id, at): &(String, i64)| {
+                anyhow::Ok(json!({ "PutRequest": { "Item": self.recorded.due(kind, id, *at)? } }))
+            };
+            let items = some.iter().map(item).collect::<Result<Vec<_>>>()?;
+            let request = json!({ "RequestItems": { table.table(): items } });
+            let answer = table.call("BatchWriteItem", &request).await?;
+            let left = answer["UnprocessedItems"].as_object().is_some_and(|left| !left.is_empty());
+            ensure!(!left, "the table did not take all of a batch");
+            Ok(())
+        };
+        stream::iter(all.chunks(BATCH)).map(Ok).try_for_each_concurrent(PREPARING, put).await
     }
 
     /// One run of the consumer, and when the third party was called meanwhile.
     pub(super) async fn run_consumer(&self) -> Result<(Summary, Vec<Instant>)> {
         drop(self.third_party.take_calls());
         let summary = self.stack.run_consumer().await?;
-        Ok((summary, self.third_party.take_calls()))
+        let calls = self.third_party.take_calls();
+        Ok((summary, calls.iter().map(|Call { at, .. }| *at).collect()))
     }
+}
+
+/// A copy of the recorded step that no webhook starts.
+fn add_neighbour(config: &mut Config, url: &str) -> Result<()> {
+    let mut step = config.step(STEP).clone();
+    step.insert("id".into(), NEIGHBOUR.into());
+    let on = step.get_mut("on").and_then(Toml::as_table_mut).context("what starts the recorded step")?;
+    on.insert("type".into(), "nothing.of.the.kind".into());
+    let call = step.get_mut("call").and_then(Toml::as_table_mut).context("the recorded step's call")?;
+    call.insert("url".into(), format!("{url}/api/tickets").into());
+    let steps = config.table().get_mut("steps").and_then(Toml::as_array_mut).context("steps")?;
+    steps.push(step.into());
+    Ok(())
 }
 
 fn producing(bare: &Bare, broker: &str) -> Function {
@@ -185,21 +235,6 @@ pub(super) fn pace(calls: &[Instant], held: usize) -> Result<f64> {
 
 pub(super) fn per_second(count: usize, time: Duration) -> Result<f64> {
     Ok(f64::from(u32::try_from(count)?) / time.as_secs_f64())
-}
-
-impl ThirdParty {
-    fn take_calls(&self) -> Vec<Instant> {
-        mem::take(&mut *self.calls.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-async fn ticket(State(third_party): State<Arc<ThirdParty>>, _: String) -> Json<Value> {
-    third_party.calls.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
-    let pause = third_party.pause_ms.load(Ordering::Relaxed);
-    if pause > 0 {
-        tokio::time::sleep(Duration::from_millis(pause)).await;
-    }
-    Json(json!({ "id": "tp_1", "ok": true }))
 }
 
 #[cfg(test)]

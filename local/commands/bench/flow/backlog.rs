@@ -1,0 +1,139 @@
+//! A backlog of what is due: how fast it is worked off, alone and beside messages that come at 38 % of the drain's pace;
+//! and how long what falls due meanwhile has to wait.
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
+use tokio::time::sleep;
+
+use super::{
+    super::{
+        drain::drained,
+        recorded::Kind,
+        report::{Report, Target},
+        site::{Setup, Site, per_second},
+        third_party::Call,
+    },
+    Bench, load, percentile, row, while_running,
+};
+
+const SIZES: [usize; 2] = [10_000, 40_000];
+const LOAD: f64 = 0.38;
+const SLOW: Duration = Duration::from_millis(200);
+/// The start of a run is left out, and then it is looked at for so long. No backlog is worked off to its end: one of 40,000
+/// would take minutes.
+const START: Duration = Duration::from_secs(1);
+const WINDOW: Duration = Duration::from_secs(6);
+/// A drain with a slow third party takes 4 s.
+const DRAINED: usize = 1280;
+/// What falls due meanwhile, in a second.
+const RATE: u32 = 20;
+
+pub(super) async fn measure(report: &mut Report, bench: &Bench<'_>) -> Result<()> {
+    for (pause, third_party) in [(Duration::ZERO, "at once"), (SLOW, "after 200 ms")] {
+        for size in SIZES {
+            for loaded in [false, true] {
+                let load = if loaded { ", at 38 % load" } else { "" };
+                let what = format!("{size} due, the third party answers {third_party}{load}");
+                report.next(&format!("flow: {what}"));
+                let Worked { bound, paces, waited } = worked(bench, size, pause, loaded).await?;
+                let (beside, bound) = match loaded {
+                    false => ("the drain of messages", bound),
+                    true => ("what the load leaves of the drain", bound - paces.load),
+                };
+                let target = Some(Target::AtLeast(0.8));
+                report.beside(what.clone(), "/s", vec![paces.backlog], beside, vec![bound], target)?;
+                let behind = format!("{what}: the longest wait of another step's due");
+                row(report, &behind, "ms", percentile(&waited, 100)?, 1000.0)?;
+            }
+        }
+        let what = format!("the third party answers {third_party}, at 38 % load: the oldest due");
+        report.next(&format!("flow: {what}"));
+        row(report, &what, "ms", oldest(bench, pause).await?, 2000.0)?;
+    }
+    Ok(())
+}
+
+/// What became of a backlog.
+struct Worked {
+    /// The drain's pace, for the same third party.
+    bound: f64,
+    paces: Paces,
+    /// How long what fell due for another third party waited.
+    waited: Vec<Duration>,
+}
+
+/// How many a second.
+struct Paces {
+    backlog: f64,
+    load: f64,
+}
+
+async fn worked(bench: &Bench<'_>, size: usize, pause: Duration, loaded: bool) -> Result<Worked> {
+    let site = bench.site(Setup { neighbour: true, ..Setup::default() }).await?;
+    let bound = pace_of_drain(&site, pause).await?;
+    let now = Timestamp::now().as_millisecond();
+    let ids: Vec<_> = (0..size).map(|_| (site.id(), now)).collect();
+    site.defer(Kind::Ticket, &ids).await?;
+    let ids: HashSet<_> = ids.into_iter().map(|(id, _)| id).collect();
+    let neighbour = site.neighbour.as_ref().context("no neighbour")?;
+    let due = load::defer(&site, Kind::Neighbour, RATE, START, WINDOW).await?;
+    drop(site.third_party.take_calls());
+
+    let work = async {
+        let paces = match loaded {
+            false => paces(&site, &ids).await?,
+            true => {
+                let load = load::produce(&site, bound * LOAD, START + WINDOW, 0);
+                let (paces, load) = tokio::join!(paces(&site, &ids), load);
+                ensure!(!load.is_empty(), "the broker took nothing");
+                paces?
+            }
+        };
+        Ok((paces, load::waited(neighbour, &due, START).await))
+    };
+    let (paces, waited) = while_running(&site, work).await?;
+    Ok(Worked { bound, paces, waited })
+}
+
+async fn pace_of_drain(site: &Site, pause: Duration) -> Result<f64> {
+    site.third_party.takes(pause);
+    let count = if pause.is_zero() { site.room()? } else { site.room()?.min(DRAINED) };
+    Ok(drained(site, count).await?.per_second)
+}
+
+/// Of the calls in the window, or until the backlog is at its end.
+async fn paces(site: &Site, backlog: &HashSet<String>) -> Result<Paces> {
+    let since = Instant::now();
+    let is_of_backlog = |call: &&Call| backlog.contains(&call.id);
+    loop {
+        sleep(Duration::from_millis(100)).await;
+        let calls = site.third_party.calls();
+        let worked = calls.iter().filter(is_of_backlog).count();
+        if worked < backlog.len() && since.elapsed() < START + WINDOW {
+            continue;
+        }
+        let (from, until) = (since + START, calls.iter().filter(is_of_backlog).map(|call| call.at).max());
+        let until = until.context("nothing that was due was called")?;
+        let inside = calls.iter().filter(|call| call.at >= from && call.at <= until);
+        let (backlog, load): (Vec<&Call>, Vec<&Call>) = inside.partition(is_of_backlog);
+        let time = until.saturating_duration_since(from);
+        return Ok(Paces { backlog: per_second(backlog.len(), time)?, load: per_second(load.len(), time)? });
+    }
+}
+
+/// The longest that anything due had to wait, of some that fall due all the time, in milliseconds.
+async fn oldest(bench: &Bench<'_>, pause: Duration) -> Result<f64> {
+    let site = bench.site(Setup::default()).await?;
+    let bound = pace_of_drain(&site, pause).await?;
+    let due = load::defer(&site, Kind::Ticket, RATE, START, WINDOW).await?;
+    let work = async {
+        load::produce(&site, bound * LOAD, START + WINDOW, 0).await;
+        Ok(load::waited(&site.third_party, &due, START * 3).await)
+    };
+    percentile(&while_running(&site, work).await?, 100)
+}

@@ -1,0 +1,82 @@
+//! Who delays whom: messages beside 64 calls that hang, and beside a key with a queue of its own, against messages alone.
+//! From when the broker took a message to its call.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::time::sleep;
+
+use super::{
+    super::{
+        recorded::Kind,
+        report::{Report, Target},
+        site::{Setup, Site},
+    },
+    Bench, load, percentile, while_running,
+};
+
+const HANGING: usize = 64;
+const HANGS: Duration = Duration::from_secs(5);
+/// A partition takes 100 messages.
+const HOT: usize = 80;
+const HOT_TAKES: Duration = Duration::from_millis(200);
+/// Messages in a second, and for how long: no longer than the calls hang.
+const RATE: f64 = 60.0;
+const TIME: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What is going on beside the messages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    Nothing,
+    Hanging,
+    HotKey,
+}
+
+pub(super) async fn measure(report: &mut Report, bench: &Bench<'_>) -> Result<()> {
+    report.next("flow: neighbours");
+    let [mut alone, mut hanging, mut hot] = [(); 3].map(|()| Vec::new());
+    for _ in 0..bench.rounds {
+        let site = bench.site(Setup { neighbour: true, ..Setup::default() }).await?;
+        let measured = while_running(&site, async {
+            alone.push(percentile(&messages(&site, Beside::Nothing).await?, 95)?);
+            hot.push(percentile(&messages(&site, Beside::HotKey).await?, 95)?);
+            hanging.push(percentile(&messages(&site, Beside::Hanging).await?, 95)?);
+            Ok(())
+        });
+        measured.await?;
+    }
+    let target = Some(Target::AtMost(1.2));
+    let what = "from broker to call beside 64 calls that hang for 5 s: p95";
+    report.beside(what.into(), "ms", hanging, "alone", alone.clone(), target)?;
+    let what = "from broker to call beside a hot key, of other keys: p95";
+    report.beside(what.into(), "ms", hot, "alone", alone, target)
+}
+
+/// How long each waited.
+async fn messages(site: &Site, beside: Beside) -> Result<Vec<Duration>> {
+    let neighbour = site.neighbour.as_ref().context("no neighbour")?;
+    let (kind, count) = match beside {
+        Beside::Nothing => (Kind::Ticket, 0),
+        Beside::Hanging => (Kind::Neighbour, HANGING),
+        Beside::HotKey => (Kind::Hot, HOT),
+    };
+    neighbour.takes(HANGS);
+    site.third_party.takes_for_hot_key(HOT_TAKES);
+    // A hot key's are all in the first partition; calls that hang are in all of them.
+    let partition = |number: usize| if beside == Beside::HotKey { 0 } else { number };
+    let ids: Vec<_> = (0..count).map(|number| (site.id(), partition(number))).collect();
+    let produce = async |(id, partition): &(String, usize)| site.produce_one(kind, id, *partition).await;
+    stream::iter(&ids).map(Ok).try_for_each_concurrent(HANGING, produce).await?;
+    let since = load::produce(site, RATE, TIME, 1).await;
+    let waited = load::waited(&site.third_party, &since, PATIENCE).await;
+    if beside == Beside::HotKey {
+        // The next ones are not to meet what is left of the queue.
+        for (id, _) in &ids {
+            site.third_party.called(id, PATIENCE).await;
+        }
+        sleep(HOT_TAKES).await;
+    }
+    Ok(waited)
+}
