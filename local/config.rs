@@ -194,7 +194,8 @@ mod tests {
         assert!(text.contains("http://127.0.0.1:9/api/tickets"), "{text}");
         assert_eq!(config.secrets()["STRIPE_WEBHOOK_SECRET"], "whsec_local_stripe");
         assert_eq!(config.secrets()["TICKETS_TOKEN"], "local-tickets-token");
-        assert_eq!(config.source("github").unwrap().scheme, Scheme::Github);
+        let github: Value = toml::toml! { scheme = "github" }.into();
+        assert_eq!(config.source("github").unwrap().scheme, Scheme::of(&github).unwrap());
         assert_eq!(config.secrets().len(), 8, "three sources and five steps");
         assert_eq!(Config::parse(&text).unwrap().table, config.table);
     }

@@ -25,7 +25,9 @@ async fn with(name: &str, source: Table, input: Table) -> Result<Stack> {
     let call = table["call"].as_table_mut().unwrap();
     call.insert("json".into(), toml! { about = "{{ input.about }}" }.into());
     call.remove("receipt");
-    table.insert("business_key".into(), input["about"].clone());
+    // Nothing separates the fields of a form that Twilio signs, so none of them names an effect.
+    let key = if name == "twilio" { "{{ digest }}".into() } else { input["about"].clone() };
+    table.insert("business_key".into(), key);
     table.insert("input".into(), input.into());
     stack_with(|config| {
         config.table()["sources"].as_table_mut().unwrap().insert(name.into(), source.into());

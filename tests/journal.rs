@@ -47,7 +47,7 @@ async fn a_command_that_the_broker_lost_while_its_consumer_was_killed_is_done_al
             kill.kill().await;
         }
     });
-    let claim = |seen: &local::proxy::Seen| seen.is("PutItem") && seen.mentions("in_progress");
+    let claim = |seen: &local::proxy::Seen| seen.mentions("in_progress") && seen.mentions(":untried");
     stack.table_wire()?.once(claim, Fault::HookAfter(disaster));
     deliver(&stack, &dispute()?).await?;
     let settling = settle(&stack).await?;

@@ -201,7 +201,8 @@ async fn what_does_not_fit_into_what_is_left_is_for_the_next_run_and_this_one_go
 async fn a_step_that_no_invocation_has_time_for_is_parked() -> Result<()> {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
-    let short = Duration::from_millis(2500);
+    // It takes 2 s with its commit.
+    let short = Duration::from_millis(1800);
     while stack.run_consumer_within(short).await?.parked == 0 {}
     let effect = only_effect(&stack).await?;
     assert!(effect.is_parked() && effect.last_error().contains("which no invocation has"), "{effect:?}");

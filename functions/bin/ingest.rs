@@ -4,7 +4,7 @@ use driftq_webhooks::{
     clients::{self, Patience, invoke::Invoker},
     config::environment::{self, Environment},
     effects::Effects,
-    ingest::{Ingest, keys::Keys, outbox::Outbox, wake::WakeUps},
+    ingest::{Ingest, keys::KeyMaker, outbox::Outbox, wake::WakeUps},
     secrets::{self, Current},
     telemetry,
 };
@@ -32,9 +32,8 @@ async fn build() -> Result<Ingest, Error> {
     let http = clients::http(&variable)?;
     let aws = clients::aws(http.clone()).await;
     let vault = clients::vault(&aws, &environment, secrets::of_sources(&config), variable);
-    let sources = config.sources.clone();
-    let keys =
-        Current::start(vault, Timestamp::now(), move |secrets| Keys::prepare(&sources, secrets)).await?;
+    let maker = KeyMaker::new(config.sources.clone());
+    let keys = Current::start(vault, Timestamp::now(), move |secrets| Ok(maker.make(secrets))).await?;
     let topics = clients::command_topics(&http, &environment)?;
     let consumer = environment.consumer_function.as_deref();
     let consumer = consumer.map(|name| Invoker::new(http, &aws, name, &variable)).transpose()?;

@@ -1,40 +1,54 @@
-//! `scheme` of a source, and the fields that some schemes need beside it. They are read only for those: at another scheme
-//! they are unknown.
+//! `scheme` of a source, and the fields that some schemes need beside it. They are read only for those: for another scheme
+//! they are unknown fields.
 
 use std::{fmt::Display, str::FromStr};
 
-use http::HeaderName;
+use http::header::InvalidHeaderName;
 
 use super::{problems::Problems, section::Section};
-use crate::ingest::signature::{HmacSettings, PublicUrl, Scheme};
+use crate::ingest::signature::{MacFormat, Scheme, Setting, Settings};
 
 pub(super) fn read(section: &mut Section, problems: &mut Problems) -> Option<Scheme> {
     let name: String = section.required("scheme", "scheme = \"stripe\" or another", problems)?;
-    match name.as_str() {
-        "twilio" => public_url(section, problems).map(Scheme::Twilio),
-        "square" => public_url(section, problems).map(Scheme::Square),
-        "hmac" => hmac(section, problems).map(Scheme::Hmac),
-        name => or_problem(Scheme::plain(name), "scheme", section, problems),
+    let scheme = Scheme::named(&name);
+    let scheme = scheme.map_err(|error| problems.add(section.path("scheme"), error)).ok()?;
+    let settings = read_settings(&scheme, section, problems)?;
+    Some(scheme.with(settings))
+}
+
+/// A required one that is missing or malformed makes the whole unusable; all are read all the same, to report all problems.
+fn read_settings(scheme: &Scheme, section: &mut Section, problems: &mut Problems) -> Option<Settings> {
+    let mut settings = Settings::default();
+    let mut complete = true;
+    if scheme.takes(Setting::PublicUrl) {
+        // Behind a custom domain, the event does not tell which URL the provider called.
+        let expected = "public_url = \"https://…\", as it stands at the provider";
+        settings.public_url = parsed("public_url", expected, section, problems);
+        complete &= settings.public_url.is_some();
     }
-}
-
-/// What these two sign, and what behind a custom domain nobody tells the function (webhook trap 7).
-fn public_url(section: &mut Section, problems: &mut Problems) -> Option<PublicUrl> {
-    let expected = "public_url = \"https://…\", as it stands at the provider";
-    parsed("public_url", expected, section, problems)
-}
-
-fn hmac(section: &mut Section, problems: &mut Problems) -> Option<HmacSettings> {
-    let header: Option<HeaderName> = parsed("header", "header = \"x-signature\"", section, problems);
-    let prefix: Option<String> = section.optional("prefix", "a text such as \"sha256=\"", problems);
-    let encoding = section.optional("encoding", "\"hex\" or \"base64\"", problems);
-    let algorithm = section.optional("algorithm", "\"sha256\" or \"sha512\"", problems);
-    Some(HmacSettings {
-        header: header?,
-        prefix: prefix.unwrap_or_default(),
-        encoding: encoding.unwrap_or_default(),
-        algorithm: algorithm.unwrap_or_default(),
-    })
+    if scheme.takes(Setting::Header) {
+        settings.header = parsed("header", "header = \"x-signature\"", section, problems);
+        complete &= settings.header.is_some();
+    }
+    if scheme.takes(Setting::TokenHeader) {
+        let name: Option<String> = section.optional("header", "header = \"authorization\"", problems);
+        let header = name.as_deref().map(str::parse);
+        settings.header = header.transpose().unwrap_or_else(|error: InvalidHeaderName| {
+            problems.add(section.path("header"), error);
+            None
+        });
+    }
+    if scheme.takes(Setting::Prefix) {
+        let prefix = section.optional("prefix", "a text such as \"sha256=\"", problems);
+        settings.prefix = prefix.unwrap_or_default();
+    }
+    if scheme.takes(Setting::Mac) {
+        let encoding = section.optional("encoding", "\"hex\" or \"base64\"", problems);
+        let algorithm = section.optional("algorithm", "\"sha256\" or \"sha512\"", problems);
+        settings.mac =
+            MacFormat { encoding: encoding.unwrap_or_default(), algorithm: algorithm.unwrap_or_default() };
+    }
+    complete.then_some(settings)
 }
 
 fn parsed<T: FromStr<Err: Display>>(
@@ -44,14 +58,5 @@ fn parsed<T: FromStr<Err: Display>>(
     problems: &mut Problems,
 ) -> Option<T> {
     let text: String = section.required(field, expected, problems)?;
-    or_problem(text.parse(), field, section, problems)
-}
-
-fn or_problem<T, E: Display>(
-    result: Result<T, E>,
-    field: &str,
-    section: &Section,
-    problems: &mut Problems,
-) -> Option<T> {
-    result.map_err(|error| problems.add(section.path(field), error)).ok()
+    text.parse().map_err(|error| problems.add(section.path(field), error)).ok()
 }

@@ -1,6 +1,10 @@
 //! `[sources.NAME]`: who may send, and how we know that it is them.
 
+mod signed;
+
 use std::time::Duration;
+
+pub(super) use signed::Unsigned;
 
 use super::{
     allow::Allow,
@@ -10,13 +14,11 @@ use super::{
     span::Span,
     template::{Role, Template, Templates},
 };
-use crate::ingest::signature::Scheme;
+use crate::ingest::signature::{Scheme, Setting};
 
 /// What an ingest template may use.
-pub(super) const INGEST_SCOPE: [&str; 6] = ["event", "form", "headers", "source", "event_id", "event_type"];
-/// What a run id may be made of. No header: few are signed, and whoever sends a webhook again with another one would start
-/// another run (webhook trap 8).
-pub(super) const RUN_SCOPE: [&str; 5] = ["event", "form", "source", "event_id", "event_type"];
+pub(super) const INGEST_SCOPE: [&str; 7] =
+    ["event", "form", "headers", "source", "event_id", "event_type", "digest"];
 /// Bytes of body, after base64. Lambda itself takes at most 6 MB an event.
 const DEFAULT_MAX_BODY: usize = 1024 * 1024;
 
@@ -39,7 +41,7 @@ pub struct Source {
     pub event_id: Option<Name>,
     /// Where else than usual an event's type is.
     pub event_type: Option<Name>,
-    /// Its own run id, for when several events mean one business fact. Of what is signed only.
+    /// Its own run id, for when several events mean one business fact.
     pub run_id: Option<Template>,
     /// Where webhooks may come from.
     pub allow: Allow,
@@ -68,18 +70,21 @@ impl Source {
         let secrets = secret_names(&mut section, problems);
         let tolerance: Option<Span> = section.optional("tolerance", "a time such as \"5m\"", problems);
         let max_body = section.optional("max_body", "a number of bytes", problems);
-        let json_field = section.optional("json_field", "the name of a form's field", problems);
+        let json_field: Option<String> =
+            section.optional("json_field", "the name of a form's field", problems);
         let allow = Allow::read(&mut section, problems);
         let event_id = text("event_id", &INGEST_SCOPE, &mut section, templates, problems);
         let event_type = text("event_type", &INGEST_SCOPE, &mut section, templates, problems);
-        let run_id = text("run_id", &RUN_SCOPE, &mut section, templates, problems);
-        let verify_token = match scheme {
-            Some(Scheme::Meta) => verify_token(&mut section, problems),
-            _ => None,
-        };
+        let run_id = text("run_id", &INGEST_SCOPE, &mut section, templates, problems);
+        let unsigned = section.optional("unsigned", "\"accept\"", problems);
+        let shows_token = scheme.as_ref().is_some_and(|scheme| scheme.takes(Setting::VerifyToken));
+        let verify_token = if shows_token { verify_token(&mut section, problems) } else { None };
         section.finish(problems);
         let scheme = scheme?;
-        let named = |template: Template| Name { signed: is_signed(&scheme, &template, templates), template };
+        let named = |template: Template| {
+            let signed = signed::is_signed(&scheme, json_field.as_deref(), &template, templates);
+            Name { template, signed }
+        };
         let (event_id, event_type) = (event_id.map(named), event_type.map(named));
         let source = Self {
             name: name.to_owned(),
@@ -94,37 +99,9 @@ impl Source {
             allow,
             verify_token,
         };
-        source.check_run_id(source.run_id.as_ref(), templates, problems);
+        source.check_identity(source.run_id.as_ref(), unsigned, templates, problems);
         Some(source)
     }
-
-    /// A run id may use the event's id and type only where they are signed (webhook trap 8).
-    pub(super) fn check_run_id(
-        &self,
-        run_id: Option<&Template>,
-        templates: &Templates,
-        problems: &mut Problems,
-    ) {
-        let names = [("event_id", &self.event_id), ("event_type", &self.event_type)];
-        for (name, own) in names {
-            let signed = own.as_ref().map_or(self.scheme.signs_id(), |own| own.signed);
-            if let Some(run_id) = run_id.filter(|run_id| !signed && templates.uses(run_id, name)) {
-                let message = format!(
-                    "{name} is not signed by {}, so the same webhook could be sent again as another run; use event or form",
-                    self.scheme
-                );
-                problems.add(run_id.field(), message);
-            }
-        }
-    }
-}
-
-/// Only what was signed with the body, or taken for signed by the scheme, is.
-fn is_signed(scheme: &Scheme, template: &Template, templates: &Templates) -> bool {
-    let uses = |name| templates.uses(template, name);
-    let body = !(uses("event") || uses("form")) || scheme.signs_body();
-    let id = !(uses("event_id") || uses("event_type")) || scheme.signs_id();
-    body && id && !uses("headers")
 }
 
 fn text(

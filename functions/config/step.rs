@@ -8,7 +8,7 @@ use super::{
     problems::Problems,
     retry::Retry,
     section::Section,
-    source::{INGEST_SCOPE, RUN_SCOPE},
+    source::{INGEST_SCOPE, Unsigned},
     template::{JsonTemplate, Role, Template, Templates},
 };
 use crate::effect_id::StepId;
@@ -26,6 +26,8 @@ pub struct Step {
     pub run_id: Option<Template>,
     /// What the effect is about.
     pub business_key: Template,
+    /// Whether its run id and business key may use what is not signed.
+    pub(super) unsigned: Option<Unsigned>,
     /// What the call may use, by name.
     pub input: Vec<(String, JsonTemplate)>,
     /// What is called.
@@ -89,11 +91,12 @@ impl Step {
         let when = when.and_then(|source| templates.add_condition(&field, &source, &INGEST_SCOPE, problems));
         let run_id: Option<String> = section.optional("run_id", "a template", problems);
         let run_id = run_id
-            .and_then(|source| ingest_text("run_id", &source, &RUN_SCOPE, &section, templates, problems));
+            .and_then(|source| ingest_text("run_id", &source, &INGEST_SCOPE, &section, templates, problems));
         let key = "business_key = \"{{ event.id }}\" or another template";
         let key: Option<String> = section.required("business_key", key, problems);
         let business_key = key
             .and_then(|key| ingest_text("business_key", &key, &INGEST_SCOPE, &section, templates, problems));
+        let unsigned = section.optional("unsigned", "\"accept\"", problems);
         let input = read_input(&mut section, templates, problems);
         let call = section.section("call", problems);
         if call.is_none() {
@@ -112,6 +115,7 @@ impl Step {
             when,
             run_id,
             business_key: business_key?,
+            unsigned,
             input,
             call: call?,
             in_doubt: in_doubt?,

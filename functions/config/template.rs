@@ -81,6 +81,8 @@ impl Templates {
             _ => AutoEscape::None,
         });
         env.set_formatter(format);
+        // It prints every variable, so a template would use names that it does not show.
+        env.remove_global("debug");
         Self { env }
     }
 

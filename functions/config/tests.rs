@@ -204,35 +204,39 @@ fn the_docs_say_how_long_each_step_goes_on() {
 
 #[test]
 fn each_scheme_is_read_with_the_settings_that_it_needs() {
-    use crate::ingest::signature::{Algorithm, Encoding, HmacSettings, Scheme};
+    use crate::ingest::signature::{Algorithm, Encoding, MacFormat, Scheme, Setting, Settings};
     let source = |scheme: &str, settings: &str| {
         let text = format!("[sources.it]\nscheme = \"{scheme}\"\nsecrets = [\"A\"]\n{settings}");
         parse(&text).sources.remove("it").unwrap()
     };
-    for name in Scheme::NAMES {
-        let settings = match name {
-            "twilio" | "square" => "public_url = \"https://hooks.example.com/webhooks/it\"",
-            "hmac" => "header = \"X-Signature\"",
-            _ => "",
+    for name in Scheme::names() {
+        let takes = |setting| Scheme::named(name).unwrap().takes(setting);
+        let settings = if takes(Setting::PublicUrl) {
+            "public_url = \"https://hooks.example.com/webhooks/it\""
+        } else if takes(Setting::Header) {
+            "header = \"X-Signature\""
+        } else {
+            ""
         };
         let source = source(name, settings);
         assert_eq!(source.scheme.name(), name);
         let seconds = match name {
             "paddle" => 5,
             "linear" => 60,
+            "calendly" => 180,
             _ => 300,
         };
         assert_eq!(source.tolerance, Duration::from_secs(seconds), "{name}");
     }
     let settings =
         "header = \"X-Signature\"\nprefix = \"sha512=\"\nencoding = \"base64\"\nalgorithm = \"sha512\"";
-    let expected = HmacSettings {
-        header: "x-signature".parse().unwrap(),
+    let expected = Settings {
+        header: Some("x-signature".parse().unwrap()),
         prefix: "sha512=".to_owned(),
-        encoding: Encoding::Base64,
-        algorithm: Algorithm::Sha512,
+        mac: MacFormat { encoding: Encoding::Base64, algorithm: Algorithm::Sha512 },
+        ..Settings::default()
     };
-    assert_eq!(source("hmac", settings).scheme, Scheme::Hmac(expected));
+    assert_eq!(source("hmac", settings).scheme, Scheme::named("hmac").unwrap().with(expected));
 }
 
 #[test]

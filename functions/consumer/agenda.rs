@@ -59,7 +59,7 @@ impl Agenda<'_> {
     pub(super) async fn run(&self) {
         let steps = &self.worker.config.steps;
         if let Err(error) = self.worker.effects.register_lanes(steps.iter().map(|step| &step.id)).await {
-            tracing::error!(%error, "the lanes of the agenda could not be written down");
+            tracing::warn!(%error, "the lanes of the agenda could not be written down");
         }
         let known = join_all(steps.iter().map(|step| self.work_lane(step)));
         tokio::join!(known, self.work_unknown());
@@ -72,7 +72,7 @@ impl Agenda<'_> {
             let next = match self.work_page(step, &destination, from.take(), is_first).await {
                 Ok(next) => next,
                 Err(error) => {
-                    tracing::error!(step = %step.id, %error, "the agenda could not be read");
+                    tracing::warn!(step = %step.id, %error, "the agenda could not be read; trying again");
                     Next::At(Instant::now() + POLL)
                 }
             };
@@ -159,7 +159,7 @@ impl Agenda<'_> {
     async fn work_unknown(&self) {
         while !self.stop.is_cancelled() {
             if let Err(error) = self.work_unknown_lanes().await {
-                tracing::error!(%error, "the agenda's lanes of unknown steps could not be read");
+                tracing::warn!(%error, "the agenda's lanes of unknown steps could not be read");
             }
             tokio::select! {
                 () = sleep(UNKNOWN_POLL) => {}

@@ -50,39 +50,36 @@ pub struct Summary {
 impl Summary {
     /// One line a run, and its metrics.
     pub(super) fn tell(&self, error: Option<&RunError>) {
-        match error {
-            None => self.log("a run has ended"),
-            Some(error) => {
-                let (outcome, duration_ms) = (self.outcome.as_str(), self.ms);
-                tracing::error!(outcome, %error, duration_ms, "a run has failed");
-                self.log("what a failed run did");
-            }
-        }
-        self.print(error);
-    }
-
-    /// One line that says what has been done so far.
-    pub(super) fn log(&self, message: &str) {
         let Counts { received, from_agenda, done, duplicates, deferred, enqueued, .. } = self.counts;
         let Counts { parked, parked_in_doubt, in_doubt, held, unacked, oldest_due_s, .. } = self.counts;
-        tracing::info!(
-            outcome = self.outcome.as_str(),
-            received,
-            from_agenda,
-            oldest_due_s,
-            done,
-            duplicates,
-            deferred,
-            enqueued,
-            held,
-            in_doubt,
-            parked,
-            parked_in_doubt,
-            unacked,
-            events_dropped = self.events_dropped,
-            duration_ms = self.ms,
-            "{message}"
-        );
+        macro_rules! log {
+            ($level:ident, $message:literal) => {
+                tracing::$level!(
+                    outcome = self.outcome.as_str(),
+                    error = error.map(tracing::field::display),
+                    received,
+                    from_agenda,
+                    oldest_due_s,
+                    done,
+                    duplicates,
+                    deferred,
+                    enqueued,
+                    held,
+                    in_doubt,
+                    parked,
+                    parked_in_doubt,
+                    unacked,
+                    events_dropped = self.events_dropped,
+                    duration_ms = self.ms,
+                    $message
+                )
+            };
+        }
+        match error {
+            None => log!(info, "a run has ended"),
+            Some(_) => log!(error, "a run has failed"),
+        }
+        self.print(error);
     }
 
     /// A failed run is no `Runs` of zero: an alarm waits for there being none.

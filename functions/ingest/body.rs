@@ -37,9 +37,15 @@ impl Content {
     /// Reads a body. `json_field` names the field of a form that holds the event.
     #[must_use]
     pub fn read(body: &[u8], json_field: Option<&str>) -> Self {
-        if let Ok(json) = serde_json::from_slice(body) {
-            return Self::Json(json);
+        match serde_json::from_slice(body) {
+            Ok(json) => Self::Json(json),
+            Err(_) => Self::read_form(body, json_field),
         }
+    }
+
+    /// Reads a body that was signed as a form, and so is nothing else, even if it is valid JSON as well.
+    #[must_use]
+    pub fn read_form(body: &[u8], json_field: Option<&str>) -> Self {
         let Some(form) = Form::read(body) else { return Self::Bytes };
         let document =
             json_field.and_then(|name| serde_json::from_str(form.fields.get(name)?.as_str()?).ok());

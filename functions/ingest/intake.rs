@@ -13,13 +13,14 @@ use std::{
 use jiff::Timestamp;
 use tracing::Instrument as _;
 
-use super::{reply::Reply, request::Refused, signature};
+use super::{keys::Disabled, reply::Reply, request::Refused, signature};
 use crate::{
     effect_id::EffectId,
     telemetry::{
         line::Line,
         metrics::{
-            ACCEPTED, BROKER_REFUSALS, COMMANDS, DEFERRED, INGEST_LATENCY, NOT_DURABLE, PARKED, REFUSED,
+            ACCEPTED, BROKER_REFUSALS, COMMANDS, DEFERRED, DISABLED, INGEST_LATENCY, NOT_DURABLE, PARKED,
+            REFUSED,
         },
     },
     trace::Traceparent,
@@ -50,6 +51,7 @@ pub struct Intake {
 enum Outcome {
     Accepted,
     Refused(&'static str),
+    Disabled,
     NotDurable,
 }
 
@@ -103,6 +105,13 @@ impl Intake {
         self.outcome.get_or_init(|| Outcome::Refused(reason));
     }
 
+    /// Logs that the source's own secrets keep it from being verified.
+    pub fn disabled(&self, why: &Disabled) {
+        let duration_ms = self.duration_ms();
+        tracing::error!(outcome = "disabled", %why, duration_ms, "a source can't be verified until its secret is corrected");
+        self.outcome.get_or_init(|| Outcome::Disabled);
+    }
+
     /// Everything that it asks for is durable.
     pub fn accepted(&self) {
         self.outcome.get_or_init(|| Outcome::Accepted);
@@ -121,6 +130,7 @@ impl Intake {
         let line = match self.outcome.get() {
             Some(Outcome::Accepted) => Line::default().count(&ACCEPTED, 1),
             Some(Outcome::Refused(reason)) => Line::default().count(&REFUSED, 1).property("Reason", reason),
+            Some(Outcome::Disabled) => Line::default().count(&DISABLED, 1),
             Some(Outcome::NotDurable) => Line::default().count(&NOT_DURABLE, 1),
             None => Line::default(),
         };
@@ -144,8 +154,11 @@ pub fn reason(refused: &Refused) -> &'static str {
         Refused::Signature(
             Signature::Repeated(_)
             | Signature::Malformed(_)
+            | Signature::Contradicted(_)
+            | Signature::TooMany(_)
             | Signature::Body(_)
             | Signature::Query
+            | Signature::Unconfigured(_)
             | Signature::UnknownQuery,
         ) => "malformed",
         Refused::Signature(Signature::OutsideWindow { .. }) => "stale",

@@ -1,16 +1,17 @@
-//! The keys of every source, prepared once of its secrets.
+//! The keys of every source, prepared once from its secrets. A secret that is no key of its source's scheme disables that
+//! source, and no other.
 
-use std::collections::{BTreeMap, HashMap};
-
-use super::signature::Key;
-use crate::{
-    config::{ConfigError, Problem, source::Source},
-    secrets::Secrets,
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
 };
 
+use super::signature::{Key, KeyError};
+use crate::{config::source::Source, secrets::Secrets};
+
 /// By the source's name.
-#[derive(Debug)]
-pub struct Keys(HashMap<String, OfSource>);
+#[derive(Debug, Clone, Default)]
+pub struct Keys(HashMap<String, Result<Arc<OfSource>, Disabled>>);
 
 #[derive(Debug)]
 struct OfSource {
@@ -18,46 +19,83 @@ struct OfSource {
     token: Option<Key>,
 }
 
+/// Why a source is disabled: its webhooks can't be verified, so they are answered 503 until the secret is corrected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("secret {name} {error}")]
+pub struct Disabled {
+    name: String,
+    error: KeyError,
+}
+
 impl Keys {
-    /// Prepares them.
+    /// Any of which may have signed.
     ///
     /// # Errors
-    /// Every secret that is not a key of its source's scheme.
-    pub fn prepare(sources: &BTreeMap<String, Source>, secrets: &Secrets) -> Result<Self, ConfigError> {
-        let mut keys = HashMap::new();
-        let mut problems = Vec::new();
-        for source in sources.values() {
-            match of_source(source, secrets) {
-                Ok(prepared) => drop(keys.insert(source.name.clone(), prepared)),
-                Err(problem) => problems.push(problem),
-            }
-        }
-        if problems.is_empty() {
-            return Ok(Self(keys));
-        }
-        Err(ConfigError { file: "secrets".to_owned(), problems })
-    }
-
-    /// Any of which may have signed.
-    #[must_use]
-    pub fn of(&self, source: &Source) -> &[Key] {
-        self.0.get(&source.name).map(|of_source| &*of_source.keys).unwrap_or_default()
+    /// The source is disabled.
+    pub fn of(&self, source: &Source) -> Result<&[Key], Disabled> {
+        Ok(self.of_source(source)?.map(|of_source| &*of_source.keys).unwrap_or_default())
     }
 
     /// What a GET must show.
-    #[must_use]
-    pub fn token(&self, source: &Source) -> Option<&Key> {
-        self.0.get(&source.name)?.token.as_ref()
+    ///
+    /// # Errors
+    /// The source is disabled.
+    pub fn token(&self, source: &Source) -> Result<Option<&Key>, Disabled> {
+        Ok(self.of_source(source)?.and_then(|of_source| of_source.token.as_ref()))
+    }
+
+    fn of_source(&self, source: &Source) -> Result<Option<&OfSource>, Disabled> {
+        match self.0.get(&source.name) {
+            Some(Ok(of_source)) => Ok(Some(of_source)),
+            Some(Err(disabled)) => Err(disabled.clone()),
+            None => Ok(None),
+        }
     }
 }
 
-fn of_source(source: &Source, secrets: &Secrets) -> Result<OfSource, Problem> {
+/// Prepares keys at start and after each rotation. A source that had usable keys keeps them when its secret is replaced by an
+/// unusable one: a mistake in a rotation must not stop webhooks that could be verified until then.
+#[derive(Debug)]
+pub struct KeyMaker {
+    sources: BTreeMap<String, Source>,
+    latest: Mutex<Keys>,
+}
+
+impl KeyMaker {
+    /// For these sources.
+    #[must_use]
+    pub fn new(sources: BTreeMap<String, Source>) -> Self {
+        Self { sources, latest: Mutex::default() }
+    }
+
+    /// Prepares the keys of all sources, and logs an error for each secret that is none.
+    pub fn make(&self, secrets: &Secrets) -> Keys {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let prepared = |source: &Source| {
+            let prepared = of_source(source, secrets).map(Arc::new);
+            let kept = match (&prepared, latest.0.get(&source.name)) {
+                (Err(error), Some(Ok(before))) => {
+                    tracing::error!(source = source.name, %error, "a secret can't be used; the source keeps the one before");
+                    Some(Arc::clone(before))
+                }
+                (Err(error), _) => {
+                    tracing::error!(source = source.name, %error, "a secret can't be used; the source is disabled");
+                    None
+                }
+                (Ok(_), _) => None,
+            };
+            (source.name.clone(), kept.map_or(prepared, Ok))
+        };
+        let keys = Keys(self.sources.values().map(prepared).collect());
+        *latest = keys.clone();
+        keys
+    }
+}
+
+fn of_source(source: &Source, secrets: &Secrets) -> Result<OfSource, Disabled> {
     let prepare = |name: &String| {
         let secret = secrets.get(name).map_or("", |secret| secret.expose());
-        source.scheme.key(secret).map_err(|error| Problem {
-            field: name.clone(),
-            message: format!("{error}; source {} names it", source.name),
-        })
+        source.scheme.key(secret).map_err(|error| Disabled { name: name.clone(), error })
     };
     let keys = source.secrets.iter().map(prepare).collect::<Result<_, _>>()?;
     Ok(OfSource { keys, token: source.verify_token.as_ref().map(prepare).transpose()? })

@@ -26,12 +26,12 @@ use futures_util::{TryStreamExt as _, stream};
 use http::{Method, StatusCode};
 use intake::{API, Intake};
 use jiff::Timestamp;
-use keys::Keys;
+use keys::{Disabled, Keys};
 use outbox::{NotDurable, Outbox};
 use reply::Reply;
 use request::{Refused, Unverified, Verified};
 use route::Routed;
-use signature::challenge;
+use signature::{Answer, Asked, challenge};
 use wake::WakeUps;
 
 use crate::{
@@ -100,21 +100,28 @@ impl Ingest {
         }
     }
 
-    /// Only Meta asks by GET.
+    /// Meta and Okta ask by GET, when the URL is entered.
     async fn challenge(&self, source: &str, request: &Request, now: Timestamp) -> Reply {
         let Some(source) = self.config.sources.get(source) else { return Reply::MethodNotAllowed("POST") };
         let answer = |keys: &Keys| {
-            let token = keys.token(source).filter(|_| source.allow.includes(request.source_ip));
-            challenge(&source.scheme, request.query.text(), token)
+            let token = keys.token(source)?.filter(|_| source.allow.includes(request.source_ip));
+            let asked = Asked { headers: &request.headers, query: request.query.text() };
+            Ok(challenge(&source.scheme, &asked, token))
         };
         let keys = self.keys.fresh(now).await;
-        let mut answered = answer(&keys);
-        if answered.as_ref().is_some_and(|answer| answer.status == StatusCode::FORBIDDEN)
+        let mut answered: Result<_, Disabled> = answer(&keys);
+        let refused = |answer: &Option<Answer>| {
+            answer.as_ref().is_some_and(|answer| answer.status == StatusCode::FORBIDDEN)
+        };
+        if answered.as_ref().map_or(true, refused)
             && let Some(newer) = self.keys.other_than(&keys, now).await
         {
             answered = answer(&newer);
         }
-        answered.map_or(Reply::MethodNotAllowed("POST"), Reply::Answer)
+        match answered {
+            Ok(answer) => answer.map_or(Reply::MethodNotAllowed("POST"), Reply::Answer),
+            Err(_) => Reply::Unavailable,
+        }
     }
 
     async fn webhook(&self, webhook: Unverified<'_>, intake: &Intake) -> Reply {
@@ -125,9 +132,13 @@ impl Ingest {
         }
         let webhook = match self.verify(webhook, intake.now).await {
             Ok(webhook) => webhook,
-            Err(refused) => {
+            Err(NotVerified::Refused(refused)) => {
                 intake.refused(intake::reason(&refused), &refused.to_string());
                 return Reply::NotGenuine;
+            }
+            Err(NotVerified::Disabled(disabled)) => {
+                intake.disabled(&disabled);
+                return Reply::Unavailable;
             }
         };
         if let Some(answer) = webhook.handshake() {
@@ -140,13 +151,16 @@ impl Ingest {
 
     /// Where no key fits, the secret may have been rotated: newer keys are tried, in the same request. GitHub would not
     /// deliver it a second time.
-    async fn verify<'a>(&self, webhook: Unverified<'a>, now: Timestamp) -> Result<Verified<'a>, Refused> {
-        let source = webhook.source;
+    async fn verify<'a>(&self, webhook: Unverified<'a>, now: Timestamp) -> Result<Verified<'a>, NotVerified> {
+        let verify = |keys: &Keys| Ok(webhook.verify(keys.of(webhook.source)?, now)?);
         let keys = self.keys.fresh(now).await;
-        match webhook.verify(keys.of(source), now) {
-            Err(refused @ Refused::Signature(signature::Refused::Forged)) => {
+        match verify(&keys) {
+            Err(
+                failed @ (NotVerified::Disabled(_)
+                | NotVerified::Refused(Refused::Signature(signature::Refused::Forged))),
+            ) => {
                 let newer = self.keys.other_than(&keys, now).await;
-                newer.map_or(Err(refused), |newer| webhook.verify(newer.of(source), now))
+                newer.map_or(Err(failed), |newer| verify(&newer))
             }
             verified => verified,
         }
@@ -200,6 +214,26 @@ impl Ingest {
             self.outbox.accept(routed, intake).await.map_err(|error| (&routed.effect, error))
         };
         self.wake_ups.beside(stream::iter(effects).try_for_each_concurrent(AT_ONCE, accept)).await
+    }
+}
+
+/// Why a webhook was not verified.
+enum NotVerified {
+    /// By its own fault.
+    Refused(Refused),
+    /// By ours: it may well be genuine.
+    Disabled(Disabled),
+}
+
+impl From<Refused> for NotVerified {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<Disabled> for NotVerified {
+    fn from(disabled: Disabled) -> Self {
+        Self::Disabled(disabled)
     }
 }
 

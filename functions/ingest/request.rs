@@ -7,12 +7,11 @@ use http::HeaderMap;
 use jiff::Timestamp;
 use minijinja::{Value as Jinja, value::Serde};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::{
     body::Content,
     event::Request,
-    signature::{self, Answer, Identity, Key, Signed, fingerprint, handshake, identity, verify},
+    signature::{self, Answer, Identity, Key, Signed, fingerprint, handshake, identity, may_be_json, verify},
 };
 use crate::{
     config::{
@@ -98,7 +97,10 @@ impl<'a> Unverified<'a> {
         if !source.allow.includes(*source_ip) {
             return Err(Refused::Address);
         }
-        let content = Content::read(body, source.json_field.as_deref());
+        let content = match may_be_json(&source.scheme, &signed) {
+            true => Content::read(body, source.json_field.as_deref()),
+            false => Content::read_form(body, source.json_field.as_deref()),
+        };
         let handshake = match (&content, keys.get(verified.key_index)) {
             (Content::Json(body), Some(key)) => handshake(&source.scheme, body, key),
             _ => None,
@@ -121,18 +123,23 @@ impl Verified<'_> {
     /// # Errors
     /// The source's own `event_id` or `event_type` can't be rendered.
     pub fn events(mut self, templates: &Templates) -> Result<Vec<Self>, Lacking> {
-        let events = match std::mem::replace(&mut self.content, Content::Bytes) {
-            Content::Json(Value::Array(items)) if self.source.scheme.sends_batches() => {
+        let batch = match &self.content {
+            Content::Json(body) => self.source.scheme.batch(body),
+            Content::Form { .. } | Content::Bytes => None,
+        };
+        let events = match batch {
+            Some(items) => {
+                self.content = Content::Bytes;
                 items.into_iter().map(|item| self.about(item)).collect()
             }
-            content => vec![Self { content, ..self }],
+            None => vec![self],
         };
         events.into_iter().map(|event| event.named(templates)).collect()
     }
 
     /// The same webhook, as if this item of its array were all of it.
     fn about(&self, item: Value) -> Self {
-        let fingerprint = hex::encode(Sha256::digest(item.to_string()));
+        let fingerprint = self.source.scheme.item_digest(&item);
         let content = Content::Json(item);
         Self {
             identity: identity_of(self.source, self.headers, &content),
@@ -155,12 +162,9 @@ impl Verified<'_> {
             }
             Ok(text)
         };
-        let event_id = self.source.event_id.as_ref();
-        let id = event_id.map(render).transpose()?;
+        let id = self.source.event_id.as_ref().map(render).transpose()?;
         let event_type = self.source.event_type.as_ref().map(render).transpose()?;
-        if let Some(name) = event_id {
-            (self.identity.event_id, self.identity.authenticated) = (id, name.signed);
-        }
+        self.identity.event_id = id.or(self.identity.event_id);
         self.identity.event_type = event_type.unwrap_or(self.identity.event_type);
         Ok(self)
     }
@@ -212,6 +216,7 @@ impl Verified<'_> {
             ("headers", Some(Jinja::from(headers.collect::<BTreeMap<_, _>>()))),
             ("source", Some(self.source.name.as_str().into())),
             ("event_type", Some(self.event_type().into())),
+            ("digest", Some(self.fingerprint.as_str().into())),
             ("event_id", self.event_id().map(Jinja::from)),
             ("event", self.content.event().map(|event| Jinja::from(Serde(event)))),
             ("form", form),
@@ -222,8 +227,8 @@ impl Verified<'_> {
 
     /// The run: the same for every delivery of the same event.
     ///
-    /// It comes from the event's id where that is signed. Where it is not (GitHub, or an `event_id` that uses a header), a
-    /// replay could bring a fresh id, so it comes from the digest of what was signed (webhook trap 8).
+    /// It is made of the event's id where that is signed. Where it is not (GitHub, or an `event_id` that uses a header), a
+    /// replay could bring a fresh id, so it is made of the digest of what was signed.
     ///
     /// # Errors
     /// The source's own `run_id` template can't be rendered, or the id is too long.
@@ -234,7 +239,7 @@ impl Verified<'_> {
         }
         let name = &self.source.name;
         let raw = match &self.identity.event_id {
-            Some(id) if self.identity.authenticated => format!("{name}.{id}"),
+            Some(id) if self.source.signs("event_id") => format!("{name}.{id}"),
             _ => format!("{name}.sha256-{}", self.fingerprint),
         };
         RunId::escape(&raw).map_err(|error| Lacking::Id { field: "event id".to_owned(), error })

@@ -43,12 +43,14 @@ metrics! {
         "Webhooks and `POST /runs` (source `api`) that were answered 2xx.";
     REFUSED = "Refused", COUNT, Some("Reason"), "ingest",
         "Webhooks and `POST /runs` that were answered 4xx. The line also has the source.";
+    DISABLED = "Disabled", COUNT, Some("Source"), "ingest",
+        "Webhooks that were answered 503 since a secret of their source can't be used. The provider delivers again.";
     COMMANDS = "Commands", COUNT, None, "ingest",
         "Commands that were made durable, on the topic or in the table.";
     DEFERRED = "Deferred", COUNT, Some("Function"), "both",
         "Ingest: commands that went to the table since the broker did not take them. Consumer: effects put off to a later attempt.";
     BROKER_REFUSALS = "BrokerRefusals", COUNT, None, "ingest",
-        "Commands that the broker did not take: it was full, in trouble or not reached.";
+        "Commands that a broker did not take: it was full, in trouble or not reached. The log's `broker` says which.";
     NOT_DURABLE = "NotDurable", COUNT, None, "ingest",
         "Requests answered 503: something of them could be made durable nowhere. The provider delivers again.";
     INGEST_LATENCY = "IngestLatency", MS, None, "ingest",

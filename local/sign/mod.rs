@@ -10,13 +10,13 @@ mod tests;
 use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use ed25519_dalek::Signer as _;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, KeyInit};
 use jiff::Timestamp;
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
 pub use self::{
-    scheme::{Custom, Scheme},
+    scheme::{Hash, Mac, Scheme, Timed},
     secret::Secret,
 };
 use crate::webhook::Webhook;
@@ -33,40 +33,48 @@ impl Scheme {
         match self {
             Self::Linear => linear_time(&mut webhook, now)?,
             Self::Mailgun => mailgun(&mut webhook, secret, now)?,
+            Self::Adyen => adyen(&mut webhook, secret)?,
             _ => {}
         }
-        let headers = self.headers(secret, &webhook, &now.as_second().to_string())?;
+        let headers = self.headers(secret, &webhook, now)?;
         Ok(headers.into_iter().fold(webhook, |webhook, (name, value)| webhook.with(&name, &value)))
     }
 
     /// What each provider's page says that it sends. The scheme's own documentation names the page.
-    fn headers(&self, secret: &str, webhook: &Webhook, at: &str) -> Result<Headers> {
-        let key = secret.as_bytes();
+    fn headers(&self, secret: &str, webhook: &Webhook, now: Timestamp) -> Result<Headers> {
+        let (key, at) = (secret.as_bytes(), &*now.as_second().to_string());
         let (time, body) = (at.as_bytes(), &webhook.body[..]);
-        let in_hex = |parts: &[&[u8]]| hex::encode(mac::<Hmac<Sha256>>(key, parts));
-        let in_base64 = |parts: &[&[u8]]| BASE64_STANDARD.encode(mac::<Hmac<Sha256>>(key, parts));
-        let v0 = || format!("v0={}", in_hex(&[b"v0:", time, b":", body]));
+        let in_base64 = |parts: &[&[u8]]| Hash::Sha256.text(true, key, parts);
         Ok(match self {
-            Self::Stripe => one("stripe-signature", format!("t={at},v1={}", in_hex(&[time, b".", body]))),
-            Self::Paddle => one("paddle-signature", format!("ts={at};h1={}", in_hex(&[time, b":", body]))),
-            Self::ConvoyAdvanced => {
-                one("x-convoy-signature", format!("t={at},v1={}", in_hex(&[time, b",", body])))
+            Self::Body(mac) => {
+                one(&mac.header, format!("{}{}", mac.prefix, mac.hash.text(mac.base64, key, &[body])))
             }
-            Self::Github | Self::Meta => one("x-hub-signature-256", format!("sha256={}", in_hex(&[body]))),
-            Self::Slack => two("x-slack-signature", v0(), "x-slack-request-timestamp", at),
-            Self::Zoom => two("x-zm-signature", v0(), "x-zm-request-timestamp", at),
-            Self::Shopify => one("x-shopify-hmac-sha256", in_base64(&[body])),
+            Self::Timed(timed) => one(timed.header, timed.sign(key, at, body)),
+            Self::V0 { signature, timestamp } => {
+                let hex = Hash::Sha256.text(false, key, &[b"v0:", time, b":", body]);
+                two(signature, format!("v0={hex}"), timestamp, at)
+            }
+            Self::Token(header) => one(header, secret.to_owned()),
             Self::Square { public_url } => {
                 one("x-square-hmacsha256-signature", in_base64(&[public_url.as_bytes(), body]))
             }
             Self::Twilio { public_url } => {
                 let signed = [public_url.as_bytes(), &sorted_form(body)];
-                one("x-twilio-signature", BASE64_STANDARD.encode(mac::<Hmac<Sha1>>(key, &signed)))
+                one("x-twilio-signature", Hash::Sha1.text(true, key, &signed))
             }
-            Self::Linear => one("linear-signature", in_hex(&[body])),
+            Self::Hubspot { public_url } => {
+                let millis = now.as_millisecond().to_string();
+                let signed = [b"POST", public_url.as_bytes(), body, millis.as_bytes()];
+                two("x-hubspot-signature-v3", in_base64(&signed), "x-hubspot-request-timestamp", &millis)
+            }
+            Self::Zendesk => {
+                let time = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+                let signature = in_base64(&[time.as_bytes(), body]);
+                two("x-zendesk-webhook-signature", signature, "x-zendesk-webhook-signature-timestamp", &time)
+            }
+            Self::Linear => one("linear-signature", Hash::Sha256.text(false, key, &[body])),
             // It is in the body already.
-            Self::Mailgun => Headers::new(),
-            Self::Gitlab => one("x-gitlab-token", secret.to_owned()),
+            Self::Mailgun | Self::Adyen => Headers::new(),
             Self::Discord => {
                 let signature = secret::ed25519(secret)?.sign(&[time, body].concat());
                 let signature = hex::encode(signature.to_bytes());
@@ -79,19 +87,26 @@ impl Scheme {
                 two(name, signature, "x-twilio-email-event-webhook-timestamp", at)
             }
             Self::StandardWebhooks => standard_webhooks(secret, webhook, at)?,
-            Self::Hmac(custom) => one(&custom.header, custom.sign(key, body)),
         })
     }
 }
 
-impl Custom {
-    fn sign(&self, key: &[u8], body: &[u8]) -> String {
-        let mac = match self.sha512 {
-            true => mac::<Hmac<Sha512>>(key, &[body]),
-            false => mac::<Hmac<Sha256>>(key, &[body]),
+impl Timed {
+    fn sign(&self, key: &[u8], at: &str, body: &[u8]) -> String {
+        let mac = self.hash.text(self.base64, key, &[at.as_bytes(), self.border.as_bytes(), body]);
+        format!("{}{at}{}{mac}", self.time, self.before_signature)
+    }
+}
+
+impl Hash {
+    /// The HMAC, in base64 or in hex.
+    fn text(self, base64: bool, key: &[u8], parts: &[&[u8]]) -> String {
+        let mac = match self {
+            Self::Sha1 => mac::<Hmac<Sha1>>(key, parts),
+            Self::Sha256 => mac::<Hmac<Sha256>>(key, parts),
+            Self::Sha512 => mac::<Hmac<Sha512>>(key, parts),
         };
-        let text = if self.base64 { BASE64_STANDARD.encode(mac) } else { hex::encode(mac) };
-        format!("{}{text}", self.prefix)
+        if base64 { BASE64_STANDARD.encode(mac) } else { hex::encode(mac) }
     }
 }
 
@@ -141,6 +156,29 @@ fn mailgun(webhook: &mut Webhook, secret: &str, now: Timestamp) -> Result<()> {
     replace(webhook, signature, &hex::encode(mac))
 }
 
+/// Adyen signs eight fields of each item, in the item. The key is hex.
+fn adyen(webhook: &mut Webhook, secret: &str) -> Result<()> {
+    let key = hex::decode(secret).context("an Adyen HMAC key is hex")?;
+    let body = webhook.json();
+    for item in body["notificationItems"].as_array().context("no notificationItems")? {
+        let item = &item["NotificationRequestItem"];
+        let text = |name| item[name].as_str().unwrap_or_default();
+        let signed = [
+            text("pspReference"),
+            text("originalReference"),
+            text("merchantAccountCode"),
+            text("merchantReference"),
+            &item["amount"]["value"].to_string(),
+            item["amount"]["currency"].as_str().context("no currency")?,
+            text("eventCode"),
+            text("success"),
+        ];
+        let old = item["additionalData"]["hmacSignature"].as_str().context("no hmacSignature")?;
+        replace(webhook, old, &Hash::Sha256.text(true, &key, &[signed.join(":").as_bytes()]))?;
+    }
+    Ok(())
+}
+
 /// In the text, so that all else stays as it is to the byte.
 fn replace(webhook: &mut Webhook, old: &str, new: &str) -> Result<()> {
     let body = std::str::from_utf8(&webhook.body).context("the body is no text")?;
@@ -156,7 +194,7 @@ fn two(name: &str, value: String, time: &str, at: &str) -> Headers {
     vec![(name.to_owned(), value), (time.to_owned(), at.to_owned())]
 }
 
-fn mac<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+fn mac<M: hmac::Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let mut mac = <M as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
     parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().to_vec()

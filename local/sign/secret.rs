@@ -62,6 +62,10 @@ impl Secret {
                 let public = BASE64_STANDARD.encode([P256_HEAD, point.as_bytes()].concat());
                 Self { signs: hex::encode(seed), checks: public }
             }
+            Scheme::Adyen => {
+                let text = hex::encode(seed);
+                Self { signs: text.clone(), checks: text }
+            }
             _ => Self::text(name),
         }
     }

@@ -1,5 +1,7 @@
 //! A consumer is gone, but its FIN was lost: the broker believes its stream open, and goes on dealing it messages.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use local::{
     proxy::{Fault, Hits, Seen},
@@ -18,6 +20,8 @@ async fn leave_stream(stack: &Stack) -> Result<()> {
     stack.broker_wire.once(ack, Fault::HookAfter(stack.consumer.killer().hook()));
     deliver_all(stack, &["first"]).await?;
     assert!(stack.run_consumer().await.is_err_and(|error| error.is_death()));
+    // Its stream lease has to end before the next one can open a stream.
+    while stack.run_consumer_within(Duration::from_millis(1500)).await?.outcome == "busy" {}
     Ok(())
 }
 

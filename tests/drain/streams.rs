@@ -4,7 +4,10 @@ use anyhow::Result;
 use local::{hook::Hook, http::Answer, proxy::Fault, third_party::Behaviour};
 
 use super::{consumes, deliver_all, once_each, side_by_side, stack_of, tickets};
-use crate::house::{TICKETS, builder, config, table};
+use crate::{
+    house::{TICKETS, builder, config, table},
+    table_trouble::hands_over,
+};
 
 /// Of two messages in one partition, the second is cut off. `€` has three bytes: e2 82 ac.
 async fn cut_behind(bytes: &[u8]) -> Result<()> {
@@ -50,7 +53,8 @@ async fn a_message_delivered_again_while_it_is_worked_on_is_worked_on_once() -> 
     let mut config = config()?;
     table(config.step("open_ticket"), "call").insert("timeout".into(), "6s".into());
     let stack = builder(config)?.env("DRIFTQ_PARTITIONS", "1").start().await?;
-    // A lease shorter than the call: the broker sends it again to the stream that works on it (transcript 07).
+    // A lease shorter than the call, which can't be handed over: the broker sends it again to the stream that works on it.
+    stack.table_wire()?.always(hands_over, Fault::Answer(Answer::throttled()));
     let stream = stack.broker_wire.always(consumes, Fault::Query("lease_ms", "250".into()));
     let slow = Hook::new(async || tokio::time::sleep(std::time::Duration::from_secs(2)).await);
     stack.third_party.script(TICKETS, [Behaviour::apply().with_hook(slow)]);

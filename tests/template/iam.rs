@@ -7,7 +7,10 @@ use local::{proxy::Wire, stack::Stack};
 use serde_json::{Value, json};
 
 use super::file::Template;
-use crate::house::{PATIENCE, builder, config, deliver, dispute_about, issue};
+use crate::{
+    broker_trouble::produce,
+    house::{PATIENCE, builder, config, deliver, dispute_about, issue},
+};
 
 /// An action, and the index that it is allowed on.
 type Action = (String, Option<String>);
@@ -86,8 +89,10 @@ async fn every_action_that_is_granted_is_used_and_every_one_that_is_used_is_gran
     }
     stack.table_wire()?.forget();
     let ingest = busy_ingest(&stack).await?;
+    // What can't be claimed is put beside the records.
+    produce(&stack, &json!({ "topic": stack.topic, "value": "no command" })).await?;
     let settling = stack.run_until_settled(PATIENCE).await?;
-    assert_eq!(settling.total(|run| run.done), 4);
+    assert_eq!((settling.total(|run| run.done), settling.total(|run| run.parked)), (4, 1));
     assert_eq!(seen(stack.table_wire()?), granted("consumer")?, "the consumer");
 
     assert_eq!(ingest, granted("ingest")?, "ingest");

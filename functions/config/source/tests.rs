@@ -1,12 +1,14 @@
 //! What a source may say, and what it may not.
 
-use crate::{
-    config::{Config, allow::Allow},
-    ingest::signature::{Scheme, identity},
-};
+use crate::config::{Config, allow::Allow};
 
 /// The problems of a source and its step, as `field: message`.
 fn problems(source: &str, step: &str) -> Vec<String> {
+    with_key(source, "{{ source }}", step)
+}
+
+/// Likewise, with that business key.
+fn with_key(source: &str, key: &str, step: &str) -> Vec<String> {
     let text = format!(
         r#"
         [sources.it]
@@ -16,7 +18,7 @@ fn problems(source: &str, step: &str) -> Vec<String> {
         [[steps]]
         id = "do_it"
         on = {{ source = "it", type = "*" }}
-        business_key = "{{{{ source }}}}"
+        business_key = "{key}"
         call = {{ url = "https://example.com/" }}
         in_doubt = {{ policy = "park" }}
         {step}
@@ -28,33 +30,106 @@ fn problems(source: &str, step: &str) -> Vec<String> {
     }
 }
 
+/// Which of the names an identity of that scheme may use, without `unsigned = "accept"`.
+fn allowed(source: &str) -> Vec<&'static str> {
+    let names = [
+        ("event_id", "{{ event_id }}"),
+        ("event_type", "{{ event_type }}"),
+        ("event", "{{ event.id }}"),
+        ("form", "{{ form.id }}"),
+        ("digest", "{{ digest }}"),
+        ("headers", "{{ headers['x-id'] }}"),
+        ("source", "{{ source }}"),
+    ];
+    let mut allowed = Vec::new();
+    for (name, template) in names {
+        let own = problems(&format!("{source}\nrun_id = \"{template}\""), "");
+        let run_id = problems(source, &format!("run_id = \"{template}\""));
+        let key = with_key(source, template, "");
+        let fields = ["sources.it.run_id: ", "steps.do_it.run_id: ", "steps.do_it.business_key: "];
+        for (found, field) in [&own, &run_id, &key].into_iter().zip(fields) {
+            assert_eq!(found.len(), key.len(), "one rule for all: {own:?} {run_id:?} {key:?}");
+            assert!(
+                found.iter().all(|problem| problem.starts_with(field) && problem.contains(name)),
+                "{found:?}"
+            );
+        }
+        if key.is_empty() {
+            allowed.push(name);
+        }
+    }
+    allowed
+}
+
 #[test]
-fn a_run_id_is_made_of_what_is_signed() {
-    let accepted = |scheme: &str, run_id: &str, event_id: &str| {
-        let source = format!("scheme = \"{scheme}\"\n{event_id}");
-        let own = problems(&format!("{source}\nrun_id = \"{run_id}\""), "");
-        let of_step = problems(&source, &format!("run_id = \"{run_id}\""));
-        assert_eq!(own.len(), of_step.len(), "{own:?} {of_step:?}");
-        assert!(own.iter().all(|problem| problem.starts_with("sources.it.run_id: ")), "{own:?}");
-        assert!(of_step.iter().all(|problem| problem.starts_with("steps.do_it.run_id: ")), "{of_step:?}");
-        own.is_empty()
-    };
-    for scheme in ["github", "stripe"] {
-        assert!(accepted(scheme, "{{ event.id }}-{{ form.id }}-{{ source }}", ""));
-        assert!(!accepted(scheme, "{{ headers['x-id'] }}", ""));
+fn an_identity_is_made_of_what_is_signed() {
+    for (source, expected) in [
+        ("scheme = \"stripe\"", &["event_id", "event_type", "event", "form", "digest", "source"][..]),
+        ("scheme = \"github\"", &["event", "form", "digest", "source"]),
+        ("scheme = \"shopify\"", &["event", "form", "digest", "source"]),
+        ("scheme = \"linear\"", &["event_type", "event", "form", "digest", "source"]),
+        ("scheme = \"mailgun\"", &["event_id", "digest", "source"]),
+        ("scheme = \"sentry\"", &["event", "form", "digest", "source"]),
+        ("scheme = \"adyen\"", &["event_id", "event_type", "digest", "source"]),
+        ("scheme = \"gitlab\"", &["source"]),
+        ("scheme = \"okta\"", &["source"]),
+        ("scheme = \"twilio\"\npublic_url = \"https://x.org/it\"", &["event", "digest", "source"]),
+    ] {
+        assert_eq!(allowed(source), expected, "{source}");
     }
-    for name in ["{{ event_id }}", "{{ event_type }}"] {
-        assert!(accepted("stripe", name, ""));
-        assert!(!accepted("github", name, ""));
+}
+
+#[test]
+fn a_name_of_the_source_is_signed_if_all_that_it_is_made_of_is() {
+    for (source, event_id, expected) in [
+        ("scheme = \"github\"", "{{ event.id }}", true),
+        ("scheme = \"github\"", "{{ event.id }}-{{ event_type }}", false),
+        ("scheme = \"github\"", "{{ headers['x-id'] }}", false),
+        ("scheme = \"stripe\"", "{{ headers['x-id'] }}", false),
+        ("scheme = \"stripe\"", "{% set x = headers %}{{ x['x-id'] }}", false),
+        ("scheme = \"mailgun\"", "{{ event.id }}", false),
+        ("scheme = \"mailgun\"", "{{ digest }}", true),
+    ] {
+        let names = allowed(&format!("{source}\nevent_id = \"{event_id}\""));
+        assert_eq!(names.contains(&"event_id"), expected, "{source} {event_id}");
     }
-    assert!(accepted("github", "{{ event_id }}", "event_id = \"{{ event.id }}\""));
-    assert!(!accepted("github", "{{ event_id }}", "event_id = \"{{ headers['x-id'] }}\""));
-    assert!(!accepted("stripe", "{{ event_id }}", "event_id = \"{{ headers['x-id'] }}\""));
-    assert!(
-        !accepted("mailgun", "{{ event_id }}", "event_id = \"{{ event.id }}\""),
-        "its body is not signed"
+    // In a form of Twilio's, nothing separates one field from the next.
+    let twilio = "scheme = \"twilio\"\npublic_url = \"https://x.org/it\"\njson_field = \"Payload\"";
+    assert_eq!(allowed(twilio), ["digest", "source"]);
+}
+
+#[test]
+fn what_is_not_signed_names_an_effect_only_if_that_is_accepted() {
+    let github = "scheme = \"github\"";
+    let [problem] = &with_key(github, "{{ event_id }}", "")[..] else { panic!("one problem") };
+    assert_eq!(
+        problem,
+        "steps.do_it.business_key: event_id of source it is not signed by github: whoever has seen one webhook could send it \
+         again as another effect; use event, form, digest, or write unsigned = \"accept\" beside it to accept that"
     );
-    assert!(accepted("mailgun", "{{ event_id }}", ""), "its token is");
+    let [problem] = &with_key("scheme = \"gitlab\"", "{{ event.id }}", "")[..] else { panic!("one problem") };
+    assert!(problem.contains("gitlab signs nothing, so write unsigned = \"accept\""), "{problem}");
+    let accepted = "unsigned = \"accept\"";
+    for template in ["{{ event_id }}", "{{ headers['x-id'] }}"] {
+        assert_eq!(with_key(github, template, accepted), [""; 0]);
+        assert_eq!(problems(github, &format!("{accepted}\nrun_id = \"{template}\"")), [""; 0]);
+        assert_eq!(problems(&format!("{github}\n{accepted}\nrun_id = \"{template}\""), ""), [""; 0]);
+        // It stands in the table of the template, and is not for others.
+        assert_eq!(with_key(&format!("{github}\n{accepted}"), template, "").len(), 1);
+        assert_eq!(problems(&format!("{github}\nrun_id = \"{template}\""), accepted).len(), 1);
+    }
+    for other in ["true", "\"yes\""] {
+        let found = with_key(github, "{{ event.id }}", &format!("unsigned = {other}"));
+        assert!(found.len() == 1 && found[0].starts_with("steps.do_it.unsigned: "), "{found:?}");
+    }
+}
+
+#[test]
+fn no_function_of_the_template_language_shows_what_is_not_signed() {
+    for template in ["{{ debug() }}", "{{ debug }}", "{% set x = debug %}{{ x() }}"] {
+        let found = with_key("scheme = \"github\"", template, "");
+        assert!(found.len() == 1 && found[0].contains("debug is not known here"), "{found:?}");
+    }
 }
 
 #[test]
@@ -99,13 +174,5 @@ fn what_it_may_not_say_is_named() {
     ] {
         let found = problems(source, "");
         assert!(found.len() == 1 && found[0].starts_with(expected), "{expected}\n{found:?}");
-    }
-}
-
-#[test]
-fn a_scheme_and_its_identities_agree_on_what_is_signed() {
-    for scheme in Scheme::PLAIN {
-        let identity = identity(&scheme, &http::HeaderMap::new(), None);
-        assert_eq!(identity.authenticated, scheme.signs_id(), "{scheme}");
     }
 }

@@ -1,9 +1,9 @@
 //! What a provider wants to hear: handshakes, and successes of its own.
 
-use http::StatusCode;
-use serde_json::{Value, json};
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
 
-use super::{Key, Scheme, discord, meta, slack, zoom};
+use super::{Key, Scheme};
 
 /// A whole answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,20 @@ pub struct Answer {
     pub body: String,
 }
 
+/// A GET, which carries no signature.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// Its query string.
+    pub query: &'a str,
+}
+
 impl Answer {
+    pub(super) fn forbidden() -> Self {
+        Self { status: StatusCode::FORBIDDEN, ..Self::text("") }
+    }
+
     pub(super) fn text(body: &str) -> Self {
         Self { status: StatusCode::OK, content_type: "text/plain", body: body.to_owned() }
     }
@@ -41,35 +54,18 @@ pub enum Success {
 /// key that it was verified with.
 #[must_use]
 pub fn handshake(scheme: &Scheme, body: &Value, key: &Key) -> Option<Answer> {
-    match scheme {
-        Scheme::Slack => slack::handshake(body),
-        Scheme::Zoom => zoom::handshake(body, key),
-        Scheme::Discord => discord::handshake(body),
-        _ => None,
-    }
+    (scheme.provider.handshake)(body, key)
 }
 
-/// The answer to a GET, which carries no signature; `None` if the provider sends none. `query` is its query string and `token`
-/// what it must show; without one, nobody is answered.
+/// The answer to a GET; `None` if the provider sends none. `token` is what it must show, where it shows one; without one, nobody
+/// is answered.
 #[must_use]
-pub fn challenge(scheme: &Scheme, query: &str, token: Option<&Key>) -> Option<Answer> {
-    match scheme {
-        Scheme::Meta => Some(meta::challenge(query, token)),
-        _ => None,
-    }
+pub fn challenge(scheme: &Scheme, request: &Asked<'_>, token: Option<&Key>) -> Option<Answer> {
+    (scheme.provider.challenge)(request, token)
 }
 
 /// How to tell the provider that its event was taken.
 #[must_use]
 pub fn success(scheme: &Scheme) -> Success {
-    match scheme {
-        // Any body would be TwiML.
-        Scheme::Twilio(_) => Success::Only(Answer { status: StatusCode::NO_CONTENT, ..Answer::text("") }),
-        // Any body would be shown to whoever gave the command.
-        Scheme::Slack => Success::Only(Answer::text("")),
-        // An interaction is answered with one: this one promises that more will come.
-        Scheme::Discord => Success::Only(Answer::json(&json!({ "type": 5 }))),
-        Scheme::Zoom | Scheme::Mailgun | Scheme::Paddle => Success::Ok,
-        _ => Success::Any,
-    }
+    (scheme.provider.success)()
 }

@@ -2,13 +2,28 @@
 
 use std::fmt;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _, alphabet,
+    engine::{
+        DecodePaddingMode,
+        general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD},
+    },
+};
 use hmac::{Hmac, KeyInit as _, Mac, digest::InvalidLength};
 use p256::{ecdsa::signature::MultipartVerifier as _, pkcs8::DecodePublicKey as _};
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
 use super::{Refused, Verified};
+
+/// For secrets: some are given out without padding, or with stray bits in the last character, and every reference library of
+/// Standard Webhooks takes those. Signatures are read strictly.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 /// What a signature is checked with. Made by [`Scheme::key`](super::Scheme::key).
 #[derive(Clone)]
@@ -17,6 +32,7 @@ pub struct Key(Kind);
 #[derive(Clone)]
 enum Kind {
     Sha1(Hmac<Sha1>),
+    Sha1OrSha256(Hmac<Sha1>, Hmac<Sha256>),
     Sha256(Hmac<Sha256>),
     Sha512(Hmac<Sha512>),
     Ed25519(ed25519_dalek::VerifyingKey),
@@ -32,6 +48,9 @@ pub enum KeyError {
     /// Not what the provider gave out.
     #[error("is not base64 after its whsec_; copy it whole from the provider")]
     NotBase64,
+    /// Not what the provider gave out.
+    #[error("is not hex; copy it whole from the provider")]
+    NotHex,
     /// The scheme is checked with a public key, and this is none.
     #[error("is not the public key that the scheme is checked with; copy it whole from the provider")]
     NotPublic,
@@ -49,6 +68,12 @@ impl Key {
         Ok(Self(Kind::Sha1(Hmac::new_from_slice(not_blank(secret)?.as_bytes())?)))
     }
 
+    /// The length of a signature says which of the two it is.
+    pub(super) fn sha1_or_sha256(secret: &str) -> Result<Self, KeyError> {
+        let secret = not_blank(secret)?.as_bytes();
+        Ok(Self(Kind::Sha1OrSha256(Hmac::new_from_slice(secret)?, Hmac::new_from_slice(secret)?)))
+    }
+
     pub(super) fn sha256(secret: &str) -> Result<Self, KeyError> {
         Ok(Self(Kind::Sha256(Hmac::new_from_slice(not_blank(secret)?.as_bytes())?)))
     }
@@ -59,12 +84,19 @@ impl Key {
 
     /// The decoded key is random bytes, and those of them that look like spaces are none.
     pub(super) fn sha256_from_base64(secret: &str) -> Result<Self, KeyError> {
-        let secret = STANDARD.decode(not_blank(secret)?).map_err(|_| KeyError::NotBase64)?;
+        let secret = LENIENT.decode(not_blank(secret)?).map_err(|_| KeyError::NotBase64)?;
+        Ok(Self(Kind::Sha256(Hmac::new_from_slice(&secret)?)))
+    }
+
+    /// The key is written in hex, in either case.
+    pub(super) fn sha256_from_hex(secret: &str) -> Result<Self, KeyError> {
+        let secret = hex::decode(not_blank(secret)?.trim()).map_err(|_| KeyError::NotHex)?;
         Ok(Self(Kind::Sha256(Hmac::new_from_slice(&secret)?)))
     }
 
     pub(super) fn ed25519_from_base64(key: &str) -> Result<Self, KeyError> {
-        Self::ed25519(&from_base64(not_blank(key)?).ok_or(KeyError::NotPublic)?)
+        let key = LENIENT.decode(not_blank(key)?).map_err(|_| KeyError::NotPublic)?;
+        Self::ed25519(&key.try_into().map_err(|_| KeyError::NotPublic)?)
     }
 
     pub(super) fn ed25519_from_hex(key: &str) -> Result<Self, KeyError> {
@@ -90,6 +122,9 @@ impl Key {
     fn signed<S: AsRef<[u8]>>(&self, parts: &[&[u8]], signatures: &[S]) -> bool {
         match &self.0 {
             Kind::Sha1(key) => makes(key, parts, signatures),
+            Kind::Sha1OrSha256(sha1, sha256) => {
+                makes(sha1, parts, signatures) || makes(sha256, parts, signatures)
+            }
             Kind::Sha256(key) => makes(key, parts, signatures),
             Kind::Sha512(key) => makes(key, parts, signatures),
             Kind::Ed25519(key) => {

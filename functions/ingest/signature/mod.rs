@@ -1,13 +1,15 @@
 //! Whether a webhook comes from who it says, and which event it is.
 //!
 //! ```text
-//! scheme       which schemes there are, and what each needs to be told
-//! key          a prepared secret; HMAC, Ed25519 and ECDSA, strict hex and base64
-//! header       one line or none, canonical timestamps, the window
-//! public_url   the URL as the provider knows it
-//! answer       handshakes, and the successes that providers expect
-//! timed · v0   two ways to sign a timestamp that several providers share
-//! stripe · github · standard_webhooks · …      a provider's rules each
+//! scheme · settings   a scheme by its name in webhooks.toml, with what a source sets
+//! provider            what is known about one provider
+//! providers           the registry: one file per provider
+//! key                 a prepared secret; HMAC, Ed25519 and ECDSA, strict hex and base64
+//! header              exactly one line, canonical timestamps, the window
+//! json                JSON that is read before it is known to be genuine
+//! public_url          the URL as the provider knows it
+//! answer              handshakes, and the successes that providers expect
+//! body_mac · timed · v0   ways to sign that several providers share
 //! ```
 //!
 //! Everything here is pure: headers, bytes, keys and the clock go in, an answer comes out. The rules that all schemes keep:
@@ -21,44 +23,31 @@
 //! * [`Refused`] is for our log. Whoever sent the webhook learns that it was refused and no more.
 
 mod answer;
-mod convoy_advanced;
-mod discord;
-mod generic;
-mod github;
-mod gitlab;
+mod body_mac;
 mod header;
+mod json;
 mod key;
-mod linear;
-mod mailgun;
-mod meta;
-mod paddle;
+mod provider;
+mod providers;
 mod public_url;
 mod scheme;
-mod sendgrid;
-mod shopify;
-mod slack;
-mod square;
-mod standard_webhooks;
-mod stripe;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod timed;
-mod twilio;
 mod v0;
-mod zoom;
 
 use std::time::Duration;
 
 use http::HeaderMap;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 pub use self::{
-    answer::{Answer, Success, challenge, handshake, success},
-    generic::{Algorithm, Encoding, HmacSettings},
+    answer::{Answer, Asked, Success, challenge, handshake, success},
     key::{Key, KeyError},
     public_url::{NotPublic, PublicUrl},
     scheme::{Scheme, UnknownScheme},
+    settings::{Algorithm, Encoding, MacFormat, Setting, Settings},
 };
 
 /// What a provider signs: a request as it was sent.
@@ -91,6 +80,12 @@ pub enum Refused {
     /// A header does not read as the provider writes it.
     #[error("the {0} header is malformed")]
     Malformed(&'static str),
+    /// Two forms of one header are there, and they differ.
+    #[error("the {0} header differs from its other form")]
+    Contradicted(&'static str),
+    /// More signatures than any provider sends, each of which would have to be checked.
+    #[error("the {0} header has more than {max} signatures", max = header::MAX_SIGNATURES)]
+    TooMany(&'static str),
     /// The body lacks a field that the scheme needs, or has it in another form.
     #[error("the body has no {0} as the provider writes it")]
     Body(&'static str),
@@ -100,6 +95,9 @@ pub enum Refused {
     /// The query is none that could have been signed.
     #[error("the query is malformed")]
     Query,
+    /// The source lacks a setting that the scheme needs.
+    #[error("the source has no {0}")]
+    Unconfigured(&'static str),
     /// Signed too long ago, or too far in the future.
     #[error("signed at {signed_at}, which is outside the tolerated window")]
     OutsideWindow {
@@ -111,14 +109,11 @@ pub enum Refused {
     Forged,
 }
 
-/// Which event a webhook is about. Only ask of one that has been verified.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Which event a webhook is about. Only ask of one that has been verified; [`Scheme::signed`] says whether these names are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
     /// The provider's name for the event, the same for every redelivery; `None` if it gave none.
     pub event_id: Option<String>,
-    /// Whether the signature covers the name and the type. Where it doesn't, whoever has seen one webhook can send it again
-    /// under another name, and what is derived from the name must also depend on the body.
-    pub authenticated: bool,
     /// The provider's name for the kind of event; empty if it gave none.
     pub event_type: String,
 }
@@ -130,18 +125,8 @@ impl Signed<'_> {
 }
 
 impl Identity {
-    fn new(event_id: Option<&str>, authenticated: bool, event_type: &str) -> Self {
-        Self { event_id: event_id.map(str::to_owned), authenticated, event_type: event_type.to_owned() }
-    }
-
-    /// Read from what the signature covers.
-    fn signed(event_id: Option<&str>, event_type: Option<&str>) -> Self {
-        Self::new(event_id, true, event_type.unwrap_or_default())
-    }
-
-    /// Read from what it doesn't cover.
-    fn unsigned(event_id: Option<&str>, event_type: &str) -> Self {
-        Self::new(event_id, false, event_type)
+    fn new(event_id: Option<&str>, event_type: Option<&str>) -> Self {
+        Self { event_id: event_id.map(str::to_owned), event_type: event_type.unwrap_or_default().to_owned() }
     }
 }
 
@@ -158,59 +143,26 @@ pub fn verify(
     now_unix: i64,
 ) -> Result<Verified, Refused> {
     let window = header::Window { tolerance, now_unix };
-    match scheme {
-        Scheme::Stripe => stripe::FORMAT.verify(request, keys, window),
-        Scheme::Paddle => paddle::FORMAT.verify(request, keys, window),
-        Scheme::ConvoyAdvanced => convoy_advanced::FORMAT.verify(request, keys, window),
-        Scheme::Slack => slack::FORMAT.verify(request, keys, window),
-        Scheme::Zoom => zoom::FORMAT.verify(request, keys, window),
-        Scheme::Github | Scheme::Meta => github::verify(request, keys),
-        Scheme::StandardWebhooks => standard_webhooks::verify(request, keys, window),
-        Scheme::Shopify => shopify::verify(request, keys),
-        Scheme::Twilio(url) => twilio::verify(url, request, keys),
-        Scheme::Square(url) => square::verify(url, request, keys),
-        Scheme::Discord => discord::verify(request, keys, window),
-        Scheme::Linear => linear::verify(request, keys, window),
-        Scheme::Mailgun => mailgun::verify(request, keys, window),
-        Scheme::Sendgrid => sendgrid::verify(request, keys, window),
-        Scheme::Gitlab => gitlab::verify(request, keys),
-        Scheme::Hmac(settings) => settings.verify(request, keys),
-    }
+    (scheme.provider.verify)(&scheme.settings, request, keys, window)
 }
 
 /// A digest of what the signature covers: the same for everything that passes for one and the same signed webhook.
 #[must_use]
 pub fn fingerprint(scheme: &Scheme, request: &Signed<'_>) -> String {
-    match scheme {
-        Scheme::Twilio(url) => twilio::fingerprint(url, request),
-        Scheme::Mailgun => mailgun::fingerprint(request),
-        Scheme::Linear => linear::fingerprint(request),
-        _ => hex::encode(Sha256::digest(request.body)),
-    }
+    (scheme.provider.fingerprint)(&scheme.settings, request)
+}
+
+/// Whether the body of a verified request may be read as JSON.
+#[must_use]
+pub fn may_be_json(scheme: &Scheme, request: &Signed<'_>) -> bool {
+    (scheme.provider.may_be_json)(request)
 }
 
 /// Reads which event a verified webhook is about. `body` is the body as JSON, where it is JSON, or a form's fields as a JSON
 /// object.
 #[must_use]
 pub fn identity(scheme: &Scheme, headers: &HeaderMap, body: Option<&Value>) -> Identity {
-    match scheme {
-        Scheme::Stripe => stripe::identity(body),
-        Scheme::Github => github::identity(headers, body),
-        Scheme::StandardWebhooks => standard_webhooks::identity(headers, body),
-        Scheme::Slack => slack::identity(body),
-        Scheme::Shopify => shopify::identity(headers),
-        Scheme::Twilio(_) => twilio::identity(headers, body),
-        Scheme::Square(_) => square::identity(body),
-        Scheme::Zoom => zoom::identity(body),
-        Scheme::Meta => meta::identity(body),
-        Scheme::Discord => discord::identity(body),
-        Scheme::Linear => linear::identity(headers, body),
-        Scheme::Mailgun => mailgun::identity(body),
-        Scheme::Sendgrid => sendgrid::identity(body),
-        Scheme::Paddle => paddle::identity(body),
-        Scheme::Gitlab => gitlab::identity(headers),
-        Scheme::ConvoyAdvanced | Scheme::Hmac(_) => generic::identity(body),
-    }
+    (scheme.provider.identity)(headers, body)
 }
 
 /// A text in an object, if it is there and is not empty.

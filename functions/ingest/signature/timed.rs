@@ -7,6 +7,7 @@ use super::{
     Refused, Signed, Verified, header,
     header::Window,
     key::{self, Key},
+    settings::MacFormat,
 };
 
 /// How one provider writes it.
@@ -16,8 +17,8 @@ pub(super) struct Timed {
     pub(super) separator: char,
     /// The name of the timestamp's item.
     pub(super) time: &'static str,
-    /// The name of a signature's item.
-    pub(super) signature: &'static str,
+    /// Whether an item of that name is a signature.
+    pub(super) is_signature: fn(&str) -> bool,
     /// Between timestamp and body, in what is signed.
     pub(super) border: &'static str,
 }
@@ -25,6 +26,7 @@ pub(super) struct Timed {
 impl Timed {
     pub(super) fn verify(
         &self,
+        mac: MacFormat,
         request: &Signed<'_>,
         keys: &[Key],
         window: Window,
@@ -43,12 +45,15 @@ impl Timed {
             let (name, value) = item.split_once('=').ok_or(malformed)?;
             if name == self.time {
                 timestamps.push(value);
-            } else if name == self.signature {
+            } else if (self.is_signature)(name) {
                 // One that can't be read can't match, and takes nothing from its neighbours.
-                signatures.extend(key::from_hex::<32>(value));
+                signatures.extend(mac.decode(value));
             }
         }
         // Two lines that were joined have two.
+        if signatures.len() > header::MAX_SIGNATURES {
+            return Err(Refused::TooMany(self.header));
+        }
         let [timestamp] = timestamps[..] else { return Err(malformed) };
         window.check(timestamp, malformed)?;
         key::find(keys, &[timestamp.as_bytes(), self.border.as_bytes(), request.body], &signatures)

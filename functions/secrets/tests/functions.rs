@@ -7,7 +7,7 @@ use crate::{
     clients::Patience,
     consumer::{Consumer, call::Caller},
     effects::Effects,
-    ingest::{Ingest, event::Event, keys::Keys, outbox::Outbox, wake::WakeUps},
+    ingest::{Ingest, event::Event, keys::KeyMaker, outbox::Outbox, wake::WakeUps},
     topics::Topics,
 };
 
@@ -33,8 +33,8 @@ async fn ingest_refuses_a_revoked_secret_in_time() {
     let manager = SecretsManager::start(&values("old")).await.unwrap();
     let (topics, effects) = stores(&manager);
     let config = Config::parse("toml", "[sources.hub]\nscheme = \"github\"\nsecrets = [\"A\"]").unwrap();
-    let sources = config.sources.clone();
-    let make = move |secrets: &Secrets| Keys::prepare(&sources, secrets);
+    let maker = KeyMaker::new(config.sources.clone());
+    let make = move |secrets: &Secrets| Ok(maker.make(secrets));
     let keys = Current::start(vault(&manager, &["A"]), START, make).await.unwrap();
     let ingest = Ingest::new(
         config,
@@ -51,16 +51,25 @@ async fn ingest_refuses_a_revoked_secret_in_time() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_no_key_of_its_scheme_changes_nothing() {
-    let manager = SecretsManager::start(&values("whsec_b2xk")).await.unwrap();
-    let text = "[sources.hub]\nscheme = \"standard-webhooks\"\nsecrets = [\"A\"]";
+async fn a_secret_that_is_no_key_of_its_scheme_disables_one_source_and_only_if_it_never_had_one() {
+    let manager = SecretsManager::start(&values("whsec_!")).await.unwrap();
+    let text = "[sources.one]\nscheme = \"standard-webhooks\"\nsecrets = [\"A\"]\n\
+                [sources.other]\nscheme = \"github\"\nsecrets = [\"A\"]";
     let sources = Config::parse("toml", text).unwrap().sources;
-    let source = sources["hub"].clone();
-    let make = move |secrets: &Secrets| Keys::prepare(&sources, secrets);
+    let [one, other] = ["one", "other"].map(|name| sources[name].clone());
+    let maker = KeyMaker::new(sources);
+    let make = move |secrets: &Secrets| Ok(maker.make(secrets));
     let keys = Current::start(vault(&manager, &["A"]), START, make).await.unwrap();
-    manager.put_all(&values("whsec_!"));
-    assert!(keys.other_than(&keys.get(), START).await.is_none());
-    assert_eq!(keys.get().of(&source).len(), 1);
+    assert_eq!(
+        keys.get().of(&one).unwrap_err().to_string(),
+        "secret A is not base64 after its whsec_; copy it whole from the provider"
+    );
+    assert_eq!(keys.get().of(&other).unwrap().len(), 1);
+    for (value, second) in [("whsec_b2xk", 61), ("whsec_?", 122)] {
+        manager.put_all(&values(value));
+        assert!(keys.other_than(&keys.get(), after(second)).await.is_some());
+        assert_eq!(keys.get().of(&one).unwrap().len(), 1, "{value}");
+    }
 }
 
 #[tokio::test]

@@ -15,23 +15,28 @@ type Cases<'a> = (&'a [(Scheme, &'static str)], &'a [Change]);
 
 #[test]
 fn headers_that_read_in_two_ways_are_refused() {
-    let standard = Scheme::StandardWebhooks;
+    let standard = named("standard-webhooks");
     let [stripe, convoy] =
-        [(Scheme::Stripe, "stripe-signature"), (Scheme::ConvoyAdvanced, "x-convoy-signature")];
-    let paddle = (Scheme::Paddle, "paddle-signature");
+        [(named("stripe"), "stripe-signature"), (named("convoy-advanced"), "x-convoy-signature")];
+    let paddle = (named("paddle"), "paddle-signature");
+    let calendly = (named("calendly"), "calendly-webhook-signature");
     let timestamps = [
-        (Scheme::Slack, "x-slack-request-timestamp"),
-        (Scheme::Zoom, "x-zm-request-timestamp"),
-        (Scheme::Discord, "x-signature-timestamp"),
-        (Scheme::Sendgrid, "x-twilio-email-event-webhook-timestamp"),
+        (named("slack"), "x-slack-request-timestamp"),
+        (named("zoom"), "x-zm-request-timestamp"),
+        (named("discord"), "x-signature-timestamp"),
+        (named("sendgrid"), "x-twilio-email-event-webhook-timestamp"),
+        (named("hubspot"), "x-hubspot-request-timestamp"),
+        (named("zendesk"), "x-zendesk-webhook-signature-timestamp"),
         (standard.clone(), "webhook-timestamp"),
     ];
     let id = (standard.clone(), "webhook-id");
     let list = (standard, "webhook-signature");
     let prefixed = [
-        (Scheme::Github, "x-hub-signature-256"),
-        (Scheme::Slack, "x-slack-signature"),
-        (Scheme::Zoom, "x-zm-signature"),
+        (named("github"), "x-hub-signature-256"),
+        (named("intercom"), "x-hub-signature"),
+        (named("typeform"), "typeform-signature"),
+        (named("slack"), "x-slack-signature"),
+        (named("zoom"), "x-zm-signature"),
     ];
     let in_one: [Change; 9] = [
         |v| format!("{v},{v}"),
@@ -71,7 +76,7 @@ fn headers_that_read_in_two_ways_are_refused() {
     let in_a_list: [Change; 4] =
         [|v| format!("{v},{v}"), |v| format!("{v}, {v}"), |v| format!("{v} "), |v| v.replace("v1,", "")];
     let cases: [Cases; 6] = [
-        (&[stripe, convoy], &in_one),
+        (&[stripe, convoy, calendly], &in_one),
         (&[paddle], &in_paddles),
         (&timestamps, &in_a_timestamp),
         (&prefixed, &in_a_prefix),
@@ -100,25 +105,25 @@ fn signatures_are_read_strictly() {
         |v| format!("{}!", &v[..v.len() - 1]),
         |_| String::new(),
     ];
-    // Mailgun's is in the body, GitLab has none, and at the end of our sample of Stripe's stands another.
-    let others = [Scheme::Mailgun, Scheme::Gitlab, Scheme::Stripe];
+    // Mailgun's and Adyen's are in the body, GitLab has none, and at the end of our sample of Stripe's stands another.
+    let others = ["mailgun", "adyen", "gitlab", "stripe"].map(named);
     for scheme in ALL.iter().filter(|scheme| !others.contains(scheme)) {
         let name = sample(scheme, b"{}").headers.swap_remove(0).0;
         for (index, change) in changes.iter().enumerate() {
             assert!(changed(scheme, &name, change).is_err(), "{scheme}, case {index}");
         }
     }
-    for (scheme, name) in [(Scheme::Discord, "x-signature-ed25519"), (Scheme::Linear, "linear-signature")] {
+    for (scheme, name) in [(named("discord"), "x-signature-ed25519"), (named("linear"), "linear-signature")] {
         assert_eq!(changed(&scheme, name, str::to_uppercase), Err(Refused::Malformed(name)));
     }
 }
 
 #[test]
 fn signatures_that_can_not_be_read_match_nothing_and_spoil_nothing() {
-    let (stripe, standard) = (Scheme::Stripe, Scheme::StandardWebhooks);
+    let (stripe, standard) = (named("stripe"), named("standard-webhooks"));
     assert!(changed(&stripe, "stripe-signature", |v| v.replace("v1=", "v1=zz,v1=,v1=")).is_ok());
     assert!(changed(&stripe, "stripe-signature", |v| format!("x=1,{v}")).is_ok());
-    assert!(changed(&Scheme::Paddle, "paddle-signature", |v| v.replace("h1=", "h1=zz;h1=")).is_ok());
+    assert!(changed(&named("paddle"), "paddle-signature", |v| v.replace("h1=", "h1=zz;h1=")).is_ok());
     for change in [|v: &str| v.replace("v1=", "v0="), |v: &str| v.replace("v1=", "V1=")] {
         assert_eq!(changed(&stripe, "stripe-signature", change), Err(Refused::Forged));
     }
@@ -139,14 +144,50 @@ fn signatures_that_can_not_be_read_match_nothing_and_spoil_nothing() {
 }
 
 #[test]
+fn more_signatures_than_any_provider_sends_are_refused() {
+    for (name, header, separator) in [
+        ("standard-webhooks", "webhook-signature", " "),
+        ("stripe", "stripe-signature", ","),
+        ("paddle", "paddle-signature", ";"),
+    ] {
+        let scheme = named(name);
+        let filled = |count: usize| {
+            changed(&scheme, header, |value| {
+                let ed25519 = STANDARD.encode([7; 64]);
+                let other = match separator {
+                    " " => format!("v1a,{ed25519}"),
+                    "," => format!("v1={}", "0".repeat(64)),
+                    _ => format!("h1={}", "0".repeat(64)),
+                };
+                [vec![value.to_owned()], vec![other; count]].concat().join(separator)
+            })
+        };
+        assert!(filled(header::MAX_SIGNATURES - 1).is_ok(), "{name}");
+        assert_eq!(filled(header::MAX_SIGNATURES), Err(Refused::TooMany(header)), "{name}");
+    }
+}
+
+#[test]
 fn the_window_has_two_sides_and_no_edge_to_fall_off() {
-    let dated = ["stripe", "standard-webhooks", "slack", "zoom", "discord", "mailgun", "sendgrid", "paddle"];
-    for scheme in ALL.iter().filter(|scheme| **scheme != Scheme::Linear) {
+    let dated = [
+        "stripe",
+        "standard-webhooks",
+        "slack",
+        "zoom",
+        "discord",
+        "mailgun",
+        "sendgrid",
+        "paddle",
+        "calendly",
+        "hubspot",
+        "zendesk",
+    ];
+    for scheme in ALL.iter().filter(|scheme| **scheme != named("linear")) {
         let sample = sample(scheme, b"{}");
         for inside in [NOW - 300, NOW, NOW + 300] {
             assert!(check(scheme, &sample, inside).is_ok(), "{scheme} at {inside}");
         }
-        let has_a_window = dated.contains(&scheme.name()) || *scheme == Scheme::ConvoyAdvanced;
+        let has_a_window = dated.contains(&scheme.name()) || *scheme == named("convoy-advanced");
         for outside in [NOW - 301, NOW + 301, i64::MIN, i64::MAX] {
             let refused = Err(Refused::OutsideWindow { signed_at: NOW });
             let expected = if has_a_window { refused } else { Ok(Verified { key_index: 0 }) };

@@ -4,40 +4,36 @@ use std::sync::LazyLock;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::Sha256;
+use url::form_urlencoded;
 
 use super::*;
+use crate::{
+    config::{Config, ConfigError},
+    ingest::{event::Request, query::Query, request::Unverified, route},
+};
 
 mod answers;
 mod borders;
 mod headers;
 mod identity;
 mod properties;
+mod replay;
 mod sample;
 mod secrets;
+mod tamper;
 mod urls;
 mod vectors;
 
-use sample::{Sample, sample, secret};
+use sample::{NOW, Sample, URL, named, sample, secret};
 
-const NOW: i64 = 1_700_000_000;
 const TOLERANCE: Duration = Duration::from_secs(300);
-const URL: &str = "https://hooks.example.com/webhooks/it";
 
 /// Every scheme once.
-static ALL: LazyLock<Vec<Scheme>> = LazyLock::new(|| {
-    let url = || URL.parse().unwrap();
-    let settings = HmacSettings {
-        header: HeaderName::from_static("x-signature"),
-        prefix: "sha512=".to_owned(),
-        encoding: Encoding::Base64,
-        algorithm: Algorithm::Sha512,
-    };
-    let others = [Scheme::Twilio(url()), Scheme::Square(url()), Scheme::Hmac(settings)];
-    Scheme::PLAIN.into_iter().chain(others).collect()
-});
+static ALL: LazyLock<Vec<Scheme>> = LazyLock::new(|| Scheme::names().map(named).collect());
 
 fn map(headers: &[(String, String)]) -> HeaderMap {
     let pair =

@@ -1,44 +1,8 @@
 //! What no input may do. `PROPTEST_CASES=1000000` tries that many of each, instead of 256.
 
 use proptest::{collection::vec, prelude::*, sample::select};
-use url::form_urlencoded;
 
 use super::*;
-
-const NAMES: [&str; 32] = [
-    "stripe-signature",
-    "x-hub-signature-256",
-    "x-github-event",
-    "webhook-id",
-    "webhook-timestamp",
-    "webhook-signature",
-    "svix-id",
-    "svix-timestamp",
-    "svix-signature",
-    "x-slack-signature",
-    "x-slack-request-timestamp",
-    "x-zm-signature",
-    "x-zm-request-timestamp",
-    "x-shopify-hmac-sha256",
-    "x-shopify-webhook-id",
-    "x-twilio-signature",
-    "x-square-hmacsha256-signature",
-    "x-signature-ed25519",
-    "x-signature-timestamp",
-    "linear-signature",
-    "x-twilio-email-event-webhook-signature",
-    "x-twilio-email-event-webhook-timestamp",
-    "paddle-signature",
-    "x-gitlab-token",
-    "idempotency-key",
-    "x-convoy-signature",
-    "x-signature",
-    "x-github-delivery",
-    "x-shopify-topic",
-    "i-twilio-idempotency-token",
-    "linear-delivery",
-    "x-gitlab-event",
-];
 
 /// Bytes as a stranger would choose them: anything, or nearly right.
 fn hostile() -> impl Strategy<Value = Vec<u8>> {
@@ -58,11 +22,12 @@ fn scheme() -> impl Strategy<Value = Scheme> {
     select(&ALL[..])
 }
 
-/// The part of the body that the scheme signs. Mailgun signs two fields and GitLab nothing.
+/// The part of the body that the scheme signs. Mailgun and Adyen sign some fields, GitLab and Okta nothing.
 fn signed_part(scheme: &Scheme, body: &[u8]) -> usize {
-    match scheme {
-        Scheme::Gitlab => 0,
-        Scheme::Mailgun => String::from_utf8_lossy(body).find(",\"event-data").unwrap(),
+    match scheme.name() {
+        "gitlab" | "okta" => 0,
+        "adyen" => String::from_utf8_lossy(body).find(",\"additionalData").unwrap(),
+        "mailgun" => String::from_utf8_lossy(body).find(",\"event-data").unwrap(),
         _ => body.len(),
     }
 }
@@ -87,7 +52,7 @@ proptest! {
         flipped.body[place.index(signed)] ^= 1u8 << bit;
         // Twilio signs what a form says, not how: %2b is %2B.
         let read = |body: &[u8]| form_urlencoded::parse(body).into_owned().collect::<Vec<_>>();
-        let says_the_same = matches!(scheme, Scheme::Twilio(_)) && read(&genuine.body) == read(&flipped.body);
+        let says_the_same = scheme.name() == "twilio" && read(&genuine.body) == read(&flipped.body);
         prop_assert_eq!(check(&scheme, &flipped, NOW).is_ok(), says_the_same);
     }
 
@@ -116,7 +81,7 @@ proptest! {
 
     #[test]
     fn a_flipped_bit_in_the_query_is_refused_where_it_is_signed(
-        scheme in scheme().prop_filter("signs its URL", |it| matches!(it, Scheme::Twilio(_) | Scheme::Square(_))),
+        scheme in scheme().prop_filter("signs its URL", |it| it.takes(Setting::PublicUrl)),
         place: prop::sample::Index,
         bit in 0..7,
     ) {
@@ -131,7 +96,7 @@ proptest! {
     #[test]
     fn a_strangers_request_is_refused_and_never_panics(
         scheme in scheme(),
-        headers in vec((select(&NAMES[..]), hostile()), 0..8),
+        headers in vec((select(&sample::NAMES[..]), hostile()), 0..8),
         query in "\\PC{0,40}",
         body in body(),
         now: i64,
@@ -140,7 +105,7 @@ proptest! {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             if let Ok(value) = HeaderValue::from_bytes(&value) {
-                map.append(name, value);
+                map.append(name.parse::<HeaderName>().unwrap(), value);
             }
         }
         let request = Signed { headers: &map, query: Some(&query), body: &body };
@@ -150,8 +115,10 @@ proptest! {
         let json: Option<Value> = serde_json::from_slice(&body).ok();
         let _ = identity(&scheme, &map, json.as_ref());
         let _ = json.map(|json| handshake(&scheme, &json, &keys[0]));
-        let answer = challenge(&scheme, &query, keys.first());
-        prop_assert!(answer.is_none_or(|answer| answer.status == 403));
+        let asked = Asked { headers: &map, query: &query };
+        let answer = challenge(&scheme, &asked, keys.first());
+        // Okta's is answered whoever asks.
+        prop_assert!(scheme.name() == "okta" || answer.is_none_or(|answer| answer.status == 403));
     }
 
     /// In another order, spelled in another way, with a pair twice, with a border moved: what Twilio's signature takes.
@@ -162,7 +129,7 @@ proptest! {
         twice: prop::sample::Index,
         merged: prop::sample::Index,
     ) {
-        let scheme = Scheme::Twilio(URL.parse().unwrap());
+        let scheme = named("twilio");
         let write = |pairs: &[(String, String)]| {
             form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
         };

@@ -6,12 +6,62 @@ use sha2::Sha512;
 
 use super::*;
 
+/// When all of it was signed.
+pub(crate) const NOW: i64 = 1_700_000_000;
+/// Where it was sent.
+pub(crate) const URL: &str = "https://hooks.example.com/webhooks/it";
+
+/// Headers that say something about an event, beside those in samples.
+const OTHERS: [&str; 17] = [
+    "content-type",
+    "request-id",
+    "sentry-hook-resource",
+    "x-okta-verification-challenge",
+    "idempotency-key",
+    "i-twilio-idempotency-token",
+    "linear-delivery",
+    "svix-id",
+    "svix-signature",
+    "svix-timestamp",
+    "x-github-delivery",
+    "x-github-event",
+    "x-gitlab-event",
+    "x-gitlab-event-uuid",
+    "x-id",
+    "x-shopify-topic",
+    "x-shopify-webhook-id",
+];
+
+/// Every header that any scheme looks at.
+pub(crate) static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let signing = Scheme::names().flat_map(|name| sample(&named(name), b"{}").headers);
+    let mut names: Vec<_> = signing.map(|(name, _)| name).chain(OTHERS.map(str::to_owned)).collect();
+    names.sort();
+    names.dedup();
+    names
+});
+
+/// The scheme of that name, set up as the samples are signed.
+pub(crate) fn named(name: &str) -> Scheme {
+    let scheme = Scheme::named(name).unwrap();
+    let mut settings = Settings::default();
+    if scheme.takes(Setting::PublicUrl) {
+        settings.public_url = Some(URL.parse().unwrap());
+    }
+    if scheme.takes(Setting::Header) {
+        settings.header = Some(HeaderName::from_static("x-signature"));
+        settings.prefix = "sha512=".to_owned();
+        settings.mac = MacFormat { algorithm: Algorithm::Sha512, encoding: Encoding::Base64 };
+    }
+    scheme.with(settings)
+}
+
 /// A request.
-#[derive(Clone)]
-pub(super) struct Sample {
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) query: String,
-    pub(super) body: Vec<u8>,
+#[derive(Debug, Clone)]
+pub(crate) struct Sample {
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) query: String,
+    pub(crate) body: Vec<u8>,
 }
 
 fn ed25519(index: u8) -> ed25519_dalek::SigningKey {
@@ -23,14 +73,15 @@ fn p256(index: u8) -> p256::ecdsa::SigningKey {
 }
 
 /// A secret for a source of that scheme. Samples are signed with the one at 0.
-pub(super) fn secret(scheme: &Scheme, index: u8) -> String {
-    match scheme {
-        Scheme::Discord => hex::encode(ed25519(index).verifying_key().as_bytes()),
-        Scheme::Sendgrid => {
+pub(crate) fn secret(scheme: &Scheme, index: u8) -> String {
+    match scheme.name() {
+        "discord" => hex::encode(ed25519(index).verifying_key().as_bytes()),
+        "sendgrid" => {
             let head = "3059301306072a8648ce3d020106082a8648ce3d030107034200";
             let point = p256(index).verifying_key().to_sec1_point(false);
             STANDARD.encode([&hex::decode(head).unwrap(), point.as_bytes()].concat())
         }
+        "adyen" => hex::encode([7 + index; 32]),
         _ => format!("whsec_{}", STANDARD.encode([7 + index; 24])),
     }
 }
@@ -41,22 +92,55 @@ fn mac<M: hmac::Mac + hmac::KeyInit>(key: &[u8], text: &[u8]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
+/// All that is signed comes before the signature.
+fn adyen(key: &[u8], reference: &str) -> Vec<u8> {
+    let key = hex::decode(key).unwrap();
+    let text = format!("P1:O1:Account:{reference}:1130:EUR:AUTHORISATION:true");
+    let signature = STANDARD.encode(mac::<Hmac<Sha256>>(&key, text.as_bytes()));
+    format!(
+        r#"{{"notificationItems":[{{"NotificationRequestItem":{{"pspReference":"P1","originalReference":"O1","merchantAccountCode":"Account","merchantReference":"{reference}","amount":{{"value":1130,"currency":"EUR"}},"eventCode":"AUTHORISATION","success":"true","additionalData":{{"hmacSignature":"{signature}"}}}}}}]}}"#
+    )
+    .into_bytes()
+}
+
+/// Twilio binds what is no form by its hash.
+fn query(scheme: &Scheme, body: &[u8]) -> String {
+    let hash = || hex::encode(<Sha256 as sha2::Digest>::digest(body));
+    match scheme.name() {
+        "twilio" if body.starts_with(b"{") => format!("a=1&bodySHA256={}", hash()),
+        _ if scheme.takes(Setting::PublicUrl) => "a=1&b=%20".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Sorted, each pair once.
+fn parameters(query: &str, body: &[u8]) -> String {
+    if query.contains("bodySHA256") {
+        return String::new();
+    }
+    let mut pairs: Vec<_> = form_urlencoded::parse(body).collect();
+    pairs.sort();
+    pairs.dedup();
+    pairs.iter().map(|(name, value)| format!("{name}{value}")).collect()
+}
+
 /// A request whose body is, or holds, `body`.
-pub(super) fn sample(scheme: &Scheme, body: &[u8]) -> Sample {
+pub(crate) fn sample(scheme: &Scheme, body: &[u8]) -> Sample {
     let key = secret(scheme, 0).into_bytes();
     let now = NOW.to_string();
-    let query = if matches!(scheme, Scheme::Twilio(_) | Scheme::Square(_)) { "a=1&b=%20" } else { "" };
-    let body = match scheme {
-        Scheme::Linear => {
+    let query = query(scheme, body);
+    let body = match scheme.name() {
+        "linear" => {
             json!({ "webhookTimestamp": NOW * 1000 + 5, "body": hex::encode(body) }).to_string().into()
         }
-        Scheme::Mailgun => {
+        "mailgun" => {
             let token = hex::encode([7; 25]);
             let signature = hex::encode(mac::<Hmac<Sha256>>(&key, format!("{now}{token}").as_bytes()));
             let signature = json!({ "timestamp": now, "token": token, "signature": signature });
             format!(r#"{{"signature":{signature},"event-data":"{}"}}"#, hex::encode(body)).into_bytes()
         }
-        Scheme::Twilio(_) => format!("To=%2B1&Body={}&Body=", hex::encode(body)).into_bytes(),
+        "adyen" => adyen(&key, &hex::encode(body)),
+        "square" | "hubspot" => json!({ "body": hex::encode(body) }).to_string().into(),
         _ => body.to_vec(),
     };
     let dated = |border: &str| [now.as_bytes(), border.as_bytes(), &body].concat();
@@ -65,63 +149,84 @@ pub(super) fn sample(scheme: &Scheme, body: &[u8]) -> Sample {
     let timed = |header: &str, value: String, timestamp: &str| {
         vec![(header.to_owned(), value), (timestamp.to_owned(), now.clone())]
     };
-    let headers = match scheme {
-        Scheme::Stripe => {
+    let headers = match scheme.name() {
+        "stripe" => {
             let hex = hex::encode(sha256(&dated(".")));
             own("stripe-signature", format!("t={now},v1={hex},v0={hex}"))
         }
-        Scheme::Paddle => {
-            own("paddle-signature", format!("ts={now};h1={}", hex::encode(sha256(&dated(":")))))
-        }
-        Scheme::ConvoyAdvanced => {
+        "paddle" => own("paddle-signature", format!("ts={now};h1={}", hex::encode(sha256(&dated(":"))))),
+        "convoy-advanced" => {
             own("x-convoy-signature", format!("t={now},v1={}", hex::encode(sha256(&dated(",")))))
         }
-        Scheme::Slack | Scheme::Zoom => {
+        "slack" | "zoom" => {
             let hex = hex::encode(sha256(&[b"v0:", &dated(":")[..]].concat()));
             let slack = ["x-slack-signature", "x-slack-request-timestamp"];
             let zoom = ["x-zm-signature", "x-zm-request-timestamp"];
-            let [name, timestamp] = if *scheme == Scheme::Slack { slack } else { zoom };
+            let [name, timestamp] = if scheme.name() == "slack" { slack } else { zoom };
             timed(name, format!("v0={hex}"), timestamp)
         }
-        Scheme::Github | Scheme::Meta => {
-            own("x-hub-signature-256", format!("sha256={}", hex::encode(sha256(&body))))
-        }
-        Scheme::StandardWebhooks => {
+        "github" | "meta" => own("x-hub-signature-256", format!("sha256={}", hex::encode(sha256(&body)))),
+        "standard-webhooks" => {
             let hmac = STANDARD.encode(mac::<Hmac<Sha256>>(&[7; 24], &[b"msg_1.", &dated(".")[..]].concat()));
             let mut headers = timed("webhook-signature", format!("v1,{hmac}"), "webhook-timestamp");
             headers.extend(own("webhook-id", "msg_1".to_owned()));
             headers
         }
-        Scheme::Shopify => own("x-shopify-hmac-sha256", STANDARD.encode(sha256(&body))),
-        Scheme::Square(_) => {
+        "shopify" => own("x-shopify-hmac-sha256", STANDARD.encode(sha256(&body))),
+        "square" => {
             let text = [URL.as_bytes(), b"?", query.as_bytes(), &body].concat();
             own("x-square-hmacsha256-signature", STANDARD.encode(sha256(&text)))
         }
-        Scheme::Twilio(_) => {
-            let text = String::from_utf8(body.clone()).unwrap();
-            let sms = text.strip_prefix("To=%2B1&Body=").unwrap().strip_suffix("&Body=").unwrap();
-            let both = if sms.is_empty() { "Body".to_owned() } else { format!("BodyBody{sms}") };
-            let text = format!("{URL}?{query}{both}To+1");
+        "twilio" => {
+            let text = format!("{URL}?{query}{}", parameters(&query, &body));
             own("x-twilio-signature", STANDARD.encode(mac::<Hmac<Sha1>>(&key, text.as_bytes())))
         }
-        Scheme::Discord => {
+        "discord" => {
             let signature = hex::encode(ed25519(0).sign(&dated("")).to_bytes());
             timed("x-signature-ed25519", signature, "x-signature-timestamp")
         }
-        Scheme::Sendgrid => {
+        "sendgrid" => {
             let signature: p256::ecdsa::Signature = p256(0).sign(&dated(""));
             let name = "x-twilio-email-event-webhook-signature";
             let signature = STANDARD.encode(signature.to_der());
             timed(name, signature, "x-twilio-email-event-webhook-timestamp")
         }
-        Scheme::Linear => own("linear-signature", hex::encode(sha256(&body))),
-        Scheme::Gitlab => own("x-gitlab-token", secret(scheme, 0)),
-        Scheme::Hmac(_) => {
+        "intercom" => own("x-hub-signature", format!("sha1={}", hex::encode(mac::<Hmac<Sha1>>(&key, &body)))),
+        "vercel" => own("x-vercel-signature", hex::encode(mac::<Hmac<Sha1>>(&key, &body))),
+        "typeform" => own("typeform-signature", format!("sha256={}", STANDARD.encode(sha256(&body)))),
+        "sentry" => own("sentry-hook-signature", hex::encode(sha256(&body))),
+        "xero" => own("x-xero-signature", STANDARD.encode(sha256(&body))),
+        "docusign" => own("x-docusign-signature-1", STANDARD.encode(sha256(&body))),
+        "calendly" => {
+            let hex = hex::encode(sha256(&dated(".")));
+            own("calendly-webhook-signature", format!("t={now},v1={hex}"))
+        }
+        "hubspot" => {
+            let text =
+                [b"POST", URL.as_bytes(), b"?", query.as_bytes(), &body, now.as_bytes(), b"000"].concat();
+            vec![
+                ("x-hubspot-signature-v3".to_owned(), STANDARD.encode(sha256(&text))),
+                ("x-hubspot-request-timestamp".to_owned(), format!("{now}000")),
+            ]
+        }
+        "zendesk" => {
+            let time = "2023-11-14T22:13:20Z";
+            let text = [time.as_bytes(), &body].concat();
+            vec![
+                ("x-zendesk-webhook-signature".to_owned(), STANDARD.encode(sha256(&text))),
+                ("x-zendesk-webhook-signature-timestamp".to_owned(), time.to_owned()),
+            ]
+        }
+        "okta" => own("authorization", secret(scheme, 0)),
+        "linear" => own("linear-signature", hex::encode(sha256(&body))),
+        "gitlab" => own("x-gitlab-token", secret(scheme, 0)),
+        "hmac" => {
             let base64 = STANDARD.encode(mac::<Hmac<Sha512>>(&key, &body));
             own("x-signature", format!("sha512={base64}"))
         }
-        Scheme::Mailgun => Vec::new(),
+        "mailgun" | "adyen" => Vec::new(),
+        other => panic!("no sample of {other}"),
     };
 
-    Sample { headers, query: query.to_owned(), body }
+    Sample { headers, query, body }
 }

@@ -5,7 +5,10 @@ use sha1::Sha1;
 use super::*;
 
 fn with(url: &str) -> [Scheme; 2] {
-    [Scheme::Twilio(url.parse().unwrap()), Scheme::Square(url.parse().unwrap())]
+    ["twilio", "square"].map(|name| {
+        let settings = Settings { public_url: Some(url.parse().unwrap()), ..Settings::default() };
+        Scheme::named(name).unwrap().with(settings)
+    })
 }
 
 fn twilio(url: &str, signed: &str, query: &str, body: &[u8]) -> Result<Verified, Refused> {
@@ -27,7 +30,7 @@ fn only_the_configured_url_will_do() {
     }
     for scheme in with(URL) {
         for query in ["", "a=1", "a=1&b= ", "a=1&b=+", "b=%20&a=1"] {
-            let other = Sample { query: query.to_owned(), ..sample(&scheme, b"{}") };
+            let other = Sample { query: query.to_owned(), ..sample(&scheme, b"To=1") };
             assert_eq!(check(&scheme, &other, NOW), Err(Refused::Forged), "{query}");
         }
     }
@@ -74,7 +77,8 @@ fn what_is_no_form_is_bound_by_its_hash() {
     for body in [&b""[..], b"&&", b"{} "] {
         assert_eq!(twilio(URL, &signed, &query, body), Err(Refused::Forged));
     }
-    for query in [format!("{query}&bodySHA256={hash}"), query.replace(&hash, "")] {
+    // The last one would be what a form's text held behind a hash.
+    for query in [format!("{query}&bodySHA256={hash}"), query.replace(&hash, ""), format!("{query}&From=1")] {
         assert_eq!(twilio(URL, &format!("{URL}?{query}"), &query, b"{}"), Err(Refused::Forged));
     }
     assert_eq!(twilio(URL, URL, "", b"{}"), Err(Refused::Forged), "an unbound body");
@@ -87,6 +91,9 @@ fn no_body_of_squares_moves_into_the_query() {
     let brace = moved.body.remove(0);
     moved.query.push(brace as char);
     assert_eq!(check(&square, &moved, NOW), Err(Refused::Query));
+    let mut moved = sample(&square, br#"{"a":1}"#);
+    moved.body.insert(0, moved.query.pop().unwrap() as u8);
+    assert_eq!(check(&square, &moved, NOW), Err(Refused::Body("object")));
 }
 
 #[test]

@@ -8,18 +8,28 @@
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::{
-    Identity, Refused, Signed, Verified,
+use crate::ingest::signature::{
+    Identity, Refused, Signed, Success, Verified,
     header::Window,
+    json,
     key::{self, Key},
+    provider::Provider,
+    settings::Settings,
     text,
+};
+
+pub(super) static PROVIDER: Provider = Provider {
+    signed: &["event_id", "digest"],
+    fingerprint: |_, request| fingerprint(request),
+    success: || Success::Ok,
+    ..Provider::new("mailgun", verify, |_, body| identity(body))
 };
 
 const SIGNATURE: Refused = Refused::Body("signature");
 
-pub(super) fn verify(request: &Signed<'_>, keys: &[Key], window: Window) -> Result<Verified, Refused> {
+fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], window: Window) -> Result<Verified, Refused> {
     // The one scheme of which something has to be parsed before it can be verified.
-    let body: Value = serde_json::from_slice(request.body).map_err(|_| SIGNATURE)?;
+    let body = json::unambiguous(request.body).ok_or(SIGNATURE)?;
     let fields = body.get("signature");
     let field = |name| text(fields, name).ok_or(SIGNATURE);
     let (timestamp, token) = (field("timestamp")?, field("token")?);
@@ -29,14 +39,14 @@ pub(super) fn verify(request: &Signed<'_>, keys: &[Key], window: Window) -> Resu
 }
 
 /// Of the token and its time: whatever is sent with them is one and the same.
-pub(super) fn fingerprint(request: &Signed<'_>) -> String {
+fn fingerprint(request: &Signed<'_>) -> String {
     let body: Value = serde_json::from_slice(request.body).unwrap_or_default();
     let field = |name| text(body.get("signature"), name).unwrap_or_default();
     hex::encode(Sha256::digest([field("timestamp"), field("token")].concat()))
 }
 
 /// The token is signed, the type is not.
-pub(super) fn identity(body: Option<&Value>) -> Identity {
+fn identity(body: Option<&Value>) -> Identity {
     let [signature, event] = ["signature", "event-data"].map(|name| body.and_then(|body| body.get(name)));
-    Identity::signed(text(signature, "token"), text(event, "event"))
+    Identity::new(text(signature, "token"), text(event, "event"))
 }

@@ -3,17 +3,22 @@
 //!
 //! The signature is a list, separated by spaces, of `version,base64`, and any of them may match. `v1` is HMAC, with a secret
 //! `whsec_…`; `v1a` is Ed25519, with a public key `whpk_…`. Svix, where the scheme comes from, calls the same headers
-//! `svix-*`, and some senders send both sets.
+//! `svix-*`, and some senders send both sets; where they differ, the request is refused.
 
 use http::HeaderMap;
 use serde_json::Value;
 
-use super::{
+use crate::ingest::signature::{
     Identity, Refused, Signed, Verified, header,
     header::Window,
     key::{self, Key, KeyError},
+    provider::Provider,
+    settings::Settings,
     text,
 };
+
+pub(super) static PROVIDER: Provider =
+    Provider { key: |_, secret| key(secret), ..Provider::new("standard-webhooks", verify, identity) };
 
 /// One name for each of the three headers.
 struct Names {
@@ -36,15 +41,21 @@ impl Names {
 }
 
 /// Without a prefix it is a secret.
-pub(super) fn key(secret: &str) -> Result<Key, KeyError> {
+fn key(secret: &str) -> Result<Key, KeyError> {
     match secret.strip_prefix("whpk_") {
         Some(public) => Key::ed25519_from_base64(public),
         None => Key::sha256_from_base64(secret.strip_prefix("whsec_").unwrap_or(secret)),
     }
 }
 
-pub(super) fn verify(request: &Signed<'_>, keys: &[Key], window: Window) -> Result<Verified, Refused> {
+fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], window: Window) -> Result<Verified, Refused> {
     let names = Names::of(request.headers);
+    // Another program may go by the other set.
+    for (standard, svix) in
+        [(STANDARD.id, SVIX.id), (STANDARD.timestamp, SVIX.timestamp), (STANDARD.signature, SVIX.signature)]
+    {
+        header::same(request.headers, standard, svix)?;
+    }
     let id = header::only(request.headers, names.id)?;
     let timestamp = header::only(request.headers, names.timestamp)?;
     let list = header::only(request.headers, names.signature)?;
@@ -56,6 +67,9 @@ pub(super) fn verify(request: &Signed<'_>, keys: &[Key], window: Window) -> Resu
     }
     window.check(timestamp, Refused::Malformed(names.timestamp))?;
     let signatures = signatures(list).ok_or(Refused::Malformed(names.signature))?;
+    if signatures.len() > header::MAX_SIGNATURES {
+        return Err(Refused::TooMany(names.signature));
+    }
     key::find(keys, &[id.as_bytes(), b".", timestamp.as_bytes(), b".", request.body], &signatures)
 }
 
@@ -76,7 +90,7 @@ fn signatures(list: &str) -> Option<Vec<Vec<u8>>> {
 }
 
 /// The id is a header and signed; the type is the body's.
-pub(super) fn identity(headers: &HeaderMap, body: Option<&Value>) -> Identity {
+fn identity(headers: &HeaderMap, body: Option<&Value>) -> Identity {
     let id = header::text(headers, Names::of(headers).id);
-    Identity::signed(id, text(body, "type"))
+    Identity::new(id, text(body, "type"))
 }

@@ -7,27 +7,29 @@
 use http::HeaderMap;
 use serde_json::Value;
 
-use super::{
-    Identity, Refused, Signed, Verified, header,
-    key::{self, Key},
+use crate::ingest::signature::{
+    Identity,
+    body_mac::BodyMac,
+    header,
+    provider::{Provider, THE_BODY},
+    settings::MacFormat,
     text,
 };
 
-const HEADER: &str = "x-hub-signature-256";
+pub(super) static PROVIDER: Provider = Provider {
+    signed: THE_BODY,
+    ..Provider::new("github", |_, request, keys, _| FORMAT.verify(request, keys), identity)
+};
 
-pub(super) fn verify(request: &Signed<'_>, keys: &[Key]) -> Result<Verified, Refused> {
-    let line = header::only(request.headers, HEADER)?;
-    // Two lines that were joined are longer than a signature.
-    let signature = line.strip_prefix("sha256=").and_then(key::from_hex::<32>);
-    key::find(keys, &[request.body], &[signature.ok_or(Refused::Malformed(HEADER))?])
-}
+pub(super) const FORMAT: BodyMac =
+    BodyMac { header: "x-hub-signature-256", prefix: "sha256=", mac: MacFormat::SHA256_HEX };
 
 /// The type is the event's name and, where the body has one, its action: `push`, `issues.opened`.
-pub(super) fn identity(headers: &HeaderMap, body: Option<&Value>) -> Identity {
+fn identity(headers: &HeaderMap, body: Option<&Value>) -> Identity {
     let event = header::text(headers, "x-github-event").unwrap_or_default();
     let event_type = match text(body, "action") {
         Some(action) if !event.is_empty() => format!("{event}.{action}"),
         _ => event.to_owned(),
     };
-    Identity::unsigned(header::text(headers, "x-github-delivery"), &event_type)
+    Identity::new(header::text(headers, "x-github-delivery"), Some(&event_type))
 }

@@ -5,17 +5,27 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    Answer, Identity, Refused, Signed, Verified, header,
+use crate::ingest::signature::{
+    Answer, Identity, Refused, Signed, Success, Verified, header,
     header::Window,
     key::{self, Key},
+    provider::Provider,
+    settings::Settings,
     text,
+};
+
+pub(super) static PROVIDER: Provider = Provider {
+    key: |_, public| Key::ed25519_from_hex(public),
+    handshake: |body, _| handshake(body),
+    // An interaction is answered with one: this one promises that more will come.
+    success: || Success::Only(Answer::json(&json!({ "type": 5 }))),
+    ..Provider::new("discord", verify, |_, body| identity(body))
 };
 
 const SIGNATURE: &str = "x-signature-ed25519";
 const TIMESTAMP: &str = "x-signature-timestamp";
 
-pub(super) fn verify(request: &Signed<'_>, keys: &[Key], window: Window) -> Result<Verified, Refused> {
+fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], window: Window) -> Result<Verified, Refused> {
     let line = header::only(request.headers, SIGNATURE)?;
     let timestamp = header::only(request.headers, TIMESTAMP)?;
     window.check_unseparated(timestamp, Refused::Malformed(TIMESTAMP))?;
@@ -24,12 +34,12 @@ pub(super) fn verify(request: &Signed<'_>, keys: &[Key], window: Window) -> Resu
 }
 
 /// The type is Discord's number, such as `2` for a command.
-pub(super) fn identity(body: Option<&Value>) -> Identity {
+fn identity(body: Option<&Value>) -> Identity {
     let number = body.and_then(|body| body.get("type")?.as_u64()).map(|number| number.to_string());
-    Identity::signed(text(body, "id"), number.as_deref())
+    Identity::new(text(body, "id"), number.as_deref())
 }
 
 /// PING, when the URL is entered and from time to time: PONG.
-pub(super) fn handshake(body: &Value) -> Option<Answer> {
+fn handshake(body: &Value) -> Option<Answer> {
     (body.get("type")?.as_u64() == Some(1)).then(|| Answer::json(&json!({ "type": 1 })))
 }

@@ -5,19 +5,25 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Identity, key::Key, text, v0::V0};
+use crate::ingest::signature::{Answer, Identity, Success, key::Key, provider::Provider, text, v0::V0};
 
-pub(super) const FORMAT: V0 = V0 { signature: "x-zm-signature", timestamp: "x-zm-request-timestamp" };
+pub(super) static PROVIDER: Provider = Provider {
+    handshake,
+    success: || Success::Ok,
+    ..Provider::new(
+        "zoom",
+        |_, request, keys, window| FORMAT.verify(request, keys, window),
+        |_, body| Identity::new(None, text(body, "event")),
+    )
+};
 
-pub(super) fn identity(body: Option<&Value>) -> Identity {
-    Identity::signed(None, text(body, "event"))
-}
+const FORMAT: V0 = V0 { signature: "x-zm-signature", timestamp: "x-zm-request-timestamp" };
 
 /// `endpoint.url_validation`, when the URL is entered and every 72 hours: the plain token, back again with its HMAC.
 ///
 /// The same key makes events' signatures in the same way, so whoever could choose the token could have events signed.
 /// That is why only a verified request gets an answer, and only a token in which nothing of `v0:timestamp:body` fits.
-pub(super) fn handshake(body: &Value, key: &Key) -> Option<Answer> {
+fn handshake(body: &Value, key: &Key) -> Option<Answer> {
     if text(Some(body), "event") != Some("endpoint.url_validation") {
         return None;
     }

@@ -6,21 +6,32 @@
 
 use serde_json::Value;
 
-use super::{Answer, Identity, text, v0::V0};
+use crate::ingest::signature::{Answer, Identity, Success, provider::Provider, text, v0::V0};
 
-pub(super) const FORMAT: V0 = V0 { signature: "x-slack-signature", timestamp: "x-slack-request-timestamp" };
+pub(super) static PROVIDER: Provider = Provider {
+    handshake: |body, _| handshake(body),
+    // Any body would be shown to whoever gave the command.
+    success: || Success::Only(Answer::text("")),
+    ..Provider::new(
+        "slack",
+        |_, request, keys, window| FORMAT.verify(request, keys, window),
+        |_, body| identity(body),
+    )
+};
+
+const FORMAT: V0 = V0 { signature: "x-slack-signature", timestamp: "x-slack-request-timestamp" };
 
 /// The type is the inner event's, such as `app_mention`, or else the command's name, such as `/deploy`.
-pub(super) fn identity(body: Option<&Value>) -> Identity {
+fn identity(body: Option<&Value>) -> Identity {
     let inner = body.and_then(|body| body.get("event"));
-    Identity::signed(
+    Identity::new(
         text(body, "event_id"),
         text(inner, "type").or(text(body, "type")).or(text(body, "command")),
     )
 }
 
 /// `url_verification`: the challenge, back again.
-pub(super) fn handshake(body: &Value) -> Option<Answer> {
+fn handshake(body: &Value) -> Option<Answer> {
     let challenge = text(Some(body), "challenge")?;
     (text(Some(body), "type") == Some("url_verification")).then(|| Answer::text(challenge))
 }

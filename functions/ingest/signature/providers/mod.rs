@@ -1,0 +1,64 @@
+//! The registry of providers: one file per provider, and one line for each in [`ALL`].
+
+mod adyen;
+mod calendly;
+mod convoy_advanced;
+mod discord;
+mod docusign;
+mod github;
+mod gitlab;
+mod hmac;
+mod hubspot;
+mod intercom;
+mod linear;
+mod mailgun;
+mod meta;
+mod okta;
+mod paddle;
+mod sendgrid;
+mod sentry;
+mod shopify;
+mod slack;
+mod square;
+mod standard_webhooks;
+mod stripe;
+mod twilio;
+mod typeform;
+mod vercel;
+mod xero;
+mod zendesk;
+mod zoom;
+
+use super::provider::Provider;
+
+/// In the order in which documentation and errors list them.
+pub(super) static ALL: [&Provider; 28] = [
+    &stripe::PROVIDER,
+    &github::PROVIDER,
+    &standard_webhooks::PROVIDER,
+    &slack::PROVIDER,
+    &shopify::PROVIDER,
+    &twilio::PROVIDER,
+    &square::PROVIDER,
+    &zoom::PROVIDER,
+    &meta::PROVIDER,
+    &discord::PROVIDER,
+    &linear::PROVIDER,
+    &mailgun::PROVIDER,
+    &sendgrid::PROVIDER,
+    &paddle::PROVIDER,
+    &gitlab::PROVIDER,
+    &adyen::PROVIDER,
+    &intercom::PROVIDER,
+    &hubspot::PROVIDER,
+    &docusign::PROVIDER,
+    &zendesk::PROVIDER,
+    &okta::PROVIDER,
+    &xero::PROVIDER,
+    &typeform::PROVIDER,
+    &calendly::PROVIDER,
+    &sentry::PROVIDER,
+    &vercel::PROVIDER,
+    &convoy_advanced::PROVIDER,
+    &hmac::PROVIDER,
+];

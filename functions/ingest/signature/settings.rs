@@ -1,0 +1,111 @@
+//! The fields of a source that only some schemes have.
+
+use http::HeaderName;
+use serde::Deserialize;
+
+use super::{
+    PublicUrl, Refused,
+    key::{self, Key, KeyError},
+};
+
+/// One such field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// `public_url`, required: the URL as the provider knows it.
+    PublicUrl,
+    /// `header`, required: where the signature is.
+    Header,
+    /// `prefix`: what stands before the signature.
+    Prefix,
+    /// `encoding` and `algorithm` of the HMAC.
+    Mac,
+    /// `header`: where the secret is, if not in `Authorization`.
+    TokenHeader,
+    /// `verify_token`: the name of a secret that a GET must show.
+    VerifyToken,
+}
+
+/// Their values; those of other schemes are left at their defaults.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The URL as the provider knows it.
+    pub public_url: Option<PublicUrl>,
+    /// The header with the signature.
+    pub header: Option<HeaderName>,
+    /// What stands there before the signature, such as `sha256=`.
+    pub prefix: String,
+    /// The HMAC.
+    pub mac: MacFormat,
+}
+
+/// Which HMAC it is, and how it is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MacFormat {
+    /// The hash.
+    pub algorithm: Algorithm,
+    /// The text.
+    pub encoding: Encoding,
+}
+
+/// How bytes are written in a header.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// Two lowercase digits per byte.
+    #[default]
+    Hex,
+    /// The standard alphabet, padded.
+    Base64,
+}
+
+/// The hash of an HMAC.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Algorithm {
+    /// SHA-256.
+    #[default]
+    Sha256,
+    /// SHA-512.
+    Sha512,
+    /// SHA-1, for the providers that have nothing better; sources can't ask for it.
+    #[serde(skip)]
+    Sha1,
+}
+
+impl Settings {
+    /// The configuration does not load without it, so this error is for a scheme that forgot to ask for it.
+    pub(super) fn public_url(&self) -> Result<&PublicUrl, Refused> {
+        self.public_url.as_ref().ok_or(Refused::Unconfigured("public_url"))
+    }
+
+    /// See [`Settings::public_url`].
+    pub(super) fn header(&self) -> Result<&HeaderName, Refused> {
+        self.header.as_ref().ok_or(Refused::Unconfigured("header"))
+    }
+}
+
+impl MacFormat {
+    pub(super) const SHA1_HEX: Self = Self { algorithm: Algorithm::Sha1, encoding: Encoding::Hex };
+    pub(super) const SHA256_HEX: Self = Self { algorithm: Algorithm::Sha256, encoding: Encoding::Hex };
+    pub(super) const SHA256_BASE64: Self = Self { algorithm: Algorithm::Sha256, encoding: Encoding::Base64 };
+
+    pub(super) fn key(self, secret: &str) -> Result<Key, KeyError> {
+        match self.algorithm {
+            Algorithm::Sha256 => Key::sha256(secret),
+            Algorithm::Sha512 => Key::sha512(secret),
+            Algorithm::Sha1 => Key::sha1(secret),
+        }
+    }
+
+    /// A signature in this format, and in no other.
+    pub(super) fn decode(self, text: &str) -> Option<Vec<u8>> {
+        match (self.algorithm, self.encoding) {
+            (Algorithm::Sha256, Encoding::Hex) => key::from_hex::<32>(text).map(Vec::from),
+            (Algorithm::Sha256, Encoding::Base64) => key::from_base64::<32>(text).map(Vec::from),
+            (Algorithm::Sha512, Encoding::Hex) => key::from_hex::<64>(text).map(Vec::from),
+            (Algorithm::Sha512, Encoding::Base64) => key::from_base64::<64>(text).map(Vec::from),
+            (Algorithm::Sha1, Encoding::Hex) => key::from_hex::<20>(text).map(Vec::from),
+            (Algorithm::Sha1, Encoding::Base64) => key::from_base64::<20>(text).map(Vec::from),
+        }
+    }
+}
