@@ -16,8 +16,12 @@ use crate::{
     trace::{self, Traceparent},
 };
 
-/// A command of up to this many bytes of JSON travels whole.
+/// A command of up to this many bytes of JSON travels whole, whatever the broker: a quarter of what a partition of the
+/// oldest ones holds.
 pub const MAX_INLINE: usize = 16 * 1024;
+/// No command of more bytes travels whole, however much the broker takes: it may have to stand in a record, and DynamoDB
+/// takes 400 KB.
+pub const MOST_INLINE: usize = 128 * 1024;
 
 /// What a step works on: the fields that its `input` table names, by name.
 pub type Input = BTreeMap<String, Value>;

@@ -27,6 +27,7 @@ pub(crate) fn config() -> Result<Config> {
     let times = toml! {
         stream_lease = "2s"
         settle = "1s"
+        slow_call = "900ms"
         journal_grace = "4s"
     };
     config.table().insert("consumer".into(), Value::Table(times));

@@ -86,8 +86,12 @@ fn faults() -> [(&'static str, usize, Fault); 7] {
 
 /// With a stream lease that outlasts every wait for an answer: what is retried shall not be cut short.
 async fn stack() -> Result<Stack> {
-    stack_with(|config| drop(table(config.table(), "consumer").insert("stream_lease".into(), "3s".into())))
-        .await
+    stack_with(|config| {
+        let times = table(config.table(), "consumer");
+        times.insert("stream_lease".into(), "3s".into());
+        times.insert("slow_call".into(), "250ms".into());
+    })
+    .await
 }
 
 async fn story(plot: Plot, matches: Matches, (name, times, fault): (&str, usize, Fault)) -> Result<()> {

@@ -67,6 +67,9 @@ pub struct ConsumerSettings {
     /// What recording an outcome and acking may take, after a call: a lease outlasts its call by this much, and no call
     /// is begun that would leave less before the invocation's end. Longer than DynamoDB may take to answer.
     pub settle: Duration,
+    /// A message does not wait for its call any longer than this: the attempt is put on the agenda for when its lease ends,
+    /// the message leaves the topic, and its partition goes on.
+    pub slow_call: Duration,
     /// How long the record of an effect is kept that is done or was decided about: longer than any provider redelivers.
     pub keep_done: Duration,
 }
@@ -85,6 +88,7 @@ impl Default for ConsumerSettings {
             journal_grace: Duration::from_secs(120),
             stream_lease: Duration::from_secs(10),
             settle: Duration::from_secs(6),
+            slow_call: Duration::from_millis(250),
             keep_done: Duration::from_secs(90 * 24 * 3600),
         }
     }
@@ -173,10 +177,14 @@ fn read_consumer(mut section: Section, problems: &mut Problems) -> ConsumerSetti
         journal_grace: time("journal_grace", default.journal_grace),
         stream_lease: time("stream_lease", default.stream_lease),
         settle: time("settle", default.settle),
+        slow_call: time("slow_call", default.slow_call),
         keep_done: time("keep_done", default.keep_done),
     };
     if settings.stream_lease < Duration::from_secs(1) {
         problems.add(section.path("stream_lease"), "must be 1s or more, so that it can be renewed in time");
+    }
+    if settings.slow_call > MOST_SLOW_CALL {
+        problems.add(section.path("slow_call"), "must be 10s or less, or a slow call holds up its partition");
     }
     if settings.settle < LEAST_SETTLE {
         let why = "must be 1s or more: an outcome that takes longer to record is called or asked about again";
@@ -189,6 +197,9 @@ fn read_consumer(mut section: Section, problems: &mut Problems) -> ConsumerSetti
     section.finish(problems);
     settings
 }
+
+/// A message's lease at the broker is four times as long.
+const MOST_SLOW_CALL: Duration = Duration::from_secs(10);
 
 /// Steps refer to sources that exist, name their effects by what those sign, and no two share an id.
 fn check_references(

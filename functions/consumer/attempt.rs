@@ -8,15 +8,8 @@ use tracing::Span;
 use uuid::Uuid;
 
 use super::{
-    Worker,
-    backoff::pause,
-    call::Called,
-    destinations::{Place, SLOW},
-    doubt::Resolved,
-    events::Kind,
-    outcome::NotApplied,
-    report::Conclusion,
-    task::Task,
+    Worker, backoff::pause, call::Called, destinations::Place, doubt::Resolved, events::Kind,
+    outcome::NotApplied, report::Conclusion, task::Task,
 };
 use crate::{
     command::{Command, Input, Payload},
@@ -156,7 +149,7 @@ impl Worker {
         pin!(call);
         let Called { outcome, health } = tokio::select! {
             called = &mut call => called,
-            () = sleep(SLOW) => {
+            () = sleep(self.config.consumer.slow_call) => {
                 place.slow();
                 call.await
             }

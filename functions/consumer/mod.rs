@@ -39,7 +39,7 @@ use std::{sync::Arc, time::Duration};
 
 use call::Caller;
 use deadline::Deadline;
-use destinations::{Destinations, SLOW};
+use destinations::Destinations;
 use drain::Reading;
 use events::Events;
 use gauges::LastLook;
@@ -120,7 +120,7 @@ impl Consumer {
         let events_topic =
             environment.events_topic.clone().map(|name| Topic { name, ..topics.first().clone() });
         // As long as a message may stay with us: until it is handed over, or until the first acks are sent.
-        let lease = (SLOW * 4 + config.consumer.settle).max(HOLD + CREATE_TIMEOUT);
+        let lease = (config.consumer.slow_call * 4 + config.consumer.settle).max(HOLD + CREATE_TIMEOUT);
         let all = topics.accepting().chain(topics.draining());
         let reading =
             |topic: &Topic| Reading { topic: topic.clone(), group: environment.group.clone(), lease };

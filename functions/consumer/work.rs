@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{
     Worker,
     attempt::{Claimed, Plan},
-    destinations::{NoPlace, SLOW},
+    destinations::NoPlace,
     report::Conclusion,
     task::Task,
     turns::Turn,
@@ -86,7 +86,7 @@ impl Worker {
     async fn settle(self: &Arc<Self>, task: &Arc<Task>) -> Result<Settled, Unsettled> {
         // A duplicate often sits beside its original in the same partition: it waits for the original's attempt, and then
         // finds the effect on record. If that takes long, the claim says who has it.
-        let turn = timeout(SLOW, self.turns.take(&task.effect)).await.ok();
+        let turn = timeout(self.config.consumer.slow_call, self.turns.take(&task.effect)).await.ok();
         let Some(step) = task.step(&self.config) else {
             return match self.unknown_step(task) {
                 None => self.enqueue(task, self.now(), "webhooks.toml has no such step; it may be new").await,
@@ -207,7 +207,7 @@ impl Worker {
         if let Some(settled) = handed_over {
             return Ok(settled);
         }
-        if let Ok(ended) = timeout(SLOW, &mut attempt).await {
+        if let Ok(ended) = timeout(self.config.consumer.slow_call, &mut attempt).await {
             return Ok(ended.map_err(|_| Unsettled::Panicked)??);
         }
         match self.effects.hand_over(held, &task.command, self.now()).await {

@@ -114,6 +114,7 @@ fn config_of(story: Story) -> Result<Config> {
     if story.scenario == Scenario::Consumer {
         // What the broker loses need not be waited for so long.
         times.insert("journal_grace".into(), "1s".into());
+        times.insert("slow_call".into(), "250ms".into());
     }
     if story.scenario == Scenario::Recovery {
         // The dead one's lease outlasts its successor's wait for the message, so that the effect is found held.

@@ -26,8 +26,6 @@ use uuid::Uuid;
 
 use crate::config::{Config, destination::Destination as Limits, step::Step};
 
-/// A call that takes longer than this is slow: its message is not kept waiting for it, and its partition goes on.
-pub(super) const SLOW: Duration = Duration::from_millis(250);
 /// How long a destination counts as slow after a slow call.
 const SLOW_FOR: Duration = Duration::from_secs(2);
 /// How long a message waits for a place at a destination that is busy but not slow, before it goes to the agenda.
@@ -226,7 +224,7 @@ impl Place {
         self.destination.is_slow()
     }
 
-    /// The call takes longer than [`SLOW`].
+    /// The call takes longer than `slow_call`.
     pub(super) fn slow(&mut self) {
         let mut state = self.destination.lock();
         state.slow += usize::from(!self.is_slow);
