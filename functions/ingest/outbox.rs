@@ -1,7 +1,8 @@
-//! The outbox: a command is durable in DriftQ, at the broker of its business key, or else in DynamoDB, before anyone is told that we have it.
+//! The outbox: a command is durable in DriftQ, at the broker of its business key, or else in DynamoDB, before the sender gets
+//! its 2xx.
 //!
 //! Providers hang up after 3 s (Slack, Zoom), so the broker gets about one second to take a command; then it is
-//! deferred, due at once, and the next consumer run relays it.
+//! deferred, due at once, and the consumer works it from there.
 
 use std::time::Duration;
 
