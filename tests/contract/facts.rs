@@ -224,6 +224,7 @@ pub(super) const FACTS: &[Fact] = &[
         &[
             "newer::a_cumulative_ack_takes_what_is_all_held",
             "newer::a_cumulative_ack_refuses_what_is_not_all_held",
+            "newer::a_cumulative_ack_leaves_what_is_below_the_commit",
             "routes::there_is_no_config_and_no_cumulative_ack",
         ],
     ),

@@ -12,6 +12,7 @@ cases! {
     g3: [
         a_cumulative_ack_takes_what_is_all_held,
         a_cumulative_ack_refuses_what_is_not_all_held,
+        a_cumulative_ack_leaves_what_is_below_the_commit,
         a_single_ack_reaches_past_a_message_of_an_open_connection,
         an_ack_is_on_disk_a_moment_later,
         redeliveries_come_in_a_random_order,
@@ -69,6 +70,19 @@ async fn a_cumulative_ack_refuses_what_is_not_all_held(broker: Broker) {
     }
     ack_cumulative(&topic, "dead", 0).await.is(204, "");
     ack_cumulative(&topic, "alive", 1).await.is(204, "");
+}
+
+/// What was acked past stays in flight, and only an ack of its own ends it.
+async fn a_cumulative_ack_leaves_what_is_below_the_commit(broker: Broker) {
+    let topic = broker.topic(1).await;
+    topic.fill(2).await;
+    let mut stream = topic.consume("o", 30_000).await;
+    stream.take(2).await;
+    topic.ack("o", 1).await;
+    ack_cumulative(&topic, "o", 0).await.is(204, "");
+    assert_eq!(topic.in_flight().await, Some(1));
+    topic.ack("o", 0).await;
+    assert_eq!(topic.in_flight().await, Some(0));
 }
 
 fn enough_in_flight(broker: &Broker) -> Option<()> {

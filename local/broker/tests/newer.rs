@@ -73,11 +73,25 @@ fn a_cumulative_ack_needs_everything_up_to_it() {
     ack_cumulative(&mut clock, "o", 1).unwrap();
     clock.delivered();
     assert!(matches!(clock.records[..], [Record::Commit { offset: 1, .. }]), "{:?}", clock.records);
-    assert_eq!(ack_cumulative(&mut clock, "o", 1), Err(Refusal::NotAllHeld), "it is done");
+    assert_eq!(ack_cumulative(&mut clock, "other", 1), Ok(()), "it is done, whoever asks");
     assert_eq!(clock.ack("o", 0), Err(Refusal::NotInFlight));
     ack_cumulative(&mut clock, "o", 3).unwrap();
     let group = &clock.state.topics["t"].groups["g"];
     assert_eq!((group.committed(0), group.partitions[0].in_flight.len()), (Some(3), 0));
+}
+
+/// It says yes and does nothing: only a plain ack ends such a message.
+#[test]
+fn a_cumulative_ack_leaves_what_is_below_the_commit() {
+    let mut clock = delivered(2);
+    clock.delivered();
+    clock.ack("o", 1).unwrap();
+    clock.records.clear();
+    ack_cumulative(&mut clock, "o", 0).unwrap();
+    let in_flight = |clock: &Clock| clock.state.topics["t"].groups["g"].partitions[0].in_flight.len();
+    assert_eq!((in_flight(&clock), clock.records.len()), (1, 0));
+    clock.ack("o", 0).unwrap();
+    assert_eq!(in_flight(&clock), 0);
 }
 
 /// One message below it belongs to another owner, whose connection is open: nothing may be committed.
