@@ -26,6 +26,7 @@ mod random_kills;
 mod relay;
 mod requests;
 mod secrets;
+mod sns;
 mod table_trouble;
 mod telemetry;
 mod template;

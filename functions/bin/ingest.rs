@@ -4,7 +4,7 @@ use driftq_webhooks::{
     clients::{self, Patience},
     config::environment::{self, Environment},
     effects::Effects,
-    ingest::{Ingest, keys::KeyMaker, outbox::Outbox},
+    ingest::{Ingest, fetch::Fetch, keys::KeyMaker, outbox::Outbox},
     secrets::{self, Current},
     telemetry,
 };
@@ -34,9 +34,10 @@ async fn build() -> Result<Ingest, Error> {
     let vault = clients::vault(&aws, &environment, secrets::of_sources(&config), variable);
     let maker = KeyMaker::new(config.sources.clone());
     let keys = Current::start(vault, Timestamp::now(), move |secrets| Ok(maker.make(secrets))).await?;
+    let fetch = Fetch::new(http.clone(), variable("AWS_ENDPOINT_URL_SNS"));
     let topic = clients::command_topic(http, &environment)?;
     let dynamodb = clients::dynamodb(&aws, Patience::INGEST);
     let journal = config.journal.then_some(config.consumer.relay_grace);
     let effects = Effects::new(dynamodb, environment.effects_table, config.consumer.keep_done);
-    Ok(Ingest::new(config, keys, Outbox { topic, effects, journal }))
+    Ok(Ingest::new(config, keys, fetch, Outbox { topic, effects, journal }))
 }

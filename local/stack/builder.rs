@@ -16,6 +16,7 @@ use crate::{
     runtime_api::{Function, Program},
     secrets_manager::SecretsManager,
     server::ANY_PORT,
+    sns::Sns,
     third_party::ThirdParty,
 };
 
@@ -173,6 +174,8 @@ impl Builder {
         env.push(("WEBHOOKS_CONFIG".into(), config_file.display().to_string()));
         env.extend(table_env(table.as_ref(), self.direct));
         env.extend(self.secrets.unwrap_or_else(|| config.secrets().into_iter().collect()));
+        let sns = Sns::start().await?;
+        env.push(sns.env());
         env.extend(self.env.iter().cloned());
         let ingest = function("ingest", functions.ingest, &env, self.ingests);
         let consumer = function("consumer", functions.consumer, &env, self.consumers);
@@ -185,6 +188,7 @@ impl Builder {
             ingest,
             consumer,
             third_party,
+            sns,
             broker,
             broker_wire,
             table,

@@ -7,7 +7,7 @@ use crate::{
     clients::Patience,
     consumer::{Consumer, call::Caller},
     effects::Effects,
-    ingest::{Ingest, event::Event, keys::KeyMaker, outbox::Outbox},
+    ingest::{Ingest, event::Event, fetch::Fetch, keys::KeyMaker, outbox::Outbox},
     topic::Topic,
 };
 
@@ -36,7 +36,8 @@ async fn ingest_refuses_a_revoked_secret_in_time() {
     let maker = KeyMaker::new(config.sources.clone());
     let make = move |secrets: &Secrets| Ok(maker.make(secrets));
     let keys = Current::start(vault(&manager, &["A"]), START, make).await.unwrap();
-    let ingest = Ingest::new(config, keys, Outbox { topic, effects, journal: None });
+    let ingest =
+        Ingest::new(config, keys, Fetch::new(http(), None), Outbox { topic, effects, journal: None });
     manager.put_all(&values("new"));
     for (second, status) in [(0, 200), (300, 200), (301, 401), (302, 401)] {
         let reply = serde_json::to_value(ingest.answer(webhook(), None, after(second)).await).unwrap();
