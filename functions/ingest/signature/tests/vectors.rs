@@ -18,6 +18,8 @@ struct Vector {
     tolerance_s: Option<u64>,
     valid: bool,
     #[serde(default)]
+    topics: Vec<String>,
+    #[serde(default)]
     expect: Value,
 }
 
@@ -43,6 +45,10 @@ impl Vector {
             "hmac-generic" => ("hmac", generic()),
             "convoy-advanced" => ("convoy-advanced", Settings { mac: mac(), ..Settings::default() }),
             name if Scheme::named(name).unwrap().takes(Setting::PublicUrl) => (name, url()),
+            "sns" => {
+                let topics = self.topics.iter().map(|arn| arn.parse().unwrap()).collect();
+                ("sns", Settings { topics, ..Settings::default() })
+            }
             name => (name, Settings::default()),
         };
         Scheme::named(name).unwrap().with(settings)
