@@ -76,8 +76,8 @@ impl Vector {
         }
         if matches!(&*self.scheme, "hmac-generic" | "convoy-advanced") {
             for (setting, name) in [("encoding", "encoding"), ("algorithm", "hash")] {
-                let value = self.expect[name].as_str().context("a setting")?.to_lowercase();
-                source.insert(setting.to_owned(), value.into());
+                let value = self.expect[name].as_str().map(str::to_lowercase);
+                source.extend(value.map(|value| (setting.to_owned(), value.into())));
             }
         }
         // None: no window, or as good as none.

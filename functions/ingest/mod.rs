@@ -108,9 +108,10 @@ impl Ingest {
     async fn challenge(&self, source: &str, request: &Request, now: Timestamp) -> Reply {
         let Some(source) = self.config.sources.get(source) else { return Reply::MethodNotAllowed("POST") };
         let answer = |keys: &Keys| {
-            let token = keys.token(source)?.filter(|_| source.allow.includes(request.source_ip));
             let asked = Asked { headers: &request.headers, query: request.query.text() };
-            Ok(challenge(&source.scheme, &asked, token))
+            let answer = challenge(&source.scheme, &asked, keys.token(source)?);
+            let allowed = source.allow.includes(request.source_ip);
+            Ok(answer.map(|answer| if allowed { answer } else { Answer::forbidden() }))
         };
         let keys = self.keys.fresh(now).await;
         let mut answered: Result<_, Disabled> = answer(&keys);

@@ -25,14 +25,18 @@ struct Vector {
 
 impl Vector {
     fn scheme(&self) -> Scheme {
-        let setting = |name: &str| self.expect[name].as_str().unwrap().to_lowercase();
+        let setting = |name: &str| Some(self.expect[name].as_str()?.to_lowercase());
         let url = || Settings {
             public_url: Some(self.url.as_ref().unwrap().parse().unwrap()),
             ..Settings::default()
         };
         let mac = || MacFormat {
-            encoding: serde_json::from_value(setting("encoding").into()).unwrap(),
-            algorithm: serde_json::from_value(setting("hash").into()).unwrap(),
+            encoding: setting("encoding")
+                .map(|name| serde_json::from_value(name.into()).unwrap())
+                .unwrap_or_default(),
+            algorithm: setting("hash")
+                .map(|name| serde_json::from_value(name.into()).unwrap())
+                .unwrap_or_default(),
         };
         let generic = || Settings {
             header: Some(HeaderName::from_static("x-convoy-signature")),
