@@ -26,6 +26,7 @@ pub mod runtime_api;
 pub mod secrets_manager;
 pub mod server;
 pub mod sign;
+pub mod sns;
 pub mod stack;
 pub mod third_party;
 pub mod webhook;

@@ -2,9 +2,11 @@
 //! topics that vanish, answers of every kind.
 //!
 //! `order` what an ack takes along · `shared` a dead consumer's stream that lives on · `held` how much that stream may hold ·
-//! `streams` cut, garbled, repeated · `topics` empty, vanished, shrunk · `answers` to acks, produces and the rest.
+//! `streams` cut, garbled, repeated · `topics` empty, vanished, shrunk · `answers` to acks, produces and the rest ·
+//! `cumulative` answers to a newer broker's acks.
 
 mod answers;
+mod cumulative;
 mod held;
 mod order;
 mod shared;

@@ -73,6 +73,29 @@ async fn an_address_that_is_not_allowed_hears_what_a_forger_hears_at_every_door(
 }
 
 #[tokio::test]
+async fn okta_gets_its_challenge_back_at_every_door_where_it_is_allowed() -> Result<()> {
+    let stack = stack_with(|config| {
+        let sources = config.table()["sources"].as_table_mut().unwrap();
+        let okta = toml! { scheme = "okta" secrets = ["OKTA_HOOK_SECRET"] };
+        let mut elsewhere = okta.clone();
+        elsewhere.extend(toml! { allow = ["192.0.2.0/24"] });
+        sources.extend([("okta".to_owned(), okta.into()), ("elsewhere".to_owned(), elsewhere.into())]);
+    })
+    .await?;
+    let headers = [("x-okta-verification-challenge".to_owned(), "c3VwZXI".to_owned())].into();
+    for door in Door::ALL {
+        stack.gateway.act_as(door);
+        let answer = stack.request("GET", "/webhooks/okta", &headers, b"").await?;
+        let verification = serde_json::json!({ "verification": "c3VwZXI" });
+        assert_eq!((answer.status, answer.json()), (200, verification), "{door:?}");
+        assert_eq!(stack.get("/webhooks/okta").await?.status, 403, "{door:?}");
+        let stranger = stack.request("GET", "/webhooks/elsewhere", &headers, b"").await?;
+        assert_eq!((stranger.status, &stranger.body[..]), (403, &b""[..]), "{door:?}");
+    }
+    stack.finish().await
+}
+
+#[tokio::test]
 async fn meta_is_answered_if_it_shows_the_token_and_not_for_the_secret_that_signs() -> Result<()> {
     let stack = stack_with(|config| {
         let meta = toml! { scheme = "meta" secrets = ["META_APP_SECRET"] verify_token = "META_VERIFY_TOKEN" };

@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::house::{builder, settle};
 
 /// The samples whose source has a step for them, that step, and how many calls come of it.
-const CALLS: [(&str, &str, usize); 31] = [
+const CALLS: [(&str, &str, usize); 32] = [
     ("stripe.charge.dispute.created", "stripe", 1),
     ("github.issues.opened", "github", 1),
     ("billing.user.created", "billing", 1),
@@ -39,6 +39,7 @@ const CALLS: [(&str, &str, usize); 31] = [
     ("gitlab.push", "gitlab", 1),
     ("convoy.charge.success", "convoy", 1),
     ("partner.order.paid", "partner", 1),
+    ("sns.notification", "sns", 1),
     ("adyen.authorisation", "adyen", 1),
     ("intercom.contact.created", "intercom", 1),
     ("hubspot.contact.creation", "hubspot", 2),

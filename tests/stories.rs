@@ -31,6 +31,7 @@ mod random_kills;
 mod requests;
 mod retries;
 mod secrets;
+mod sns;
 mod stays_due;
 mod table_trouble;
 mod telemetry;

@@ -76,8 +76,8 @@ impl Vector {
         }
         if matches!(&*self.scheme, "hmac-generic" | "convoy-advanced") {
             for (setting, name) in [("encoding", "encoding"), ("algorithm", "hash")] {
-                let value = self.expect[name].as_str().context("a setting")?.to_lowercase();
-                source.insert(setting.to_owned(), value.into());
+                let value = self.expect[name].as_str().map(str::to_lowercase);
+                source.extend(value.map(|value| (setting.to_owned(), value.into())));
             }
         }
         // None: no window, or as good as none.
@@ -249,6 +249,8 @@ async fn every_vector_comes_out_as_its_provider_says_by_every_door_and_refusals_
     let vectors = Vector::all()?;
     ensure!(vectors.len() >= 94, "{} vectors", vectors.len());
     let (blank, vectors): (Vec<_>, Vec<_>) = vectors.into_iter().partition(|vector| vector.secret.is_empty());
+    // Those of SNS are checked by certificates, which `sns` fetches.
+    let vectors: Vec<_> = vectors.into_iter().filter(|vector| vector.scheme != "sns").collect();
     ensure!(blank.len() == 1 && !blank[0].valid, "one has a blank secret, which no function starts with");
     let (mut asked, mut refusals) = (0, BTreeMap::<String, BTreeSet<String>>::new());
     for (now_unix, vectors) in by_clock(vectors) {

@@ -4,7 +4,7 @@ use driftq_webhooks::{
     clients::{self, Patience, invoke::Invoker},
     config::environment::{self, Environment},
     effects::Effects,
-    ingest::{Ingest, keys::KeyMaker, outbox::Outbox, wake::WakeUps},
+    ingest::{Ingest, fetch::Fetch, keys::KeyMaker, outbox::Outbox, wake::WakeUps},
     secrets::{self, Current},
     telemetry,
 };
@@ -34,6 +34,7 @@ async fn build() -> Result<Ingest, Error> {
     let vault = clients::vault(&aws, &environment, secrets::of_sources(&config), variable);
     let maker = KeyMaker::new(config.sources.clone());
     let keys = Current::start(vault, Timestamp::now(), move |secrets| Ok(maker.make(secrets))).await?;
+    let fetch = Fetch::new(http.clone(), variable("AWS_ENDPOINT_URL_SNS"));
     let topics = clients::command_topics(&http, &environment)?;
     let consumer = environment.consumer_function.as_deref();
     let consumer = consumer.map(|name| Invoker::new(http, &aws, name, &variable)).transpose()?;
@@ -41,5 +42,5 @@ async fn build() -> Result<Ingest, Error> {
     let dynamodb = clients::dynamodb(&aws, Patience::INGEST);
     let journal = config.journal.then_some(config.consumer.journal_grace);
     let effects = Effects::new(dynamodb, environment.effects_table, config.consumer.keep_done);
-    Ok(Ingest::new(config, keys, Outbox { topics, effects, journal }, wake_ups))
+    Ok(Ingest::new(config, keys, fetch, Outbox { topics, effects, journal }, wake_ups))
 }

@@ -6,7 +6,7 @@ use std::{fmt::Display, str::FromStr};
 use http::header::InvalidHeaderName;
 
 use super::{problems::Problems, section::Section};
-use crate::ingest::signature::{MacFormat, Scheme, Setting, Settings};
+use crate::ingest::signature::{MacFormat, Scheme, Setting, Settings, Topic};
 
 pub(super) fn read(section: &mut Section, problems: &mut Problems) -> Option<Scheme> {
     let name: String = section.required("scheme", "scheme = \"stripe\" or another", problems)?;
@@ -25,6 +25,10 @@ fn read_settings(scheme: &Scheme, section: &mut Section, problems: &mut Problems
         let expected = "public_url = \"https://…\", as it stands at the provider";
         settings.public_url = parsed("public_url", expected, section, problems);
         complete &= settings.public_url.is_some();
+    }
+    if scheme.takes(Setting::Topics) {
+        settings.topics = topics(section, problems);
+        complete &= !settings.topics.is_empty();
     }
     if scheme.takes(Setting::Header) {
         settings.header = parsed("header", "header = \"x-signature\"", section, problems);
@@ -49,6 +53,23 @@ fn read_settings(scheme: &Scheme, section: &mut Section, problems: &mut Problems
             MacFormat { encoding: encoding.unwrap_or_default(), algorithm: algorithm.unwrap_or_default() };
     }
     complete.then_some(settings)
+}
+
+/// None if one of them can't be used.
+fn topics(section: &mut Section, problems: &mut Problems) -> Vec<Topic> {
+    let expected = "topics = [\"arn:aws:sns:us-east-1:123456789012:orders\"]";
+    let arns: Option<Vec<String>> = section.required("topics", expected, problems);
+    if arns.as_ref().is_some_and(Vec::is_empty) {
+        problems.add(section.path("topics"), format!("empty; nobody could send. Write {expected}"));
+    }
+    let mut topics = Vec::new();
+    for arn in &arns.unwrap_or_default() {
+        match arn.parse() {
+            Ok(topic) => topics.push(topic),
+            Err(error) => problems.add(section.path("topics"), format!("{arn:?} is {error}")),
+        }
+    }
+    topics
 }
 
 fn parsed<T: FromStr<Err: Display>>(

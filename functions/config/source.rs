@@ -67,7 +67,9 @@ impl Source {
     ) -> Option<Self> {
         check_name(name, &section, problems);
         let scheme = scheme::read(&mut section, problems);
-        let secrets = secret_names(&mut section, problems);
+        // SNS has certificates and no secrets.
+        let has_secrets = scheme.as_ref().is_none_or(|scheme| !scheme.takes(Setting::Topics));
+        let secrets = if has_secrets { secret_names(&mut section, problems) } else { Some(Vec::new()) };
         let tolerance: Option<Span> = section.optional("tolerance", "a time such as \"5m\"", problems);
         let max_body = section.optional("max_body", "a number of bytes", problems);
         let json_field: Option<String> =

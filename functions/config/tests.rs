@@ -206,13 +206,16 @@ fn the_docs_say_how_long_each_step_goes_on() {
 fn each_scheme_is_read_with_the_settings_that_it_needs() {
     use crate::ingest::signature::{Algorithm, Encoding, MacFormat, Scheme, Setting, Settings};
     let source = |scheme: &str, settings: &str| {
-        let text = format!("[sources.it]\nscheme = \"{scheme}\"\nsecrets = [\"A\"]\n{settings}");
+        let secrets = if scheme == "sns" { "" } else { "secrets = [\"A\"]" };
+        let text = format!("[sources.it]\nscheme = \"{scheme}\"\n{secrets}\n{settings}");
         parse(&text).sources.remove("it").unwrap()
     };
     for name in Scheme::names() {
         let takes = |setting| Scheme::named(name).unwrap().takes(setting);
         let settings = if takes(Setting::PublicUrl) {
             "public_url = \"https://hooks.example.com/webhooks/it\""
+        } else if takes(Setting::Topics) {
+            "topics = [\"arn:aws:sns:us-east-1:123456789012:orders\"]"
         } else if takes(Setting::Header) {
             "header = \"X-Signature\""
         } else {
@@ -224,6 +227,7 @@ fn each_scheme_is_read_with_the_settings_that_it_needs() {
             "paddle" => 5,
             "linear" => 60,
             "calendly" => 180,
+            "sns" => 7200,
             _ => 300,
         };
         assert_eq!(source.tolerance, Duration::from_secs(seconds), "{name}");

@@ -43,6 +43,8 @@ struct Partition<T> {
     acked: Option<u64>,
     /// How many acks have been sent.
     sent: u64,
+    /// An ack of several messages has been refused: the next one is of the lowest alone.
+    is_split: bool,
 }
 
 /// What we hold of a partition, to be compared with what the broker counts from then on.
@@ -83,7 +85,7 @@ impl<T> Default for AckOrder<T> {
 
 impl<T> Default for Partition<T> {
     fn default() -> Self {
-        Self { messages: BTreeMap::new(), proven: None, acked: None, sent: 0 }
+        Self { messages: BTreeMap::new(), proven: None, acked: None, sent: 0, is_split: false }
     }
 }
 
@@ -163,8 +165,10 @@ impl<T> AckOrder<T> {
         self.unproven().into_iter().filter(|held| held.messages >= limit).for_each(|held| self.prove(held));
     }
 
-    /// An ack could not be carried out yet, and is to be tried again.
+    /// An ack could not be carried out yet, and is to be tried again. Another stream may have been dealt one message or the
+    /// other of a long run each time: so its lowest is tried alone, and then the whole run again.
     pub fn returned(&mut self, run: Run<T>) {
+        self.partitions.entry(run.partition).or_default().is_split = run.messages.len() > 1;
         for (offset, ack) in run.messages {
             self.settled(run.partition, offset, ack);
         }
@@ -231,6 +235,7 @@ impl<T> Partition<T> {
 
     /// Takes the settled messages at the low end, without a gap between them.
     fn take_run(&mut self, partition: u32, up_to: u64, longest: usize) -> Option<Run<T>> {
+        let longest = if self.is_split { 1 } else { longest };
         let is_refused = |state: &State<T>| matches!(state, State::Refused);
         let mut messages = Vec::new();
         let mut next = None;
@@ -249,6 +254,7 @@ impl<T> Partition<T> {
             return None;
         }
         self.sent += 1;
+        self.is_split = false;
         Some(Run { partition, messages })
     }
 }
@@ -366,7 +372,14 @@ mod tests {
         runs.into_iter().for_each(|run| order.returned(run));
         assert_eq!(order.ready(9), []);
         assert_eq!(order.unproven().len(), 1);
-        assert_eq!(offsets(order.unproven_runs()), [7, 8]);
+        let runs = order.unproven_runs();
+        assert_eq!(
+            runs,
+            [Run { partition: 0, messages: vec![(7, 7)] }],
+            "8 may be with another stream by now"
+        );
+        runs.into_iter().for_each(|run| order.returned(run));
+        assert_eq!(offsets(order.unproven_runs()), [7, 8], "7 may have been acked past");
         order.acked(0, 7);
         order.acked(0, 8);
         assert_eq!(order.ready(9), [], "9 may be in flight elsewhere");

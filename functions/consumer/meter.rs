@@ -84,7 +84,7 @@ impl Meter {
     }
 
     /// A due record is worked on.
-    pub(super) fn from_agenda(&self) {
+    pub(super) fn taken_from_agenda(&self) {
         self.add(|counts| counts.from_agenda += 1);
     }
 

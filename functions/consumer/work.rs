@@ -116,7 +116,7 @@ impl Worker {
     pub(super) async fn due(self: Arc<Self>, task: Task, plan: Plan, lease: Duration) {
         // Already being worked on here, as a message: its own attempt moves the record.
         let Some(turn) = self.turns.try_take(&task.effect) else { return };
-        self.meter.from_agenda();
+        self.meter.taken_from_agenda();
         let (span, task) = (task.span(), Arc::new(task));
         let work = async {
             if let Err(error) = self.claim(&task, plan, lease, Some(turn), Origin::Agenda).await {

@@ -13,7 +13,7 @@ use std::{
 use jiff::Timestamp;
 use tracing::Instrument as _;
 
-use super::{keys::Disabled, reply::Reply, request::Refused, signature};
+use super::{reply::Reply, request::Refused, signature};
 use crate::{
     effect_id::EffectId,
     telemetry::{
@@ -105,10 +105,10 @@ impl Intake {
         self.outcome.get_or_init(|| Outcome::Refused(reason));
     }
 
-    /// Logs that the source's own secrets keep it from being verified.
-    pub fn disabled(&self, why: &Disabled) {
+    /// Logs that it can't be verified, for want of a usable secret or of the certificate that it is signed with.
+    pub fn disabled(&self, why: &dyn Error) {
         let duration_ms = self.duration_ms();
-        tracing::error!(outcome = "disabled", %why, duration_ms, "a source can't be verified until its secret is corrected");
+        tracing::error!(outcome = "disabled", %why, duration_ms, "a webhook can't be verified, for want of what it takes");
         self.outcome.get_or_init(|| Outcome::Disabled);
     }
 

@@ -1,13 +1,14 @@
 //! Ingest: verify ▶ route ▶ commands ▶ produce ▶ 2xx.
 //!
 //! [`event`] what Lambda gets and wants back, with its [`query`] · [`signature`] the schemes ·
-//! [`keys`] what they are checked with · [`request`] unverified to verified · [`body`] what it says ·
-//! [`route`] to commands · [`outbox`] durable before anyone is told · [`wake`] the consumer ·
+//! [`keys`] what they are checked with · [`fetch`] what a provider is asked · [`request`] unverified to verified ·
+//! [`body`] what it says · [`route`] to commands · [`outbox`] durable before anyone is told · [`wake`] the consumer ·
 //! [`runs`] the API for clients, with `health` · [`parked`] the API for whoever decides · [`reply`] the only table of statuses ·
 //! [`intake`] what a request comes to, for log and metrics.
 
 pub mod body;
 pub mod event;
+pub mod fetch;
 mod health;
 pub mod intake;
 pub mod keys;
@@ -22,6 +23,7 @@ pub mod signature;
 pub mod wake;
 
 use event::{Event, Request, Written};
+use fetch::{Failed, Fetch};
 use futures_util::{TryStreamExt as _, stream};
 use http::{Method, StatusCode};
 use intake::{API, Intake};
@@ -31,7 +33,8 @@ use outbox::{NotDurable, Outbox};
 use reply::Reply;
 use request::{Refused, Unverified, Verified};
 use route::Routed;
-use signature::{Answer, Asked, challenge};
+use serde_json::json;
+use signature::{Answer, Asked, Location, challenge};
 use wake::WakeUps;
 
 use crate::{
@@ -49,6 +52,7 @@ const AT_ONCE: usize = 16;
 pub struct Ingest {
     config: Config,
     keys: Current<Keys>,
+    fetch: Fetch,
     outbox: Outbox,
     wake_ups: WakeUps,
 }
@@ -56,8 +60,8 @@ pub struct Ingest {
 impl Ingest {
     /// Puts it together.
     #[must_use]
-    pub fn new(config: Config, keys: Current<Keys>, outbox: Outbox, wake_ups: WakeUps) -> Self {
-        Self { config, keys, outbox, wake_ups }
+    pub fn new(config: Config, keys: Current<Keys>, fetch: Fetch, outbox: Outbox, wake_ups: WakeUps) -> Self {
+        Self { config, keys, fetch, outbox, wake_ups }
     }
 
     /// Answers one event with the reply that it wants. `xray` is the trace that Lambda names for it.
@@ -104,9 +108,10 @@ impl Ingest {
     async fn challenge(&self, source: &str, request: &Request, now: Timestamp) -> Reply {
         let Some(source) = self.config.sources.get(source) else { return Reply::MethodNotAllowed("POST") };
         let answer = |keys: &Keys| {
-            let token = keys.token(source)?.filter(|_| source.allow.includes(request.source_ip));
             let asked = Asked { headers: &request.headers, query: request.query.text() };
-            Ok(challenge(&source.scheme, &asked, token))
+            let answer = challenge(&source.scheme, &asked, keys.token(source)?);
+            let allowed = source.allow.includes(request.source_ip);
+            Ok(answer.map(|answer| if allowed { answer } else { Answer::forbidden() }))
         };
         let keys = self.keys.fresh(now).await;
         let mut answered: Result<_, Disabled> = answer(&keys);
@@ -136,6 +141,14 @@ impl Ingest {
                 intake.refused(intake::reason(&refused), &refused.to_string());
                 return Reply::NotGenuine;
             }
+            Err(NotVerified::NoCertificate(failed @ Failed::NoCertificate(_))) => {
+                intake.refused("forged", &failed.to_string());
+                return Reply::NotGenuine;
+            }
+            Err(NotVerified::NoCertificate(failed)) => {
+                intake.disabled(&failed);
+                return Reply::Unavailable;
+            }
             Err(NotVerified::Disabled(disabled)) => {
                 intake.disabled(&disabled);
                 return Reply::Unavailable;
@@ -146,12 +159,34 @@ impl Ingest {
             tracing::info!(outcome = "handshake", duration_ms, "a provider shook hands");
             return Reply::Answer(answer.clone());
         }
+        if let Some(location) = webhook.confirmation() {
+            return self.confirm(location, intake).await;
+        }
         self.start(webhook, intake).await
+    }
+
+    /// What can't be confirmed now is asked for again by the provider.
+    async fn confirm(&self, location: &Location, intake: &Intake) -> Reply {
+        match self.fetch.confirm(location, intake.now).await {
+            Ok(()) => {
+                let duration_ms = intake.duration_ms();
+                tracing::info!(outcome = "handshake", duration_ms, "a subscription was confirmed");
+                Reply::Found(json!({ "confirmed": true }))
+            }
+            Err(failed) => {
+                intake.disabled(&failed);
+                Reply::Unavailable
+            }
+        }
     }
 
     /// Where no key fits, the secret may have been rotated: newer keys are tried, in the same request. GitHub would not
     /// deliver it a second time.
     async fn verify<'a>(&self, webhook: Unverified<'a>, now: Timestamp) -> Result<Verified<'a>, NotVerified> {
+        if let Some(location) = webhook.certificate()? {
+            let key = self.fetch.key(&webhook.source.scheme, &location, now).await?;
+            return Ok(webhook.verify(&[key], now)?);
+        }
         let verify = |keys: &Keys| Ok(webhook.verify(keys.of(webhook.source)?, now)?);
         let keys = self.keys.fresh(now).await;
         match verify(&keys) {
@@ -223,6 +258,14 @@ enum NotVerified {
     Refused(Refused),
     /// By ours: it may well be genuine.
     Disabled(Disabled),
+    /// Without the certificate that it names.
+    NoCertificate(Failed),
+}
+
+impl From<Failed> for NotVerified {
+    fn from(failed: Failed) -> Self {
+        Self::NoCertificate(failed)
+    }
 }
 
 impl From<Refused> for NotVerified {

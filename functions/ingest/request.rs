@@ -11,7 +11,10 @@ use serde_json::Value;
 use super::{
     body::Content,
     event::Request,
-    signature::{self, Answer, Identity, Key, Signed, fingerprint, handshake, identity, may_be_json, verify},
+    signature::{
+        self, Answer, Identity, Key, Location, Signed, certificate, confirmation, event, fingerprint,
+        handshake, identity, may_be_json, verify,
+    },
 };
 use crate::{
     config::{
@@ -48,6 +51,7 @@ pub struct Verified<'a> {
     headers: &'a HeaderMap,
     identity: Identity,
     handshake: Option<Answer>,
+    confirmation: Option<Location>,
     content: Content,
     fingerprint: String,
 }
@@ -85,6 +89,17 @@ impl Lacking {
 }
 
 impl<'a> Unverified<'a> {
+    /// Where the certificate is by which it says that it is signed, if its scheme has certificates.
+    ///
+    /// # Errors
+    /// No certificate can make it genuine, or it comes from where the source's webhooks never come from: nothing is asked for it.
+    pub fn certificate(&self) -> Result<Option<Location>, Refused> {
+        let Request { headers, query, source_ip, body, .. } = self.request;
+        let location = certificate(&self.source.scheme, &Signed { headers, query: query.as_sent(), body })?;
+        let allowed = location.is_none() || self.source.allow.includes(*source_ip);
+        if allowed { Ok(location) } else { Err(Refused::Address) }
+    }
+
     /// Checks the signature over the raw bytes, and only then reads them. Where it comes from is looked at last, so that the
     /// same work is done for every webhook that is refused.
     ///
@@ -101,13 +116,21 @@ impl<'a> Unverified<'a> {
             true => Content::read(body, source.json_field.as_deref()),
             false => Content::read_form(body, source.json_field.as_deref()),
         };
+        let confirmation = match &content {
+            Content::Json(body) => confirmation(&source.scheme, body),
+            Content::Form { .. } | Content::Bytes => None,
+        };
+        let content = match content {
+            Content::Json(body) => Content::Json(event(&source.scheme, body)),
+            other => other,
+        };
         let handshake = match (&content, keys.get(verified.key_index)) {
             (Content::Json(body), Some(key)) => handshake(&source.scheme, body, key),
             _ => None,
         };
         let identity = identity_of(source, headers, &content);
         let fingerprint = fingerprint(&source.scheme, &signed);
-        Ok(Verified { source, headers, identity, handshake, content, fingerprint })
+        Ok(Verified { source, headers, identity, handshake, confirmation, content, fingerprint })
     }
 }
 
@@ -189,6 +212,12 @@ impl Verified<'_> {
     #[must_use]
     pub fn handshake(&self) -> Option<&Answer> {
         self.handshake.as_ref()
+    }
+
+    /// What to ask, if this is no event but the provider asking whether a subscription is wanted.
+    #[must_use]
+    pub fn confirmation(&self) -> Option<&Location> {
+        self.confirmation.as_ref()
     }
 
     /// The provider's event type.

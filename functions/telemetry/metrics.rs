@@ -44,7 +44,7 @@ metrics! {
     REFUSED = "Refused", COUNT, Some("Reason"), "ingest",
         "Webhooks and `POST /runs` that were answered 4xx. The line also has the source.";
     DISABLED = "Disabled", COUNT, Some("Source"), "ingest",
-        "Webhooks that were answered 503 since a secret of their source can't be used. The provider delivers again.";
+        "Webhooks that were answered 503 since a secret of their source can't be used, or SNS's certificate can't be had. The provider delivers again.";
     COMMANDS = "Commands", COUNT, None, "ingest",
         "Commands that were made durable, on the topic or in the table.";
     DEFERRED = "Deferred", COUNT, Some("Function"), "both",

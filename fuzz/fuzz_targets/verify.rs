@@ -10,8 +10,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use driftq_webhooks::ingest::{
     body::Content,
     signature::{
-        Algorithm, Asked, Encoding, Key, MacFormat, Scheme, Setting, Settings, Signed, challenge, fingerprint,
-        handshake, identity, verify,
+        Algorithm, Asked, Encoding, Key, MacFormat, Scheme, Setting, Settings, Signed, challenge,
+        fingerprint, handshake, identity, verify,
     },
 };
 use hmac::Hmac;

@@ -34,6 +34,7 @@ impl Scheme {
             Self::Linear => linear_time(&mut webhook, now)?,
             Self::Mailgun => mailgun(&mut webhook, secret, now)?,
             Self::Adyen => adyen(&mut webhook, secret)?,
+            Self::Sns => sns(&mut webhook, now)?,
             _ => {}
         }
         let headers = self.headers(secret, &webhook, now)?;
@@ -74,7 +75,7 @@ impl Scheme {
             }
             Self::Linear => one("linear-signature", Hash::Sha256.text(false, key, &[body])),
             // It is in the body already.
-            Self::Mailgun | Self::Adyen => Headers::new(),
+            Self::Mailgun | Self::Adyen | Self::Sns => Headers::new(),
             Self::Discord => {
                 let signature = secret::ed25519(secret)?.sign(&[time, body].concat());
                 let signature = hex::encode(signature.to_bytes());
@@ -177,6 +178,30 @@ fn adyen(webhook: &mut Webhook, secret: &str) -> Result<()> {
         replace(webhook, old, &Hash::Sha256.text(true, &key, &[signed.join(":").as_bytes()]))?;
     }
     Ok(())
+}
+
+/// SNS dates and signs the body's own fields, as lines. The key is that of the certificate in [`crate::sns`]: it is public, and
+/// protects nothing.
+fn sns(webhook: &mut Webhook, now: Timestamp) -> Result<()> {
+    let old = webhook.json();
+    let text = |body: &serde_json::Value, name: &str| body[name].as_str().map(str::to_owned);
+    let time = now.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
+    replace(webhook, &text(&old, "Timestamp").context("no Timestamp")?, &time)?;
+    let names = match text(&old, "Type").as_deref() {
+        Some("Notification") => &["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"][..],
+        _ => &["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"],
+    };
+    let body = webhook.json();
+    let line = |name: &&str| text(&body, name).map(|value| format!("{name}\n{value}\n"));
+    let signed: String = names.iter().filter_map(line).collect();
+    let key = ring::signature::RsaKeyPair::from_pkcs8(include_bytes!("sns.key.der"));
+    let key = key.map_err(|error| anyhow::anyhow!("the RSA key: {error}"))?;
+    let mut signature = vec![0; key.public().modulus_len()];
+    let random = ring::rand::SystemRandom::new();
+    key.sign(&ring::signature::RSA_PKCS1_SHA256, &random, signed.as_bytes(), &mut signature)
+        .map_err(|_| anyhow::anyhow!("RSA can't sign this"))?;
+    let old = text(&old, "Signature").context("no Signature")?;
+    replace(webhook, &old, &BASE64_STANDARD.encode(signature))
 }
 
 /// In the text, so that all else stays as it is to the byte.

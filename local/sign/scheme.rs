@@ -47,6 +47,8 @@ pub enum Scheme {
     Sendgrid,
     /// <https://developer.zendesk.com/documentation/webhooks/verifying/>
     Zendesk,
+    /// <https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html>: version 2.
+    Sns,
     /// <https://docs.adyen.com/development-resources/webhooks/secure-webhooks/verify-hmac-signatures>
     Adyen,
 }
@@ -145,6 +147,7 @@ impl Scheme {
             "sendgrid" => Self::Sendgrid,
             "zendesk" => Self::Zendesk,
             "adyen" => Self::Adyen,
+            "sns" => Self::Sns,
             other => bail!("there is no scheme {other:?}"),
         })
     }

@@ -22,6 +22,7 @@ use crate::{
     runtime_api::{Function, Program},
     secrets_manager::SecretsManager,
     server::ANY_PORT,
+    sns::Sns,
     third_party::ThirdParty,
 };
 
@@ -212,6 +213,8 @@ impl Builder {
         env.push(("WEBHOOKS_CONFIG".into(), config_file.display().to_string()));
         env.extend(table_env(table.as_ref(), self.direct));
         env.extend(self.secrets.unwrap_or_else(|| config.secrets().into_iter().collect()));
+        let sns = Sns::start().await?;
+        env.push(sns.env());
         env.extend(self.env.iter().cloned());
         let consumer = function("consumer", functions.consumer, &env, self.consumers);
         let lambda = match self.wake_ups {
@@ -231,6 +234,7 @@ impl Builder {
             ingest,
             consumer,
             third_party,
+            sns,
             broker,
             broker_wire,
             more_brokers,

@@ -44,7 +44,7 @@ pub use self::{
 };
 use crate::{
     config::Config, dynamodb::DynamoDb, gateway::Gateway, http::Answer, lambda_api::LambdaApi, proxy::Wire,
-    runtime_api::Function, sign::Headers, third_party::ThirdParty, webhook::Webhook,
+    runtime_api::Function, sign::Headers, sns::Sns, third_party::ThirdParty, webhook::Webhook,
 };
 
 /// A running stack; it ends when it is dropped.
@@ -58,6 +58,8 @@ pub struct Stack {
     pub consumer: Function,
     /// What the steps call.
     pub third_party: ThirdParty,
+    /// What a subscriber asks of SNS.
+    pub sns: Sns,
     /// Kills and starts the broker.
     pub broker: BrokerControl,
     /// Between the functions and the broker.

@@ -2,14 +2,20 @@
 
 use anyhow::Result;
 use local::{
+    broker::Profile,
     http::Answer,
     proxy::{Fault, Seen},
-    stack::Summary,
+    stack::{Stack, Summary},
 };
 use serde_json::json;
 
 use super::{ack, consumes, deliver_all, once_each, produces, side_by_side, tickets};
-use crate::house::{settle, stack};
+use crate::house::{builder, config, settle, stack};
+
+/// The first generation acks one by one; `cumulative` has the same of a newer one.
+async fn acking_singly() -> Result<Stack> {
+    builder(config()?)?.broker_profile(Profile::G0).start().await
+}
 
 #[tokio::test]
 async fn an_ack_that_is_refused_costs_a_duplicate_and_no_more() -> Result<()> {
@@ -21,7 +27,7 @@ async fn an_ack_that_is_refused_costs_a_duplicate_and_no_more() -> Result<()> {
         refusal(400, "INVALID_ARGUMENT", "message is not in-flight"),
     ];
     let stories = faults.map(async |fault| {
-        let stack = stack().await?;
+        let stack = acking_singly().await?;
         let hit = stack.broker_wire.once(ack, fault.clone());
         deliver_all(&stack, &["one"]).await?;
         let settling = settle(&stack).await?;
@@ -47,7 +53,7 @@ async fn an_ack_without_an_answer_is_sent_again_on_the_same_stream() -> Result<(
         Fault::CutAfter,
     ];
     let stories = faults.map(async |fault| {
-        let stack = stack().await?;
+        let stack = acking_singly().await?;
         let hit = stack.broker_wire.once(ack, fault.clone());
         deliver_all(&stack, &["one"]).await?;
         let settling = settle(&stack).await?;

@@ -152,6 +152,28 @@ fn a_source_says_where_its_webhooks_come_from_and_where_their_names_are() {
 }
 
 #[test]
+fn a_source_of_snss_has_topics_and_no_secrets() {
+    let found = |fields: &str| {
+        let text = format!("[sources.it]\nscheme = \"sns\"\n{fields}");
+        let error = Config::parse("webhooks.toml", &text).err();
+        error.map_or_else(String::new, |error| {
+            error.problems.iter().map(|p| format!("{}: {}", p.field, p.message)).collect()
+        })
+    };
+    let topics =
+        "topics = [\"arn:aws:sns:us-east-1:123456789012:orders\", \"arn:aws-cn:sns:cn-north-1:1:a.fifo\"]";
+    assert_eq!(found(topics), "");
+    for (fields, expected) in [
+        ("", "sources.it.topics: missing; add topics = ["),
+        ("topics = []", "sources.it.topics: empty; "),
+        ("topics = [\"orders\"]", "sources.it.topics: \"orders\" is not the ARN of a topic; "),
+        (&format!("{topics}\nsecrets = [\"A\"]"), "sources.it.secrets: unknown field; "),
+    ] {
+        assert!(found(fields).starts_with(expected), "{}", found(fields));
+    }
+}
+
+#[test]
 fn what_it_may_not_say_is_named() {
     for (source, expected) in [
         ("scheme = \"github\"\nallow = []", "sources.it.allow: empty; nobody could send"),

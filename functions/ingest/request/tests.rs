@@ -105,7 +105,15 @@ fn each_event_of_a_batch_is_a_run_of_its_own() {
         let content = Content::Json(body.clone());
         let identity = identity_of(source, &headers, &content);
         let fingerprint = "of the whole".to_owned();
-        let webhook = Verified { source, headers: &headers, identity, handshake: None, content, fingerprint };
+        let webhook = Verified {
+            source,
+            headers: &headers,
+            identity,
+            handshake: None,
+            confirmation: None,
+            content,
+            fingerprint,
+        };
         let events = webhook.events(&config.templates).unwrap();
         let run_id = |event: &Verified<'_>| event.run_id(&config.templates, &event.context()).unwrap();
         events.iter().map(|event| run_id(event).to_string()).collect()
@@ -134,6 +142,7 @@ fn a_batch_that_is_delivered_again_is_the_same_runs() {
             headers: &headers,
             identity: identity_of(source, &headers, &content),
             handshake: None,
+            confirmation: None,
             content,
             fingerprint: String::new(),
         };

@@ -26,7 +26,9 @@ pub struct Asked<'a> {
 }
 
 impl Answer {
-    pub(super) fn forbidden() -> Self {
+    /// For whoever can't show what is asked for, or comes from where the provider never does.
+    #[must_use]
+    pub fn forbidden() -> Self {
         Self { status: StatusCode::FORBIDDEN, ..Self::text("") }
     }
 

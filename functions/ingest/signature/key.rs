@@ -14,7 +14,7 @@ use p256::{ecdsa::signature::MultipartVerifier as _, pkcs8::DecodePublicKey as _
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
-use super::{Refused, Verified};
+use super::{Refused, Verified, certificate};
 
 /// For secrets: some are given out without padding, or with stray bits in the last character, and every reference library of
 /// Standard Webhooks takes those. Signatures are read strictly.
@@ -37,6 +37,7 @@ enum Kind {
     Sha512(Hmac<Sha512>),
     Ed25519(ed25519_dalek::VerifyingKey),
     P256(p256::ecdsa::VerifyingKey),
+    Rsa(Vec<u8>),
 }
 
 /// A secret that can't be used.
@@ -118,6 +119,19 @@ impl Key {
         Ok(Self(Kind::P256(key)))
     }
 
+    /// From a certificate, as PEM.
+    pub(super) fn rsa_from_certificate(pem: &str) -> Result<Self, KeyError> {
+        certificate::rsa_key(not_blank(pem)?).map(|key| Self(Kind::Rsa(key))).ok_or(KeyError::NotPublic)
+    }
+
+    /// Whether this is its RSA signature.
+    pub(super) fn rsa_signed(&self, hash: certificate::Hash, message: &[u8], signature: &[u8]) -> bool {
+        match &self.0 {
+            Kind::Rsa(key) => certificate::signed(key, hash, message, signature),
+            _ => false,
+        }
+    }
+
     /// Whether one of these is its signature of these parts, taken together.
     fn signed<S: AsRef<[u8]>>(&self, parts: &[&[u8]], signatures: &[S]) -> bool {
         match &self.0 {
@@ -133,6 +147,8 @@ impl Key {
                 // Strictly: only the one signature that RFC 8032 gives for a key and message is taken.
                 signatures.iter().filter_map(read).any(|each| key.verify_strict(&message, &each).is_ok())
             }
+            // What it signs is not told in parts.
+            Kind::Rsa(_) => false,
             Kind::P256(key) => {
                 let read = |signature: &S| p256::ecdsa::Signature::from_der(signature.as_ref()).ok();
                 signatures.iter().filter_map(read).any(|each| key.multipart_verify(parts, &each).is_ok())

@@ -5,6 +5,8 @@
 //! provider            what is known about one provider
 //! providers           the registry: one file per provider
 //! key                 a prepared secret; HMAC, Ed25519 and ECDSA, strict hex and base64
+//! certificate         RSA signatures by a certificate's key
+//! location            the URLs of SNS that may be asked
 //! header              exactly one line, canonical timestamps, the window
 //! json                JSON that is read before it is known to be genuine
 //! public_url          the URL as the provider knows it
@@ -24,9 +26,11 @@
 
 mod answer;
 mod body_mac;
+mod certificate;
 mod header;
 mod json;
 mod key;
+mod location;
 mod provider;
 mod providers;
 mod public_url;
@@ -45,6 +49,7 @@ use serde_json::Value;
 pub use self::{
     answer::{Answer, Asked, Success, challenge, handshake, success},
     key::{Key, KeyError},
+    location::{Location, NotATopic, Topic},
     public_url::{NotPublic, PublicUrl},
     scheme::{Scheme, UnknownScheme},
     settings::{Algorithm, Encoding, MacFormat, Setting, Settings},
@@ -150,6 +155,27 @@ pub fn verify(
 #[must_use]
 pub fn fingerprint(scheme: &Scheme, request: &Signed<'_>) -> String {
     (scheme.provider.fingerprint)(&scheme.settings, request)
+}
+
+/// Where the certificate is by which a request says that it is signed; `None` for schemes without certificates. It is a place that
+/// a stranger can not choose.
+///
+/// # Errors
+/// [`Refused`], if no certificate can make it genuine.
+pub fn certificate(scheme: &Scheme, request: &Signed<'_>) -> Result<Option<Location>, Refused> {
+    (scheme.provider.certificate)(&scheme.settings, request)
+}
+
+/// What to ask for a verified request that wants a subscription confirmed.
+#[must_use]
+pub fn confirmation(scheme: &Scheme, body: &Value) -> Option<Location> {
+    (scheme.provider.confirmation)(&scheme.settings, body)
+}
+
+/// What templates see of a verified JSON body: what the signature covers.
+#[must_use]
+pub fn event(scheme: &Scheme, body: Value) -> Value {
+    (scheme.provider.event)(body)
 }
 
 /// Whether the body of a verified request may be read as JSON.

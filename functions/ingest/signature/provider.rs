@@ -10,6 +10,7 @@ use super::{
     Answer, Asked, Identity, Refused, Signed, Success, Verified,
     header::Window,
     key::{Key, KeyError},
+    location::Location,
     settings::{Setting, Settings},
 };
 
@@ -36,6 +37,12 @@ pub(super) struct Provider {
     pub(super) key: fn(&Settings, &str) -> Result<Key, KeyError>,
     /// Checks a signature.
     pub(super) verify: Verify,
+    /// Where the certificate of a request is.
+    pub(super) certificate: fn(&Settings, &Signed<'_>) -> Result<Option<Location>, Refused>,
+    /// What to ask for a verified body that wants a subscription confirmed.
+    pub(super) confirmation: fn(&Settings, &Value) -> Option<Location>,
+    /// What templates see of a verified JSON body.
+    pub(super) event: fn(Value) -> Value,
     /// Digest of what is signed, where that is not the body.
     pub(super) fingerprint: fn(&Settings, &Signed<'_>) -> String,
     /// Whether a body that is valid JSON was signed as such. Twilio signs a form by what it says, and JSON by its bytes.
@@ -69,6 +76,9 @@ impl Provider {
             item_digest: |item| hex::encode(Sha256::digest(item.to_string())),
             key: |_, secret| Key::sha256(secret),
             verify,
+            certificate: |_, _| Ok(None),
+            confirmation: |_, _| None,
+            event: |body| body,
             fingerprint: |_, request| hex::encode(Sha256::digest(request.body)),
             may_be_json: |_| true,
             identity,

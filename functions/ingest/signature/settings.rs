@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::{
     PublicUrl, Refused,
     key::{self, Key, KeyError},
+    location::Topic,
 };
 
 /// One such field.
@@ -21,6 +22,8 @@ pub enum Setting {
     Mac,
     /// `header`: where the secret is, if not in `Authorization`.
     TokenHeader,
+    /// `topics`, required, instead of `secrets`: the ARNs of SNS's topics.
+    Topics,
     /// `verify_token`: the name of a secret that a GET must show.
     VerifyToken,
 }
@@ -34,6 +37,8 @@ pub struct Settings {
     pub header: Option<HeaderName>,
     /// What stands there before the signature, such as `sha256=`.
     pub prefix: String,
+    /// The topics whose messages are taken.
+    pub topics: Vec<Topic>,
     /// The HMAC.
     pub mac: MacFormat,
 }

@@ -7,7 +7,7 @@ use crate::{
     clients::Patience,
     consumer::{Consumer, call::Caller},
     effects::Effects,
-    ingest::{Ingest, event::Event, keys::KeyMaker, outbox::Outbox, wake::WakeUps},
+    ingest::{Ingest, event::Event, fetch::Fetch, keys::KeyMaker, outbox::Outbox, wake::WakeUps},
     topics::Topics,
 };
 
@@ -39,6 +39,7 @@ async fn ingest_refuses_a_revoked_secret_in_time() {
     let ingest = Ingest::new(
         config,
         keys,
+        Fetch::new(http(), None),
         Outbox { topics, effects, journal: None },
         WakeUps::new(None, Timestamp::now),
     );

@@ -19,6 +19,7 @@ mod sendgrid;
 mod sentry;
 mod shopify;
 mod slack;
+mod sns;
 mod square;
 mod standard_webhooks;
 mod stripe;
@@ -32,7 +33,7 @@ mod zoom;
 use super::provider::Provider;
 
 /// In the order in which documentation and errors list them.
-pub(super) static ALL: [&Provider; 28] = [
+pub(super) static ALL: [&Provider; 29] = [
     &stripe::PROVIDER,
     &github::PROVIDER,
     &standard_webhooks::PROVIDER,
@@ -48,6 +49,7 @@ pub(super) static ALL: [&Provider; 28] = [
     &sendgrid::PROVIDER,
     &paddle::PROVIDER,
     &gitlab::PROVIDER,
+    &sns::PROVIDER,
     &adyen::PROVIDER,
     &intercom::PROVIDER,
     &hubspot::PROVIDER,

@@ -86,7 +86,7 @@ fn meta_hears_its_challenge_if_it_knows_the_token() {
 }
 
 #[test]
-fn okta_hears_its_challenge_and_no_more_than_that() {
+fn okta_gets_its_challenge_back_and_nothing_else() {
     let ask = |values: &[&str]| {
         let lines: Vec<_> = values
             .iter()

@@ -73,7 +73,7 @@ fn headers() -> HeaderMap {
 fn the_event_is_named_where_each_provider_names_it() {
     let body = json!({
         "id": "evt_1", "event_id": "ev_2", "sg_event_id": "sg_3", "signature": { "token": "a8ce0e" },
-        "type": "Comment", "action": "create", "event_type": "transaction.paid", "event": "meeting.started",
+        "type": "Comment", "Type": "Notification", "MessageId": "m-1", "action": "create", "event_type": "transaction.paid", "event": "meeting.started",
         "pspReference": "8836", "eventCode": "CAPTURE", "success": "true", "topic": "user.created", "uuid": "7f2c",
         "eventCategory": "INVOICE", "eventType": "UPDATE", "subscriptionType": "contact.creation",
         "event-data": { "event": "delivered" }, "object": "page", "MessageStatus": "sent",
@@ -94,6 +94,7 @@ fn the_event_is_named_where_each_provider_names_it() {
         "sendgrid" => (Some("sg_3"), "meeting.started"),
         "paddle" => (Some("ev_2"), "transaction.paid"),
         "gitlab" => (Some("f5e57ebe"), "Push Hook"),
+        "sns" => (Some("m-1"), "Notification"),
         "adyen" => (Some("8836.CAPTURE.true"), "CAPTURE"),
         "intercom" => (Some("evt_1"), "user.created"),
         "hubspot" => (None, "contact.creation"),

@@ -24,6 +24,7 @@ mod properties;
 mod replay;
 mod sample;
 mod secrets;
+mod sns;
 mod tamper;
 mod urls;
 mod vectors;

@@ -22,10 +22,11 @@ fn scheme() -> impl Strategy<Value = Scheme> {
     select(&ALL[..])
 }
 
-/// The part of the body that the scheme signs. Mailgun and Adyen sign some fields, GitLab and Okta nothing.
+/// The part of the body that the scheme signs. Mailgun, Adyen and SNS sign some fields, GitLab and Okta nothing.
 fn signed_part(scheme: &Scheme, body: &[u8]) -> usize {
     match scheme.name() {
         "gitlab" | "okta" => 0,
+        "sns" => String::from_utf8_lossy(body).find(",\"SignatureVersion").unwrap(),
         "adyen" => String::from_utf8_lossy(body).find(",\"additionalData").unwrap(),
         "mailgun" => String::from_utf8_lossy(body).find(",\"event-data").unwrap(),
         _ => body.len(),
@@ -52,7 +53,8 @@ proptest! {
         flipped.body[place.index(signed)] ^= 1u8 << bit;
         // Twilio signs what a form says, not how: %2b is %2B.
         let read = |body: &[u8]| form_urlencoded::parse(body).into_owned().collect::<Vec<_>>();
-        let says_the_same = scheme.name() == "twilio" && read(&genuine.body) == read(&flipped.body);
+        let by_what_it_says = scheme.name() == "twilio" && !genuine.query.contains("bodySHA256");
+        let says_the_same = by_what_it_says && read(&genuine.body) == read(&flipped.body);
         prop_assert_eq!(check(&scheme, &flipped, NOW).is_ok(), says_the_same);
     }
 
@@ -69,8 +71,11 @@ proptest! {
         let (name, value) = &sample.headers[header.index(sample.headers.len())];
         // Stripe's v0 is not ours to check, so the signed part ends before it.
         let end = value.find(",v0").unwrap_or(value.len());
+        let place = place.index(end);
+        // Convoy's v3 is as good as its v1.
+        prop_assume!(scheme.name() != "convoy-advanced" || Some(place) != value.find(",v1=").map(|at| at + 2));
         let mut value = value.clone().into_bytes();
-        value[place.index(end)] ^= 1u8 << bit;
+        value[place] ^= 1u8 << bit;
         let Ok(flipped) = HeaderValue::from_bytes(&value) else { return Ok(()) };
         let mut headers = map(&sample.headers);
         headers.insert(name.parse::<HeaderName>().unwrap(), flipped);

@@ -32,6 +32,9 @@ const OTHERS: [&str; 17] = [
     "x-shopify-webhook-id",
 ];
 
+/// The topic of SNS's samples.
+pub(crate) const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:orders";
+
 /// Every header that any scheme looks at.
 pub(crate) static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
     let signing = Scheme::names().flat_map(|name| sample(&named(name), b"{}").headers);
@@ -47,6 +50,9 @@ pub(crate) fn named(name: &str) -> Scheme {
     let mut settings = Settings::default();
     if scheme.takes(Setting::PublicUrl) {
         settings.public_url = Some(URL.parse().unwrap());
+    }
+    if scheme.takes(Setting::Topics) {
+        settings.topics = vec![TOPIC.parse().unwrap()];
     }
     if scheme.takes(Setting::Header) {
         settings.header = Some(HeaderName::from_static("x-signature"));
@@ -82,6 +88,9 @@ pub(crate) fn secret(scheme: &Scheme, index: u8) -> String {
             STANDARD.encode([&hex::decode(head).unwrap(), point.as_bytes()].concat())
         }
         "adyen" => hex::encode([7 + index; 32]),
+        "sns" => [include_str!("../../../../local/sign/sns.pem"), include_str!("other.pem")]
+            [usize::from(index)]
+        .to_owned(),
         _ => format!("whsec_{}", STANDARD.encode([7 + index; 24])),
     }
 }
@@ -101,6 +110,31 @@ fn adyen(key: &[u8], reference: &str) -> Vec<u8> {
         r#"{{"notificationItems":[{{"NotificationRequestItem":{{"pspReference":"P1","originalReference":"O1","merchantAccountCode":"Account","merchantReference":"{reference}","amount":{{"value":1130,"currency":"EUR"}},"eventCode":"AUTHORISATION","success":"true","additionalData":{{"hmacSignature":"{signature}"}}}}}}]}}"#
     )
     .into_bytes()
+}
+
+/// All that is signed comes before the signature.
+pub(crate) fn sns(message: &str) -> Vec<u8> {
+    let time = "2023-11-14T22:13:20.000Z";
+    let text = format!(
+        "Message\n{message}\nMessageId\nm-1\nTimestamp\n{time}\nTopicArn\n{TOPIC}\nType\nNotification\n"
+    );
+    let signature = STANDARD.encode(rsa(text.as_bytes()));
+    let url = "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-0123456789abcdef.pem";
+    format!(
+        r#"{{"Type":"Notification","MessageId":"m-1","TopicArn":"{TOPIC}","Message":{},"Timestamp":"{time}","SignatureVersion":"2","Signature":"{signature}","SigningCertURL":"{url}"}}"#,
+        json!(message)
+    )
+    .into_bytes()
+}
+
+/// With the key of the certificate.
+pub(crate) fn rsa(text: &[u8]) -> Vec<u8> {
+    let key = ring::signature::RsaKeyPair::from_pkcs8(include_bytes!("../../../../local/sign/sns.key.der"))
+        .unwrap();
+    let mut signature = vec![0; key.public().modulus_len()];
+    let random = ring::rand::SystemRandom::new();
+    key.sign(&ring::signature::RSA_PKCS1_SHA256, &random, text, &mut signature).unwrap();
+    signature
 }
 
 /// Twilio binds what is no form by its hash.
@@ -140,6 +174,7 @@ pub(crate) fn sample(scheme: &Scheme, body: &[u8]) -> Sample {
             format!(r#"{{"signature":{signature},"event-data":"{}"}}"#, hex::encode(body)).into_bytes()
         }
         "adyen" => adyen(&key, &hex::encode(body)),
+        "sns" => sns(&hex::encode(body)),
         "square" | "hubspot" => json!({ "body": hex::encode(body) }).to_string().into(),
         _ => body.to_vec(),
     };
@@ -224,7 +259,7 @@ pub(crate) fn sample(scheme: &Scheme, body: &[u8]) -> Sample {
             let base64 = STANDARD.encode(mac::<Hmac<Sha512>>(&key, &body));
             own("x-signature", format!("sha512={base64}"))
         }
-        "mailgun" | "adyen" => Vec::new(),
+        "mailgun" | "adyen" | "sns" => Vec::new(),
         other => panic!("no sample of {other}"),
     };
 

@@ -29,6 +29,11 @@ fn what_is_no_secret_of_the_scheme_is_refused_at_start() {
     for secret in ["AAAA", &p256[4..], &ed25519, "-----BEGIN PUBLIC KEY-----"] {
         assert_eq!(refused(&named("sendgrid"), secret), Some(KeyError::NotPublic), "{secret}");
     }
+    let pem = secret(&named("sns"), 0);
+    let cut = pem.replace("MII", "AII");
+    for secret in ["whsec_AAAA", &pem[30..], &cut, &pem.replace("CERTIFICATE", "PUBLIC KEY")] {
+        assert_eq!(refused(&named("sns"), secret), Some(KeyError::NotPublic), "{secret}");
+    }
     for secret in ["whsec_AAAA", "abc", "zz", "00 11"] {
         assert_eq!(refused(&named("adyen"), secret), Some(KeyError::NotHex), "{secret}");
     }

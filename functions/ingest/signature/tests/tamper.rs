@@ -25,14 +25,16 @@ fn config(name: &str, key: &str) -> Result<Config, ConfigError> {
         "hmac" => {
             "header = \"x-signature\"\nprefix = \"sha512=\"\nalgorithm = \"sha512\"\nencoding = \"base64\""
         }
+        _ if takes(Setting::Topics) => "topics = [\"arn:aws:sns:us-east-1:123456789012:orders\"]",
         _ if takes(Setting::PublicUrl) => "public_url = \"https://hooks.example.com/webhooks/it\"",
         _ => "",
     };
+    let secrets = if takes(Setting::Topics) { "" } else { "secrets = [\"A\"]" };
     let text = format!(
         r#"
         [sources.it]
         scheme = "{name}"
-        secrets = ["A"]
+        {secrets}
         tolerance = "5m"
         {settings}
 

@@ -18,19 +18,25 @@ struct Vector {
     tolerance_s: Option<u64>,
     valid: bool,
     #[serde(default)]
+    topics: Vec<String>,
+    #[serde(default)]
     expect: Value,
 }
 
 impl Vector {
     fn scheme(&self) -> Scheme {
-        let setting = |name: &str| self.expect[name].as_str().unwrap().to_lowercase();
+        let setting = |name: &str| Some(self.expect[name].as_str()?.to_lowercase());
         let url = || Settings {
             public_url: Some(self.url.as_ref().unwrap().parse().unwrap()),
             ..Settings::default()
         };
         let mac = || MacFormat {
-            encoding: serde_json::from_value(setting("encoding").into()).unwrap(),
-            algorithm: serde_json::from_value(setting("hash").into()).unwrap(),
+            encoding: setting("encoding")
+                .map(|name| serde_json::from_value(name.into()).unwrap())
+                .unwrap_or_default(),
+            algorithm: setting("hash")
+                .map(|name| serde_json::from_value(name.into()).unwrap())
+                .unwrap_or_default(),
         };
         let generic = || Settings {
             header: Some(HeaderName::from_static("x-convoy-signature")),
@@ -43,6 +49,10 @@ impl Vector {
             "hmac-generic" => ("hmac", generic()),
             "convoy-advanced" => ("convoy-advanced", Settings { mac: mac(), ..Settings::default() }),
             name if Scheme::named(name).unwrap().takes(Setting::PublicUrl) => (name, url()),
+            "sns" => {
+                let topics = self.topics.iter().map(|arn| arn.parse().unwrap()).collect();
+                ("sns", Settings { topics, ..Settings::default() })
+            }
             name => (name, Settings::default()),
         };
         Scheme::named(name).unwrap().with(settings)

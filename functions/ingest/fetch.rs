@@ -1,0 +1,120 @@
+//! The requests that ingest itself makes to a provider: for the certificate that a message is signed with, and to confirm a
+//! subscription. Only to a [`Location`], which no stranger can choose; and bounded in time, in size and in number.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use reqwest::StatusCode;
+use tokio::sync::Mutex;
+
+use super::signature::{Key, Location, Scheme};
+
+/// A provider waits for our answer meanwhile.
+const TIMEOUT: Duration = Duration::from_millis(1500);
+/// A certificate has two kilobytes.
+const MAX_BYTES: usize = 32 * 1024;
+/// SNS changes its certificate about once a year, and has one per region.
+const KEPT: usize = 16;
+/// Requests per minute and process: forged messages can name any number of certificates that do not exist.
+const PER_MINUTE: usize = 10;
+
+/// Asks a provider, and keeps its certificates.
+#[derive(Debug)]
+pub struct Fetch {
+    http: reqwest::Client,
+    endpoint: Option<String>,
+    /// Locked while something is asked: whoever needs the same meanwhile finds it afterwards.
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    keys: Vec<(String, Key)>,
+    /// When something was asked, during the last minute.
+    asked: Vec<Timestamp>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failed {
+    /// It may work later.
+    #[error("{0} can't be had now: {1}")]
+    Unavailable(String, String),
+    /// There is no such certificate, so the message is a forgery.
+    #[error("there is no certificate at {0}")]
+    NoCertificate(String),
+}
+
+impl Fetch {
+    /// Over this client. `endpoint` is `AWS_ENDPOINT_URL_SNS`, if it is set.
+    #[must_use]
+    pub fn new(http: reqwest::Client, endpoint: Option<String>) -> Self {
+        Self { http, endpoint: endpoint.filter(|url| !url.trim().is_empty()), state: Mutex::default() }
+    }
+
+    /// The key of the certificate at that place.
+    ///
+    /// # Errors
+    /// See [`Failed`].
+    pub async fn key(&self, scheme: &Scheme, location: &Location, now: Timestamp) -> Result<Key, Failed> {
+        let url = location.url(self.endpoint.as_deref());
+        let mut state = self.state.lock().await;
+        if let Some((_, key)) = state.keys.iter().find(|(known, _)| *known == url) {
+            return Ok(key.clone());
+        }
+        let (status, body) = self.ask(&url, &mut state, now).await?;
+        // What is there and is no certificate never becomes one; a server in trouble says nothing about it.
+        let missing = || Failed::NoCertificate(url.clone());
+        match status {
+            StatusCode::OK => {}
+            status if status.is_client_error() => return Err(missing()),
+            status => return Err(Failed::Unavailable(url, status.to_string())),
+        }
+        let pem = String::from_utf8(body).map_err(|_| missing())?;
+        let key = scheme.key(&pem).map_err(|_| missing())?;
+        if state.keys.len() == KEPT {
+            state.keys.remove(0);
+        }
+        state.keys.push((url, key.clone()));
+        Ok(key)
+    }
+
+    /// Confirms a subscription.
+    ///
+    /// # Errors
+    /// It could not be confirmed.
+    pub async fn confirm(&self, location: &Location, now: Timestamp) -> Result<(), Failed> {
+        let url = location.url(self.endpoint.as_deref());
+        let mut state = self.state.lock().await;
+        match self.ask(&url, &mut state, now).await? {
+            (status, _) if status.is_success() => Ok(()),
+            // The URL holds a token.
+            (status, _) => Err(Failed::Unavailable("the confirmation".to_owned(), status.to_string())),
+        }
+    }
+
+    async fn ask(
+        &self,
+        url: &str,
+        state: &mut State,
+        now: Timestamp,
+    ) -> Result<(StatusCode, Vec<u8>), Failed> {
+        let place = url.split('?').next().unwrap_or_default();
+        let unavailable = |why: &str| Failed::Unavailable(place.to_owned(), why.to_owned());
+        state.asked.retain(|then| now.duration_since(*then).abs() < SignedDuration::from_mins(1));
+        if state.asked.len() >= PER_MINUTE {
+            return Err(unavailable("asked too often"));
+        }
+        state.asked.push(now);
+        let failed = |error: reqwest::Error| unavailable(&error.without_url().to_string());
+        let mut response = self.http.get(url).timeout(TIMEOUT).send().await.map_err(failed)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_BYTES {
+                return Err(unavailable("the answer is too long"));
+            }
+        }
+        Ok((response.status(), body))
+    }
+}

@@ -1,0 +1,51 @@
+//! What a subscriber asks of AWS SNS: the certificate that messages are signed with, and the confirmation of a subscription;
+//! behind a wire, where requests are counted, delayed and answered otherwise.
+
+use anyhow::{Context, Result};
+use axum::{
+    Router,
+    http::{StatusCode, Uri},
+};
+
+use crate::{
+    proxy::Wire,
+    server::{ANY_PORT, Server},
+};
+
+/// The certificate's path, in the URL that the samples name.
+pub const CERTIFICATE: &str = "/SimpleNotificationService-0123456789abcdef.pem";
+
+/// An SNS that listens.
+#[derive(Debug)]
+pub struct Sns {
+    /// Between it and the functions.
+    pub wire: Wire,
+    _server: Server,
+}
+
+impl Sns {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub async fn start() -> Result<Self> {
+        let server = Server::start(ANY_PORT, Router::new().fallback(handle)).await.context("SNS")?;
+        Ok(Self { wire: Wire::start(&server.url()).await?, _server: server })
+    }
+
+    /// What makes the functions ask it.
+    #[must_use]
+    pub fn env(&self) -> (String, String) {
+        ("AWS_ENDPOINT_URL_SNS".to_owned(), self.wire.url())
+    }
+}
+
+async fn handle(uri: Uri) -> (StatusCode, &'static str) {
+    match (uri.path(), uri.query()) {
+        (CERTIFICATE, None) => (StatusCode::OK, include_str!("sign/sns.pem")),
+        ("/", Some(query)) if query.starts_with("Action=ConfirmSubscription&") => {
+            (StatusCode::OK, "<ConfirmSubscriptionResponse/>")
+        }
+        _ => (StatusCode::NOT_FOUND, ""),
+    }
+}
