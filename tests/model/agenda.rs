@@ -1,6 +1,6 @@
-//! The agenda (`effects/agenda.rs`, `consumer/agenda.rs`, `consumer/work.rs`): any invocation works what is due, with or without
-//! the stream. And the ways in which a message is left to it: a deferral before the claim, a claim that leaves the record on the
-//! agenda, and the hand-over of a slow call.
+//! The agenda (`effects/agenda.rs`, `consumer/agenda.rs`, `consumer/work.rs`): any invocation works what is due, with or
+//! without the stream. And the ways in which a message is left to it: a deferral before the claim, a claim that leaves the
+//! record on the agenda, and the hand-over of a slow call.
 
 use super::{
     action::{Action, Steps},

@@ -1,5 +1,5 @@
-//! Faults, each as often as the world allows: in the broker, on the network, and in a consumer. A late delivery is in `broker`, an
-//! unanswered ack in `acks`, an unanswered write in `guard`.
+//! Faults, each as often as the world allows: in the broker, on the network, and in a consumer. A late delivery is in `broker`,
+//! an unanswered ack in `ack_requests`, an unanswered write in `guard`.
 
 use super::{
     action::{Action, Steps},

@@ -6,7 +6,7 @@
 //! | `guard` | `functions/effects/guard/`: claim, take-over, watch, commit, defer, park |
 //! | `agenda` | `functions/effects/agenda.rs`, `functions/consumer/{agenda,work}.rs`: due records, deferral, hand-over |
 //! | `attempt` | `functions/consumer/{attempt,doubt,look_up}.rs`, and the third party's ledger |
-//! | `acks` | `functions/consumer/{ack_order,proof,acks}.rs`: which acks are sent, and why they may be |
+//! | `acks`, `ack_requests` | `functions/consumer/{ack_order,proof,acks}.rs`: which acks are sent, why they may be, and what they do |
 //! | `consumer` | `functions/consumer/{run,reader,drain}.rs`, `functions/effects/stream_lease.rs`: an invocation and its stream |
 //! | `broker` | the broker, as the contract suite in `tests/contract` pins it down |
 //! | `time` | leases, windows and clocks, in ticks |
@@ -24,6 +24,7 @@
 //! answered); lanes, destinations and wake-ups; operator decisions; input that contradicts a record. An ack and its answer are
 //! one step, and so are a count and its answer.
 
+mod ack_requests;
 mod acks;
 mod action;
 mod agenda;

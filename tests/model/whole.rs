@@ -1,5 +1,5 @@
-//! The protocol as it is: nothing lost, nothing applied twice, nothing recorded that did not happen, nothing overwritten, no proof
-//! that is wrong, and everything settles in the end.
+//! The protocol as it is: nothing lost, nothing applied twice, nothing recorded that did not happen, nothing overwritten, no
+//! wrong proof, and everything settles in the end.
 
 use super::{
     checker::check,

@@ -60,8 +60,8 @@ fn only_sure_counted() {
     needed(OnlySureCounted, Lost, world);
 }
 
-/// While the broker is asked, a message arrives that closes a gap, and so is acked with the one after it. The count is lower then,
-/// which makes up for a message that is in flight elsewhere, or on its way.
+/// While the broker is asked, a message arrives that closes a gap, and is acked together with the one after it. The count is
+/// lower then, which makes up for a message that is in flight elsewhere, or on its way.
 #[test]
 fn ack_voids_count() {
     let begun = |broker, faults| World { begun: true, ..World::of_acks(broker, &[0, 0, 1, 0], faults) };
