@@ -97,9 +97,19 @@ impl Hits {
     /// # Errors
     /// It has not, within that time.
     pub async fn within(&self, time: Duration) -> Result<()> {
+        self.reach(1, time).await
+    }
+
+    /// Waits until the rule has struck so often.
+    ///
+    /// # Errors
+    /// It has not, within that time.
+    pub async fn reach(&self, count: usize, time: Duration) -> Result<()> {
         let mut hits = self.0.clone();
-        let struck = tokio::time::timeout(time, hits.wait_for(|hits| *hits > 0)).await;
-        struck.with_context(|| format!("no request that the rule waits for within {time:?}"))??;
+        let struck = tokio::time::timeout(time, hits.wait_for(|hits| *hits >= count)).await;
+        struck.with_context(|| {
+            format!("fewer than {count} requests that the rule waits for within {time:?}")
+        })??;
         Ok(())
     }
 }
