@@ -1,8 +1,8 @@
 //! A command: "do this step for this business key, with this input". The value of a message on the topic.
 //!
-//! It carries only the input that its step names, not the webhook's body: the broker holds at most 64 KiB of unacked
-//! messages per partition (transcript 13), and the fewer personal data in a queue the better. Input that would fill
-//! more than a quarter of a partition is left in DynamoDB, and the command carries a [`ClaimCheck`] for it.
+//! It carries only the input that its step names, not the webhook's body: a partition holds few bytes of unacked messages
+//! (64 KiB at the oldest brokers), and the fewer personal data in a queue the better. Input that would fill more than a
+//! quarter of a partition is left in DynamoDB, and the command carries a [`ClaimCheck`] for it.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,12 @@ use crate::{
     trace::{self, Traceparent},
 };
 
-/// A command of up to this many bytes of JSON travels whole.
+/// A command of up to this many bytes of JSON travels whole, whatever the broker: a quarter of what a partition of the
+/// oldest ones holds.
 pub const MAX_INLINE: usize = 16 * 1024;
+/// No command of more bytes travels whole, however much the broker takes: it may have to stand in a record, and DynamoDB
+/// takes 400 KB.
+pub const MOST_INLINE: usize = 128 * 1024;
 
 /// What a step works on: the fields that its `input` table names, by name.
 pub type Input = BTreeMap<String, Value>;

@@ -1,5 +1,5 @@
-//! A topic to write to. One that never held a message is gone after a restart of the broker (transcript 16), so it is
-//! created when it is missed, and not at every start.
+//! A topic to write to. At older brokers one that never held a message is gone after a restart, so it is created whenever
+//! it turns out to be missing, and not at every start.
 
 use std::time::Duration;
 

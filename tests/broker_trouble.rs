@@ -132,6 +132,20 @@ async fn a_stream_that_breaks_is_opened_again_in_the_same_run() -> Result<()> {
     stack.finish().await
 }
 
+/// An empty topic is silent as well. A process that knows the broker's limits asks nothing before it consumes.
+#[tokio::test]
+async fn a_broker_that_hangs_is_not_an_empty_topic() -> Result<()> {
+    let stack = stack().await?;
+    for known in [false, true] {
+        stack.broker_wire.always(|_| true, Fault::HangBefore);
+        let failure = stack.run_consumer().await.err().context("it did not fail")?.to_string();
+        assert!(failure.contains("could not be drained"), "{known}: {failure}");
+        stack.broker_wire.heal();
+        assert_eq!(stack.run_consumer().await?.outcome, "drained");
+    }
+    stack.finish().await
+}
+
 /// Puts a message into the topic, past the functions.
 pub(crate) async fn produce(stack: &local::stack::Stack, message: &serde_json::Value) -> Result<()> {
     let client = reqwest::Client::new();

@@ -1,10 +1,11 @@
-//! The drain and its broker, held to the rules of DESIGN §4: acks in order, none above what others hold, streams that break or are
-//! shared with the dead, topics that vanish, answers of every kind.
+//! The drain and its broker: acks in order, none above what others hold, streams that break or are shared with the dead,
+//! topics that vanish, answers of every kind.
 //!
-//! `order` what an ack takes along · `shared` a dead consumer's stream that lives on · `streams` cut, garbled, repeated ·
-//! `topics` empty, vanished, shrunk · `answers` to acks, produces and the rest.
+//! `order` what an ack takes along · `shared` a dead consumer's stream that lives on · `held` how much that stream may hold ·
+//! `streams` cut, garbled, repeated · `topics` empty, vanished, shrunk · `answers` to acks, produces and the rest.
 
 mod answers;
+mod held;
 mod order;
 mod shared;
 mod streams;
@@ -17,8 +18,9 @@ use local::{hook::Hook, proxy::Seen, stack::Stack};
 
 use crate::house::{builder, config, consumes, deliver, dispute_about, produces};
 
-fn ack(seen: &Seen) -> bool {
-    seen.goes_to("POST", "/v1/ack")
+/// One by one, or cumulative.
+pub(crate) fn ack(seen: &Seen) -> bool {
+    seen.goes_to("POST", "/v1/ack") || seen.goes_to("POST", "/v1/ack-cumulative")
 }
 
 /// With so many partitions, and a consumer that waits so long for more.

@@ -23,6 +23,7 @@ mod journal;
 mod look_up;
 mod main_path;
 mod moving;
+mod newer_broker;
 mod outlived;
 mod printed;
 mod providers;

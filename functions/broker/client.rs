@@ -172,6 +172,12 @@ impl<Proof> Client<Proof> {
         Stream::new(subscription, request)
     }
 
+    /// The limits, if this process has asked for them before.
+    #[must_use]
+    pub fn known_limits(&self) -> Option<Limits> {
+        self.limits.get().copied()
+    }
+
     /// The most bytes of key and value together that this broker takes, as far as it is known by now.
     fn max_value(&self) -> usize {
         self.limits.get().and_then(|limits| limits.max_value).unwrap_or(MAX_VALUE)

@@ -1,4 +1,4 @@
-//! What the broker's `/metrics` tell, in the Prometheus text format (transcript 15).
+//! What the broker's `/metrics` tell, in the Prometheus text format.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! What stands on the wire. The broker refuses a field that it does not know, at any depth (transcript 02), so requests
-//! carry exactly these. What it sends is read with patience: unknown fields are passed over, versions differ.
+//! What stands on the wire. The broker refuses a field that it does not know, at any depth, so requests carry exactly these.
+//! Unknown fields of what it sends are passed over, since versions differ.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ pub(super) struct Topics {
     topics: Option<Vec<Topic>>,
 }
 
-/// A topic in the list: its name (transcript 01), or an object with one.
+/// A topic in the list: its name, or an object with one.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Topic {

@@ -11,7 +11,7 @@ use super::{
     source::{INGEST_SCOPE, Unsigned},
     template::{JsonTemplate, Role, Template, Templates},
 };
-use crate::effect_id::StepId;
+use crate::{effect_id::StepId, effects::PARKED_LANE};
 
 /// One thing to be done once for each business key of a run.
 #[derive(Debug, Clone)]
@@ -131,6 +131,13 @@ fn read_id(index: usize, section: &mut Section, problems: &mut Problems) -> Opti
         return None;
     };
     match StepId::try_from(id.clone()) {
+        Ok(step) if step.as_str() == PARKED_LANE => {
+            problems.add(
+                section.path("id"),
+                "is reserved: the table lists under it what is parked; choose another",
+            );
+            None
+        }
         Ok(step) => {
             section.rename(format!("steps.{id}"));
             Some(step)

@@ -287,6 +287,13 @@ fn settings_that_a_scheme_lacks_or_does_not_take_are_named() {
 }
 
 #[test]
+fn a_step_can_not_have_the_name_of_the_list_of_what_is_parked() {
+    let id = MINIMAL.split("id = \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let found = problems(&MINIMAL.replace(&format!("id = \"{id}\""), "id = \"parked\""));
+    assert!(found.iter().any(|problem| problem.contains("is reserved")), "{found:?}");
+}
+
+#[test]
 fn references_are_checked() {
     let twice = MINIMAL.replace("source = \"stripe\"", "source = \"stripy\"");
     let twice = format!("{twice}{}", &twice[twice.find("[[steps]]").unwrap()..]);

@@ -47,7 +47,7 @@ pub(super) enum Verdict {
     Done(Receipt),
     /// It is not known to have been applied.
     NotApplied(NotApplied),
-    /// A person has to look.
+    /// An operator has to look.
     Park(String),
 }
 

@@ -1,6 +1,6 @@
 //! The events topic, for whoever wants to follow a run. Best effort: a full, missing or unreachable one never delays
-//! or fails an effect, and what is dropped is counted. (A topic that nobody reads fills up and refuses for ever:
-//! transcript 13.)
+//! or fails an effect, and what is dropped is counted. (A topic that nobody reads fills up and then refuses for
+//! ever.)
 
 use std::{
     sync::{
@@ -84,7 +84,7 @@ impl Events {
         (Self { queue: Some(queue), told: Arc::clone(&told) }, Sending { task, told, sent })
     }
 
-    /// Something happened. If the queue is full, nobody hears of it.
+    /// Something happened. If the queue is full, the event is dropped.
     pub(super) fn tell(&self, kind: Kind, command: &Command, effect: &EffectId, attempt: u32) {
         let Some(queue) = &self.queue else { return };
         self.told.fetch_add(1, Ordering::Relaxed);

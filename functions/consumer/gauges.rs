@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep};
+use jiff::Timestamp;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{Worker, meter::Counts};
@@ -22,17 +23,18 @@ const EVERY: Duration = Duration::from_secs(60);
 /// Counted up to here, so that a long queue does not cost a read for each record in it every minute.
 const MOST: u16 = 1000;
 
-/// When this process last looked.
+/// When this process last looked, by the clock on the wall: others stand still while a function is frozen.
 #[derive(Debug, Default)]
-pub(super) struct LastLook(Mutex<Option<Instant>>);
+pub(super) struct LastLook(Mutex<Option<Timestamp>>);
 
 impl LastLook {
     /// How long until the next look; if it is time, this is it.
-    fn due_in(&self) -> Option<Duration> {
+    fn due_in(&self, now: Timestamp) -> Option<Duration> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let wait = last.map_or(Duration::ZERO, |last| EVERY.saturating_sub(last.elapsed()));
+        let age = last.map(|last| Duration::try_from(now.duration_since(last)).unwrap_or(EVERY));
+        let wait = EVERY.saturating_sub(age.unwrap_or(EVERY));
         if wait.is_zero() {
-            *last = Some(Instant::now());
+            *last = Some(now);
             return None;
         }
         Some(wait)
@@ -42,7 +44,7 @@ impl LastLook {
 /// Looks once a minute until told to stop.
 pub(super) async fn every_minute(worker: &Arc<Worker>, stop: &CancellationToken) {
     while !stop.is_cancelled() {
-        match worker.last_look.due_in() {
+        match worker.last_look.due_in(worker.now()) {
             None => {
                 if let Err(error) = look(worker).await {
                     tracing::warn!(%error, "how much waits could not be counted");

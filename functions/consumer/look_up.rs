@@ -23,7 +23,7 @@ pub(super) enum LookedUp {
     Found(Receipt),
     /// It did not.
     NotFound,
-    /// Nobody knows still.
+    /// It is still not known.
     CannotTell(String),
 }
 

@@ -35,7 +35,10 @@ mod task;
 mod turns;
 mod work;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use call::Caller;
 use deadline::Deadline;
@@ -69,6 +72,8 @@ pub struct Consumer {
     caller: Caller,
     destinations: Destinations,
     last_look: Arc<LastLook>,
+    /// When the last run ended, by both clocks.
+    last_end: Mutex<Option<(Instant, Timestamp)>>,
     readings: Vec<Reading>,
     idle_exit: Duration,
     events_topic: Option<Topic>,
@@ -129,6 +134,7 @@ impl Consumer {
             caller,
             destinations: Destinations::new(&config),
             last_look: Arc::default(),
+            last_end: Mutex::default(),
             readings: all.map(reading).collect(),
             idle_exit: environment.idle_exit,
             events_topic,
@@ -144,6 +150,7 @@ impl Consumer {
     pub async fn run(&self, deadline_ms: u64) -> Result<Summary, RunError> {
         let start = Instant::now();
         let deadline = Deadline::from_context(deadline_ms, (self.clock)());
+        self.thaw();
         self.caller.renew_secrets((self.clock)()).await;
         let (events, sending) = Events::start(self.events_topic.clone(), &self.effects);
         let worker = Arc::new(self.worker(deadline, events));
@@ -161,7 +168,19 @@ impl Consumer {
         };
         meter.print(&self.destinations);
         summary.tell(outcome.as_ref().err());
+        *self.last_end() = Some((Instant::now(), (self.clock)()));
         outcome.map(|_| summary)
+    }
+
+    /// Between invocations a function is frozen, and the monotonic clock may stand still meanwhile.
+    fn thaw(&self) {
+        let Some((shown, real)) = *self.last_end() else { return };
+        let real = Duration::try_from((self.clock)().duration_since(real)).unwrap_or_default();
+        self.destinations.advance(real.saturating_sub(shown.elapsed()));
+    }
+
+    fn last_end(&self) -> MutexGuard<'_, Option<(Instant, Timestamp)>> {
+        self.last_end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn worker(&self, deadline: Deadline, events: Events) -> Worker {

@@ -51,12 +51,15 @@ pub(super) enum Answer {
 }
 
 impl Proof {
-    /// Begins by asking for the limits, which a process knows after the first time.
+    /// Begins by asking for the limits, unless this process knows them.
     pub(super) fn new(topic: Topic, group: String) -> Self {
         let (counts, mut asking) = (Counts::Again(Instant::now()), JoinSet::new());
-        let broker = topic.broker.clone();
-        asking.spawn(async move { Answer::Limits(broker.limits(TIMEOUT).await) });
-        Self { topic, group, limits: None, counts, asking }
+        let limits = topic.broker.known_limits().map(Ok);
+        if limits.is_none() {
+            let broker = topic.broker.clone();
+            asking.spawn(async move { Answer::Limits(broker.limits(TIMEOUT).await) });
+        }
+        Self { topic, group, limits, counts, asking }
     }
 
     /// Whether it is known by now how this broker acks.

@@ -16,7 +16,7 @@ pub(super) enum Conclusion<'a> {
     Deferred { why: &'a str, in_doubt: bool, pause: Duration },
     /// It was put on the agenda before any claim.
     Enqueued { why: &'static str },
-    /// A person has to look.
+    /// An operator has to look.
     Parked { why: &'a str, in_doubt: bool },
     /// The effect's record answers for it.
     Duplicate { status: Option<Status> },
@@ -47,7 +47,7 @@ impl Conclusion<'_> {
 }
 
 impl Worker {
-    /// Logs it, counts it, and tells whoever follows the run.
+    /// Logs it, counts it, and sends the event.
     pub(super) fn report(&self, task: &Task, attempt: u32, conclusion: &Conclusion<'_>) {
         let duration_ms = task.duration_ms();
         match conclusion {

@@ -1,12 +1,15 @@
 //! One run: every broker's stream and the agenda, side by side, until all of them are quiet or time is up.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use futures_util::future::join_all;
-use tokio::time::{Instant, interval, sleep};
+use tokio::time::{interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -20,10 +23,12 @@ use super::{
 
 /// How often it is checked whether the run is over.
 const TICK: Duration = Duration::from_millis(50);
+/// No run ends before it has been quiet for so many ticks, in which each part of it can say that it is busy.
+const QUIET_TICKS: u32 = 4;
 
-/// When something last happened.
-#[derive(Debug)]
-pub(super) struct Activity(Mutex<Instant>);
+/// For how many ticks nothing has happened. Ticks and not time: a process that gets no CPU for a while has not been quiet.
+#[derive(Debug, Default)]
+pub(super) struct Activity(AtomicU32);
 
 /// What a run works with.
 #[derive(Debug)]
@@ -33,21 +38,15 @@ pub(super) struct Run<'a> {
     pub(super) idle_exit: Duration,
 }
 
-impl Default for Activity {
-    fn default() -> Self {
-        Self(Mutex::new(Instant::now()))
-    }
-}
-
 impl Activity {
     /// Something happens.
     pub(super) fn touch(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.0.store(0, Ordering::Relaxed);
     }
 
-    /// How long nothing has happened.
-    fn quiet_for(&self) -> Duration {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    /// A tick has passed. How long nothing has happened.
+    fn tick(&self) -> Duration {
+        TICK * self.0.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 
     /// Something happens for as long as this takes.
@@ -100,6 +99,7 @@ impl Run<'_> {
 
     /// Tells everything to stop once it is quiet, or time is up.
     async fn watch(&self, activity: &Activity, stop: &CancellationToken) -> End {
+        let idle_exit = self.idle_exit.max(TICK * QUIET_TICKS);
         loop {
             sleep(TICK).await;
             if !self.worker.background.is_empty() {
@@ -107,7 +107,7 @@ impl Run<'_> {
             }
             let end = if !self.worker.deadline.leaves(self.worker.config.consumer.settle) {
                 End::Deadline
-            } else if activity.quiet_for() >= self.idle_exit {
+            } else if activity.tick() >= idle_exit {
                 End::Drained
             } else {
                 continue;
@@ -121,4 +121,20 @@ impl Run<'_> {
 /// The other brokers and the agenda go on; the run fails at its end.
 fn log(reading: &Reading, error: &RunError) {
     tracing::warn!(broker = reading.topic.broker_name(), %error, "a broker is not read any more in this run");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_got_no_cpu_has_not_been_quiet() {
+        let activity = Activity::default();
+        activity.touch();
+        std::thread::sleep(TICK * 3);
+        assert_eq!(activity.tick(), TICK);
+        assert_eq!(activity.tick(), TICK * 2);
+        activity.touch();
+        assert_eq!(activity.tick(), TICK);
+    }
 }

@@ -48,7 +48,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// One line a run, and its metrics.
+    /// One line per run, and its metrics.
     pub(super) fn tell(&self, error: Option<&RunError>) {
         let Counts { received, from_agenda, done, duplicates, deferred, enqueued, .. } = self.counts;
         let Counts { parked, parked_in_doubt, in_doubt, held, unacked, oldest_due_s, .. } = self.counts;

@@ -5,7 +5,7 @@
 //! wait for, a claim (for when its lease ends), and an operator who wants a parked effect tried again. The consumer works
 //! what is due where it lies. Parked records have a lane of their own, which lists what a person should look at.
 //!
-//! A record under [`LANES_RUN`] names every lane that was ever used, so that what waits for a step that has left the
+//! A record under `:lanes` names every lane that was ever used, so that what waits for a step that has left the
 //! configuration is still found.
 
 use std::collections::HashMap;

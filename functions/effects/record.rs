@@ -5,7 +5,7 @@
 //! pending  ──claim──▶     │  │
 //! waiting  ──claim──▶     │  └─ for good ──▶ parked
 //!    ▲────── defer ───────┘
-//! parked ──a person──▶ waiting | done | discarded
+//! parked ──operator──▶ waiting | done | discarded
 //! ```
 
 use std::{collections::HashMap, fmt};
@@ -60,9 +60,9 @@ pub(super) mod attr {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Durable here because the broker did not take it; due to be relayed.
+    /// Kept here before any attempt: the broker did not take it, it is journalled, or it waits for its destination.
     Pending,
-    /// Someone claimed it. If their lease is over, nobody knows whether the call was made.
+    /// Claimed. If the lease is over, it is not known whether the call was made.
     InProgress,
     /// Tried, not applied as far as is known, and due to be tried again.
     Waiting,

@@ -83,7 +83,7 @@ impl Intake {
         self.queued.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A command is in the table, to be published from there.
+    /// A command is in the table, to be worked on from there.
     pub fn deferred(&self) {
         self.deferred.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,7 +1,8 @@
-//! The outbox: a command is durable in DriftQ, at the broker of its business key, or else in DynamoDB, before anyone is told that we have it.
+//! The outbox: a command is durable in DriftQ, at the broker of its business key, or else in DynamoDB, before the sender gets
+//! its 2xx.
 //!
 //! Providers hang up after 3 s (Slack, Zoom), so the broker gets about one second to take a command; then it is
-//! deferred, due at once, and the next consumer run relays it.
+//! deferred, due at once, and the consumer works it from there.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tracing::Instrument as _;
 use super::{intake::Intake, route::Routed};
 use crate::{
     broker,
-    command::{Command, MAX_INLINE, Payload},
+    command::{Command, MAX_INLINE, MOST_INLINE, Payload},
     effect_id::EffectId,
     effects::{Effects, How, StoreError},
     topic::Topic,
@@ -19,6 +20,9 @@ use crate::{
 
 /// What the broker gets to take a command.
 const PRODUCE_TIMEOUT: Duration = Duration::from_millis(1000);
+
+/// What the broker gets to tell its limits.
+const LIMITS_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Both places where a command can be durable.
 #[derive(Debug, Clone)]
@@ -132,13 +136,24 @@ impl Outbox {
 
     /// Large input is left in DynamoDB.
     async fn within_limits(&self, effect: &EffectId, command: Command) -> Result<Command, StoreError> {
+        let bytes = command.to_json().len();
         match &command.payload {
-            Payload::Input(input) if command.to_json().len() > MAX_INLINE => {
+            Payload::Input(input) if bytes > MAX_INLINE && bytes > self.inline_limit(&command).await => {
                 let check = self.effects.check_in(effect, &command.input_hash, input).await?;
                 Ok(Command { payload: Payload::ClaimCheck(check), ..command })
             }
             _ => Ok(command),
         }
+    }
+}
+
+impl Outbox {
+    /// What the command's broker takes whole: a quarter of a partition, so that several fit. The broker is asked once per
+    /// process, and only for a command that is large.
+    async fn inline_limit(&self, command: &Command) -> usize {
+        let limits = self.topics.for_key(&command.business_key).broker.limits(LIMITS_TIMEOUT).await;
+        let partition = limits.ok().and_then(|limits| limits.max_value);
+        partition.map_or(MAX_INLINE, |bytes| (bytes / 4).min(MOST_INLINE))
     }
 }
 

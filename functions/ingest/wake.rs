@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_millis(150);
 /// (`IDLE_EXIT`), and sees what became durable meanwhile.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Wakes the consumer, at most once in each [`INTERVAL`].
+/// Wakes the consumer, at most once a second.
 #[derive(Debug)]
 pub struct WakeUps {
     /// None without `CONSUMER_FUNCTION`.

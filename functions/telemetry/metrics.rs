@@ -48,7 +48,7 @@ metrics! {
     COMMANDS = "Commands", COUNT, None, "ingest",
         "Commands that were made durable, on the topic or in the table.";
     DEFERRED = "Deferred", COUNT, Some("Function"), "both",
-        "Ingest: commands that went to the table since the broker did not take them. Consumer: effects put off to a later attempt.";
+        "Ingest: commands that went to the table since the broker did not take them. Consumer: effects deferred to a later attempt.";
     BROKER_REFUSALS = "BrokerRefusals", COUNT, None, "ingest",
         "Commands that a broker did not take: it was full, in trouble or not reached. The log's `broker` says which.";
     NOT_DURABLE = "NotDurable", COUNT, None, "ingest",
@@ -58,27 +58,27 @@ metrics! {
     WAKE_UPS_FAILED = "WakeUpsFailed", COUNT, None, "ingest",
         "Invocations of the consumer that Lambda did not take, or did not answer within 150 ms. The schedule starts it then.";
     RUNS = "Runs", COUNT, None, "consumer",
-        "Runs that ended as they should: drained, out of time with the rest left to the next, or with the stream in another's hands.";
+        "Runs that ended as they should: drained, out of time with the rest left to the next, or while another run reads the brokers.";
     FAILED_RUNS = "FailedRuns", COUNT, None, "consumer",
         "Runs that could not use the broker or the table.";
     BROKER_UNREACHABLE = "BrokerUnreachable", COUNT, None, "consumer",
-        "Failed runs that could not keep a stream of the broker open, tries again included.";
+        "Failed runs that could not keep a stream of a broker open, tries again included, or got no answer from it.";
     RECEIVED = "Received", COUNT, None, "consumer",
         "Messages received, those delivered again included.";
     DONE = "Done", COUNT, None, "consumer",
         "Effects that the third party has applied, as is on record.";
     DUPLICATES = "Duplicates", COUNT, None, "consumer",
-        "Messages whose effect was on record already: nothing was called.";
+        "Commands whose effect was on record already: nothing was called.";
     HELD = "Held", COUNT, None, "consumer",
-        "Messages whose effect another attempt had. It comes due when that attempt's lease ends.";
+        "Commands whose effect another attempt had. It comes due when that attempt's lease ends.";
     IN_DOUBT = "InDoubt", COUNT, None, "consumer",
-        "Attempts after which nobody knows whether the third party applied the effect: no answer, an answer that tells nothing, or a process that died.";
+        "Attempts after which it is not known whether the third party applied the effect: no answer, an answer that tells nothing, or a process that died.";
     PARKED = "Parked", COUNT, Some("Step"), "both",
-        "Effects and messages left to a person. A message that asks for no step of `webhooks.toml` has the step `?`; what ingest parks, since the broker did not take it and the record contradicts it, has none.";
+        "Effects and messages left to an operator. A message that asks for no step of `webhooks.toml` has the step `?`; what ingest parks, since the broker did not take it and the record contradicts it, has none.";
     PARKED_IN_DOUBT = "ParkedInDoubt", COUNT, None, "consumer",
         "Those of them that may have been applied.";
     FROM_AGENDA = "FromAgenda", COUNT, None, "consumer",
-        "Due effects that were worked on: deferred ones, and commands that the broker did not take.";
+        "Due effects that were worked on: deferred ones, and commands that the broker did not take or that waited for their destination.";
     ENQUEUED = "Enqueued", COUNT, None, "consumer",
         "Messages left to the agenda before any claim: their destination was closed or busy, or there was no time for the step.";
     DUE_NOW = "DueNow", COUNT, None, "consumer",
@@ -92,7 +92,7 @@ metrics! {
     BREAKER_OPENED = "BreakerOpened", COUNT, Some("Destination"), "consumer",
         "How often a destination's circuit breaker opened: nothing is called there for up to 30 s, and then one probe.";
     EVENTS_DROPPED = "EventsDropped", COUNT, None, "consumer",
-        "Events that could not be told to the events topic.";
+        "Events that did not reach the events topic.";
     CALL_LATENCY = "CallLatency", MS, Some("Step"), "consumer",
         "Of each call to a third party, whatever came of it. Look-ups are not counted.";
     RECEIVED_TO_CALL = "ReceivedToCall", MS, None, "consumer",

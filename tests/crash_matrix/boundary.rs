@@ -1,4 +1,4 @@
-//! The boundaries: every request that a function makes on its four wires, by what it is for, and the n-th of its kind.
+//! The boundaries: every request that a function makes on its five wires, by what it is for, and the n-th of its kind.
 //! What runs side by side may change places from one run to the next; the n-th of its kind is the same in all of them.
 
 use std::fmt;
@@ -15,6 +15,19 @@ pub(crate) enum On {
     Table,
     Broker,
     ThirdParty,
+    Lambda,
+}
+
+impl fmt::Display for On {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Runtime => "runtime",
+            Self::Table => "table",
+            Self::Broker => "broker",
+            Self::ThirdParty => "third party",
+            Self::Lambda => "lambda",
+        })
+    }
 }
 
 /// One request of a scenario.
@@ -28,13 +41,7 @@ pub(crate) struct Boundary {
 
 impl fmt::Display for Boundary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let wire = match self.on {
-            On::Runtime => "runtime",
-            On::Table => "table",
-            On::Broker => "broker",
-            On::ThirdParty => "third party",
-        };
-        write!(f, "{wire:<13}{} {}", self.what, self.nth)
+        write!(f, "{} {} {}", self.on, self.what, self.nth)
     }
 }
 
@@ -62,7 +69,8 @@ impl Moment {
 }
 
 /// How often these are made depends on how long things take: only the first of each is a boundary.
-pub(super) const EVERY_SO_OFTEN: [&str; 4] = ["renew stream", "count in flight", "agenda", "lanes"];
+pub(super) const EVERY_SO_OFTEN: [&str; 5] =
+    ["renew stream", "count in flight", "read agenda", "read lanes", "wake consumer"];
 
 /// What a request is for.
 pub(super) fn what(on: On, seen: &Seen) -> Option<&'static str> {
@@ -71,6 +79,7 @@ pub(super) fn what(on: On, seen: &Seen) -> Option<&'static str> {
         On::Table => what_of_table(seen),
         On::Broker => what_of_broker(seen),
         On::ThirdParty => Some(if seen.method == "GET" { "look-up" } else { "call" }),
+        On::Lambda => Some("wake consumer"),
     }
 }
 
@@ -85,10 +94,12 @@ fn what_of_runtime(seen: &Seen) -> Option<&'static str> {
 fn what_of_broker(seen: &Seen) -> Option<&'static str> {
     match seen.path.as_str() {
         "/v1/produce" => Some("produce"),
+        "/v1/topics" if seen.method == "GET" => Some("list topics"),
         "/v1/topics" => Some("create topic"),
         "/v1/consume" => Some("consume"),
         "/v1/ack" => Some("ack"),
-        "/v1/config" => Some("limits"),
+        "/v1/ack-cumulative" => Some("ack-cumulative"),
+        "/v1/config" => Some("read limits"),
         "/metrics" => Some("count in flight"),
         _ => None,
     }
@@ -97,8 +108,9 @@ fn what_of_broker(seen: &Seen) -> Option<&'static str> {
 fn what_of_table(seen: &Seen) -> Option<&'static str> {
     let request = seen.json();
     match seen.operation.as_str() {
-        "Query" => Some("agenda"),
-        _ if request["Key"]["run_id"]["S"] == ":lanes" => Some("lanes"),
+        "Query" => Some("read agenda"),
+        "GetItem" if request["Key"]["run_id"]["S"] == ":lanes" => Some("read lanes"),
+        "UpdateItem" if request["Key"]["run_id"]["S"] == ":lanes" => Some("register lanes"),
         "GetItem" => Some("check out"),
         "DeleteItem" => Some("discard"),
         "PutItem" if request["Item"]["data"].is_object() => Some("check in"),
@@ -114,6 +126,8 @@ fn what_of_stream_lease(request: &serde_json::Value) -> &'static str {
     let update = request["UpdateExpression"].as_str().unwrap_or_default();
     if update.contains("#owner") {
         "take stream"
+    } else if update.contains("#wake_requested = ") {
+        "ask for stream"
     } else if request["ExpressionAttributeValues"][":lease_until"]["N"] == "0" {
         "release stream"
     } else {
@@ -126,7 +140,7 @@ fn what_of_update(request: &serde_json::Value) -> &'static str {
     let values = &request["ExpressionAttributeValues"];
     match values[":status"]["S"].as_str() {
         Some("in_progress") if update.contains("#doubt = ") => "take over",
-        Some("in_progress") => "claim again",
+        Some("in_progress") => "claim in place",
         Some("done") => "commit",
         Some("waiting") => "defer",
         Some("parked") => "park",

@@ -1,19 +1,22 @@
 //! The scenarios.
 //!
-//! * Ingest: webhooks that find no topic yet, a full one, and one whose input is too large for the broker.
+//! * Ingest: webhooks that find no topic yet, a full one, and one whose input is too large for the broker; and wake-ups.
 //! * Journal: with `journal = true`, a webhook that the broker takes and one that it does not.
-//! * Consumer: an earlier command that has to be retried, a later one with large input, one that the broker did not take, and
-//!   one whose call is slow, so that claim, defer, claim again, check out, hand over, commit, discard and ack all occur.
+//! * Consumer: an earlier command that has to be retried, a later one with large input and a slow call, and one that the
+//!   broker did not take; so that claim, defer, claim in place, check out, hand over, commit, discard and ack all occur.
 //! * Recovery: a consumer that works on what a dead one has left behind, so that watch, take-over, look-up and park occur.
+//! * Newer: a broker that acks cumulatively, three commands of one partition for a third party that is called once at a
+//!   time, and a wake-up that finds the stream taken; so that a run of messages is acked at once, messages are left to the
+//!   agenda before any claim, and the stream lease is released while another consumer waits for it.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use anyhow::{Result, ensure};
-use jiff::Timestamp;
+use futures_util::future::{Either, select};
 use local::{
     hook::Hook,
     http::Answer,
-    proxy::{Fault, Hits},
+    proxy::{Fault, Hits, Seen},
     third_party::Behaviour,
     webhook::Webhook,
 };
@@ -22,7 +25,11 @@ use super::{scene::Scene, story::Policy};
 use crate::house::{TICKETS, deliver_until_taken, dispute_about, produces};
 
 /// Longer than a message waits for its call, and shorter than a call may take.
-const SLOW: Duration = Duration::from_millis(500);
+const SLOW: Duration = Duration::from_millis(900);
+/// The same where messages first wait a second for their turn at the third party.
+const VERY_SLOW: Duration = Duration::from_millis(1900);
+/// Far more than it takes until a call is under way.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// A consumer that finds nothing, on a busy machine.
 const EMPTY_RUNS: usize = 10;
 
@@ -32,6 +39,8 @@ type Played = Result<(Vec<String>, Vec<Hits>)>;
 impl Scene {
     pub(super) async fn ingest(&self) -> Played {
         let struck = self.watch()?;
+        // The consumer is not run beside ingest: its requests would be taken for ingest's.
+        self.stack.lambda()?.wire.always(|_| true, Fault::Answer(Answer::status(202)));
         let mut effects = self.deliver(&dispute_about("dp_first")?).await?;
         effects.extend(self.deliver(&large(dispute_about("dp_large")?)).await?);
         self.fill_broker_once();
@@ -65,8 +74,8 @@ impl Scene {
         effects.extend(deliver_until_taken(&self.stack, &large(dispute_about("dp_large")?)).await?);
         self.fill_broker_once();
         effects.extend(deliver_until_taken(&self.stack, &dispute_about("dp_refused")?).await?);
-        let slow = Hook::new(async || tokio::time::sleep(SLOW).await);
-        self.third_party.script(TICKETS, [Behaviour::apply().with_hook(slow)]);
+        let is_large = |seen: &Seen| seen.method == "POST" && seen.mentions("dp_large");
+        self.third_party_wire.once(is_large, Fault::HookBefore(taking(SLOW)));
         self.until("due_at").await?;
         self.run().await;
         Ok((effects, struck))
@@ -85,6 +94,7 @@ impl Scene {
         // A copy comes at once, and finds the effect held; its original comes back later.
         deliver_until_taken(&self.stack, &webhook).await?;
         self.stack.consumer.warm().await?;
+        self.until_stream_is_nearly_free().await?;
         let struck = self.watch()?;
         self.run().await;
         self.until("lease_until").await?;
@@ -92,15 +102,34 @@ impl Scene {
         Ok((effects, struck))
     }
 
-    /// Waits until that time of every record has come: the end of a dead attempt's lease, or when it is due.
-    async fn until(&self, time: &str) -> Result<()> {
-        for effect in self.stack.effects().await? {
-            let until = effect.record[time].as_i64().unwrap_or_default();
-            let left = Timestamp::from_millisecond(until)?.duration_since(Timestamp::now());
-            tokio::time::sleep(left.try_into().unwrap_or_default()).await;
+    pub(super) async fn newer(&self) -> Played {
+        let struck = self.watch()?;
+        let mut effects = Vec::new();
+        for event in ["evt_first", "evt_second", "evt_third"] {
+            let webhook = dispute_about("dp_same")?.edited(|dispute| dispute["id"] = event.into());
+            effects.extend(deliver_until_taken(&self.stack, &webhook).await?);
         }
-        Ok(())
+        let slow = Behaviour::apply().with_hook(taking(VERY_SLOW));
+        self.third_party.script(TICKETS, [slow]);
+        let run = pin!(self.run());
+        let asked = async {
+            self.third_party.until(PATIENCE, |ledger| !ledger.attempts().is_empty()).await?;
+            self.ask_for_stream().await
+        };
+        match select(run, pin!(asked)).await {
+            // It has been killed before any call.
+            Either::Left(_) => {}
+            Either::Right((asked, run)) => {
+                asked?;
+                run.await;
+            }
+        }
+        Ok((effects, struck))
     }
+}
+
+fn taking(time: Duration) -> Hook {
+    Hook::new(move || tokio::time::sleep(time))
 }
 
 /// With input that is too large for the broker.

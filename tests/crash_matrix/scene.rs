@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use local::{
-    config::Config,
+    broker::Profile,
     proxy::{Hits, Wire},
     runtime_api::Function,
     server::ANY_PORT,
@@ -12,14 +12,14 @@ use local::{
     third_party::{Behaviour, ThirdParty},
     webhook::Webhook,
 };
-use toml::toml;
 
 use super::{
     boundary::{Boundary, On},
+    config,
     numbering::Numbering,
     story::{Policy, Scenario, Story},
 };
-use crate::house::{TICKETS, builder, config, deliver_until_taken, park_in_doubt, table};
+use crate::house::{TICKETS, builder, deliver_until_taken};
 
 pub(super) const LOOK_UP: &str = "/api/tickets/by-key";
 
@@ -28,7 +28,7 @@ pub(super) struct Scene {
     pub(super) story: Story,
     pub(super) stack: Stack,
     pub(super) third_party: ThirdParty,
-    third_party_wire: Wire,
+    pub(super) third_party_wire: Wire,
     numbering: Arc<Numbering>,
 }
 
@@ -40,9 +40,13 @@ impl Scene {
             third_party.forget_keys(TICKETS);
         }
         third_party.always(LOOK_UP, Behaviour::look_up());
-        let mut config = config_of(story)?;
-        config.call(&third_party_wire.url());
-        let stack = builder(config)?.start().await?;
+        let builder = builder(config::of(story, &third_party_wire.url())?)?;
+        let stack = match story.scenario {
+            Scenario::Ingest => builder.wake_ups(),
+            Scenario::Journal | Scenario::Consumer | Scenario::Recovery => builder,
+            Scenario::Newer => builder.broker_profile(Profile::G3),
+        };
+        let stack = stack.start().await?;
         Ok(Self { story, stack, third_party, third_party_wire, numbering: Arc::default() })
     }
 
@@ -53,6 +57,7 @@ impl Scene {
             Scenario::Journal => self.journal().await,
             Scenario::Consumer => self.consumer().await,
             Scenario::Recovery => self.recovery().await,
+            Scenario::Newer => self.newer().await,
         }?;
         effects.sort();
         // Not those of the runs that settle what is left.
@@ -85,6 +90,7 @@ impl Scene {
         let kill = function.killer().hook();
         let strike = self.story.death.map(|(boundary, moment)| (boundary, moment.fault(kill)));
         let runtime = function.wires().pop().context("no process is idle")?;
+        let lambda = self.stack.lambda.as_ref().map(|lambda| (On::Lambda, &lambda.wire));
         let wires = [
             (On::Runtime, &*runtime),
             (On::Table, self.stack.table_wire()?),
@@ -92,47 +98,14 @@ impl Scene {
             (On::ThirdParty, &self.third_party_wire),
         ];
         let on = |on| strike.as_ref().filter(|(boundary, _)| boundary.on == on);
-        Ok(wires.map(|(wire, through)| self.numbering.watch(through, wire, on(wire))).into())
+        let watch = |(wire, through)| self.numbering.watch(through, wire, on(wire));
+        Ok(wires.into_iter().chain(lambda).map(watch).collect())
     }
 
     fn function(&self) -> &Function {
         match self.story.scenario {
             Scenario::Ingest | Scenario::Journal => &self.stack.ingest,
-            Scenario::Consumer | Scenario::Recovery => &self.stack.consumer,
+            Scenario::Consumer | Scenario::Recovery | Scenario::Newer => &self.stack.consumer,
         }
     }
-}
-
-fn config_of(story: Story) -> Result<Config> {
-    let mut config = config()?;
-    if story.scenario == Scenario::Journal {
-        config.table().insert("journal".into(), true.into());
-    }
-    let times = table(config.table(), "consumer");
-    // So many stories side by side keep a machine busy, and a run's lease must outlast the pauses.
-    times.insert("stream_lease".into(), "2s".into());
-    if story.scenario == Scenario::Consumer {
-        // What the broker loses need not be waited for so long.
-        times.insert("journal_grace".into(), "1s".into());
-        times.insert("slow_call".into(), "250ms".into());
-    }
-    if story.scenario == Scenario::Recovery {
-        // The dead one's lease outlasts its successor's wait for the message, so that the effect is found held.
-        times.insert("settle".into(), "4s".into());
-    }
-    match story.policy {
-        Policy::SameKey => {}
-        Policy::LookUp => {
-            let policy = toml! {
-                policy = "look-up"
-                url = "https://tickets.example.com/api/tickets/by-key?key={{ idempotency_key }}"
-                timeout = "1s"
-                found = "response.status == 200"
-                not_found = "response.status == 404"
-            };
-            config.step("open_ticket").insert("in_doubt".into(), policy.into());
-        }
-        Policy::Park => park_in_doubt(&mut config, "open_ticket"),
-    }
-    Ok(config)
 }

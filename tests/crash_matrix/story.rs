@@ -1,6 +1,6 @@
 //! One telling of a scenario, and what must hold however it ends: nothing lost, nothing twice, no doubt hidden.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use local::{
@@ -23,10 +23,20 @@ pub(crate) enum Scenario {
     Journal,
     Consumer,
     Recovery,
+    Newer,
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 4] = [Self::Ingest, Self::Journal, Self::Consumer, Self::Recovery];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Ingest, Self::Journal, Self::Consumer, Self::Recovery, Self::Newer];
+
+    /// Ingest knows of no policy: it is tried under the one that shows most, where the third party forgives nothing.
+    fn policies(self) -> &'static [Policy] {
+        match self {
+            Self::Ingest | Self::Journal => &[Policy::Park],
+            Self::Consumer | Self::Recovery | Self::Newer => &Policy::ALL,
+        }
+    }
 }
 
 /// What is done about a doubt.
@@ -61,10 +71,19 @@ pub(crate) struct Told {
     pub(crate) parked: usize,
 }
 
+impl fmt::Display for Story {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}, {:?}", self.scenario, self.policy)?;
+        self.death.map_or(Ok(()), |(boundary, moment)| write!(f, ", {moment:?} {boundary}"))
+    }
+}
+
 impl Story {
-    /// Every scenario under every policy, without a death.
+    /// Every scenario under each of its policies, without a death.
     pub(crate) fn undisturbed() -> impl Iterator<Item = Self> {
-        let under_each = |scenario| Policy::ALL.map(|policy| Self { scenario, policy, death: None });
+        let under_each = |scenario: Scenario| {
+            scenario.policies().iter().map(move |policy| Self { scenario, policy: *policy, death: None })
+        };
         Scenario::ALL.into_iter().flat_map(under_each)
     }
 
@@ -73,6 +92,13 @@ impl Story {
         let boundaries = told.boundaries.iter();
         let deaths = boundaries.flat_map(|boundary| Moment::ALL.map(|moment| (*boundary, moment)));
         deaths.map(move |death| Self { death: Some(death), ..self })
+    }
+
+    /// Whether it belongs to the part of that name. The one without a death belongs to each of its deaths, which are known
+    /// by it.
+    pub(crate) fn is_in(self, part: &str) -> bool {
+        let name = self.to_string();
+        name.starts_with(part) || self.death.is_none() && part.starts_with(&name)
     }
 
     /// Tells it, and checks that nothing was lost and nothing done twice.

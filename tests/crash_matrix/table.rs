@@ -23,9 +23,8 @@ impl Table {
     /// What went wrong, and where.
     pub(crate) fn failed(&self) -> impl Iterator<Item = String> {
         self.told.iter().filter_map(|(story, told)| {
-            let (boundary, moment) = story.death?;
             let error = told.as_ref().err()?;
-            Some(format!("{:?}, {:?}, {moment:?} {boundary}: {error:?}", story.scenario, story.policy))
+            Some(format!("{story}: {error:?}"))
         })
     }
 
@@ -84,7 +83,8 @@ impl fmt::Display for Table {
             write!(f, "\n{:<33}", format!("{scenario:?}"))?;
             Policy::ALL.iter().try_for_each(|policy| write!(f, "{:<10}", format!("{policy:?}")))?;
             for boundary in self.boundaries(scenario) {
-                write!(f, "\n  {:<31}", boundary.to_string())?;
+                let Boundary { on, what, nth } = boundary;
+                write!(f, "\n  {on:<13}{:<18}", format!("{what} {nth}"))?;
                 for policy in Policy::ALL {
                     let mark =
                         |moment| self.mark(Story { scenario, policy, death: Some((boundary, moment)) });

@@ -15,7 +15,7 @@ use crate::house::PATIENCE;
 const IDLE_EXIT: &str = "10s";
 
 /// Leaves a stream half open that holds nothing yet.
-async fn leave_stream(stack: &Stack) -> Result<()> {
+pub(super) async fn leave_stream(stack: &Stack) -> Result<()> {
     stack.broker_wire.once(consumes, Fault::HalfOpen);
     stack.broker_wire.once(ack, Fault::HookAfter(stack.consumer.killer().hook()));
     deliver_all(stack, &["first"]).await?;

@@ -37,7 +37,7 @@ async fn a_line_that_no_message_makes_ends_the_stream_and_nothing_else() -> Resu
     let long = vec![b'x'; 25 * 1024 * 1024 + 1];
     let garbage = [long, b"{\"partition\":0}\n".to_vec(), b"<html></html>\n".to_vec(), vec![0xff, b'\n']];
     let stories = garbage.map(async |garbage| {
-        let stack = stack_of(1, "400ms").await?;
+        let stack = stack_of(1, "4s").await?;
         let garbled = stack.broker_wire.once(consumes, Fault::Answer(Answer::status(200).with_body(garbage)));
         deliver_all(&stack, &["one"]).await?;
         let run = stack.run_consumer().await?;

@@ -1,105 +1,302 @@
-//! Which acks go (`consumer/drain.rs`, `ack_order.rs`), and what the broker says to them. A count and its answer are one
-//! step here; first deliveries ascend, so what is counted stays true.
+//! Which acks are sent (`consumer/ack_order.rs`, `proof.rs`, `acks.rs`), and what the broker does with them.
 
 use super::{
     action::{Action, Steps},
-    message::{Job, Phase, Place, Who},
+    message::{Job, Message, Phase, Place, Who},
     rule::Rule,
-    state::{Consumer, Stream},
-    world::{IN_FLIGHT, World},
+    state::{Consumer, Held, State, Stream},
+    world::World,
 };
 
-impl Steps<'_> {
-    /// The hold is over, if there is one, and the stream neither broken nor lost.
-    fn may_ack(&self, who: Who) -> bool {
-        self.state.consumers[who].stream == Stream::Open
-    }
+/// The limit that the first versions assumed of any broker.
+const ASSUMED_LIMIT: usize = 2;
 
-    /// All that is in flight is ours: we hold as many as there can be, or the broker counts no more.
-    pub(super) fn count(&mut self, who: Who) {
-        let consumer = &self.state.consumers[who];
-        let in_order = self.world.keeps(Rule::AcksInOrder);
-        let Some(lowest) = consumer.next_ack(in_order) else { return };
-        if !self.may_ack(who) || lowest.offset < consumer.sole || !self.world.counts() {
+impl Steps<'_> {
+    /// Whether everything in flight is ours: the broker counts no more than we hold, or we hold as many as it deals; or, where
+    /// neither can be had, it has been long enough.
+    pub(super) fn prove(&mut self, who: Who) {
+        let (world, consumer) = (self.world, &self.state.consumers[who]);
+        if let Some(held) = consumer.counting {
+            let in_flight = self.state.in_flight();
+            self.add(Action::Count { who, in_flight }, |state| {
+                let consumer = &mut state.consumers[who];
+                consumer.counting = None;
+                if in_flight <= usize::from(held.messages) {
+                    consumer.prove(held);
+                }
+            });
             return;
         }
-        let held = consumer.jobs.iter().filter(|job| !job.old);
-        if held.clone().count() >= self.state.in_flight().min(IN_FLIGHT) {
-            let last = held.map(|job| job.offset).max().unwrap_or(0);
-            self.add(Action::Count { who }, |state| state.consumers[who].sole = last + 1);
+        if !consumer.may_ack(world) || !consumer.has_question(world) {
+            return;
+        }
+        let held = consumer.held(world);
+        let is_old = consumer.stream != Stream::Young || !world.keeps(Rule::FirstAcksHeld);
+        if world.limit().is_some_and(|limit| usize::from(held.messages) >= limit) {
+            self.add(Action::ProveByLimit { who }, |state| state.consumers[who].prove(held));
+        } else if consumer.counts(world) {
+            self.add(Action::AskCount { who }, |state| state.consumers[who].counting = Some(held));
+        } else if consumer.goes_by_clock(world) && is_old {
+            self.add(Action::ProveByClock { who }, |state| state.consumers[who].prove(held));
         }
     }
 
     pub(super) fn ack(&mut self, who: Who) {
-        for index in 0..self.state.consumers[who].jobs.len() {
-            if self.may_be_acked(who, index) {
-                self.send_ack(who, index);
+        let consumer = &self.state.consumers[who];
+        if !consumer.may_ack(self.world) {
+            return;
+        }
+        for (index, job) in consumer.jobs.iter().enumerate() {
+            let is_disordered = job.is_current() && !self.world.keeps(Rule::AcksInOrder);
+            let is_alone = job.old || job.covered || (is_disordered && job.offset <= consumer.proven());
+            if job.is_message() && job.phase == Phase::Settled && is_alone {
+                self.ack_one(who, index);
             }
+        }
+        let Some((first, last)) = self.run(who) else { return };
+        if self.world.broker.cumulative {
+            self.ack_up_to(who, first, last);
+        } else {
+            self.ack_one(who, first);
         }
     }
 
-    fn may_be_acked(&self, who: Who, index: usize) -> bool {
+    /// The settled messages at the low end, without a gap between them, up to what is proven. Where the broker does not count,
+    /// its check of the first cumulative ack is the proof.
+    fn run(&self, who: Who) -> Option<(usize, usize)> {
         let (world, consumer) = (self.world, &self.state.consumers[who]);
-        let job = &consumer.jobs[index];
-        let on_the_way = |offset| {
-            self.state
-                .topic
-                .iter()
-                .any(|message| message.place == Place::OnTheWay(who) && message.offset < offset)
-        };
-        let holds_up = |lower: &Job| lower.old == job.old && lower.phase != Phase::Refused;
-        job.phase == Phase::Settled
-            && (self.may_ack(who) || job.old && matches!(consumer.stream, Stream::Silent | Stream::Held))
-            && (job.old || job.offset < consumer.sole || !world.counts())
-            && !(world.keeps(Rule::AcksInOrder) && consumer.jobs[..index].iter().any(holds_up))
-            && !(world.keeps(Rule::OvertakenAwaited) && !world.counts() && on_the_way(job.offset))
+        let is_first = consumer.acked == 0 || !world.keeps(Rule::GapsAwaited);
+        let is_checked = !consumer.counts(world) && world.broker.cumulative && is_first;
+        let mut run: Option<(usize, usize)> = None;
+        for (index, job) in consumer.jobs.iter().enumerate() {
+            if !job.is_current() || job.phase == Phase::Refused {
+                continue;
+            }
+            let follows = run.is_none_or(|(_, last)| consumer.jobs[last].offset + 1 == job.offset);
+            let is_proven = is_checked || job.offset <= consumer.proven();
+            if !follows || !is_proven || !self.is_ready(who, job) {
+                break;
+            }
+            run = Some((run.map_or(index, |(first, _)| first), index));
+        }
+        run
     }
 
-    /// Carried out if the message is in flight with us; refused if it is with another, and forgotten if it is in flight no
-    /// more. A lost answer counts as carried out.
-    fn send_ack(&mut self, who: Who, index: usize) {
+    /// Whether a message is settled and not being acked. Without counts, it waits for lower ones that are on their way: the
+    /// pause is long enough for them to arrive.
+    fn is_ready(&self, who: Who, job: &Job) -> bool {
+        let (world, consumer) = (self.world, &self.state.consumers[who]);
+        let is_lower = |lower: &Message| {
+            matches!(lower.place, Place::OnTheWay { to, .. } if to == who) && lower.offset < job.offset
+        };
+        let pauses = world.keeps(Rule::OvertakenAwaited) && !world.slow_arrivals && !consumer.counts(world);
+        job.phase == Phase::Settled && !job.covered && !(pauses && self.state.topic.iter().any(is_lower))
+    }
+
+    /// `/v1/ack`: carried out if the message is in flight with us; refused if it is with another stream; nothing is left to do
+    /// if it is not in flight.
+    fn ack_one(&mut self, who: Who, index: usize) {
         let Job { effect, offset, old, .. } = self.state.consumers[who].jobs[index];
-        let ours = if old { Place::Orphan } else { Place::With(who) };
-        let place =
-            self.state.topic.iter().find(|message| message.offset == offset).map(|message| message.place);
-        self.add(Action::Ack { who, effect, offset }, |state| match place {
-            Some(place) if place != ours && place != Place::Queued => {
-                state.job(who, index).phase = Phase::Refused
+        let message = self.state.topic.iter().find(|message| message.offset == offset);
+        let is_refused = match message.map(|message| message.place) {
+            Some(Place::Queued | Place::Forgotten(_)) | None => false,
+            Some(Place::Orphan) => !old,
+            Some(place) => old || !place.is_with(who),
+        };
+        let world = *self.world;
+        self.add(Action::Ack { who, effect, offset }, |state| {
+            state.consumers[who].void_count(&world);
+            if is_refused {
+                state.job(who, index).phase = Phase::Refused;
+                return;
             }
-            _ => {
-                state.consumers[who].jobs.remove(index);
-                if place == Some(ours) {
-                    state.commit_offset(offset);
-                }
-            }
+            state.commit_offset(offset);
+            state.consumers[who].acked(index);
         });
-        if self.state.faults.unanswered > 0 {
-            let action = Action::Unanswered { who, effect, what: Phase::Settled, applied: false };
-            self.add(action, |state| {
-                state.faults.unanswered -= 1;
-                state.consumers[who].jobs.remove(index);
+        if !is_refused {
+            self.unanswered_ack(who, (index, index), offset, |state| state.commit_offset(offset));
+        }
+        self.unanswered_ack(who, (index, index), 0, |_| {});
+    }
+
+    /// `/v1/ack-cumulative`. A refusal changes nothing, and it is sent again; but if an earlier one got no answer and may have
+    /// been carried out, nothing has to wait for these messages.
+    fn ack_up_to(&mut self, who: Who, first: usize, last: usize) {
+        let (world, jobs) = (*self.world, &self.state.consumers[who].jobs);
+        let offset = jobs[last].offset;
+        let was_asked = jobs[last].asked;
+        let run: Vec<u8> = jobs[first..=last].iter().map(|job| job.offset).collect();
+        if self.state.is_whole(who, offset) {
+            self.add(Action::AckUpTo { who, offset }, |state| {
+                state.commit_up_to(who, offset);
+                state.consumers[who].void_count(&world);
+                state.consumers[who].acked_up_to(offset, world.keeps(Rule::RedeliveredAckedAlone));
+            });
+            // The broker acks one after the other, and may stop in between.
+            for up_to in run {
+                self.unanswered_ack(who, (first, last), up_to, |state| state.commit_up_to(who, up_to));
+            }
+        } else if was_asked {
+            self.add(Action::AckRefused { who, offset }, |state| {
+                state.consumers[who].void_count(&world);
+                (first..=last).for_each(|index| state.job(who, index).phase = Phase::Refused);
             });
         }
+        self.unanswered_ack(who, (first, last), 0, |_| {});
+    }
+
+    /// An ack gets no answer. It was carried out up to an offset; 0: not at all.
+    fn unanswered_ack(
+        &mut self,
+        who: Who,
+        (first, last): (usize, usize),
+        carried_out_up_to: u8,
+        carry_out: impl Fn(&mut State),
+    ) {
+        if self.state.faults.lost_acks == 0 {
+            return;
+        }
+        let (world, offset) = (*self.world, self.state.consumers[who].jobs[last].offset);
+        self.add(Action::AckUnanswered { who, offset, carried_out_up_to }, |state| {
+            state.faults.lost_acks -= 1;
+            carry_out(state);
+            let consumer = &mut state.consumers[who];
+            consumer.void_count(&world);
+            if world.keeps(Rule::LostAckSentAgain) {
+                consumer.jobs[first..=last].iter_mut().for_each(|job| job.asked = true);
+            } else {
+                consumer.jobs.drain(first..=last);
+            }
+        });
     }
 }
 
 impl Consumer {
-    /// What is to be acked next, if it is settled.
-    fn next_ack(&self, in_order: bool) -> Option<&Job> {
-        let is_settled = |job: &&Job| job.phase == Phase::Settled;
-        let mut ours = self.jobs.iter().filter(|job| !job.old && job.phase != Phase::Refused);
-        if in_order { ours.next().filter(is_settled) } else { ours.find(is_settled) }
+    /// Acks may be sent: the stream is neither broken nor lost.
+    fn may_ack(&self, world: &World) -> bool {
+        match self.stream {
+            // Only what was received on an earlier stream.
+            Stream::Silent | Stream::Young | Stream::Open => true,
+            Stream::Ending => self.counts(world) || !world.keeps(Rule::BlindAcksEndWithReading),
+            _ => false,
+        }
+    }
+
+    /// Whether the lowest message that others wait for is settled and not proven.
+    fn has_question(&self, world: &World) -> bool {
+        let waiting = self.jobs.iter().filter(|job| job.is_current() && job.phase != Phase::Refused);
+        let asked = if world.keeps(Rule::AcksInOrder) { 1 } else { usize::MAX };
+        waiting.take(asked).any(|job| job.phase == Phase::Settled && job.offset > self.proven())
+    }
+
+    /// What we hold: certainly in flight, unless the broker may have carried out an ack of it.
+    fn held(&self, world: &World) -> Held {
+        let may_be_acked = |job: &Job| job.asked || job.covered || job.phase == Phase::Refused;
+        let is_sure = |job: &&Job| !world.keeps(Rule::OnlySureCounted) || !may_be_acked(job);
+        let current = self.jobs.iter().filter(|job| job.is_current());
+        let up_to = current.clone().map(|job| job.offset).max().unwrap_or(0);
+        Held { messages: current.filter(is_sure).count() as u8, up_to }
+    }
+
+    /// Whether acks go by the broker's counts.
+    fn counts(&self, world: &World) -> bool {
+        world.broker.metrics && !self.blind && world.keeps(Rule::AcksOnProof)
+    }
+
+    /// Whether order and clock are all there is to go by.
+    pub(super) fn goes_by_clock(&self, world: &World) -> bool {
+        !self.counts(world) && !world.broker.cumulative
+    }
+
+    fn prove(&mut self, held: Held) {
+        self.proven = self.proven.max(held.up_to);
+    }
+
+    /// An ack has been sent: a count that is under way may be made after it.
+    fn void_count(&mut self, world: &World) {
+        if world.keeps(Rule::AckVoidsCount) {
+            self.counting = None;
+        }
+    }
+
+    /// Up to which offset no message is in other hands: what was proven, and what we hold without a gap after that.
+    fn proven(&self) -> u8 {
+        let mut proven = self.proven;
+        let holds = |offset| self.jobs.iter().any(|job| job.is_current() && job.offset == offset);
+        while proven > 0 && holds(proven + 1) {
+            proven += 1;
+        }
+        proven
+    }
+
+    fn acked(&mut self, index: usize) {
+        let job = self.jobs.remove(index);
+        if !job.old {
+            self.has_acked(job.offset);
+        }
+    }
+
+    /// A redelivered message stays, to be acked by itself.
+    fn acked_up_to(&mut self, offset: u8, alone: bool) {
+        self.has_acked(offset);
+        let is_covered = |job: &Job| job.is_current() && job.offset <= offset;
+        self.jobs.retain(|job| !is_covered(job) || (alone && job.again));
+        self.jobs.iter_mut().filter(|job| is_covered(job)).for_each(|job| job.covered = true);
+    }
+
+    fn has_acked(&mut self, offset: u8) {
+        self.acked = self.acked.max(offset);
+        self.proven = self.proven.max(offset);
+    }
+}
+
+impl State {
+    /// `/v1/ack`: every lower offset is passed over.
+    fn commit_offset(&mut self, offset: u8) {
+        let is_it = |message: &Message| message.offset == offset && message.place.is_in_flight();
+        if self.topic.iter().any(is_it) {
+            self.topic.retain(|message| message.offset != offset);
+            self.committed = self.committed.max(offset);
+        }
+    }
+
+    /// Whether the broker carries out a cumulative ack: everything from the high-water mark to this offset is in flight with this
+    /// consumer. What is not above the mark is not looked at.
+    fn is_whole(&self, who: Who, offset: u8) -> bool {
+        let is_asked = |message: &&Message| {
+            message.offset > self.committed
+                && message.offset <= offset
+                && !matches!(message.place, Place::Forgotten(_))
+        };
+        self.topic.iter().filter(is_asked).all(|message| message.place.is_with(who))
+    }
+
+    /// `/v1/ack-cumulative`. What is not above the high-water mark stays in flight.
+    fn commit_up_to(&mut self, who: Who, offset: u8) {
+        let committed = self.committed;
+        let is_acked = |message: &Message| message.offset > committed && message.offset <= offset;
+        self.topic.retain(|message| !(is_acked(message) && message.place == Place::With(who)));
+        let on_the_way = self.topic.iter_mut().filter(|message| {
+            is_acked(message) && matches!(message.place, Place::OnTheWay { to, .. } if to == who)
+        });
+        on_the_way.for_each(|message| message.place = Place::Forgotten(who));
+        self.committed = self.committed.max(offset);
     }
 }
 
 impl World {
-    /// Acks go by the count. Where the broker's metrics can't be had, order and hold are all there is.
-    fn counts(&self) -> bool {
-        self.counted && self.keeps(Rule::InFlightCounted)
+    /// The limit of messages in flight, as far as the consumer knows.
+    fn limit(&self) -> Option<usize> {
+        if !self.keeps(Rule::LimitAsked) {
+            return Some(ASSUMED_LIMIT);
+        }
+        let told = if self.keeps(Rule::LimitAskedAgain) { self.broker.told } else { self.told_before };
+        told.filter(|limit| *limit > 0 || !self.keeps(Rule::ZeroIsNoLimit))
     }
 
-    /// What becomes of a stream with its first message.
+    /// What becomes of a stream with its first message. Its age only matters where the clock may be all there is.
     pub(super) fn begun(&self) -> Stream {
-        if self.counts() || !self.keeps(Rule::FirstAcksHeld) { Stream::Open } else { Stream::Held }
+        let counts = self.broker.metrics && self.faults.blinded == 0 && self.keeps(Rule::AcksOnProof);
+        if counts || self.broker.cumulative { Stream::Open } else { Stream::Young }
     }
 }

@@ -1,4 +1,4 @@
-//! What can happen next: one name for each kind of step, as it stands in a counterexample.
+//! The steps between states, by the names that a counterexample shows.
 
 use super::{
     effect::Which,
@@ -7,15 +7,15 @@ use super::{
     world::World,
 };
 
-/// What a call comes to (`consumer::outcome`).
+/// What a call comes to (`consumer/outcome.rs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     Applied,
     /// Applied, and the answer was lost.
     AppliedUnanswered,
-    /// Not applied, and nobody knows.
+    /// Not applied, and the answer was lost.
     NothingUnanswered,
-    /// No answer in time, and the third party is still at it.
+    /// No answer in time, and the third party is still at work on it.
     StillAtIt,
     /// Refused for now, or not sent.
     NotNow,
@@ -28,39 +28,50 @@ pub(super) enum Action {
     Tick,
     // A consumer's invocation.
     Wake { who: Who, clock_ahead: i8 },
-    Relay { who: Who, effect: Which },
+    TakeDue { who: Who, effect: Which },
     Connect { who: Who },
-    Count { who: Who },
+    AskCount { who: Who },
+    Count { who: Who, in_flight: usize },
+    ProveByLimit { who: Who },
+    ProveByClock { who: Who },
     Ack { who: Who, effect: Which, offset: u8 },
-    Ousted { who: Who },
+    AckUpTo { who: Who, offset: u8 },
+    AckRefused { who: Who, offset: u8 },
+    Oust { who: Who },
+    End { who: Who },
     Leave { who: Who },
     // An attempt.
+    Work { who: Who, effect: Which },
     Claim { who: Who, effect: Which, offset: u8 },
+    DeferBeforeClaim { who: Who, effect: Which, offset: u8 },
+    HandOver { who: Who, effect: Which, offset: u8 },
     TakeOver { who: Who, effect: Which },
     Ask { who: Who, effect: Which, then: Phase },
     Call { who: Who, effect: Which, outcome: Outcome },
     Write { who: Who, effect: Which, what: Phase },
     // The broker.
-    Deliver { to: Who, effect: Which, offset: u8 },
-    Redeliver { to: Who, effect: Which, offset: u8 },
+    Deliver { to: Who, effect: Which, offset: u8, again: bool },
+    Arrive { to: Who, effect: Which, offset: u8 },
     DeliverNowhere { effect: Which, offset: u8 },
     NoticeDeadStream,
     // The third party.
     LandLate { effect: Which },
     NeverLand { effect: Which },
-    // What goes wrong.
+    // Faults.
     Crash { who: Who, half_open: bool },
     RestartBroker,
     WipeBroker,
     CutStream { who: Who },
-    Overtake { to: Who, effect: Which, offset: u8 },
+    DeliverLate { to: Who, effect: Which, offset: u8 },
+    AckUnanswered { who: Who, offset: u8, carried_out_up_to: u8 },
     Unanswered { who: Who, effect: Which, what: Phase, applied: bool },
     HoldUp { who: Who, effect: Which, what: Phase },
     RenewalsFail { who: Who },
+    MetricsFail { who: Who },
 }
 
 impl Action {
-    /// Nothing that must happen for things to come to an end.
+    /// Whether nothing may depend on its happening.
     pub(super) fn is_fault(self) -> bool {
         matches!(
             self,
@@ -68,15 +79,17 @@ impl Action {
                 | Self::RestartBroker
                 | Self::WipeBroker
                 | Self::CutStream { .. }
-                | Self::Overtake { .. }
+                | Self::DeliverLate { .. }
+                | Self::AckUnanswered { .. }
                 | Self::Unanswered { .. }
                 | Self::HoldUp { .. }
                 | Self::RenewalsFail { .. }
+                | Self::MetricsFail { .. }
         )
     }
 }
 
-/// The steps out of one state, as they are found.
+/// Collects the steps out of one state.
 pub(super) struct Steps<'a> {
     pub(super) state: &'a State,
     pub(super) world: &'a World,
@@ -84,7 +97,7 @@ pub(super) struct Steps<'a> {
 }
 
 impl<'a> Steps<'a> {
-    /// Every step out of a state.
+    /// All steps out of a state.
     pub(super) fn of(state: &'a State, world: &'a World) -> Vec<(Action, State)> {
         let mut steps = Self { state, world, next: Vec::new() };
         steps.of_time();
@@ -97,7 +110,7 @@ impl<'a> Steps<'a> {
         steps.next
     }
 
-    /// A step that changes nothing is none.
+    /// A step that changes nothing is left out.
     pub(super) fn add(&mut self, action: Action, change: impl FnOnce(&mut State)) {
         let mut state = self.state.clone();
         change(&mut state);

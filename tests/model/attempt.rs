@@ -1,4 +1,4 @@
-//! One message to its end (`consumer/step.rs`, `attempt.rs`, `look_up.rs`), and the third party with its ledger.
+//! A job to its end (`consumer/work.rs`, `attempt.rs`, `doubt.rs`, `look_up.rs`), and the third party with its ledger.
 
 use super::{
     action::{Action, Outcome, Steps},
@@ -18,15 +18,25 @@ const OUTCOMES: [Outcome; 6] = [
     Outcome::Never,
 ];
 
+/// An effect that was taken over is tried at once up to this attempt, and deferred first from then on.
+const AT_ONCE: u8 = 2;
+
 impl Steps<'_> {
     pub(super) fn of_work(&mut self, who: Who) {
         for index in 0..self.state.consumers[who].jobs.len() {
             match self.state.consumers[who].jobs[index].phase {
-                Phase::Received => self.claim(who, index),
+                Phase::Received if self.world.instant => self.work(who, index),
+                Phase::Received => {
+                    self.claim(who, index);
+                    self.defer_before_claim(who, index);
+                }
                 Phase::TakingOver => self.take_over(who, index),
                 Phase::Asking => self.ask(who, index),
-                Phase::Calling => self.call(who, index),
-                Phase::Committing | Phase::Deferring { .. } | Phase::Parking | Phase::Watching => {
+                Phase::Calling => {
+                    self.call(who, index);
+                    self.hand_over(who, index);
+                }
+                Phase::Committing | Phase::Deferring { .. } | Phase::Parking | Phase::Watching { .. } => {
                     self.write(who, index);
                 }
                 Phase::Settled | Phase::Unsettled | Phase::Refused => {}
@@ -34,7 +44,22 @@ impl Steps<'_> {
         }
     }
 
-    /// The third party knows, and says so; or it can't tell, and that is as good as no answer to a call.
+    /// A message to its end, in one step.
+    fn work(&mut self, who: Who, index: usize) {
+        let world = *self.world;
+        let effect = self.state.consumers[who].jobs[index].effect;
+        self.add(Action::Work { who, effect }, |state| {
+            state.claim(who, index, &world);
+            if state.job(who, index).phase == Phase::Calling {
+                state.apply(effect, &world);
+                state.job(who, index).called(Phase::Committing);
+                state.write(who, index, &world);
+            }
+        });
+        self.unanswered(who, index, |_| {});
+    }
+
+    /// The third party answers truly; or it can't tell, which counts as a call without an answer.
     fn ask(&mut self, who: Who, index: usize) {
         let world = self.world;
         let Job { effect, count, .. } = self.state.consumers[who].jobs[index];
@@ -48,7 +73,7 @@ impl Steps<'_> {
         }
     }
 
-    /// Effects but the first are always applied: they are there to be passed over.
+    /// Effects other than the first are always applied at once, to keep the graph small.
     fn call(&mut self, who: Who, index: usize) {
         let world = *self.world;
         let Job { effect, count, .. } = self.state.consumers[who].jobs[index];
@@ -95,11 +120,12 @@ impl World {
 }
 
 impl Record {
-    /// What a claim is good for, by the step's policy.
-    pub(super) fn after_claim(&self, clock: i8, world: &World) -> Phase {
+    /// What follows a claim, by the step's policy.
+    pub(super) fn after_claim(&self, taken_over: bool, clock: i8, world: &World) -> Phase {
         match world.policy {
             _ if !self.doubt => world.within_budget(self.attempt),
             Policy::Park => Phase::Parking,
+            _ if taken_over && self.attempt > AT_ONCE => world.not_applied(Outcome::NotNow, self.attempt),
             Policy::SameKey if self.is_too_late(clock, world) => Phase::Parking,
             Policy::SameKey => world.within_budget(self.attempt),
             Policy::LookUp => Phase::Asking,
@@ -113,7 +139,7 @@ impl Record {
 }
 
 impl State {
-    /// The third party applies an effect, unless it dedupes and knows the key.
+    /// The third party applies an effect, unless it dedupes and remembers the key.
     pub(super) fn apply(&mut self, effect: Which, world: &World) {
         let ledger = &mut self.ledgers[effect];
         let is_known = ledger.applied > 0 && (world.memory.is_none() || ledger.memory > 0);
@@ -121,7 +147,7 @@ impl State {
             return;
         }
         ledger.applied = (ledger.applied + 1).min(2);
-        // It is over after the last tick in which it still knows the key.
+        // The key is forgotten after the last tick of the memory.
         ledger.memory = world.memory.map_or(0, |memory| memory + 1);
     }
 }

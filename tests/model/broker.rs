@@ -1,12 +1,11 @@
-//! The broker, one partition of it, as the transcripts show it: two in flight, redelivery, and a commit that is a
-//! high-water mark.
+//! One partition of the broker, as its contract has it (`tests/contract`): a limit of messages in flight, first deliveries that
+//! ascend, redeliveries in any order, and a commit that is a high-water mark.
 
 use super::{
     action::{Action, Steps},
-    effect::Which,
     message::{Job, Message, Phase, Place, Who},
     state::{State, Stream},
-    world::IN_FLIGHT,
+    world::World,
 };
 
 impl Steps<'_> {
@@ -15,65 +14,106 @@ impl Steps<'_> {
             if self.state.broker_sees(to) {
                 self.deliver(to);
                 self.redeliver(to);
+                self.arrive(to);
             }
         }
         self.half_open();
     }
 
-    /// The lowest that is queued, if there are so many places in flight.
-    pub(super) fn next_in_line(&self, places: usize) -> Option<usize> {
+    /// The lowest queued message, if one more may be in flight.
+    fn next_in_line(&self) -> Option<usize> {
         let next = self.state.topic.iter().position(|message| message.place == Place::Queued);
-        next.filter(|_| self.state.in_flight() + places <= IN_FLIGHT)
+        next.filter(|_| self.state.in_flight() < self.world.broker.limit)
     }
 
     fn deliver(&mut self, to: Who) {
-        let Some(index) = self.next_in_line(1) else { return };
-        let Message { effect, offset, .. } = self.state.topic[index];
-        let begun = self.world.begun();
-        self.add(Action::Deliver { to, effect, offset }, |state| state.hand_over(index, to, begun));
+        if let Some(index) = self.next_in_line() {
+            self.send(index, to, false);
+        }
     }
 
-    /// An orphan comes back on the next stream, and any other when its lease is over. On a stream that is still at work on
-    /// it, that changes nothing.
+    /// A closed stream's messages come back on the next stream, others when their lease is over. A redelivery to a consumer
+    /// that is still at work on the message changes nothing, so it is left out.
     fn redeliver(&mut self, to: Who) {
         for (index, message) in self.state.topic.iter().enumerate() {
-            let given_up =
-                |job: &Job| job.offset == message.offset && !job.old && job.phase == Phase::Unsettled;
             let again = match message.place {
-                Place::Queued => false,
-                Place::OnTheWay(who) => who == to,
-                Place::With(who) if who != to => self.is_over(who, message.offset),
-                Place::With(_) => self.state.consumers[to].jobs.iter().any(given_up),
+                Place::Queued | Place::OnTheWay { .. } | Place::Forgotten(_) => false,
+                Place::With(who) => {
+                    self.is_over(who, message.offset) && (who != to || self.is_gone(to, message.offset))
+                }
                 Place::Orphan | Place::Nowhere => true,
             };
             if again {
-                let Message { effect, offset, .. } = *message;
-                let begun = self.world.begun();
-                self.add(Action::Redeliver { to, effect, offset }, |state| state.hand_over(index, to, begun));
+                self.send(index, to, true);
             }
         }
     }
 
-    /// Whether the broker's lease on a message may be over: not while it is being worked on.
-    fn is_over(&self, who: Who, offset: u8) -> bool {
-        let consumer = &self.state.consumers[who];
-        !consumer.jobs.iter().any(|job| job.offset == offset && !job.old && consumer.is_at_work(job))
+    /// The broker sends a message, which arrives at once, or late.
+    fn send(&mut self, index: usize, to: Who, again: bool) {
+        let world = *self.world;
+        let Message { effect, offset, .. } = self.state.topic[index];
+        self.add(Action::Deliver { to, effect, offset, again }, |state| {
+            state.topic[index].place = Place::With(to);
+            state.receive(index, to, again, &world);
+        });
+        if self.state.faults.late > 0 && !self.state.holds(to, offset) {
+            self.add(Action::DeliverLate { to, effect, offset }, |state| {
+                state.faults.late -= 1;
+                state.topic[index].place = Place::OnTheWay { to, again };
+            });
+        }
     }
 
-    /// A stream that only seems open is dealt messages, new ones and such whose lease is over.
+    fn arrive(&mut self, receiver: Who) {
+        let world = *self.world;
+        for (index, message) in self.state.topic.iter().enumerate() {
+            let Message { effect, offset, place } = *message;
+            let again = match place {
+                Place::OnTheWay { to, again } if to == receiver => Some(again),
+                Place::Forgotten(to) if to == receiver => None,
+                _ => continue,
+            };
+            self.add(Action::Arrive { to: receiver, effect, offset }, |state| {
+                if again.is_some() {
+                    state.topic[index].place = Place::With(receiver);
+                }
+                state.receive(index, receiver, again.unwrap_or_default(), &world);
+                if again.is_none() {
+                    state.topic.remove(index);
+                }
+            });
+        }
+    }
+
+    /// Whether a consumer does not have a message any more, or could not settle it.
+    fn is_gone(&self, who: Who, offset: u8) -> bool {
+        let unsettled = |job: &Job| job.phase == Phase::Unsettled;
+        let mut jobs = self.state.consumers[who].jobs.iter();
+        jobs.find(|job| job.is_current() && job.offset == offset).is_none_or(unsettled)
+    }
+
+    /// Whether the broker's lease on a message may be over: not while it is worked on.
+    fn is_over(&self, who: Who, offset: u8) -> bool {
+        let consumer = &self.state.consumers[who];
+        let at_work = |job: &Job| job.is_current() && job.offset == offset && consumer.is_at_work(job);
+        !self.world.endless && !consumer.jobs.iter().any(at_work)
+    }
+
+    /// A half-open stream is dealt messages too: new ones, and those whose lease is over.
     fn half_open(&mut self) {
         if !self.state.half_open {
             return;
         }
-        let next = self.next_in_line(1);
+        let next = self.next_in_line();
         for (index, message) in self.state.topic.iter().enumerate() {
-            let again = match message.place {
+            let is_dealt = match message.place {
                 Place::Queued => next == Some(index),
                 Place::With(who) => self.is_over(who, message.offset),
                 Place::Orphan => true,
-                Place::OnTheWay(_) | Place::Nowhere => false,
+                Place::OnTheWay { .. } | Place::Forgotten(_) | Place::Nowhere => false,
             };
-            if again {
+            if is_dealt {
                 let Message { effect, offset, .. } = *message;
                 self.add(Action::DeliverNowhere { effect, offset }, |state| {
                     state.topic[index].place = Place::Nowhere;
@@ -88,31 +128,28 @@ impl Steps<'_> {
 }
 
 impl State {
-    /// Whether the broker has a stream of this consumer.
+    /// Whether the broker has an open stream of this consumer.
     pub(super) fn broker_sees(&self, who: Who) -> bool {
-        matches!(self.consumers[who].stream, Stream::Silent | Stream::Held | Stream::Open | Stream::Ousted)
+        !matches!(self.consumers[who].stream, Stream::None | Stream::Agenda | Stream::Broken)
     }
 
-    /// What `/metrics` count.
+    /// What `/metrics` counts.
     pub(super) fn in_flight(&self) -> usize {
-        self.topic.iter().filter(|message| message.place != Place::Queued).count()
+        self.topic.iter().filter(|message| message.place.is_in_flight()).count()
     }
 
-    /// A message behind all there are.
-    pub(super) fn produce(&mut self, effect: Which, attempt: u8) {
-        let offsets =
-            self.topic.iter().map(|message| message.offset).chain(self.jobs().map(|job| job.offset));
-        let offset = offsets.max().map_or(0, |last| last + 1);
-        self.topic.push(Message { offset, effect, attempt, place: Place::Queued, passed: false });
+    fn holds(&self, who: Who, offset: u8) -> bool {
+        self.consumers[who].jobs.iter().any(|job| job.is_current() && job.offset == offset)
     }
 
-    /// The consumer's stream is gone, if it had one. Its work goes on.
+    /// A consumer's stream ends, if it has one. Its work goes on.
     pub(super) fn break_stream(&mut self, who: Who) {
-        let stream = &mut self.consumers[who].stream;
-        if matches!(stream, Stream::Silent | Stream::Held | Stream::Open) {
-            *stream = Stream::Broken;
+        let consumer = &mut self.consumers[who];
+        if matches!(consumer.stream, Stream::Silent | Stream::Young | Stream::Open | Stream::Ending) {
+            (consumer.stream, consumer.counting) = (Stream::Broken, None);
         }
-        self.orphan(|place| place == Place::With(who) || place == Place::OnTheWay(who));
+        self.topic.retain(|message| message.place != Place::Forgotten(who));
+        self.orphan(|place| place.is_with(who));
     }
 
     pub(super) fn orphan(&mut self, gone: impl Fn(Place) -> bool) {
@@ -122,33 +159,29 @@ impl State {
             .for_each(|message| message.place = Place::Orphan);
     }
 
-    /// The broker's part of an ack: everything below is passed over.
-    pub(super) fn commit_offset(&mut self, offset: u8) {
-        self.topic.retain(|message| message.offset != offset);
-        self.topic
-            .iter_mut()
-            .filter(|message| message.offset < offset)
-            .for_each(|message| message.passed = true);
-    }
-
-    /// The broker sends a message, and the consumer receives it, unless it reads no more.
-    pub(super) fn hand_over(&mut self, index: usize, to: Who, begun: Stream) {
-        self.topic[index].place = Place::With(to);
-        let Message { offset, effect, attempt, .. } = self.topic[index];
+    /// A consumer receives a message, unless it does not read any more.
+    fn receive(&mut self, index: usize, to: Who, again: bool, world: &World) {
+        let Message { offset, effect, .. } = self.topic[index];
         let consumer = &mut self.consumers[to];
         match consumer.stream {
-            Stream::Ousted => return,
-            Stream::Silent => consumer.stream = begun,
+            Stream::Ending | Stream::Ousted => return,
+            Stream::Silent => consumer.stream = world.begun(),
             _ => {}
         }
-        match consumer.jobs.iter_mut().find(|job| job.offset == offset && !job.old) {
-            Some(job) if matches!(job.phase, Phase::Unsettled | Phase::Refused) => {
-                job.phase = Phase::Received
+        let again = again && world.broker.cumulative;
+        let held = consumer.jobs.iter_mut().find(|job| job.is_current() && job.offset == offset);
+        let Some(job) = held else {
+            consumer.jobs.push(Job::received(offset, effect, again));
+            let can_be_lost = offset > self.committed && !consumer.goes_by_clock(world);
+            self.contradicted |= world.proofs_stand && offset <= consumer.proven && can_be_lost;
+            if offset <= consumer.proven {
+                consumer.proven = consumer.acked;
             }
-            Some(_) => {}
-            None => {
-                consumer.jobs.push(Job::received(offset, effect, attempt));
-            }
+            return;
+        };
+        job.again |= again;
+        if matches!(job.phase, Phase::Unsettled | Phase::Refused) {
+            (job.phase, job.covered) = (Phase::Received, false);
         }
     }
 }

@@ -1,9 +1,9 @@
-//! A breadth-first search of every reachable state, and a search back from the good ends.
+//! A breadth-first search of all reachable states, and a backward search from the settled ones.
 //!
-//! `stateright` 0.31 was looked at first. Its `eventually` is sound on acyclic graphs only, by its own documentation, and
-//! this graph has cycles: retries, and time. Whether everything can still settle takes the whole graph with its steps
-//! backwards, and whoever has that has the safety search, with the shortest counterexample, for nothing. It would
-//! also bring a web server and a dozen other crates, and has no features to leave them out by.
+//! Why not `stateright` (0.31): its `eventually` is sound only on acyclic graphs, as its documentation says, and this graph has
+//! cycles: retries, and time. To tell whether everything can still settle takes the whole graph with its edges reversed, and with
+//! that the search for violations, with a shortest counterexample, costs nothing more. It would also bring a web server and a
+//! dozen other crates, and has no features to leave them out.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -17,28 +17,31 @@ use super::{
     world::World,
 };
 
-/// What a check came to.
+/// The most states that a check may have. It bounds memory, and stops a check that would not end.
+const MOST: usize = 1_500_000;
+
+/// The result of a check.
 pub(super) struct Checked {
     pub(super) states: usize,
-    /// What is broken, and a shortest way there.
+    /// The property that was violated, and a shortest way there.
     pub(super) counterexample: Option<(Broken, Vec<Action>)>,
 }
 
-/// The graph so far. A state is known by its hash of 64 bits: of a million states, two are taken for one with a
-/// probability of one in 37 million.
+/// The graph so far. A state is identified by a hash of 64 bits: among a million states, the probability that two are taken for
+/// one is one in 37 million.
 #[derive(Default)]
 struct Graph {
     known: HashMap<u64, u32>,
-    /// How each state was first reached.
+    /// How each state was reached first.
     from: Vec<Option<(u32, Action)>>,
     settled: Vec<u32>,
-    /// Steps that are no faults.
+    /// Steps that are not faults, as (to, from).
     steps: Vec<(u32, u32)>,
-    /// To be looked at, in the order of their numbers.
+    /// Still to be expanded, in the order of their numbers.
     left: VecDeque<State>,
 }
 
-/// Explores a world until a property is broken, or everything has been seen.
+/// Explores a world until a property is violated, or all states have been seen.
 pub(super) fn check(world: &World) -> Checked {
     let mut graph = Graph::default();
     graph.add(State::start(world), None);
@@ -67,6 +70,7 @@ impl Graph {
         let mut hasher = DefaultHasher::new();
         state.hash(&mut hasher);
         let new = self.from.len() as u32;
+        assert!(self.from.len() < MOST, "over {MOST} states: make the world smaller");
         let index = *self.known.entry(hasher.finish()).or_insert(new);
         if index == new {
             self.from.push(from);
@@ -90,8 +94,8 @@ impl Graph {
         way
     }
 
-    /// The first state from which no settled one can be reached without further faults. There being none, every fair
-    /// schedule settles everything: the graph is finite, and a way out that is always open is taken at some time.
+    /// The first state from which no settled one can be reached without further faults. If there is none, every fair schedule
+    /// settles everything: the graph is finite, and a way out that is always open is taken at some time.
     fn stuck(&mut self) -> Option<u32> {
         self.steps.sort_unstable();
         let mut settles = vec![false; self.from.len()];

@@ -1,5 +1,4 @@
-//! An invocation around its work (`consumer/mod.rs`, `relay.rs`, `stream_lease.rs`): take the stream lease, relay, connect,
-//! leave.
+//! An invocation (`consumer/run.rs`, `reader.rs`, `drain.rs`, `effects/stream_lease.rs`): take the stream lease, connect, leave.
 
 use super::{
     action::{Action, Steps},
@@ -15,15 +14,16 @@ impl Steps<'_> {
             self.wake(who);
             return;
         }
-        self.relay(who);
+        self.take_due(who);
         self.connect(who);
-        self.count(who);
+        self.prove(who);
         self.ack(who);
         self.oust(who);
+        self.end(who);
         self.leave(who);
     }
 
-    /// The schedule starts an invocation. It stays if it gets the stream lease.
+    /// An invocation begins. If it can't have the stream lease, it works what is due.
     fn wake(&mut self, who: Who) {
         let consumers = &self.state.consumers;
         if who == 1 && !consumers[0].awake || consumers[who].ended && consumers[1 - who].awake {
@@ -39,47 +39,46 @@ impl Steps<'_> {
                     state.owner = Some(who);
                     state.stream_lease = STREAM + clock;
                 });
+            } else if self.is_something_due_by(clock) {
+                self.add(Action::Wake { who, clock_ahead: clock }, |state| {
+                    let stream = Stream::Agenda;
+                    state.consumers[who] = Consumer { awake: true, clock, stream, ..Consumer::ASLEEP };
+                });
             }
         }
     }
 
-    /// A due command is published, if the broker has room, and stays on the agenda until it is claimed. Putting off what is
-    /// left at the end of a run changes when it comes due again, which here is at any time.
-    fn relay(&mut self, who: Who) {
-        let consumer = &self.state.consumers[who];
-        if consumer.stream != Stream::None || self.state.topic.len() >= self.world.room {
-            return;
-        }
-        let stays = self.world.keeps(Rule::RelayedStaysDue);
-        for (effect, record) in self.state.records.iter().enumerate() {
-            let Some(attempt) = record.due.filter(|_| !record.rests(consumer.clock, self.world)) else {
-                continue;
-            };
-            self.add(Action::Relay { who, effect }, |state| {
-                state.produce(effect, attempt);
-                state.records[effect].due = Some(attempt).filter(|_| stays);
-            });
-        }
-    }
-
-    /// A first stream, or another once all that was begun on the broken one is finished. It knows nothing of the old one.
+    /// Opens the first stream, or another once everything that was begun on a broken one is finished. What was known of the
+    /// old one is forgotten.
     fn connect(&mut self, who: Who) {
         let consumer = &self.state.consumers[who];
         if !matches!(consumer.stream, Stream::None | Stream::Broken) || !consumer.is_finished() {
             return;
         }
         let forget = self.world.keeps(Rule::AcksEndWithStream);
+        let proof_ends = self.world.keeps(Rule::ProofEndsWithStream);
         self.add(Action::Connect { who }, |state| {
             let consumer = &mut state.consumers[who];
-            (consumer.stream, consumer.sole) = (Stream::Silent, 0);
+            (consumer.stream, consumer.counting, consumer.blind) = (Stream::Silent, None, false);
+            if proof_ends {
+                (consumer.proven, consumer.acked) = (0, 0);
+            }
             consumer.jobs.retain(|job| !forget && job.phase == Phase::Settled);
             consumer.jobs.iter_mut().for_each(|job| job.old = true);
         });
     }
 
-    /// Idle, or no time left, when all that was begun is finished.
+    /// Idle, or out of time. Effects are the same whether messages are read until the end or not.
+    fn end(&mut self, who: Who) {
+        let is_open = matches!(self.state.consumers[who].stream, Stream::Young | Stream::Open);
+        if is_open && self.world.instant && !self.world.endless {
+            self.add(Action::End { who }, |state| state.consumers[who].stream = Stream::Ending);
+        }
+    }
+
+    /// The invocation ends when everything that was begun is finished.
     fn leave(&mut self, who: Who) {
-        if !self.state.consumers[who].is_finished() {
+        if !self.state.consumers[who].is_finished() || self.world.endless {
             return;
         }
         self.add(Action::Leave { who }, |state| {
@@ -92,10 +91,13 @@ impl Steps<'_> {
         });
     }
 
-    /// It learns that the stream lease is lost. What it has begun it finishes.
+    /// It notices that the stream lease is lost. What it has begun it finishes.
     fn oust(&mut self, who: Who) {
         if self.can_be_ousted(who) {
-            self.add(Action::Ousted { who }, |state| state.consumers[who].stream = Stream::Ousted);
+            self.add(Action::Oust { who }, |state| {
+                let consumer = &mut state.consumers[who];
+                (consumer.stream, consumer.counting) = (Stream::Ousted, None);
+            });
         }
     }
 
@@ -105,11 +107,11 @@ impl Steps<'_> {
         let is_fenced = !consumer.renewals_fail && self.state.owner != Some(who);
         self.world.keeps(Rule::OneStream)
             && consumer.awake
-            && consumer.stream != Stream::Ousted
+            && !matches!(consumer.stream, Stream::Ousted | Stream::Agenda)
             && (is_fenced || gives_up)
     }
 
-    /// Whether time can't pass before it is ousted: its next renewal says so, or its own clock does.
+    /// Whether time can't pass before it is ousted: its next renewal is refused, or by its own clock the lease is over.
     pub(super) fn must_be_ousted(&self, who: Who) -> bool {
         let consumer = &self.state.consumers[who];
         let is_over = self.state.owner != Some(who) || self.state.stream_lease <= consumer.clock;
@@ -118,11 +120,12 @@ impl Steps<'_> {
 }
 
 impl State {
-    /// The invocation is over, one way or another; its messages are where the broker thinks they are.
+    /// The invocation is over, one way or another. The broker believes its messages to be at `place`.
     pub(super) fn put_to_sleep(&mut self, who: Who, place: Place) {
         self.consumers[who] = Consumer::ASLEEP;
+        self.topic.retain(|message| message.place != Place::Forgotten(who));
         for message in &mut self.topic {
-            if message.place == Place::With(who) || message.place == Place::OnTheWay(who) {
+            if message.place.is_with(who) {
                 message.place = place;
             }
         }

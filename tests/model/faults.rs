@@ -1,9 +1,10 @@
-//! What goes wrong, each as often as the world says: in the broker, on the way, and in a consumer.
+//! Faults, each as often as the world allows: in the broker, on the network, and in a consumer. A late delivery is in `broker`, an
+//! unanswered ack in `acks`, an unanswered write in `guard`.
 
 use super::{
     action::{Action, Steps},
-    message::{Message, Phase, Place, Who},
-    state::State,
+    message::{Phase, Place, Who},
+    state::{State, Stream},
 };
 
 impl Steps<'_> {
@@ -11,11 +12,11 @@ impl Steps<'_> {
         self.restart();
         self.wipe();
         for who in [0, 1].into_iter().filter(|who| self.state.consumers[*who].awake) {
-            self.overtake(who);
             self.cut(who);
             self.crash(who);
             self.hold_up(who);
             self.renewals_fail(who);
+            self.metrics_fail(who);
         }
     }
 
@@ -24,7 +25,8 @@ impl Steps<'_> {
             self.add(Action::RestartBroker, |state| {
                 state.faults.restarts -= 1;
                 state.break_all_streams();
-                state.topic.retain(|message| !message.passed);
+                let committed = state.committed;
+                state.topic.retain(|message| message.offset > committed);
                 state.topic.iter_mut().for_each(|message| message.place = Place::Queued);
             });
         }
@@ -36,25 +38,9 @@ impl Steps<'_> {
                 state.faults.wipes -= 1;
                 state.break_all_streams();
                 state.topic.clear();
+                state.committed = 0;
             });
         }
-    }
-
-    /// Two are dealt, and the second arrives first (transcript 18).
-    fn overtake(&mut self, to: Who) {
-        let Some(first) =
-            self.next_in_line(2).filter(|_| self.state.faults.overtakes > 0 && self.state.broker_sees(to))
-        else {
-            return;
-        };
-        let Some(second) = self.state.topic.get(first + 1) else { return };
-        let Message { effect, offset, .. } = *second;
-        let begun = self.world.begun();
-        self.add(Action::Overtake { to, effect, offset }, |state| {
-            state.faults.overtakes -= 1;
-            state.topic[first].place = Place::OnTheWay(to);
-            state.hand_over(first + 1, to, begun);
-        });
     }
 
     fn crash(&mut self, who: Who) {
@@ -74,7 +60,7 @@ impl Steps<'_> {
         }
     }
 
-    /// A write takes longer than it may, or the process is not given the time.
+    /// A write takes longer than it may, or the process does not get the CPU.
     fn hold_up(&mut self, who: Who) {
         if self.state.faults.delays == 0 {
             return;
@@ -104,6 +90,19 @@ impl Steps<'_> {
             self.add(Action::RenewalsFail { who }, |state| {
                 state.faults.renewals -= 1;
                 state.consumers[who].renewals_fail = true;
+            });
+        }
+    }
+
+    /// A question for the count gets no answer.
+    fn metrics_fail(&mut self, who: Who) {
+        let consumer = &self.state.consumers[who];
+        let asks = consumer.counting.is_some() && matches!(consumer.stream, Stream::Young | Stream::Open);
+        if self.state.faults.blinded > 0 && asks {
+            self.add(Action::MetricsFail { who }, |state| {
+                state.faults.blinded -= 1;
+                let consumer = &mut state.consumers[who];
+                (consumer.counting, consumer.blind) = (None, true);
             });
         }
     }

@@ -1,47 +1,53 @@
-//! A model of the protocol, of which every state is looked at: what a consumer, its broker, the table and the third party
-//! can come to, whatever fails and in whatever order.
+//! A model of the protocol, and an exhaustive search of its states: one partition, two consumers, a broker, the effects table
+//! and a third party, with every order of events and a bounded number of faults.
 //!
-//! | here | what it models |
+//! | file | what it models |
 //! |---|---|
-//! | `guard` | `functions/effects/guard/`: claim, take over, watch, commit, defer, park |
-//! | `attempt` | `functions/consumer/{step,attempt,look_up}.rs`, and the third party's ledger |
-//! | `acks` | `functions/consumer/{drain,ack_order}.rs`: which acks go |
-//! | `consumer` | `functions/consumer/{mod,relay}.rs`, `effects/{due,stream_lease}.rs`, and how an invocation ends |
-//! | `broker` | what the contract suite holds any broker to (`tests/contract`) |
+//! | `guard` | `functions/effects/guard/`: claim, take-over, watch, commit, defer, park |
+//! | `agenda` | `functions/effects/agenda.rs`, `functions/consumer/{agenda,work}.rs`: due records, deferral, hand-over |
+//! | `attempt` | `functions/consumer/{attempt,doubt,look_up}.rs`, and the third party's ledger |
+//! | `acks` | `functions/consumer/{ack_order,proof,acks}.rs`: which acks are sent, and why they may be |
+//! | `consumer` | `functions/consumer/{run,reader,drain}.rs`, `functions/effects/stream_lease.rs`: an invocation and its stream |
+//! | `broker` | the broker, as the contract suite in `tests/contract` pins it down |
 //! | `time` | leases, windows and clocks, in ticks |
-//! | `state`, `action` | what there is, and what can happen next |
-//! | `properties` | what must never be, and what must come to be |
-//! | `world` | the rules, and what may go wrong how often |
+//! | `faults` | crashes, restarts, lost answers, delays |
+//! | `state`, `effect`, `message`, `action` | the state, and the steps between states |
+//! | `properties` | what must never hold, and what must hold in the end |
+//! | `rule`, `world` | the rules of the protocol; the parameters of one check |
 //! | `checker` | the search |
 //!
-//! Three sets of checks: `whole`, that the protocol holds; `removed`, that each rule is needed, since the model finds
-//! what goes wrong without it; `clocks`, how far clocks may be apart, and what gives way beyond.
+//! There are three sets of checks. `whole`: with all rules, every property holds. `removed`: without any one rule, the search
+//! finds a violation. `limits`: what goes wrong outside the bounds that the README states. `docs/rules.md` maps each rule to
+//! its check here and to the test of the code that fails without it; `table` holds that page to the tree.
 //!
-//! What it leaves out: more than one partition, two consumers and two effects; ingest, whose outcome is where it starts;
-//! input that contradicts the record; and the broker's answers other than those the transcripts have.
+//! Not modelled: more than one partition, two consumers or three effects; several brokers; ingest (each check starts where it has
+//! answered); lanes, destinations and wake-ups; operator decisions; input that contradicts a record. An ack and its answer are
+//! one step, and so are a count and its answer.
 
 mod acks;
 mod action;
+mod agenda;
 mod attempt;
 mod broker;
 mod checker;
-mod clocks;
 mod consumer;
 mod effect;
 mod faults;
 mod guard;
+mod limits;
 mod message;
 mod properties;
 mod removed;
 mod rule;
 mod state;
+mod table;
 mod time;
 mod whole;
 mod world;
 
 use std::io::Write;
 
-/// For whoever reads CI's output: libtest keeps what a passing test prints.
+/// Prints a line that libtest does not capture, for the log of a CI run.
 fn say(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "model: {line}");
 }

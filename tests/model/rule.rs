@@ -1,44 +1,84 @@
-//! The rules of the protocol, by the files in `functions/` that have them.
+//! The rules of the protocol, with the files in `functions/` that implement them. `docs/rules.md` lists the tests of each.
 
-/// A rule of the protocol, and where the code has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rule {
-    /// `ack_order`: a message is acked only when every lower one received on the stream has been.
+/// Declares the rules, and a list of all of them.
+macro_rules! rules {
+    ($($(#[$doc:meta])+ $rule:ident,)+) => {
+        /// A rule of the protocol.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Rule {
+            $($(#[$doc])+ $rule,)+
+        }
+
+        impl Rule {
+            /// Every rule.
+            pub(super) const ALL: &[Self] = &[$(Self::$rule,)+];
+        }
+    };
+}
+
+rules! {
+    /// `consumer/ack_order.rs`: a message is acked only after every lower one received on the stream.
     AcksInOrder,
-    /// `drain`: without counts, no acks before a dead predecessor's messages have come back.
+    /// `consumer/proof.rs`: no ack before it is proven that no lower message is in flight elsewhere.
+    AcksOnProof,
+    /// `consumer/proof.rs`: the limit of messages in flight is the one that the broker tells, never a constant.
+    LimitAsked,
+    /// `broker/client.rs`: it is asked for on each stream, since a broker can be restarted with another.
+    LimitAskedAgain,
+    /// `broker/limits.rs`: a limit of 0 means that there is none, so it is not known.
+    ZeroIsNoLimit,
+    /// `consumer/ack_order.rs`: a message whose ack may have been carried out is not counted as held.
+    OnlySureCounted,
+    /// `consumer/ack_order.rs`: a count is ignored if an ack of its partition was sent after the question.
+    AckVoidsCount,
+    /// `consumer/proof.rs`: where nothing can be proven, the first acks wait until a dead predecessor's messages are back.
     FirstAcksHeld,
-    /// `drain`, `ack_order`: no ack before it is known that all in flight is ours.
-    InFlightCounted,
-    /// `drain`: without counts, no ack while one that was dealt earlier may still be on its way.
+    /// `consumer/drain.rs`: without counts, an ack waits for lower messages that may still be on their way.
     OvertakenAwaited,
-    /// `drain`, `broker::stream`: what was received on a broken stream is not acked on the next.
+    /// `consumer/ack_order.rs`: without counts, a cumulative ack proves something only while nothing of the partition has been
+    /// acked on the stream; after that, a gap is waited for.
+    GapsAwaited,
+    /// `consumer/drain.rs`: without counts, nothing is acked once nothing is read any more: a lower message may be on its way.
+    BlindAcksEndWithReading,
+    /// `consumer/acks.rs`: a redelivered message gets a single ack as well, after the cumulative one that covers it, which does
+    /// nothing about messages below the high-water mark.
+    RedeliveredAckedAlone,
+    /// `consumer/acks.rs`: an ack that got no answer is sent again on the same stream.
+    LostAckSentAgain,
+    /// `broker/stream.rs`: what was received on a broken stream is not acked on the next.
     AcksEndWithStream,
-    /// `stream_lease`: who wants a stream needs the lease on it.
+    /// `consumer/drain.rs`: a proof holds only on the stream on which it was obtained.
+    ProofEndsWithStream,
+    /// `effects/stream_lease.rs`: a stream is opened only under the stream lease.
     OneStream,
-    /// `consumer::keep`: a lease that can't be renewed is lost when it ends.
+    /// `consumer/reader.rs`: a stream lease that could not be renewed in time is lost, and with it the stream.
     StreamGivenUp,
-    /// `guard::settle`: commit, defer and park apply only while the record bears this attempt.
+    /// `effects/guard/settle.rs`: commit, defer and park apply only while the record bears this attempt.
     WritesFenced,
-    /// `guard::claim`: an expired lease is in doubt, never fresh.
+    /// `effects/guard/claim.rs`: an effect whose lease has expired is in doubt, never fresh.
     ExpiredInDoubt,
-    /// `guard::claim`: an expired lease is taken over only while the record bears the attempt that was seen.
+    /// `effects/guard/claim.rs`: an expired lease is taken over only while the record bears the attempt that was seen.
     TakeOverFenced,
-    /// `guard::claim`: a command that counts fewer attempts than the record is not claimed.
+    /// `effects/guard/claim.rs`: a command that counts fewer attempts than the record does not claim it.
     OutdatedRefused,
-    /// `guard::claim`: a claim in place leaves the effect on the agenda.
+    /// `effects/guard/claim.rs`: a claim of a record that is on the agenda leaves it there, due when the new lease ends.
     ClaimsStayDue,
-    /// `guard::settle`: a message whose effect another attempt has is acked only when the record is on the agenda.
+    /// `effects/guard/settle.rs`: a message whose effect another attempt holds is acked only once the record is on the agenda.
     HeldIsWatched,
-    /// `guard::settle`: put on the agenda only while the record bears the attempt that was seen.
+    /// `effects/guard/settle.rs`: that write applies only while the record bears the attempt that was seen.
     WatchFenced,
-    /// `guard::settle`: a deferral remembers that nobody knows the outcome.
+    /// `effects/guard/settle.rs`: the message of a slow call is acked only once the record is on the agenda.
+    HandOverIsDurable,
+    /// `effects/guard/settle.rs`: a record that is handed over comes due when its lease ends, no sooner.
+    HandOverDueAtLeaseEnd,
+    /// `effects/agenda.rs`: a deferral before the claim that finds the effect in progress puts its record on the agenda.
+    PresentIsWatched,
+    /// `effects/guard/settle.rs`: a deferral records that the outcome of its call is unknown.
     DoubtRemembered,
-    /// `relay`, `due`: what has been relayed stays on the agenda until it is claimed.
-    RelayedStaysDue,
-    /// `step`: in doubt, the same key is used only within the third party's memory of it.
+    /// `consumer/doubt.rs`: in doubt, the same key is used only while the third party remembers it.
     WindowKept,
-    /// `step`: and so early that all of the attempt's lease falls into it.
+    /// `consumer/doubt.rs`: and only if the attempt's whole lease fits into that time.
     WindowLeavesRoom,
-    /// `attempt`: after a call that got no answer, nobody asks before that call's lease is over.
+    /// `consumer/attempt.rs`: after a call without an answer, a look-up waits for as long as that call may take.
     DoubtRests,
 }

@@ -1,4 +1,4 @@
-//! One tick. Time may pass at any moment, except where something is sure to happen before.
+//! One tick. Time may pass at any moment, unless something is sure to happen first.
 
 use super::{
     action::{Action, Steps},
@@ -25,15 +25,16 @@ impl Steps<'_> {
         }
     }
 
-    /// What a consumer does it does at once, unless it is held up; a call ends in time, also if its caller has given up; what
-    /// is on the way arrives; the broker sends an orphan to an open stream within the hold; a lost stream lease is noticed.
+    /// A consumer acts at once, unless it is delayed. A call ends within the tick, also if its caller has given up. What is on
+    /// the way arrives. The broker redelivers a closed stream's messages to an open one while the first acks are held. A lost
+    /// stream lease is noticed.
     fn is_something_due(&self) -> bool {
         let state = self.state;
         let read = [0, 1].into_iter().any(|who| state.broker_sees(who));
         state.consumers.iter().any(Consumer::is_about_to_act)
             || state.ledgers.iter().any(|ledger| ledger.late)
             || state.topic.iter().any(|message| match message.place {
-                Place::OnTheWay(_) => true,
+                Place::OnTheWay { .. } | Place::Forgotten(_) => true,
                 Place::Orphan => read,
                 _ => false,
             })
@@ -75,7 +76,7 @@ impl State {
         self.ledgers.iter_mut().for_each(|ledger| pass(&mut ledger.memory, 0));
         for consumer in &mut self.consumers {
             consumer.ended = false;
-            if consumer.stream == Stream::Held {
+            if consumer.stream == Stream::Young {
                 consumer.stream = Stream::Open;
             }
         }

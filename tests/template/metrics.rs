@@ -64,6 +64,23 @@ fn every_alarm_watches_something_that_is_emitted_and_is_explained() -> Result<()
     Ok(())
 }
 
+/// Only the consumer counts what waits. While it does not run, what waited still does.
+#[test]
+fn an_alarm_on_what_waits_keeps_its_state_while_nothing_is_counted() -> Result<()> {
+    let template = Template::shipped()?;
+    let is_gauge = |alarm: &&Value| {
+        let name = alarm["Properties"]["MetricName"].as_str().unwrap_or_default();
+        name.ends_with("Now") || name == "OldestDueAge"
+    };
+    let alarms = template.resources("AWS::CloudWatch::Alarm").map(|(_, alarm)| alarm);
+    let gauges: Vec<_> = alarms.filter(is_gauge).map(|alarm| &alarm["Properties"]).collect();
+    assert_eq!(gauges.len(), 2);
+    for gauge in gauges {
+        assert_eq!((&gauge["TreatMissingData"], &gauge["Statistic"]), (&"ignore".into(), &"Maximum".into()));
+    }
+    Ok(())
+}
+
 #[test]
 fn the_dashboard_shows_all_that_is_emitted_and_nothing_else() -> Result<()> {
     let dashboard = dashboard(&Template::shipped()?)?;

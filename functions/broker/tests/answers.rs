@@ -184,6 +184,36 @@ async fn a_cumulative_ack_is_carried_out_or_waits_or_is_not_there() {
     }
 }
 
+/// A cumulative ack does nothing about a message below the broker's commit, and then a plain one has to.
+#[tokio::test]
+async fn a_redelivered_message_gets_a_plain_ack_after_the_cumulative_one() {
+    let no_content = || "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n".to_owned();
+    let gone =
+        json("400 Bad Request", r#"{"error":"INVALID_ARGUMENT","message":"message is not in-flight"}"#);
+    for plain in [no_content(), gone] {
+        let redelivered = LINE.replace(r#""offset":9,"attempts":1"#, r#""offset":8,"attempts":2"#);
+        let answers = vec![streamed(&[&redelivered, "\n", LINE, "\n"]), no_content(), plain];
+        let (base, mut requests) = serve(answers).await;
+        let client = client(&base);
+        let mut stream = client.consume(subscription());
+        let mut messages = Vec::new();
+        for _ in 0..2 {
+            messages.push((stream.next().await.unwrap().unwrap().token, Proof));
+        }
+        assert_eq!(client.ack_through(messages, SOON).await.unwrap(), Acked::Done);
+        let mut sent = Vec::new();
+        while let Ok(request) = requests.try_recv() {
+            sent.push(request);
+        }
+        let asks = |path: &str, offset| {
+            let (start, end) = (format!("POST /v1/{path} "), format!("\"offset\":{offset}}}"));
+            sent.iter().position(|request| request.starts_with(&start) && request.ends_with(&end))
+        };
+        let expected = (Some(1), Some(2), 3);
+        assert_eq!((asks("ack-cumulative", 9), asks("ack", 8), sent.len()), expected, "{sent:?}");
+    }
+}
+
 #[tokio::test]
 async fn limits_are_asked_for_once_and_bound_what_is_sent() {
     let limits = json("200 OK", r#"{"max_inflight":32,"max_partition_bytes":4194304}"#);

@@ -105,6 +105,13 @@ impl Breaker {
         Changed::Opened(pause)
     }
 
+    /// Time has passed that its clock has not shown.
+    pub(super) fn advance(&mut self, by: Duration) {
+        if let State::Open { until } = &mut self.state {
+            *until = until.checked_sub(by).unwrap_or(*until);
+        }
+    }
+
     /// A probe was not made after all.
     pub(super) fn abandoned(&mut self, now: Instant) {
         if self.state == State::Probing {
@@ -149,6 +156,14 @@ mod tests {
         assert_eq!(breaker.succeeded(), Changed::Closed);
         assert_eq!(breaker.admit(now), Admission::Yes);
         assert_eq!(breaker.failed(now, 0), Changed::Nothing, "it begins anew");
+    }
+
+    #[test]
+    fn it_opens_no_later_for_time_that_its_clock_has_not_shown() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now() + Duration::from_secs(60));
+        let pause = opened(&mut breaker, now);
+        breaker.advance(pause);
+        assert_eq!(breaker.admit(now), Admission::Probe);
     }
 
     #[test]

@@ -105,6 +105,15 @@ impl Destinations {
         known.unwrap_or_else(|| Arc::new(Destination::new(Limits::default(), host)))
     }
 
+    /// Time has passed that the monotonic clock has not shown: it stands still while a function is frozen.
+    pub(super) fn advance(&self, by: Duration) {
+        for destination in self.0.values() {
+            let mut state = destination.lock();
+            state.breaker.advance(by);
+            state.paused_until = state.paused_until.and_then(|until| until.checked_sub(by));
+        }
+    }
+
     /// How often each has been closed by its breaker since this was last asked.
     pub(super) fn take_openings(&self) -> Vec<(&str, u64)> {
         let taken =

@@ -99,6 +99,17 @@ async fn retry_after_pauses_the_destination() {
 }
 
 #[tokio::test]
+async fn a_pause_passes_while_the_function_is_frozen() {
+    let configured = destination(8, None);
+    let destinations = Destinations(Arc::new(BTreeMap::from([("host".to_owned(), configured.clone())])));
+    configured.place_for_message().await.unwrap().report(Health::AskedForPause(Duration::from_secs(60)));
+    destinations.advance(Duration::from_secs(30));
+    assert!(configured.closed_until().is_some());
+    destinations.advance(Duration::from_secs(30));
+    assert_eq!(configured.closed_until(), None);
+}
+
+#[tokio::test]
 async fn calls_begin_at_the_configured_rate() {
     let [per_second, burst] = [4, 2].map(|n| NonZeroU32::new(n).unwrap());
     let destination = destination(8, Some(Rate { per_second, burst }));

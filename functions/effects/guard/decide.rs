@@ -1,7 +1,7 @@
-//! A person's word on what is parked: it goes back to work, or it is over.
+//! Operator decisions on parked effects: back to work, or over.
 //!
-//! Only a parked record can be decided on, and only while it has the attempts that the person has seen: what two people
-//! decide at a time, or one on yesterday's list, is refused.
+//! Only a parked record can be decided on, and only while it has the attempts that the operator has seen. So the second of
+//! two decisions at a time is refused, and so is one that was made on an old list.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -16,12 +16,12 @@ use crate::{
     },
 };
 
-/// What a person knows of a parked effect, or wants done about it.
+/// What an operator knows of a parked effect, or wants done about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
-    /// Whatever was in the way is mended: it is tried again, with a whole budget. A doubt stays one, and the step's
-    /// policy resolves it as ever.
+    /// The cause is fixed: it is tried again, with a whole budget. A doubt stays one, and the step's policy resolves it as
+    /// before.
     Retry,
     /// I have looked, and it did not happen: it is called, as if for the first time.
     NotApplied,
@@ -53,7 +53,7 @@ impl Decision {
     }
 }
 
-/// Which parked record, as the person has seen it.
+/// Which parked record, as the operator has seen it.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
     /// Its run.
@@ -73,7 +73,7 @@ pub enum Decided {
     Taken(Box<Record>),
     /// The record is not parked, or has other attempts: as it is now.
     Overtaken(Box<Record>),
-    /// It is in doubt, and only a person can tell whether it happened: a retry does not say so.
+    /// It is in doubt, and only an operator can tell whether it happened: a retry does not say so.
     InDoubt,
     /// There is no such record.
     Unknown,
