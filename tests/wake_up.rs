@@ -272,7 +272,8 @@ async fn a_second_consumer_that_is_woken_leaves_the_topic_to_the_first() -> Resu
                 stack.until_settled(SOON).await
             };
             let (run, met) = tokio::join!(stack.run_consumer(), meanwhile);
-            (run?, met?);
+            run?;
+            met?;
             for _ in 0..wake_ups(stack)? {
                 timeout(SOON, ends.recv()).await???;
             }
