@@ -114,7 +114,7 @@ pub(super) async fn measure_slow(report: &mut Report, site: &Site, rounds: u16, 
 pub(super) struct Drained {
     pub(super) per_second: f64,
     /// Of the consumer's process, for each command.
-    cpu_ms: f64,
+    pub(super) cpu_ms: f64,
 }
 
 /// Fills the topic with fresh commands and runs the consumer.

@@ -12,7 +12,8 @@ use tokio::time::sleep;
 
 use super::{
     super::{
-        drain::drained,
+        super::measure::cpu_time,
+        drain::{Drained, drained},
         recorded::Kind,
         report::{Report, Target},
         site::{Setup, Site, per_second},
@@ -40,13 +41,17 @@ pub(super) async fn measure(report: &mut Report, bench: &Bench<'_>) -> Result<()
                 let load = if loaded { ", at 38 % load" } else { "" };
                 let what = format!("{size} due, the third party answers {third_party}{load}");
                 report.next(&format!("flow: {what}"));
-                let Worked { bound, paces, waited } = worked(bench, size, pause, loaded).await?;
+                let Worked { drain, paces, cpu_ms, waited } = worked(bench, size, pause, loaded).await?;
                 let (beside, bound) = match loaded {
-                    false => ("the drain of messages", bound),
-                    true => ("what the load leaves of the drain", bound - paces.load),
+                    false => ("the drain of messages", drain.per_second),
+                    true => ("what the load leaves of the drain", drain.per_second - paces.load),
                 };
                 let target = Some(Target::AtLeast(0.8));
                 report.beside(what.clone(), "/s", vec![paces.backlog], beside, vec![bound], target)?;
+                if !loaded {
+                    let what = format!("{what}: CPU time of the consumer's process per record");
+                    report.beside(what, "ms", vec![cpu_ms], "per message", vec![drain.cpu_ms], None)?;
+                }
                 let behind = format!("{what}: the longest wait of another step's due");
                 row(report, &behind, "ms", percentile(&waited, 100)?, 1000.0)?;
             }
@@ -60,9 +65,11 @@ pub(super) async fn measure(report: &mut Report, bench: &Bench<'_>) -> Result<()
 
 /// What became of a backlog.
 struct Worked {
-    /// The drain's pace, for the same third party.
-    bound: f64,
+    /// Of messages, for the same third party.
+    drain: Drained,
     paces: Paces,
+    /// Of the consumer's process, for each call.
+    cpu_ms: f64,
     /// How long what fell due for another third party waited.
     waited: Vec<Duration>,
 }
@@ -75,7 +82,7 @@ struct Paces {
 
 async fn worked(bench: &Bench<'_>, size: usize, pause: Duration, loaded: bool) -> Result<Worked> {
     let site = bench.site(Setup { neighbour: true, ..Setup::default() }).await?;
-    let bound = pace_of_drain(&site, pause).await?;
+    let drain = drain(&site, pause).await?;
     let now = Timestamp::now().as_millisecond();
     let ids: Vec<_> = (0..size).map(|_| (site.id(), now)).collect();
     site.defer(Kind::Ticket, &ids).await?;
@@ -84,26 +91,29 @@ async fn worked(bench: &Bench<'_>, size: usize, pause: Duration, loaded: bool) -
     let due = load::defer(&site, Kind::Neighbour, RATE, START, WINDOW).await?;
     drop(site.third_party.take_calls());
 
+    let before = cpu_time(&site.stack.consumer)?;
     let work = async {
         let paces = match loaded {
             false => paces(&site, &ids).await?,
             true => {
-                let load = load::produce(&site, bound * LOAD, START + WINDOW, 0);
+                let load = load::produce(&site, drain.per_second * LOAD, START + WINDOW, 0);
                 let (paces, load) = tokio::join!(paces(&site, &ids), load);
                 ensure!(!load.is_empty(), "the broker took nothing");
                 paces?
             }
         };
-        Ok((paces, load::waited(neighbour, &due, START).await))
+        let cpu = cpu_time(&site.stack.consumer)?.saturating_sub(before);
+        let calls = f64::from(u32::try_from(site.third_party.calls().len())?);
+        Ok((paces, cpu.as_secs_f64() * 1e3 / calls, load::waited(neighbour, &due, START).await))
     };
-    let (paces, waited) = while_running(&site, work).await?;
-    Ok(Worked { bound, paces, waited })
+    let (paces, cpu_ms, waited) = while_running(&site, work).await?;
+    Ok(Worked { drain, paces, cpu_ms, waited })
 }
 
-async fn pace_of_drain(site: &Site, pause: Duration) -> Result<f64> {
+async fn drain(site: &Site, pause: Duration) -> Result<Drained> {
     site.third_party.takes(pause);
     let count = if pause.is_zero() { site.room()? } else { site.room()?.min(DRAINED) };
-    Ok(drained(site, count).await?.per_second)
+    drained(site, count).await
 }
 
 /// Of the calls in the window, or until the backlog is at its end.
@@ -129,10 +139,10 @@ async fn paces(site: &Site, backlog: &HashSet<String>) -> Result<Paces> {
 /// The longest that anything due had to wait, of some that fall due all the time, in milliseconds.
 async fn oldest(bench: &Bench<'_>, pause: Duration) -> Result<f64> {
     let site = bench.site(Setup::default()).await?;
-    let bound = pace_of_drain(&site, pause).await?;
+    let drain = drain(&site, pause).await?;
     let due = load::defer(&site, Kind::Ticket, RATE, START, WINDOW).await?;
     let work = async {
-        load::produce(&site, bound * LOAD, START + WINDOW, 0).await;
+        load::produce(&site, drain.per_second * LOAD, START + WINDOW, 0).await;
         Ok(load::waited(&site.third_party, &due, START * 3).await)
     };
     percentile(&while_running(&site, work).await?, 100)
