@@ -45,7 +45,7 @@ pub struct Client<Proof> {
     http: reqwest::Client,
     address: Address,
     auth: HeaderMap,
-    /// Asked for at most once per process, since a broker's limits are set when it starts.
+    /// What [`Client::limits_once`] has found.
     limits: Arc<OnceCell<Limits>>,
     acks_singly: Arc<AtomicBool>,
     proof: PhantomData<fn(Proof)>,
@@ -104,21 +104,27 @@ impl<Proof> Client<Proof> {
         &self.address
     }
 
-    /// What this broker says of its limits, asked once per process. A broker without `GET /v1/config` says nothing.
+    /// What this broker says of its limits. A broker without `GET /v1/config` says nothing. Ask on each stream: a broker may
+    /// have been restarted with others.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn limits(&self, timeout: Duration) -> Result<Limits, Error> {
+        let response = self.request(Method::GET, "config").timeout(timeout).send().await;
+        let response = response.map_err(Error::transport)?;
+        if is_missing(response.status()) {
+            return Ok(Limits::default());
+        }
+        let body = error::read(accepted(response).await?, MAX_ANSWER).await?;
+        Limits::read(&body).map_err(|problem| Error::malformed("configuration", problem, &body))
+    }
+
+    /// As [`Client::limits`], asked once per process: for what is only refused if they have changed.
     ///
     /// # Errors
     /// See [`Error`]; the next call asks again.
-    pub async fn limits(&self, timeout: Duration) -> Result<Limits, Error> {
-        let ask = || async {
-            let response = self.request(Method::GET, "config").timeout(timeout).send().await;
-            let response = response.map_err(Error::transport)?;
-            if is_missing(response.status()) {
-                return Ok(Limits::default());
-            }
-            let body = error::read(accepted(response).await?, MAX_ANSWER).await?;
-            Limits::read(&body).map_err(|problem| Error::malformed("configuration", problem, &body))
-        };
-        self.limits.get_or_try_init(ask).await.copied()
+    pub async fn limits_once(&self, timeout: Duration) -> Result<Limits, Error> {
+        self.limits.get_or_try_init(|| self.limits(timeout)).await.copied()
     }
 
     /// The names of the topics. Also tells whether the broker answers at all.
@@ -170,12 +176,6 @@ impl<Proof> Client<Proof> {
         url.query_pairs_mut().extend_pairs(query);
         let request = self.http.get(url).headers(self.auth.clone());
         Stream::new(subscription, request)
-    }
-
-    /// The limits, if this process has asked for them before.
-    #[must_use]
-    pub fn known_limits(&self) -> Option<Limits> {
-        self.limits.get().copied()
     }
 
     /// The most bytes of key and value together that this broker takes, as far as it is known by now.

@@ -120,7 +120,9 @@ async fn send(
         };
         match error {
             // Perhaps the first one was carried out. They are settled, so nothing has to wait for them.
-            Error::HeldElsewhere { .. } if is_again => return Ok(Outcome::Refused(error)),
+            Error::HeldElsewhere { .. } | Error::Unsupported if is_again => {
+                return Ok(Outcome::Refused(error));
+            }
             Error::HeldElsewhere { .. } | Error::Unsupported => return Err(unacked),
             error if error.is_no_answer() => {
                 if !is_again {

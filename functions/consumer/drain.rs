@@ -32,6 +32,8 @@ use crate::{
 
 /// How often clocks are looked at while nothing happens.
 const TICK: Duration = Duration::from_millis(100);
+/// How long acks are waited for once nothing is read any more.
+const LAST_ACKS: Duration = Duration::from_secs(2);
 /// Messages acked in one request.
 const LONGEST_RUN: usize = 256;
 
@@ -67,6 +69,7 @@ pub(super) struct Drain<'a> {
     acks: Acks,
     working: JoinSet<Work>,
     ended: Option<Ended>,
+    ended_at: Instant,
     has_answered: bool,
 }
 
@@ -90,6 +93,7 @@ impl<'a> Drain<'a> {
             acks: Acks::new(topic.broker.clone()),
             working: JoinSet::new(),
             ended: None,
+            ended_at: Instant::now(),
             has_answered: false,
         }
     }
@@ -125,10 +129,11 @@ impl<'a> Drain<'a> {
     }
 
     fn end(&mut self, ended: Ended) {
-        if !matches!(ended, Ended::Stopped) {
+        self.ended = Some(ended);
+        self.ended_at = Instant::now();
+        if !self.may_ack() {
             self.acks.stop();
         }
-        self.ended = Some(ended);
     }
 
     /// Whether nothing is under way any more on a stream that has ended.
@@ -138,14 +143,21 @@ impl<'a> Drain<'a> {
         if is_acking || !self.working.is_empty() || !self.proof.is_known() {
             self.activity.touch();
         }
-        // Acks that wait for a message elsewhere may have to be left.
-        let waits = is_acking && self.worker.deadline.leaves(self.worker.config.consumer.settle / 2);
+        // Acks that wait for a message elsewhere may have to be left, and those that wait for one that is not read any more.
+        let has_time = self.ended_at.elapsed() < LAST_ACKS;
+        let waits =
+            is_acking && has_time && self.worker.deadline.leaves(self.worker.config.consumer.settle / 2);
         self.ended.is_some() && !waits && self.working.is_empty()
     }
 
-    /// Acks may still be sent on this stream.
+    /// Acks may still be sent on this stream. Without counts, not once nothing is read any more: what is on its way to us would
+    /// pass for ours.
     fn may_ack(&self) -> bool {
-        !matches!(self.ended, Some(Ended::Broken(_) | Ended::LeaseLost))
+        match self.ended {
+            None => true,
+            Some(Ended::Stopped) => !self.proof.is_blind(),
+            Some(Ended::Broken(_) | Ended::LeaseLost) => false,
+        }
     }
 
     fn send_acks(&mut self) {

@@ -20,6 +20,8 @@ pub(super) const HOLD: Duration = Duration::from_secs(4);
 /// counts none is acked sooner than this after it came, so that a lower one which was overtaken is known by then.
 pub(super) const REORDERED: Duration = Duration::from_millis(5);
 const TIMEOUT: Duration = Duration::from_secs(2);
+/// After so many questions in a row that got no answer, the metrics count as not to be had.
+const UNANSWERED: u32 = 5;
 /// How often the metrics are asked at most.
 const COUNT_EVERY: Duration = Duration::from_millis(100);
 
@@ -31,6 +33,8 @@ pub(super) struct Proof {
     /// None: not asked for yet. An error: not known on this stream.
     limits: Option<Result<Limits, ()>>,
     counts: Counts,
+    /// How often in a row the metrics were asked and did not answer.
+    unanswered: u32,
     asking: JoinSet<Answer>,
 }
 
@@ -51,15 +55,12 @@ pub(super) enum Answer {
 }
 
 impl Proof {
-    /// Begins by asking for the limits, unless this process knows them.
+    /// Begins by asking for the limits.
     pub(super) fn new(topic: Topic, group: String) -> Self {
         let (counts, mut asking) = (Counts::Again(Instant::now()), JoinSet::new());
-        let limits = topic.broker.known_limits().map(Ok);
-        if limits.is_none() {
-            let broker = topic.broker.clone();
-            asking.spawn(async move { Answer::Limits(broker.limits(TIMEOUT).await) });
-        }
-        Self { topic, group, limits, counts, asking }
+        let broker = topic.broker.clone();
+        asking.spawn(async move { Answer::Limits(broker.limits(TIMEOUT).await) });
+        Self { topic, group, limits: None, counts, unanswered: 0, asking }
     }
 
     /// Whether it is known by now how this broker acks.
@@ -134,7 +135,13 @@ impl Proof {
         order: &mut AckOrder<T>,
     ) -> bool {
         self.counts = Counts::Again(Instant::now() + COUNT_EVERY);
+        self.unanswered = match &counts {
+            Err(error) if error.is_no_answer() => self.unanswered + 1,
+            _ => 0,
+        };
         let why = match counts {
+            // A passing trouble is no reason to go by the clock for the rest of the stream.
+            Err(_) if (1..UNANSWERED).contains(&self.unanswered) => return false,
             // What we hold is in flight, so its partition must be there.
             Ok(counts) if held.iter().all(|held| counts.contains_key(&held.partition)) => {
                 let is_all = |held: &Held| counts[&held.partition] <= held.messages;

@@ -151,7 +151,7 @@ impl Outbox {
     /// What the command's broker takes whole: a quarter of a partition, so that several fit. The broker is asked once per
     /// process, and only for a command that is large.
     async fn inline_limit(&self, command: &Command) -> usize {
-        let limits = self.topics.for_key(&command.business_key).broker.limits(LIMITS_TIMEOUT).await;
+        let limits = self.topics.for_key(&command.business_key).broker.limits_once(LIMITS_TIMEOUT).await;
         let partition = limits.ok().and_then(|limits| limits.max_value);
         partition.map_or(MAX_INLINE, |bytes| (bytes / 4).min(MOST_INLINE))
     }

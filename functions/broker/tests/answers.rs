@@ -224,7 +224,7 @@ async fn limits_are_asked_for_once_and_bound_what_is_sent() {
     let refused = client.produce(message("k", &large), SOON).await;
     assert!(matches!(refused, Err(Error::TooLarge { .. })), "not known yet: {refused:?}");
     for _ in 0..2 {
-        assert_eq!(client.limits(SOON).await.unwrap().max_in_flight, Some(32));
+        assert_eq!(client.limits_once(SOON).await.unwrap().max_in_flight, Some(32));
     }
     client.produce(message("k", &large), SOON).await.unwrap();
 }
@@ -233,8 +233,9 @@ async fn limits_are_asked_for_once_and_bound_what_is_sent() {
 async fn a_broker_without_a_configuration_names_no_limit() {
     let (base, _requests) = serve(vec![answer("404 Not Found", "", "404 page not found\n")]).await;
     let client = client(&base);
-    assert_eq!(client.limits(SOON).await.unwrap(), Limits::default());
-    assert_eq!(client.limits(SOON).await.unwrap(), Limits::default(), "no server is left to ask again");
+    assert_eq!(client.limits_once(SOON).await.unwrap(), Limits::default());
+    assert_eq!(client.limits_once(SOON).await.unwrap(), Limits::default(), "no server is left to ask again");
+    assert!(client.limits(SOON).await.is_err(), "asked again");
 }
 
 #[tokio::test]
