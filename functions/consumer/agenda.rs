@@ -9,7 +9,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -44,6 +47,8 @@ pub(super) struct Agenda<'a> {
     pub(super) worker: &'a Arc<Worker>,
     pub(super) activity: &'a Activity,
     pub(super) stop: &'a CancellationToken,
+    /// Wakes the lanes that pause.
+    pub(super) look_again: Notify,
 }
 
 /// When a lane is read next.
@@ -87,8 +92,29 @@ impl Agenda<'_> {
     async fn pause_until(&self, time: Instant) {
         tokio::select! {
             () = sleep_until(time) => {}
+            () = self.look_again.notified() => {}
             () = self.stop.cancelled() => {}
         }
+    }
+
+    /// Whether something is due that could be worked on now. If so, all lanes are read again at once.
+    pub(super) async fn has_due(&self) -> bool {
+        let steps = self.worker.config.steps.iter().filter(|step| self.is_open(step));
+        let looks = steps.map(async |step| {
+            let page = self.worker.effects.due(step.id.as_str(), self.worker.now(), 1, None).await;
+            page.is_ok_and(|page| !page.due.is_empty())
+        });
+        let has_due = join_all(looks).await.contains(&true);
+        if has_due {
+            self.look_again.notify_waiters();
+        }
+        has_due
+    }
+
+    /// Whether there is time for the step, and its destination is open.
+    fn is_open(&self, step: &Step) -> bool {
+        let lease = step.longest() + self.worker.config.consumer.settle;
+        self.worker.deadline.leaves(lease) && self.worker.destinations.of(step).closed_until().is_none()
     }
 
     /// Begins what is due of one page.

@@ -9,7 +9,10 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use tokio::time::{interval, sleep};
+use tokio::{
+    sync::Notify,
+    time::{interval, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -86,19 +89,21 @@ impl Run<'_> {
             let reader = Reader { worker: self.worker, reading, activity: &activity, stop: &stop };
             async move { reader.run().await.inspect_err(|error| log(reading, error)) }
         });
-        let agenda = Agenda { worker: self.worker, activity: &activity, stop: &stop };
+        let agenda =
+            Agenda { worker: self.worker, activity: &activity, stop: &stop, look_again: Notify::new() };
         let (reads, (), end, ()) = tokio::join!(
             join_all(readers),
             agenda.run(),
-            self.watch(&activity, &stop),
+            self.watch(&activity, &agenda, &stop),
             gauges::every_minute(self.worker, &stop)
         );
         self.worker.finish().await;
         (end, reads)
     }
 
-    /// Tells everything to stop once it is quiet, or time is up.
-    async fn watch(&self, activity: &Activity, stop: &CancellationToken) -> End {
+    /// Tells everything to stop once it is quiet, or time is up. Ingest wakes nobody while it knows the consumer awake, so what it
+    /// has put on the agenda meanwhile is looked for at the end.
+    async fn watch(&self, activity: &Activity, agenda: &Agenda<'_>, stop: &CancellationToken) -> End {
         let idle_exit = self.idle_exit.max(TICK * QUIET_TICKS);
         loop {
             sleep(TICK).await;
@@ -107,10 +112,13 @@ impl Run<'_> {
             }
             let end = if !self.worker.deadline.leaves(self.worker.config.consumer.settle) {
                 End::Deadline
-            } else if activity.tick() >= idle_exit {
-                End::Drained
-            } else {
+            } else if activity.tick() < idle_exit {
                 continue;
+            } else if agenda.has_due().await {
+                activity.touch();
+                continue;
+            } else {
+                End::Drained
             };
             stop.cancel();
             return end;
