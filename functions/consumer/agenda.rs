@@ -7,7 +7,11 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use futures_util::future::join_all;
+use futures_util::{
+    StreamExt as _,
+    future::{self, join_all},
+    stream,
+};
 use jiff::Timestamp;
 use tokio::{
     sync::Notify,
@@ -34,6 +38,8 @@ use crate::{
 
 /// Records of a lane that are read at a time.
 const PAGE: i32 = 64;
+/// Records of a lane that wait for a place at a time.
+const WAITING: usize = 16;
 /// A lane with nothing due is read this often.
 const POLL: Duration = Duration::from_secs(1);
 /// The run does not end while something falls due this soon.
@@ -144,16 +150,19 @@ impl Agenda<'_> {
             let count = page.unreadable;
             tracing::error!(step = %step.id, count, "the agenda holds records that can't be read; they are passed over");
         }
-        for due in page.due {
+        if !page.due.is_empty() {
             self.activity.touch();
-            if due.due_at > now {
-                return Ok(Next::At(Instant::now() + until(due.due_at, now).min(POLL)));
-            }
-            if !self.begin(due, destination, lease, has_time).await {
-                return Ok(Next::At(Instant::now()));
-            }
         }
-        Ok(page.next.map_or_else(|| Next::At(Instant::now() + POLL), Next::Page))
+        let (due, later): (Vec<_>, Vec<_>) = page.due.into_iter().partition(|due| due.due_at <= now);
+        let begun = stream::iter(due).map(|due| self.begin(due, destination, lease, has_time));
+        // Several wait at a time, as several messages do, so that both get their share of the places.
+        let all_begun = begun.buffer_unordered(WAITING).all(future::ready).await;
+        Ok(match (all_begun, later.first(), page.next) {
+            (false, ..) => Next::At(Instant::now()),
+            (true, Some(first), _) => Next::At(Instant::now() + until(first.due_at, now).min(POLL)),
+            (true, None, Some(next)) => Next::Page(next),
+            (true, None, None) => Next::At(Instant::now() + POLL),
+        })
     }
 
     /// Begins one, once its destination has a place for it. False: not now.

@@ -157,7 +157,7 @@ impl Consumer {
         let meter = Arc::clone(&worker.meter);
         let run = Run { worker: &worker, readings: &self.readings, idle_exit: self.idle_exit };
         let outcome = run.run().await;
-        // The events end when nobody can tell of one any more.
+        // The events end when the last of their senders is dropped.
         drop(worker);
         let events_dropped = sending.finish().await;
         let summary = Summary {

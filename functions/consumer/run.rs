@@ -101,8 +101,8 @@ impl Run<'_> {
         (end, reads)
     }
 
-    /// Tells everything to stop once it is quiet, or time is up. Ingest wakes nobody while it knows the consumer awake, so what it
-    /// has put on the agenda meanwhile is looked for at the end.
+    /// Tells everything to stop once it is quiet, or time is up. Ingest does not wake a consumer that it knows to be awake, so what
+    /// it has put on the agenda meanwhile is looked for at the end.
     async fn watch(&self, activity: &Activity, agenda: &Agenda<'_>, stop: &CancellationToken) -> End {
         let idle_exit = self.idle_exit.max(TICK * QUIET_TICKS);
         loop {

@@ -88,7 +88,7 @@ impl Effects {
         }
     }
 
-    /// There is a record already. One in progress may be nobody's any more, so it must come due by itself.
+    /// There is a record already. One in progress may belong to a dead consumer, so it must come due by itself.
     async fn enqueue_beside(
         &self,
         record: &Record,
@@ -204,7 +204,7 @@ impl Effects {
     }
 
     /// Writes down that these steps have lanes, unless this process has done so before. Before a lane's first use, so that
-    /// nothing waits where nobody looks.
+    /// every lane that holds something is read.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
