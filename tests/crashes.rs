@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use local::{
+    broker::Profile,
     proxy::{Fault, Seen},
     stack::Stack,
     third_party::Behaviour,
@@ -94,7 +95,8 @@ async fn killed_after_the_call_at_a_third_party_that_does_not_dedupe_it_is_calle
 #[tokio::test]
 async fn a_claim_that_a_dead_consumer_holds_does_not_hold_up_its_partition() -> Result<()> {
     // All in one partition, of which the broker deals two messages at a time.
-    let stack = crate::house::builder(crate::house::config()?)?.env("DRIFTQ_PARTITIONS", "1").start().await?;
+    let builder = crate::house::builder(crate::house::config()?)?.broker_profile(Profile::G0);
+    let stack = builder.env("DRIFTQ_PARTITIONS", "1").start().await?;
     stack.table_wire()?.once(claim, Fault::HookAfter(kill_consumer(&stack)));
     for number in 0..6 {
         deliver(&stack, &dispute_about(&format!("dp_{number}"))?).await?;
