@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a story that can't go on has failed")]
 
 mod api;
+mod backlog;
 mod bounded;
 mod broker_trouble;
 mod brokers;
@@ -36,5 +37,6 @@ mod table_trouble;
 mod telemetry;
 mod template;
 mod third_party_trouble;
+mod unreachable;
 mod vectors;
 mod wake_up;
