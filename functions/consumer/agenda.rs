@@ -2,8 +2,8 @@
 //! and commit.
 //!
 //! A lane is read page by page, so that each record is read about once, however many are due. It waits for a place at its
-//! step's destination like any message, and is not read at all while the destination is closed. So no lane delays another,
-//! and a dead destination with a long queue costs next to nothing.
+//! step's destination like any message, and hardly read while the destination is closed. So no lane delays another, and a
+//! dead destination with a long queue costs next to nothing.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -52,6 +52,8 @@ enum Next {
     Page(Cursor),
     /// From its beginning, then.
     At(Instant),
+    /// As [`Next::At`], and the run stays for it.
+    Soon(Instant),
 }
 
 impl Agenda<'_> {
@@ -80,6 +82,7 @@ impl Agenda<'_> {
             match next {
                 Next::Page(cursor) => from = Some(cursor),
                 Next::At(time) => self.pause_until(time).await,
+                Next::Soon(time) => self.activity.while_busy(self.pause_until(time)).await,
             }
         }
     }
@@ -106,7 +109,7 @@ impl Agenda<'_> {
             return Ok(Next::At(Instant::now() + POLL));
         }
         if let Some(until) = destination.closed_until() {
-            return Ok(Next::At(until.min(Instant::now() + POLL)));
+            return self.wait_closed(step, until).await;
         }
         let (now, limit) = (self.worker.now(), if destination.is_probing() { 1 } else { PAGE });
         let page = self.worker.effects.due(step.id.as_str(), now + SOON, limit, from);
@@ -121,13 +124,24 @@ impl Agenda<'_> {
         for due in page.due {
             self.activity.touch();
             if due.due_at > now {
-                return Ok(Next::At(Instant::now() + until(due.due_at, now).min(POLL)));
+                return Ok(Next::Soon(Instant::now() + until(due.due_at, now).min(POLL)));
             }
             if !self.begin(due, destination, lease, has_time).await {
                 return Ok(Next::At(Instant::now()));
             }
         }
         Ok(page.next.map_or_else(|| Next::At(Instant::now() + POLL), Next::Page))
+    }
+
+    /// The run stays for a destination that opens soon, if something will be due there.
+    async fn wait_closed(&self, step: &Step, until: Instant) -> Result<Next, StoreError> {
+        let now = Instant::now();
+        let closed_for = until.saturating_duration_since(now);
+        if closed_for > SOON {
+            return Ok(Next::At(now + POLL));
+        }
+        let page = self.worker.effects.due(step.id.as_str(), self.worker.now() + closed_for, 1, None).await?;
+        Ok(if page.due.is_empty() { Next::At(until.min(now + POLL)) } else { Next::Soon(until) })
     }
 
     /// Begins one, once its destination has a place for it. False: not now.
