@@ -11,6 +11,7 @@ use anyhow::{Result, ensure};
 use jiff::Timestamp;
 use local::{
     config::Config,
+    runtime_api::Line,
     server::ANY_PORT,
     stack::Stack,
     third_party::{Call, ThirdParty},
@@ -34,7 +35,10 @@ impl Neighbours {
     async fn start(edit: impl FnOnce(&mut Config, &ThirdParty)) -> Result<Self> {
         let emails = ThirdParty::start(ANY_PORT).await?;
         let mut config = config()?;
-        table(config.table(), "consumer").insert("slow_call".into(), "250ms".into());
+        let consumer = table(config.table(), "consumer");
+        consumer.insert("slow_call".into(), "250ms".into());
+        // No consumer is killed, and on a busy machine a shorter one may be lost.
+        consumer.insert("stream_lease".into(), "10s".into());
         let call = table(config.step("email_receipt"), "call");
         call.insert("url".into(), format!("{}{EMAILS}", emails.url()).into());
         edit(&mut config, &emails);
@@ -74,6 +78,12 @@ impl Neighbours {
     fn tickets(&self) -> Vec<Call> {
         self.stack.third_party.ledger().attempts_on(TICKETS).into_iter().cloned().collect()
     }
+}
+
+/// Waits until the consumer has given up on a destination.
+async fn breaker_opens(stack: &Stack) -> Result<()> {
+    let is_open = |line: &Line| line.text.contains("its breaker is open");
+    stack.consumer.log().until(PATIENCE, |lines| lines.iter().any(is_open)).await.map(drop)
 }
 
 fn checkout(number: usize) -> Result<Webhook> {

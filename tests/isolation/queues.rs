@@ -9,10 +9,10 @@ use local::{
 };
 use serde_json::json;
 
-use super::Neighbours;
+use super::{Neighbours, breaker_opens};
 use crate::{
     backlog::put_due,
-    house::{PATIENCE, builder, config, consumes, deliver, dispute_about, produces, settle, stack},
+    house::{builder, config, consumes, deliver, dispute_about, produces, settle, stack},
 };
 
 fn reads_tickets(seen: &Seen) -> bool {
@@ -27,8 +27,7 @@ async fn a_dead_destination_with_a_long_agenda_costs_little_and_delays_nothing()
     let mut records = put_due(stack, 1..BACKLOG).await?;
     stack.third_party.close().await;
     let story = async {
-        let is_open = |line: &local::runtime_api::Line| line.text.contains("its breaker is open");
-        stack.consumer.log().until(PATIENCE, |lines| lines.iter().any(is_open)).await?;
+        breaker_opens(stack).await?;
         stack.table_wire()?.forget();
         let took = neighbours.deliver_emails_soon(8).await?;
         let reads = stack.table_wire()?.seen_where(reads_tickets).len() as u64;
@@ -44,7 +43,6 @@ async fn a_dead_destination_with_a_long_agenda_costs_little_and_delays_nothing()
     let (run, told) = tokio::join!(stack.run_consumer(), story);
     told?;
     run?;
-    stack.third_party.open().await?;
     settle(stack).await?;
     neighbours.stack.finish().await
 }
