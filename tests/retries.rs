@@ -59,8 +59,7 @@ async fn a_try_that_comes_after_the_time_is_over_is_made() -> Result<()> {
 #[tokio::test]
 async fn what_falls_due_within_seconds_is_done_by_the_same_run() -> Result<()> {
     let stack = stack_that_gives_up_after("1m").await?;
-    put_due(&stack, 0..0).await?;
-    let mut record = only_effect(&stack).await?.record;
+    let mut record = put_due(&stack, 1).await?.remove(0);
     record["due_at"] = (Timestamp::now() + Duration::from_secs(3)).as_millisecond().into();
     stack.table()?.put(&record).await?;
     let run = stack.run_consumer().await?;

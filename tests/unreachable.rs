@@ -78,7 +78,7 @@ async fn a_broker_that_is_down_fails_the_run_only_at_its_end() -> Result<()> {
 #[tokio::test]
 async fn one_run_does_all_that_is_due_without_the_broker() -> Result<()> {
     let stack = stack().await?;
-    put_due(&stack, 1..BACKLOG).await?;
+    put_due(&stack, BACKLOG).await?;
     stack.broker_wire.close().await;
     assert!(stack.run_consumer().await.is_err_and(|error| is_failure(&error)));
     let effects = stack.effects().await?;

@@ -24,7 +24,7 @@ async fn a_dead_destination_with_a_long_agenda_costs_little_and_delays_nothing()
     const BACKLOG: usize = 2000;
     let neighbours = Neighbours::start(|_, _| {}).await?;
     let stack = &neighbours.stack;
-    let mut records = put_due(stack, 1..BACKLOG).await?;
+    let mut records = put_due(stack, BACKLOG).await?;
     stack.third_party.close().await;
     let story = async {
         breaker_opens(stack).await?;
