@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, path::Path};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use dynoxide::Database;
 use serde_json::{Map, Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -81,6 +81,23 @@ impl DynamoDb {
     pub async fn put(&self, item: &Value) -> Result<()> {
         let item = marshalled(item)["M"].take();
         self.call("PutItem", &json!({ "TableName": self.table, "Item": item })).await.map(drop)
+    }
+
+    /// Writes many items of plain JSON, each in place of the one with its key.
+    ///
+    /// # Errors
+    /// DynamoDB refuses, or leaves some of them.
+    pub async fn put_all(&self, items: &[Value]) -> Result<()> {
+        // As many as a request may have.
+        for items in items.chunks(25) {
+            let puts =
+                items.iter().map(|item| json!({ "PutRequest": { "Item": marshalled(item)["M"].take() } }));
+            let request = json!({ "RequestItems": { (self.table.as_str()): puts.collect::<Vec<_>>() } });
+            let answer = self.call("BatchWriteItem", &request).await?;
+            let left = answer["UnprocessedItems"].as_object().is_some_and(|left| !left.is_empty());
+            ensure!(!left, "DynamoDB has left some items: {answer}");
+        }
+        Ok(())
     }
 
     async fn create_table(&self) -> Result<()> {
@@ -189,8 +206,11 @@ mod tests {
         let db = DynamoDb::start(ANY_PORT, Some(&file), "effects").await.unwrap();
         assert!(db.scan().await.unwrap().is_empty());
         db.put(&item).await.unwrap();
+        let more: Vec<_> = (0..60).map(|n| json!({ "run_id": "many", "effect_id": n.to_string() })).collect();
+        db.put_all(&more).await.unwrap();
         drop(db);
         let db = DynamoDb::start(ANY_PORT, Some(&file), "effects").await.unwrap();
-        assert_eq!(db.scan().await.unwrap(), [item]);
+        let items = db.scan().await.unwrap();
+        assert_eq!((items.len(), items.contains(&item)), (61, true));
     }
 }

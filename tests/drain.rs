@@ -80,6 +80,8 @@ fn name_in(partition: u32, partitions: u32, beginning: &str) -> String {
 }
 
 /// What these wait for is mostly the broker's clock.
-async fn side_by_side<const N: usize>(stories: [impl Future<Output = Result<()>>; N]) -> Result<()> {
+pub(crate) async fn side_by_side<const N: usize>(
+    stories: [impl Future<Output = Result<()>>; N],
+) -> Result<()> {
     futures_util::future::try_join_all(stories).await.map(drop)
 }

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 use local::{runtime_api::Line, stack::Stack, third_party::Behaviour};
 use toml::{Value, toml};
 
 use crate::{
+    backlog::put_due,
     decisions::decide,
     house::{TICKETS, deliver, dispute, only_effect, settle, stack_with},
 };
@@ -50,6 +52,18 @@ async fn a_try_that_comes_after_the_time_is_over_is_made() -> Result<()> {
     settle(&stack).await?;
     assert!(only_effect(&stack).await?.is_done());
     assert_eq!(stack.third_party.ledger().attempts().len(), 2);
+    stack.finish().await
+}
+
+/// The consumer would otherwise end after 400 ms.
+#[tokio::test]
+async fn what_falls_due_within_seconds_is_done_by_the_same_run() -> Result<()> {
+    let stack = stack_that_gives_up_after("1m").await?;
+    let mut record = put_due(&stack, 1).await?.remove(0);
+    record["due_at"] = (Timestamp::now() + Duration::from_secs(3)).as_millisecond().into();
+    stack.table()?.put(&record).await?;
+    let run = stack.run_consumer().await?;
+    assert_eq!((run.from_agenda, run.done), (1, 1), "{run:?}");
     stack.finish().await
 }
 

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a story that can't go on has failed")]
 
 mod api;
+mod backlog;
 mod bounded;
 mod broker_trouble;
 mod brokers;
@@ -17,8 +18,10 @@ mod drain;
 mod every_door;
 mod faketime;
 mod forms;
+mod gate;
 mod guard;
 mod house;
+mod isolation;
 mod journal;
 mod look_up;
 mod main_path;
@@ -37,5 +40,6 @@ mod table_trouble;
 mod telemetry;
 mod template;
 mod third_party_trouble;
+mod unreachable;
 mod vectors;
 mod wake_up;

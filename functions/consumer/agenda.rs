@@ -2,8 +2,8 @@
 //! and commit.
 //!
 //! A lane is read page by page, so that each record is read about once, however many are due. It waits for a place at its
-//! step's destination like any message, and is not read at all while the destination is closed. So no lane delays another,
-//! and a dead destination with a long queue costs next to nothing.
+//! step's destination like any message, and hardly read while the destination is closed. So no lane delays another, and a
+//! dead destination with a long queue costs next to nothing.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -63,6 +63,8 @@ enum Next {
     Page(Cursor),
     /// From its beginning, then.
     At(Instant),
+    /// As [`Next::At`], and the run stays for it.
+    Soon(Instant),
 }
 
 impl Agenda<'_> {
@@ -91,6 +93,7 @@ impl Agenda<'_> {
             match next {
                 Next::Page(cursor) => from = Some(cursor),
                 Next::At(time) => self.pause_until(time).await,
+                Next::Soon(time) => self.activity.while_busy(self.pause_until(time)).await,
             }
         }
     }
@@ -138,7 +141,7 @@ impl Agenda<'_> {
             return Ok(Next::At(Instant::now() + POLL));
         }
         if let Some(until) = destination.closed_until() {
-            return Ok(Next::At(until.min(Instant::now() + POLL)));
+            return self.wait_closed(step, until).await;
         }
         let (now, limit) = (self.worker.now(), if destination.is_probing() { 1 } else { PAGE });
         let page = self.worker.effects.due(step.id.as_str(), now + SOON, limit, from);
@@ -159,10 +162,21 @@ impl Agenda<'_> {
         let all_begun = begun.buffer_unordered(WAITING).all(future::ready).await;
         Ok(match (all_begun, later.first(), page.next) {
             (false, ..) => Next::At(Instant::now()),
-            (true, Some(first), _) => Next::At(Instant::now() + until(first.due_at, now).min(POLL)),
+            (true, Some(first), _) => Next::Soon(Instant::now() + until(first.due_at, now).min(POLL)),
             (true, None, Some(next)) => Next::Page(next),
             (true, None, None) => Next::At(Instant::now() + POLL),
         })
+    }
+
+    /// The run stays for a destination that opens soon, if something will be due there.
+    async fn wait_closed(&self, step: &Step, until: Instant) -> Result<Next, StoreError> {
+        let now = Instant::now();
+        let closed_for = until.saturating_duration_since(now);
+        if closed_for > SOON {
+            return Ok(Next::At(now + POLL));
+        }
+        let page = self.worker.effects.due(step.id.as_str(), self.worker.now() + closed_for, 1, None).await?;
+        Ok(if page.due.is_empty() { Next::At(until.min(now + POLL)) } else { Next::Soon(until) })
     }
 
     /// Begins one, once its destination has a place for it. False: not now.

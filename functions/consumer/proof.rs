@@ -113,16 +113,15 @@ impl Proof {
         self.asking.join_next().await?.ok()
     }
 
-    /// Learns from an answer. Says whether the broker gave one.
+    /// Learns from an answer. Says whether the broker gave one just now: its limits a process may know since long ago.
     pub(super) fn learn<T>(&mut self, answer: Answer, order: &mut AckOrder<T>) -> bool {
         match answer {
             Answer::Limits(limits) => {
                 if let Err(error) = &limits {
                     tracing::warn!(%error, "the broker's limits can't be read; none is assumed on this stream");
                 }
-                let is_answer = limits.is_ok();
                 self.limits = Some(limits.map_err(drop));
-                is_answer
+                false
             }
             Answer::Counts(held, counts) => self.learn_counts(held, counts, order),
         }
