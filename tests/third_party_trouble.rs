@@ -1,11 +1,12 @@
 //! What a call can come to, and what is then done: the table in `consumer::outcome`, told as stories.
 
 use anyhow::Result;
-use local::third_party::Behaviour;
+use local::{proxy::Fault, third_party::Behaviour};
 use toml::Value;
 
 use crate::house::{
-    SLACK, TICKETS, deliver, dispute, issue, only_effect, park_in_doubt, retry, settle, stack, stack_with,
+    PATIENCE, SLACK, TICKETS, deliver, dispute, issue, only_effect, park_in_doubt, retry, settle, stack,
+    stack_with,
 };
 
 #[tokio::test]
@@ -29,10 +30,17 @@ async fn a_third_party_that_can_not_be_reached_is_called_later() -> Result<()> {
     let stack = stack().await?;
     stack.third_party.close().await;
     deliver(&stack, &dispute()?).await?;
-    let run = stack.run_consumer().await?;
+    let put_off = stack.table_wire()?.once(|seen| seen.mentions("\"waiting\""), Fault::Pass);
+    let story = async {
+        put_off.within(PATIENCE).await?;
+        let effect = only_effect(&stack).await?;
+        assert!(effect.record["doubt"].is_null(), "nothing was sent, so nothing is in doubt");
+        stack.third_party.open().await
+    };
+    let (run, told) = tokio::join!(stack.run_consumer(), story);
+    told?;
+    let run = run?;
     assert!(run.deferred >= 1 && run.parked == 0, "{run:?}");
-    assert!(only_effect(&stack).await?.record["doubt"].is_null(), "nothing was sent, so nothing is in doubt");
-    stack.third_party.open().await?;
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
     stack.finish().await

@@ -44,6 +44,8 @@ const WAITING: usize = 16;
 const POLL: Duration = Duration::from_secs(1);
 /// The run does not end while something falls due this soon.
 const SOON: Duration = Duration::from_secs(5);
+/// Due times are kept in whole milliseconds, and two clocks are read one after the other.
+const SLACK: Duration = Duration::from_millis(20);
 /// Lanes of steps that `webhooks.toml` does not have are read this often.
 const UNKNOWN_POLL: Duration = Duration::from_secs(10);
 
@@ -106,11 +108,12 @@ impl Agenda<'_> {
         }
     }
 
-    /// Whether something is due that could be worked on now. If so, all lanes are read again at once.
+    /// Whether something is due that could be worked on now or soon. If so, all lanes are read again at once.
     pub(super) async fn has_due(&self) -> bool {
-        let steps = self.worker.config.steps.iter().filter(|step| self.is_open(step));
-        let looks = steps.map(async |step| {
-            let page = self.worker.effects.due(step.id.as_str(), self.worker.now(), 1, None).await;
+        let steps = self.worker.config.steps.iter().filter_map(|step| Some((step, self.horizon(step)?)));
+        let looks = steps.map(async |(step, horizon)| {
+            let until = self.worker.now() + horizon;
+            let page = self.worker.effects.due(step.id.as_str(), until, 1, None).await;
             page.is_ok_and(|page| !page.due.is_empty())
         });
         let has_due = join_all(looks).await.contains(&true);
@@ -120,10 +123,16 @@ impl Agenda<'_> {
         has_due
     }
 
-    /// Whether there is time for the step, and its destination is open.
-    fn is_open(&self, step: &Step) -> bool {
+    /// How far ahead the run looks for the step: not at all if there is no time for it, or its destination stays closed.
+    fn horizon(&self, step: &Step) -> Option<Duration> {
         let lease = step.longest() + self.worker.config.consumer.settle;
-        self.worker.deadline.leaves(lease) && self.worker.destinations.of(step).closed_until().is_none()
+        let closed_until = self.worker.destinations.of(step).closed_until();
+        let opens = closed_until.map(|until| until.saturating_duration_since(Instant::now()) + SLACK);
+        let has_time = |horizon: &Duration| self.worker.deadline.leaves(lease + *horizon) && *horizon <= SOON;
+        match opens {
+            None => [SOON, Duration::ZERO].into_iter().find(has_time),
+            Some(opens) => Some(opens).filter(has_time),
+        }
     }
 
     /// Begins what is due of one page.
@@ -175,7 +184,8 @@ impl Agenda<'_> {
         if closed_for > SOON {
             return Ok(Next::At(now + POLL));
         }
-        let page = self.worker.effects.due(step.id.as_str(), self.worker.now() + closed_for, 1, None).await?;
+        let opens = self.worker.now() + closed_for + SLACK;
+        let page = self.worker.effects.due(step.id.as_str(), opens, 1, None).await?;
         Ok(if page.due.is_empty() { Next::At(until.min(now + POLL)) } else { Next::Soon(until) })
     }
 
