@@ -10,7 +10,10 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{AttributeValue, Select};
+use aws_sdk_dynamodb::{
+    operation::query::builders::QueryFluentBuilder,
+    types::{AttributeValue, Select},
+};
 use jiff::Timestamp;
 
 use super::{
@@ -145,6 +148,15 @@ impl Effects {
         Ok(Page { unreadable: items.len() - due.len(), due, next })
     }
 
+    /// What is due in a lane by `until`, by time.
+    fn lane_query(&self, lane: &str, until: Timestamp) -> QueryFluentBuilder {
+        let query = self.store.client.query().table_name(&self.store.table).index_name(DUE_INDEX);
+        query
+            .key_condition_expression("lane = :lane AND due_at <= :until")
+            .expression_attribute_values(":lane", string(lane))
+            .expression_attribute_values(":until", millis(until))
+    }
+
     /// One page of a lane, by time.
     async fn lane_until(
         &self,
@@ -153,11 +165,8 @@ impl Effects {
         limit: i32,
         from: Option<Cursor>,
     ) -> Result<(Vec<Item>, Option<Cursor>), StoreError> {
-        let query = self.store.client.query().table_name(&self.store.table).index_name(DUE_INDEX);
-        let page = query
-            .key_condition_expression("lane = :lane AND due_at <= :until")
-            .expression_attribute_values(":lane", string(lane))
-            .expression_attribute_values(":until", millis(until))
+        let page = self
+            .lane_query(lane, until)
             .limit(limit)
             .set_exclusive_start_key(from.map(|Cursor(key)| key))
             .send()
@@ -177,11 +186,8 @@ impl Effects {
         let mut waiting = Waiting { count: first.len() as u64, oldest };
         let mut from = next;
         while let Some(Cursor(key)) = from.filter(|_| waiting.count < u64::from(most)) {
-            let query = self.store.client.query().table_name(&self.store.table).index_name(DUE_INDEX);
-            let page = query
-                .key_condition_expression("lane = :lane AND due_at <= :until")
-                .expression_attribute_values(":lane", string(lane))
-                .expression_attribute_values(":until", millis(until))
+            let page = self
+                .lane_query(lane, until)
                 .select(Select::Count)
                 .limit(i32::from(most))
                 .set_exclusive_start_key(Some(key))

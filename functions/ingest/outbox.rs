@@ -145,9 +145,7 @@ impl Outbox {
             _ => Ok(command),
         }
     }
-}
 
-impl Outbox {
     /// What the command's broker takes whole: a quarter of a partition, so that several fit. The broker is asked once per
     /// process, and only for a command that is large.
     async fn inline_limit(&self, command: &Command) -> usize {
