@@ -4,6 +4,7 @@ mod commands {
     pub(crate) mod bench;
     pub(crate) mod broker;
     pub(crate) mod demo;
+    pub(crate) mod generation;
     pub(crate) mod measure;
     pub(crate) mod pace;
     pub(crate) mod send;

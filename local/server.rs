@@ -21,12 +21,15 @@ use axum::{
 use futures_util::task::AtomicWaker;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinHandle,
 };
 
 /// The loopback address with a port that the system chooses.
 pub const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 /// A router being served, until it is dropped.
 #[derive(Debug)]
@@ -35,6 +38,9 @@ pub struct Server {
     router: Router,
     connections: Connections,
     serving: Mutex<Option<JoinHandle<()>>>,
+    /// Keeps a port that the system chose while nothing listens there. Otherwise the system may give it to another server, which
+    /// would answer in the place of this one.
+    kept: Option<TcpSocket>,
 }
 
 impl Server {
@@ -43,8 +49,10 @@ impl Server {
     /// # Errors
     /// The address can't be bound.
     pub async fn start(addr: SocketAddr, router: Router) -> anyhow::Result<Self> {
-        let mut server =
-            Self { addr, router, connections: Connections::default(), serving: Mutex::default() };
+        let kept = if cfg!(unix) && addr.port() == 0 { Some(shared_port(addr)?) } else { None };
+        let addr = kept.as_ref().map_or(Ok(addr), TcpSocket::local_addr)?;
+        let (connections, serving) = (Connections::default(), Mutex::default());
+        let mut server = Self { addr, router, connections, serving, kept };
         server.addr = server.open().await?;
         Ok(server)
     }
@@ -66,7 +74,11 @@ impl Server {
     /// # Errors
     /// Somebody else has taken the port.
     pub async fn open(&self) -> anyhow::Result<SocketAddr> {
-        let listener = TcpListener::bind(self.addr).await.with_context(|| {
+        let listener = match &self.kept {
+            Some(_) => shared_port(self.addr).and_then(|socket| socket.listen(BACKLOG)),
+            None => TcpListener::bind(self.addr).await,
+        };
+        let listener = listener.with_context(|| {
             format!("{} can't be listened on; choose another port, or none for a free one", self.addr)
         })?;
         let addr = listener.local_addr()?;
@@ -95,6 +107,15 @@ impl Server {
     pub fn cut_all(&self) {
         self.connections.cut_all();
     }
+}
+
+/// A socket whose port another socket of this kind can have too; the system never chooses it for anyone else.
+fn shared_port(addr: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    #[cfg(unix)]
+    socket.set_reuseport(true)?;
+    socket.bind(addr)?;
+    Ok(socket)
 }
 
 impl Drop for Server {
@@ -204,5 +225,29 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn while_it_is_closed_connecting_is_refused_and_nobody_else_gets_its_port() {
+        let server = Server::start(ANY_PORT, Router::new()).await.unwrap();
+        TcpStream::connect(server.addr()).await.unwrap();
+        server.close().await;
+        let refused = TcpStream::connect(server.addr()).await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        let taken = TcpListener::bind(server.addr()).await.unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+        server.open().await.unwrap();
+        TcpStream::connect(server.addr()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_port_that_was_asked_for_is_not_shared() {
+        let server = Server::start(ANY_PORT, Router::new()).await.unwrap();
+        assert!(Server::start(server.addr(), Router::new()).await.is_err());
     }
 }

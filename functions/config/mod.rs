@@ -88,7 +88,7 @@ impl Default for ConsumerSettings {
             journal_grace: Duration::from_secs(120),
             stream_lease: Duration::from_secs(10),
             settle: Duration::from_secs(6),
-            slow_call: Duration::from_millis(250),
+            slow_call: Duration::from_millis(100),
             keep_done: Duration::from_secs(90 * 24 * 3600),
         }
     }

@@ -54,6 +54,8 @@ pub struct Held {
     pub partition: u32,
     /// How many messages of it are certainly in flight.
     pub messages: u64,
+    /// The lowest is settled: its ack waits.
+    pub is_settled: bool,
     up_to: u64,
     /// Acks sent before.
     sent: u64,
@@ -137,16 +139,18 @@ impl<T> AckOrder<T> {
     pub fn unproven_runs(&mut self) -> Vec<Run<T>> {
         let take = |(number, partition): (&u32, &mut Partition<T>)| {
             partition.question().filter(|_| partition.acked.is_none())?;
+            // Nothing, unless its lowest is settled.
             partition.take_run(*number, u64::MAX, usize::MAX)
         };
         self.partitions.iter_mut().filter_map(take).collect()
     }
 
-    /// Partitions of which a message could be acked if it were proven.
+    /// Partitions of which a message could be acked, now or once it is settled, if it were proven.
     pub fn unproven(&self) -> Vec<Held> {
         let question = |(number, partition): (&u32, &Partition<T>)| {
             let (messages, up_to) = partition.question()?;
-            Some(Held { partition: *number, messages, up_to, sent: partition.sent })
+            let is_settled = matches!(partition.lowest(), Some((_, State::Settled(_))));
+            Some(Held { partition: *number, messages, is_settled, up_to, sent: partition.sent })
         };
         self.partitions.iter().filter_map(question).collect()
     }
@@ -220,11 +224,11 @@ impl<T> Partition<T> {
         }
     }
 
-    /// How many messages we hold and up to where, if the lowest of them waits for a proof. As long as it waits, no other is
-    /// being acked: all of them are in flight. One whose ack was refused is not counted, for it may have been acked all
-    /// the same.
+    /// How many messages we hold and up to where, if the lowest of them waits for a proof, or will once it is settled: the
+    /// answer is looked for while it is being worked on. As long as it waits, no other is being acked: all of them are in
+    /// flight. One whose ack was refused is not counted, for it may have been acked all the same.
     fn question(&self) -> Option<(u64, u64)> {
-        let (offset, State::Settled(_)) = self.lowest()? else { return None };
+        let (offset, State::Settled(_) | State::Working) = self.lowest()? else { return None };
         if self.proven.is_some_and(|proven| offset <= proven) {
             return None;
         }
@@ -288,7 +292,10 @@ mod tests {
         let mut order = AckOrder::default();
         receive(&mut order, &[3, 5]);
         assert_eq!(order.ready(1), [], "2 or 4 may be in flight elsewhere");
-        assert_eq!(order.unproven(), [Held { partition: 0, messages: 2, up_to: 5, sent: 0 }]);
+        assert_eq!(
+            order.unproven(),
+            [Held { partition: 0, messages: 2, is_settled: true, up_to: 5, sent: 0 }]
+        );
         all_are_ours(&mut order);
         assert_eq!(offsets(order.ready(1)), [3]);
         order.acked(0, 3);

@@ -111,7 +111,7 @@ impl<'a> Drain<'a> {
                 self.worker.meter.unacked(self.order.unacked() as u64);
                 return (self.ended.unwrap_or(Ended::Stopped), self.has_answered);
             }
-            let wake = Instant::now() + TICK;
+            let wake = self.wakes_at();
             tokio::select! {
                 delivery = self.stream.next(), if self.ended.is_none() => self.on_delivery(delivery),
                 Some(work) = self.working.join_next() => self.on_work(work),
@@ -126,6 +126,12 @@ impl<'a> Drain<'a> {
                 () = sleep_until(wake) => {}
             }
         }
+    }
+
+    /// When clocks are looked at next.
+    fn wakes_at(&self) -> Instant {
+        let (now, tick) = (Instant::now(), Instant::now() + TICK);
+        self.proof.next_count().filter(|count| *count > now).map_or(tick, |count| tick.min(count))
     }
 
     fn end(&mut self, ended: Ended) {

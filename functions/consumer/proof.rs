@@ -22,8 +22,14 @@ pub(super) const REORDERED: Duration = Duration::from_millis(5);
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// After so many questions in a row that got no answer, the metrics count as not to be had.
 const UNANSWERED: u32 = 5;
-/// How often the metrics are asked at most.
-const COUNT_EVERY: Duration = Duration::from_millis(100);
+/// How long the metrics are left alone after they have answered; twice as long after each answer in a row that proved nothing,
+/// up to the longest. Each pair of messages of a partition may need an answer, so this bounds the pace of a drain.
+const COUNT_EVERY: Duration = Duration::from_millis(2);
+const LONGEST_COUNT_EVERY: Duration = Duration::from_millis(100);
+/// So much longer while no ack waits for them yet.
+const AHEAD: Duration = Duration::from_millis(10);
+/// And so many times as long as they took to answer, so that a broker with much to count is not kept busy by it.
+const SHARE: u32 = 4;
 
 /// Asks the broker what it takes to ack.
 #[derive(Debug)]
@@ -35,6 +41,8 @@ pub(super) struct Proof {
     counts: Counts,
     /// How often in a row the metrics were asked and did not answer.
     unanswered: u32,
+    /// How often in a row they answered, and that proved nothing.
+    fruitless: u32,
     asking: JoinSet<Answer>,
 }
 
@@ -51,7 +59,16 @@ enum Counts {
 #[derive(Debug)]
 pub(super) enum Answer {
     Limits(Result<Limits, Error>),
-    Counts(Vec<Held>, Result<BTreeMap<u32, u64>, Error>),
+    Counts(Counted),
+}
+
+/// What the metrics said.
+#[derive(Debug)]
+pub(super) struct Counted {
+    /// What was held before they were asked.
+    held: Vec<Held>,
+    counts: Result<BTreeMap<u32, u64>, Error>,
+    took: Duration,
 }
 
 impl Proof {
@@ -60,7 +77,7 @@ impl Proof {
         let (counts, mut asking) = (Counts::Again(Instant::now()), JoinSet::new());
         let broker = topic.broker.clone();
         asking.spawn(async move { Answer::Limits(broker.limits(TIMEOUT).await) });
-        Self { topic, group, limits: None, counts, unanswered: 0, asking }
+        Self { topic, group, limits: None, counts, unanswered: 0, fruitless: 0, asking }
     }
 
     /// Whether it is known by now how this broker acks.
@@ -87,6 +104,7 @@ impl Proof {
         match self.counts {
             _ if open.is_empty() => {}
             Counts::Again(at) => {
+                let at = if open.iter().any(|held| held.is_settled) { at } else { at + AHEAD };
                 if self.asking.is_empty() && Instant::now() >= at {
                     self.count(open);
                 }
@@ -103,9 +121,18 @@ impl Proof {
     fn count(&mut self, held: Vec<Held>) {
         let (topic, group) = (self.topic.clone(), self.group.clone());
         self.asking.spawn(async move {
+            let asked = Instant::now();
             let counts = topic.broker.in_flight(&topic.name, &group, TIMEOUT).await;
-            Answer::Counts(held, counts)
+            Answer::Counts(Counted { held, counts, took: asked.elapsed() })
         });
+    }
+
+    /// When the metrics may be asked next, if that is known.
+    pub(super) fn next_count(&self) -> Option<Instant> {
+        match self.counts {
+            Counts::Again(at) if self.asking.is_empty() => Some(at),
+            Counts::Again(_) | Counts::Never(_) => None,
+        }
     }
 
     /// The broker's next answer.
@@ -123,28 +150,29 @@ impl Proof {
                 self.limits = Some(limits.map_err(drop));
                 false
             }
-            Answer::Counts(held, counts) => self.learn_counts(held, counts, order),
+            Answer::Counts(counted) => self.learn_counts(counted, order),
         }
     }
 
-    fn learn_counts<T>(
-        &mut self,
-        held: Vec<Held>,
-        counts: Result<BTreeMap<u32, u64>, Error>,
-        order: &mut AckOrder<T>,
-    ) -> bool {
-        self.counts = Counts::Again(Instant::now() + COUNT_EVERY);
+    fn learn_counts<T>(&mut self, counted: Counted, order: &mut AckOrder<T>) -> bool {
+        let Counted { held, counts, took } = counted;
         self.unanswered = match &counts {
             Err(error) if error.is_no_answer() => self.unanswered + 1,
             _ => 0,
         };
         let why = match counts {
             // A passing trouble is no reason to go by the clock for the rest of the stream.
-            Err(_) if (1..UNANSWERED).contains(&self.unanswered) => return false,
+            Err(_) if (1..UNANSWERED).contains(&self.unanswered) => {
+                self.counts = Counts::Again(Instant::now() + LONGEST_COUNT_EVERY);
+                return false;
+            }
             // What we hold is in flight, so its partition must be there.
             Ok(counts) if held.iter().all(|held| counts.contains_key(&held.partition)) => {
                 let is_all = |held: &Held| counts[&held.partition] <= held.messages;
-                held.into_iter().filter(is_all).for_each(|held| order.prove(held));
+                let proven: Vec<_> = held.into_iter().filter(is_all).collect();
+                self.fruitless = if proven.is_empty() { self.fruitless + 1 } else { 0 };
+                proven.into_iter().for_each(|held| order.prove(held));
+                self.counts = Counts::Again(Instant::now() + pause(took, self.fruitless));
                 return true;
             }
             Ok(_) => "they don't tell how many messages of a partition are in flight".to_owned(),
@@ -154,4 +182,10 @@ impl Proof {
         self.counts = Counts::Never(Instant::now());
         false
     }
+}
+
+/// How long the metrics are left alone.
+fn pause(took: Duration, fruitless: u32) -> Duration {
+    let wait = COUNT_EVERY.saturating_mul(1 << fruitless.min(16)).min(LONGEST_COUNT_EVERY);
+    wait.max(took.saturating_mul(SHARE))
 }

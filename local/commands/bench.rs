@@ -21,13 +21,17 @@ use std::fs;
 
 use anyhow::Result;
 use clap::{Args as ClapArgs, ValueEnum};
-use local::functions::{Bare, Functions};
+use local::{
+    broker::Profile,
+    functions::{Bare, Functions},
+};
 
 use self::{
-    flow::Bench,
+    recorded::Recorded,
     report::{Report, Target},
-    site::Site,
+    site::{Setup, Site},
 };
+use super::generation;
 use super::measure::{deflated, memory, mib};
 
 /// What `bench` takes.
@@ -46,6 +50,8 @@ pub(crate) struct Args {
     /// The effects in table and topic at which all is measured again, ascending.
     #[arg(long, value_delimiter = ',', default_value = "1000,10000,50000")]
     sizes: Vec<usize>,
+    #[command(flatten)]
+    broker: generation::Broker,
     /// Measure only this, and the requests of a command; may be given several times.
     #[arg(long, value_enum)]
     only: Vec<Part>,
@@ -74,6 +80,15 @@ the same round. Run it with --release. DRIFTQ_HTTP_URL puts another broker in, w
 EFFECTS_TABLE the functions use that DynamoDB, where nothing should be due; what is written to the table by plain HTTP, which \
 does not sign, and what is counted at the wire before the embedded one is left out, with a line that says so.";
 
+/// What every part of it needs.
+struct Bench<'a> {
+    functions: &'a Functions,
+    bare: &'a Bare,
+    recorded: &'a Recorded,
+    profile: Profile,
+    rounds: u16,
+}
+
 /// The peak that each process may reach.
 const MEMORY_MIB: f64 = 32.0;
 
@@ -86,19 +101,20 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         startup::measure(&mut report, &functions, &bare.echo, args.starts).await?;
     }
     let recorded = requests::measure(&mut report, &functions).await?;
-    let site = async |partitions| Site::start(&functions, &bare, &recorded, partitions).await;
+    let (rounds, profile) = (args.rounds, args.broker.profile());
+    let bench = Bench { functions: &functions, bare: &bare, recorded: &recorded, profile, rounds };
+    let site = async |partitions| Site::start(&bench, partitions, Setup::default()).await;
     if args.wants(Part::Ingest) {
-        ingest::measure(&mut report, &site(32).await?, args.rounds).await?;
+        ingest::measure(&mut report, &site(32).await?, rounds).await?;
     }
     if args.wants(Part::Drain) {
-        drain::measure(&mut report, &site(1).await?, args.rounds).await?;
-        drain::measure(&mut report, &site(32).await?, args.rounds).await?;
+        drain::measure(&mut report, &site(1).await?, rounds).await?;
+        drain::measure(&mut report, &site(32).await?, rounds).await?;
     }
     if args.wants(Part::Growth) {
         growth::measure(&mut report, &site(8).await?, &args).await?;
     }
     if args.wants(Part::Flow) {
-        let bench = Bench { functions: &functions, bare: &bare, recorded: &recorded, rounds: args.rounds };
         flow::measure(&mut report, &bench).await?;
     }
     if args.wants(Part::Size) {

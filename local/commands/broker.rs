@@ -1,10 +1,12 @@
 //! `broker`: the DriftQ-compatible broker, alone.
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Result;
-use clap::{Args as ClapArgs, ValueEnum};
-use local::broker::{Broker, Profile};
+use clap::Args as ClapArgs;
+use local::broker::Broker;
+
+use super::generation;
 
 /// What `broker` takes.
 #[derive(Debug, ClapArgs)]
@@ -16,24 +18,11 @@ pub(crate) struct Args {
     /// The write-ahead log; made if it is not there.
     #[arg(long, default_value = "driftq.wal")]
     wal: PathBuf,
-    /// Which generation of DriftQ brokers to be.
-    #[arg(long, value_enum, default_value_t = Generation::G0)]
-    profile: Generation,
-    /// How many messages may be in flight per group and partition, instead of the profile's 2 or 32.
-    #[arg(long, value_name = "N")]
-    max_inflight: Option<NonZeroUsize>,
+    #[command(flatten)]
+    broker: generation::Broker,
     /// Stop when standard input ends: for a parent that may itself be killed.
     #[arg(long)]
     until_stdin_ends: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Generation {
-    /// The first: 2 in flight, 100 messages and 64 KiB per partition.
-    G0,
-    /// A newer one: 32 in flight, 1,024 messages and 4 MiB per partition, durable topics, acks flushed within 100 ms,
-    /// `ack-cumulative`.
-    G3,
 }
 
 const AFTER_HELP: &str = "\
@@ -42,19 +31,9 @@ Example: a newer broker, but with the limit of the first generation, as some ins
 
 A log belongs to the generation that wrote it: the other refuses to start on it.";
 
-impl Args {
-    fn profile(&self) -> Profile {
-        let profile = match self.profile {
-            Generation::G0 => Profile::G0,
-            Generation::G3 => Profile::G3,
-        };
-        self.max_inflight.map_or(profile, |limit| profile.with_max_in_flight(limit.get()))
-    }
-}
-
 /// Runs until Ctrl-C, or SIGTERM.
 pub(crate) async fn run(args: Args) -> Result<()> {
-    let broker = Broker::start(args.addr, &args.wal, args.profile()).await?;
+    let broker = Broker::start(args.addr, &args.wal, args.broker.profile()).await?;
     // One line, its last word the address: the demo starts its broker by this command and reads it.
     println!("DriftQ-compatible broker on {}", broker.url());
     tokio::select! {

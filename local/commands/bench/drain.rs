@@ -101,7 +101,7 @@ pub(super) async fn measure_slow(report: &mut Report, site: &Site, rounds: u16, 
         }
     }
     site.third_party.takes(Duration::ZERO);
-    let beside = "2 × partitions ÷ (50 ms + two writes)";
+    let beside = "in flight ÷ (50 ms + two writes)";
     if bound.is_empty() {
         report.alone(what.clone(), "/s", ours)?;
         report.left_out(format!("{what}, beside {beside}"), UNSIGNED);

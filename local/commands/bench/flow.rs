@@ -11,10 +11,9 @@ mod neighbours;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use local::functions::{Bare, Functions};
 
 use super::{
-    recorded::Recorded,
+    Bench,
     report::{NO_WIRE, Report, Target},
     site::{Setup, Site},
 };
@@ -23,14 +22,6 @@ use super::{
 const PARTITIONS: usize = 32;
 /// More than a run needs here.
 const RUN: Duration = Duration::from_secs(100);
-
-/// What all of it needs.
-pub(super) struct Bench<'a> {
-    pub(super) functions: &'a Functions,
-    pub(super) bare: &'a Bare,
-    pub(super) recorded: &'a Recorded,
-    pub(super) rounds: u16,
-}
 
 /// Measures the flow.
 pub(super) async fn measure(report: &mut Report, bench: &Bench<'_>) -> Result<()> {
@@ -46,7 +37,7 @@ pub(super) async fn measure(report: &mut Report, bench: &Bench<'_>) -> Result<()
 
 impl Bench<'_> {
     async fn site(&self, setup: Setup) -> Result<Site> {
-        Site::start_as(self.functions, self.bare, self.recorded, PARTITIONS, setup).await
+        Site::start(self, PARTITIONS, setup).await
     }
 }
 

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use local::{
     config::Config,
-    functions::{Bare, Functions},
+    functions::Bare,
     http,
     runtime_api::{Function, Program},
     stack::{Stack, Summary},
@@ -19,12 +19,15 @@ use toml::Value as Toml;
 use uuid::Uuid;
 
 use super::{
+    Bench,
     recorded::{Kind, NEIGHBOUR, Recorded, STEP},
     third_party::{Call, ThirdParty},
 };
 
 /// As many ingests at a time as are ever measured.
 const INGESTS: usize = 32;
+/// Calls in flight at a destination, unless the configuration says otherwise.
+const PLACES: usize = 64;
 /// A partition takes 100 unacked messages, and less than 65,536 bytes; a round stays below.
 const WINDOW: usize = 80;
 const WINDOW_BYTES: usize = 60_000;
@@ -38,6 +41,8 @@ pub(super) struct Site {
     pub(super) stack: Stack,
     pub(super) recorded: Recorded,
     pub(super) partitions: usize,
+    /// What the broker deals of each at a time. That of a real one is not known; the first generation's is assumed.
+    limit: usize,
     pub(super) client: reqwest::Client,
     /// A function that posts its events to the broker, and no more; with as many processes as ingest may have.
     pub(super) bare: Function,
@@ -77,23 +82,7 @@ impl Ids {
 
 impl Site {
     /// Starts one with a topic of so many partitions.
-    pub(super) async fn start(
-        functions: &Functions,
-        bare: &Bare,
-        recorded: &Recorded,
-        partitions: usize,
-    ) -> Result<Self> {
-        Self::start_as(functions, bare, recorded, partitions, Setup::default()).await
-    }
-
-    /// Starts one with what else is asked for.
-    pub(super) async fn start_as(
-        functions: &Functions,
-        bare: &Bare,
-        recorded: &Recorded,
-        partitions: usize,
-        setup: Setup,
-    ) -> Result<Self> {
+    pub(super) async fn start(bench: &Bench<'_>, partitions: usize, setup: Setup) -> Result<Self> {
         let third_party = ThirdParty::start().await?;
         let neighbour = if setup.neighbour { Some(ThirdParty::start().await?) } else { None };
         let mut config = Config::from_env()?;
@@ -101,15 +90,17 @@ impl Site {
             add_neighbour(&mut config, &neighbour.url())?;
         }
         config.call(&third_party.url());
-        let builder = Stack::builder().functions(functions.clone()).config(config).own_names().direct();
+        let builder = Stack::builder().functions(bench.functions.clone()).config(config).own_names().direct();
+        let builder = builder.broker_profile(bench.profile);
         let builder = builder.env("IDLE_EXIT", "300ms").env("DRIFTQ_PARTITIONS", &partitions.to_string());
         let builder = if setup.wake_ups { builder.wake_ups() } else { builder };
         let stack = builder.ingests(INGESTS).start().await?;
         let site = Self {
-            recorded: recorded.clone(),
+            recorded: bench.recorded.clone(),
             partitions,
+            limit: bench.profile.max_in_flight(),
             client: http::client_for(stack.broker.url())?,
-            bare: producing(bare, stack.broker.url()),
+            bare: producing(bench.bare, stack.broker.url()),
             third_party,
             neighbour,
             ids: Ids::new(),
@@ -130,13 +121,18 @@ impl Site {
         Ok(self.partitions * WINDOW.min(WINDOW_BYTES / bytes))
     }
 
-    /// How many messages are worked on at a time.
+    /// How many messages are worked on at a time: as many as the broker deals, and as there are places at the third party.
     pub(super) fn in_flight(&self) -> usize {
-        2 * self.partitions
+        (self.limit * self.partitions).min(PLACES)
     }
 
+    /// Makes a topic, unless it is there.
     pub(super) async fn make_topic(&self, name: &str) -> Result<()> {
-        self.post("topics", &json!({ "name": name, "partitions": self.partitions })).await
+        let body = json!({ "name": name, "partitions": self.partitions });
+        match self.post("topics", &body).await {
+            Err(error) if error.to_string().contains("already exists") => Ok(()),
+            made => made,
+        }
     }
 
     /// A plain request to the broker.
