@@ -2,6 +2,8 @@
 //! or late, throttling, and a third party that refuses and lies, while webhooks of all three policies come, some of them
 //! twice. When all is well again everything settles, and the ledger is compared with the table.
 //!
+//! Half of the schedules have newer brokers; some have two of them, wake-ups or a journal.
+//!
 //! A schedule is drawn from its seed. `FAULT_SEED` repeats one, though not what the machine does in between;
 //! `FAULT_SCHEDULES` sets how many there are.
 
@@ -18,7 +20,7 @@ use futures_util::{StreamExt, stream};
 use local::{stack::Effect, third_party::idempotency_key};
 
 use self::{
-    plan::{Dice, Plan},
+    plan::Plan,
     town::{PATHS, Town},
 };
 use crate::{publish, table_has_no_wire};
@@ -28,7 +30,7 @@ const WEBHOOKS: usize = 120;
 const LASTING: Duration = Duration::from_secs(15);
 /// How long it may take to settle what is left then.
 const SETTLED_WITHIN: Duration = Duration::from_secs(90);
-const SCHEDULES: usize = 2;
+const SCHEDULES: u64 = 2;
 const SIDE_BY_SIDE: usize = 2;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,14 +56,16 @@ fn seeds() -> Result<Vec<u64>> {
         Ok(count) => count.parse().context("FAULT_SCHEDULES is no number")?,
         Err(_) => SCHEDULES,
     };
-    Ok((0..count).map(|_| uuid::Uuid::new_v4().as_u64_pair().0).collect())
+    // One after the other, so that both generations of brokers have their turn.
+    let first = uuid::Uuid::new_v4().as_u64_pair().0;
+    Ok((0..count).map(|number| first.wrapping_add(number)).collect())
 }
 
 /// Carries the schedule out, and gives its figures.
 async fn run(seed: u64) -> Result<String> {
     let started = Instant::now();
-    let plan = Plan::draw(&mut Dice(seed), WEBHOOKS, LASTING, PATHS.len());
-    let town = Town::build().await?;
+    let plan = Plan::draw(seed, WEBHOOKS, LASTING, PATHS.len());
+    let town = Town::build(plan.setting).await?;
     if town.stack.broker.is_external() {
         println!("the broker of DRIFTQ_HTTP_URL is not ours to kill: it is not restarted");
     }
@@ -73,7 +77,10 @@ async fn run(seed: u64) -> Result<String> {
     let judged = judged.await.with_context(|| format!("its history:\n{}", town.history()))?;
     town.stack.finish().await?;
     let (deliveries, troubles, s) = (plan.deliveries.len(), plan.troubles.len(), started.elapsed().as_secs());
-    Ok(format!("FAULT_SEED={seed}: {deliveries} deliveries, {troubles} troubles; {judged}; {s} s"))
+    let setting = plan.setting;
+    Ok(format!(
+        "FAULT_SEED={seed}: {setting:?}, {deliveries} deliveries, {troubles} troubles; {judged}; {s} s"
+    ))
 }
 
 /// Compares the table and the ledger with what ingest has accepted.

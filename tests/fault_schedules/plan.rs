@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use local::http::Answer;
+use local::{http::Answer, lambda_api::failure};
 
 use crate::crash_matrix::Moment;
 
 /// SplitMix64: one number after the other, the same from the same seed.
 #[derive(Debug, Clone)]
-pub(super) struct Dice(pub(super) u64);
+struct Dice(u64);
 
 impl Dice {
     fn next(&mut self) -> u64 {
@@ -18,7 +18,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    pub(super) fn below(&mut self, limit: usize) -> usize {
+    fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() % limit.max(1) as u64).unwrap_or_default()
     }
 
@@ -31,17 +31,32 @@ impl Dice {
     }
 }
 
-/// A wire between the functions and a store.
+/// A wire between the functions and a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum On {
-    Broker,
+    /// A broker's, by its number.
+    Broker(usize),
     Table,
+    /// To Lambda's Invoke; nothing passes it where ingest wakes nobody.
+    Lambda,
 }
 
-/// What is done to a request that a function makes of a store.
+/// What a schedule is carried out with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setting {
+    /// The brokers are of a newer generation.
+    pub(super) is_newer: bool,
+    pub(super) brokers: usize,
+    /// Ingest wakes the consumer.
+    pub(super) has_wake_ups: bool,
+    /// Every command is also written to the table.
+    pub(super) has_journal: bool,
+}
+
+/// What is done to a request that a function makes of a service.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Wired {
-    /// DynamoDB throttles, the broker is full.
+    /// DynamoDB and Lambda throttle, the broker is full.
     Busy,
     Status(u16),
     CutBefore,
@@ -58,6 +73,8 @@ pub(super) enum Wired {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Manner {
     Refuse(u16),
+    /// It asks to be left alone for a second.
+    Pause,
     /// It is applied, and this is a lie.
     Lie(u16),
     Cut,
@@ -73,7 +90,8 @@ pub(super) enum Manner {
 pub(super) enum Trouble {
     KillConsumer,
     KillIngest,
-    RestartBroker,
+    /// By its number.
+    RestartBroker(usize),
     /// Every connection of that wire.
     Sever(On),
     /// The next so many requests on that wire.
@@ -87,6 +105,7 @@ pub(super) enum Trouble {
 /// A schedule.
 #[derive(Debug)]
 pub(super) struct Plan {
+    pub(super) setting: Setting,
     /// When each webhook is delivered, by its number. Some come twice.
     pub(super) deliveries: Vec<(Duration, usize)>,
     pub(super) troubles: Vec<(Duration, Trouble)>,
@@ -94,7 +113,9 @@ pub(super) struct Plan {
 
 impl Plan {
     /// So many webhooks within `lasting`, and trouble all the while. `paths`: how many the third party has.
-    pub(super) fn draw(dice: &mut Dice, webhooks: usize, lasting: Duration, paths: usize) -> Self {
+    pub(super) fn draw(seed: u64, webhooks: usize, lasting: Duration, paths: usize) -> Self {
+        let dice = &mut Dice(seed);
+        let setting = Setting::draw(seed, dice);
         let span = lasting.as_millis() as usize;
         let mut deliveries: Vec<_> = (0..webhooks).map(|number| (dice.millis(0, span), number)).collect();
         for _ in 0..webhooks / 3 {
@@ -103,23 +124,37 @@ impl Plan {
         let mut troubles = Vec::new();
         let mut at = Duration::ZERO;
         while at < lasting {
-            troubles.push((at, Trouble::draw(dice, paths)));
+            troubles.push((at, Trouble::draw(dice, setting.brokers, paths)));
             at += dice.millis(20, 400);
         }
-        Self { deliveries, troubles }
+        Self { setting, deliveries, troubles }
+    }
+}
+
+impl Setting {
+    /// Seeds that follow each other have brokers of either generation.
+    fn draw(seed: u64, dice: &mut Dice) -> Self {
+        Self {
+            is_newer: seed % 2 == 1,
+            brokers: 1 + dice.below(2),
+            has_wake_ups: dice.below(2) == 0,
+            has_journal: dice.below(4) == 0,
+        }
     }
 }
 
 impl Trouble {
-    fn draw(dice: &mut Dice, paths: usize) -> Self {
-        match dice.below(20) {
+    fn draw(dice: &mut Dice, brokers: usize, paths: usize) -> Self {
+        let broker = dice.below(brokers);
+        match dice.below(22) {
             0 | 1 => Self::KillConsumer,
             2 => Self::KillIngest,
-            3 => Self::RestartBroker,
-            4 => Self::Sever(dice.of(&[On::Broker, On::Table])),
+            3 => Self::RestartBroker(broker),
+            4 => Self::Sever(dice.of(&[On::Broker(broker), On::Table, On::Lambda])),
             5 => Self::SecondConsumer,
             6..=9 => Self::Wire(On::Table, Wired::draw(dice), 1 + dice.below(6)),
-            10..=12 => Self::Wire(On::Broker, Wired::draw(dice), 1 + dice.below(3)),
+            10..=12 => Self::Wire(On::Broker(broker), Wired::draw(dice), 1 + dice.below(3)),
+            13 => Self::Wire(On::Lambda, Wired::draw(dice), 1 + dice.below(3)),
             _ => Self::ThirdParty(dice.below(paths), Manner::draw(dice)),
         }
     }
@@ -138,11 +173,12 @@ impl Wired {
         }
     }
 
-    /// The answer of a store that does nothing, if it is one.
+    /// The answer of a service that does nothing, if it is one.
     pub(super) fn answer(self, on: On) -> Option<Answer> {
         match (self, on) {
             (Self::Busy, On::Table) => Some(Answer::throttled()),
-            (Self::Busy, On::Broker) => Some(Answer::partition_full()),
+            (Self::Busy, On::Broker(_)) => Some(Answer::partition_full()),
+            (Self::Busy, On::Lambda) => Some(failure(429, "TooManyRequestsException", "Rate exceeded")),
             (Self::Status(status), _) => Some(Answer::status(status)),
             _ => None,
         }
@@ -151,13 +187,14 @@ impl Wired {
 
 impl Manner {
     fn draw(dice: &mut Dice) -> Self {
-        match dice.below(9) {
+        match dice.below(10) {
             0 | 1 => Self::Refuse(dice.of(&[429, 500, 503])),
             2 => Self::Lie(dice.of(&[500, 503])),
             3 => Self::Cut,
             4 => Self::CutOnceApplied,
             5 => Self::HangOnceApplied,
             6 => Self::AnswerLate(dice.millis(100, 1500)),
+            7 => Self::Pause,
             _ => Self::Kill,
         }
     }

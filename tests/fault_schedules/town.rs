@@ -9,22 +9,26 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use futures_util::future::try_join_all;
 use local::{
+    broker::Profile,
     hook::Hook,
     proxy::{Fault, Wire},
-    stack::Stack,
+    stack::{BrokerControl, Stack},
     third_party::Behaviour,
     webhook::Webhook,
 };
 use tokio::time::{sleep, sleep_until};
 use toml::{Value, toml};
 
-use super::plan::{Manner, On, Plan, Trouble, Wired};
+use super::plan::{Manner, On, Plan, Setting, Trouble, Wired};
 use crate::house::{SLACK, TICKETS, accepted, builder, config, dispute_about, issue, retry, table};
 
 const CHARGES: &str = "/v1/payment_intents";
 const LOOK_UP: &str = "/v1/payment_intents/by-key";
 const MODEL: &str = "/v1/chat/completions";
 pub(super) const PATHS: [&str; 5] = [TICKETS, CHARGES, LOOK_UP, SLACK, MODEL];
+/// How often the schedule runs the consumer: where it is woken as well, seldom.
+const OFTEN: Duration = Duration::from_millis(500);
+const SELDOM: Duration = Duration::from_secs(4);
 /// A provider tries a webhook again for so long.
 const DELIVERED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -36,13 +40,16 @@ pub(super) struct Town {
 
 impl Town {
     /// `open_ticket` and `triage_issue` use the same key, `charge_card` is looked up, `tell_slack` parks.
-    pub(super) async fn build() -> Result<Self> {
+    pub(super) async fn build(setting: Setting) -> Result<Self> {
         let mut config = config()?;
+        config.table().insert("journal".into(), setting.has_journal.into());
         let times = table(config.table(), "consumer");
         // A claim may take as long as the table's client is patient, 5 s, and its call begins only then.
         times.insert("settle".into(), "6s".into());
         // A run's lease outlasts the longest delay; else no run would last until its first acks are let go.
         times.insert("stream_lease".into(), "3s".into());
+        // Calls that are answered late are handed over.
+        times.insert("slow_call".into(), "250ms".into());
         for step in config.steps() {
             // Whatever else is wrong with a budget: here it shall not be what ends an effect.
             step.insert("retry".into(), Value::Table(retry(1000)));
@@ -55,7 +62,14 @@ impl Town {
             not_found = "response.status == 404"
         };
         config.step("charge_card").insert("in_doubt".into(), look_up.into());
-        let stack = builder(config)?.consumers(2).start().await?;
+        let mut builder = builder(config)?.brokers(setting.brokers).consumers(2);
+        if setting.is_newer {
+            builder = builder.broker_profile(Profile::G3);
+        }
+        if setting.has_wake_ups {
+            builder = builder.wake_ups();
+        }
+        let stack = builder.start().await?;
         stack.third_party.forget_keys(CHARGES);
         stack.third_party.forget_keys(SLACK);
         stack.third_party.always(LOOK_UP, Behaviour::look_up());
@@ -64,7 +78,8 @@ impl Town {
 
     /// Carries the plan out, on a schedule, and gives the effects that there must be.
     pub(super) async fn suffer(&self, plan: &Plan) -> Result<Vec<String>> {
-        let schedule = self.stack.schedule(Duration::from_millis(500));
+        let every = if plan.setting.has_wake_ups { SELDOM } else { OFTEN };
+        let schedule = self.stack.schedule(every);
         let began = tokio::time::Instant::now();
         let deliveries = plan.deliveries.iter().map(async |(at, number)| {
             sleep_until(began + *at).await;
@@ -102,11 +117,15 @@ impl Town {
         match trouble {
             Trouble::KillConsumer => drop(stack.consumer.killer().kill().await),
             Trouble::KillIngest => drop(stack.ingest.killer().kill().await),
-            Trouble::RestartBroker if stack.broker.is_external() => self.note("it is not ours to kill"),
-            Trouble::RestartBroker => stack.broker.restart().await?,
-            Trouble::Sever(on) => self.wire(on)?.cut_all(),
+            Trouble::RestartBroker(number) => match self.broker(number)? {
+                broker if broker.is_external() => self.note("it is not ours to kill"),
+                broker => broker.restart().await?,
+            },
+            Trouble::Sever(on) => self.wire(on)?.into_iter().for_each(Wire::cut_all),
             Trouble::Wire(on, wired, times) => {
-                drop(self.wire(on)?.times(times, |_| true, self.fault(on, wired)))
+                if let Some(wire) = self.wire(on)? {
+                    wire.times(times, |_| true, self.fault(on, wired));
+                }
             }
             Trouble::ThirdParty(path, manner) => {
                 stack.third_party.script(PATHS[path], [self.behaviour(PATHS[path], manner)]);
@@ -134,6 +153,7 @@ impl Town {
         let (apply, kill) = (Behaviour::apply(), self.stack.consumer.killer().hook());
         match manner {
             Manner::Refuse(status) => Behaviour::refuse(status),
+            Manner::Pause => Behaviour::too_many("1"),
             // There is nothing to apply.
             Manner::Cut | Manner::CutOnceApplied if path == LOOK_UP => Behaviour::cut(),
             Manner::Kill if path == LOOK_UP => Behaviour::look_up().with_hook(kill),
@@ -147,17 +167,25 @@ impl Town {
         }
     }
 
-    fn wire(&self, on: On) -> Result<&Wire> {
-        match on {
-            On::Broker => Ok(&self.stack.broker_wire),
-            On::Table => self.stack.table_wire(),
-        }
+    fn broker(&self, number: usize) -> Result<&BrokerControl> {
+        self.stack.brokers().nth(number).context("a broker of that number")
+    }
+
+    /// None: ingest wakes nobody.
+    fn wire(&self, on: On) -> Result<Option<&Wire>> {
+        Ok(match on {
+            On::Broker(number) => Some(self.broker(number)?.wire()),
+            On::Table => Some(self.stack.table_wire()?),
+            On::Lambda => self.stack.lambda.as_ref().map(|lambda| &lambda.wire),
+        })
     }
 
     fn heal(&self) -> Result<()> {
         self.note("from here on, nothing goes wrong");
-        self.stack.broker_wire.heal();
-        self.stack.table_wire()?.heal();
+        self.stack.brokers().for_each(|broker| broker.wire().heal());
+        for on in [On::Table, On::Lambda] {
+            self.wire(on)?.into_iter().for_each(Wire::heal);
+        }
         Ok(())
     }
 
