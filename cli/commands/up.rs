@@ -80,7 +80,7 @@ fn greeting(stack: &Stack) -> Result<String> {
            DynamoDB     {table}\n  \
            third party  {third_party}\n\n\
          Try, in another terminal:\n\n  \
-           cargo run -p local -- send github.issues.opened\n\n\
+           cargo webhooks send github.issues.opened\n\n\
          or by hand (Stripe's signatures are good for 300 s from now; `send` makes a fresh one each time):\n\n\
          {curl}\n",
         url = stack.url(),
