@@ -2,13 +2,20 @@
 
 mod commands {
     pub(crate) mod broker;
+    pub(crate) mod check;
     pub(crate) mod demo;
     pub(crate) mod send;
     pub(crate) mod up;
 }
 
+mod exit;
+mod output;
+mod paint;
+
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
-use commands::{broker, demo, send, up};
+use commands::{broker, check, demo, send, up};
 
 /// DriftQ webhooks: try it, write it, run it, see what it did.
 #[derive(Debug, Parser)]
@@ -22,6 +29,8 @@ struct Cli {
 enum Command {
     /// See webhooks become calls, exactly once, while things are killed.
     Demo(demo::Args),
+    /// Say everything that is wrong with a webhooks.toml.
+    Check(check::Args),
     /// Bring everything up on this machine and tell what happens, until Ctrl-C.
     Up(up::Args),
     /// Sign a sample webhook and post it to what `up` brought up.
@@ -43,11 +52,17 @@ Environment of demo and up:
   Further variables of the functions, such as IDLE_EXIT and EVENTS_TOPIC, are passed on to them.";
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
-        Command::Demo(args) => demo::run(args).await,
-        Command::Up(args) => up::run(args).await,
-        Command::Send(args) => send::run(args).await,
-        Command::Broker(args) => broker::run(args).await,
-    }
+async fn main() -> ExitCode {
+    let ended = match Cli::parse().command {
+        Command::Demo(args) => demo::run(args).await.map(fine),
+        Command::Check(args) => check::run(&args),
+        Command::Up(args) => up::run(args).await.map(fine),
+        Command::Send(args) => send::run(args).await.map(fine),
+        Command::Broker(args) => broker::run(args).await.map(fine),
+    };
+    ended.unwrap_or_else(|error| exit::failed(&error))
+}
+
+fn fine(_: ()) -> ExitCode {
+    ExitCode::SUCCESS
 }

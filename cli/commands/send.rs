@@ -36,10 +36,11 @@ pub(crate) struct Args {
 
 const AFTER_HELP: &str = "\
 It signs with the secrets that `up` made up for the webhooks.toml that it runs with, or else with those for the one that
-WEBHOOKS_CONFIG names. For a source of every scheme:
+WEBHOOKS_CONFIG names. tests/providers.toml has a source of every scheme.
 
-  WEBHOOKS_CONFIG=tests/providers.toml cargo webhooks up
-  cargo webhooks send slack.app_mention";
+Examples:
+  cargo webhooks send stripe.charge.dispute.created
+  cargo webhooks send --list";
 
 /// Sends it, prints the answer, and fails if that is not a 2xx.
 pub(crate) async fn run(args: Args) -> Result<()> {

@@ -20,6 +20,7 @@ use super::send::state_file;
 
 /// What `up` takes.
 #[derive(Debug, ClapArgs)]
+#[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// The gateway's port; a free one if it is not given.
     #[arg(long, default_value_t = 0)]
@@ -40,6 +41,11 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 5)]
     every: u64,
 }
+
+const AFTER_HELP: &str = "\
+Examples:
+  cargo webhooks up
+  WEBHOOKS_CONFIG=tests/providers.toml cargo webhooks up --port 8000 --persist /tmp/webhooks";
 
 /// Brings it up and tells what happens.
 pub(crate) async fn run(args: Args) -> Result<()> {

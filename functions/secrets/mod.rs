@@ -78,6 +78,7 @@ impl Secrets {
             match get(name).filter(|value| !value.trim().is_empty()) {
                 Some(value) => drop(found.insert(name.clone(), Secret(value))),
                 None => problems.push(Problem {
+                    line: None,
                     field: name.clone(),
                     message: "missing, blank or not a text; webhooks.toml names this secret, so set it"
                         .to_owned(),
