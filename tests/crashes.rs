@@ -12,7 +12,7 @@ use crate::{
     drain::ack,
     house::{
         TICKETS, deliver, dispute, dispute_about, only_effect, park_in_doubt, produces, settle, stack,
-        stack_with,
+        stack_with, table,
     },
 };
 
@@ -87,6 +87,27 @@ async fn killed_after_the_call_at_a_third_party_that_does_not_dedupe_it_is_calle
     settle(&stack).await?;
     assert!(only_effect(&stack).await?.is_parked());
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
+    stack.finish().await
+}
+
+/// Its message has left the topic by then: the record is all there is.
+#[tokio::test]
+async fn killed_during_a_slow_call_whose_message_is_acked_it_is_taken_over_from_the_agenda() -> Result<()> {
+    let stack = stack_with(|config| {
+        table(config.table(), "consumer").insert("slow_call".into(), "100ms".into());
+    })
+    .await?;
+    let acked = stack.broker_wire.once(ack, Fault::HookAfter(kill_consumer(&stack)));
+    stack.third_party.script(TICKETS, [Behaviour::hang().after_applying()]);
+    deliver(&stack, &dispute()?).await?;
+    let killed = stack.run_consumer().await;
+    assert!(killed.is_err_and(|error| error.is_death()));
+    let settling = settle(&stack).await?;
+    assert_eq!(acked.count(), 1);
+    assert_eq!((settling.total(|run| run.received), settling.total(|run| run.from_agenda)), (0, 1));
+    let effect = only_effect(&stack).await?;
+    assert_eq!((effect.is_done(), effect.attempt), (true, 2));
+    assert_eq!(stack.third_party.ledger().applied().len(), 1);
     stack.finish().await
 }
 

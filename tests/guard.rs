@@ -14,7 +14,7 @@ use driftq_webhooks::{
         Effects, How, StoreError,
         guard::{
             Claim, Deferral, Lease, Mismatch, Request,
-            decide::{Decided, Decision, Seen},
+            decide::{Decided, Decision, Said, Seen},
         },
         record::{Receipt, Status},
         stream_lease::{Released, StreamLease, Taken},
@@ -488,7 +488,8 @@ async fn what_a_person_knows_not_to_have_happened_begins_anew() -> anyhow::Resul
         attempt: 1,
         policy_resolves: true,
     };
-    let decided = table.effects.decide(seen, Decision::NotApplied, "Ann", later(100)).await?;
+    let said = Said { decision: Decision::NotApplied, by: "arn:aws:iam::123456789012:user/ada", note: "Ann" };
+    let decided = table.effects.decide(seen, said, later(100)).await?;
     assert!(matches!(decided, Decided::Taken(_)), "{decided:?}");
 
     assert_eq!(due(&table, later(100)).await?[0].attempt, 1);

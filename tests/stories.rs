@@ -27,6 +27,7 @@ mod look_up;
 mod main_path;
 mod moving;
 mod newer_broker;
+mod operators;
 mod outlived;
 mod printed;
 mod providers;

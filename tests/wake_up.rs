@@ -1,19 +1,23 @@
 //! Wake-ups: ingest invokes the consumer, so that a webhook does not wait for the schedule. A wake-up that fails delays
 //! nobody, and costs nothing but that time.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use local::{
+    hook::Hook,
     http::Answer,
     lambda_api::failure,
-    proxy::Fault,
+    proxy::{Fault, Seen},
     stack::{Builder, Stack},
     third_party::Behaviour,
     webhook::Webhook,
 };
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::{sync::Notify, time::timeout};
 
 use crate::{
     house::{TICKETS, builder, config, deliver, dispute, dispute_about, produces, retry, settle},
@@ -283,6 +287,42 @@ async fn a_second_consumer_that_is_woken_leaves_the_topic_to_the_first() -> Resu
         },
     )
     .await
+}
+
+/// The first consumer has read its last, and is about to give the stream up.
+#[tokio::test]
+async fn a_consumer_that_ends_looks_once_more_if_another_was_woken_meanwhile() -> Result<()> {
+    let stack = builder(config()?)?.consumers(2).start().await?;
+    let (ending, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let hook = {
+        let (ending, go_on) = (ending.clone(), go_on.clone());
+        Hook::new(move || {
+            let (ending, go_on) = (ending.clone(), go_on.clone());
+            async move {
+                ending.notify_one();
+                go_on.notified().await;
+            }
+        })
+    };
+    stack.table_wire()?.once(releases_stream, Fault::HookBefore(hook));
+    let meanwhile = async {
+        timeout(SOON, ending.notified()).await?;
+        deliver(&stack, &dispute()?).await?;
+        let woken = stack.run_consumer().await?;
+        go_on.notify_one();
+        Ok::<_, anyhow::Error>(woken)
+    };
+    let (first, woken) = tokio::join!(stack.run_consumer(), meanwhile);
+    let (first, woken) = (first?, woken?);
+    assert_eq!((woken.outcome.as_str(), woken.done), ("busy", 0), "{woken:?}");
+    assert_eq!((first.outcome.as_str(), first.done), ("drained", 1), "{first:?}");
+    stack.finish().await
+}
+
+fn releases_stream(seen: &Seen) -> bool {
+    seen.is("UpdateItem")
+        && seen.mentions(":stream")
+        && seen.mentions("attribute_not_exists(#wake_requested)")
 }
 
 #[tokio::test]

@@ -27,6 +27,17 @@ pub struct Environment {
     pub idle_exit: Duration,
     /// `CONSUMER_FUNCTION`: the name or ARN of the function that ingest wakes up.
     pub consumer_function: Option<String>,
+    /// `OPERATOR_API`.
+    pub operators: Operators,
+}
+
+/// Who may start runs, look at them, and decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operators {
+    /// Whoever AWS has authenticated: IAM, or an authorizer of the gateway. To anyone else there are no such paths.
+    Authenticated,
+    /// Everybody who reaches the function. Somebody else has to keep strangers out.
+    Open,
 }
 
 /// The value of a header that authenticates; never printed.
@@ -68,6 +79,14 @@ impl Environment {
         if consumer_function.as_deref().is_some_and(|name| !names_function(name)) {
             problems.add("CONSUMER_FUNCTION", "not the name or the ARN of a Lambda function");
         }
+        let operators = match or("OPERATOR_API", "authenticated").as_str() {
+            "authenticated" => Operators::Authenticated,
+            "open" => Operators::Open,
+            _ => {
+                problems.add("OPERATOR_API", "neither authenticated nor open");
+                Operators::Authenticated
+            }
+        };
         let Some(brokers) = brokers else { return Err(problems.into_error("environment")) };
         let environment = Self {
             brokers,
@@ -80,6 +99,7 @@ impl Environment {
             secrets_arn: get("SECRETS_ARN"),
             idle_exit: idle_exit.map_or(Duration::ZERO, Duration::from),
             consumer_function,
+            operators,
         };
         problems.or("environment", environment)
     }

@@ -28,6 +28,9 @@ pub struct Ended {
     pub at: Timestamp,
     /// `done`, or why not; or what an operator decided after it.
     pub what: String,
+    /// Who decided, as AWS authenticated them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// How all of them ended, the oldest first.
@@ -49,7 +52,12 @@ fn is_zero(count: &u32) -> bool {
 impl Ended {
     /// `what` is cut if it is long.
     pub(super) fn new(attempt: u32, at: Timestamp, what: &str) -> Self {
-        Self { attempt, at, what: short(what) }
+        Self { attempt, at, what: short(what), by: None }
+    }
+
+    /// Of somebody.
+    pub(super) fn by(self, who: &str) -> Self {
+        Self { by: Some(short(who)), ..self }
     }
 
     /// Whether this is the same entry, as far as the table keeps it.
@@ -58,17 +66,22 @@ impl Ended {
     }
 
     fn write(&self) -> AttributeValue {
-        AttributeValue::M(Item::from([
+        let mut entry = Item::from([
             (attr::ATTEMPT.into(), count(self.attempt)),
             ("at".into(), millis(self.at)),
             ("what".into(), string(&self.what)),
-        ]))
+        ]);
+        if let Some(by) = &self.by {
+            entry.insert("by".into(), string(by));
+        }
+        AttributeValue::M(entry)
     }
 
     fn read(entry: &AttributeValue) -> Option<Self> {
         let entry = entry.as_m().ok()?;
         let attempt = number(entry, attr::ATTEMPT).ok()??;
-        Some(Self { attempt, at: time(entry, "at").ok()??, what: optional_text(entry, "what")? })
+        let (at, by) = (time(entry, "at").ok()??, optional_text(entry, "by"));
+        Some(Self { attempt, at, what: optional_text(entry, "what")?, by })
     }
 }
 

@@ -24,10 +24,12 @@ use tables::Tables;
 
 use super::query::Query;
 
+mod caller;
 mod envelope;
 mod shape;
 mod tables;
 
+pub use caller::Caller;
 pub use shape::{Shape, Written};
 
 /// A request as Lambda gets it.
@@ -62,6 +64,8 @@ pub struct Request {
     pub query: Query,
     /// Who sent it, as AWS saw it; none if that can't be read.
     pub source_ip: Option<IpAddr>,
+    /// Whom AWS has authenticated; none if nobody asked it to.
+    pub caller: Option<Caller>,
     /// The bytes of its body.
     pub body: Vec<u8>,
 }
@@ -108,13 +112,20 @@ impl TryFrom<Parts> for Event {
         let Some(method) = door.method(&rest).as_str().and_then(|method| method.parse().ok()) else {
             return Ok(Self { shape, request: Err(Malformed::Method) });
         };
+        let caller = door.caller(&rest["requestContext"]);
         let mut envelope = door.open(rest)?;
         envelope.stage = envelope.stage.filter(|_| version.is_some());
-        Ok(Self { shape, request: request(door, method, tables, envelope) })
+        Ok(Self { shape, request: request(door, method, tables, envelope, caller) })
     }
 }
 
-fn request(door: Door, method: Method, tables: Tables, envelope: Envelope) -> Result<Request, Malformed> {
+fn request(
+    door: Door,
+    method: Method,
+    tables: Tables,
+    envelope: Envelope,
+    caller: Option<Caller>,
+) -> Result<Request, Malformed> {
     let headers = tables.header_lines()?;
     let source_ip = match door {
         Door::LoadBalancer => forwarded_for(&headers),
@@ -128,13 +139,14 @@ fn request(door: Door, method: Method, tables: Tables, envelope: Envelope) -> Re
         true => STANDARD.decode(body).map_err(|_| Malformed::Body)?,
         false => body.into_bytes(),
     };
-    Ok(Request { method, path, headers, query, source_ip, body })
+    Ok(Request { method, path, headers, query, source_ip, caller, body })
 }
 
-/// HTTP APIs leave the stage's name in the path. REST APIs take it out themselves.
+/// HTTP APIs leave the stage's name in the path, but for the default stage, which has none there. REST APIs take it out
+/// themselves.
 fn own_path(envelope: &Envelope) -> &str {
     let path = envelope.path.as_deref().unwrap_or_default();
-    let stage = envelope.stage.as_deref();
+    let stage = envelope.stage.as_deref().filter(|stage| *stage != "$default");
     let rest = stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage));
     rest.filter(|rest| rest.starts_with('/')).unwrap_or(path)
 }

@@ -3,7 +3,7 @@
 //! [`event`] what Lambda gets and wants back, with its [`query`] · [`signature`] the schemes ·
 //! [`keys`] what they are checked with · [`fetch`] what a provider is asked · [`request`] unverified to verified ·
 //! [`body`] what it says · [`route`] to commands · [`outbox`] durable before anyone is told · [`wake`] the consumer ·
-//! [`runs`] the API for clients, with `health` · [`parked`] the API for whoever decides · [`reply`] the only table of statuses ·
+//! [`runs`] the API for clients · [`parked`] the API for whoever decides · `operators` who may use them · `health` · [`reply`] the only table of statuses ·
 //! [`intake`] what a request comes to, for log and metrics.
 
 pub mod body;
@@ -12,6 +12,7 @@ pub mod fetch;
 mod health;
 pub mod intake;
 pub mod keys;
+mod operators;
 pub mod outbox;
 pub mod parked;
 pub mod query;
@@ -38,7 +39,7 @@ use signature::{Answer, Asked, Location, challenge};
 use wake::WakeUps;
 
 use crate::{
-    config::Config,
+    config::{Config, environment::Operators},
     effect_id::{EffectId, RunId},
     secrets::Current,
     trace::Traceparent,
@@ -55,13 +56,23 @@ pub struct Ingest {
     fetch: Fetch,
     outbox: Outbox,
     wake_ups: WakeUps,
+    operators: Operators,
 }
+
+const NO_PATH: Reply = Reply::NotFound("no such path");
 
 impl Ingest {
     /// Puts it together.
     #[must_use]
-    pub fn new(config: Config, keys: Current<Keys>, fetch: Fetch, outbox: Outbox, wake_ups: WakeUps) -> Self {
-        Self { config, keys, fetch, outbox, wake_ups }
+    pub fn new(
+        config: Config,
+        keys: Current<Keys>,
+        fetch: Fetch,
+        outbox: Outbox,
+        wake_ups: WakeUps,
+        operators: Operators,
+    ) -> Self {
+        Self { config, keys, fetch, outbox, wake_ups, operators }
     }
 
     /// Answers one event with the reply that it wants. `xray` is the trace that Lambda names for it.
@@ -75,7 +86,17 @@ impl Ingest {
     }
 
     async fn handle(&self, request: &Request, xray: Option<&str>, now: Timestamp) -> Reply {
-        let path: Vec<&str> = request.path.trim_matches('/').split('/').collect();
+        // As it is: `//runs/` is another path than `/runs`, and a gateway may have let anyone in there.
+        let path: Vec<&str> = request.path.strip_prefix('/').unwrap_or_default().split('/').collect();
+        if path.contains(&"") {
+            return NO_PATH;
+        }
+        if let ["runs" | "parked", ..] = path[..] {
+            return match self.operators.let_in(request.caller.as_ref()) {
+                Some(caller) => self.operate(caller, &path, request, xray, now).await,
+                None => NO_PATH,
+            };
+        }
         let intake = |source| Intake::new(source, Traceparent::of_request(&request.headers, xray), now);
         match (&request.method, path.as_slice()) {
             (&Method::POST, ["webhooks", source]) => match self.config.sources.get(*source) {
@@ -90,17 +111,35 @@ impl Ingest {
                 }
             },
             (&Method::GET, ["webhooks", source]) => self.challenge(source, request, now).await,
+            (&Method::GET, ["healthz"]) => self.health().await,
+            (_, ["webhooks", _]) => Reply::MethodNotAllowed("POST"),
+            (_, ["healthz"]) => Reply::MethodNotAllowed("GET"),
+            _ => NO_PATH,
+        }
+    }
+
+    /// The routes for clients and for whoever decides.
+    async fn operate(
+        &self,
+        caller: &str,
+        path: &[&str],
+        request: &Request,
+        xray: Option<&str>,
+        now: Timestamp,
+    ) -> Reply {
+        match (&request.method, path) {
             (&Method::POST, ["runs"]) => {
-                let intake = intake(API);
-                intake.take(self.start_run(&request.headers, &request.body, &intake)).await
+                let intake = Intake::new(API, Traceparent::of_request(&request.headers, xray), now);
+                intake.take(self.start_run(caller, &request.headers, &request.body, &intake)).await
             }
             (&Method::GET, ["runs", run_id]) => self.show_run(run_id).await,
             (&Method::GET, ["parked"]) => self.show_parked().await,
-            (&Method::POST, ["runs", run_id, "decide"]) => self.decide(run_id, &request.body, now).await,
-            (&Method::GET, ["healthz"]) => self.health().await,
-            (_, ["webhooks", _] | ["runs"] | ["runs", _, "decide"]) => Reply::MethodNotAllowed("POST"),
-            (_, ["runs", _] | ["parked"] | ["healthz"]) => Reply::MethodNotAllowed("GET"),
-            _ => Reply::NotFound("no such path"),
+            (&Method::POST, ["runs", run_id, "decide"]) => {
+                self.decide(caller, run_id, &request.body, now).await
+            }
+            (_, ["runs"] | ["runs", _, "decide"]) => Reply::MethodNotAllowed("POST"),
+            (_, ["runs", _] | ["parked"]) => Reply::MethodNotAllowed("GET"),
+            _ => NO_PATH,
         }
     }
 

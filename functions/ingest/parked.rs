@@ -1,4 +1,4 @@
-//! The API for whoever decides about what is parked. Behind IAM, like [`runs`](super::runs).
+//! The API for whoever decides about what is parked.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::{in_doubt::InDoubt, step::Step},
     effect_id::EffectId,
-    effects::guard::decide::{Decided, Decision, Seen},
+    effects::guard::decide::{Decided, Decision, Said, Seen},
 };
 
 /// How many are shown at a time, those longest parked first.
@@ -45,7 +45,7 @@ impl Ingest {
     }
 
     /// `POST /runs/{run_id}/decide`.
-    pub(super) async fn decide(&self, run_id: &str, body: &[u8], now: Timestamp) -> Reply {
+    pub(super) async fn decide(&self, caller: &str, run_id: &str, body: &[u8], now: Timestamp) -> Reply {
         if !is_run(run_id) {
             return NOTHING;
         }
@@ -62,9 +62,10 @@ impl Ingest {
         let policy_resolves = step.is_some_and(|step| !matches!(step.in_doubt, InDoubt::Park));
         let Request { effect_id, attempt, decision, note } = request;
         let seen = Seen { run_id, effect_id: &effect_id, attempt, policy_resolves };
-        match self.outbox.effects.decide(seen, decision, &note, now).await {
+        let said = Said { decision, by: caller, note: &note };
+        match self.outbox.effects.decide(seen, said, now).await {
             Ok(Decided::Taken(record)) => {
-                tracing::warn!(run_id, effect_id, attempt, decision = decision.as_str(), "a person has decided");
+                tracing::warn!(run_id, effect_id, attempt, decision = decision.as_str(), caller, "a person has decided");
                 if is_called(decision) {
                     self.wake_ups.wake().await;
                 }

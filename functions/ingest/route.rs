@@ -189,6 +189,7 @@ mod tests {
             headers,
             query: Query::AsSent(String::new()),
             source_ip: None,
+            caller: None,
             body: body.to_vec(),
         };
         let webhook = Unverified { source, request: &request }.verify(&keys, now).unwrap();

@@ -16,7 +16,13 @@ pub(super) const NOTHING: Reply = Reply::NotFound("nothing is on record under th
 
 impl Ingest {
     /// `POST /runs`. The same `Idempotency-Key` is the same run; with another payload it is refused.
-    pub(super) async fn start_run(&self, headers: &HeaderMap, body: &[u8], intake: &Intake) -> Reply {
+    pub(super) async fn start_run(
+        &self,
+        caller: &str,
+        headers: &HeaderMap,
+        body: &[u8],
+        intake: &Intake,
+    ) -> Reply {
         let routed = match self.asked_for(headers, body, intake).await {
             Ok(routed) => routed,
             Err(reply) => return reply,
@@ -26,7 +32,7 @@ impl Ingest {
                 let (run_id, step) = (&routed.command.run_id, &routed.command.step);
                 let duration_ms = intake.duration_ms();
                 intake.accepted();
-                tracing::info!(outcome = "accepted", %run_id, effect_id = %routed.effect, %step, duration_ms, "a run was started");
+                tracing::info!(outcome = "accepted", %run_id, effect_id = %routed.effect, %step, caller, duration_ms, "a run was started");
                 Reply::Started(routed.effect)
             }
             Err(error) => {

@@ -72,11 +72,20 @@ where
 
 /// Spans are wanted whatever the level: an error's line needs their fields. What Lambda's runtime says of a handler
 /// that failed or panicked has been said by us, without the panic's message.
+///
+/// Of the crates that we use only warnings: in their details stand bodies, tokens and items, which are no log's business.
 fn is_wanted(line: &Metadata<'_>, level: LevelFilter) -> bool {
     if line.is_span() {
         return *line.level() <= LevelFilter::INFO;
     }
-    *line.level() <= level && line.target() != "lambda_runtime::layers::panic"
+    let most = if is_ours(line.target()) { level } else { level.min(LevelFilter::WARN) };
+    *line.level() <= most && line.target() != "lambda_runtime::layers::panic"
+}
+
+/// Whether a line comes from this crate: the library, or one of the functions.
+fn is_ours(target: &str) -> bool {
+    let krate = target.split("::").next().unwrap_or_default();
+    [env!("CARGO_CRATE_NAME"), "ingest", "consumer"].contains(&krate)
 }
 
 /// The level that a metric's line bears. Lambda takes a line without one for INFO, and drops it where only warnings are

@@ -1,6 +1,7 @@
 //! A gateway in front of ingest, as an HTTP API is, or any other door that AWS has: every request becomes an event, and the
 //! function's reply becomes the answer.
 
+mod authorizer;
 mod door;
 mod format1;
 mod format2;
@@ -22,7 +23,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::broadcast;
 
-pub use self::door::Door;
+pub use self::{authorizer::Authorizer, door::Door};
 use crate::{
     http::Answer,
     runtime_api::{Function, InvokeError},
@@ -58,6 +59,7 @@ pub struct Exchange {
 struct Shared {
     function: Function,
     door: Mutex<Door>,
+    authorizer: Mutex<Authorizer>,
     live: broadcast::Sender<Exchange>,
 }
 
@@ -68,7 +70,8 @@ impl Gateway {
     /// The address can't be bound.
     pub async fn start(addr: SocketAddr, function: Function) -> Result<Self> {
         let live = broadcast::channel(1024).0;
-        let shared = Arc::new(Shared { function, door: Mutex::default(), live });
+        let shared =
+            Arc::new(Shared { function, door: Mutex::default(), authorizer: Mutex::default(), live });
         let router = Router::new().fallback(handle).with_state(shared.clone());
         Ok(Self { server: Server::start(addr, router).await.context("the gateway")?, shared })
     }
@@ -82,6 +85,11 @@ impl Gateway {
     /// Acts as another door from now on.
     pub fn act_as(&self, door: Door) {
         *self.shared.door.lock().unwrap_or_else(PoisonError::into_inner) = door;
+    }
+
+    /// Has this authorizer from now on.
+    pub fn authorize_by(&self, authorizer: Authorizer) {
+        *self.shared.authorizer.lock().unwrap_or_else(PoisonError::into_inner) = authorizer;
     }
 
     /// The requests from now on.
@@ -98,7 +106,11 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
         Err(_) => Answer::of_json(413, &json!({ "message": "Request Entity Too Large" })),
         Ok(body) => {
             let door = *shared.door.lock().unwrap_or_else(PoisonError::into_inner);
-            let event = door.event(&parts, &body, "127.0.0.1", Timestamp::now());
+            let mut event = door.event(&parts, &body, "127.0.0.1", Timestamp::now());
+            let authorizer = *shared.authorizer.lock().unwrap_or_else(PoisonError::into_inner);
+            if authorizer::is_guarded(&path) {
+                authorizer.tell(door, &mut event);
+            }
             let function = shared.function.clone();
             // A task of its own: Lambda goes on when the client hangs up.
             let reply = tokio::spawn(async move { function.invoke(&event, LIMIT).await }).await;

@@ -66,6 +66,17 @@ pub struct Seen<'a> {
     pub policy_resolves: bool,
 }
 
+/// A decision, and where it comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Said<'a> {
+    /// What is to become of the effect.
+    pub decision: Decision,
+    /// Who was authenticated.
+    pub by: &'a str,
+    /// Why, in their words.
+    pub note: &'a str,
+}
+
 /// What came of a decision.
 #[derive(Debug)]
 pub enum Decided {
@@ -82,17 +93,17 @@ pub enum Decided {
 }
 
 impl Effects {
-    /// Records a decision, and acts on it. `note` goes into the record's history.
+    /// Records a decision, and acts on it. Who has decided and why goes into the record's history.
     ///
     /// # Errors
     /// DynamoDB could not be asked. It may be recorded all the same: look before deciding again.
     pub async fn decide(
         &self,
         seen: Seen<'_>,
-        decision: Decision,
-        note: &str,
+        said: Said<'_>,
         now: Timestamp,
     ) -> Result<Decided, StoreError> {
+        let Said { decision, by, note } = said;
         let Some(change) = self.consequence(seen, decision, now) else { return Ok(Decided::NotCallable) };
         let Some(before) = self.record(seen.run_id, seen.effect_id).await? else {
             return Ok(Decided::Unknown);
@@ -100,7 +111,7 @@ impl Effects {
         if !is_as_seen(&before, seen) {
             return Ok(Decided::Overtaken(Box::new(before)));
         }
-        let ended = Ended::new(seen.attempt, now, &format!("{}: {note}", decision.as_str()));
+        let ended = Ended::new(seen.attempt, now, &format!("{}: {note}", decision.as_str())).by(by);
         let change =
             change.set(attr::STATUS, string(decision.status().as_str())).set(attr::UPDATED_AT, millis(now));
         // The condition holds only while the history is as it was read: no entry is added without an attempt being counted

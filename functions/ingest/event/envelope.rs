@@ -52,7 +52,7 @@ impl Door {
     /// # Errors
     /// AWS sends no such event.
     pub(super) fn open(self, mut event: Value) -> serde_json::Result<Envelope> {
-        // Of any shape that an authorizer likes, which the types don't all take; and not asked for here.
+        // Of any shape that an authorizer likes, which the types don't all take. `caller` has read them.
         for unread in ["authorizer", "authentication"] {
             event["requestContext"].as_object_mut().and_then(|context| context.remove(unread));
         }

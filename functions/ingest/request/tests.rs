@@ -61,6 +61,7 @@ fn signed(scheme: &str, body: &[u8], headers: &[(&str, &str)]) -> Request {
         headers: lines.collect(),
         query: Query::AsSent(String::new()),
         source_ip: Some("192.0.2.1".parse().unwrap()),
+        caller: None,
         body: body.to_vec(),
     }
 }

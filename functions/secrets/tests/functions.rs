@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     clients::Patience,
+    config::environment::Operators,
     consumer::{Consumer, call::Caller},
     effects::Effects,
     ingest::{Ingest, event::Event, fetch::Fetch, keys::KeyMaker, outbox::Outbox, wake::WakeUps},
@@ -42,6 +43,7 @@ async fn ingest_refuses_a_revoked_secret_in_time() {
         Fetch::new(http(), None),
         Outbox { topics, effects, journal: None },
         WakeUps::new(None, Timestamp::now),
+        Operators::Authenticated,
     );
     manager.put_all(&values("new"));
     for (second, status) in [(0, 200), (300, 200), (301, 401), (302, 401)] {

@@ -65,6 +65,7 @@ fn effects(config: &Config, sample: &Sample) -> BTreeSet<String> {
         headers,
         query: Query::AsSent(sample.query.clone()),
         source_ip: None,
+        caller: None,
         body: sample.body.clone(),
     };
     let now = Timestamp::from_second(NOW).expect("a time");

@@ -1,0 +1,115 @@
+//! Who sent a request, where AWS has made sure of it before the function was invoked.
+//!
+//! That stands in `requestContext`, which AWS writes and no client can. Each door has a place of its own for it:
+//! * HTTP APIs and function URLs: `authorizer.iam`, `authorizer.jwt` or `authorizer.lambda`
+//!   (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>);
+//! * REST APIs: `identity.userArn` for IAM, else what their authorizer said
+//!   (<https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-mapping-template-reference.html>);
+//! * load balancers: none. They tell it in headers, and a rule without authentication lets those of a client through.
+
+use serde_json::Value;
+
+use super::envelope::Door;
+
+/// As much of a name is kept.
+const LONGEST: usize = 256;
+
+/// Somebody who was authenticated by AWS, by the name that AWS has for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller(String);
+
+impl Caller {
+    /// The name: an ARN, a token's subject, or what an authorizer calls them.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn named(name: &Value) -> Option<Self> {
+        let name = name.as_str()?.trim();
+        let kept = &name[..name.floor_char_boundary(LONGEST)];
+        (!kept.is_empty()).then(|| Self(kept.to_owned()))
+    }
+
+    /// By the claims of a token: whoever it was given to, or the client that asked for it.
+    fn claiming(claims: &Value) -> Option<Self> {
+        Self::named(&claims["sub"]).or_else(|| Self::named(&claims["client_id"]))
+    }
+}
+
+impl Door {
+    /// Who has been authenticated, by an event's `requestContext`.
+    pub(super) fn caller(self, context: &Value) -> Option<Caller> {
+        let authorizer = &context["authorizer"];
+        match self {
+            Self::Format2 => Caller::named(&authorizer["iam"]["userArn"])
+                .or_else(|| Caller::claiming(&authorizer["jwt"]["claims"]))
+                .or_else(|| let_in(&authorizer["lambda"])),
+            Self::Format1 => Caller::named(&context["identity"]["userArn"])
+                .or_else(|| Caller::claiming(&authorizer["claims"]))
+                .or_else(|| Caller::named(&authorizer["principalId"])),
+            Self::LoadBalancer => None,
+        }
+    }
+}
+
+/// A Lambda authorizer of an HTTP API says what it likes, but says something only about requests that it lets in.
+fn let_in(context: &Value) -> Option<Caller> {
+    let context = context.as_object()?;
+    let names = ["principalId", "sub", "user"].into_iter();
+    let name = names.filter_map(|name| context.get(name)).find_map(Caller::named);
+    name.or_else(|| Some(Caller("someone whom a Lambda authorizer let in".to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn named(door: Door, context: &Value) -> Option<String> {
+        door.caller(context).map(|caller| caller.0)
+    }
+
+    #[test]
+    fn each_authorizer_says_whom_it_has_let_in() {
+        let ada = Some("arn:aws:iam::123456789012:user/ada".to_owned());
+        let iam = json!({ "authorizer": { "iam": { "userArn": "arn:aws:iam::123456789012:user/ada" } } });
+        assert_eq!(named(Door::Format2, &iam), ada);
+        let jwt = json!({ "authorizer": { "jwt": { "claims": { "sub": "ada" }, "scopes": null } } });
+        assert_eq!(named(Door::Format2, &jwt).as_deref(), Some("ada"));
+        let machine = json!({ "authorizer": { "jwt": { "claims": { "client_id": "cron" } } } });
+        assert_eq!(named(Door::Format2, &machine).as_deref(), Some("cron"));
+        let lambda = json!({ "authorizer": { "lambda": { "user": "ada" } } });
+        assert_eq!(named(Door::Format2, &lambda).as_deref(), Some("ada"));
+        let silent = json!({ "authorizer": { "lambda": {} } });
+        assert!(named(Door::Format2, &silent).is_some());
+
+        let iam = json!({ "identity": { "userArn": "arn:aws:iam::123456789012:user/ada" } });
+        assert_eq!(named(Door::Format1, &iam), ada);
+        let cognito = json!({ "authorizer": { "claims": { "sub": "ada" } } });
+        assert_eq!(named(Door::Format1, &cognito).as_deref(), Some("ada"));
+        let lambda = json!({ "authorizer": { "principalId": "ada", "integrationLatency": 3 } });
+        assert_eq!(named(Door::Format1, &lambda).as_deref(), Some("ada"));
+    }
+
+    #[test]
+    fn where_nobody_was_authenticated_nobody_is_named() {
+        let unnamed = [
+            json!({}),
+            json!({ "authorizer": null, "identity": null, "authentication": null }),
+            json!({ "authorizer": { "iam": null, "jwt": null, "lambda": null } }),
+            json!({ "authorizer": { "iam": { "userArn": " " }, "claims": null, "scopes": null } }),
+            json!({ "identity": { "userArn": null, "apiKey": "a key is no identity", "accountId": null } }),
+            json!({ "authorizer": { "principalId": 7, "jwt": { "claims": { "sub": "" } } } }),
+        ];
+        for context in unnamed {
+            for door in [Door::Format1, Door::Format2, Door::LoadBalancer] {
+                assert_eq!(named(door, &context), None, "{door:?} {context}");
+            }
+        }
+        let of_another_door = json!({ "authorizer": { "principalId": "ada", "claims": { "sub": "ada" } } });
+        assert_eq!(named(Door::Format2, &of_another_door), None);
+        assert_eq!(named(Door::LoadBalancer, &of_another_door), None);
+    }
+}
