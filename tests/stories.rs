@@ -42,6 +42,7 @@ mod table_trouble;
 mod telemetry;
 mod template;
 mod third_party_trouble;
+mod unfit_requests;
 mod unreachable;
 mod vectors;
 mod wake_up;
