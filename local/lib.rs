@@ -19,6 +19,7 @@ pub mod dynamodb;
 pub mod emf;
 pub mod functions;
 pub mod gateway;
+pub mod generation;
 pub mod hook;
 pub mod http;
 pub mod lambda_api;

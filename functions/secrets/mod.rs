@@ -87,6 +87,7 @@ impl Secrets {
             match get(name) {
                 Some(value) => drop(found.insert(name.clone(), Secret(value))),
                 None => problems.push(Problem {
+                    line: None,
                     field: name.clone(),
                     message: "missing, blank or not a text; webhooks.toml names this secret, so set it"
                         .to_owned(),
