@@ -13,6 +13,7 @@
 //! stores), at [`third_party`], and at [`runtime_api`] (SIGKILL).
 
 pub mod broker;
+pub mod command;
 pub mod config;
 pub mod dynamodb;
 pub mod emf;

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use http::{HeaderName, Method};
 use serde_json::Value;
-use url::{Origin, Url};
 
 use super::{
     auth::Auth,
@@ -13,6 +12,7 @@ use super::{
     span::Span,
     statuses::Statuses,
     template::{JsonTemplate, Role, Template, Templates},
+    url_template::UrlTemplate,
 };
 
 /// What a call template may use besides the step's `input`.
@@ -28,10 +28,8 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(14 * 60);
 pub struct Call {
     /// POST unless said otherwise.
     pub method: Method,
-    /// Its scheme, host and port are literal.
-    pub url: Template,
-    /// The literal scheme, host and port: what the rendered URL must still have.
-    pub origin: Origin,
+    /// Where it goes.
+    pub url: UrlTemplate,
     /// Whose credentials go with it.
     pub auth: Option<Auth>,
     /// Further headers.
@@ -60,11 +58,10 @@ pub enum Body {
 }
 
 impl Call {
-    /// Where it goes: the URL's literal host, with its port if the URL names one.
+    /// Where it goes: see [`UrlTemplate::destination`].
     #[must_use]
     pub fn destination(&self) -> String {
-        let origin = self.origin.ascii_serialization();
-        origin.split_once("://").map_or(origin.as_str(), |(_, host)| host).to_owned()
+        self.url.destination()
     }
 
     pub(super) fn read(
@@ -78,7 +75,7 @@ impl Call {
         let method: Option<String> = section.optional("method", "\"POST\" or another method", problems);
         let method = method.map_or(Some(Method::POST), |method| read_method(&method, &section, problems));
         let url: Option<String> = section.required("url", "url = \"https://…\"", problems);
-        let url = url.and_then(|url| read_url(&url, &section, &scope, templates, problems));
+        let url = url.and_then(|url| UrlTemplate::read(&url, &section, &scope, templates, problems));
         let auth = section.section("auth", problems).and_then(|auth| Auth::read(auth, problems));
         let headers = read_headers(&mut section, &scope, templates, problems);
         let body = read_body(&mut section, &scope, templates, problems);
@@ -87,9 +84,8 @@ impl Call {
         let applied_if = read_condition("applied_if", &mut section, &ANSWER_SCOPE, templates, problems);
         let receipt = read_receipt(&mut section, templates, problems);
         section.finish(problems);
-        let (url, origin) = url?;
-        let (method, statuses) = (method?, statuses.unwrap_or_default());
-        Some(Self { method, url, origin, auth, headers, body, timeout, statuses, applied_if, receipt })
+        let (method, url, statuses) = (method?, url?, statuses.unwrap_or_default());
+        Some(Self { method, url, auth, headers, body, timeout, statuses, applied_if, receipt })
     }
 }
 
@@ -118,45 +114,6 @@ fn read_method(method: &str, section: &Section, problems: &mut Problems) -> Opti
         problems.add(section.path("method"), message);
     }
     found
-}
-
-/// A payload can never choose where a call goes: everything before the path is literal.
-pub(super) fn read_url(
-    source: &str,
-    section: &Section,
-    scope: &[&str],
-    templates: &mut Templates,
-    problems: &mut Problems,
-) -> Option<(Template, Origin)> {
-    let field = section.path("url");
-    let Some((scheme, rest)) = source.split_once("://") else {
-        problems.add(field, "not an absolute URL; write \"https://host/path\"");
-        return None;
-    };
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if [scheme, host].iter().any(|part| part.contains(['{', '}'])) {
-        problems
-            .add(field, "the scheme and host must be literal: a payload may not choose where a call goes");
-        return None;
-    }
-    let origin = match Url::parse(&format!("{scheme}://{host}/")) {
-        Ok(url)
-            if matches!(url.scheme(), "http" | "https")
-                && url.username().is_empty()
-                && url.password().is_none() =>
-        {
-            url.origin()
-        }
-        Ok(_) => {
-            problems.add(field, "only http and https, and no credentials in the URL; use auth");
-            return None;
-        }
-        Err(error) => {
-            problems.add(field, format!("{error}; write \"https://host/path\""));
-            return None;
-        }
-    };
-    Some((templates.add(&field, Role::Url, source, scope, problems)?, origin))
 }
 
 fn read_headers(

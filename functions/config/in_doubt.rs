@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use url::Origin;
-
 use super::{
     auth::Auth,
-    call::{ANSWER_SCOPE, call_scope, read_condition, read_receipt, read_timeout, read_url},
+    call::{ANSWER_SCOPE, call_scope, read_condition, read_receipt, read_timeout},
     problems::Problems,
     section::Section,
     span::Span,
     template::{JsonTemplate, Template, Templates},
+    url_template::UrlTemplate,
 };
 
 const EXPECTED: &str = "in_doubt = { policy = \"same-key\", window = \"24h\" }, { policy = \"look-up\", url = …, found = …, not_found = … } or { policy = \"park\" }";
@@ -32,10 +31,8 @@ pub enum InDoubt {
 /// A question to the third party: did this happen?
 #[derive(Debug, Clone)]
 pub struct LookUp {
-    /// A GET; its scheme, host and port are literal.
-    pub url: Template,
-    /// What the rendered URL must still have.
-    pub origin: Origin,
+    /// What is asked, by a GET.
+    pub url: UrlTemplate,
     /// Whose credentials go with it.
     pub auth: Option<Auth>,
     /// For the whole exchange.
@@ -103,7 +100,7 @@ impl LookUp {
         let scope = call_scope(input);
         let scope: Vec<&str> = scope.iter().map(String::as_str).collect();
         let url: Option<String> = section.required("url", "url = \"https://…\", a GET that tells", problems);
-        let url = url.and_then(|url| read_url(&url, section, &scope, templates, problems));
+        let url = url.and_then(|url| UrlTemplate::read(&url, section, &scope, templates, problems));
         let auth = section.section("auth", problems).and_then(|auth| Auth::read(auth, problems));
         let timeout = read_timeout(section, problems);
         let answer: Vec<&str> = ANSWER_SCOPE.iter().copied().chain(scope).collect();
@@ -116,7 +113,6 @@ impl LookUp {
         };
         let (found, not_found) = (condition("found"), condition("not_found"));
         let receipt = read_receipt(section, templates, problems);
-        let (url, origin) = url?;
-        Some(Self { url, origin, auth, timeout, found: found?, not_found: not_found?, receipt })
+        Some(Self { url: url?, auth, timeout, found: found?, not_found: not_found?, receipt })
     }
 }

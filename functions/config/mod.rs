@@ -1,9 +1,9 @@
 //! `webhooks.toml`: what a user edits. Everything that is wrong with it is found at start, and reported together.
 //!
-//! [`source`] who may send, [`allow`] from where · [`step`] what to do then · [`call`] the request to the third party, with [`auth`] and
-//! [`statuses`], [`destination`] how much it is asked to bear · [`in_doubt`] what to do when an outcome is unknown · [`retry`] for how
-//! long to try again · [`template`] the language in all of them · [`environment`] what differs between one deployment and
-//! the next, with the lists of [`brokers`].
+//! [`source`] who may send, [`allow`] from where · [`step`] what to do then · [`call`] the request to the third party, with its
+//! [`url_template`], [`auth`] and [`statuses`], [`destination`] how much it is asked to bear · [`in_doubt`] what to do when an
+//! outcome is unknown · [`retry`] for how long to try again · [`template`] the language in all of them · [`environment`] what
+//! differs between one deployment and the next, with the lists of [`brokers`].
 
 pub mod allow;
 pub mod auth;
@@ -22,6 +22,7 @@ mod span;
 pub mod statuses;
 pub mod step;
 pub mod template;
+pub mod url_template;
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -2,8 +2,8 @@
 //!
 //! One language in three roles. *Text* prints what it is given. *JSON*: a value that is a single `{{ expression }}`
 //! keeps its type. *URL*: whatever is filled in is percent-encoded, so that a payload can't add a path segment, a
-//! query or a host. A field that is undefined is an error everywhere, and in text and URLs so is `null`: the business
-//! key of an event without an id must not be the word "none".
+//! query or a host; [`url_template`] has the rest. A field that is undefined is an error everywhere, and in text and URLs so
+//! is `null`: the business key of an event without an id must not be the word "none".
 
 mod names;
 
@@ -15,7 +15,7 @@ use minijinja::{
 use serde_json::{Map, Value};
 
 use self::names::{Named, named};
-use super::problems::Problems;
+use super::{problems::Problems, url_template};
 
 /// How a template's output is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,7 +218,7 @@ impl Templates {
         inner.is_some_and(|inner| self.env.compile_expression(inner).is_ok())
     }
 
-    /// Renders text or a URL.
+    /// Renders text. A URL is rendered by its `UrlTemplate`.
     ///
     /// # Errors
     /// A field is missing, or an expression does not fit the data.
@@ -230,6 +230,13 @@ impl Templates {
                 .flatten();
             template.failed(&error, missing)
         })
+    }
+
+    /// The name of which this is the value, among those that a template uses.
+    pub(super) fn printed_as(&self, template: &Template, value: &str, context: &Jinja) -> Option<String> {
+        let compiled = self.env.get_template(&template.name).ok()?;
+        let names: BTreeSet<_> = compiled.undeclared_variables(true).into_iter().collect();
+        names.into_iter().find(|name| look_up(name, context).is_some_and(|found| found.to_string() == value))
     }
 
     /// Whether a template uses a name such as `headers`, or a field of it.
@@ -297,10 +304,14 @@ fn syntax(error: &Error) -> String {
 /// The first name, in order, that the context can't answer.
 fn first_missing(names: impl IntoIterator<Item = String>, context: &Jinja) -> Option<String> {
     let names: BTreeSet<_> = names.into_iter().collect();
-    names.into_iter().find(|name| {
-        let found = name.split('.').try_fold(context.clone(), |value, part| value.get_attr(part).ok());
-        found.is_none_or(|value| value.is_undefined() || value.is_none())
-    })
+    names
+        .into_iter()
+        .find(|name| look_up(name, context).is_none_or(|value| value.is_undefined() || value.is_none()))
+}
+
+/// The value of a name such as `input.dispute`.
+fn look_up(name: &str, context: &Jinja) -> Option<Jinja> {
+    name.split('.').try_fold(context.clone(), |value, part| value.get_attr(part).ok())
 }
 
 fn format(out: &mut Output, state: &mut State, value: &Jinja) -> Result<(), Error> {
@@ -320,11 +331,7 @@ fn to_json(value: &Jinja) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|e| Error::new(ErrorKind::BadSerialization, e.to_string()))
 }
 
-/// RFC 3986's unreserved characters stand, everything else is escaped. `.` and `..` would still walk the path, so
-/// they are refused.
 fn to_url_part(text: &str) -> Result<String, Error> {
-    if matches!(text, "." | "..") {
-        return Err(Error::new(ErrorKind::InvalidOperation, "a path segment may not be . or .."));
-    }
-    Ok(url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20"))
+    let why = "U+FDD0 and U+FDD1 are no characters for a URL";
+    url_template::fill_in(text).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, why))
 }

@@ -7,7 +7,7 @@ use http::{HeaderValue, header};
 use jiff::Timestamp;
 use minijinja::{Value as Jinja, context, value::Serde};
 use reqwest::{Request, Response};
-use url::{Origin, Url, form_urlencoded};
+use url::form_urlencoded;
 
 use super::{
     answer::Answer,
@@ -20,7 +20,8 @@ use crate::{
         auth::Auth,
         call::{Body, Call},
         step::Step,
-        template::{RenderError, Template, Templates},
+        template::{RenderError, Templates},
+        url_template::UrlError,
     },
     effect_id::EffectId,
     effects::{guard::Lease, record::Receipt},
@@ -41,10 +42,10 @@ pub enum Unfit {
     /// A template does not fit the input.
     #[error(transparent)]
     Render(#[from] RenderError),
-    /// The URL came out at another place than the one in `webhooks.toml`.
-    #[error("the URL does not lead where webhooks.toml says")]
-    Elsewhere,
-    /// What came out can't stand in a header.
+    /// No URL can be made of the input.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// What came out can't stand in a header. Holds the name of a field or of a secret.
     #[error("{0}: not a legal header value")]
     Header(String),
 }
@@ -59,6 +60,20 @@ impl Caller {
     /// Reads the credentials again if that was long ago. Once an invocation: what is not in use can be revoked.
     pub(super) async fn renew_secrets(&self, now: Timestamp) {
         self.secrets.fresh(now).await;
+    }
+
+    /// All secrets, as they were last read.
+    pub(super) fn secrets(&self) -> Arc<Secrets> {
+        self.secrets.get()
+    }
+
+    /// Others than these, if they can be had.
+    pub(super) async fn secrets_other_than(
+        &self,
+        seen: &Arc<Secrets>,
+        now: Timestamp,
+    ) -> Option<Arc<Secrets>> {
+        self.secrets.other_than(seen, now).await
     }
 
     /// Makes the request of one attempt.
@@ -88,17 +103,16 @@ impl Caller {
         (effect, attempt): (&EffectId, u32),
         trace: &Traceparent,
     ) -> Result<Request, Unfit> {
-        let Call { method, url, origin, auth, headers, body, timeout, .. } = &step.call;
+        let Call { method, url, auth, headers, body, timeout, .. } = &step.call;
         let key = effect.idempotency_key();
         let context = request_context(input, effect, attempt);
-        let url = render_url(url, origin, templates, &context)?;
-        let mut request = Request::new(method.clone(), url);
+        let mut request = Request::new(method.clone(), url.render(templates, &context)?);
         *request.timeout_mut() = Some(*timeout);
         request.headers_mut().insert("idempotency-key", header_value("idempotency-key", &key)?);
         // Before the step's own headers, which may say otherwise.
         continue_trace(&mut request, trace)?;
         for (name, template) in headers {
-            let value = header_value(name.as_str(), &templates.text(template, &context)?)?;
+            let value = header_value(template.field(), &templates.text(template, &context)?)?;
             request.headers_mut().insert(name, value);
         }
         if let Some(auth) = auth {
@@ -116,7 +130,7 @@ impl Caller {
             Auth::Basic(_) => (header::AUTHORIZATION, format!("Basic {}", BASE64_STANDARD.encode(secret))),
             Auth::Header { name, .. } => (name.clone(), secret.to_owned()),
         };
-        let mut value = header_value(name.as_str(), &value)?;
+        let mut value = header_value(&format!("the secret {}", auth.secret()), &value)?;
         value.set_sensitive(true);
         request.headers_mut().insert(name, value);
         Ok(())
@@ -190,17 +204,6 @@ pub(super) fn request_context(input: &Input, effect: &EffectId, attempt: u32) ->
     }
 }
 
-/// A payload can never choose where a request goes.
-pub(super) fn render_url(
-    template: &Template,
-    origin: &Origin,
-    templates: &Templates,
-    context: &Jinja,
-) -> Result<Url, Unfit> {
-    let url: Url = templates.text(template, context)?.parse().map_err(|_| Unfit::Elsewhere)?;
-    if url.origin() == *origin { Ok(url) } else { Err(Unfit::Elsewhere) }
-}
-
 /// Each request is a span of its own.
 pub(super) fn continue_trace(request: &mut Request, trace: &Traceparent) -> Result<(), Unfit> {
     let value = header_value(TRACEPARENT.as_str(), &trace.child().to_string())?;
@@ -225,6 +228,6 @@ fn set_body(request: &mut Request, body: &Body, templates: &Templates, context: 
     Ok(())
 }
 
-fn header_value(name: &str, value: &str) -> Result<HeaderValue, Unfit> {
-    HeaderValue::from_str(value).map_err(|_| Unfit::Header(name.to_owned()))
+fn header_value(origin: &str, value: &str) -> Result<HeaderValue, Unfit> {
+    HeaderValue::from_str(value).map_err(|_| Unfit::Header(origin.to_owned()))
 }

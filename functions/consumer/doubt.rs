@@ -67,6 +67,10 @@ impl Worker {
             LookedUp::CannotTell(why) => {
                 Resolved::Ended(doubt.unresolved(), Verdict::NotApplied(NotApplied::Unknown(why)))
             }
+            LookedUp::CannotAsk(unfit) => {
+                let why = format!("in doubt: {}; the look-up can't be made: {unfit}", doubt.why());
+                Resolved::Ended(doubt.unresolved(), Verdict::Park(why))
+            }
         }
     }
 }

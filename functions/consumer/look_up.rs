@@ -6,7 +6,7 @@ use reqwest::Request;
 
 use super::{
     answer::Answer,
-    call::{Caller, Unfit, continue_trace, render_url, request_context},
+    call::{Caller, Unfit, continue_trace, request_context},
     outcome::of_error,
 };
 use crate::{
@@ -25,6 +25,8 @@ pub(super) enum LookedUp {
     NotFound,
     /// It is still not known.
     CannotTell(String),
+    /// It can't be asked, now or later.
+    CannotAsk(Unfit),
 }
 
 impl Caller {
@@ -41,7 +43,7 @@ impl Caller {
         let asked = request_context(input, doubt.effect(), doubt.attempt());
         let request = match self.question(look_up, templates, &asked, trace) {
             Ok(request) => request,
-            Err(unfit) => return LookedUp::CannotTell(unfit.to_string()),
+            Err(unfit) => return LookedUp::CannotAsk(unfit),
         };
         let answer = match self.http.execute(request).await {
             Ok(response) => Answer::read(response).await,
@@ -69,7 +71,7 @@ impl Caller {
         context: &minijinja::Value,
         trace: &Traceparent,
     ) -> Result<Request, Unfit> {
-        let url = render_url(&look_up.url, &look_up.origin, templates, context)?;
+        let url = look_up.url.render(templates, context)?;
         let mut request = Request::new(Method::GET, url);
         *request.timeout_mut() = Some(look_up.timeout);
         continue_trace(&mut request, trace)?;

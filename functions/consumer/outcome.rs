@@ -5,7 +5,7 @@
 //! | applied | 2xx | commit |
 //! | not sent | DNS, refused connection, TLS failure | defer |
 //! | refused for now | 408, 425, 429, 503 with Retry-After | defer |
-//! | refused for good | other 4xx, 3xx (redirects are not followed) | park |
+//! | refused for good | other 4xx, 3xx (redirects are not followed), a request that can't be made | park |
 //! | unknown | timeout after sending, connection lost, other 5xx | in doubt |
 
 use std::time::Duration;
@@ -76,10 +76,14 @@ pub fn of_status(
     }
 }
 
-/// Judges a call without an answer. Only an error while connecting proves that nothing was sent.
+/// Judges a call without an answer. Only an error while connecting proves that nothing was sent; or one before that, in the
+/// request itself, which the next attempt would meet again.
 #[must_use]
 pub fn of_error(error: reqwest::Error) -> NotApplied {
     let error = error.without_url();
+    if error.is_builder() {
+        return NotApplied::RefusedForGood(format!("the request can't be made: {}", root_cause(&error)));
+    }
     let what = if error.is_connect() {
         "could not connect"
     } else if error.is_timeout() {
@@ -129,6 +133,20 @@ mod tests {
         assert!(matches!(class(500, Some("7")), Err(NotApplied::Unknown(_))));
         assert!(matches!(class(301, None), Err(NotApplied::RefusedForGood(_))));
         assert!(matches!(class(422, None), Err(NotApplied::RefusedForGood(_))));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_can_not_be_made_is_refused_and_not_in_doubt() {
+        let clients = crate::clients::http(&|_| None).unwrap();
+        let url = format!("http://127.0.0.1:1/{}", "x".repeat(70_000));
+        let outcome = of_error(clients.get(url).send().await.unwrap_err());
+        assert_eq!(
+            outcome,
+            NotApplied::RefusedForGood("the request can't be made: Parsed Url is not a valid Uri".to_owned())
+        );
+        let outcome =
+            of_error(clients.get("http://127.0.0.1:1/").header("a", "\n").send().await.unwrap_err());
+        assert!(matches!(outcome, NotApplied::RefusedForGood(_)), "{outcome:?}");
     }
 
     #[test]
