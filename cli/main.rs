@@ -9,9 +9,13 @@ mod commands {
     pub(crate) mod up;
 }
 
+mod event;
 mod exit;
 mod output;
+mod own;
 mod paint;
+mod running;
+mod stop;
 
 use std::process::ExitCode;
 
@@ -60,8 +64,8 @@ async fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args).await.map(fine),
         Command::Check(args) => check::run(&args),
         Command::Try(args) => r#try::run(args).await,
-        Command::Up(args) => up::run(args).await.map(fine),
-        Command::Send(args) => send::run(args).await.map(fine),
+        Command::Up(args) => up::run(args).await,
+        Command::Send(args) => send::run(args).await,
         Command::Broker(args) => broker::run(args).await.map(fine),
     };
     ended.unwrap_or_else(|error| exit::failed(&error))

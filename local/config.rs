@@ -2,11 +2,11 @@
 //! for every secret that it names.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use toml::{Table, Value};
 
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Config {
     table: Table,
+    own: BTreeMap<String, String>,
+    really: BTreeSet<String>,
 }
 
 /// A source, as far as a sender must know it.
@@ -67,7 +69,8 @@ impl Config {
     /// # Errors
     /// It is not TOML.
     pub fn parse(text: &str) -> Result<Self> {
-        Ok(Self { table: text.parse().context("not TOML")? })
+        let table = text.parse().context("not TOML")?;
+        Ok(Self { table, own: BTreeMap::new(), really: BTreeSet::new() })
     }
 
     /// The whole of it, to be edited.
@@ -93,9 +96,29 @@ impl Config {
         steps.into_iter().flatten().filter_map(Value::as_table_mut)
     }
 
-    /// Sends every call to this base URL, with its path and query kept. Those that go to this machine already stay.
+    /// Leaves the calls of that step where the file sends them.
+    pub fn call_really(&mut self, step: &str) {
+        self.really.insert(step.to_owned());
+    }
+
+    /// Sends every other call to this base URL, with its path and query kept. Those that go to this machine already stay.
     pub fn call(&mut self, third_party: &str) {
-        self.steps().for_each(|step| redirect(step, third_party));
+        let really = self.really.clone();
+        let is_real =
+            |step: &Table| step.get("id").and_then(Value::as_str).is_some_and(|id| really.contains(id));
+        self.steps().filter(|step| !is_real(step)).for_each(|step| redirect(step, third_party));
+    }
+
+    /// Takes these values for the secrets that it names, as far as there are any, instead of making them up.
+    pub fn use_secrets(&mut self, get: impl Fn(&str) -> Option<String>) {
+        let own = self.secrets().into_keys().filter_map(|name| Some((get(&name)?, name)));
+        self.own = own.map(|(value, name)| (name, value)).collect();
+    }
+
+    /// Whether the value of that secret is not made up.
+    #[must_use]
+    pub fn is_own(&self, secret: &str) -> bool {
+        self.own.contains_key(secret)
     }
 
     /// Every secret that it names, and the one that signs commands, with a local value.
@@ -118,6 +141,7 @@ impl Config {
                 secrets.insert(name, secret.checks);
             }
         }
+        secrets.extend(self.own.clone());
         secrets
     }
 
@@ -134,7 +158,14 @@ impl Config {
         }
         let names = names(source.get("secrets"));
         let first = names.first().with_context(|| format!("source {name:?} has no secrets"))?;
-        Ok(Source { secret: Secret::named(first, &scheme).signs, scheme })
+        let made_up = Secret::named(first, &scheme);
+        let Some(own) = self.own.get(first) else { return Ok(Source { secret: made_up.signs, scheme }) };
+        let only_checks = made_up.signs != made_up.checks;
+        ensure!(
+            !only_checks,
+            "{first} is the provider's public key, so only the provider can sign for {name:?}"
+        );
+        Ok(Source { secret: own.clone(), scheme })
     }
 
     fn sources(&self) -> impl Iterator<Item = (&str, &Value)> {
@@ -160,13 +191,21 @@ fn redirect(table: &mut Table, third_party: &str) {
     }
 }
 
+/// Whether a host, with its port or without, is this machine.
+#[must_use]
+pub fn is_here(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    ["127.0.0.1", "localhost", "[::1]"].iter().any(|here| *here == name || *here == host)
+}
+
 /// By hand: a path may hold templates, which a URL parser would escape.
 fn redirected(url: &str, third_party: &str) -> String {
     let Some((_, rest)) = url.split_once("://") else { return url.to_owned() };
-    if rest.starts_with("127.0.0.1") {
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    if is_here(host) {
         return url.to_owned();
     }
-    let path = rest.find('/').map_or("/", |slash| &rest[slash..]);
+    let path = if path.is_empty() { "/" } else { path };
     format!("{third_party}{path}")
 }
 
@@ -201,6 +240,43 @@ mod tests {
         assert_eq!(config.source("github").unwrap().scheme, Scheme::of(&github).unwrap());
         assert_eq!(config.secrets().len(), 9, "three sources, five steps and the commands");
         assert_eq!(Config::parse(&text).unwrap().table, config.table);
+    }
+
+    #[test]
+    fn what_is_called_on_this_machine_or_really_stays_where_it_is() {
+        for url in [
+            "http://127.0.0.1:9/a",
+            "http://localhost/a",
+            "https://localhost:1/a",
+            "http://[::1]:8/a",
+            "http://[::1]/",
+        ] {
+            assert_eq!(redirected(url, "http://127.0.0.1:7"), url);
+        }
+        for url in ["http://127.0.0.1.example.com/a", "http://localhost.example.com:8/a"] {
+            assert_eq!(redirected(url, "http://127.0.0.1:7"), "http://127.0.0.1:7/a");
+        }
+        let mut config = Config::shipped().unwrap();
+        config.call_really("open_ticket");
+        config.call("http://127.0.0.1:7");
+        assert!(config.to_string().contains("https://tickets.example.com/api/tickets"));
+        assert!(!config.to_string().contains("https://slack.example.com"));
+    }
+
+    #[test]
+    fn own_secrets_win_and_sign_if_they_can() {
+        let mut config = Config::read(&functions::workspace().join("tests/providers.toml")).unwrap();
+        config.use_secrets(|name| {
+            ["STRIPE_WEBHOOK_SECRET", "DISCORD_PUBLIC_KEY", "OTHER"]
+                .contains(&name)
+                .then(|| format!("my {name}"))
+        });
+        assert_eq!(config.secrets()["STRIPE_WEBHOOK_SECRET"], "my STRIPE_WEBHOOK_SECRET");
+        assert_eq!(config.source("stripe").unwrap().secret, "my STRIPE_WEBHOOK_SECRET");
+        assert!(config.is_own("STRIPE_WEBHOOK_SECRET") && !config.is_own("GITHUB_WEBHOOK_SECRET"));
+        assert!(!config.secrets().contains_key("OTHER"), "only what the file names");
+        let refused = config.source("discord").unwrap_err().to_string();
+        assert!(refused.contains("only the provider can sign"), "{refused}");
     }
 
     #[test]
