@@ -1,8 +1,10 @@
 //! Clients, made once at start, over one HTTP client: one pool, one TLS backend (rustls on ring, whose start costs nothing;
-//! aws-lc's takes 30 ms) and one list of whom to `trust`. The AWS SDK gets it by a `connector`.
+//! aws-lc's takes 30 ms) and one list of whom to `trust`. The AWS SDK gets it by a `connector`. `third_parties` have clients of
+//! their own, which look where a name leads.
 
 pub(crate) mod connector;
 pub mod invoke;
+mod third_parties;
 mod trust;
 
 use std::time::Duration;
@@ -11,7 +13,9 @@ use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::Timeou
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_secretsmanager::Client as SecretsManager;
 use reqwest::redirect;
+use rustls::ClientConfig;
 
+pub use self::third_parties::ThirdParties;
 use crate::{
     broker,
     config::{
@@ -60,19 +64,25 @@ impl Patience {
     }
 }
 
-/// The HTTP client for the broker, third parties and AWS: no redirects, no proxies.
+/// The HTTP client for the broker and AWS: no redirects, no proxies. Third parties have [`ThirdParties`].
 ///
 /// # Errors
 /// `SSL_CERT_FILE` can't be used.
 pub fn http(get: Lookup<'_>) -> Result<reqwest::Client, ConfigError> {
+    builder(trust::tls(get)?).build().map_err(|error| unusable(&error))
+}
+
+fn builder(tls: ClientConfig) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
-        .tls_backend_preconfigured(trust::tls(get)?)
+        .tls_backend_preconfigured(tls)
         .redirect(redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE_CONNECTION)
         .no_proxy()
-        .build()
-        .map_err(|error| ConfigError::one("environment", "TLS", error.to_string()))
+}
+
+fn unusable(error: &reqwest::Error) -> ConfigError {
+    ConfigError::one("environment", "TLS", error.to_string())
 }
 
 /// What all AWS clients share: credentials, region and endpoints from the environment, and the HTTP client.

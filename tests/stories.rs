@@ -30,6 +30,7 @@ mod newer_broker;
 mod operators;
 mod outlived;
 mod printed;
+mod private_addresses;
 mod providers;
 mod random_kills;
 mod requests;

@@ -358,3 +358,36 @@ fn the_environment_names_what_is_missing_or_malformed() {
     );
     assert_eq!((environment.partitions, environment.idle_exit), (8, Duration::from_secs(1)));
 }
+
+#[test]
+fn a_private_address_in_a_url_is_named_unless_its_destination_allows_it() {
+    let look_up = r#"in_doubt = { policy = "look-up", url = "https://10.1.2.3:8443/x", found = "true", not_found = "false" }"#;
+    let text = MINIMAL.replace("tickets.example.com", "169.254.169.254");
+    let text = text.replace("in_doubt = { policy = \"park\" }", look_up);
+    let remedy = |host| {
+        format!(
+            "and a third party is on the internet; write its name, or allow_private = true in [destinations.\"{host}\"]"
+        )
+    };
+    assert_eq!(
+        problems(&text),
+        [
+            format!("steps.open_ticket.call.url: a link-local address, {}", remedy("169.254.169.254")),
+            format!("steps.open_ticket.in_doubt.url: a private address, {}", remedy("10.1.2.3:8443")),
+        ]
+    );
+    let allowed = "[destinations.\"169.254.169.254\"]\nallow_private = true\n\
+                   [destinations.\"10.1.2.3:8443\"]\nallow_private = true\n";
+    parse(&format!("{text}\n{allowed}"));
+    for host in ["127.0.0.1:8080", "[::1]:8080", "localhost", "1.1.1.1"] {
+        parse(&MINIMAL.replace("tickets.example.com", host));
+    }
+    // Other spellings of a private address.
+    for host in ["0xa9fea9fe", "169.254.43518", "[::ffff:169.254.169.254]", "0"] {
+        let found = problems(&MINIMAL.replace("tickets.example.com", host));
+        assert!(
+            found.len() == 1 && found[0].contains("a third party is on the internet"),
+            "{host}: {found:?}"
+        );
+    }
+}
