@@ -18,12 +18,13 @@ use rustls::ClientConfig;
 pub use self::third_parties::ThirdParties;
 use crate::{
     broker,
+    command::keys::COMMAND_KEY,
     config::{
         ConfigError,
         brokers::Brokers,
-        environment::{Environment, Lookup},
+        environment::{Environment, Lookup, Signatures},
     },
-    secrets::{Names, Vault},
+    secrets::{DRIFTQ_AUTH_HEADER, Names, Secret, Secrets, Vault},
     topic::Topic,
     topics::Topics,
 };
@@ -118,18 +119,31 @@ pub fn vault(
     Vault::secrets_manager(names, SecretsManager::from_conf(config.build()), id)
 }
 
-/// The topic of commands at each broker.
+/// The topic of commands at each broker, with what its proxy asks for.
 ///
 /// # Errors
-/// `DRIFTQ_AUTH_HEADER` can't be used.
-pub fn command_topics(http: &reqwest::Client, environment: &Environment) -> Result<Topics, ConfigError> {
-    let auth = environment.driftq_auth.as_ref().map(|auth| auth.0.as_str());
+/// `DRIFTQ_AUTH_HEADER` can't be used, or commands would go unsigned to a broker on another machine.
+pub fn command_topics(
+    http: &reqwest::Client,
+    environment: &Environment,
+    secrets: &Secrets,
+) -> Result<Topics, ConfigError> {
+    let Brokers { first, more, draining } = &environment.brokers;
+    let all = [first].into_iter().chain(more).chain(draining);
+    let is_required = environment.command_signatures == Signatures::Required;
+    if is_required && secrets.get(COMMAND_KEY).is_none() && !all.into_iter().all(broker::Address::is_loopback)
+    {
+        return Err(ConfigError::one("secrets", COMMAND_KEY, UNSIGNED.to_owned()));
+    }
+    let auth = secrets.get(DRIFTQ_AUTH_HEADER).map(Secret::expose);
     let topic = |address: &broker::Address| {
         let broker = broker::Client::new(http.clone(), address.clone(), auth)
-            .map_err(|error| ConfigError::one("environment", "DRIFTQ_AUTH_HEADER", error.to_string()))?;
+            .map_err(|error| ConfigError::one("secrets", DRIFTQ_AUTH_HEADER, error.to_string()))?;
         Ok(Topic { broker, name: environment.topic.clone(), partitions: environment.partitions })
     };
-    let Brokers { first, more, draining } = &environment.brokers;
     let topics = |addresses: &[broker::Address]| addresses.iter().map(topic).collect::<Result<Vec<_>, _>>();
     Ok(Topics::new(topic(first)?, topics(more)?, topics(draining)?))
 }
+
+const UNSIGNED: &str = "missing; whoever reaches the broker could have commands carried out with our credentials. Set it to 32 \
+                        random bytes in hex, the same for both functions (openssl rand -hex 32)";

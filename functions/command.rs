@@ -4,6 +4,8 @@
 //! (64 KiB at the oldest brokers), and the fewer personal data in a queue the better. Input that would fill more than a
 //! quarter of a partition is left in DynamoDB, and the command carries a [`ClaimCheck`] for it.
 
+pub mod keys;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -120,7 +122,7 @@ impl Command {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -140,7 +142,7 @@ mod tests {
     }
 
     /// As it stood on topics and in tables before commands knew their source and trace.
-    const OLDER: &str = r#"{"run_id":"stripe.evt_1","step":"s","business_key":"k","payload":{"input":{}},"input_hash":"h","of":1,"received_at":"2026-11-23T12:00:00Z"}"#;
+    pub(crate) const OLDER: &str = r#"{"run_id":"stripe.evt_1","step":"s","business_key":"k","payload":{"input":{}},"input_hash":"h","of":1,"received_at":"2026-11-23T12:00:00Z"}"#;
 
     #[test]
     fn an_older_command_can_be_read_and_a_trace_that_can_not_be_read_is_none() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{
     broker::{Client, Error, Produce},
-    command::Command,
+    command::{Command, keys::CommandKeys},
     effects::Settled,
 };
 
@@ -29,13 +29,19 @@ impl Topic {
         self.broker.address().name()
     }
 
-    /// Writes a command, partitioned by its business key.
+    /// Writes a command, signed if there is a key, and partitioned by its business key.
     ///
     /// # Errors
     /// The broker did not take it, or did not say so within `limit`.
-    pub async fn publish_command(&self, command: &Command, limit: Duration) -> Result<(), Error> {
+    pub async fn publish_command(
+        &self,
+        command: &Command,
+        keys: Option<&CommandKeys>,
+        limit: Duration,
+    ) -> Result<(), Error> {
         let (run_id, step_id) = (command.run_id.as_str(), command.step.as_str());
-        self.publish(&command.business_key, &command.to_json(), run_id, step_id, limit).await
+        let message = keys.map_or_else(|| command.to_json(), |keys| keys.sign(command));
+        self.publish(&command.business_key, &message, run_id, step_id, limit).await
     }
 
     /// Writes a message. `run_id` and `step_id` are for whoever looks at the broker.

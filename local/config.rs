@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use toml::{Table, Value};
 
 use crate::{
-    functions,
+    command, functions,
     sign::{Scheme, Secret},
 };
 
@@ -98,10 +98,10 @@ impl Config {
         self.steps().for_each(|step| redirect(step, third_party));
     }
 
-    /// Every secret that it names, with a local value.
+    /// Every secret that it names, and the one that signs commands, with a local value.
     #[must_use]
     pub fn secrets(&self) -> BTreeMap<String, String> {
-        let mut secrets = BTreeMap::new();
+        let mut secrets = BTreeMap::from([(command::KEY.0.to_owned(), command::KEY.1.to_owned())]);
         for step in self.table.get("steps").and_then(Value::as_array).into_iter().flatten() {
             let doors = ["call", "in_doubt"].iter().filter_map(|door| step.get(door)?.get("auth"));
             let names = doors.flat_map(|auth| names(Some(auth)));
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(config.secrets()["TICKETS_TOKEN"], "local-tickets-token");
         let github: Value = toml::toml! { scheme = "github" }.into();
         assert_eq!(config.source("github").unwrap().scheme, Scheme::of(&github).unwrap());
-        assert_eq!(config.secrets().len(), 8, "three sources and five steps");
+        assert_eq!(config.secrets().len(), 9, "three sources, five steps and the commands");
         assert_eq!(Config::parse(&text).unwrap().table, config.table);
     }
 

@@ -50,12 +50,18 @@ impl Functions {
         Ok(Self { ingest: find("ingest")?, consumer: find("consumer")? })
     }
 
-    /// Builds them with cargo, beside the binary that runs now.
+    /// Builds them with cargo, beside the binary that runs now. For a release by themselves, as they ship; else together with
+    /// the command line, whose build then has most of it already: cargo unites the features of the packages that it is asked
+    /// for, and compiles a crate again for other features.
     ///
     /// # Errors
     /// cargo fails.
     pub async fn build(release: bool) -> Result<Self> {
-        Self::in_dir(&cargo(&["--package", "driftq-webhooks", "--bins"], release).await?)
+        let mut what = vec!["--package", "driftq-webhooks", "--bin", "ingest", "--bin", "consumer"];
+        if !release {
+            what.extend(["--package", "cli"]);
+        }
+        Self::in_dir(&cargo(&what, release).await?)
     }
 }
 

@@ -13,11 +13,13 @@
 //! stores), at [`third_party`], and at [`runtime_api`] (SIGKILL).
 
 pub mod broker;
+pub mod command;
 pub mod config;
 pub mod dynamodb;
 pub mod emf;
 pub mod functions;
 pub mod gateway;
+pub mod generation;
 pub mod hook;
 pub mod http;
 pub mod lambda_api;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use local::{http::Answer, proxy::Fault, stack::Effect};
+use local::{command, http::Answer, proxy::Fault, stack::Effect};
 use serde_json::json;
 
 use crate::house::{
@@ -99,14 +99,14 @@ async fn a_command_for_a_step_that_is_gone_waits_for_an_hour_and_is_parked_then(
     settle(&stack).await?;
     let produced = stack.broker_wire.seen_where(produces);
     let message = String::from_utf8(produced[0].body.to_vec())?.replace("open_ticket", "gone_step");
-    let message: serde_json::Value = serde_json::from_str(&message)?;
+    let message = command::fitted(&serde_json::from_str(&message)?)?;
     produce(&stack, &message).await?;
     // A deployment may be under way, and this command be of its new configuration.
     while stack.run_consumer().await?.enqueued == 0 {}
     let is_waiting = |effect: &Effect| effect.step == "gone_step" && effect.status == "pending";
     assert!(stack.effects().await?.iter().any(is_waiting));
 
-    let mut command: serde_json::Value = serde_json::from_str(message["value"].as_str().context("a value")?)?;
+    let mut command = command::of(&message)?;
     let hour_ago = Timestamp::now() - Duration::from_secs(3600);
     command["received_at"] = hour_ago.to_string().into();
     let waiting = stack.effects().await?.into_iter().find(is_waiting).context("waiting")?;

@@ -1,10 +1,9 @@
 //! A topic that is read again from its beginning, as by a new consumer group, brings commands whose records have been
 //! removed since. They may have been done long ago.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
-use local::stack::Stack;
-use serde_json::Value;
+use local::{command, stack::Stack};
 
 use crate::{
     broker_trouble::produce,
@@ -21,13 +20,12 @@ async fn replayed(days: i64, about: &str) -> Result<(Stack, usize)> {
     let runs = settle(&stack).await?.runs.len();
     let produced = stack.broker_wire.seen_where(produces);
     let produced = String::from_utf8(produced[0].body.to_vec())?.replace("dp_done", about);
-    let mut message: Value = serde_json::from_str(&produced)?;
-    let mut command: Value = serde_json::from_str(message["value"].as_str().context("no command")?)?;
+    let message = command::fitted(&serde_json::from_str(&produced)?)?;
+    let mut command = command::of(&message)?;
     let received = Timestamp::now() - SignedDuration::from_hours(24 * days);
     command["received_at"] = received.to_string().into();
-    message["value"] = command.to_string().into();
     stack.table_wire()?.forget();
-    produce(&stack, &message).await?;
+    produce(&stack, &command::with(&message, &command)).await?;
     Ok((stack, runs))
 }
 

@@ -86,13 +86,13 @@ async fn nor_with_streams_that_live_on_at_a_newer_broker() -> Result<()> {
 }
 
 /// With a third party that takes its time, and patience for it, so that no call is given up on a busy machine. The broker is a
-/// process of its own, so that SIGKILL is SIGKILL: its binary is built beside the functions for the tests of `local`.
+/// process of its own, so that SIGKILL is SIGKILL: its binary is built beside the functions for the tests of `cli`.
 async fn stack(profile: Profile) -> Result<Stack> {
     let mut config = config()?;
     table(config.step("open_ticket"), "call").insert("timeout".into(), "10s".into());
-    let binary = Path::new(env!("CARGO_BIN_EXE_consumer")).with_file_name("local");
+    let binary = Path::new(env!("CARGO_BIN_EXE_consumer")).with_file_name("webhooks");
     let builder = builder(config)?.broker_profile(profile);
-    ensure!(binary.exists(), "{} is missing; build it with `cargo build -p local`", binary.display());
+    ensure!(binary.exists(), "{} is missing; build it with `cargo build -p cli`", binary.display());
     let stack = builder.broker_process(binary).start().await?;
     let slow = Hook::new(async || sleep(Duration::from_millis(100)).await);
     stack.third_party.always(TICKETS, Behaviour::apply().with_hook(slow));

@@ -36,6 +36,7 @@ mod random_kills;
 mod requests;
 mod retries;
 mod secrets;
+mod signed_commands;
 mod sns;
 mod stays_due;
 mod table_trouble;

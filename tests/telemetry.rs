@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use local::{config::Config, http::Answer, proxy::Fault, third_party::Behaviour, webhook::Webhook};
+use local::{command, config::Config, http::Answer, proxy::Fault, third_party::Behaviour, webhook::Webhook};
 use serde_json::{Value, json};
 use toml::toml;
 
@@ -201,7 +201,7 @@ async fn a_command_of_an_older_version_is_done_and_one_that_is_none_is_parked_un
     deliver(&stack, &dispute()?).await?;
     let produced = stack.broker_wire.seen_where(produces).remove(0);
     let mut message: Value = serde_json::from_slice(&produced.body)?;
-    let mut command: Value = serde_json::from_str(message["value"].as_str().context("a value")?)?;
+    let mut command = command::of(&message)?;
     assert_eq!(
         (command["source"].as_str(), command["traceparent"].as_str().map(str::len)),
         (Some("stripe"), Some(55))
@@ -210,8 +210,8 @@ async fn a_command_of_an_older_version_is_done_and_one_that_is_none_is_parked_un
     command_fields.remove("source");
     command_fields.remove("traceparent");
     command["run_id"] = "stripe.evt_older".into();
-    for value in [command.to_string(), r#"{"payload":{"a private word":1}}"#.to_owned()] {
-        message["value"] = value.into();
+    for command in [command, json!({ "payload": { "a private word": 1 } })] {
+        message = command::with(&message, &command);
         let url = format!("{}/v1/produce", stack.broker.url());
         let answer = local::http::client_for(&url)?.post(url).body(message.to_string()).send().await?;
         ensure!(answer.status().is_success(), "{}", answer.text().await?);

@@ -2,10 +2,11 @@
 
 use driftq_webhooks::{
     clients::{self, Patience, ThirdParties},
+    command::keys::CommandKeys,
     config::environment::{self, Environment},
     consumer::{Consumer, call::Caller},
     effects::Effects,
-    secrets::{self, Current},
+    secrets::{self, Current, Secrets},
     telemetry,
 };
 use jiff::Timestamp;
@@ -35,8 +36,9 @@ async fn build() -> Result<Consumer, Error> {
     let http = clients::http(&variable)?;
     let aws = clients::aws(http.clone()).await;
     let vault = clients::vault(&aws, &environment, secrets::of_steps(&config), variable);
-    let secrets = Current::start(vault, Timestamp::now(), |secrets| Ok(secrets.clone())).await?;
-    let topics = clients::command_topics(&http, &environment)?;
+    let fit = |secrets: &Secrets| CommandKeys::of(secrets).map(|_| secrets.clone());
+    let secrets = Current::start(vault, Timestamp::now(), fit).await?;
+    let topics = clients::command_topics(&http, &environment, &secrets.get())?;
     let dynamodb = clients::dynamodb(&aws, Patience::CONSUMER);
     let effects = Effects::new(dynamodb, environment.effects_table.clone(), config.consumer.keep_done);
     let caller = Caller::new(ThirdParties::new(http, &config, &variable)?, secrets);

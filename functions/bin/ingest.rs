@@ -33,9 +33,10 @@ async fn build() -> Result<Ingest, Error> {
     let aws = clients::aws(http.clone()).await;
     let vault = clients::vault(&aws, &environment, secrets::of_sources(&config), variable);
     let maker = KeyMaker::new(config.sources.clone());
-    let keys = Current::start(vault, Timestamp::now(), move |secrets| Ok(maker.make(secrets))).await?;
+    let secrets = vault.read().await?;
+    let topics = clients::command_topics(&http, &environment, &secrets)?;
+    let keys = Current::of(vault, &secrets, Timestamp::now(), move |secrets| maker.make(secrets))?;
     let fetch = Fetch::new(http.clone(), variable("AWS_ENDPOINT_URL_SNS"));
-    let topics = clients::command_topics(&http, &environment)?;
     let consumer = environment.consumer_function.as_deref();
     let consumer = consumer.map(|name| Invoker::new(http, &aws, name, &variable)).transpose()?;
     let operators = environment.operators;

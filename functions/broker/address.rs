@@ -25,6 +25,17 @@ impl Address {
         &self.name
     }
 
+    /// Whether it is on this machine, by an address or as `localhost`.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match self.base.host() {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(url::Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
+            None => false,
+        }
+    }
+
     /// The URL that API paths are appended to.
     pub(super) fn base(&self) -> &Url {
         &self.base

@@ -9,8 +9,6 @@ use super::{Config, ConfigError, EMBEDDED, brokers::Brokers, problems::Problems,
 pub struct Environment {
     /// `DRIFTQ_HTTP_URL` and `DRIFTQ_DRAIN_URL`.
     pub brokers: Brokers,
-    /// `DRIFTQ_AUTH_HEADER`: the value of an `Authorization` header, for a proxy in front of every broker.
-    pub driftq_auth: Option<AuthHeader>,
     /// `DRIFTQ_TOPIC`.
     pub topic: String,
     /// `DRIFTQ_GROUP`.
@@ -27,8 +25,19 @@ pub struct Environment {
     pub idle_exit: Duration,
     /// `CONSUMER_FUNCTION`: the name or ARN of the function that ingest wakes up.
     pub consumer_function: Option<String>,
+    /// `COMMAND_SIGNATURES`.
+    pub command_signatures: Signatures,
     /// `OPERATOR_API`.
     pub operators: Operators,
+}
+
+/// Whether commands on a topic have to be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signatures {
+    /// They have to, unless every broker is on this machine and there is no key.
+    Required,
+    /// Unsigned ones are taken too: while an earlier version, which does not sign, is replaced.
+    Optional,
 }
 
 /// Who may start runs, look at them, and decide.
@@ -38,16 +47,6 @@ pub enum Operators {
     Authenticated,
     /// Everybody who reaches the function. Somebody else has to keep strangers out.
     Open,
-}
-
-/// The value of a header that authenticates; never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct AuthHeader(pub String);
-
-impl std::fmt::Debug for AuthHeader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("AuthHeader(…)")
-    }
 }
 
 /// Looks a variable up; an empty one counts as absent.
@@ -87,10 +86,17 @@ impl Environment {
                 Operators::Authenticated
             }
         };
+        let command_signatures = match or("COMMAND_SIGNATURES", "required").as_str() {
+            "required" => Signatures::Required,
+            "optional" => Signatures::Optional,
+            _ => {
+                problems.add("COMMAND_SIGNATURES", "neither required nor optional");
+                Signatures::Required
+            }
+        };
         let Some(brokers) = brokers else { return Err(problems.into_error("environment")) };
         let environment = Self {
             brokers,
-            driftq_auth: get("DRIFTQ_AUTH_HEADER").map(AuthHeader),
             topic: or("DRIFTQ_TOPIC", "sidefx.commands"),
             group: or("DRIFTQ_GROUP", "sidefx-worker"),
             partitions: partitions.unwrap_or_default(),
@@ -99,6 +105,7 @@ impl Environment {
             secrets_arn: get("SECRETS_ARN"),
             idle_exit: idle_exit.map_or(Duration::ZERO, Duration::from),
             consumer_function,
+            command_signatures,
             operators,
         };
         problems.or("environment", environment)

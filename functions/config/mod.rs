@@ -13,6 +13,7 @@ pub mod call;
 pub mod destination;
 pub mod environment;
 pub mod in_doubt;
+mod position;
 mod problems;
 pub mod retry;
 mod scheme;
@@ -105,8 +106,8 @@ impl Config {
         let mut problems = Problems::default();
         let table: Table = match text.parse() {
             Ok(table) => table,
-            Err(error) => {
-                problems.add("toml", error);
+            Err(_) => {
+                problems.extend(position::malformed(text));
                 Table::new()
             }
         };
@@ -125,7 +126,10 @@ impl Config {
         let sources = sources.into_iter().filter_map(|(name, source)| Some((name, source?))).collect();
         let steps = steps.into_iter().flatten().collect();
         let config = Self { templates, sources, steps, destinations, journal, consumer };
-        problems.or(file, config)
+        problems.or(file, config).map_err(|mut error| {
+            position::locate(text, &mut error.problems);
+            error
+        })
     }
 
     /// The step of that name.

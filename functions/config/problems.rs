@@ -5,6 +5,8 @@ use std::fmt;
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    /// On which line of the file, if it is one.
+    pub line: Option<usize>,
     /// Where: `steps.open_ticket.call.url`.
     pub field: String,
     /// What is wrong there, and what to write instead.
@@ -17,7 +19,11 @@ pub(super) struct Problems(Vec<Problem>);
 
 impl Problems {
     pub(super) fn add(&mut self, field: impl Into<String>, message: impl fmt::Display) {
-        self.0.push(Problem { field: field.into(), message: message.to_string() });
+        self.0.push(Problem { line: None, field: field.into(), message: message.to_string() });
+    }
+
+    pub(super) fn extend(&mut self, problems: impl IntoIterator<Item = Problem>) {
+        self.0.extend(problems);
     }
 
     /// The value if nothing was wrong, else everything that was.
@@ -45,7 +51,10 @@ pub struct ConfigError {
 
 impl ConfigError {
     pub(crate) fn one(file: &str, field: &str, message: String) -> Self {
-        Self { file: file.to_owned(), problems: vec![Problem { field: field.to_owned(), message }] }
+        Self {
+            file: file.to_owned(),
+            problems: vec![Problem { line: None, field: field.to_owned(), message }],
+        }
     }
 }
 
@@ -55,8 +64,12 @@ impl fmt::Display for ConfigError {
         let count = problems.len();
         let noun = if count == 1 { "problem" } else { "problems" };
         write!(f, "{file}: {count} {noun}")?;
-        for Problem { field, message } in problems {
-            write!(f, "\n  {field}: {message}")?;
+        for Problem { line, field, message } in problems {
+            f.write_str("\n  ")?;
+            if let Some(line) = line {
+                write!(f, "line {line}, ")?;
+            }
+            write!(f, "{field}: {message}")?;
         }
         Ok(())
     }

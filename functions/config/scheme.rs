@@ -8,12 +8,13 @@ use http::header::InvalidHeaderName;
 use super::{problems::Problems, section::Section};
 use crate::ingest::signature::{MacFormat, Scheme, Setting, Settings, Topic};
 
-pub(super) fn read(section: &mut Section, problems: &mut Problems) -> Option<Scheme> {
+/// The scheme, and its settings unless they are unusable.
+pub(super) fn read(section: &mut Section, problems: &mut Problems) -> Option<(Scheme, Option<Settings>)> {
     let name: String = section.required("scheme", "scheme = \"stripe\" or another", problems)?;
     let scheme = Scheme::named(&name);
     let scheme = scheme.map_err(|error| problems.add(section.path("scheme"), error)).ok()?;
-    let settings = read_settings(&scheme, section, problems)?;
-    Some(scheme.with(settings))
+    let settings = read_settings(&scheme, section, problems);
+    Some((scheme, settings))
 }
 
 /// A required one that is missing or malformed makes the whole unusable; all are read all the same, to report all problems.

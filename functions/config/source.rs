@@ -68,7 +68,7 @@ impl Source {
         check_name(name, &section, problems);
         let scheme = scheme::read(&mut section, problems);
         // SNS has certificates and no secrets.
-        let has_secrets = scheme.as_ref().is_none_or(|scheme| !scheme.takes(Setting::Topics));
+        let has_secrets = scheme.as_ref().is_none_or(|(scheme, _)| !scheme.takes(Setting::Topics));
         let secrets = if has_secrets { secret_names(&mut section, problems) } else { Some(Vec::new()) };
         let tolerance: Option<Span> = section.optional("tolerance", "a time such as \"5m\"", problems);
         let max_body = section.optional("max_body", "a number of bytes", problems);
@@ -79,10 +79,11 @@ impl Source {
         let event_type = text("event_type", &INGEST_SCOPE, &mut section, templates, problems);
         let run_id = text("run_id", &INGEST_SCOPE, &mut section, templates, problems);
         let unsigned = section.optional("unsigned", "\"accept\"", problems);
-        let shows_token = scheme.as_ref().is_some_and(|scheme| scheme.takes(Setting::VerifyToken));
+        let shows_token = scheme.as_ref().is_some_and(|(scheme, _)| scheme.takes(Setting::VerifyToken));
         let verify_token = if shows_token { verify_token(&mut section, problems) } else { None };
         section.finish(problems);
-        let scheme = scheme?;
+        let (scheme, settings) = scheme?;
+        let scheme = scheme.with(settings?);
         let named = |template: Template| {
             let signed = signed::is_signed(&scheme, json_field.as_deref(), &template, templates);
             Name { template, signed }

@@ -2,8 +2,10 @@
 //!
 //! One language in three roles. *Text* prints what it is given. *JSON*: a value that is a single `{{ expression }}`
 //! keeps its type. *URL*: whatever is filled in is percent-encoded, so that a payload can't add a path segment, a
-//! query or a host; [`url_template`] has the rest. A field that is undefined is an error everywhere, and in text and URLs so is `null`: the business
-//! key of an event without an id must not be the word "none".
+//! query or a host; [`url_template`] has the rest. A field that is undefined is an error everywhere, and in text and URLs so
+//! is `null`: the business key of an event without an id must not be the word "none".
+
+mod names;
 
 use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
@@ -12,6 +14,7 @@ use minijinja::{
 };
 use serde_json::{Map, Value};
 
+use self::names::{Named, named};
 use super::{problems::Problems, url_template};
 
 /// How a template's output is made.
@@ -104,10 +107,32 @@ impl Templates {
         let template = self.env.get_template(&name).map_err(|e| syntax(&e))?;
         let mut names: Vec<_> = template.undeclared_variables(true).into_iter().collect();
         names.sort();
+        if let Some(unknown) = named(source).into_iter().find(|name| !self.has(*name)) {
+            let (kind, name) = match unknown {
+                Named::Filter(name) => ("filter", name),
+                Named::Test(name) => ("test", name),
+            };
+            return Err(format!(
+                "no {kind} is named {name:?}; https://docs.rs/minijinja/3/minijinja/{kind}s lists them"
+            ));
+        }
         match names.iter().find(|name| !self.allows(scope, name)) {
             Some(name) => Err(format!("{name} is not known here; known are {}", scope.join(", "))),
             None => Ok(Template { name: name.into() }),
         }
+    }
+
+    fn has(&self, name: Named<'_>) -> bool {
+        // They want arguments that are not given here, and say so: that one is there.
+        let (error, unknown) = match name {
+            Named::Filter(name) => {
+                (self.env.empty_state().apply_filter(name, &[]).err(), ErrorKind::UnknownFilter)
+            }
+            Named::Test(name) => {
+                (self.env.empty_state().perform_test(name, &[]).err(), ErrorKind::UnknownTest)
+            }
+        };
+        error.is_none_or(|error| error.kind() != unknown)
     }
 
     fn allows(&self, scope: &[&str], name: &str) -> bool {

@@ -134,6 +134,35 @@ fn all_mistakes_are_reported_together_each_with_its_place_and_remedy() {
 }
 
 #[test]
+fn a_problem_is_on_the_line_of_its_field_and_the_first_line_comes_first() {
+    let text = MINIMAL.replace("event.amount > 0", "event.amount >").replace("url = ", "URL = ");
+    let error = Config::parse("webhooks.toml", &format!("{text}\ncolour = \"red\"")).unwrap_err();
+    let found: Vec<_> = error.problems.iter().map(|p| (p.line, p.field.as_str())).collect();
+    assert_eq!(
+        found,
+        [
+            (Some(9), "steps.open_ticket.when"),
+            (Some(12), "steps.open_ticket.call.url"),
+            (Some(12), "steps.open_ticket.call.URL"),
+            (Some(15), "steps.open_ticket.colour"),
+        ]
+    );
+}
+
+#[test]
+fn a_filter_or_a_test_that_is_not_there_is_named() {
+    let found = problems(&MINIMAL.replace("{{ event.id }}\"\ninput", "{{ event.id | upcase }}\"\ninput"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].starts_with("steps.open_ticket.business_key: no filter is named \"upcase\""),
+        "{found:?}"
+    );
+    let found = problems(&MINIMAL.replace("event.amount > 0", "event.amount is numeric"));
+    assert!(found[0].starts_with("steps.open_ticket.when: no test is named \"numeric\""), "{found:?}");
+    parse(&MINIMAL.replace("event.amount > 0", "event.amount is not number and event.id | length > 2"));
+}
+
+#[test]
 fn a_window_in_which_no_key_can_be_used_again_is_named() {
     let step = |window: &str| {
         format!(
@@ -181,9 +210,9 @@ fn times_that_would_break_a_promise_are_named() {
     let times = |times: &str| format!("{MINIMAL}\n[consumer]\n{times}");
     let found = problems(&times("settle = \"999ms\"\nkeep_done = \"743h\"\nstream_lease = \"0s\""));
     let expected = [
-        "consumer.stream_lease: must be 1s",
         "consumer.settle: must be 1s",
         "consumer.keep_done: must be 744h",
+        "consumer.stream_lease: must be 1s",
     ];
     for (problem, expected) in found.iter().zip(expected) {
         assert!(problem.starts_with(expected), "{problem}");
@@ -309,8 +338,9 @@ fn references_are_checked() {
 
 #[test]
 fn a_file_that_is_no_toml_says_where() {
-    let found = problems("[sources.stripe\nscheme = 1");
-    assert!(found[0].starts_with("toml: ") && found[0].contains("line 1"), "{found:?}");
+    let error = Config::parse("webhooks.toml", "a = 1\n[sources.stripe\nscheme = '1'").unwrap_err();
+    let expected = "webhooks.toml: 1 problem\n  line 2, toml: unclosed table, expected `]`";
+    assert_eq!(error.to_string(), expected);
 }
 
 #[test]

@@ -63,6 +63,20 @@ impl Caller {
         self.secrets.fresh(now).await;
     }
 
+    /// All secrets, as they were last read.
+    pub(super) fn secrets(&self) -> Arc<Secrets> {
+        self.secrets.get()
+    }
+
+    /// Others than these, if they can be had.
+    pub(super) async fn secrets_other_than(
+        &self,
+        seen: &Arc<Secrets>,
+        now: Timestamp,
+    ) -> Option<Arc<Secrets>> {
+        self.secrets.other_than(seen, now).await
+    }
+
     /// Makes the request of one attempt.
     ///
     /// # Errors

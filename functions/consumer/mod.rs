@@ -1,6 +1,6 @@
 //! The consumer: messages and what is due ▶ [ claim ▶ call ▶ commit ] ▶ ack in order.
 //!
-//! `run` every broker and the agenda side by side · `reader` one broker · `drain` one stream of it · `agenda` what is due ·
+//! `run` every broker and the agenda side by side · `message` is it ours · `reader` one broker · `drain` one stream of it · `agenda` what is due ·
 //! `work` one command to its end · `attempt` one try of it · `doubt` what an earlier one left open · [`call`] the third
 //! party · `look_up` whether it happened · `answer` what it said · [`outcome`] what a call can come to · [`backoff`] when to
 //! try again · `destinations` what keeps one third party's trouble from everything else · `turns` one at a time per effect.
@@ -24,6 +24,7 @@ mod drain;
 mod events;
 mod gauges;
 mod look_up;
+mod message;
 mod meter;
 pub mod outcome;
 mod proof;
@@ -58,7 +59,10 @@ use turns::Turns;
 
 use crate::{
     broker,
-    config::{Config, environment::Environment},
+    config::{
+        Config,
+        environment::{Environment, Signatures},
+    },
     effects::{Effects, StoreError},
     topic::Topic,
     topics::Topics,
@@ -77,6 +81,7 @@ pub struct Consumer {
     readings: Vec<Reading>,
     idle_exit: Duration,
     events_topic: Option<Topic>,
+    signatures: Signatures,
     clock: fn() -> Timestamp,
 }
 
@@ -94,6 +99,7 @@ struct Worker {
     events: Events,
     meter: Arc<Meter>,
     last_look: Arc<LastLook>,
+    signatures: Signatures,
     clock: fn() -> Timestamp,
 }
 
@@ -138,6 +144,7 @@ impl Consumer {
             readings: all.map(reading).collect(),
             idle_exit: environment.idle_exit,
             events_topic,
+            signatures: environment.command_signatures,
             clock,
             config: Arc::new(config),
         }
@@ -195,6 +202,7 @@ impl Consumer {
             events,
             meter: Arc::default(),
             last_look: Arc::clone(&self.last_look),
+            signatures: self.signatures,
             clock: self.clock,
         }
     }

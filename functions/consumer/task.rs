@@ -6,7 +6,7 @@ use tracing::{Span, field};
 
 use super::meter::NO_STEP;
 use crate::{
-    command::Command,
+    command::{Command, InputHash, Payload},
     config::{Config, step::Step},
     effect_id::EffectId,
     trace::Traceparent,
@@ -28,7 +28,12 @@ impl Task {
     /// # Errors
     /// Why it is no command. That may quote the message, so it goes into a record and not into the log.
     pub(super) fn read(value: &str) -> Result<Self, String> {
-        let command = serde_json::from_str(value).map_err(|error| error.to_string())?;
+        let command: Command = serde_json::from_str(value).map_err(|error| error.to_string())?;
+        if let Payload::Input(input) = &command.payload
+            && InputHash::of(input) != command.input_hash
+        {
+            return Err("its input is not the one that its input_hash is of".to_owned());
+        }
         Self::new(command).map_err(|error| error.to_string())
     }
 

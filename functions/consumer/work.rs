@@ -64,7 +64,7 @@ impl Worker {
     /// # Errors
     /// See [`Unsettled`].
     pub(super) async fn message(self: Arc<Self>, key: &str, value: &str) -> Result<Settled, Unsettled> {
-        let task = match Task::read(value) {
+        let task = match self.read(value).await {
             Ok(task) => Arc::new(task),
             Err(why) => {
                 let settled = self.effects.park_malformed(key, value, &why, self.now()).await?;

@@ -1,5 +1,5 @@
-//! The keys of every source, prepared once from its secrets. A secret that is no key of its source's scheme disables that
-//! source, and no other.
+//! The keys of every source, prepared once from its secrets, and those of commands. A secret that is no key of its source's
+//! scheme disables that source, and no other.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -7,11 +7,19 @@ use std::{
 };
 
 use super::signature::{Key, KeyError};
-use crate::{config::source::Source, secrets::Secrets};
+use crate::{
+    command::keys::CommandKeys,
+    config::{ConfigError, source::Source},
+    secrets::Secrets,
+};
 
-/// By the source's name.
+/// All that ingest makes of secrets.
 #[derive(Debug, Clone, Default)]
-pub struct Keys(HashMap<String, Result<Arc<OfSource>, Disabled>>);
+pub struct Keys {
+    /// By the source's name.
+    sources: HashMap<String, Result<Arc<OfSource>, Disabled>>,
+    commands: Option<CommandKeys>,
+}
 
 #[derive(Debug)]
 struct OfSource {
@@ -44,8 +52,14 @@ impl Keys {
         Ok(self.of_source(source)?.and_then(|of_source| of_source.token.as_ref()))
     }
 
+    /// Under which commands are signed.
+    #[must_use]
+    pub fn commands(&self) -> Option<&CommandKeys> {
+        self.commands.as_ref()
+    }
+
     fn of_source(&self, source: &Source) -> Result<Option<&OfSource>, Disabled> {
-        match self.0.get(&source.name) {
+        match self.sources.get(&source.name) {
             Some(Ok(of_source)) => Ok(Some(of_source)),
             Some(Err(disabled)) => Err(disabled.clone()),
             None => Ok(None),
@@ -69,11 +83,15 @@ impl KeyMaker {
     }
 
     /// Prepares the keys of all sources, and logs an error for each secret that is none.
-    pub fn make(&self, secrets: &Secrets) -> Keys {
+    ///
+    /// # Errors
+    /// The keys of commands can't be used: without them nothing can be accepted.
+    pub fn make(&self, secrets: &Secrets) -> Result<Keys, ConfigError> {
+        let commands = CommandKeys::of(secrets)?;
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let prepared = |source: &Source| {
             let prepared = of_source(source, secrets).map(Arc::new);
-            let kept = match (&prepared, latest.0.get(&source.name)) {
+            let kept = match (&prepared, latest.sources.get(&source.name)) {
                 (Err(error), Some(Ok(before))) => {
                     tracing::error!(source = source.name, %error, "a secret can't be used; the source keeps the one before");
                     Some(Arc::clone(before))
@@ -86,9 +104,9 @@ impl KeyMaker {
             };
             (source.name.clone(), kept.map_or(prepared, Ok))
         };
-        let keys = Keys(self.sources.values().map(prepared).collect());
+        let keys = Keys { sources: self.sources.values().map(prepared).collect(), commands };
         *latest = keys.clone();
-        keys
+        Ok(keys)
     }
 }
 

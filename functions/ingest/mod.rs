@@ -284,8 +284,10 @@ impl Ingest {
             return Ok(());
         }
         let effects = runs.iter().flat_map(|(_, effects)| effects).map(Ok);
+        let keys = self.keys.get();
+        let keys = keys.commands();
         let accept = |routed: &'a Routed| async move {
-            self.outbox.accept(routed, intake).await.map_err(|error| (&routed.effect, error))
+            self.outbox.accept(routed, keys, intake).await.map_err(|error| (&routed.effect, error))
         };
         self.wake_ups.beside(stream::iter(effects).try_for_each_concurrent(AT_ONCE, accept)).await
     }

@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 use super::{intake::Intake, route::Routed};
 use crate::{
     broker,
-    command::{Command, MAX_INLINE, MOST_INLINE, Payload},
+    command::{Command, MAX_INLINE, MOST_INLINE, Payload, keys::CommandKeys},
     effect_id::EffectId,
     effects::{Effects, How, StoreError},
     topic::Topic,
@@ -58,7 +58,12 @@ impl Outbox {
     ///
     /// # Errors
     /// See [`NotDurable`].
-    pub async fn accept(&self, routed: &Routed, intake: &Intake) -> Result<(), NotDurable> {
+    pub async fn accept(
+        &self,
+        routed: &Routed,
+        keys: Option<&CommandKeys>,
+        intake: &Intake,
+    ) -> Result<(), NotDurable> {
         let command = Command {
             source: Some(intake.source.clone()),
             traceparent: Some(intake.trace),
@@ -70,8 +75,8 @@ impl Outbox {
             let command =
                 self.within_limits(&routed.effect, command).await.map_err(NotDurable::LargeInput)?;
             match self.journal {
-                None => self.queue_or_defer(&routed.effect, &command, intake).await,
-                Some(grace) => self.queue_and_journal(&routed.effect, &command, intake, grace).await,
+                None => self.queue_or_defer(&routed.effect, &command, keys, intake).await,
+                Some(grace) => self.queue_and_journal(&routed.effect, (&command, keys), intake, grace).await,
             }
         };
         accept.instrument(span).await
@@ -81,10 +86,11 @@ impl Outbox {
         &self,
         effect: &EffectId,
         command: &Command,
+        keys: Option<&CommandKeys>,
         intake: &Intake,
     ) -> Result<(), NotDurable> {
         let topic = self.topics.for_key(&command.business_key);
-        let Err(broker) = topic.publish_command(command, PRODUCE_TIMEOUT).await else {
+        let Err(broker) = topic.publish_command(command, keys, PRODUCE_TIMEOUT).await else {
             intake.queued();
             return Ok(());
         };
@@ -103,13 +109,13 @@ impl Outbox {
     async fn queue_and_journal(
         &self,
         effect: &EffectId,
-        command: &Command,
+        (command, keys): (&Command, Option<&CommandKeys>),
         intake: &Intake,
         grace: Duration,
     ) -> Result<(), NotDurable> {
         let now = intake.now;
         let topic = self.topics.for_key(&command.business_key);
-        let publish = topic.publish_command(command, PRODUCE_TIMEOUT);
+        let publish = topic.publish_command(command, keys, PRODUCE_TIMEOUT);
         let journal = self.effects.enqueue(effect, command, now + grace, now);
         let (published, journalled) = tokio::join!(publish, journal);
         if published.is_err() {

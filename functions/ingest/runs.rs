@@ -27,7 +27,8 @@ impl Ingest {
             Ok(routed) => routed,
             Err(reply) => return reply,
         };
-        match self.wake_ups.beside(self.outbox.accept(&routed, intake)).await {
+        let keys = self.keys.fresh(intake.now).await;
+        match self.wake_ups.beside(self.outbox.accept(&routed, keys.commands(), intake)).await {
             Ok(()) => {
                 let (run_id, step) = (&routed.command.run_id, &routed.command.step);
                 let duration_ms = intake.duration_ms();

@@ -48,8 +48,21 @@ impl<T> Current<T> {
         now: Timestamp,
         make: impl Fn(&Secrets) -> Result<T, ConfigError> + Send + Sync + 'static,
     ) -> Result<Self, ConfigError> {
-        let value = Arc::new(make(&vault.read().await?)?);
-        let made = RwLock::new(Made { value, at: now });
+        let secrets = vault.read().await?;
+        Self::of(vault, &secrets, now, make)
+    }
+
+    /// Of what the vault has just said.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn of(
+        vault: Vault,
+        secrets: &Secrets,
+        now: Timestamp,
+        make: impl Fn(&Secrets) -> Result<T, ConfigError> + Send + Sync + 'static,
+    ) -> Result<Self, ConfigError> {
+        let made = RwLock::new(Made { value: Arc::new(make(secrets)?), at: now });
         Ok(Self { vault, make: Box::new(make), made, asked: Mutex::default() })
     }
 

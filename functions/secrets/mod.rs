@@ -14,6 +14,7 @@ use std::{
 };
 
 pub use self::{current::Current, vault::Vault};
+use crate::command::keys::COMMAND_KEY;
 use crate::config::{Config, ConfigError, Problem, auth::Auth, in_doubt::InDoubt, step::Step};
 
 /// A secret's value.
@@ -33,6 +34,11 @@ impl fmt::Debug for Secret {
         f.write_str("Secret(…)")
     }
 }
+
+/// The value of an `Authorization` header, or `Name: value`, for a proxy in front of every broker.
+pub const DRIFTQ_AUTH_HEADER: &str = "DRIFTQ_AUTH_HEADER";
+/// Those that both functions need for the brokers, where there are such.
+pub const OF_BROKERS: [&str; 2] = [DRIFTQ_AUTH_HEADER, COMMAND_KEY];
 
 /// Names of secrets.
 pub type Names = BTreeSet<String>;
@@ -67,17 +73,21 @@ pub fn of_steps(config: &Config) -> Names {
 pub struct Secrets(HashMap<String, Secret>);
 
 impl Secrets {
-    /// Finds each of these. A blank one is refused: the HMAC of a blank key "matches" (webhook trap 3).
+    /// Finds each of these, and of [`OF_BROKERS`] those that are there. A blank one counts as missing: the HMAC of a blank
+    /// key is one that anybody can compute.
     ///
     /// # Errors
     /// Every one that is missing or blank. `place` is where they should have been.
     fn find(names: &Names, place: &str, get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut found = HashMap::new();
+        let get = |name: &str| get(name).filter(|value| !value.trim().is_empty());
+        let of_brokers = OF_BROKERS.iter().filter_map(|name| Some(((*name).to_owned(), Secret(get(name)?))));
+        let mut found: HashMap<_, _> = of_brokers.collect();
         let mut problems = Vec::new();
         for name in names {
-            match get(name).filter(|value| !value.trim().is_empty()) {
+            match get(name) {
                 Some(value) => drop(found.insert(name.clone(), Secret(value))),
                 None => problems.push(Problem {
+                    line: None,
                     field: name.clone(),
                     message: "missing, blank or not a text; webhooks.toml names this secret, so set it"
                         .to_owned(),
@@ -88,6 +98,12 @@ impl Secrets {
             return Ok(Self(found));
         }
         Err(ConfigError { file: place.to_owned(), problems })
+    }
+
+    /// These, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(secrets: &[(&str, &str)]) -> Self {
+        Self(secrets.iter().map(|(name, value)| ((*name).to_owned(), Secret((*value).to_owned()))).collect())
     }
 
     /// The secret of that name.

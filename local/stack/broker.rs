@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub enum Kind {
     /// The one of this crate, in this process.
     Embedded,
-    /// The same as a process of its own, by this binary's `broker` command: a SIGKILL is a real one.
+    /// The same as a process of its own, by the `broker` command of this binary, the command line: a SIGKILL is a real one.
     Process(PathBuf),
     /// One that runs already, at this URL. It can't be killed.
     External(String),

@@ -36,7 +36,10 @@ fn granted(binary: &str) -> Result<BTreeSet<Action>> {
             let (service, action) = action.as_str().and_then(|it| it.split_once(':')).context("an action")?;
             match service {
                 "dynamodb" => assert!(table, "{statement}"),
-                "secretsmanager" => assert_eq!(*resource, json!({ "Ref": "SecretsArn" })),
+                "secretsmanager" => {
+                    let its_own = if binary == "ingest" { "IngestSecretsArn" } else { "ConsumerSecretsArn" };
+                    assert_eq!(*resource, json!({ "Ref": its_own }));
+                }
                 "lambda" => {
                     assert_eq!((binary, action), ("ingest", "InvokeFunction"));
                     assert_eq!(*resource, json!({ "Fn::GetAtt": "ConsumerFunction.Arn" }));

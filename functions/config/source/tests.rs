@@ -170,6 +170,7 @@ fn a_source_of_snss_has_topics_and_no_secrets() {
         (&format!("{topics}\nsecrets = [\"A\"]"), "sources.it.secrets: unknown field; "),
     ] {
         assert!(found(fields).starts_with(expected), "{}", found(fields));
+        assert_eq!(found(fields).matches("sources.it").count(), 1, "{}", found(fields));
     }
 }
 

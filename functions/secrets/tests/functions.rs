@@ -16,7 +16,7 @@ use crate::{
 const SIGNATURE: &str = "sha256=419f84c3dfb1dabfe377f5a34859584b8faa83144c2a3b2b72a8c4ded4e293a6";
 
 fn stores(manager: &SecretsManager) -> (Topics, Effects) {
-    let topics = clients::command_topics(&http(), &environment()).unwrap();
+    let topics = clients::command_topics(&http(), &environment(), &Secrets::default()).unwrap();
     let table = clients::dynamodb(&aws(manager), Patience::INGEST);
     (topics, Effects::new(table, "effects".to_owned(), std::time::Duration::from_secs(1)))
 }
@@ -35,7 +35,7 @@ async fn ingest_refuses_a_revoked_secret_in_time() {
     let (topics, effects) = stores(&manager);
     let config = Config::parse("toml", "[sources.hub]\nscheme = \"github\"\nsecrets = [\"A\"]").unwrap();
     let maker = KeyMaker::new(config.sources.clone());
-    let make = move |secrets: &Secrets| Ok(maker.make(secrets));
+    let make = move |secrets: &Secrets| maker.make(secrets);
     let keys = Current::start(vault(&manager, &["A"]), START, make).await.unwrap();
     let ingest = Ingest::new(
         config,
@@ -61,7 +61,7 @@ async fn a_secret_that_is_no_key_of_its_scheme_disables_one_source_and_only_if_i
     let sources = Config::parse("toml", text).unwrap().sources;
     let [one, other] = ["one", "other"].map(|name| sources[name].clone());
     let maker = KeyMaker::new(sources);
-    let make = move |secrets: &Secrets| Ok(maker.make(secrets));
+    let make = move |secrets: &Secrets| maker.make(secrets);
     let keys = Current::start(vault(&manager, &["A"]), START, make).await.unwrap();
     assert_eq!(
         keys.get().of(&one).unwrap_err().to_string(),

@@ -41,15 +41,19 @@ async fn a_vault_that_is_not_to_be_reached_says_why() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_for_nothing() {
-    let manager = SecretsManager::start(&values("a")).await.unwrap();
-    assert_eq!(*current(vault(&manager, &[])).await.unwrap().get(), "");
-    assert_eq!(manager.fetches(), 0);
+async fn what_the_brokers_need_is_there_without_being_named() {
+    let values =
+        BTreeMap::from([(COMMAND_KEY.to_owned(), "a key".to_owned()), ("B".to_owned(), "b".to_owned())]);
+    let manager = SecretsManager::start(&values).await.unwrap();
+    let secrets = vault(&manager, &[]).read().await.unwrap();
+    assert_eq!(secrets.get(COMMAND_KEY).map(Secret::expose), Some("a key"));
+    assert_eq!((secrets.get(DRIFTQ_AUTH_HEADER), secrets.get("B")), (None, None));
 }
 
 #[test]
 fn no_value_is_printed() {
-    let secrets = Secrets::find(&names(&["A"]), "here", |_| Some("hunter2".to_owned())).unwrap();
+    let secrets =
+        Secrets::find(&names(&["A"]), "here", |name| (name == "A").then(|| "hunter2".to_owned())).unwrap();
     assert_eq!(format!("{secrets:?}"), r#"Secrets({"A": Secret(…)})"#);
     let vault = Vault::environment(names(&["A"]), |_| Some("hunter2".to_owned()));
     let current = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(current(vault));

@@ -16,11 +16,17 @@ use self::{story::Story, tally::Tally};
 
 /// What `demo` takes.
 #[derive(Debug, ClapArgs)]
+#[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// Print the outcome as JSON on standard output; the story goes to standard error.
     #[arg(long)]
     json: bool,
 }
+
+const AFTER_HELP: &str = "\
+Examples:
+  cargo webhooks demo
+  DRIFTQ_HTTP_URL=http://127.0.0.1:8080 cargo webhooks demo --json";
 
 const DISPUTE: &str = "stripe.charge.dispute.created";
 const SLACK: &str = "/api/chat.postMessage";

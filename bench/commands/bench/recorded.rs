@@ -2,7 +2,7 @@
 //! write the same bytes.
 
 use anyhow::{Context, Result};
-use local::{proxy::Wire, stack::Stack};
+use local::{command, proxy::Wire, stack::Stack};
 use serde_json::{Value, json};
 
 /// The step that the recorded webhook starts.
@@ -58,7 +58,7 @@ impl Recorded {
 
     /// The body that produces the command under another id, to that topic.
     pub(super) fn produce(&self, id: &str, topic: &str) -> Result<Value> {
-        let mut body = self.renamed(&self.produce, id)?;
+        let mut body = command::fitted(&self.renamed(&self.produce, id)?)?;
         body["topic"] = topic.into();
         Ok(body)
     }
@@ -76,7 +76,7 @@ impl Recorded {
 
     /// As [`Recorded::produce`], of that kind.
     pub(super) fn produce_as(&self, kind: Kind, id: &str, topic: &str) -> Result<Value> {
-        kind.of(&self.produce(id, topic)?, id)
+        command::fitted(&kind.of(&self.produce(id, topic)?, id)?)
     }
 
     /// The item of a command that is due at that time, in milliseconds since 1970.
@@ -121,8 +121,9 @@ mod tests {
         let produce =
             json!({ "topic": "t", "key": "du_MARK", "value": "{\"run_id\":\"evt_MARK\"}" }).to_string();
         let mut recorded = Recorded { mark: "MARK".into(), produce, writes: None, deferred: None };
-        let expected = json!({ "topic": "u", "key": "du_7", "value": "{\"run_id\":\"evt_7\"}" });
-        assert_eq!(recorded.produce("7", "u").unwrap(), expected);
+        let produced = recorded.produce("7", "u").unwrap();
+        assert_eq!((&produced["topic"], &produced["key"]), (&json!("u"), &json!("du_7")));
+        assert_eq!(command::of(&produced).unwrap(), json!({ "run_id": "evt_7" }));
         assert!(recorded.writes("7").is_err(), "there is nothing to write");
         recorded.writes = Some([r#"{"Item":"MARK"}"#.into(), r#"{"Key":"MARK"}"#.into()]);
         let expected = [("PutItem", json!({ "Item": "7" })), ("UpdateItem", json!({ "Key": "7" }))];

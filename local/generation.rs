@@ -3,11 +3,12 @@
 use std::num::NonZeroUsize;
 
 use clap::{Args, ValueEnum};
-use local::broker::Profile;
+
+use crate::broker::Profile;
 
 /// The embedded broker.
 #[derive(Debug, Clone, Copy, Args)]
-pub(crate) struct Broker {
+pub struct Broker {
     /// Which generation of DriftQ brokers to be.
     #[arg(long, value_enum, default_value_t = Generation::G0)]
     profile: Generation,
@@ -26,7 +27,9 @@ enum Generation {
 }
 
 impl Broker {
-    pub(crate) fn profile(&self) -> Profile {
+    /// Its profile.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
         let profile = match self.profile {
             Generation::G0 => Profile::G0,
             Generation::G3 => Profile::G3,

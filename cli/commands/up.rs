@@ -20,6 +20,7 @@ use super::send::state_file;
 
 /// What `up` takes.
 #[derive(Debug, ClapArgs)]
+#[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
     /// The gateway's port; a free one if it is not given.
     #[arg(long, default_value_t = 0)]
@@ -40,6 +41,11 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 5)]
     every: u64,
 }
+
+const AFTER_HELP: &str = "\
+Examples:
+  cargo webhooks up
+  WEBHOOKS_CONFIG=tests/providers.toml cargo webhooks up --port 8000 --persist /tmp/webhooks";
 
 /// Brings it up and tells what happens.
 pub(crate) async fn run(args: Args) -> Result<()> {
@@ -80,7 +86,7 @@ fn greeting(stack: &Stack) -> Result<String> {
            DynamoDB     {table}\n  \
            third party  {third_party}\n\n\
          Try, in another terminal:\n\n  \
-           cargo run -p local -- send github.issues.opened\n\n\
+           cargo webhooks send github.issues.opened\n\n\
          or by hand (Stripe's signatures are good for 300 s from now; `send` makes a fresh one each time):\n\n\
          {curl}\n",
         url = stack.url(),

@@ -24,6 +24,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use local::{
     broker::Profile,
     functions::{Bare, Functions},
+    generation,
 };
 
 use self::{
@@ -31,7 +32,6 @@ use self::{
     report::{Report, Target},
     site::{Setup, Site},
 };
-use super::generation;
 use super::measure::{deflated, memory, mib};
 
 /// What `bench` takes.

@@ -4,9 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use local::broker::Broker;
-
-use super::generation;
+use local::{broker::Broker, generation};
 
 /// What `broker` takes.
 #[derive(Debug, ClapArgs)]
@@ -26,8 +24,9 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-Example: a newer broker, but with the limit of the first generation, as some installations have it
-  cargo run -p local -- broker --profile g3 --max-inflight 2 --addr 127.0.0.1:8080 --wal /tmp/driftq.wal
+Examples: the first generation; and a newer broker, but with the limit of the first, as some installations have it
+  cargo webhooks broker
+  cargo webhooks broker --profile g3 --max-inflight 2 --addr 127.0.0.1:8080 --wal /tmp/driftq.wal
 
 A log belongs to the generation that wrote it: the other refuses to start on it.";
 

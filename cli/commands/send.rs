@@ -36,10 +36,11 @@ pub(crate) struct Args {
 
 const AFTER_HELP: &str = "\
 It signs with the secrets that `up` made up for the webhooks.toml that it runs with, or else with those for the one that
-WEBHOOKS_CONFIG names. For a source of every scheme:
+WEBHOOKS_CONFIG names. tests/providers.toml has a source of every scheme.
 
-  WEBHOOKS_CONFIG=tests/providers.toml cargo run -p local
-  cargo run -p local -- send slack.app_mention";
+Examples:
+  cargo webhooks send stripe.charge.dispute.created
+  cargo webhooks send --list";
 
 /// Sends it, prints the answer, and fails if that is not a 2xx.
 pub(crate) async fn run(args: Args) -> Result<()> {
@@ -57,7 +58,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         request = request.header(name, value);
     }
     let response =
-        request.send().await.with_context(|| format!("{target}; is `cargo run -p local` running?"))?;
+        request.send().await.with_context(|| format!("{target}; is `cargo webhooks up` running?"))?;
     let answer = Answer::read(response).await?;
     println!("{} {}", answer.status, String::from_utf8_lossy(&answer.body));
     if !(200..300).contains(&answer.status) {
@@ -106,5 +107,5 @@ pub(crate) fn state_file() -> Result<PathBuf> {
 fn address_of_up() -> Result<String> {
     let state = fs::read_to_string(state_file()?).unwrap_or_default();
     let url = state.lines().next().map(str::to_owned);
-    url.context("nothing is up; start `cargo run -p local`, or give --url")
+    url.context("nothing is up; start `cargo webhooks up`, or give --url")
 }

@@ -1,4 +1,4 @@
-//! `local broker` as others use it: a process that is pointed at, stopped and killed.
+//! `webhooks broker` as others use it: a process that is pointed at, stopped and killed.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
@@ -32,7 +32,7 @@ fn newer(addr: &str, wal: &Path) -> Command {
 }
 
 fn command(addr: &str, wal: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_webhooks"));
     command.args(["broker", "--addr", addr, "--wal"]).arg(wal).kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command

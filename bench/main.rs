@@ -1,0 +1,38 @@
+//! `cargo run --release -p bench`: everything that costs time, beside what bounds it.
+
+mod commands {
+    pub(crate) mod bench;
+    pub(crate) mod measure;
+    pub(crate) mod pace;
+}
+
+use clap::{Parser, Subcommand};
+use commands::{bench, measure, pace};
+
+/// Measure everything beside what bounds it, in a few minutes.
+#[derive(Debug, Parser)]
+#[command(name = "bench", args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    bench: bench::Args,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure start-up, memory and size of the release binaries.
+    Measure(measure::Args),
+    /// Measure how many messages a second the broker takes, delivers and has acked.
+    Pace(pace::Args),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    match cli.command {
+        None => bench::run(cli.bench).await,
+        Some(Command::Measure(args)) => measure::run(args).await,
+        Some(Command::Pace(args)) => pace::run(args).await,
+    }
+}

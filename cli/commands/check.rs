@@ -1,0 +1,137 @@
+//! `check`: everything that is wrong with a `webhooks.toml`, as the functions would find it when they start.
+
+use std::{fs, path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use clap::Args as ClapArgs;
+use driftq_webhooks::{
+    config::{Config, Problem, in_doubt::InDoubt, step::Step},
+    secrets,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    exit::{PROBLEMS, Usage},
+    output::{counted, print},
+    paint::Paint,
+};
+
+/// What `check` takes.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// The file to check.
+    #[arg(default_value = "webhooks.toml")]
+    file: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+Exit code: 0 if nothing is wrong, 1 if something is, 2 if there is no such file.
+
+Examples:
+  cargo webhooks check
+  cargo webhooks check --json tests/providers.toml";
+
+/// Checks, and prints what is wrong or else what the file says.
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let file = args.file.display().to_string();
+    let text = fs::read_to_string(&args.file)
+        .map_err(|error| Usage(format!("{file}: {error}; name a webhooks.toml")))?;
+    let checked = Config::parse(&file, &text);
+    let code = if checked.is_ok() { ExitCode::SUCCESS } else { PROBLEMS.into() };
+    print(&match checked {
+        Ok(config) if args.json => json_of(&file, &config).to_string(),
+        Ok(config) => summary(&file, &config),
+        Err(error) if args.json => json_of_problems(&file, &error.problems).to_string(),
+        Err(error) => complaint(&file, &error.problems),
+    })?;
+    Ok(code)
+}
+
+/// For each a line that an editor can jump to, and below it what is wrong there and what to write instead.
+pub(crate) fn complaint(file: &str, problems: &[Problem]) -> String {
+    let paint = Paint::stdout();
+    let one = |Problem { line, field, message }: &Problem| {
+        let place = line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}"));
+        format!("{}  {}\n    {message}\n\n", paint.bold(place), paint.red(field))
+    };
+    let all: String = problems.iter().map(one).collect();
+    all + &counted(problems.len(), "problem")
+}
+
+fn json_of_problems(file: &str, problems: &[Problem]) -> Value {
+    let problem = |Problem { line, field, message }: &Problem| json!({ "line": line, "field": field, "message": message });
+    json!({ "file": file, "ok": false, "problems": problems.iter().map(problem).collect::<Vec<_>>() })
+}
+
+fn summary(file: &str, config: &Config) -> String {
+    let paint = Paint::stdout();
+    let (sources, steps) = (counted(config.sources.len(), "source"), counted(config.steps.len(), "step"));
+    let mut lines = vec![format!("{file}: {}, {sources} and {steps}", paint.green("fine"))];
+
+    lines.push(format!("\n{}", paint.bold("Who may send")));
+    let width = config.sources.keys().map(String::len).max().unwrap_or_default();
+    for (name, source) in &config.sources {
+        let used = config.steps.iter().any(|step| step.on.as_ref().is_some_and(|on| on.source == *name));
+        let note = if used { "" } else { "  (no step wants anything of it)" };
+        lines.push(format!("  {name:width$}  {}{note}", source.scheme.name()));
+    }
+
+    lines.push(format!("\n{}", paint.bold("What is then done")));
+    let width = config.steps.iter().map(|step| step.id.as_str().len()).max().unwrap_or_default();
+    for step in &config.steps {
+        let call = format!("{} {}", step.call.method, step.call.destination());
+        lines.push(format!("  {:width$}  {} ▶ {call}", step.id.as_str(), trigger(step)));
+        let retry = format!("retried for {}; in doubt: {}", step.retry, policy(step));
+        lines.push(format!("  {:width$}  {}", "", paint.dim(retry)));
+    }
+
+    lines.push(format!("\n{}", paint.bold("Secrets that it names")));
+    for (whose, names) in [("ingest", secrets::of_sources(config)), ("consumer", secrets::of_steps(config))] {
+        lines.extend(names.iter().map(|name| format!("  {whose:8}  {name}")));
+    }
+    lines.join("\n")
+}
+
+fn json_of(file: &str, config: &Config) -> Value {
+    let sources = config.sources.values();
+    let sources = sources.map(
+        |source| json!({ "name": source.name, "scheme": source.scheme.name(), "secrets": source.secrets }),
+    );
+    let step = |step: &Step| {
+        json!({
+            "id": step.id.as_str(),
+            "source": step.on.as_ref().map(|on| &on.source),
+            "type": step.on.as_ref().map(|on| &on.event_type),
+            "destination": step.call.destination(),
+            "retry": step.retry.to_string(),
+            "in_doubt": policy(step),
+            "secret": step.call.auth.as_ref().map(|auth| auth.secret()),
+        })
+    };
+    json!({
+        "file": file,
+        "ok": true,
+        "problems": [],
+        "sources": sources.collect::<Vec<_>>(),
+        "steps": config.steps.iter().map(step).collect::<Vec<_>>(),
+    })
+}
+
+fn trigger(step: &Step) -> String {
+    step.on
+        .as_ref()
+        .map_or_else(|| "only by POST /runs".to_owned(), |on| format!("{} {}", on.source, on.event_type))
+}
+
+/// As the file has it.
+fn policy(step: &Step) -> &'static str {
+    match step.in_doubt {
+        InDoubt::SameKey { .. } => "same-key",
+        InDoubt::LookUp(_) => "look-up",
+        InDoubt::Park => "park",
+    }
+}

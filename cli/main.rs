@@ -1,0 +1,68 @@
+//! `cargo webhooks`: everything that a person types. A command is a file below `commands`.
+
+mod commands {
+    pub(crate) mod broker;
+    pub(crate) mod check;
+    pub(crate) mod demo;
+    pub(crate) mod send;
+    pub(crate) mod up;
+}
+
+mod exit;
+mod output;
+mod paint;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use commands::{broker, check, demo, send, up};
+
+/// DriftQ webhooks: try it, write it, run it, see what it did.
+#[derive(Debug, Parser)]
+#[command(name = "webhooks", bin_name = "cargo webhooks", after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// See webhooks become calls, exactly once, while things are killed.
+    Demo(demo::Args),
+    /// Say everything that is wrong with a webhooks.toml.
+    Check(check::Args),
+    /// Bring everything up on this machine and tell what happens, until Ctrl-C.
+    Up(up::Args),
+    /// Sign a sample webhook and post it to what `up` brought up.
+    Send(send::Args),
+    /// Run only the DriftQ-compatible broker.
+    Broker(broker::Args),
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  cargo webhooks demo
+  cargo webhooks up
+
+Environment of demo and up:
+  FUNCTIONS_DIR    binaries to run (ingest and consumer, or ingest/bootstrap and so on); else they are built now
+  WEBHOOKS_CONFIG  another webhooks.toml; its calls go to the local third party all the same
+  DRIFTQ_HTTP_URL  a broker that runs already, instead of the embedded one
+  EFFECTS_TABLE    a DynamoDB table that is there already, with AWS_... variables to reach it
+  Further variables of the functions, such as IDLE_EXIT and EVENTS_TOPIC, are passed on to them.";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let ended = match Cli::parse().command {
+        Command::Demo(args) => demo::run(args).await.map(fine),
+        Command::Check(args) => check::run(&args),
+        Command::Up(args) => up::run(args).await.map(fine),
+        Command::Send(args) => send::run(args).await.map(fine),
+        Command::Broker(args) => broker::run(args).await.map(fine),
+    };
+    ended.unwrap_or_else(|error| exit::failed(&error))
+}
+
+fn fine(_: ()) -> ExitCode {
+    ExitCode::SUCCESS
+}

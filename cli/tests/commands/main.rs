@@ -1,0 +1,52 @@
+//! The commands as people use them: the built binary, by what it prints and how it exits.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod check;
+mod help;
+
+use std::{path::Path, process::Command};
+
+use serde_json::Value;
+
+/// How a command ended.
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+/// `cargo webhooks …`, in the workspace's root.
+fn webhooks(args: &[&str]) -> Ended {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_webhooks"));
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap());
+    let output = command.args(args).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+impl Ended {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}{}", self.out, self.err))
+    }
+
+    /// Each of these stands in the output, in this order.
+    #[track_caller]
+    fn says(&self, texts: &[&str]) {
+        let mut rest = self.out.as_str();
+        for text in texts {
+            let Some((_, after)) = rest.split_once(text) else {
+                panic!("{text:?} does not follow in\n{}{}", self.out, self.err)
+            };
+            rest = after;
+        }
+    }
+}
+
+/// A file with that text, for as long as the folder is kept.
+fn file(name: &str, text: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    (folder, path.display().to_string())
+}

@@ -1,0 +1,128 @@
+//! On which line of the file a field stands. It is looked up only where something is wrong with one.
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::problems::Problem;
+
+/// What the file's text is no TOML for.
+pub(super) fn malformed(text: &str) -> impl Iterator<Item = Problem> {
+    let (_, errors) = DeTable::parse_recoverable(text);
+    errors.into_iter().map(|error| Problem {
+        line: error.span().map(|span| line(text, span.start)),
+        field: "toml".to_owned(),
+        message: error.message().to_owned(),
+    })
+}
+
+/// Says for each problem on which line it is, and puts them in the order of the file. A field that is missing is looked for
+/// where it should stand.
+pub(super) fn locate(text: &str, problems: &mut [Problem]) {
+    if let Ok(document) = DeTable::parse(text) {
+        for problem in problems.iter_mut() {
+            let start = find(document.get_ref(), &problem.field);
+            problem.line = problem.line.or(start.map(|start| line(text, start)));
+        }
+    }
+    problems.sort_by_key(|problem| problem.line);
+}
+
+fn line(text: &str, at: usize) -> usize {
+    1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
+}
+
+/// Where the deepest part of `path` begins that is there.
+fn find(table: &DeTable<'_>, path: &str) -> Option<usize> {
+    let parts = table.iter().filter_map(|(key, value)| {
+        let name = key.get_ref();
+        let rest = after(path, name).or_else(|| after(path, &format!("{name:?}")))?;
+        Some((rest, key, value))
+    });
+    // A key may hold dots, so that a shorter one may begin the same way.
+    let (rest, key, value) = parts.min_by_key(|(rest, ..)| rest.len())?;
+    find_within(value, rest).or(Some(key.span().start))
+}
+
+fn find_within(value: &Spanned<DeValue<'_>>, rest: &str) -> Option<usize> {
+    match value.get_ref() {
+        DeValue::Table(table) => find(table, rest.strip_prefix('.')?),
+        DeValue::Array(items) => {
+            let (item, rest) = element(items, rest)?;
+            find_within(item, rest).or(Some(item.span().start))
+        }
+        _ => None,
+    }
+}
+
+/// The item that `[2]` names, or `.open_ticket` by its id: of two that have it, the second is at fault.
+fn element<'a, 'p>(
+    items: &'a [Spanned<DeValue<'_>>],
+    path: &'p str,
+) -> Option<(&'a Spanned<DeValue<'a>>, &'p str)> {
+    if let Some((index, rest)) = path.strip_prefix('[').and_then(|path| path.split_once(']')) {
+        return Some((items.get(index.parse::<usize>().ok()?)?, rest));
+    }
+    let path = path.strip_prefix('.')?;
+    let (id, rest) = path.split_at(path.find('.').unwrap_or(path.len()));
+    let has_id = |item: &&Spanned<DeValue<'_>>| {
+        item.get_ref().get("id").is_some_and(|found| found.get_ref().as_str() == Some(id))
+    };
+    Some((items.iter().rfind(has_id)?, rest))
+}
+
+/// What follows `name` in a path that begins with it.
+fn after<'p>(path: &'p str, name: &str) -> Option<&'p str> {
+    path.strip_prefix(name).filter(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+[sources.stripe]
+scheme = 'stripe'
+
+[[steps]]
+id = 'one'
+[steps.call]
+url = 'https://a.example.com/'
+form = { 'a.b' = '1', a = '2' }
+
+[[steps]]
+id = 'two'
+call = { json = [
+  1,
+  { text = '' },
+] }
+
+[[steps]]
+id = 'two'
+
+[destinations.'a.example.com']
+burst = 2
+";
+
+    #[test]
+    fn a_field_is_found_and_a_missing_one_where_it_should_stand() {
+        let document = DeTable::parse(TEXT).unwrap();
+        for (field, expected) in [
+            ("sources.stripe.scheme", Some(2)),
+            ("sources.stripe.secrets", Some(1)),
+            ("steps.one.call.url", Some(7)),
+            ("steps.one.call.form.a.b", Some(8)),
+            ("steps.one.call.method", Some(6)),
+            ("steps.one.business_key", Some(4)),
+            ("steps[1].call.json[1].text", Some(14)),
+            ("steps.two.id", Some(18)),
+            ("destinations.\"a.example.com\".burst", Some(21)),
+            ("destinations.\"a.example.com\"", Some(20)),
+            ("consumer.settle", None),
+        ] {
+            let found = find(document.get_ref(), field).map(|start| line(TEXT, start));
+            assert_eq!(found, expected, "{field}");
+        }
+    }
+}
