@@ -21,7 +21,7 @@ use crate::{
     command::keys::COMMAND_KEY,
     config::{
         ConfigError,
-        brokers::Brokers,
+        brokers::{Brokers, Role},
         environment::{Environment, Lookup, Signatures},
     },
     secrets::{DRIFTQ_AUTH_HEADER, Names, Secret, Secrets, Vault},
@@ -122,20 +122,27 @@ pub fn vault(
 /// The topic of commands at each broker, with what its proxy asks for.
 ///
 /// # Errors
-/// `DRIFTQ_AUTH_HEADER` can't be used, or commands would go unsigned to a broker on another machine.
+/// `DRIFTQ_AUTH_HEADER` can't be used, or it would be sent unencrypted, or commands unsigned, to a broker on another machine.
 pub fn command_topics(
     http: &reqwest::Client,
     environment: &Environment,
     secrets: &Secrets,
 ) -> Result<Topics, ConfigError> {
     let Brokers { first, more, draining } = &environment.brokers;
-    let all = [first].into_iter().chain(more).chain(draining);
+    let all = || [first].into_iter().chain(more).chain(draining);
     let is_required = environment.command_signatures == Signatures::Required;
-    if is_required && secrets.get(COMMAND_KEY).is_none() && !all.into_iter().all(broker::Address::is_loopback)
-    {
+    if is_required && secrets.get(COMMAND_KEY).is_none() && !all().all(broker::Address::is_loopback) {
         return Err(ConfigError::one("secrets", COMMAND_KEY, UNSIGNED.to_owned()));
     }
     let auth = secrets.get(DRIFTQ_AUTH_HEADER).map(Secret::expose);
+    if let Some(exposed) = all().find(|address| auth.is_some() && address.is_exposed()) {
+        let problem = format!(
+            "would be sent unencrypted to {exposed}; write https:// in {} and {}, or take this secret out",
+            Role::Accepting.variable(),
+            Role::Draining.variable()
+        );
+        return Err(ConfigError::one("secrets", DRIFTQ_AUTH_HEADER, problem));
+    }
     let topic = |address: &broker::Address| {
         let broker = broker::Client::new(http.clone(), address.clone(), auth)
             .map_err(|error| ConfigError::one("secrets", DRIFTQ_AUTH_HEADER, error.to_string()))?;

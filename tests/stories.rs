@@ -16,6 +16,7 @@ mod decisions;
 mod doors;
 mod drain;
 mod every_door;
+mod exposed_credentials;
 mod faketime;
 mod forms;
 mod gate;

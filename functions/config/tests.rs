@@ -421,3 +421,29 @@ fn a_private_address_in_a_url_is_named_unless_its_destination_allows_it() {
         );
     }
 }
+
+#[test]
+fn credentials_go_to_another_machine_by_https_only() {
+    let text = MINIMAL.replace(
+        "in_doubt = { policy = \"park\" }",
+        r#"in_doubt = { policy = "look-up", url = "URL/x", found = "true", not_found = "false" AUTH }"#,
+    );
+    let text = text.replace("https://tickets.example.com", "URL").replace("json = {", "AUTH json = {");
+    let with = |url: &str, call: &str, look_up: &str| {
+        let text = text.replace("URL", url).replacen("AUTH", call, 1);
+        text.replace("AUTH", look_up)
+    };
+    let (call, look_up) = ("auth = { bearer = \"A_TOKEN\" },", ", auth = { basic = \"A_LOGIN\" }");
+    for host in ["http://tickets.example.com", "http://localhost.", "http://1.1.1.1:8080"] {
+        let why = "http:// would show the credentials of auth to others; write https://";
+        let found = problems(&with(host, call, look_up));
+        assert_eq!(
+            found,
+            [format!("steps.open_ticket.call.url: {why}"), format!("steps.open_ticket.in_doubt.url: {why}")]
+        );
+        parse(&with(host, "", ""));
+    }
+    for host in ["https://tickets.example.com", "http://localhost", "http://127.0.0.1:8080", "http://[::1]"] {
+        parse(&with(host, call, look_up));
+    }
+}

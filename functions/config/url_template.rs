@@ -10,6 +10,7 @@ use url::{Host, Origin, Url, form_urlencoded};
 
 use super::{
     addresses::not_public,
+    auth::Auth,
     problems::Problems,
     section::Section,
     template::{RenderError, Role, Template, Templates},
@@ -101,7 +102,16 @@ impl UrlTemplate {
     /// Whether its host is this machine, by its address or as [`LOCALHOST`].
     pub(super) fn is_loopback(&self) -> bool {
         let localhost = matches!(self.host(), Some(Host::Domain(name)) if name == LOCALHOST);
-        localhost || self.address().is_some_and(|address| address.is_loopback())
+        localhost || self.address().is_some_and(|address| address.to_canonical().is_loopback())
+    }
+
+    /// Credentials go to another machine only by https: whoever is on the way could read and use them.
+    pub(super) fn check_exposure(&self, auth: Option<&Auth>, problems: &mut Problems) {
+        let is_http = matches!(&self.origin, Origin::Tuple(scheme, ..) if scheme == "http");
+        if auth.is_some() && is_http && !self.is_loopback() {
+            problems
+                .add(self.field(), "http:// would show the credentials of auth to others; write https://");
+        }
     }
 
     fn address(&self) -> Option<IpAddr> {
