@@ -1,8 +1,10 @@
 //! Clients, made once at start, over one HTTP client: one pool, one TLS backend (rustls on ring, whose start costs nothing;
-//! aws-lc's takes 30 ms) and one list of whom to `trust`. The AWS SDK gets it by a `connector`.
+//! aws-lc's takes 30 ms) and one list of whom to `trust`. The AWS SDK gets it by a `connector`. `third_parties` have clients of
+//! their own, which look where a name leads.
 
 pub(crate) mod connector;
 pub mod invoke;
+mod third_parties;
 mod trust;
 
 use std::time::Duration;
@@ -11,13 +13,15 @@ use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::Timeou
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_secretsmanager::Client as SecretsManager;
 use reqwest::redirect;
+use rustls::ClientConfig;
 
+pub use self::third_parties::ThirdParties;
 use crate::{
     broker,
     command::keys::COMMAND_KEY,
     config::{
         ConfigError,
-        brokers::Brokers,
+        brokers::{Brokers, Role},
         environment::{Environment, Lookup, Signatures},
     },
     secrets::{DRIFTQ_AUTH_HEADER, Names, Secret, Secrets, Vault},
@@ -61,19 +65,25 @@ impl Patience {
     }
 }
 
-/// The HTTP client for the broker, third parties and AWS: no redirects, no proxies.
+/// The HTTP client for the broker and AWS: no redirects, no proxies. Third parties have [`ThirdParties`].
 ///
 /// # Errors
 /// `SSL_CERT_FILE` can't be used.
 pub fn http(get: Lookup<'_>) -> Result<reqwest::Client, ConfigError> {
+    builder(trust::tls(get)?).build().map_err(|error| unusable(&error))
+}
+
+fn builder(tls: ClientConfig) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
-        .tls_backend_preconfigured(trust::tls(get)?)
+        .tls_backend_preconfigured(tls)
         .redirect(redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE_CONNECTION)
         .no_proxy()
-        .build()
-        .map_err(|error| ConfigError::one("environment", "TLS", error.to_string()))
+}
+
+fn unusable(error: &reqwest::Error) -> ConfigError {
+    ConfigError::one("environment", "TLS", error.to_string())
 }
 
 /// What all AWS clients share: credentials, region and endpoints from the environment, and the HTTP client.
@@ -112,20 +122,27 @@ pub fn vault(
 /// The topic of commands at each broker, with what its proxy asks for.
 ///
 /// # Errors
-/// `DRIFTQ_AUTH_HEADER` can't be used, or commands would go unsigned to a broker on another machine.
+/// `DRIFTQ_AUTH_HEADER` can't be used, or it would be sent unencrypted, or commands unsigned, to a broker on another machine.
 pub fn command_topics(
     http: &reqwest::Client,
     environment: &Environment,
     secrets: &Secrets,
 ) -> Result<Topics, ConfigError> {
     let Brokers { first, more, draining } = &environment.brokers;
-    let all = [first].into_iter().chain(more).chain(draining);
+    let all = || [first].into_iter().chain(more).chain(draining);
     let is_required = environment.command_signatures == Signatures::Required;
-    if is_required && secrets.get(COMMAND_KEY).is_none() && !all.into_iter().all(broker::Address::is_loopback)
-    {
+    if is_required && secrets.get(COMMAND_KEY).is_none() && !all().all(broker::Address::is_loopback) {
         return Err(ConfigError::one("secrets", COMMAND_KEY, UNSIGNED.to_owned()));
     }
     let auth = secrets.get(DRIFTQ_AUTH_HEADER).map(Secret::expose);
+    if let Some(exposed) = all().find(|address| auth.is_some() && address.is_exposed()) {
+        let problem = format!(
+            "would be sent unencrypted to {exposed}; write https:// in {} and {}, or take this secret out",
+            Role::Accepting.variable(),
+            Role::Draining.variable()
+        );
+        return Err(ConfigError::one("secrets", DRIFTQ_AUTH_HEADER, problem));
+    }
     let topic = |address: &broker::Address| {
         let broker = broker::Client::new(http.clone(), address.clone(), auth)
             .map_err(|error| ConfigError::one("secrets", DRIFTQ_AUTH_HEADER, error.to_string()))?;
