@@ -18,6 +18,7 @@ mod drain;
 mod every_door;
 mod exposed_credentials;
 mod faketime;
+mod floods;
 mod forms;
 mod gate;
 mod guard;
