@@ -35,6 +35,7 @@ mod printed;
 mod private_addresses;
 mod providers;
 mod random_kills;
+mod recent;
 mod requests;
 mod retries;
 mod secrets;

@@ -3,7 +3,7 @@
 //! [`record`] the states, with `history` and `receipt` · [`guard`] claim, commit, defer, park ·
 //! [`agenda`] what is to be done and when ·
 //! [`parked`] what can't be claimed at all · [`claim_check`] input too large for the broker ·
-//! [`stream_lease`] one stream at a time · `store` the conditional writes under all of them.
+//! [`recent`] effects by time, for whoever looks · [`stream_lease`] one stream at a time · `store` the conditional writes under all of them.
 
 pub mod agenda;
 pub mod claim_check;
@@ -12,6 +12,7 @@ pub mod guard;
 mod history;
 pub mod parked;
 mod receipt;
+pub mod recent;
 pub mod record;
 pub mod request;
 mod store;
