@@ -138,11 +138,12 @@ impl Ingest {
                 intake.take(self.start_run(caller, &request.headers, &request.body, &intake)).await
             }
             (&Method::GET, ["runs", run_id]) => self.show_run(run_id).await,
-            (&Method::GET, ["parked"]) => self.show_parked().await,
+            (&Method::GET, ["parked"]) => self.show_parked(request.query.text()).await,
+            (&Method::POST, ["parked", "decide"]) => self.decide_all(caller, &request.body, now).await,
             (&Method::POST, ["runs", run_id, "decide"]) => {
                 self.decide(caller, run_id, &request.body, now).await
             }
-            (_, ["runs"] | ["runs", _, "decide"]) => Reply::MethodNotAllowed("POST"),
+            (_, ["runs"] | ["runs", _, "decide"] | ["parked", "decide"]) => Reply::MethodNotAllowed("POST"),
             (_, ["runs", _] | ["parked"]) => Reply::MethodNotAllowed("GET"),
             _ => NO_PATH,
         }
