@@ -1,23 +1,27 @@
 //! Clients, made once at start, over one HTTP client: one pool, one TLS backend (rustls on ring, whose start costs nothing;
-//! aws-lc's takes 30 ms) and one list of whom to `trust`. The AWS SDK gets it by a `connector`.
+//! aws-lc's takes 30 ms) and one list of whom to `trust`. The AWS SDK gets it by a `connector`. `third_parties` have clients of
+//! their own, which look where a name leads.
 
 pub(crate) mod connector;
 pub mod invoke;
+mod third_parties;
 mod trust;
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_secretsmanager::Client as SecretsManager;
 use reqwest::redirect;
+use rustls::ClientConfig;
 
+pub use self::third_parties::ThirdParties;
 use crate::{
     broker,
     command::keys::COMMAND_KEY,
     config::{
         ConfigError,
-        brokers::Brokers,
+        brokers::{Brokers, Role},
         environment::{Environment, Lookup, Signatures},
     },
     secrets::{DRIFTQ_AUTH_HEADER, Names, Secret, Secrets, Vault},
@@ -61,19 +65,25 @@ impl Patience {
     }
 }
 
-/// The HTTP client for the broker, third parties and AWS: no redirects, no proxies.
+/// The HTTP client for the broker and AWS: no redirects, no proxies. Third parties have [`ThirdParties`].
 ///
 /// # Errors
 /// `SSL_CERT_FILE` can't be used.
 pub fn http(get: Lookup<'_>) -> Result<reqwest::Client, ConfigError> {
+    builder(trust::tls(get)?).build().map_err(|error| unusable(&error))
+}
+
+fn builder(tls: ClientConfig) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
-        .tls_backend_preconfigured(trust::tls(get)?)
+        .tls_backend_preconfigured(tls)
         .redirect(redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE_CONNECTION)
         .no_proxy()
-        .build()
-        .map_err(|error| ConfigError::one("environment", "TLS", error.to_string()))
+}
+
+fn unusable(error: &reqwest::Error) -> ConfigError {
+    ConfigError::one("environment", "TLS", error.to_string())
 }
 
 /// What all AWS clients share: credentials, region and endpoints from the environment, and the HTTP client.
@@ -83,8 +93,28 @@ pub fn http(get: Lookup<'_>) -> Result<reqwest::Client, ConfigError> {
 /// full jitter. The adaptive ones would hold back a commit because other requests were throttled. A write that is tried
 /// again can lose to its own first try: see `effects::store`.
 pub async fn aws(http: reqwest::Client) -> SdkConfig {
+    aws_as(http, Who::default()).await
+}
+
+/// Who asks AWS, and where; what is not said is as the environment says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Who<'a> {
+    /// The profile of the AWS configuration files.
+    pub profile: Option<&'a str>,
+    /// The region.
+    pub region: Option<&'a str>,
+}
+
+/// As [`aws`], for a person.
+pub async fn aws_as(http: reqwest::Client, who: Who<'_>) -> SdkConfig {
     let retries = RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(BACKOFF);
-    let defaults = aws_config::defaults(BehaviorVersion::latest());
+    let mut defaults = aws_config::defaults(BehaviorVersion::latest());
+    if let Some(profile) = who.profile {
+        defaults = defaults.profile_name(profile);
+    }
+    if let Some(region) = who.region {
+        defaults = defaults.region(Region::new(region.to_owned()));
+    }
     defaults.http_client(connector::over(http)).retry_config(retries).load().await
 }
 
@@ -112,20 +142,27 @@ pub fn vault(
 /// The topic of commands at each broker, with what its proxy asks for.
 ///
 /// # Errors
-/// `DRIFTQ_AUTH_HEADER` can't be used, or commands would go unsigned to a broker on another machine.
+/// `DRIFTQ_AUTH_HEADER` can't be used, or it would be sent unencrypted, or commands unsigned, to a broker on another machine.
 pub fn command_topics(
     http: &reqwest::Client,
     environment: &Environment,
     secrets: &Secrets,
 ) -> Result<Topics, ConfigError> {
     let Brokers { first, more, draining } = &environment.brokers;
-    let all = [first].into_iter().chain(more).chain(draining);
+    let all = || [first].into_iter().chain(more).chain(draining);
     let is_required = environment.command_signatures == Signatures::Required;
-    if is_required && secrets.get(COMMAND_KEY).is_none() && !all.into_iter().all(broker::Address::is_loopback)
-    {
+    if is_required && secrets.get(COMMAND_KEY).is_none() && !all().all(broker::Address::is_loopback) {
         return Err(ConfigError::one("secrets", COMMAND_KEY, UNSIGNED.to_owned()));
     }
     let auth = secrets.get(DRIFTQ_AUTH_HEADER).map(Secret::expose);
+    if let Some(exposed) = all().find(|address| auth.is_some() && address.is_exposed()) {
+        let problem = format!(
+            "would be sent unencrypted to {exposed}; write https:// in {} and {}, or take this secret out",
+            Role::Accepting.variable(),
+            Role::Draining.variable()
+        );
+        return Err(ConfigError::one("secrets", DRIFTQ_AUTH_HEADER, problem));
+    }
     let topic = |address: &broker::Address| {
         let broker = broker::Client::new(http.clone(), address.clone(), auth)
             .map_err(|error| ConfigError::one("secrets", DRIFTQ_AUTH_HEADER, error.to_string()))?;

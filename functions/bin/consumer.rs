@@ -1,7 +1,7 @@
 //! The consumer function: a Lambda on a schedule, which ingest wakes up as well.
 
 use driftq_webhooks::{
-    clients::{self, Patience},
+    clients::{self, Patience, ThirdParties},
     command::keys::CommandKeys,
     config::environment::{self, Environment},
     consumer::{Consumer, call::Caller},
@@ -41,5 +41,6 @@ async fn build() -> Result<Consumer, Error> {
     let topics = clients::command_topics(&http, &environment, &secrets.get())?;
     let dynamodb = clients::dynamodb(&aws, Patience::CONSUMER);
     let effects = Effects::new(dynamodb, environment.effects_table.clone(), config.consumer.keep_done);
-    Ok(Consumer::new(config, &environment, &topics, effects, Caller::new(http, secrets), Timestamp::now))
+    let caller = Caller::new(ThirdParties::new(http, &config, &variable)?, secrets);
+    Ok(Consumer::new(config, &environment, &topics, effects, caller, Timestamp::now))
 }

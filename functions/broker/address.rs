@@ -36,6 +36,12 @@ impl Address {
         }
     }
 
+    /// Whether what is sent to it can be read on the way: `http` to another machine.
+    #[must_use]
+    pub fn is_exposed(&self) -> bool {
+        self.base.scheme() == "http" && !self.is_loopback()
+    }
+
     /// The URL that API paths are appended to.
     pub(super) fn base(&self) -> &Url {
         &self.base
@@ -102,6 +108,21 @@ mod tests {
             ("https://proxy/two", "https://proxy/two"),
         ] {
             assert_eq!(address(text).name(), name);
+        }
+    }
+
+    #[test]
+    fn what_another_machine_is_sent_by_http_is_exposed() {
+        for (text, is_exposed) in [
+            ("http://broker:8080", true),
+            ("http://10.0.0.5", true),
+            ("http://localhost.example", true),
+            ("https://broker", false),
+            ("http://localhost:8080", false),
+            ("http://127.0.0.2", false),
+            ("http://[::1]", false),
+        ] {
+            assert_eq!(address(text).is_exposed(), is_exposed, "{text}");
         }
     }
 

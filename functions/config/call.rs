@@ -77,6 +77,9 @@ impl Call {
         let url: Option<String> = section.required("url", "url = \"https://…\"", problems);
         let url = url.and_then(|url| UrlTemplate::read(&url, &section, &scope, templates, problems));
         let auth = section.section("auth", problems).and_then(|auth| Auth::read(auth, problems));
+        if let Some(url) = &url {
+            url.check_exposure(auth.as_ref(), problems);
+        }
         let headers = read_headers(&mut section, &scope, templates, problems);
         let body = read_body(&mut section, &scope, templates, problems);
         let timeout = read_timeout(&mut section, problems);

@@ -1,31 +1,27 @@
-//! `[destinations."api.example.com"]`: how much a third party is asked to bear. A destination is a host, with its port if a
+//! `[destinations."api.example.com"]`: how much a third party is asked to bear, and where it may be. A destination is a host, with its port if a
 //! call's URL names one. Without a line of configuration each has the defaults.
 
-use std::{collections::BTreeMap, num::NonZeroU32};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
+};
 
 use toml::{Table, Value};
 
-use super::{problems::Problems, section::Section, step::Step};
+use super::{problems::Problems, rate::Rate, section::Section, step::Step};
 
 /// Calls in flight at a time, unless said otherwise.
 const DEFAULT_IN_FLIGHT: NonZeroU32 = NonZeroU32::new(64).unwrap();
 
-/// How much a destination is asked to bear.
+/// How much a destination is asked to bear, and where it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Destination {
     /// Calls in flight at a time.
     pub in_flight: NonZeroU32,
     /// How fast calls may begin. None: as fast as they can.
     pub rate: Option<Rate>,
-}
-
-/// A rate of calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// Calls per second.
-    pub per_second: NonZeroU32,
-    /// How many may begin at once after a quiet time.
-    pub burst: NonZeroU32,
+    /// Whether it may be on this machine or in a private network.
+    pub allow_private: bool,
 }
 
 /// By host.
@@ -33,7 +29,7 @@ pub type Destinations = BTreeMap<String, Destination>;
 
 impl Default for Destination {
     fn default() -> Self {
-        Self { in_flight: DEFAULT_IN_FLIGHT, rate: None }
+        Self { in_flight: DEFAULT_IN_FLIGHT, rate: None, allow_private: false }
     }
 }
 
@@ -41,14 +37,10 @@ impl Destination {
     fn read(mut section: Section, problems: &mut Problems) -> Self {
         let number = "a whole number from 1 on";
         let in_flight = section.optional("in_flight", number, problems);
-        let rate = section.optional("rate", "calls per second, a whole number from 1 on", problems);
-        let burst = section.optional("burst", number, problems);
-        if burst.is_some() && rate.is_none() {
-            problems.add(section.path("burst"), "means nothing without a rate; add rate = 10 or another");
-        }
+        let rate = Rate::read(&mut section, problems);
+        let allow_private = section.optional("allow_private", "true or false", problems).unwrap_or_default();
         section.finish(problems);
-        let rate = rate.map(|per_second| Rate { per_second, burst: burst.unwrap_or(NonZeroU32::MIN) });
-        Self { in_flight: in_flight.unwrap_or(DEFAULT_IN_FLIGHT), rate }
+        Self { in_flight: in_flight.unwrap_or(DEFAULT_IN_FLIGHT), rate, allow_private }
     }
 }
 
@@ -69,11 +61,22 @@ pub(super) fn read(root: &mut Section, problems: &mut Problems) -> Destinations 
     destinations
 }
 
-/// A destination that no step calls is a slip of the pen.
+/// A destination that no step calls is a slip of the pen. And a private address that stands in a URL is one too, unless its
+/// destination says otherwise: what a name resolves to is checked at each connection, an address only here.
 pub(super) fn check(destinations: &Destinations, steps: &[Option<Step>], problems: &mut Problems) {
-    let called: Vec<_> = steps.iter().flatten().map(|step| step.call.destination()).collect();
-    for host in destinations.keys().filter(|host| !called.contains(host)) {
-        let message = format!("no step calls this host; called are {}", called.join(", "));
-        problems.add(format!("destinations.{host:?}"), message);
+    let urls: Vec<_> = steps.iter().flatten().flat_map(Step::urls).collect();
+    let called: BTreeSet<_> = urls.iter().map(|(_, url)| url.destination()).collect();
+    for host in destinations.keys().filter(|host| !called.contains(*host)) {
+        let called = Vec::from_iter(called.iter().map(String::as_str)).join(", ");
+        problems
+            .add(format!("destinations.{host:?}"), format!("no step calls this host; called are {called}"));
+    }
+    for (field, url) in urls {
+        let host = url.destination();
+        let allowed = destinations.get(&host).is_some_and(|destination| destination.allow_private);
+        if let Some(what) = url.private_address().filter(|_| !allowed) {
+            let remedy = format!("write its name, or allow_private = true in [destinations.{host:?}]");
+            problems.add(field, format!("{what}, and a third party is on the internet; {remedy}"));
+        }
     }
 }

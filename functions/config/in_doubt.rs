@@ -102,6 +102,9 @@ impl LookUp {
         let url: Option<String> = section.required("url", "url = \"https://…\", a GET that tells", problems);
         let url = url.and_then(|url| UrlTemplate::read(&url, section, &scope, templates, problems));
         let auth = section.section("auth", problems).and_then(|auth| Auth::read(auth, problems));
+        if let Some(url) = &url {
+            url.check_exposure(auth.as_ref(), problems);
+        }
         let timeout = read_timeout(section, problems);
         let answer: Vec<&str> = ANSWER_SCOPE.iter().copied().chain(scope).collect();
         let mut condition = |field| {

@@ -1,10 +1,11 @@
 //! `webhooks.toml`: what a user edits. Everything that is wrong with it is found at start, and reported together.
 //!
 //! [`source`] who may send, [`allow`] from where · [`step`] what to do then · [`call`] the request to the third party, with its
-//! [`url_template`], [`auth`] and [`statuses`], [`destination`] how much it is asked to bear · [`in_doubt`] what to do when an
+//! [`url_template`], [`auth`] and [`statuses`], [`destination`] how much it is asked to bear and which `addresses` it may have · [`in_doubt`] what to do when an
 //! outcome is unknown · [`retry`] for how long to try again · [`template`] the language in all of them · [`environment`] what
 //! differs between one deployment and the next, with the lists of [`brokers`].
 
+pub(crate) mod addresses;
 pub mod allow;
 pub mod auth;
 pub mod brokers;
@@ -14,6 +15,7 @@ pub mod environment;
 pub mod in_doubt;
 mod position;
 mod problems;
+pub mod rate;
 pub mod retry;
 mod scheme;
 mod section;

@@ -1,6 +1,6 @@
 //! `[[steps]]`: what to do when something arrives, how often to try, and what to do when in doubt.
 
-use std::time::Duration;
+use std::{iter, time::Duration};
 
 use super::{
     call::Call,
@@ -10,6 +10,7 @@ use super::{
     section::Section,
     source::{INGEST_SCOPE, Unsigned},
     template::{JsonTemplate, Role, Template, Templates},
+    url_template::UrlTemplate,
 };
 use crate::{effect_id::StepId, effects::PARKED_LANE};
 
@@ -52,6 +53,16 @@ impl Step {
     #[must_use]
     pub fn longest(&self) -> Duration {
         self.call.timeout + self.in_doubt.timeout()
+    }
+
+    /// Every URL that it asks, with its field.
+    pub(super) fn urls(&self) -> impl Iterator<Item = (&str, &UrlTemplate)> {
+        let look_up = match &self.in_doubt {
+            InDoubt::LookUp(look_up) => Some(&look_up.url),
+            InDoubt::SameKey { .. } | InDoubt::Park => None,
+        };
+        let urls = iter::once(&self.call.url).chain(look_up);
+        urls.map(|url| (url.field(), url))
     }
 }
 

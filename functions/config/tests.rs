@@ -388,3 +388,62 @@ fn the_environment_names_what_is_missing_or_malformed() {
     );
     assert_eq!((environment.partitions, environment.idle_exit), (8, Duration::from_secs(1)));
 }
+
+#[test]
+fn a_private_address_in_a_url_is_named_unless_its_destination_allows_it() {
+    let look_up = r#"in_doubt = { policy = "look-up", url = "https://10.1.2.3:8443/x", found = "true", not_found = "false" }"#;
+    let text = MINIMAL.replace("tickets.example.com", "169.254.169.254");
+    let text = text.replace("in_doubt = { policy = \"park\" }", look_up);
+    let remedy = |host| {
+        format!(
+            "and a third party is on the internet; write its name, or allow_private = true in [destinations.\"{host}\"]"
+        )
+    };
+    assert_eq!(
+        problems(&text),
+        [
+            format!("steps.open_ticket.call.url: a link-local address, {}", remedy("169.254.169.254")),
+            format!("steps.open_ticket.in_doubt.url: a private address, {}", remedy("10.1.2.3:8443")),
+        ]
+    );
+    let allowed = "[destinations.\"169.254.169.254\"]\nallow_private = true\n\
+                   [destinations.\"10.1.2.3:8443\"]\nallow_private = true\n";
+    parse(&format!("{text}\n{allowed}"));
+    for host in ["127.0.0.1:8080", "[::1]:8080", "localhost", "1.1.1.1"] {
+        parse(&MINIMAL.replace("tickets.example.com", host));
+    }
+    // Other spellings of a private address.
+    for host in ["0xa9fea9fe", "169.254.43518", "[::ffff:169.254.169.254]", "0"] {
+        let found = problems(&MINIMAL.replace("tickets.example.com", host));
+        assert!(
+            found.len() == 1 && found[0].contains("a third party is on the internet"),
+            "{host}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn credentials_go_to_another_machine_by_https_only() {
+    let text = MINIMAL.replace(
+        "in_doubt = { policy = \"park\" }",
+        r#"in_doubt = { policy = "look-up", url = "URL/x", found = "true", not_found = "false" AUTH }"#,
+    );
+    let text = text.replace("https://tickets.example.com", "URL").replace("json = {", "AUTH json = {");
+    let with = |url: &str, call: &str, look_up: &str| {
+        let text = text.replace("URL", url).replacen("AUTH", call, 1);
+        text.replace("AUTH", look_up)
+    };
+    let (call, look_up) = ("auth = { bearer = \"A_TOKEN\" },", ", auth = { basic = \"A_LOGIN\" }");
+    for host in ["http://tickets.example.com", "http://localhost.", "http://1.1.1.1:8080"] {
+        let why = "http:// would show the credentials of auth to others; write https://";
+        let found = problems(&with(host, call, look_up));
+        assert_eq!(
+            found,
+            [format!("steps.open_ticket.call.url: {why}"), format!("steps.open_ticket.in_doubt.url: {why}")]
+        );
+        parse(&with(host, "", ""));
+    }
+    for host in ["https://tickets.example.com", "http://localhost", "http://127.0.0.1:8080", "http://[::1]"] {
+        parse(&with(host, call, look_up));
+    }
+}

@@ -1,14 +1,16 @@
 //! The URL of a request to a third party. A payload can never choose where that request goes: scheme, host and port are
 //! literal, and what is filled into the path stays the part of it that the template gives it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
 
 use http::Uri;
 use minijinja::Value as Jinja;
 use percent_encoding::{percent_decode, percent_decode_str};
-use url::{Origin, Url, form_urlencoded};
+use url::{Host, Origin, Url, form_urlencoded};
 
 use super::{
+    addresses::not_public,
+    auth::Auth,
     problems::Problems,
     section::Section,
     template::{RenderError, Role, Template, Templates},
@@ -18,6 +20,9 @@ use super::{
 /// sender has a use for them (<https://www.unicode.org/faq/private_use#nonchar1>).
 const BEGIN: char = '\u{FDD0}';
 const END: char = '\u{FDD1}';
+
+/// The one name that is this machine's by definition.
+pub(crate) const LOCALHOST: &str = "localhost";
 
 /// A URL with a literal scheme, host and port.
 #[derive(Debug, Clone)]
@@ -82,6 +87,46 @@ impl UrlTemplate {
     pub fn destination(&self) -> String {
         let origin = self.origin.ascii_serialization();
         origin.split_once("://").map_or(origin.as_str(), |(_, host)| host).to_owned()
+    }
+
+    /// The field of `webhooks.toml` that holds it.
+    pub(super) fn field(&self) -> &str {
+        self.template.field()
+    }
+
+    /// What its host is, if that is an address which is not on the internet. Loopback is for its author to use.
+    pub(super) fn private_address(&self) -> Option<&'static str> {
+        not_public(self.address()?).filter(|_| !self.is_loopback())
+    }
+
+    /// Whether its host is this machine, by its address or as [`LOCALHOST`].
+    pub(super) fn is_loopback(&self) -> bool {
+        let localhost = matches!(self.host(), Some(Host::Domain(name)) if name == LOCALHOST);
+        localhost || self.address().is_some_and(|address| address.to_canonical().is_loopback())
+    }
+
+    /// Credentials go to another machine only by https: whoever is on the way could read and use them.
+    pub(super) fn check_exposure(&self, auth: Option<&Auth>, problems: &mut Problems) {
+        let is_http = matches!(&self.origin, Origin::Tuple(scheme, ..) if scheme == "http");
+        if auth.is_some() && is_http && !self.is_loopback() {
+            problems
+                .add(self.field(), "http:// would show the credentials of auth to others; write https://");
+        }
+    }
+
+    fn address(&self) -> Option<IpAddr> {
+        match self.host()? {
+            Host::Ipv4(address) => Some((*address).into()),
+            Host::Ipv6(address) => Some((*address).into()),
+            Host::Domain(_) => None,
+        }
+    }
+
+    fn host(&self) -> Option<&Host> {
+        match &self.origin {
+            Origin::Tuple(_, host, _) => Some(host),
+            Origin::Opaque(_) => None,
+        }
     }
 
     /// Fills it in.

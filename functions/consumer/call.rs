@@ -15,6 +15,7 @@ use super::{
     outcome::{NotApplied, of_error, of_status},
 };
 use crate::{
+    clients::ThirdParties,
     command::Input,
     config::{
         auth::Auth,
@@ -32,7 +33,7 @@ use crate::{
 /// Calls third parties.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    pub(super) http: reqwest::Client,
+    pub(super) clients: ThirdParties,
     secrets: Arc<Current<Secrets>>,
 }
 
@@ -51,10 +52,10 @@ pub enum Unfit {
 }
 
 impl Caller {
-    /// `http` must not follow redirects.
+    /// Calls by these clients and with these secrets.
     #[must_use]
-    pub fn new(http: reqwest::Client, secrets: Current<Secrets>) -> Self {
-        Self { http, secrets: secrets.into() }
+    pub fn new(clients: ThirdParties, secrets: Current<Secrets>) -> Self {
+        Self { clients, secrets: secrets.into() }
     }
 
     /// Reads the credentials again if that was long ago. Once an invocation: what is not in use can be revoked.
@@ -145,7 +146,7 @@ impl Caller {
         _: &Lease,
         now: Timestamp,
     ) -> Called {
-        let response = match self.http.execute(request).await {
+        let response = match self.clients.client(&step.call.url).execute(request).await {
             Ok(response) => response,
             Err(error) => return Called { outcome: Err(of_error(error)), health: Health::Failing },
         };

@@ -45,7 +45,7 @@ impl Caller {
             Ok(request) => request,
             Err(unfit) => return LookedUp::CannotAsk(unfit),
         };
-        let answer = match self.http.execute(request).await {
+        let answer = match self.clients.client(&look_up.url).execute(request).await {
             Ok(response) => Answer::read(response).await,
             Err(error) => return LookedUp::CannotTell(of_error(error).why().to_owned()),
         };

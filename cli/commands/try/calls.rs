@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use driftq_webhooks::{
-    clients,
+    clients::{self, ThirdParties},
     command::{Input, Payload},
     config::{Config, step::Step},
     consumer::call::{Caller, Unfit},
@@ -34,7 +34,8 @@ impl<'c> Calls<'c> {
         // In place of each secret there is its name.
         let vault = Vault::environment(secrets::of_steps(config), |name| Some(name.to_owned()));
         let secrets = Current::start(vault, Timestamp::now(), |secrets| Ok(secrets.clone())).await?;
-        Ok(Self { config, caller: Caller::new(clients::http(&|_| None)?, secrets) })
+        let clients = ThirdParties::new(clients::http(&|_| None)?, config, &|_| None)?;
+        Ok(Self { config, caller: Caller::new(clients, secrets) })
     }
 
     /// The first attempt's.

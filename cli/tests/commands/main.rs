@@ -4,6 +4,7 @@
 
 mod check;
 mod help;
+mod operate;
 mod r#try;
 mod up;
 

@@ -3,11 +3,11 @@
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::config::destination::Rate;
+use crate::config::rate::Rate;
 
 fn destination(in_flight: u32, rate: Option<Rate>) -> Arc<Destination> {
     let in_flight = NonZeroU32::new(in_flight).unwrap();
-    Arc::new(Destination::new(Limits { in_flight, rate }, "api.example.com".to_owned()))
+    Arc::new(Destination::new(Limits { in_flight, rate, ..Limits::default() }, "api.example.com".to_owned()))
 }
 
 async fn fail(destination: &Arc<Destination>, times: usize) {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    clients::Patience,
+    clients::{Patience, ThirdParties},
     config::environment::Operators,
     consumer::{Consumer, call::Caller},
     effects::Effects,
@@ -83,8 +83,8 @@ async fn the_consumer_reads_its_tokens_again_when_an_invocation_begins() {
         let make = |secrets: &Secrets| Ok(secrets.clone());
         let tokens = Current::start(vault(&manager, &["A"]), START, make).await.unwrap();
         manager.wire.forget();
-        let caller = Caller::new(http(), tokens);
         let config = Config::parse("toml", "").unwrap();
+        let caller = Caller::new(ThirdParties::new(http(), &config, &|_| None).unwrap(), tokens);
         let consumer = Consumer::new(config, &environment(), &topics, effects, caller, clock);
         // There is no table.
         consumer.run(600_000).await.unwrap_err();

@@ -1,0 +1,166 @@
+//! The clients of third parties. A third party's name is its own, so what it resolves to is checked: a name that leads to this
+//! machine, into a private network or to a metadata service would let its owner read what we can reach. The broker's and AWS's
+//! addresses are the operator's, so their client resolves as it likes.
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use reqwest::{
+    Client,
+    dns::{Addrs, Name, Resolve, Resolving},
+};
+use tokio::net::lookup_host;
+
+use super::{builder, trust};
+use crate::config::{
+    Config, ConfigError,
+    addresses::not_public,
+    environment::Lookup,
+    url_template::{LOCALHOST, UrlTemplate},
+};
+
+/// A client for each third party.
+#[derive(Debug, Clone)]
+pub struct ThirdParties {
+    /// It connects to public addresses only.
+    guarded: Client,
+    /// It connects to any.
+    open: Client,
+    /// The destinations with `allow_private`.
+    private: Arc<BTreeSet<String>>,
+}
+
+impl ThirdParties {
+    /// The clients for what this configuration calls. `open` must not follow redirects.
+    ///
+    /// # Errors
+    /// `SSL_CERT_FILE` can't be used.
+    pub fn new(open: Client, config: &Config, get: Lookup<'_>) -> Result<Self, ConfigError> {
+        let guarded = builder(trust::tls(get)?).dns_resolver(Arc::new(PublicOnly));
+        let guarded = guarded.build().map_err(|error| super::unusable(&error))?;
+        let private = config.destinations.iter().filter(|(_, destination)| destination.allow_private);
+        let private = private.map(|(host, _)| host.clone()).collect();
+        Ok(Self { guarded, open, private: Arc::new(private) })
+    }
+
+    /// The client for requests to this URL.
+    pub(crate) fn client(&self, url: &UrlTemplate) -> &Client {
+        if self.private.contains(&url.destination()) { &self.open } else { &self.guarded }
+    }
+}
+
+/// Resolves names to public addresses, and to those only the client connects.
+#[derive(Debug)]
+struct PublicOnly;
+
+/// A name does not lead to the public internet.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{host} resolves to {address}, {what}; if it may, add allow_private = true to its [destinations] table"
+)]
+struct NotPublic {
+    host: String,
+    address: IpAddr,
+    what: &'static str,
+}
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let host = name.as_str();
+            let found = lookup_host((host, 0)).await?;
+            Ok(Box::new(public(host, found)?.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Those of a name's addresses that are public. `localhost` stands in webhooks.toml only if its author wants this machine.
+fn public(host: &str, found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, NotPublic> {
+    let problem = |address: &SocketAddr| {
+        let loopback = host == LOCALHOST && address.ip().is_loopback();
+        not_public(address.ip()).filter(|_| !loopback)
+    };
+    let (private, public): (Vec<_>, Vec<_>) = found.partition(|address| problem(address).is_some());
+    match private.first().and_then(|address| Some((address.ip(), problem(address)?))) {
+        Some((address, what)) if public.is_empty() => Err(NotPublic { host: host.to_owned(), address, what }),
+        _ => Ok(public),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::consumer::outcome::{NotApplied, of_error};
+
+    /// Reached only by a client that connects where it must not.
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    fn of(host: &str, addresses: &[&str]) -> Result<Vec<IpAddr>, String> {
+        let found = addresses.iter().map(|address| SocketAddr::new(address.parse().unwrap(), 0));
+        let public = public(host, found).map_err(|error| error.to_string())?;
+        Ok(public.iter().map(SocketAddr::ip).collect())
+    }
+
+    #[test]
+    fn only_public_addresses_of_a_name_are_connected_to() {
+        let all = ["10.0.0.5", "1.1.1.1", "::1", "2606:4700::1111"];
+        let public: [IpAddr; 2] = ["1.1.1.1".parse().unwrap(), "2606:4700::1111".parse().unwrap()];
+        assert_eq!(of("h.example", &all).unwrap(), public);
+        let refused = of("h.example", &["169.254.169.254", "fd00::1"]).unwrap_err();
+        assert_eq!(
+            refused,
+            "h.example resolves to 169.254.169.254, a link-local address; \
+             if it may, add allow_private = true to its [destinations] table"
+        );
+        assert!(of("h.example", &["::ffff:10.0.0.5"]).is_err());
+    }
+
+    #[test]
+    fn localhost_is_this_machine_and_no_other() {
+        assert_eq!(of("localhost", &["127.0.0.1", "::1"]).unwrap().len(), 2);
+        for (host, address) in
+            [("localhost", "10.0.0.5"), ("localhost.", "127.0.0.1"), ("a.localhost", "127.0.0.1")]
+        {
+            assert!(of(host, &[address]).is_err(), "{host} at {address}");
+        }
+    }
+
+    /// Of a machine without a network, `localhost` is the one name that is sure to resolve, so another name borrows its
+    /// addresses.
+    #[derive(Debug)]
+    struct Borrowed;
+
+    impl Resolve for Borrowed {
+        fn resolve(&self, name: Name) -> Resolving {
+            Box::pin(async move {
+                let found = lookup_host((LOCALHOST, 0)).await?;
+                Ok(Box::new(public(name.as_str(), found)?.into_iter()) as Addrs)
+            })
+        }
+    }
+
+    async fn get(resolver: impl Resolve + 'static, url: String) -> Result<reqwest::Response, NotApplied> {
+        let client = builder(trust::tls(&|_| None).unwrap()).dns_resolver(Arc::new(resolver));
+        client.build().unwrap().get(url).timeout(PATIENCE).send().await.map_err(of_error)
+    }
+
+    #[tokio::test]
+    async fn what_is_behind_a_private_address_is_not_connected_to_and_nothing_is_in_doubt() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let refused = get(Borrowed, format!("http://h.example:{port}/")).await;
+        let Err(NotApplied::NotSent(why)) = refused else { panic!("{refused:?}") };
+        assert!(why.starts_with("could not connect: h.example resolves to "), "{why}");
+        // It would connect, were it not for the name.
+        let connected = async { drop(listener.accept().await.unwrap()) };
+        let (refused, ()) = tokio::join!(get(PublicOnly, format!("http://localhost:{port}/")), connected);
+        assert!(matches!(refused, Err(NotApplied::Unknown(_))), "{refused:?}");
+    }
+}
