@@ -103,9 +103,15 @@ impl Config {
     pub fn secrets(&self) -> BTreeMap<String, String> {
         let mut secrets = BTreeMap::from([(command::KEY.0.to_owned(), command::KEY.1.to_owned())]);
         for step in self.table.get("steps").and_then(Value::as_array).into_iter().flatten() {
-            let doors = ["call", "in_doubt"].iter().filter_map(|door| step.get(door)?.get("auth"));
-            let names = doors.flat_map(|auth| names(Some(auth)));
-            secrets.extend(names.map(|name| (name.clone(), Secret::text(&name).checks)));
+            for auth in ["call", "in_doubt"].iter().filter_map(|door| step.get(door)?.get("auth")) {
+                let signs = auth.get("standard_webhooks").is_some();
+                let secret = |name: &str| match signs {
+                    true => Secret::named(name, &Scheme::StandardWebhooks),
+                    false => Secret::text(name),
+                };
+                let names = names(Some(auth)).into_iter();
+                secrets.extend(names.map(|name| (name.clone(), secret(&name).checks)));
+            }
         }
         for (_, source) in self.sources() {
             // A scheme that nobody knows is for the functions to complain about.

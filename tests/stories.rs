@@ -37,6 +37,7 @@ mod random_kills;
 mod requests;
 mod retries;
 mod secrets;
+mod signed_calls;
 mod signed_commands;
 mod sns;
 mod stays_due;

@@ -447,3 +447,20 @@ fn credentials_go_to_another_machine_by_https_only() {
         parse(&with(host, call, look_up));
     }
 }
+
+#[test]
+fn only_calls_are_signed_and_the_headers_of_a_signature_are_ours() {
+    let text = MINIMAL.replace(
+        "json = {",
+        r#"auth = { standard_webhooks = "A_SECRET" }, headers = { Webhook-Id = "x" }, json = {"#,
+    );
+    assert_eq!(
+        problems(&text),
+        ["steps.open_ticket.call.headers.Webhook-Id: is set by the consumer; remove it"]
+    );
+    let look_up = r#"in_doubt = { policy = "look-up", url = "https://a.example/", auth = { standard_webhooks = "A_SECRET" }, found = "true", not_found = "false" }"#;
+    let found = problems(&MINIMAL.replace("in_doubt = { policy = \"park\" }", look_up));
+    let place = "steps.open_ticket.in_doubt.auth: a look-up is no webhook";
+    assert!(found.len() == 1 && found[0].starts_with(place), "{found:?}");
+    parse(&MINIMAL.replace("json = {", "headers = { Webhook-Id = \"x\" }, json = {"));
+}

@@ -43,6 +43,7 @@ impl Caller {
         let asked = request_context(input, doubt.effect(), doubt.attempt());
         let request = match self.question(look_up, templates, &asked, trace) {
             Ok(request) => request,
+            Err(unfit @ Unfit::Secret { .. }) => return LookedUp::CannotTell(unfit.to_string()),
             Err(unfit) => return LookedUp::CannotAsk(unfit),
         };
         let answer = match self.clients.client(&look_up.url).execute(request).await {
