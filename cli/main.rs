@@ -5,6 +5,7 @@ mod commands {
     pub(crate) mod check;
     pub(crate) mod demo;
     pub(crate) mod send;
+    pub(crate) mod r#try;
     pub(crate) mod up;
 }
 
@@ -15,7 +16,7 @@ mod paint;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{broker, check, demo, send, up};
+use commands::{broker, check, demo, send, r#try, up};
 
 /// DriftQ webhooks: try it, write it, run it, see what it did.
 #[derive(Debug, Parser)]
@@ -31,6 +32,8 @@ enum Command {
     Demo(demo::Args),
     /// Say everything that is wrong with a webhooks.toml.
     Check(check::Args),
+    /// Say what a webhook would start, and what exactly would be called; nothing is.
+    Try(r#try::Args),
     /// Bring everything up on this machine and tell what happens, until Ctrl-C.
     Up(up::Args),
     /// Sign a sample webhook and post it to what `up` brought up.
@@ -56,6 +59,7 @@ async fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Demo(args) => demo::run(args).await.map(fine),
         Command::Check(args) => check::run(&args),
+        Command::Try(args) => r#try::run(args).await,
         Command::Up(args) => up::run(args).await.map(fine),
         Command::Send(args) => send::run(args).await.map(fine),
         Command::Broker(args) => broker::run(args).await.map(fine),

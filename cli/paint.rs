@@ -40,6 +40,10 @@ impl Paint {
         self.paint("32", text)
     }
 
+    pub(crate) fn yellow(self, text: impl fmt::Display) -> String {
+        self.paint("33", text)
+    }
+
     fn paint(self, code: &str, text: impl fmt::Display) -> String {
         if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
     }

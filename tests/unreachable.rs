@@ -84,8 +84,9 @@ async fn one_run_does_all_that_is_due_without_the_broker() -> Result<()> {
     let effects = stack.effects().await?;
     assert_eq!((effects.len(), effects.iter().all(Effect::is_done)), (BACKLOG, true));
     let ledger = stack.third_party.ledger();
-    assert_eq!((ledger.attempts().len(), ledger.applied_by_key().len()), (BACKLOG, BACKLOG));
+    // On a busy machine a call may take too long, and be made again.
+    assert_eq!((ledger.applied().len(), ledger.applied_by_key().len()), (BACKLOG, BACKLOG));
     let printed = Printed::by_consumer(&stack, 1).await?;
-    printed.assert(&[("BrokerUnreachable", 1.0), ("FromAgenda", BACKLOG as f64)]);
+    printed.assert(&[("BrokerUnreachable", 1.0), ("Done", BACKLOG as f64)]);
     stack.finish().await
 }

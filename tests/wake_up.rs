@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::{sync::Notify, time::timeout};
 
 use crate::{
-    house::{TICKETS, builder, config, deliver, dispute, dispute_about, produces, retry, settle},
+    house::{TICKETS, builder, config, deliver, dispute, dispute_about, produces, retry, settle, table},
     printed::Printed,
 };
 
@@ -292,7 +292,10 @@ async fn a_second_consumer_that_is_woken_leaves_the_topic_to_the_first() -> Resu
 /// The first consumer has read its last, and is about to give the stream up.
 #[tokio::test]
 async fn a_consumer_that_ends_looks_once_more_if_another_was_woken_meanwhile() -> Result<()> {
-    let stack = builder(config()?)?.consumers(2).start().await?;
+    let mut config = config()?;
+    // The first one does not renew it while it is held up.
+    table(config.table(), "consumer").insert("stream_lease".into(), "10s".into());
+    let stack = builder(config)?.consumers(2).start().await?;
     let (ending, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let hook = {
         let (ending, go_on) = (ending.clone(), go_on.clone());

@@ -40,19 +40,22 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let file = args.file.display().to_string();
     let text = fs::read_to_string(&args.file)
         .map_err(|error| Usage(format!("{file}: {error}; name a webhooks.toml")))?;
-    let checked = Config::parse(&file, &text);
-    let code = if checked.is_ok() { ExitCode::SUCCESS } else { PROBLEMS.into() };
-    print(&match checked {
-        Ok(config) if args.json => json_of(&file, &config).to_string(),
-        Ok(config) => summary(&file, &config),
-        Err(error) if args.json => json_of_problems(&file, &error.problems).to_string(),
-        Err(error) => complaint(&file, &error.problems),
-    })?;
-    Ok(code)
+    let config = match Config::parse(&file, &text) {
+        Ok(config) => config,
+        Err(error) => return refuse(&file, &error.problems, args.json),
+    };
+    print(&if args.json { json_of(&file, &config).to_string() } else { summary(&file, &config) })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells what is wrong with a file.
+pub(crate) fn refuse(file: &str, problems: &[Problem], json: bool) -> Result<ExitCode> {
+    print(&if json { json_of_problems(file, problems).to_string() } else { complaint(file, problems) })?;
+    Ok(PROBLEMS.into())
 }
 
 /// For each a line that an editor can jump to, and below it what is wrong there and what to write instead.
-pub(crate) fn complaint(file: &str, problems: &[Problem]) -> String {
+fn complaint(file: &str, problems: &[Problem]) -> String {
     let paint = Paint::stdout();
     let one = |Problem { line, field, message }: &Problem| {
         let place = line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}"));

@@ -67,10 +67,10 @@ impl Step {
 }
 
 impl Trigger {
-    /// Whether an event is meant.
+    /// Whether an event of the source is meant.
     #[must_use]
-    pub fn matches(&self, source: &str, event_type: &str) -> bool {
-        self.source == source && glob(&self.event_type, event_type)
+    pub fn matches(&self, event_type: &str) -> bool {
+        glob(&self.event_type, event_type)
     }
 }
 

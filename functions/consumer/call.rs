@@ -96,7 +96,7 @@ impl Caller {
     ///
     /// # Errors
     /// See [`Unfit`].
-    pub fn prepare(
+    pub(super) fn prepare(
         &self,
         step: &Step,
         templates: &Templates,
@@ -105,10 +105,24 @@ impl Caller {
         trace: &Traceparent,
         now: Timestamp,
     ) -> Result<Request, Unfit> {
+        self.request(step, templates, input, (lease.effect(), lease.attempt()), trace)
+    }
+
+    /// The same for an attempt that nobody has claimed: to be looked at and not to be sent, which takes a lease.
+    ///
+    /// # Errors
+    /// See [`Unfit`].
+    pub fn request(
+        &self,
+        step: &Step,
+        templates: &Templates,
+        input: &Input,
+        (effect, attempt): (&EffectId, u32),
+        trace: &Traceparent,
+    ) -> Result<Request, Unfit> {
         let Call { method, url, auth, headers, body, timeout, .. } = &step.call;
-        let effect = lease.effect();
         let key = effect.idempotency_key();
-        let context = request_context(input, effect, lease.attempt());
+        let context = request_context(input, effect, attempt);
         let mut request = Request::new(method.clone(), url.render(templates, &context)?);
         *request.timeout_mut() = Some(*timeout);
         request.headers_mut().insert("idempotency-key", header_value("idempotency-key", &key)?);

@@ -4,7 +4,7 @@
 //! [`keys`] what they are checked with · [`fetch`] what a provider is asked · [`request`] unverified to verified ·
 //! [`body`] what it says · [`route`] to commands · [`outbox`] durable before anyone is told · [`wake`] the consumer ·
 //! [`runs`] the API for clients · [`parked`] the API for whoever decides · `operators` who may use them · `health` · [`reply`] the only table of statuses ·
-//! [`intake`] what a request comes to, for log and metrics.
+//! [`intake`] what a request comes to, for log and metrics · [`preview`] what a webhook would come to, for a person.
 
 pub mod body;
 pub mod event;
@@ -15,6 +15,7 @@ pub mod keys;
 mod operators;
 pub mod outbox;
 pub mod parked;
+pub mod preview;
 pub mod query;
 pub mod reply;
 pub mod request;

@@ -1,5 +1,5 @@
-//! A webhook before and after its signature has been checked. Only [`Unverified::verify`] makes a [`Verified`], and
-//! only that has an event: raw bytes are verified before anything is parsed.
+//! A webhook before and after its signature has been checked. Only [`Unverified::verify`] makes a [`Verified`] that can be acted
+//! on, and only that has an event: raw bytes are verified before anything is parsed.
 
 use std::collections::BTreeMap;
 
@@ -112,6 +112,13 @@ impl<'a> Unverified<'a> {
         if !source.allow.includes(*source_ip) {
             return Err(Refused::Address);
         }
+        Ok(self.read(keys.get(verified.key_index)))
+    }
+
+    /// Reads what has been verified, by this key. What has not, [`super::preview`] alone may read.
+    pub(super) fn read(self, key: Option<&Key>) -> Verified<'a> {
+        let Self { source, request: Request { headers, query, body, .. } } = self;
+        let signed = Signed { headers, query: query.as_sent(), body };
         let content = match may_be_json(&source.scheme, &signed) {
             true => Content::read(body, source.json_field.as_deref()),
             false => Content::read_form(body, source.json_field.as_deref()),
@@ -124,13 +131,13 @@ impl<'a> Unverified<'a> {
             Content::Json(body) => Content::Json(event(&source.scheme, body)),
             other => other,
         };
-        let handshake = match (&content, keys.get(verified.key_index)) {
+        let handshake = match (&content, key) {
             (Content::Json(body), Some(key)) => handshake(&source.scheme, body, key),
             _ => None,
         };
         let identity = identity_of(source, headers, &content);
         let fingerprint = fingerprint(&source.scheme, &signed);
-        Ok(Verified { source, headers, identity, handshake, confirmation, content, fingerprint })
+        Verified { source, headers, identity, handshake, confirmation, content, fingerprint }
     }
 }
 

@@ -20,6 +20,19 @@ pub struct Routed {
     pub command: Command,
 }
 
+/// Why a step does not want an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unwanted {
+    /// No event starts it, only a request to `/runs`.
+    OnRequest,
+    /// It is for the events of another source.
+    OtherSource,
+    /// It is for events of another type.
+    OtherType,
+    /// Its condition does not hold.
+    When,
+}
+
 /// One command for each step that the event starts.
 ///
 /// # Errors
@@ -34,9 +47,7 @@ pub fn commands(
     let run_id = webhook.run_id(&config.templates, &context)?;
     let mut routed = Vec::new();
     for step in &config.steps {
-        if starts(step, webhook, config, &context)? {
-            routed.push(command(step, webhook, &run_id, config, &context, now)?);
-        }
+        routed.extend(choose(step, webhook, &run_id, config, &context, now)?);
     }
     count_each_run(&mut routed);
     Ok((run_id, routed))
@@ -51,14 +62,42 @@ fn count_each_run(routed: &mut [Routed]) {
     }
 }
 
-fn starts(step: &Step, webhook: &Verified<'_>, config: &Config, context: &Jinja) -> Result<bool, Lacking> {
-    let source = &webhook.source().name;
-    let meant = step.on.as_ref().is_some_and(|on| on.matches(source, webhook.event_type()));
-    match &step.when {
-        Some(condition) if meant => {
-            config.templates.holds(condition, context).map_err(|error| webhook.lacking(error))
-        }
-        _ => Ok(meant),
+/// What one step makes of the event.
+///
+/// # Errors
+/// The event lacks what the step needs.
+pub(super) fn choose(
+    step: &Step,
+    webhook: &Verified<'_>,
+    run_id: &RunId,
+    config: &Config,
+    context: &Jinja,
+    now: Timestamp,
+) -> Result<Result<Routed, Unwanted>, Lacking> {
+    match wants(step, webhook, config, context)? {
+        Ok(()) => command(step, webhook, run_id, config, context, now).map(Ok),
+        Err(unwanted) => Ok(Err(unwanted)),
+    }
+}
+
+fn wants(
+    step: &Step,
+    webhook: &Verified<'_>,
+    config: &Config,
+    context: &Jinja,
+) -> Result<Result<(), Unwanted>, Lacking> {
+    let Some(on) = &step.on else { return Ok(Err(Unwanted::OnRequest)) };
+    if on.source != webhook.source().name {
+        return Ok(Err(Unwanted::OtherSource));
+    }
+    if !on.matches(webhook.event_type()) {
+        return Ok(Err(Unwanted::OtherType));
+    }
+    let Some(condition) = &step.when else { return Ok(Ok(())) };
+    match config.templates.holds(condition, context) {
+        Ok(true) => Ok(Ok(())),
+        Ok(false) => Ok(Err(Unwanted::When)),
+        Err(error) => Err(webhook.lacking(error)),
     }
 }
 

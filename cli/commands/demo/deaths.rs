@@ -45,6 +45,8 @@ pub(crate) async fn after_the_call(stack: &Stack, story: &Story, tally: &mut Tal
 
 /// All is done and recorded; the broker does not know.
 pub(crate) async fn before_the_ack(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()> {
+    // All that came before may have left the topic by now, and wait in the table.
+    tally.deliver(stack, story, &dispute("E")?).await?;
     let kill = stack.consumer.killer().hook();
     let hits = stack.broker_wire.once(is_ack, Fault::HookInstead(kill));
     run_until_killed(stack).await?;

@@ -4,6 +4,7 @@
 
 mod check;
 mod help;
+mod r#try;
 
 use std::{path::Path, process::Command};
 

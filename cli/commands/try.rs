@@ -1,0 +1,88 @@
+//! `try`: the dry run. What a webhook would start, and what exactly would be called, by the functions' own code.
+
+mod calls;
+mod report;
+mod webhook;
+
+use std::{fs, path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, Result};
+use clap::Args as ClapArgs;
+use driftq_webhooks::{
+    config::{Config, source::Source},
+    ingest::{preview::Preview, signature::Key},
+};
+use jiff::Timestamp;
+use local::config::Config as Local;
+
+use self::{calls::Calls, report::Report, webhook::Webhook};
+use super::check;
+use crate::exit::{PROBLEMS, Usage};
+
+/// What `try` takes.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// The name of a sample in events/ingest, such as github.issues.opened; or a file, `-` for standard input: an event as
+    /// API Gateway or a load balancer writes it, or with --source the webhook's body as the provider sends it.
+    event: String,
+    /// The source that it goes to, instead of the one that its path names.
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// A header of a webhook that is only a body, such as "x-github-event: issues"; may be given several times.
+    #[arg(long, value_name = "NAME: VALUE", requires = "source")]
+    header: Vec<String>,
+    /// Show only this step.
+    #[arg(long, value_name = "ID")]
+    step: Option<String>,
+    /// The webhooks.toml.
+    #[arg(long, value_name = "FILE", default_value = "webhooks.toml")]
+    config: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+Nothing is called, no secret is read and no signature is asked for: it is taken for genuine.
+Exit code: 0 if it would be accepted, and would start the step of --step; 1 if not; 2 if this was not understood.
+
+Examples:
+  cargo webhooks try stripe.charge.dispute.created
+  cargo webhooks try issue.json --source github --header 'x-github-event: issues' --step tell_slack";
+
+/// Tries it, and prints what would happen.
+pub(crate) async fn run(args: Args) -> Result<ExitCode> {
+    let file = args.config.display().to_string();
+    let text = fs::read_to_string(&args.config)
+        .map_err(|error| Usage(format!("{file}: {error}; name a webhooks.toml with --config")))?;
+    let config = match Config::parse(&file, &text) {
+        Ok(config) => config,
+        Err(error) => return check::refuse(&file, &error.problems, args.json),
+    };
+    let known: Vec<_> = config.steps.iter().map(|step| step.id.as_str()).collect();
+    if let Some(step) = args.step.as_deref().filter(|step| !known.contains(step)) {
+        return Err(Usage(format!("no step is named {step:?}; known are {}", known.join(", "))).into());
+    }
+    let webhook = Webhook::read(&args.event, args.source.as_deref(), &args.header)?;
+    let source = config.sources.get(&webhook.source).with_context(|| {
+        let known: Vec<_> = config.sources.keys().map(String::as_str).collect();
+        format!(
+            "{file} has no source named {:?}: it would be answered 404; known are {}",
+            webhook.source,
+            known.join(", ")
+        )
+    })?;
+    let key = made_up_key(source, &text)?;
+    let preview = Preview::of(&webhook.request, source, key.as_ref(), &config, Timestamp::now());
+    let report = Report::new(source, &text, args.step.as_deref(), preview, &Calls::prepare(&config).await?)?;
+    report.print(args.json)?;
+    Ok(if report.is_good() { ExitCode::SUCCESS } else { PROBLEMS.into() })
+}
+
+/// What the source could have signed with, for handshakes that are told by it.
+fn made_up_key(source: &Source, text: &str) -> Result<Option<Key>> {
+    let secrets = Local::parse(text)?.secrets();
+    let secret = source.secrets.first().and_then(|name| secrets.get(name));
+    Ok(secret.and_then(|secret| source.scheme.key(secret).ok()))
+}

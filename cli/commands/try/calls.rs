@@ -1,0 +1,85 @@
+//! The request of a call, as the consumer would make it, with no secret in it.
+
+use anyhow::Result;
+use driftq_webhooks::{
+    clients,
+    command::{Input, Payload},
+    config::{Config, step::Step},
+    consumer::call::{Caller, Unfit},
+    ingest::route::Routed,
+    secrets::{self, Current, Vault},
+    trace::Traceparent,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+/// Makes requests and does not send them.
+pub(super) struct Calls<'c> {
+    config: &'c Config,
+    caller: Caller,
+}
+
+/// A request, to be looked at.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) method: String,
+    pub(super) url: String,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: String,
+}
+
+impl<'c> Calls<'c> {
+    pub(super) async fn prepare(config: &'c Config) -> Result<Self> {
+        // In place of each secret there is its name.
+        let vault = Vault::environment(secrets::of_steps(config), |name| Some(name.to_owned()));
+        let secrets = Current::start(vault, Timestamp::now(), |secrets| Ok(secrets.clone())).await?;
+        Ok(Self { config, caller: Caller::new(clients::http(&|_| None)?, secrets) })
+    }
+
+    /// The first attempt's.
+    pub(super) fn first(&self, step: &Step, routed: &Routed) -> Result<Shown, Unfit> {
+        let none = Input::new();
+        let input = match &routed.command.payload {
+            Payload::Input(input) => input,
+            // Only the outbox leaves input elsewhere.
+            Payload::ClaimCheck(_) => &none,
+        };
+        let (attempt, trace) = ((&routed.effect, 1), Traceparent::new());
+        let request = self.caller.request(step, &self.config.templates, input, attempt, &trace)?;
+        let body = request.body().and_then(|body| body.as_bytes()).unwrap_or_default();
+        Ok(Shown {
+            method: request.method().to_string(),
+            url: request.url().to_string(),
+            headers: shown(step, request.headers()),
+            body: String::from_utf8_lossy(body).into_owned(),
+        })
+    }
+}
+
+fn shown(step: &Step, headers: &HeaderMap) -> Vec<(String, String)> {
+    let secret = step.call.auth.as_ref().map_or("?", |auth| auth.secret());
+    let text = |value: &HeaderValue| match value.is_sensitive() {
+        true => format!("••• (secret {secret})"),
+        false => String::from_utf8_lossy(value.as_bytes()).into_owned(),
+    };
+    let line = |(name, value): (&HeaderName, &HeaderValue)| (name.to_string(), text(value));
+    headers.iter().map(line).collect()
+}
+
+impl Shown {
+    pub(super) fn json(&self) -> Value {
+        let headers: Map<_, _> =
+            self.headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+        json!({ "method": self.method, "url": self.url, "headers": headers, "body": self.body })
+    }
+
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("{} {}", self.method, self.url)];
+        lines.extend(self.headers.iter().map(|(name, value)| format!("{name}: {value}")));
+        if !self.body.is_empty() {
+            lines.extend([String::new(), self.body.clone()]);
+        }
+        lines
+    }
+}

@@ -1,0 +1,89 @@
+//! What a webhook would come to, for whoever writes `webhooks.toml`. Nothing is verified, so nothing may be done about it: this
+//! says what ingest would do with a genuine one, by the same code.
+
+use jiff::Timestamp;
+
+use super::{
+    event::Request,
+    request::{Lacking, Unverified, Verified},
+    route::{self, Routed, Unwanted},
+    signature::{Answer, Key},
+};
+use crate::{
+    config::{Config, source::Source, step::Step},
+    effect_id::RunId,
+};
+
+/// What a webhook would come to.
+#[derive(Debug)]
+pub enum Preview<'c> {
+    /// It would be refused: it is larger than this many bytes.
+    TooLarge(usize),
+    /// The provider asks whether somebody is there, and would get this answer.
+    Handshake(Answer),
+    /// The provider asks whether a subscription is wanted, and would be told.
+    Confirmation,
+    /// It lacks what the source needs to name it.
+    Lacking(Lacking),
+    /// One webhook may bring several.
+    Events(Vec<Event<'c>>),
+}
+
+/// An event, and what each step makes of it.
+#[derive(Debug)]
+pub struct Event<'c> {
+    /// Of which type.
+    pub event_type: String,
+    /// The provider's name for it.
+    pub event_id: Option<String>,
+    /// The run that it starts.
+    pub run_id: RunId,
+    /// In the order of the file. If the event lacks what one of them needs, none is started.
+    pub steps: Vec<(&'c Step, Choice)>,
+}
+
+/// What a step makes of an event: a command, or not.
+pub type Choice = Result<Result<Routed, Unwanted>, Lacking>;
+
+impl<'c> Preview<'c> {
+    /// Reads a request to a source as if it had been verified by this key. Some handshakes can be told only by a key.
+    #[must_use]
+    pub fn of(
+        request: &Request,
+        source: &Source,
+        key: Option<&Key>,
+        config: &'c Config,
+        now: Timestamp,
+    ) -> Self {
+        if request.body.len() > source.max_body {
+            return Self::TooLarge(source.max_body);
+        }
+        let webhook = Unverified { source, request }.read(key);
+        if let Some(answer) = webhook.handshake() {
+            return Self::Handshake(answer.clone());
+        }
+        if webhook.confirmation().is_some() {
+            return Self::Confirmation;
+        }
+        let events = webhook.events(&config.templates);
+        match events.and_then(|events| events.iter().map(|event| Event::of(event, config, now)).collect()) {
+            Ok(events) => Self::Events(events),
+            Err(lacking) => Self::Lacking(lacking),
+        }
+    }
+}
+
+impl<'c> Event<'c> {
+    fn of(webhook: &Verified<'_>, config: &'c Config, now: Timestamp) -> Result<Self, Lacking> {
+        let context = webhook.context();
+        let run_id = webhook.run_id(&config.templates, &context)?;
+        let choose = |step| (step, route::choose(step, webhook, &run_id, config, &context, now));
+        let steps = config.steps.iter().map(choose).collect();
+        Ok(Self {
+            event_type: webhook.event_type().to_owned(),
+            event_id: webhook.event_id().map(str::to_owned),
+            run_id,
+            steps,
+        })
+    }
+}
