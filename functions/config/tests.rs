@@ -464,3 +464,19 @@ fn only_calls_are_signed_and_the_headers_of_a_signature_are_ours() {
     assert!(found.len() == 1 && found[0].starts_with(place), "{found:?}");
     parse(&MINIMAL.replace("json = {", "headers = { Webhook-Id = \"x\" }, json = {"));
 }
+
+#[test]
+fn a_client_certificate_is_a_secret_that_is_shown_by_https() {
+    let text = MINIMAL.replace("https://tickets.example.com", "http://tickets.example.com");
+    let destination =
+        |name: &str| format!("[destinations.\"tickets.example.com\"]\nclient_certificate = {name:?}\n");
+    assert_eq!(
+        problems(&format!("{text}\n{}", destination("A_CERTIFICATE"))),
+        ["steps.open_ticket.call.url: a client_certificate is shown by https:// only; write https://"]
+    );
+    let config = parse(&format!("{MINIMAL}\n{}", destination("A_CERTIFICATE")));
+    assert!(crate::secrets::of_steps(&config).contains("A_CERTIFICATE"));
+    let found = problems(&format!("{MINIMAL}\n{}", destination("-----BEGIN CERTIFICATE-----")));
+    let place = "destinations.\"tickets.example.com\".client_certificate: ";
+    assert!(found.len() == 1 && found[0].starts_with(place), "{found:?}");
+}

@@ -23,7 +23,7 @@ use crate::{
         call::{Body, Call},
         step::Step,
         template::{RenderError, Templates},
-        url_template::UrlError,
+        url_template::{UrlError, UrlTemplate},
     },
     effect_id::EffectId,
     effects::{guard::Lease, record::Receipt},
@@ -34,7 +34,7 @@ use crate::{
 /// Calls third parties.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    pub(super) clients: ThirdParties,
+    clients: ThirdParties,
     secrets: Arc<Current<Secrets>>,
 }
 
@@ -105,7 +105,7 @@ impl Caller {
         trace: &Traceparent,
         now: Timestamp,
     ) -> Result<Request, Unfit> {
-        self.request(step, templates, input, (lease.effect(), lease.attempt()), trace)
+        self.request(step, templates, input, (lease.effect(), lease.attempt()), trace, now)
     }
 
     /// The same for an attempt that nobody has claimed: to be looked at and not to be sent, which takes a lease.
@@ -119,6 +119,7 @@ impl Caller {
         input: &Input,
         (effect, attempt): (&EffectId, u32),
         trace: &Traceparent,
+        now: Timestamp,
     ) -> Result<Request, Unfit> {
         let Call { method, url, auth, headers, body, timeout, .. } = &step.call;
         let key = effect.idempotency_key();
@@ -169,6 +170,13 @@ impl Caller {
         Ok(())
     }
 
+    /// Sends a request that was made for this URL.
+    pub(super) async fn send(&self, request: Request, url: &UrlTemplate) -> Result<Response, NotApplied> {
+        let client = self.clients.client(url, &self.secrets.get());
+        let client = client.map_err(|error| NotApplied::NotSent(error.to_string()))?;
+        client.execute(request).await.map_err(of_error)
+    }
+
     /// Calls the third party. It takes a lease to do so.
     pub(super) async fn call(
         &self,
@@ -178,9 +186,9 @@ impl Caller {
         _: &Lease,
         now: Timestamp,
     ) -> Called {
-        let response = match self.clients.client(&step.call.url).execute(request).await {
+        let response = match self.send(request, &step.call.url).await {
             Ok(response) => response,
-            Err(error) => return Called { outcome: Err(of_error(error)), health: Health::Failing },
+            Err(outcome) => return Called { outcome: Err(outcome), health: Health::Failing },
         };
         let status = response.status();
         let judged = of_status(status, response.headers(), &step.call.statuses, now);

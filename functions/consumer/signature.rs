@@ -34,7 +34,9 @@ pub(super) fn headers(
     };
     let signatures: Vec<_> = keys(secrets)?.into_iter().map(sign).collect();
     let value = |text: &str| HeaderValue::from_str(text).map_err(|_| NotASecret);
-    Ok([(ID, value(&id)?), (TIMESTAMP, value(&at)?), (SIGNATURE, value(&signatures.join(" "))?)])
+    let mut signature = value(&signatures.join(" "))?;
+    signature.set_sensitive(true);
+    Ok([(ID, value(&id)?), (TIMESTAMP, value(&at)?), (SIGNATURE, signature)])
 }
 
 /// The specification forbids a full stop in an id, since it would let the border between id, timestamp and body move. Verifiers
