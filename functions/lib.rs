@@ -33,6 +33,7 @@ pub mod consumer;
 pub mod effect_id;
 pub mod effects;
 pub mod ingest;
+mod pace;
 pub mod secrets;
 pub mod telemetry;
 pub mod topic;

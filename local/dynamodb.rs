@@ -108,10 +108,13 @@ impl DynamoDb {
             "BillingMode": "PAY_PER_REQUEST",
             "AttributeDefinitions": [
                 attribute("run_id", "S"), attribute("effect_id", "S"), attribute("lane", "S"), attribute("due_at", "N"),
+                attribute("day", "S"), attribute("created_at", "N"),
             ],
             "KeySchema": keys("run_id", "effect_id"),
             "GlobalSecondaryIndexes": [{
                 "IndexName": "due", "KeySchema": keys("lane", "due_at"), "Projection": { "ProjectionType": "ALL" },
+            }, {
+                "IndexName": "recent", "KeySchema": keys("day", "created_at"), "Projection": { "ProjectionType": "KEYS_ONLY" },
             }],
         });
         match self.call("CreateTable", &definition).await {

@@ -229,3 +229,105 @@ async fn a_decision_that_makes_no_sense_is_told_why() -> Result<()> {
     assert_eq!(stack.get(&path).await?.status, 405);
     stack.finish().await
 }
+
+/// So many disputes more that are parked for this reason, each as the first one.
+async fn park_more(stack: &Stack, first: &Effect, more: usize) -> Result<()> {
+    let mut records = Vec::new();
+    for number in 0..more {
+        let record = first
+            .record
+            .to_string()
+            .replace("du_", &format!("du_{number}_"))
+            .replace("evt_", &format!("evt_{number}_"));
+        records.push(serde_json::from_str(&record)?);
+    }
+    stack.table()?.put_all(&records).await
+}
+
+#[tokio::test]
+async fn many_are_decided_at_once_after_a_plan_and_each_is_called_once() -> Result<()> {
+    let stack = stack().await?;
+    stack.third_party.script(TICKETS, [Behaviour::refuse(422)]);
+    deliver(&stack, &dispute()?).await?;
+    settle(&stack).await?;
+    let first = only_effect(&stack).await?;
+    park_more(&stack, &first, 620).await?;
+    let page = stack.get("/parked").await?.json();
+    assert_eq!((page["parked"].as_array().map(Vec::len), &page["total"]), (Some(100), &json!(621)));
+    let next =
+        stack.get(&format!("/parked?after={}", page["next"].as_str().unwrap_or_default())).await?.json();
+    assert_ne!(next["parked"][0]["effect_id"], page["parked"][0]["effect_id"]);
+    assert_eq!(next["parked"].as_array().map(Vec::len), Some(100));
+
+    let ask = async |body: Value| stack.post_json("/parked/decide", &[], &body).await;
+    let empty = ask(json!({ "decision": "retry", "note": "Ada", "filter": {} })).await?;
+    assert_eq!(empty.status, 422, "{}", detail(&empty));
+    let none = ask(json!({ "decision": "retry", "plan": true, "filter": { "error": "answered 503" } }))
+        .await?
+        .json();
+    assert_eq!((&none["plan"]["parked"], &none["plan"]["would_decide"]), (&json!(621), &json!(0)));
+    let filter = json!({ "step": "open_ticket", "error": "answered 422", "in_doubt": false });
+    let plan = ask(json!({ "decision": "retry", "plan": true, "filter": filter })).await?.json();
+    assert_eq!(
+        (&plan["plan"]["would_decide"], plan["plan"]["samples"].as_array().map(Vec::len)),
+        (&json!(621), Some(5))
+    );
+    assert_eq!(parked(&stack).await?.len(), 100, "a plan changes nothing");
+
+    let decision = json!({ "decision": "retry", "note": "their fault is mended", "filter": filter });
+    let unexplained = ask(json!({ "decision": "retry", "filter": filter })).await?;
+    assert_eq!(unexplained.status, 422, "{}", detail(&unexplained));
+    // The table fails in the middle; asked again, it goes on.
+    let mut interrupted = 0;
+    stack.table_wire()?.once(
+        |seen| seen.is("UpdateItem") && seen.mentions("du_77_"),
+        Fault::Answer(Answer::of_json(
+            400,
+            &json!({ "__type": "com.amazonaws.dynamodb.v20120810#AccessDeniedException" }),
+        )),
+    );
+    let mut decided = 0;
+    loop {
+        let answer = ask(decision.clone()).await?;
+        if answer.status == 503 {
+            interrupted += 1;
+            continue;
+        }
+        let tally = answer.json()["tally"].clone();
+        decided += tally["decided"].as_u64().unwrap_or_default();
+        if tally["more"] == false {
+            break;
+        }
+    }
+    assert_eq!(interrupted, 1);
+    assert!(decided > 100, "{decided}");
+    assert!(parked(&stack).await?.is_empty());
+    settle(&stack).await?;
+    let ledger = stack.third_party.ledger();
+    assert_eq!(
+        (ledger.applied().len(), ledger.attempts().len()),
+        (621, 622),
+        "each once, and the first one's refusal"
+    );
+    let record = stack.effect(&first.effect_id).await?.record;
+    let what = record["history"][1]["what"].as_str().unwrap_or_default();
+    assert!(what.starts_with("retry: their fault is mended (bulk "), "{what}");
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn what_may_have_happened_is_left_out_of_a_retry_of_many_and_said() -> Result<()> {
+    let (stack, _) = in_doubt(Behaviour::hang().after_applying()).await?;
+    let body = json!({ "decision": "retry", "note": "Ada", "filter": { "step": "open_ticket" } });
+    let tally = stack.post_json("/parked/decide", &[], &body).await?.json()["tally"].clone();
+    assert_eq!(
+        (&tally["decided"], &tally["in_doubt"], &tally["more"]),
+        (&json!(0), &json!(1), &json!(false))
+    );
+    let body = json!({ "decision": "applied", "note": "Ada: it is there", "filter": { "in_doubt": true } });
+    let tally = stack.post_json("/parked/decide", &[], &body).await?.json()["tally"].clone();
+    assert_eq!((&tally["decided"], &tally["in_doubt"]), (&json!(1), &json!(0)));
+    assert!(only_effect(&stack).await?.is_done());
+    assert_eq!(stack.third_party.ledger().attempts().len(), 1);
+    stack.finish().await
+}

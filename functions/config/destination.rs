@@ -8,7 +8,7 @@ use std::{
 
 use toml::{Table, Value};
 
-use super::{problems::Problems, section::Section, source::check_secret_name, step::Step};
+use super::{problems::Problems, rate::Rate, section::Section, source::check_secret_name, step::Step};
 
 /// Calls in flight at a time, unless said otherwise.
 const DEFAULT_IN_FLIGHT: NonZeroU32 = NonZeroU32::new(64).unwrap();
@@ -26,15 +26,6 @@ pub struct Destination {
     pub client_certificate: Option<String>,
 }
 
-/// A rate of calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// Calls per second.
-    pub per_second: NonZeroU32,
-    /// How many may begin at once after a quiet time.
-    pub burst: NonZeroU32,
-}
-
 /// By host.
 pub type Destinations = BTreeMap<String, Destination>;
 
@@ -48,11 +39,7 @@ impl Destination {
     fn read(mut section: Section, problems: &mut Problems) -> Self {
         let number = "a whole number from 1 on";
         let in_flight = section.optional("in_flight", number, problems);
-        let rate = section.optional("rate", "calls per second, a whole number from 1 on", problems);
-        let burst = section.optional("burst", number, problems);
-        if burst.is_some() && rate.is_none() {
-            problems.add(section.path("burst"), "means nothing without a rate; add rate = 10 or another");
-        }
+        let rate = Rate::read(&mut section, problems);
         let allow_private = section.optional("allow_private", "true or false", problems).unwrap_or_default();
         let client_certificate: Option<String> =
             section.optional("client_certificate", "the name of a secret", problems);
@@ -60,7 +47,6 @@ impl Destination {
             check_secret_name(name, &section.path("client_certificate"), problems);
         }
         section.finish(problems);
-        let rate = rate.map(|per_second| Rate { per_second, burst: burst.unwrap_or(NonZeroU32::MIN) });
         Self { in_flight: in_flight.unwrap_or(DEFAULT_IN_FLIGHT), rate, allow_private, client_certificate }
     }
 }

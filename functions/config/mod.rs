@@ -15,6 +15,7 @@ pub mod environment;
 pub mod in_doubt;
 mod position;
 mod problems;
+pub mod rate;
 pub mod retry;
 mod scheme;
 mod section;

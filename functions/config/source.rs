@@ -9,6 +9,7 @@ pub(super) use signed::Unsigned;
 use super::{
     allow::Allow,
     problems::Problems,
+    rate::Rate,
     scheme,
     section::Section,
     span::Span,
@@ -45,6 +46,8 @@ pub struct Source {
     pub run_id: Option<Template>,
     /// Where webhooks may come from.
     pub allow: Allow,
+    /// How many genuine webhooks one process of ingest takes. None: as many as come.
+    pub rate: Option<Rate>,
     /// For Meta, the name of the secret that its GET shows.
     pub verify_token: Option<String>,
 }
@@ -79,6 +82,7 @@ impl Source {
         let event_type = text("event_type", &INGEST_SCOPE, &mut section, templates, problems);
         let run_id = text("run_id", &INGEST_SCOPE, &mut section, templates, problems);
         let unsigned = section.optional("unsigned", "\"accept\"", problems);
+        let rate = Rate::read(&mut section, problems);
         let shows_token = scheme.as_ref().is_some_and(|(scheme, _)| scheme.takes(Setting::VerifyToken));
         let verify_token = if shows_token { verify_token(&mut section, problems) } else { None };
         section.finish(problems);
@@ -100,6 +104,7 @@ impl Source {
             event_type,
             run_id,
             allow,
+            rate,
             verify_token,
         };
         source.check_identity(source.run_id.as_ref(), unsigned, templates, problems);

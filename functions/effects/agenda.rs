@@ -14,7 +14,9 @@ use aws_sdk_dynamodb::{
     operation::query::builders::QueryFluentBuilder,
     types::{AttributeValue, Select},
 };
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 use super::{
     DUE_INDEX, Effects, How, PARKED_LANE, Settled,
@@ -55,6 +57,33 @@ pub struct Page {
 /// A place in a lane.
 #[derive(Debug, Clone)]
 pub struct Cursor(HashMap<String, AttributeValue>);
+
+impl Cursor {
+    /// As a text that can stand in a URL.
+    #[must_use]
+    pub fn token(&self) -> String {
+        let plain = |value: &AttributeValue| match value {
+            AttributeValue::S(text) => Some(Value::from(text.as_str())),
+            AttributeValue::N(number) => Some(serde_json::json!({ "n": number })),
+            _ => None,
+        };
+        let key: Map<_, _> =
+            self.0.iter().filter_map(|(name, value)| Some((name.clone(), plain(value)?))).collect();
+        URL_SAFE_NO_PAD.encode(Value::from(key).to_string())
+    }
+
+    /// Of such a text; none if it is none.
+    #[must_use]
+    pub fn of_token(token: &str) -> Option<Self> {
+        let key: Map<String, Value> = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
+        let typed = |value: &Value| match value {
+            Value::String(text) => Some(AttributeValue::S(text.clone())),
+            number => Some(AttributeValue::N(number["n"].as_str()?.to_owned())),
+        };
+        let key = key.iter().map(|(name, value)| Some((name.clone(), typed(value)?)));
+        Some(Self(key.collect::<Option<_>>()?))
+    }
+}
 
 /// How much waits in a lane.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -158,7 +187,7 @@ impl Effects {
     }
 
     /// One page of a lane, by time.
-    async fn lane_until(
+    pub(super) async fn lane_until(
         &self,
         lane: &str,
         until: Timestamp,

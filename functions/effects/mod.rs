@@ -2,16 +2,18 @@
 //!
 //! [`record`] the states, with `history` and `receipt` · [`guard`] claim, commit, defer, park ·
 //! [`agenda`] what is to be done and when ·
-//! [`parked`] what can't be claimed at all · [`claim_check`] input too large for the broker ·
-//! [`stream_lease`] one stream at a time · `store` the conditional writes under all of them.
+//! [`parked`] what can't be claimed at all · [`bulk`] one decision about many · [`claim_check`] input too large for the broker ·
+//! [`recent`] effects by time, for whoever looks · [`stream_lease`] one stream at a time · `store` the conditional writes under all of them.
 
 pub mod agenda;
+pub mod bulk;
 pub mod claim_check;
 mod error;
 pub mod guard;
 mod history;
 pub mod parked;
 mod receipt;
+pub mod recent;
 pub mod record;
 pub mod request;
 mod store;

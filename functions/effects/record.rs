@@ -52,6 +52,8 @@ pub(super) mod attr {
     /// Hash key of the `due` index; absent from records that need no attention.
     pub(in crate::effects) const LANE: &str = "lane";
     pub(in crate::effects) const DUE_AT: &str = "due_at";
+    /// Hash key of the `recent` index: when the effect was first heard of.
+    pub(in crate::effects) const DAY: &str = "day";
     /// DynamoDB's TTL, in seconds; only where nothing is left to do or to decide, and never trusted for correctness.
     pub(in crate::effects) const EXPIRES_AT: &str = "expires_at";
 }

@@ -19,8 +19,8 @@ use crate::{
     telemetry::{
         line::Line,
         metrics::{
-            ACCEPTED, BROKER_REFUSALS, COMMANDS, DEFERRED, DISABLED, INGEST_LATENCY, NOT_DURABLE, PARKED,
-            REFUSED,
+            ACCEPTED, BROKER_REFUSALS, COMMANDS, DEFERRED, DISABLED, GENUINE, INGEST_LATENCY, NOT_DURABLE,
+            PARKED, REFUSED,
         },
     },
     trace::Traceparent,
@@ -40,6 +40,7 @@ pub struct Intake {
     pub trace: Traceparent,
     began: Instant,
     outcome: OnceLock<Outcome>,
+    genuine: OnceLock<bool>,
     queued: AtomicU64,
     deferred: AtomicU64,
     parked: AtomicU64,
@@ -60,8 +61,8 @@ impl Intake {
     #[must_use]
     pub fn new(source: &str, trace: Traceparent, now: Timestamp) -> Self {
         let (source, began) = (source.to_owned(), Instant::now());
-        let (outcome, queued, deferred, parked, broker_refusals) = Default::default();
-        Self { now, source, trace, began, outcome, queued, deferred, parked, broker_refusals }
+        let (outcome, genuine, queued, deferred, parked, broker_refusals) = Default::default();
+        Self { now, source, trace, began, outcome, genuine, queued, deferred, parked, broker_refusals }
     }
 
     /// Does what is asked for, with source and trace in every line about it, and prints the metrics.
@@ -112,6 +113,11 @@ impl Intake {
         self.outcome.get_or_init(|| Outcome::Disabled);
     }
 
+    /// Whether a webhook has proven to be of its source.
+    pub fn is_genuine(&self, genuine: bool) {
+        self.genuine.get_or_init(|| genuine);
+    }
+
     /// Everything that it asks for is durable.
     pub fn accepted(&self) {
         self.outcome.get_or_init(|| Outcome::Accepted);
@@ -133,6 +139,10 @@ impl Intake {
             Some(Outcome::Disabled) => Line::default().count(&DISABLED, 1),
             Some(Outcome::NotDurable) => Line::default().count(&NOT_DURABLE, 1),
             None => Line::default(),
+        };
+        let line = match self.genuine.get() {
+            Some(genuine) => line.count(&GENUINE, u64::from(*genuine)),
+            None => line,
         };
         line.property("Source", &self.source)
             .property("Function", "ingest")

@@ -17,6 +17,7 @@ pub mod outbox;
 pub mod parked;
 pub mod preview;
 pub mod query;
+mod rates;
 pub mod reply;
 pub mod request;
 pub mod route;
@@ -32,6 +33,7 @@ use intake::{API, Intake};
 use jiff::Timestamp;
 use keys::{Disabled, Keys};
 use outbox::{NotDurable, Outbox};
+use rates::Rates;
 use reply::Reply;
 use request::{Refused, Unverified, Verified};
 use route::Routed;
@@ -58,6 +60,7 @@ pub struct Ingest {
     outbox: Outbox,
     wake_ups: WakeUps,
     operators: Operators,
+    rates: Rates,
 }
 
 const NO_PATH: Reply = Reply::NotFound("no such path");
@@ -73,7 +76,8 @@ impl Ingest {
         wake_ups: WakeUps,
         operators: Operators,
     ) -> Self {
-        Self { config, keys, fetch, outbox, wake_ups, operators }
+        let rates = Rates::new(&config, Timestamp::now());
+        Self { config, keys, fetch, outbox, wake_ups, operators, rates }
     }
 
     /// Answers one event with the reply that it wants. `xray` is the trace that Lambda names for it.
@@ -134,11 +138,12 @@ impl Ingest {
                 intake.take(self.start_run(caller, &request.headers, &request.body, &intake)).await
             }
             (&Method::GET, ["runs", run_id]) => self.show_run(run_id).await,
-            (&Method::GET, ["parked"]) => self.show_parked().await,
+            (&Method::GET, ["parked"]) => self.show_parked(request.query.text()).await,
+            (&Method::POST, ["parked", "decide"]) => self.decide_all(caller, &request.body, now).await,
             (&Method::POST, ["runs", run_id, "decide"]) => {
                 self.decide(caller, run_id, &request.body, now).await
             }
-            (_, ["runs"] | ["runs", _, "decide"]) => Reply::MethodNotAllowed("POST"),
+            (_, ["runs"] | ["runs", _, "decide"] | ["parked", "decide"]) => Reply::MethodNotAllowed("POST"),
             (_, ["runs", _] | ["parked"]) => Reply::MethodNotAllowed("GET"),
             _ => NO_PATH,
         }
@@ -178,10 +183,12 @@ impl Ingest {
         let webhook = match self.verify(webhook, intake.now).await {
             Ok(webhook) => webhook,
             Err(NotVerified::Refused(refused)) => {
+                intake.is_genuine(false);
                 intake.refused(intake::reason(&refused), &refused.to_string());
                 return Reply::NotGenuine;
             }
             Err(NotVerified::NoCertificate(failed @ Failed::NoCertificate(_))) => {
+                intake.is_genuine(false);
                 intake.refused("forged", &failed.to_string());
                 return Reply::NotGenuine;
             }
@@ -194,6 +201,11 @@ impl Ingest {
                 return Reply::Unavailable;
             }
         };
+        intake.is_genuine(true);
+        if !self.rates.take(source, intake.now) {
+            intake.refused("rate", "it is genuine, and over the rate of its source");
+            return Reply::TooMany;
+        }
         if let Some(answer) = webhook.handshake() {
             let duration_ms = intake.duration_ms();
             tracing::info!(outcome = "handshake", duration_ms, "a provider shook hands");

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
+use url::form_urlencoded;
+use uuid::Uuid;
 
 use super::{
     Ingest,
@@ -12,11 +14,20 @@ use super::{
 use crate::{
     config::{in_doubt::InDoubt, step::Step},
     effect_id::EffectId,
-    effects::guard::decide::{Decided, Decision, Said, Seen},
+    effects::{
+        PARKED_LANE, StoreError,
+        agenda::Cursor,
+        bulk::{Bulk, Filter, Policy},
+        guard::decide::{Decided, Decision, Said, Seen},
+    },
 };
 
 /// How many are shown at a time, those longest parked first.
 const SHOWN: i32 = 100;
+/// Up to so many are counted: it reads each.
+const COUNTED: u16 = 1000;
+/// One request decides about so many at most: the gateway waits 30 s. The answer says whether there may be more.
+const AT_A_TIME: u64 = 500;
 /// A record holds at most 400 KB, and every decision adds its note.
 const LONGEST_NOTE: usize = 1000;
 
@@ -32,15 +43,81 @@ struct Request {
     note: String,
 }
 
+/// The body of `POST /parked/decide`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Many {
+    decision: Decision,
+    /// Not needed for a plan.
+    #[serde(default)]
+    note: String,
+    #[serde(default)]
+    filter: Filter,
+    /// Only say what it would come to.
+    #[serde(default)]
+    plan: bool,
+}
+
 impl Ingest {
-    /// `GET /parked`: what needs a person, each with all that we know of it.
-    pub(super) async fn show_parked(&self) -> Reply {
-        match self.outbox.effects.parked(SHOWN).await {
-            Ok(parked) => Reply::Found(json!({ "parked": parked, "limit": SHOWN })),
+    /// `GET /parked`: what needs a person, each with all that we know of it. `?after=` goes on where a page has ended.
+    pub(super) async fn show_parked(&self, query: &str) -> Reply {
+        let after = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "after");
+        let from = match after.map(|(_, token)| Cursor::of_token(&token)) {
+            Some(None) => return Reply::Unfit("after: not what a page has ended with".into()),
+            from => from.flatten(),
+        };
+        let effects = &self.outbox.effects;
+        let shown = async {
+            let page = effects.parked_page(SHOWN, from);
+            let total = effects.waiting(PARKED_LANE, Timestamp::MAX, COUNTED);
+            tokio::try_join!(page, total)
+        };
+        match shown.await {
+            Ok(((parked, next), total)) => Reply::Found(json!({
+                "parked": parked, "limit": SHOWN, "next": next.map(|next| next.token()),
+                "total": total.count, "counted_up_to": COUNTED,
+            })),
             Err(error) => {
                 tracing::error!(%error, "the parked effects could not be read");
                 Reply::Unavailable
             }
+        }
+    }
+
+    /// `POST /parked/decide`: one decision about all that fit a filter, or with `plan` what it would come to.
+    pub(super) async fn decide_all(&self, caller: &str, body: &[u8], now: Timestamp) -> Reply {
+        let request: Many = match serde_json::from_slice(body) {
+            Ok(request) => request,
+            Err(error) => return Reply::Unfit(format!("the body: {error}")),
+        };
+        let Many { decision, note, filter, plan } = request;
+        if filter.is_empty() {
+            let why = "filter: empty, which would mean all; say which: step, error, business_key, since, before, in_doubt";
+            return Reply::Unfit(why.into());
+        }
+        let policy = |step: &str| Policy::of(&self.config, step);
+        let effects = &self.outbox.effects;
+        if plan {
+            return match effects.plan(&filter, decision, policy).await {
+                Ok(plan) => Reply::Found(json!({ "plan": plan })),
+                Err(error) => undecided(&error),
+            };
+        }
+        if let Some(why) = unfit_note(&note) {
+            return Reply::Unfit(why);
+        }
+        let (id, said) = (Uuid::now_v7(), Said { decision, by: caller, note: &note });
+        let bulk = Bulk { id, filter: &filter, said };
+        match effects.decide_all(bulk, policy, AT_A_TIME, now, |_| {}).await {
+            Ok(tally) => {
+                let decided = tally.decided;
+                tracing::warn!(bulk = %id, decided, decision = decision.as_str(), caller, "a person has decided about many");
+                if is_called(decision) && decided > 0 {
+                    self.wake_ups.wake().await;
+                }
+                Reply::Found(json!({ "bulk": id.to_string(), "tally": tally }))
+            }
+            Err(error) => undecided(&error),
         }
     }
 
@@ -91,11 +168,21 @@ impl Ingest {
 
 /// What can't be right about a request, whatever the record says.
 fn unfit(request: &Request, effect: Option<&EffectId>, step: Option<&Step>) -> Option<String> {
-    if request.note.trim().is_empty() || request.note.len() > LONGEST_NOTE {
-        return Some(format!("note: say who decides and why, in up to {LONGEST_NOTE} bytes"));
+    if let Some(why) = unfit_note(&request.note) {
+        return Some(why);
     }
     let gone = effect.filter(|_| is_called(request.decision) && step.is_none())?.step_id();
     Some(format!("decision: webhooks.toml has no step {:?} to call", gone.as_str()))
+}
+
+fn unfit_note(note: &str) -> Option<String> {
+    let is_fit = !note.trim().is_empty() && note.len() <= LONGEST_NOTE;
+    (!is_fit).then(|| format!("note: say who decides and why, in up to {LONGEST_NOTE} bytes"))
+}
+
+fn undecided(error: &StoreError) -> Reply {
+    tracing::error!(%error, "a decision about many was interrupted; the same again goes on with the rest");
+    Reply::Unavailable
 }
 
 /// Whether the effect is due at once after this decision.

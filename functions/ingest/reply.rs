@@ -42,6 +42,8 @@ pub enum Reply {
         /// The limit in bytes.
         max: usize,
     },
+    /// It is genuine, and more than its source may send in so short a time.
+    TooMany,
     /// It lacks what a step needs, or contradicts an earlier request.
     Unfit(String),
     /// It is not any more what the request took it for.
@@ -92,15 +94,18 @@ impl From<Reply> for Response<String> {
             Reply::TooLarge { max } => {
                 problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body has more than {max} bytes"))
             }
+            Reply::TooMany => later(StatusCode::TOO_MANY_REQUESTS, "too many at once; deliver it again"),
             Reply::Unfit(detail) => problem(StatusCode::UNPROCESSABLE_ENTITY, &detail),
             Reply::Overtaken(detail) => problem(StatusCode::CONFLICT, &detail),
-            Reply::Unavailable => {
-                let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "not now; try again");
-                response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
-                response
-            }
+            Reply::Unavailable => later(StatusCode::SERVICE_UNAVAILABLE, "not now; try again"),
         }
     }
+}
+
+fn later(status: StatusCode, detail: &str) -> Response<String> {
+    let mut response = problem(status, detail);
+    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    response
 }
 
 /// One run for a webhook, a list of them for a batch.

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{
     body::Content,
     event::Request,
+    preview::Peek,
     signature::{
         self, Answer, Identity, Key, Location, Signed, certificate, confirmation, event, fingerprint,
         handshake, identity, may_be_json, verify,
@@ -115,8 +116,13 @@ impl<'a> Unverified<'a> {
         Ok(self.read(keys.get(verified.key_index)))
     }
 
-    /// Reads what has been verified, by this key. What has not, [`super::preview`] alone may read.
-    pub(super) fn read(self, key: Option<&Key>) -> Verified<'a> {
+    /// As if it had been verified by this key.
+    pub(super) fn read_unverified(self, key: Option<&Key>, _: &Peek) -> Verified<'a> {
+        self.read(key)
+    }
+
+    /// Reads what has been verified, by this key.
+    fn read(self, key: Option<&Key>) -> Verified<'a> {
         let Self { source, request: Request { headers, query, body, .. } } = self;
         let signed = Signed { headers, query: query.as_sent(), body };
         let content = match may_be_json(&source.scheme, &signed) {

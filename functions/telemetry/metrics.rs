@@ -43,6 +43,8 @@ metrics! {
         "Webhooks and `POST /runs` (source `api`) that were answered 2xx.";
     REFUSED = "Refused", COUNT, Some("Reason"), "ingest",
         "Webhooks and `POST /runs` that were answered 4xx. The line also has the source.";
+    GENUINE = "Genuine", COUNT, Some("Source"), "ingest",
+        "1 for each webhook whose signature was right, 0 for each that was refused: its maximum tells whether a source is heard at all.";
     DISABLED = "Disabled", COUNT, Some("Source"), "ingest",
         "Webhooks that were answered 503 since a secret of their source can't be used, or SNS's certificate can't be had. The provider delivers again.";
     COMMANDS = "Commands", COUNT, None, "ingest",

@@ -27,6 +27,11 @@ fn granted(binary: &str) -> Result<BTreeSet<Action>> {
     let mut all = BTreeSet::new();
     for statement in statements {
         assert!(!statement.to_string().contains('*'), "{statement}");
+        if let Some(with_a_key) = statement["Fn::If"].get(1) {
+            assert_eq!(statement["Fn::If"][0], "HasKmsKey");
+            only_the_tables_key(with_a_key);
+            continue;
+        }
         assert_eq!(statement["Effect"], "Allow");
         let resource = &statement["Resource"];
         let index =
@@ -52,6 +57,18 @@ fn granted(binary: &str) -> Result<BTreeSet<Action>> {
         }
     }
     Ok(all)
+}
+
+/// A key of the operator's, for nothing but the table.
+fn only_the_tables_key(statement: &Value) {
+    assert_eq!(statement["Resource"], json!({ "Ref": "KmsKeyArn" }));
+    let through = &statement["Condition"]["StringEquals"]["kms:ViaService"]["Fn::Sub"];
+    assert_eq!(*through, "dynamodb.${AWS::Region}.amazonaws.com");
+    let actions = list(&statement["Action"]);
+    assert!(
+        actions.iter().all(|action| action.as_str().is_some_and(|it| it.starts_with("kms:"))),
+        "{statement}"
+    );
 }
 
 /// What went over the wire to the table since this was last asked.

@@ -10,8 +10,13 @@ use super::{file::Template, read};
 
 /// Each stack has a namespace of its own, so that one's alarms don't fire for another.
 const NAMESPACE: &str = "${AWS::StackName}";
+/// What is counted in the access log, because no function hears of it.
+const OF_ACCESS_LOG: &str = "Throttled";
 
 fn check(name: &str, dimension: Option<&str>) {
+    if name == OF_ACCESS_LOG {
+        return;
+    }
     let emitted = ALL.iter().find(|metric| metric.name == name);
     let metric = emitted.unwrap_or_else(|| panic!("nobody emits {name}"));
     assert!(dimension.is_none() || dimension == metric.by, "{name} does not come by {dimension:?}");
@@ -50,6 +55,15 @@ fn every_alarm_watches_something_that_is_emitted_and_is_explained() -> Result<()
         let alarm = &alarm["Properties"];
         if alarm["Namespace"]["Ref"] == "AWS::StackName" {
             check(alarm["MetricName"].as_str().context("no name")?, alarm["Dimensions"][0]["Name"].as_str());
+        }
+        if let Some(query) = alarm["Metrics"][0]["Expression"]["Fn::Sub"].as_str() {
+            let (name, rest) =
+                query.strip_prefix("SELECT MAX(").and_then(|it| it.split_once(')')).context("a query")?;
+            let schema = format!(" FROM SCHEMA(\"{NAMESPACE}\", ");
+            let (dimension, rest) =
+                rest.strip_prefix(&schema).and_then(|it| it.split_once(')')).context("a schema")?;
+            check(name, Some(dimension));
+            assert_eq!(rest, format!(" GROUP BY {dimension}"));
         }
         assert!(manual.contains(&format!("\n### {id}\n")), "docs/operate.md has no section {id}");
         assert!(
@@ -91,6 +105,26 @@ fn the_dashboard_shows_all_that_is_emitted_and_nothing_else() -> Result<()> {
             names.insert(name);
         }
     }
-    assert_eq!(names, ALL.iter().map(|metric| metric.name.to_owned()).collect());
+    let emitted = ALL.iter().map(|metric| metric.name.to_owned()).chain([OF_ACCESS_LOG.to_owned()]);
+    assert_eq!(names, emitted.collect());
+    Ok(())
+}
+
+/// The fields that it looks at are those of the log's format.
+#[test]
+fn what_the_gateway_throttles_is_counted_in_its_log() -> Result<()> {
+    let template = Template::shipped()?;
+    let (_, filter) = template.resources("AWS::Logs::MetricFilter").next().context("no filter")?;
+    let filter = &filter["Properties"];
+    assert_eq!(filter["LogGroupName"]["Ref"], "AccessLogGroup");
+    assert_eq!(filter["FilterPattern"], r#"{ $.status = "429" && $.integrationStatus = "-" }"#);
+    let transformation = &filter["MetricTransformations"][0];
+    assert_eq!(transformation["MetricName"], OF_ACCESS_LOG);
+    assert_eq!(transformation["MetricNamespace"]["Ref"], "AWS::StackName");
+    let (_, api) = template.resources("AWS::Serverless::HttpApi").next().context("no API")?;
+    let format = api["Properties"]["AccessLogSettings"]["Format"].as_str().context("no format")?;
+    for field in ["\"status\":\"$context.status\"", "\"integrationStatus\":\"$context.integrationStatus\""] {
+        assert!(format.contains(field), "{format}");
+    }
     Ok(())
 }

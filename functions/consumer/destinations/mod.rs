@@ -5,7 +5,6 @@
 //! attempt is used up. All of it is in memory: one process works at a time as a rule, and a new one soon learns the same.
 
 mod breaker;
-mod pace;
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +16,6 @@ use std::{
 };
 
 use breaker::{Admission, Breaker, Changed};
-use pace::Pace;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep_until, timeout_at},
@@ -25,6 +23,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::config::{Config, destination::Destination as Limits, step::Step};
+use crate::pace::Pace;
 
 /// How long a destination counts as slow after a slow call.
 const SLOW_FOR: Duration = Duration::from_secs(2);

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::config::destination::Rate;
+use crate::config::rate::Rate;
 
 fn destination(in_flight: u32, rate: Option<Rate>) -> Arc<Destination> {
     let in_flight = NonZeroU32::new(in_flight).unwrap();

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 pub use self::settle::Deferral;
 use super::{
-    Effects, How, Settled, StoreError,
+    Effects, How, Settled, StoreError, recent,
     record::{History, Item, Record, Status, attr, millis, string},
     store::{Change, Condition, Write},
 };
@@ -308,5 +308,6 @@ pub(super) fn new_item(effect: &EffectId, status: Status, input_hash: &InputHash
         (attr::INPUT_HASH.into(), string(input_hash.as_str())),
         (attr::CREATED_AT.into(), millis(now)),
         (attr::UPDATED_AT.into(), millis(now)),
+        (attr::DAY.into(), recent::partition(effect, now)),
     ])
 }

@@ -1,15 +1,15 @@
-//! A rate of calls, as a schedule: each call has its time, and after a quiet time some may begin at once. Pure: time is
-//! passed in. (The generic cell rate algorithm: <https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm>.)
+//! A rate, of calls or of webhooks, as a schedule: each has its time, and after a quiet time some may begin at once. Pure: time
+//! is passed in. (The generic cell rate algorithm: <https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm>.)
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::config::destination::Rate;
+use crate::config::rate::Rate;
 
 /// When the next call may begin.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     interval: Duration,
     /// How far the schedule may lie in the past.
     credit: Duration,
@@ -17,13 +17,13 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(rate: Rate) -> Self {
+    pub(crate) fn new(rate: Rate) -> Self {
         let interval = Duration::from_secs(1) / rate.per_second.get();
         Self { interval, credit: interval.saturating_mul(rate.burst.get() - 1), next: None }
     }
 
     /// Books a call, and says when it may begin; none if that is later than `latest`, and then nothing is booked.
-    pub(super) fn book(&mut self, now: Instant, latest: Instant) -> Option<Instant> {
+    pub(crate) fn book(&mut self, now: Instant, latest: Instant) -> Option<Instant> {
         let earliest = now.checked_sub(self.credit).unwrap_or(now);
         let scheduled = self.next.map_or(earliest, |next| next.max(earliest));
         let begins = scheduled.max(now);

@@ -1,0 +1,294 @@
+//! One decision about many parked effects: a plan first, then each of them, fenced by its attempts like a single one.
+//!
+//! It can be stopped at any time and begun again: what has been decided is not parked any more, so the same filter finds the
+//! rest. Before the first effect changes, a record says who decides what, why, and about which.
+
+use futures_util::{StreamExt as _, stream};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    Effects, PARKED_LANE, StoreError,
+    agenda::{Cursor, absent},
+    guard::decide::{Decided, Decision, Said, Seen},
+    record::{Item, Record, attr, millis, string},
+};
+use crate::{
+    config::{Config, in_doubt::InDoubt},
+    effect_id::EffectId,
+};
+
+/// The run of the records that say who has decided about many.
+const BULK_RUN: &str = ":bulk";
+/// Records that are read at a time.
+const PAGE: i32 = 200;
+/// Effects that are decided at the same time.
+const AT_ONCE: usize = 32;
+/// Effects that a plan shows.
+const SAMPLES: usize = 5;
+
+/// Which parked effects. All that is said must fit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    /// Of this step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// Whose reason contains this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// About this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub business_key: Option<String>,
+    /// Parked at this time or later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Parked before this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Timestamp>,
+    /// Only those that may have happened, or only the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_doubt: Option<bool>,
+}
+
+/// What is to become of those that fit, and where that comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Bulk<'a> {
+    /// Names this decision in the history of each effect.
+    pub id: Uuid,
+    /// Which.
+    pub filter: &'a Filter,
+    /// What, by whom, and why.
+    pub said: Said<'a>,
+}
+
+/// What the configuration says of a parked effect's step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// There is no such step: nothing can be called.
+    Gone,
+    /// A doubt is for a person.
+    Parks,
+    /// A doubt is resolved by the step itself.
+    Resolves,
+}
+
+impl Policy {
+    /// Of the step with this id.
+    #[must_use]
+    pub fn of(config: &Config, step: &str) -> Self {
+        match config.step(step).map(|step| &step.in_doubt) {
+            None => Self::Gone,
+            Some(InDoubt::Park) => Self::Parks,
+            Some(InDoubt::SameKey { .. } | InDoubt::LookUp(_)) => Self::Resolves,
+        }
+    }
+}
+
+/// Why a decision can't be about an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    /// It can't be called: no command, one that contradicts a record, or of a step that is gone.
+    NotCallable,
+    /// It may have happened, which a retry says nothing about and its step can't find out.
+    InDoubt,
+}
+
+/// What a decision would come to.
+#[derive(Debug, Default, Serialize)]
+pub struct Plan {
+    /// All that is parked.
+    pub parked: u64,
+    /// How many would be decided.
+    pub would_decide: u64,
+    /// How many fit the filter and could not be: they may have happened.
+    pub in_doubt: u64,
+    /// How many fit the filter and could not be called.
+    pub not_callable: u64,
+    /// Some of those that would be decided.
+    pub samples: Vec<Record>,
+}
+
+/// What a decision has come to.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Decided.
+    pub decided: u64,
+    /// Changed by somebody else meanwhile.
+    pub overtaken: u64,
+    /// Not decided: they may have happened.
+    pub in_doubt: u64,
+    /// Not decided: they can't be called.
+    pub not_callable: u64,
+    /// There may be more that fit.
+    pub more: bool,
+}
+
+impl Filter {
+    /// Whether it says nothing, so that everything fits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn fits(&self, record: &Record) -> bool {
+        let is = |wanted: &Option<String>, there: &str| wanted.as_ref().is_none_or(|wanted| wanted == there);
+        let error = record.last_error.as_deref().unwrap_or_default();
+        let parked_at = record.due_at.unwrap_or(record.updated_at);
+        is(&self.step, &record.step)
+            && is(&self.business_key, &record.business_key)
+            && self.error.as_ref().is_none_or(|wanted| error.contains(wanted))
+            && self.since.is_none_or(|since| parked_at >= since)
+            && self.before.is_none_or(|before| parked_at < before)
+            && self.in_doubt.is_none_or(|in_doubt| record.doubt.is_some() == in_doubt)
+    }
+}
+
+impl Decision {
+    /// Why this can't be decided about a record; none if it can.
+    #[must_use]
+    pub fn unfit(self, record: &Record, policy: Policy) -> Option<Unfit> {
+        if matches!(self, Self::Applied | Self::Discard) {
+            return None;
+        }
+        if policy == Policy::Gone || record.effect_id.parse::<EffectId>().is_err() {
+            return Some(Unfit::NotCallable);
+        }
+        let resolves = policy == Policy::Resolves && record.attempt > 0;
+        (self == Self::Retry && record.doubt.is_some() && !resolves).then_some(Unfit::InDoubt)
+    }
+}
+
+impl Effects {
+    /// One page of what is parked, those longest parked first.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn parked_page(
+        &self,
+        limit: i32,
+        from: Option<Cursor>,
+    ) -> Result<(Vec<Record>, Option<Cursor>), StoreError> {
+        let (items, next) = self.lane_until(PARKED_LANE, Timestamp::MAX, limit, from).await?;
+        Ok((items.iter().map(Record::read).collect::<Result<_, _>>()?, next))
+    }
+
+    /// What a decision would come to. It reads all that is parked.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn plan(
+        &self,
+        filter: &Filter,
+        decision: Decision,
+        policy: impl Fn(&str) -> Policy,
+    ) -> Result<Plan, StoreError> {
+        let (mut plan, mut from) = (Plan::default(), None);
+        loop {
+            let (records, next) = self.parked_page(PAGE, from).await?;
+            plan.parked += records.len() as u64;
+            for record in records.into_iter().filter(|record| filter.fits(record)) {
+                match decision.unfit(&record, policy(&record.step)) {
+                    Some(Unfit::InDoubt) => plan.in_doubt += 1,
+                    Some(Unfit::NotCallable) => plan.not_callable += 1,
+                    None => {
+                        plan.would_decide += 1;
+                        if plan.samples.len() < SAMPLES {
+                            plan.samples.push(record);
+                        }
+                    }
+                }
+            }
+            from = next;
+            if from.is_none() {
+                return Ok(plan);
+            }
+        }
+    }
+
+    /// Decides about all that fit, but about no more than `most`, and tells `progress` after each page.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked. What has been decided is on record; the same again goes on with the rest.
+    pub async fn decide_all(
+        &self,
+        bulk: Bulk<'_>,
+        policy: impl Fn(&str) -> Policy,
+        most: u64,
+        now: Timestamp,
+        mut progress: impl FnMut(&Tally),
+    ) -> Result<Tally, StoreError> {
+        self.write_down(bulk, now).await?;
+        let note = format!("{} (bulk {})", bulk.said.note, bulk.id);
+        let said = Said { note: &note, ..bulk.said };
+        let (mut tally, mut from) = (Tally::default(), None);
+        loop {
+            let (records, next) = self.parked_page(PAGE, from).await?;
+            let mut fit = Vec::new();
+            for record in records.into_iter().filter(|record| bulk.filter.fits(record)) {
+                let policy = policy(&record.step);
+                match said.decision.unfit(&record, policy) {
+                    Some(Unfit::InDoubt) => tally.in_doubt += 1,
+                    Some(Unfit::NotCallable) => tally.not_callable += 1,
+                    None => fit.push((record, policy == Policy::Resolves)),
+                }
+            }
+            let room = usize::try_from(most - tally.decided).unwrap_or(usize::MAX);
+            tally.more = fit.len() > room;
+            fit.truncate(room);
+            let decide = |(record, policy_resolves): (Record, bool)| async move {
+                let Record { run_id, effect_id, attempt, .. } = &record;
+                self.decide(Seen { run_id, effect_id, attempt: *attempt, policy_resolves }, said, now).await
+            };
+            let mut deciding = stream::iter(fit).map(decide).buffer_unordered(AT_ONCE);
+            while let Some(decided) = deciding.next().await {
+                match decided? {
+                    Decided::Taken(_) => tally.decided += 1,
+                    Decided::Overtaken(_) | Decided::Unknown => tally.overtaken += 1,
+                    Decided::InDoubt => tally.in_doubt += 1,
+                    Decided::NotCallable => tally.not_callable += 1,
+                }
+            }
+            progress(&tally);
+            from = next;
+            if from.is_none() || tally.decided >= most {
+                tally.more |= from.is_some();
+                return Ok(tally);
+            }
+        }
+    }
+
+    /// Who decides what, why, and about which. It is kept as long as records of done effects.
+    async fn write_down(&self, bulk: Bulk<'_>, now: Timestamp) -> Result<(), StoreError> {
+        let Bulk { id, filter, said } = bulk;
+        let filter = serde_json::to_string(filter).unwrap_or_default();
+        let item = Item::from([
+            (attr::RUN_ID.into(), string(BULK_RUN)),
+            (attr::EFFECT_ID.into(), string(id)),
+            ("decision".into(), string(said.decision.as_str())),
+            ("by".into(), string(said.by)),
+            ("note".into(), string(said.note)),
+            ("filter".into(), string(filter)),
+            (attr::CREATED_AT.into(), millis(now)),
+            (attr::EXPIRES_AT.into(), self.expiry(now)),
+        ]);
+        // Refused: it was written down when this was begun.
+        self.store.put(item, absent()).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_filter_without_a_word_is_empty_and_one_with_an_unknown_word_is_none() {
+        let read = |json: serde_json::Value| serde_json::from_value::<Filter>(json);
+        assert!(read(json!({})).unwrap().is_empty());
+        assert!(!read(json!({ "in_doubt": false })).unwrap().is_empty());
+        assert!(read(json!({ "steps": "open_ticket" })).is_err());
+    }
+}
