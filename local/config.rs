@@ -93,9 +93,13 @@ impl Config {
         steps.into_iter().flatten().filter_map(Value::as_table_mut)
     }
 
-    /// Sends every call to this base URL, with its path and query kept. Those that go to this machine already stay.
+    /// Sends every call to this base URL, with its path and query kept. Those that go to this machine already stay. What is
+    /// said of other hosts goes, since none of them is called.
     pub fn call(&mut self, third_party: &str) {
         self.steps().for_each(|step| redirect(step, third_party));
+        if let Some(destinations) = self.table.get_mut("destinations").and_then(Value::as_table_mut) {
+            destinations.retain(|host, _| host.starts_with(HERE));
+        }
     }
 
     /// Every secret that it names, and the one that signs commands, with a local value.
@@ -155,6 +159,8 @@ impl std::fmt::Display for Config {
     }
 }
 
+const HERE: &str = "127.0.0.1";
+
 /// Replaces scheme and host of every `url` in a step.
 fn redirect(table: &mut Table, third_party: &str) {
     for (name, value) in table {
@@ -169,7 +175,7 @@ fn redirect(table: &mut Table, third_party: &str) {
 /// By hand: a path may hold templates, which a URL parser would escape.
 fn redirected(url: &str, third_party: &str) -> String {
     let Some((_, rest)) = url.split_once("://") else { return url.to_owned() };
-    if rest.starts_with("127.0.0.1") {
+    if rest.starts_with(HERE) {
         return url.to_owned();
     }
     let path = rest.find('/').map_or("/", |slash| &rest[slash..]);
@@ -207,6 +213,20 @@ mod tests {
         assert_eq!(config.source("github").unwrap().scheme, Scheme::of(&github).unwrap());
         assert_eq!(config.secrets().len(), 9, "three sources, five steps and the commands");
         assert_eq!(Config::parse(&text).unwrap().table, config.table);
+    }
+
+    #[test]
+    fn what_is_said_of_hosts_that_are_not_called_goes() {
+        let mut config = Config::shipped().unwrap();
+        let host = || Value::Table(toml::toml! { client_certificate = "A_CERTIFICATE" });
+        let hosts = [("tickets.example.com", host()), ("127.0.0.1:9", host())];
+        config.table().insert(
+            "destinations".into(),
+            Value::Table(hosts.map(|(h, t)| (h.into(), t)).into_iter().collect()),
+        );
+        config.call("http://127.0.0.1:9");
+        let left = config.table["destinations"].as_table().unwrap();
+        assert_eq!(left.keys().collect::<Vec<_>>(), ["127.0.0.1:9"]);
     }
 
     #[test]
