@@ -3,20 +3,27 @@
 mod commands {
     pub(crate) mod broker;
     pub(crate) mod check;
+    pub(crate) mod decide;
     pub(crate) mod demo;
+    pub(crate) mod list;
+    pub(crate) mod parked;
     pub(crate) mod send;
+    pub(crate) mod show;
     pub(crate) mod r#try;
     pub(crate) mod up;
 }
 
+mod deployment;
+mod effect;
 mod exit;
+mod moment;
 mod output;
 mod paint;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{broker, check, demo, send, r#try, up};
+use commands::{broker, check, decide, demo, list, parked, send, show, r#try, up};
 
 /// DriftQ webhooks: try it, write it, run it, see what it did.
 #[derive(Debug, Parser)]
@@ -38,6 +45,14 @@ enum Command {
     Up(up::Args),
     /// Sign a sample webhook and post it to what `up` brought up.
     Send(send::Args),
+    /// List effects, the newest first.
+    List(list::Args),
+    /// Show all that is known of one run, by whichever id.
+    Show(show::Args),
+    /// Show what waits for a person, in groups.
+    Parked(parked::Args),
+    /// Decide about many parked effects at once: plan, confirm, do.
+    Decide(decide::Args),
     /// Run only the DriftQ-compatible broker.
     Broker(broker::Args),
 }
@@ -62,6 +77,10 @@ async fn main() -> ExitCode {
         Command::Try(args) => r#try::run(args).await,
         Command::Up(args) => up::run(args).await.map(fine),
         Command::Send(args) => send::run(args).await.map(fine),
+        Command::List(args) => list::run(args).await,
+        Command::Show(args) => show::run(args).await,
+        Command::Parked(args) => parked::run(args).await,
+        Command::Decide(args) => decide::run(args).await,
         Command::Broker(args) => broker::run(args).await.map(fine),
     };
     ended.unwrap_or_else(|error| exit::failed(&error))

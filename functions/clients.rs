@@ -10,7 +10,7 @@ mod trust;
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_secretsmanager::Client as SecretsManager;
 use reqwest::redirect;
@@ -94,8 +94,28 @@ fn unusable(error: &reqwest::Error) -> ConfigError {
 /// full jitter. The adaptive ones would hold back a commit because other requests were throttled. A write that is tried
 /// again can lose to its own first try: see `effects::store`.
 pub async fn aws(http: reqwest::Client) -> SdkConfig {
+    aws_as(http, Who::default()).await
+}
+
+/// Who asks AWS, and where; what is not said is as the environment says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Who<'a> {
+    /// The profile of the AWS configuration files.
+    pub profile: Option<&'a str>,
+    /// The region.
+    pub region: Option<&'a str>,
+}
+
+/// As [`aws`], for a person.
+pub async fn aws_as(http: reqwest::Client, who: Who<'_>) -> SdkConfig {
     let retries = RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(BACKOFF);
-    let defaults = aws_config::defaults(BehaviorVersion::latest());
+    let mut defaults = aws_config::defaults(BehaviorVersion::latest());
+    if let Some(profile) = who.profile {
+        defaults = defaults.profile_name(profile);
+    }
+    if let Some(region) = who.region {
+        defaults = defaults.region(Region::new(region.to_owned()));
+    }
     defaults.http_client(connector::over(http)).retry_config(retries).load().await
 }
 

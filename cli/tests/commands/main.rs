@@ -4,11 +4,20 @@
 
 mod check;
 mod help;
+mod operate;
 mod r#try;
 
 use std::{path::Path, process::Command};
 
+use local::functions::Functions;
 use serde_json::Value;
+use tokio::sync::OnceCell;
+
+/// The functions, built once.
+async fn functions() -> Functions {
+    static FUNCTIONS: OnceCell<Functions> = OnceCell::const_new();
+    FUNCTIONS.get_or_init(async || Functions::find().await.unwrap()).await.clone()
+}
 
 /// How a command ended.
 struct Ended {
@@ -21,7 +30,11 @@ struct Ended {
 fn webhooks(args: &[&str]) -> Ended {
     let mut command = Command::new(env!("CARGO_BIN_EXE_webhooks"));
     command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap());
-    let output = command.args(args).output().unwrap();
+    run(command.args(args))
+}
+
+fn run(command: &mut Command) -> Ended {
+    let output = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }

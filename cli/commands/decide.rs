@@ -1,0 +1,227 @@
+//! `decide`: one decision about many parked effects. It says what it would do, asks, and can be stopped and begun again.
+
+use std::{
+    env, fs,
+    io::{self, IsTerminal as _, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use clap::{Args as ClapArgs, ValueEnum};
+use driftq_webhooks::{
+    config::Config,
+    effects::{
+        bulk::{Bulk, Filter, Plan, Policy, Tally},
+        guard::decide::{Decision, Said},
+    },
+};
+use jiff::Timestamp;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    commands::check,
+    deployment::Deployment,
+    effect::{cut, time},
+    exit::{PROBLEMS, Usage},
+    moment::Moment,
+    output::{counted, print},
+};
+
+/// What `decide` takes.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// What is to become of them.
+    decision: What,
+    #[command(flatten)]
+    deployment: Deployment,
+    /// Those of this step.
+    #[arg(long)]
+    step: Option<String>,
+    /// Those whose reason contains this.
+    #[arg(long, value_name = "TEXT")]
+    error: Option<String>,
+    /// Those about this business key.
+    #[arg(long)]
+    key: Option<String>,
+    /// Those parked at this time or later: a time, or how long ago.
+    #[arg(long)]
+    since: Option<Moment>,
+    /// Those parked before this time.
+    #[arg(long)]
+    before: Option<Moment>,
+    /// Only those of which nobody knows whether they happened (true), or only the others (false).
+    #[arg(long, value_name = "BOOL")]
+    in_doubt: Option<bool>,
+    /// Why: it goes into the history of each.
+    #[arg(long)]
+    note: String,
+    /// Don't ask.
+    #[arg(long)]
+    yes: bool,
+    /// Only say what it would come to.
+    #[arg(long, conflicts_with = "yes")]
+    plan: bool,
+    /// The webhooks.toml that is deployed: it says which doubts a step resolves by itself.
+    #[arg(long, value_name = "FILE", default_value = "webhooks.toml")]
+    config: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A decision.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum What {
+    /// The cause is fixed: try again, with a whole budget. A doubt is resolved by the step's policy.
+    Retry,
+    /// We have looked, and they did not happen: call as if for the first time.
+    NotApplied,
+    /// We have looked, and they happened: done.
+    Applied,
+    /// They are not wanted any more.
+    Discard,
+}
+
+const AFTER_HELP: &str = "\
+At least one of --step, --error, --key, --since, --before and --in-doubt must say which. It can be stopped at any time: typed
+again, it goes on with the rest, and decides nothing twice.
+
+Exit code: 0 if all that fit were decided, 1 if some could not be or it was not confirmed.
+
+Examples:
+  cargo webhooks decide retry --stack driftq-webhooks --step open_ticket --error 'answered 503' --note 'their outage is over'
+  cargo webhooks decide discard --table effects --step email_receipt --before 2026-11-20T00:00:00Z --note 'too late' --yes";
+
+/// Plans, asks, and decides.
+pub(crate) async fn run(args: Args) -> Result<ExitCode> {
+    let filter = args.filter();
+    if filter.is_empty() {
+        let which = "which? Say at least one of --step, --error, --key, --since, --before and --in-doubt";
+        return Err(Usage(which.into()).into());
+    }
+    let file = args.config.display().to_string();
+    let text = fs::read_to_string(&args.config)
+        .map_err(|error| Usage(format!("{file}: {error}; name the deployed webhooks.toml by --config")))?;
+    let config = match Config::parse(&file, &text) {
+        Ok(config) => config,
+        Err(error) => return check::refuse(&file, &error.problems, args.json),
+    };
+    let effects = args.deployment.effects(Some(config.consumer.keep_done)).await?;
+    let policy = |step: &str| Policy::of(&config, step);
+    let plan = effects.plan(&filter, args.decision.into(), policy).await?;
+    if args.plan {
+        print(&if args.json { json!({ "plan": plan }).to_string() } else { args.told(&plan) })?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("{}", args.told(&plan));
+    if plan.would_decide > 0 && !args.is_confirmed()? {
+        eprintln!("Nothing was decided.");
+        return Ok(PROBLEMS.into());
+    }
+    let by = format!("{} on the command line", env::var("USER").unwrap_or_else(|_| "somebody".into()));
+    let said = Said { decision: args.decision.into(), by: &by, note: &args.note };
+    let bulk = Bulk { id: Uuid::now_v7(), filter: &filter, said };
+    let progress = |tally: &Tally| {
+        if io::stderr().is_terminal() {
+            eprint!("\r  {} of {}", tally.decided, plan.would_decide);
+        }
+    };
+    let tally = effects.decide_all(bulk, policy, u64::MAX, Timestamp::now(), progress).await?;
+    if io::stderr().is_terminal() {
+        eprintln!();
+    }
+    report(&args, bulk.id, &tally)
+}
+
+fn report(args: &Args, id: Uuid, tally: &Tally) -> Result<ExitCode> {
+    let Tally { decided, overtaken, in_doubt, not_callable, .. } = tally;
+    let text = if args.json {
+        json!({ "bulk": id.to_string(), "tally": tally }).to_string()
+    } else {
+        let mut lines = vec![format!("{} decided ({id})", counted(usize::try_from(*decided)?, "effect"))];
+        let left = [
+            (overtaken, "had changed meanwhile"),
+            (in_doubt, "left out: nobody knows whether they happened"),
+            (not_callable, "left out: they can't be called"),
+        ];
+        lines.extend(
+            left.iter().filter(|(count, _)| **count > 0).map(|(count, why)| format!("{count} {why}")),
+        );
+        lines.join("\n")
+    };
+    print(&text)?;
+    let is_whole = in_doubt + not_callable == 0;
+    Ok(if is_whole { ExitCode::SUCCESS } else { PROBLEMS.into() })
+}
+
+impl Args {
+    fn filter(&self) -> Filter {
+        Filter {
+            step: self.step.clone(),
+            error: self.error.clone(),
+            business_key: self.key.clone(),
+            since: self.since.map(|moment| moment.0),
+            before: self.before.map(|moment| moment.0),
+            in_doubt: self.in_doubt,
+        }
+    }
+
+    /// What it would come to.
+    fn told(&self, plan: &Plan) -> String {
+        let what = match self.decision {
+            What::Retry => "would be tried again",
+            What::NotApplied => "would be called as if for the first time",
+            What::Applied => "would be recorded as done",
+            What::Discard => "would be discarded",
+        };
+        let mut lines = vec![format!("{} of {} parked {what}", plan.would_decide, plan.parked)];
+        if plan.in_doubt > 0 {
+            lines.push(format!(
+                "{} more fit and are left out: nobody knows whether they happened. Look, and say applied or not-applied",
+                plan.in_doubt
+            ));
+        }
+        if plan.not_callable > 0 {
+            lines.push(format!(
+                "{} more fit and are left out: they can't be called. Discard them",
+                plan.not_callable
+            ));
+        }
+        for record in &plan.samples {
+            let since = time(record.due_at.unwrap_or(record.updated_at));
+            let why = cut(record.last_error.as_deref().unwrap_or_default(), 60);
+            lines.push(format!("  {since}  {}  {why}", record.effect_id));
+        }
+        lines.join("\n")
+    }
+
+    fn is_confirmed(&self) -> Result<bool> {
+        if self.yes {
+            return Ok(true);
+        }
+        if !io::stdin().is_terminal() {
+            return Err(
+                Usage("nobody is there to be asked; say --yes if that is what you want".into()).into()
+            );
+        }
+        eprint!("Do that? [y/N] ");
+        io::stderr().flush()?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+}
+
+impl From<What> for Decision {
+    fn from(what: What) -> Self {
+        match what {
+            What::Retry => Self::Retry,
+            What::NotApplied => Self::NotApplied,
+            What::Applied => Self::Applied,
+            What::Discard => Self::Discard,
+        }
+    }
+}

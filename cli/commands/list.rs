@@ -1,0 +1,117 @@
+//! `list`: effects, the newest first.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args as ClapArgs, builder::PossibleValuesParser};
+use driftq_webhooks::effects::record::Record;
+use jiff::Timestamp;
+
+use crate::{
+    deployment::Deployment,
+    effect::{STATES, cut, origin, painted, state, time},
+    moment::Moment,
+    output::{counted, print},
+    paint::Paint,
+};
+
+/// As many as are read at a time.
+const PAGE: usize = 100;
+
+/// What `list` takes.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    deployment: Deployment,
+    /// Of this source; `api` for what clients have started.
+    #[arg(long)]
+    source: Option<String>,
+    /// Of this step.
+    #[arg(long)]
+    step: Option<String>,
+    /// In this state.
+    #[arg(long, value_parser = PossibleValuesParser::new(STATES))]
+    state: Option<String>,
+    /// About this: the business key, or a part of it.
+    #[arg(long)]
+    key: Option<String>,
+    /// Of this event: the provider's id, or a part of it.
+    #[arg(long)]
+    event: Option<String>,
+    /// First heard of at this time or later: a time, or how long ago.
+    #[arg(long, default_value = "1h")]
+    since: Moment,
+    /// First heard of before this time.
+    #[arg(long)]
+    until: Option<Moment>,
+    /// At most so many.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    limit: u64,
+    /// Print one JSON object a line: all that is on record.
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+It reads the index `recent`, from now back: tables of earlier versions don't have it, and effects from before it are not in it.
+
+Examples:
+  cargo webhooks list --stack driftq-webhooks --state parked --since 24h
+  cargo webhooks list --table effects --key 1042 --since 7d --json";
+
+/// Lists them.
+pub(crate) async fn run(args: Args) -> Result<ExitCode> {
+    let effects = args.deployment.effects(None).await?;
+    let before = args.until.map_or_else(Timestamp::now, |until| until.0);
+    let mut recent = effects.recent(args.since.0, before);
+    let (mut shown, mut read) = (0, 0);
+    'pages: loop {
+        let page = recent.page(PAGE).await?;
+        if page.is_empty() {
+            break;
+        }
+        read += page.len();
+        for record in page.iter().filter(|record| args.fits(record)) {
+            if shown == args.limit {
+                eprintln!("There are more; --limit or --until shows them.");
+                break 'pages;
+            }
+            print(&if args.json { serde_json::to_string(record)? } else { line(record) })?;
+            shown += 1;
+        }
+    }
+    if shown == 0 {
+        let since = time(args.since.0);
+        eprintln!("None of the {} since {since} fits.", counted(read, "effect"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Args {
+    fn fits(&self, record: &Record) -> bool {
+        let (source, event) = origin(&record.run_id);
+        let is = |wanted: &Option<String>, there: &str| wanted.as_ref().is_none_or(|wanted| wanted == there);
+        let has = |wanted: &Option<String>, there: &str| {
+            wanted.as_ref().is_none_or(|wanted| there.contains(wanted.as_str()))
+        };
+        is(&self.source, source)
+            && is(&self.step, &record.step)
+            && is(&self.state, state(record))
+            && has(&self.key, &record.business_key)
+            && has(&self.event, event)
+    }
+}
+
+fn line(record: &Record) -> String {
+    let (source, event) = origin(&record.run_id);
+    let tries = if record.attempt > 1 { format!("  {} tries", record.attempt) } else { String::new() };
+    let why = record.last_error.as_deref().map(|why| format!("  {}", cut(why, 60))).unwrap_or_default();
+    format!(
+        "{}  {}  {source:8}  {:16}  {:30}  {event}{tries}{why}",
+        Paint::stdout().dim(time(record.created_at)),
+        painted(record, 11),
+        record.step,
+        record.business_key,
+    )
+}

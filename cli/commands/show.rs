@@ -1,0 +1,148 @@
+//! `show`: all that is known of one run, by whichever id.
+
+use std::{fs, path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use clap::Args as ClapArgs;
+use driftq_webhooks::{
+    config::Config,
+    effects::{Effects, record::Record},
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::{
+    deployment::Deployment,
+    effect::{painted, time},
+    exit::PROBLEMS,
+    output::print,
+    paint::Paint,
+};
+
+/// So far back is looked for a business key.
+const LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
+
+/// What `show` takes.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// A run id, an effect id, the provider's id of an event, or a business key of the last day.
+    id: String,
+    #[command(flatten)]
+    deployment: Deployment,
+    /// Show what the steps were given as well: it may be personal.
+    #[arg(long)]
+    input: bool,
+    /// The webhooks.toml whose sources an event may be of.
+    #[arg(long, value_name = "FILE", default_value = "webhooks.toml")]
+    config: PathBuf,
+    /// Print one JSON object: all that is on record.
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+Exit code: 0 if there is something, 1 if nothing is on record.
+
+Examples:
+  cargo webhooks show evt_1SkPrT2eZvKYlo2C --stack driftq-webhooks
+  cargo webhooks show stripe.evt_1:open_ticket:dp_1 --table effects --input";
+
+/// Shows it.
+pub(crate) async fn run(args: Args) -> Result<ExitCode> {
+    let effects = args.deployment.effects(None).await?;
+    let records = find(&effects, &args).await?;
+    if records.is_empty() {
+        eprintln!(
+            "Nothing is on record under {:?}: no run, no effect, no event of a source of {}, and no business key of the last day.",
+            args.id,
+            args.config.display()
+        );
+        return Ok(PROBLEMS.into());
+    }
+    if args.json {
+        print(&json!({ "effects": records }).to_string())?;
+    } else {
+        for record in &records {
+            print(&shown(record, args.input))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn find(effects: &Effects, args: &Args) -> Result<Vec<Record>> {
+    let id = args.id.trim();
+    // No run id has a colon, and an effect id begins with one's run.
+    let run = id.split_once(':').map_or(id, |(run, _)| run);
+    let mut found = effects.run(run).await?;
+    if run != id {
+        found.retain(|record| record.effect_id == id);
+    }
+    for source in sources(args) {
+        if found.is_empty() {
+            found = effects.run(&format!("{source}.{id}")).await?;
+        }
+    }
+    if found.is_empty() {
+        let now = Timestamp::now();
+        let mut recent = effects.recent(now - LOOK_BACK, now);
+        loop {
+            let page = recent.page(100).await?;
+            if page.is_empty() {
+                break;
+            }
+            found.extend(
+                page.into_iter().filter(|record| record.business_key == id || record.run_id.ends_with(id)),
+            );
+        }
+    }
+    Ok(found)
+}
+
+/// Of the file, if it can be read; and the clients'.
+fn sources(args: &Args) -> Vec<String> {
+    let file = args.config.display().to_string();
+    let config = fs::read_to_string(&args.config).ok().and_then(|text| Config::parse(&file, &text).ok());
+    let sources = config.into_iter().flat_map(|config| config.sources.into_keys());
+    sources.chain(["api".to_owned()]).collect()
+}
+
+/// Its story, from the webhook to the receipt.
+fn shown(record: &Record, input: bool) -> String {
+    let paint = Paint::stdout();
+    let mut lines = vec![
+        format!("{}  {}", paint.bold(&record.effect_id), painted(record, 0)),
+        format!("  {}  first heard of", time(record.created_at)),
+    ];
+    if let Some(at) = record.first_attempt_at {
+        lines.push(format!("  {}  claimed for the first time", time(at)));
+    }
+    if record.history.dropped > 0 {
+        lines.push(format!(
+            "  {} entries between the first and the newest are not kept",
+            record.history.dropped
+        ));
+    }
+    for ended in &record.history.entries {
+        let by = ended.by.as_deref().map(|by| format!("  ({by})")).unwrap_or_default();
+        lines.push(format!("  {}  attempt {}: {}{by}", time(ended.at), ended.attempt, ended.what));
+    }
+    if let Some(until) = record.lease_until.filter(|until| *until > Timestamp::now()) {
+        lines.push(format!("  {}  the attempt under way has until then", time(until)));
+    }
+    if let Some(due) = record.due_at {
+        let what = if record.lease_until.is_some() { "looked at again" } else { "due, or parked since" };
+        lines.push(format!("  {}  {what}", time(due)));
+    }
+    if let Some(doubt) = &record.doubt {
+        lines.push(format!("  {}: {doubt}", paint.red("not known whether it happened")));
+    }
+    if let Some(receipt) = &record.receipt {
+        let receipt = serde_json::to_string(receipt).unwrap_or_default();
+        lines.push(format!("  receipt  {receipt}"));
+    }
+    if let Some(command) = record.command.as_ref().filter(|_| input) {
+        lines.push(format!("  command  {command}"));
+    }
+    lines.join("\n")
+}

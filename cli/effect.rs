@@ -1,0 +1,53 @@
+//! How an effect is shown: one vocabulary for every command.
+
+use driftq_webhooks::effects::record::{Record, Status};
+use jiff::Timestamp;
+
+use crate::paint::Paint;
+
+/// The states, as they are typed and shown.
+pub(crate) const STATES: [&str; 7] =
+    ["pending", "in progress", "waiting", "done", "parked", "in doubt", "discarded"];
+
+/// Where it stands. What is parked because nobody knows whether it happened is in doubt.
+pub(crate) fn state(record: &Record) -> &'static str {
+    match record.status {
+        Status::Pending => "pending",
+        Status::InProgress => "in progress",
+        Status::Waiting => "waiting",
+        Status::Done => "done",
+        Status::Parked if record.doubt.is_some() => "in doubt",
+        Status::Parked => "parked",
+        Status::Discarded => "discarded",
+    }
+}
+
+/// The same, in its colour.
+pub(crate) fn painted(record: &Record, width: usize) -> String {
+    let (paint, word) = (Paint::stdout(), format!("{:width$}", state(record)));
+    match record.status {
+        Status::Done => paint.green(word),
+        Status::Parked => paint.red(word),
+        Status::Waiting | Status::InProgress | Status::Pending => paint.yellow(word),
+        Status::Discarded => paint.dim(word),
+    }
+}
+
+/// The source that a run comes from, and the provider's name for the event.
+pub(crate) fn origin(run_id: &str) -> (&str, &str) {
+    run_id.split_once('.').unwrap_or((run_id, ""))
+}
+
+/// To the millisecond, in UTC.
+pub(crate) fn time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S.%3fZ").to_string()
+}
+
+/// The first line of a text, and no more of it than so many characters.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    match line.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line.to_owned(),
+    }
+}
