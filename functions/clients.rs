@@ -1,7 +1,8 @@
 //! Clients, made once at start, over one HTTP client: one pool, one TLS backend (rustls on ring, whose start costs nothing;
 //! aws-lc's takes 30 ms) and one list of whom to `trust`. The AWS SDK gets it by a `connector`. `third_parties` have clients of
-//! their own, which look where a name leads.
+//! their own, which look where a name leads, and show a `certificate` to who asks for it.
 
+mod certificate;
 pub(crate) mod connector;
 pub mod invoke;
 mod third_parties;

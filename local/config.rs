@@ -101,12 +101,17 @@ impl Config {
         self.really.insert(step.to_owned());
     }
 
-    /// Sends every other call to this base URL, with its path and query kept. Those that go to this machine already stay.
+    /// Sends every other call to this base URL, with its path and query kept. Those that go to this machine already stay. What
+    /// is said of hosts that are then not called goes.
     pub fn call(&mut self, third_party: &str) {
         let really = self.really.clone();
         let is_real =
             |step: &Table| step.get("id").and_then(Value::as_str).is_some_and(|id| really.contains(id));
         self.steps().filter(|step| !is_real(step)).for_each(|step| redirect(step, third_party));
+        let called: Vec<_> = self.steps().flat_map(|step| hosts(step)).collect();
+        if let Some(destinations) = self.table.get_mut("destinations").and_then(Value::as_table_mut) {
+            destinations.retain(|host, _| called.iter().any(|called| called == host));
+        }
     }
 
     /// Takes these values for the secrets that it names, as far as there are any, instead of making them up.
@@ -126,9 +131,15 @@ impl Config {
     pub fn secrets(&self) -> BTreeMap<String, String> {
         let mut secrets = BTreeMap::from([(command::KEY.0.to_owned(), command::KEY.1.to_owned())]);
         for step in self.table.get("steps").and_then(Value::as_array).into_iter().flatten() {
-            let doors = ["call", "in_doubt"].iter().filter_map(|door| step.get(door)?.get("auth"));
-            let names = doors.flat_map(|auth| names(Some(auth)));
-            secrets.extend(names.map(|name| (name.clone(), Secret::text(&name).checks)));
+            for auth in ["call", "in_doubt"].iter().filter_map(|door| step.get(door)?.get("auth")) {
+                let signs = auth.get("standard_webhooks").is_some();
+                let secret = |name: &str| match signs {
+                    true => Secret::named(name, &Scheme::StandardWebhooks),
+                    false => Secret::text(name),
+                };
+                let names = names(Some(auth)).into_iter();
+                secrets.extend(names.map(|name| (name.clone(), secret(&name).checks)));
+            }
         }
         for (_, source) in self.sources() {
             // A scheme that nobody knows is for the functions to complain about.
@@ -140,6 +151,10 @@ impl Config {
                 };
                 secrets.insert(name, secret.checks);
             }
+        }
+        for destination in self.table.get("destinations").and_then(Value::as_table).into_iter().flatten() {
+            let names = names(destination.1.get("client_certificate")).into_iter();
+            secrets.extend(names.map(|name| (name.clone(), Secret::text(&name).checks)));
         }
         secrets.extend(self.own.clone());
         secrets
@@ -189,6 +204,18 @@ fn redirect(table: &mut Table, third_party: &str) {
             _ => {}
         }
     }
+}
+
+/// The host of every `url` in a step, with its port.
+fn hosts(table: &Table) -> Vec<String> {
+    let of = |(name, value): (&String, &Value)| match value {
+        Value::String(url) if name == "url" => url
+            .split_once("://")
+            .map_or_else(Vec::new, |(_, rest)| vec![rest.split('/').next().unwrap_or_default().to_owned()]),
+        Value::Table(inner) => hosts(inner),
+        _ => Vec::new(),
+    };
+    table.iter().flat_map(of).collect()
 }
 
 /// Whether a host, with its port or without, is this machine.
@@ -277,6 +304,23 @@ mod tests {
         assert!(!config.secrets().contains_key("OTHER"), "only what the file names");
         let refused = config.source("discord").unwrap_err().to_string();
         assert!(refused.contains("only the provider can sign"), "{refused}");
+    }
+
+    #[test]
+    fn what_is_said_of_hosts_that_are_not_called_goes() {
+        let left = |really: Option<&str>| {
+            let mut config = Config::shipped().unwrap();
+            let host = || Value::Table(toml::toml! { client_certificate = "A_CERTIFICATE" });
+            let hosts = ["tickets.example.com", "llm.example.com", "127.0.0.1:9"]
+                .map(|name| (name.to_owned(), host()));
+            config.table().insert("destinations".into(), Value::Table(hosts.into_iter().collect()));
+            assert!(config.secrets().contains_key("A_CERTIFICATE"));
+            really.into_iter().for_each(|step| config.call_really(step));
+            config.call("http://127.0.0.1:9");
+            config.table["destinations"].as_table().unwrap().keys().cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(left(None), ["127.0.0.1:9"]);
+        assert_eq!(left(Some("open_ticket")), ["127.0.0.1:9", "tickets.example.com"]);
     }
 
     #[test]

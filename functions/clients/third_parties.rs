@@ -1,25 +1,32 @@
 //! The clients of third parties. A third party's name is its own, so what it resolves to is checked: a name that leads to this
 //! machine, into a private network or to a metadata service would let its owner read what we can reach. The broker's and AWS's
 //! addresses are the operator's, so their client resolves as it likes.
+//!
+//! A destination that asks for a client certificate has a client of its own, so that no other is shown it.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use reqwest::{
     Client,
     dns::{Addrs, Name, Resolve, Resolving},
 };
+use rustls::ClientConfig;
 use tokio::net::lookup_host;
 
-use super::{builder, trust};
-use crate::config::{
-    Config, ConfigError,
-    addresses::not_public,
-    environment::Lookup,
-    url_template::{LOCALHOST, UrlTemplate},
+use super::{builder, certificate, trust};
+use crate::{
+    config::{
+        Config, ConfigError,
+        addresses::not_public,
+        destination::Destinations,
+        environment::Lookup,
+        url_template::{LOCALHOST, UrlTemplate},
+    },
+    secrets::{Secret, Secrets},
 };
 
 /// A client for each third party.
@@ -29,8 +36,10 @@ pub struct ThirdParties {
     guarded: Client,
     /// It connects to any.
     open: Client,
-    /// The destinations with `allow_private`.
-    private: Arc<BTreeSet<String>>,
+    tls: Arc<ClientConfig>,
+    destinations: Arc<Destinations>,
+    /// By destination, with the secret that each was made of.
+    certified: Arc<Mutex<BTreeMap<String, (Secret, Client)>>>,
 }
 
 impl ThirdParties {
@@ -39,17 +48,46 @@ impl ThirdParties {
     /// # Errors
     /// `SSL_CERT_FILE` can't be used.
     pub fn new(open: Client, config: &Config, get: Lookup<'_>) -> Result<Self, ConfigError> {
-        let guarded = builder(trust::tls(get)?).dns_resolver(Arc::new(PublicOnly));
-        let guarded = guarded.build().map_err(|error| super::unusable(&error))?;
-        let private = config.destinations.iter().filter(|(_, destination)| destination.allow_private);
-        let private = private.map(|(host, _)| host.clone()).collect();
-        Ok(Self { guarded, open, private: Arc::new(private) })
+        let tls = trust::tls(get)?;
+        let guarded = builder(tls.clone()).dns_resolver(Arc::new(PublicOnly)).build();
+        let guarded = guarded.map_err(|error| super::unusable(&error))?;
+        let destinations = Arc::new(config.destinations.clone());
+        Ok(Self { guarded, open, tls: Arc::new(tls), destinations, certified: Arc::default() })
     }
 
-    /// The client for requests to this URL.
-    pub(crate) fn client(&self, url: &UrlTemplate) -> &Client {
-        if self.private.contains(&url.destination()) { &self.open } else { &self.guarded }
+    /// The client for requests to this URL, with its destination's certificate as it is in these secrets.
+    ///
+    /// # Errors
+    /// The certificate can't be used.
+    pub(crate) fn client(&self, url: &UrlTemplate, secrets: &Secrets) -> Result<Client, UnusableCertificate> {
+        let host = url.destination();
+        let Some(destination) = self.destinations.get(&host) else { return Ok(self.guarded.clone()) };
+        let Some(name) = &destination.client_certificate else {
+            return Ok(if destination.allow_private { &self.open } else { &self.guarded }.clone());
+        };
+        let unusable = |why: String| UnusableCertificate { name: name.clone(), why };
+        let secret = secrets.get(name).ok_or_else(|| unusable("is missing".to_owned()))?;
+        let mut certified = self.certified.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, client)) = certified.get(&host).filter(|(made_of, _)| made_of == secret) {
+            return Ok(client.clone());
+        }
+        let client = builder(certificate::shown(&self.tls, secret.expose()).map_err(unusable)?);
+        let client = match destination.allow_private {
+            true => client,
+            false => client.dns_resolver(Arc::new(PublicOnly)),
+        };
+        let client = client.build().map_err(|error| unusable(format!("can't be used: {error}")))?;
+        certified.insert(host, (secret.clone(), client.clone()));
+        Ok(client)
     }
+}
+
+/// A destination's client certificate can't be shown, so nothing is sent to it. Holds names, never values.
+#[derive(Debug, thiserror::Error)]
+#[error("the client certificate {name} {why}")]
+pub(crate) struct UnusableCertificate {
+    name: String,
+    why: String,
 }
 
 /// Resolves names to public addresses, and to those only the client connects.
@@ -92,12 +130,16 @@ fn public(host: &str, found: impl Iterator<Item = SocketAddr>) -> Result<Vec<Soc
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{collections::BTreeSet, time::Duration};
 
+    use jiff::Timestamp;
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::consumer::outcome::{NotApplied, of_error};
+    use crate::{
+        consumer::outcome::{NotApplied, of_error},
+        secrets::{Current, Vault},
+    };
 
     /// Reached only by a client that connects where it must not.
     const PATIENCE: Duration = Duration::from_secs(2);
@@ -162,5 +204,30 @@ mod tests {
         let connected = async { drop(listener.accept().await.unwrap()) };
         let (refused, ()) = tokio::join!(get(PublicOnly, format!("http://localhost:{port}/")), connected);
         assert!(matches!(refused, Err(NotApplied::Unknown(_))), "{refused:?}");
+    }
+    const CLIENT: &str = include_str!("../../tests/client_certificates/client.pem");
+
+    async fn secrets(value: fn(&str) -> Option<String>) -> Arc<Secrets> {
+        let vault = Vault::environment(BTreeSet::from(["A_CERTIFICATE".to_owned()]), value);
+        let current = Current::start(vault, Timestamp::UNIX_EPOCH, |secrets| Ok(secrets.clone())).await;
+        current.unwrap().get()
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_was_rotated_is_the_next_connections() {
+        let config = "[[steps]]\nid = \"s\"\nbusiness_key = \"k\"\nin_doubt = { policy = \"park\" }\n\
+                      call = { url = \"https://h.example/\" }\n\
+                      [destinations.\"h.example\"]\nclient_certificate = \"A_CERTIFICATE\"";
+        let config = Config::parse("toml", config).unwrap();
+        let clients =
+            ThirdParties::new(crate::clients::http(&|_| None).unwrap(), &config, &|_| None).unwrap();
+        let url = &config.steps[0].call.url;
+        let (good, bad) =
+            (secrets(|_| Some(CLIENT.to_owned())).await, secrets(|_| Some("?".to_owned())).await);
+        assert!(clients.client(url, &good).is_ok());
+        let error = clients.client(url, &bad).unwrap_err().to_string();
+        assert_eq!(error, "the client certificate A_CERTIFICATE holds no PEM certificate");
+        assert!(clients.client(url, &good).is_ok());
+        assert!(clients.client(url, &Secrets::default()).is_err());
     }
 }

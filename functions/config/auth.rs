@@ -1,4 +1,4 @@
-//! `auth`: whose credentials go with a request.
+//! `auth`: whose credentials go with a request, or who signs it.
 
 use http::HeaderName;
 
@@ -18,6 +18,8 @@ pub enum Auth {
         /// The secret's name.
         secret: String,
     },
+    /// `webhook-id`, `webhook-timestamp` and `webhook-signature`, by a secret `whsec_…`.
+    StandardWebhooks(String),
 }
 
 impl Auth {
@@ -25,7 +27,10 @@ impl Auth {
     #[must_use]
     pub fn secret(&self) -> &str {
         match self {
-            Self::Bearer(secret) | Self::Basic(secret) | Self::Header { secret, .. } => secret,
+            Self::Bearer(secret)
+            | Self::Basic(secret)
+            | Self::Header { secret, .. }
+            | Self::StandardWebhooks(secret) => secret,
         }
     }
 
@@ -35,10 +40,12 @@ impl Auth {
         let basic: Option<String> = section.optional("basic", name, problems);
         let header: Option<String> = section.optional("header", "the name of a header", problems);
         let secret: Option<String> = section.optional("secret", name, problems);
-        let auth = match (bearer, basic, header, secret) {
-            (Some(secret), None, None, None) => Some(Self::Bearer(secret)),
-            (None, Some(secret), None, None) => Some(Self::Basic(secret)),
-            (None, None, Some(header), Some(secret)) => match header.parse() {
+        let signs: Option<String> = section.optional("standard_webhooks", name, problems);
+        let auth = match (bearer, basic, header, secret, signs) {
+            (Some(secret), None, None, None, None) => Some(Self::Bearer(secret)),
+            (None, Some(secret), None, None, None) => Some(Self::Basic(secret)),
+            (None, None, None, None, Some(secret)) => Some(Self::StandardWebhooks(secret)),
+            (None, None, Some(header), Some(secret), None) => match header.parse() {
                 Ok(name) => Some(Self::Header { name, secret }),
                 Err(_) => {
                     problems.add(section.path("header"), format!("{header:?} is not the name of a header"));
@@ -46,7 +53,7 @@ impl Auth {
                 }
             },
             _ => {
-                let message = "write one of { bearer = \"NAME\" }, { basic = \"NAME\" }, { header = \"X-Api-Key\", secret = \"NAME\" }";
+                let message = "write one of { bearer = \"NAME\" }, { basic = \"NAME\" }, { header = \"X-Api-Key\", secret = \"NAME\" }, { standard_webhooks = \"NAME\" }";
                 problems.add(section.place(), message);
                 None
             }

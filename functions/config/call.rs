@@ -30,7 +30,7 @@ pub struct Call {
     pub method: Method,
     /// Where it goes.
     pub url: UrlTemplate,
-    /// Whose credentials go with it.
+    /// Whose credentials go with it, or who signs it.
     pub auth: Option<Auth>,
     /// Further headers.
     pub headers: Vec<(HeaderName, Template)>,
@@ -80,7 +80,7 @@ impl Call {
         if let Some(url) = &url {
             url.check_exposure(auth.as_ref(), problems);
         }
-        let headers = read_headers(&mut section, &scope, templates, problems);
+        let headers = read_headers(&mut section, auth.as_ref(), &scope, templates, problems);
         let body = read_body(&mut section, &scope, templates, problems);
         let timeout = read_timeout(&mut section, problems);
         let statuses = section.section("statuses", problems).map(|section| Statuses::read(section, problems));
@@ -121,6 +121,7 @@ fn read_method(method: &str, section: &Section, problems: &mut Problems) -> Opti
 
 fn read_headers(
     section: &mut Section,
+    auth: Option<&Auth>,
     scope: &[&str],
     templates: &mut Templates,
     problems: &mut Problems,
@@ -129,7 +130,7 @@ fn read_headers(
     for (name, source) in read_texts("headers", section, problems) {
         let field = format!("{}.{name}", section.path("headers"));
         match name.parse::<HeaderName>() {
-            Ok(header) if is_ours(&header) => problems.add(field, "is set by the consumer; remove it"),
+            Ok(header) if is_ours(&header, auth) => problems.add(field, "is set by the consumer; remove it"),
             Ok(header) => {
                 let template = templates.add(&field, Role::Text, &source, scope, problems);
                 headers.extend(template.map(|template| (header, template)));
@@ -141,10 +142,15 @@ fn read_headers(
 }
 
 /// Headers that carry the guarantee, the credentials or the framing.
-fn is_ours(name: &HeaderName) -> bool {
+fn is_ours(name: &HeaderName, auth: Option<&Auth>) -> bool {
+    let signs = matches!(auth, Some(Auth::StandardWebhooks(_)));
     ["idempotency-key", "authorization", "content-length", "content-type", "host", "transfer-encoding"]
         .contains(&name.as_str())
+        || (signs && SIGNED.contains(&name.as_str()))
 }
+
+/// What a signature consists of.
+const SIGNED: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
 
 fn read_texts(field: &'static str, section: &mut Section, problems: &mut Problems) -> Vec<(String, String)> {
     let table: Option<serde_json::Map<String, Value>> =

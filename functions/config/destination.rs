@@ -8,13 +8,13 @@ use std::{
 
 use toml::{Table, Value};
 
-use super::{problems::Problems, rate::Rate, section::Section, step::Step};
+use super::{problems::Problems, rate::Rate, section::Section, source::check_secret_name, step::Step};
 
 /// Calls in flight at a time, unless said otherwise.
 const DEFAULT_IN_FLIGHT: NonZeroU32 = NonZeroU32::new(64).unwrap();
 
 /// How much a destination is asked to bear, and where it may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
     /// Calls in flight at a time.
     pub in_flight: NonZeroU32,
@@ -22,6 +22,8 @@ pub struct Destination {
     pub rate: Option<Rate>,
     /// Whether it may be on this machine or in a private network.
     pub allow_private: bool,
+    /// The name of the secret with the certificate that it is shown, and its key.
+    pub client_certificate: Option<String>,
 }
 
 /// By host.
@@ -29,7 +31,7 @@ pub type Destinations = BTreeMap<String, Destination>;
 
 impl Default for Destination {
     fn default() -> Self {
-        Self { in_flight: DEFAULT_IN_FLIGHT, rate: None, allow_private: false }
+        Self { in_flight: DEFAULT_IN_FLIGHT, rate: None, allow_private: false, client_certificate: None }
     }
 }
 
@@ -39,8 +41,13 @@ impl Destination {
         let in_flight = section.optional("in_flight", number, problems);
         let rate = Rate::read(&mut section, problems);
         let allow_private = section.optional("allow_private", "true or false", problems).unwrap_or_default();
+        let client_certificate: Option<String> =
+            section.optional("client_certificate", "the name of a secret", problems);
+        if let Some(name) = &client_certificate {
+            check_secret_name(name, &section.path("client_certificate"), problems);
+        }
         section.finish(problems);
-        Self { in_flight: in_flight.unwrap_or(DEFAULT_IN_FLIGHT), rate, allow_private }
+        Self { in_flight: in_flight.unwrap_or(DEFAULT_IN_FLIGHT), rate, allow_private, client_certificate }
     }
 }
 
@@ -73,7 +80,12 @@ pub(super) fn check(destinations: &Destinations, steps: &[Option<Step>], problem
     }
     for (field, url) in urls {
         let host = url.destination();
-        let allowed = destinations.get(&host).is_some_and(|destination| destination.allow_private);
+        let destination = destinations.get(&host);
+        if destination.is_some_and(|destination| destination.client_certificate.is_some()) && !url.is_https()
+        {
+            problems.add(field, "a client_certificate is shown by https:// only; write https://");
+        }
+        let allowed = destination.is_some_and(|destination| destination.allow_private);
         if let Some(what) = url.private_address().filter(|_| !allowed) {
             let remedy = format!("write its name, or allow_private = true in [destinations.{host:?}]");
             problems.add(field, format!("{what}, and a third party is on the internet; {remedy}"));

@@ -102,6 +102,10 @@ impl LookUp {
         let url: Option<String> = section.required("url", "url = \"https://…\", a GET that tells", problems);
         let url = url.and_then(|url| UrlTemplate::read(&url, section, &scope, templates, problems));
         let auth = section.section("auth", problems).and_then(|auth| Auth::read(auth, problems));
+        if matches!(auth, Some(Auth::StandardWebhooks(_))) {
+            let why = "a look-up is no webhook: its webhook-id would be that of the call; use bearer, basic or header";
+            problems.add(section.path("auth"), why);
+        }
         if let Some(url) = &url {
             url.check_exposure(auth.as_ref(), problems);
         }

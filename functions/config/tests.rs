@@ -447,3 +447,36 @@ fn credentials_go_to_another_machine_by_https_only() {
         parse(&with(host, call, look_up));
     }
 }
+
+#[test]
+fn only_calls_are_signed_and_the_headers_of_a_signature_are_ours() {
+    let text = MINIMAL.replace(
+        "json = {",
+        r#"auth = { standard_webhooks = "A_SECRET" }, headers = { Webhook-Id = "x" }, json = {"#,
+    );
+    assert_eq!(
+        problems(&text),
+        ["steps.open_ticket.call.headers.Webhook-Id: is set by the consumer; remove it"]
+    );
+    let look_up = r#"in_doubt = { policy = "look-up", url = "https://a.example/", auth = { standard_webhooks = "A_SECRET" }, found = "true", not_found = "false" }"#;
+    let found = problems(&MINIMAL.replace("in_doubt = { policy = \"park\" }", look_up));
+    let place = "steps.open_ticket.in_doubt.auth: a look-up is no webhook";
+    assert!(found.len() == 1 && found[0].starts_with(place), "{found:?}");
+    parse(&MINIMAL.replace("json = {", "headers = { Webhook-Id = \"x\" }, json = {"));
+}
+
+#[test]
+fn a_client_certificate_is_a_secret_that_is_shown_by_https() {
+    let text = MINIMAL.replace("https://tickets.example.com", "http://tickets.example.com");
+    let destination =
+        |name: &str| format!("[destinations.\"tickets.example.com\"]\nclient_certificate = {name:?}\n");
+    assert_eq!(
+        problems(&format!("{text}\n{}", destination("A_CERTIFICATE"))),
+        ["steps.open_ticket.call.url: a client_certificate is shown by https:// only; write https://"]
+    );
+    let config = parse(&format!("{MINIMAL}\n{}", destination("A_CERTIFICATE")));
+    assert!(crate::secrets::of_steps(&config).contains("A_CERTIFICATE"));
+    let found = problems(&format!("{MINIMAL}\n{}", destination("-----BEGIN CERTIFICATE-----")));
+    let place = "destinations.\"tickets.example.com\".client_certificate: ";
+    assert!(found.len() == 1 && found[0].starts_with(place), "{found:?}");
+}

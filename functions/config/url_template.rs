@@ -105,10 +105,13 @@ impl UrlTemplate {
         localhost || self.address().is_some_and(|address| address.to_canonical().is_loopback())
     }
 
+    pub(super) fn is_https(&self) -> bool {
+        matches!(&self.origin, Origin::Tuple(scheme, ..) if scheme == "https")
+    }
+
     /// Credentials go to another machine only by https: whoever is on the way could read and use them.
     pub(super) fn check_exposure(&self, auth: Option<&Auth>, problems: &mut Problems) {
-        let is_http = matches!(&self.origin, Origin::Tuple(scheme, ..) if scheme == "http");
-        if auth.is_some() && is_http && !self.is_loopback() {
+        if auth.is_some() && !self.is_https() && !self.is_loopback() {
             problems
                 .add(self.field(), "http:// would show the credentials of auth to others; write https://");
         }

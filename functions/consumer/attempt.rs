@@ -8,8 +8,15 @@ use tracing::Span;
 use uuid::Uuid;
 
 use super::{
-    Worker, backoff::pause, call::Called, destinations::Place, doubt::Resolved, events::Kind,
-    outcome::NotApplied, report::Conclusion, task::Task,
+    Worker,
+    backoff::pause,
+    call::{Called, Unfit},
+    destinations::Place,
+    doubt::Resolved,
+    events::Kind,
+    outcome::NotApplied,
+    report::Conclusion,
+    task::Task,
 };
 use crate::{
     command::{Command, Input, Payload},
@@ -139,8 +146,11 @@ impl Worker {
             Err(error) => return Verdict::NotApplied(NotApplied::input_missing(&error)),
         };
         let templates = &self.config.templates;
-        let request = match self.caller.prepare(step, templates, &input, lease, &task.trace) {
+        let request = match self.caller.prepare(step, templates, &input, lease, &task.trace, self.now()) {
             Ok(request) => request,
+            Err(unfit @ Unfit::Secret { .. }) => {
+                return Verdict::NotApplied(NotApplied::NotSent(unfit.to_string()));
+            }
             Err(unfit) => return Verdict::Park(unfit.to_string()),
         };
         self.events.tell(Kind::Started, &task.command, &task.effect, lease.attempt());

@@ -13,6 +13,7 @@ use super::{
     answer::Answer,
     destinations::Health,
     outcome::{NotApplied, of_error, of_status},
+    signature,
 };
 use crate::{
     clients::ThirdParties,
@@ -22,22 +23,22 @@ use crate::{
         call::{Body, Call},
         step::Step,
         template::{RenderError, Templates},
-        url_template::UrlError,
+        url_template::{UrlError, UrlTemplate},
     },
     effect_id::EffectId,
     effects::{guard::Lease, record::Receipt},
-    secrets::{Current, Secrets},
+    secrets::{Current, Secret, Secrets},
     trace::{TRACEPARENT, Traceparent},
 };
 
 /// Calls third parties.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    pub(super) clients: ThirdParties,
+    clients: ThirdParties,
     secrets: Arc<Current<Secrets>>,
 }
 
-/// A request that can't be made: trying again would not help.
+/// A request that can't be made. Unless a [secret](Unfit::Secret) is to blame, trying again would not help.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
     /// A template does not fit the input.
@@ -46,9 +47,23 @@ pub enum Unfit {
     /// No URL can be made of the input.
     #[error(transparent)]
     Url(#[from] UrlError),
-    /// What came out can't stand in a header. Holds the name of a field or of a secret.
+    /// What came out can't stand in a header. Holds the name of a field.
     #[error("{0}: not a legal header value")]
     Header(String),
+    /// A secret can't be used, until an operator puts another in its place.
+    #[error("the secret {name} {why}")]
+    Secret {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Unfit {
+    fn secret(name: &str, why: impl ToString) -> Self {
+        Self::Secret { name: name.to_owned(), why: why.to_string() }
+    }
 }
 
 impl Caller {
@@ -88,8 +103,9 @@ impl Caller {
         input: &Input,
         lease: &Lease,
         trace: &Traceparent,
+        now: Timestamp,
     ) -> Result<Request, Unfit> {
-        self.request(step, templates, input, (lease.effect(), lease.attempt()), trace)
+        self.request(step, templates, input, (lease.effect(), lease.attempt()), trace, now)
     }
 
     /// The same for an attempt that nobody has claimed: to be looked at and not to be sent, which takes a lease.
@@ -103,6 +119,7 @@ impl Caller {
         input: &Input,
         (effect, attempt): (&EffectId, u32),
         trace: &Traceparent,
+        now: Timestamp,
     ) -> Result<Request, Unfit> {
         let Call { method, url, auth, headers, body, timeout, .. } = &step.call;
         let key = effect.idempotency_key();
@@ -116,25 +133,48 @@ impl Caller {
             let value = header_value(template.field(), &templates.text(template, &context)?)?;
             request.headers_mut().insert(name, value);
         }
-        if let Some(auth) = auth {
-            self.authorise(&mut request, auth)?;
-        }
         set_body(&mut request, body, templates, &context)?;
+        match auth {
+            Some(Auth::StandardWebhooks(name)) => self.sign(&mut request, name, &key, now)?,
+            Some(auth) => self.authorise(&mut request, auth)?,
+            None => {}
+        }
         Ok(request)
     }
 
+    /// Adds the credentials.
     pub(super) fn authorise(&self, request: &mut Request, auth: &Auth) -> Result<(), Unfit> {
         let secrets = self.secrets.get();
-        let secret = secrets.get(auth.secret()).map_or("", |secret| secret.expose());
+        let secret = secrets.get(auth.secret()).map_or("", Secret::expose);
         let (name, value) = match auth {
             Auth::Bearer(_) => (header::AUTHORIZATION, format!("Bearer {secret}")),
             Auth::Basic(_) => (header::AUTHORIZATION, format!("Basic {}", BASE64_STANDARD.encode(secret))),
             Auth::Header { name, .. } => (name.clone(), secret.to_owned()),
+            // A call is signed when it is complete, and a look-up never is.
+            Auth::StandardWebhooks(_) => return Ok(()),
         };
-        let mut value = header_value(&format!("the secret {}", auth.secret()), &value)?;
+        let unusable = |_| Unfit::secret(auth.secret(), "is not a legal header value");
+        let mut value = HeaderValue::from_str(&value).map_err(unusable)?;
         value.set_sensitive(true);
         request.headers_mut().insert(name, value);
         Ok(())
+    }
+
+    /// Signs the bytes that will be sent.
+    fn sign(&self, request: &mut Request, name: &str, key: &str, now: Timestamp) -> Result<(), Unfit> {
+        let secrets = self.secrets.get();
+        let secret = secrets.get(name).map_or("", Secret::expose);
+        let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
+        let signed = signature::headers(secret, key, now, body).map_err(|why| Unfit::secret(name, why))?;
+        request.headers_mut().extend(signed);
+        Ok(())
+    }
+
+    /// Sends a request that was made for this URL.
+    pub(super) async fn send(&self, request: Request, url: &UrlTemplate) -> Result<Response, NotApplied> {
+        let client = self.clients.client(url, &self.secrets.get());
+        let client = client.map_err(|error| NotApplied::NotSent(error.to_string()))?;
+        client.execute(request).await.map_err(of_error)
     }
 
     /// Calls the third party. It takes a lease to do so.
@@ -146,9 +186,9 @@ impl Caller {
         _: &Lease,
         now: Timestamp,
     ) -> Called {
-        let response = match self.clients.client(&step.call.url).execute(request).await {
+        let response = match self.send(request, &step.call.url).await {
             Ok(response) => response,
-            Err(error) => return Called { outcome: Err(of_error(error)), health: Health::Failing },
+            Err(outcome) => return Called { outcome: Err(outcome), health: Health::Failing },
         };
         let status = response.status();
         let judged = of_status(status, response.headers(), &step.call.statuses, now);

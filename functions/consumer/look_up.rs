@@ -7,7 +7,6 @@ use reqwest::Request;
 use super::{
     answer::Answer,
     call::{Caller, Unfit, continue_trace, request_context},
-    outcome::of_error,
 };
 use crate::{
     command::Input,
@@ -43,11 +42,12 @@ impl Caller {
         let asked = request_context(input, doubt.effect(), doubt.attempt());
         let request = match self.question(look_up, templates, &asked, trace) {
             Ok(request) => request,
+            Err(unfit @ Unfit::Secret { .. }) => return LookedUp::CannotTell(unfit.to_string()),
             Err(unfit) => return LookedUp::CannotAsk(unfit),
         };
-        let answer = match self.clients.client(&look_up.url).execute(request).await {
+        let answer = match self.send(request, &look_up.url).await {
             Ok(response) => Answer::read(response).await,
-            Err(error) => return LookedUp::CannotTell(of_error(error).why().to_owned()),
+            Err(error) => return LookedUp::CannotTell(error.why().to_owned()),
         };
         let context = context! { ..answer.context(), ..asked };
         // A condition that does not fit the answer does not hold.

@@ -8,10 +8,11 @@
 //! | refused for good | other 4xx, 3xx (redirects are not followed), a request that can't be made | park |
 //! | unknown | timeout after sending, connection lost, other 5xx | in doubt |
 
-use std::time::Duration;
+use std::{error::Error, io, iter, time::Duration};
 
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use jiff::{Timestamp, fmt::rfc2822};
+use rustls::AlertDescription;
 
 use crate::{config::statuses::Statuses, effects::StoreError};
 
@@ -92,10 +93,45 @@ pub fn of_error(error: reqwest::Error) -> NotApplied {
         "the connection was lost"
     };
     let why = format!("{what}: {}", root_cause(&error));
-    if error.is_connect() { NotApplied::NotSent(why) } else { NotApplied::Unknown(why) }
+    if error.is_connect() || is_refused_handshake(&error) {
+        return NotApplied::NotSent(why);
+    }
+    NotApplied::Unknown(why)
 }
 
-fn root_cause(error: &dyn std::error::Error) -> String {
+/// Whether the third party refused our certificate, or wants one. In TLS 1.3 it says so when we have ended the handshake and sent
+/// the request already, which it then can't read.
+fn is_refused_handshake(error: &reqwest::Error) -> bool {
+    use AlertDescription::{
+        AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked,
+        CertificateUnknown, UnknownCA, UnsupportedCertificate,
+    };
+    let first: &(dyn Error + 'static) = error;
+    let alert = iter::successors(Some(first), |error| (*error).source()).find_map(alert_received);
+    alert.is_some_and(|alert| {
+        matches!(
+            alert,
+            AccessDenied
+                | BadCertificate
+                | CertificateExpired
+                | CertificateRequired
+                | CertificateRevoked
+                | CertificateUnknown
+                | UnknownCA
+                | UnsupportedCertificate
+        )
+    })
+}
+
+/// The TLS alert that is the cause of an error of the connection.
+fn alert_received(cause: &(dyn Error + 'static)) -> Option<AlertDescription> {
+    match cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()? {
+        rustls::Error::AlertReceived(alert) => Some(*alert),
+        _ => None,
+    }
+}
+
+fn root_cause(error: &dyn Error) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;

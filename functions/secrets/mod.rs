@@ -65,7 +65,9 @@ pub fn of_steps(config: &Config) -> Names {
         };
         step.call.auth.as_ref().into_iter().chain(look_up)
     };
-    config.steps.iter().flat_map(auths).map(|auth: &Auth| auth.secret().to_owned()).collect()
+    let certificates = config.destinations.values().filter_map(|each| each.client_certificate.clone());
+    let auths = config.steps.iter().flat_map(auths).map(|auth: &Auth| auth.secret().to_owned());
+    auths.chain(certificates).collect()
 }
 
 /// The values of the secrets that a function needs, by name.

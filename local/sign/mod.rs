@@ -111,25 +111,27 @@ impl Hash {
     }
 }
 
-/// The key is the base64 after `whsec_`, or the private key after `whsk_`. A sender that has Svix's names for the headers
-/// keeps them.
+/// A sender that has Svix's names for the headers keeps them.
 fn standard_webhooks(secret: &str, webhook: &Webhook, at: &str) -> Result<Headers> {
     let prefix = if webhook.header("svix-id").is_some() { "svix" } else { "webhook" };
     let id = webhook.header(&format!("{prefix}-id")).unwrap_or("msg_local");
-    let signed = [id.as_bytes(), b".", at.as_bytes(), b".", &webhook.body];
-    let signature = if secret.starts_with("whsk_") {
-        let signature = secret::ed25519(secret)?.sign(&signed.concat());
-        format!("v1a,{}", BASE64_STANDARD.encode(signature.to_bytes()))
-    } else {
-        let key = secret.strip_prefix("whsec_").and_then(|key| BASE64_STANDARD.decode(key).ok());
-        let key = key.context("a Standard Webhooks secret is whsec_ and base64")?;
-        format!("v1,{}", BASE64_STANDARD.encode(mac::<Hmac<Sha256>>(&key, &signed)))
-    };
     Ok(vec![
         (format!("{prefix}-id"), id.to_owned()),
         (format!("{prefix}-timestamp"), at.to_owned()),
-        (format!("{prefix}-signature"), signature),
+        (format!("{prefix}-signature"), standard_webhook(secret, id, at, &webhook.body)?),
     ])
+}
+
+/// The signature of one Standard Webhook. The key is the base64 after `whsec_`, or the private key after `whsk_`.
+pub(crate) fn standard_webhook(secret: &str, id: &str, at: &str, body: &[u8]) -> Result<String> {
+    let signed = [id.as_bytes(), b".", at.as_bytes(), b".", body];
+    if secret.starts_with("whsk_") {
+        let signature = secret::ed25519(secret)?.sign(&signed.concat());
+        return Ok(format!("v1a,{}", BASE64_STANDARD.encode(signature.to_bytes())));
+    }
+    let key = secret.strip_prefix("whsec_").and_then(|key| BASE64_STANDARD.decode(key).ok());
+    let key = key.context("a Standard Webhooks secret is whsec_ and base64")?;
+    Ok(format!("v1,{}", BASE64_STANDARD.encode(mac::<Hmac<Sha256>>(&key, &signed))))
 }
 
 /// Names and values, sorted, each pair once, with nothing between them.

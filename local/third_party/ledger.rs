@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
+
+use crate::sign;
 
 /// One call.
 #[derive(Debug, Clone)]
@@ -22,6 +25,8 @@ pub struct Call {
     pub key: Option<String>,
     /// Its body: JSON, or an object of a form's fields, or text.
     pub body: Value,
+    /// Its body as it came.
+    pub bytes: Bytes,
     /// What was done with it.
     pub fate: Fate,
 }
@@ -41,6 +46,17 @@ pub enum Fate {
         /// The first receipt's id.
         receipt: String,
     },
+}
+
+impl Call {
+    /// Whether it is signed as Standard Webhooks say, with that `whsec_` secret.
+    #[must_use]
+    pub fn is_signed_with(&self, secret: &str) -> bool {
+        let header = |name: &str| self.headers.get(name).map(String::as_str).unwrap_or_default();
+        let expected =
+            sign::standard_webhook(secret, header("webhook-id"), header("webhook-timestamp"), &self.bytes);
+        expected.is_ok_and(|expected| header("webhook-signature").split(' ').any(|each| each == expected))
+    }
 }
 
 /// The third party's memory.

@@ -232,6 +232,7 @@ fn call(parts: &Parts, body: &Bytes) -> Call {
         path: parts.uri.path().to_owned(),
         key: headers.get("idempotency-key").cloned(),
         body: read_body(headers.get("content-type").map_or("", String::as_str), body),
+        bytes: body.clone(),
         headers,
         fate: Fate::Refused,
     }

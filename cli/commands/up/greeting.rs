@@ -24,7 +24,7 @@ pub(super) fn greeting(stack: &Stack, config: &Config, own: &Own, real: &[String
     for step in &config.steps {
         let call = format!("{} {}", step.call.method, step.call.destination());
         let target = if real.iter().any(|real| real == step.id.as_str()) {
-            paint.yellow(format!("really, {}", whose(real::secrets(step), own)))
+            paint.yellow(format!("really, {}", whose(real::secrets(step, config), own)))
         } else if is_here(&step.call.destination()) {
             "on this machine as it is".to_owned()
         } else {

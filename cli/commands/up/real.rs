@@ -18,7 +18,7 @@ pub(super) fn steps(asked: &[String], config: &Config, own: &Own) -> Result<Vec<
     let meant = |step: &&Step| asked.iter().any(|asked| asked == "all" || asked == step.id.as_str());
     let meant: Vec<_> = config.steps.iter().filter(meant).collect();
     let mut made_up: Vec<_> =
-        meant.iter().flat_map(|step| secrets(step)).filter(|name| own.get(name).is_none()).collect();
+        meant.iter().flat_map(|step| secrets(step, config)).filter(|name| own.get(name).is_none()).collect();
     made_up.dedup();
     if !made_up.is_empty() {
         let names = made_up.join(", ");
@@ -31,10 +31,12 @@ pub(super) fn steps(asked: &[String], config: &Config, own: &Own) -> Result<Vec<
 }
 
 /// Those that go with its calls.
-pub(super) fn secrets(step: &Step) -> Vec<&str> {
+pub(super) fn secrets<'a>(step: &'a Step, config: &'a Config) -> Vec<&'a str> {
     let look_up = match &step.in_doubt {
         InDoubt::LookUp(look_up) => look_up.auth.as_ref(),
         InDoubt::SameKey { .. } | InDoubt::Park => None,
     };
-    step.call.auth.iter().chain(look_up).map(|auth| auth.secret()).collect()
+    let auths = step.call.auth.iter().chain(look_up).map(|auth| auth.secret());
+    let destinations = step.urls().filter_map(|(_, url)| config.destinations.get(&url.destination()));
+    auths.chain(destinations.filter_map(|destination| destination.client_certificate.as_deref())).collect()
 }

@@ -91,7 +91,7 @@ pub(super) enum Health {
 impl Destinations {
     pub(super) fn new(config: &Config) -> Self {
         let hosts = config.steps.iter().map(|step| step.call.destination());
-        let limits = |host: &str| config.destinations.get(host).copied().unwrap_or_default();
+        let limits = |host: &str| config.destinations.get(host).cloned().unwrap_or_default();
         Self(Arc::new(
             hosts.map(|host| (host.clone(), Arc::new(Destination::new(limits(&host), host)))).collect(),
         ))
