@@ -9,6 +9,8 @@ mod commands {
     pub(crate) mod parked;
     pub(crate) mod send;
     pub(crate) mod show;
+    pub(crate) mod stats;
+    pub(crate) mod tail;
     pub(crate) mod r#try;
     pub(crate) mod up;
 }
@@ -27,7 +29,7 @@ mod stop;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{broker, check, decide, demo, list, parked, send, show, r#try, up};
+use commands::{broker, check, decide, demo, list, parked, send, show, stats, tail, r#try, up};
 
 /// DriftQ webhooks: try it, write it, run it, see what it did.
 #[derive(Debug, Parser)]
@@ -53,6 +55,10 @@ enum Command {
     List(list::Args),
     /// Show all that is known of one run, by whichever id.
     Show(show::Args),
+    /// Tell about effects as they come, and again when they come to something, until Ctrl-C.
+    Tail(tail::Args),
+    /// Count the effects of each step by where they stand.
+    Stats(stats::Args),
     /// Show what waits for a person, in groups.
     Parked(parked::Args),
     /// Decide about many parked effects at once: plan, confirm, do.
@@ -83,6 +89,8 @@ async fn main() -> ExitCode {
         Command::Send(args) => send::run(args).await,
         Command::List(args) => list::run(args).await,
         Command::Show(args) => show::run(args).await,
+        Command::Tail(args) => tail::run(args).await,
+        Command::Stats(args) => stats::run(args).await,
         Command::Parked(args) => parked::run(args).await,
         Command::Decide(args) => decide::run(args).await,
         Command::Broker(args) => broker::run(args).await.map(fine),

@@ -2,8 +2,8 @@
 //! own.
 
 use std::{
-    net::{IpAddr, SocketAddr, ToSocketAddrs},
-    process::Command,
+    fs, iter,
+    net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs},
 };
 
 use anyhow::{Context, Result};
@@ -15,15 +15,20 @@ use toml::{Table, Value, toml};
 
 use crate::house::{builder, config, deliver, dispute, only_effect, retry, settle, table};
 
-/// This machine's name, and its address: in a private network, or loopback.
+/// A name of this machine other than `localhost`, and its address: in a private network, or loopback.
 fn own_name() -> Result<(String, IpAddr)> {
-    let name = Command::new("hostname").output().context("the command hostname")?;
-    let name = String::from_utf8(name.stdout)?.trim().to_lowercase();
-    let found = (name.as_str(), 0).to_socket_addrs().with_context(|| {
-        format!("this machine's name, {name}, has no address; add it to /etc/hosts with 127.0.0.1")
-    })?;
-    let address = found.map(|address| address.ip()).next().context("no address")?;
-    Ok((name, address))
+    let hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let lines = hosts.lines().map(|line| line.split('#').next().unwrap_or_default());
+    let listed = lines.flat_map(|line| line.split_whitespace().skip(1));
+    let own = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let names =
+        iter::once(own.trim()).chain(listed).map(str::to_lowercase).filter(|name| name != "localhost");
+    let resolved = |name: String| {
+        let address = (name.as_str(), 0).to_socket_addrs().ok()?.next()?.ip();
+        (address.is_ipv4() && TcpListener::bind((address, 0)).is_ok()).then_some((name, address))
+    };
+    let found = names.filter(|name| !name.is_empty()).find_map(resolved);
+    found.context("this machine has no name but localhost; add one to /etc/hosts, with 127.0.0.1")
 }
 
 /// Delivers a dispute whose ticket is opened at a third party that is known by this machine's name. Gives the effect's state

@@ -24,6 +24,25 @@ const PAGE: usize = 100;
 pub(crate) struct Args {
     #[command(flatten)]
     deployment: Deployment,
+    #[command(flatten)]
+    which: Which,
+    /// First heard of at this time or later: a time, or how long ago.
+    #[arg(long, default_value = "1h")]
+    since: Moment,
+    /// First heard of before this time.
+    #[arg(long)]
+    until: Option<Moment>,
+    /// At most so many.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    limit: u64,
+    /// Print one JSON object a line: all that is on record.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which effects. All that is said must fit.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Which {
     /// Of this source; `api` for what clients have started.
     #[arg(long)]
     source: Option<String>,
@@ -39,18 +58,6 @@ pub(crate) struct Args {
     /// Of this event: the provider's id, or a part of it.
     #[arg(long)]
     event: Option<String>,
-    /// First heard of at this time or later: a time, or how long ago.
-    #[arg(long, default_value = "1h")]
-    since: Moment,
-    /// First heard of before this time.
-    #[arg(long)]
-    until: Option<Moment>,
-    /// At most so many.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
-    limit: u64,
-    /// Print one JSON object a line: all that is on record.
-    #[arg(long)]
-    json: bool,
 }
 
 const AFTER_HELP: &str = "\
@@ -72,7 +79,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
             break;
         }
         read += page.len();
-        for record in page.iter().filter(|record| args.fits(record)) {
+        for record in page.iter().filter(|record| args.which.fits(record)) {
             if shown == args.limit {
                 eprintln!("There are more; --limit or --until shows them.");
                 break 'pages;
@@ -88,8 +95,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-impl Args {
-    fn fits(&self, record: &Record) -> bool {
+impl Which {
+    pub(crate) fn fits(&self, record: &Record) -> bool {
         let (source, event) = origin(&record.run_id);
         let is = |wanted: &Option<String>, there: &str| wanted.as_ref().is_none_or(|wanted| wanted == there);
         let has = |wanted: &Option<String>, there: &str| {
@@ -103,7 +110,8 @@ impl Args {
     }
 }
 
-fn line(record: &Record) -> String {
+/// One line about it.
+pub(crate) fn line(record: &Record) -> String {
     let (source, event) = origin(&record.run_id);
     let tries = if record.attempt > 1 { format!("  {} tries", record.attempt) } else { String::new() };
     let why = record.last_error.as_deref().map(|why| format!("  {}", cut(why, 60))).unwrap_or_default();

@@ -1,6 +1,10 @@
 //! What happened to my webhook, and putting it right: `list`, `show`, `parked` and `decide`.
 
-use std::process::{Command, Stdio};
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use local::{
     hook::Hook,
@@ -23,7 +27,7 @@ async fn refused() -> (Stack, Effect) {
     stack.third_party.script(TICKETS, [Behaviour::refuse(422)]);
     let dispute = Webhook::sample("stripe.charge.dispute.created").unwrap();
     assert_eq!(stack.deliver(&dispute).await.unwrap().status, 202);
-    stack.run_until_settled(std::time::Duration::from_secs(40)).await.unwrap();
+    stack.run_until_settled(Duration::from_secs(40)).await.unwrap();
     let effect = stack.effects().await.unwrap().remove(0);
     assert!(effect.is_parked(), "{effect:?}");
     (stack, effect)
@@ -77,8 +81,40 @@ async fn what_happened_to_a_webhook_is_found_by_any_of_its_ids() {
         assert!(!shown.out.contains("2599"), "what it was given is shown only if that is asked for");
     }
     assert!(typed(&stack, &["show", EVENT, "--input"]).await.out.contains("2599"));
+    typed(&stack, &["stats"]).await.says(&["step", "parked", "open_ticket", "1"]);
+    assert_eq!(typed(&stack, &["stats", "--json"]).await.json()["steps"]["open_ticket"]["parked"], 1);
     let unknown = typed(&stack, &["show", "evt_unknown"]).await;
     assert!(unknown.code == Some(1) && unknown.err.contains("Nothing is on record"), "{}", unknown.err);
+    stack.finish().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn effects_are_told_as_they_come_and_when_they_come_to_something() {
+    let stack =
+        Stack::builder().functions(functions().await).env("IDLE_EXIT", "400ms").start().await.unwrap();
+    let mut tail = command(&stack, &["tail", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+    // It tells what comes after it has begun: once it has asked, it has.
+    let asks = |seen: &local::proxy::Seen| seen.is("Query") && seen.mentions("recent");
+    stack.table_wire().unwrap().once(asks, Fault::Pass).within(Duration::from_secs(20)).await.unwrap();
+    stack.broker_wire.close().await;
+    stack.deliver(&Webhook::sample("stripe.charge.dispute.created").unwrap()).await.unwrap();
+    let mut told = tokio::task::spawn_blocking(move || {
+        let status = |line: String| {
+            serde_json::from_str::<Value>(&line).unwrap()["status"].as_str().unwrap().to_owned()
+        };
+        let first = status(lines.next().unwrap().unwrap());
+        (first, lines.map(move |line| status(line.unwrap())))
+    })
+    .await
+    .unwrap();
+    assert_eq!(told.0, "pending");
+    stack.broker_wire.open().await.unwrap();
+    stack.run_until_settled(Duration::from_secs(40)).await.unwrap();
+    let done = tokio::task::spawn_blocking(move || told.1.any(|status| status == "done"));
+    assert!(tokio::time::timeout(Duration::from_secs(20), done).await.unwrap().unwrap());
+    tail.kill().unwrap();
+    tail.wait().unwrap();
     stack.finish().await.unwrap();
 }
 
@@ -100,7 +136,7 @@ async fn many_parked_effects_are_put_back_by_one_command() {
     let decided = typed(&stack, &["decide", "retry", "--error", "422", "--note", "mended", "--yes"]).await;
     assert_eq!(decided.code, Some(0), "{}", decided.err);
     decided.says(&["500 effects decided"]);
-    stack.run_until_settled(std::time::Duration::from_secs(40)).await.unwrap();
+    stack.run_until_settled(Duration::from_secs(40)).await.unwrap();
     assert_eq!(stack.third_party.ledger().applied().len(), 500);
     stack.finish().await.unwrap();
 }
@@ -135,7 +171,7 @@ async fn a_decision_that_is_killed_in_the_middle_goes_on_where_it_was() {
         let mut command = command(&stack, &args);
         *child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     }
-    killed.within(std::time::Duration::from_secs(30)).await.unwrap();
+    killed.within(Duration::from_secs(30)).await.unwrap();
     let ended = loop {
         if let Some(ended) = child.lock().await.as_mut().unwrap().try_wait().unwrap() {
             break ended;
@@ -155,7 +191,7 @@ async fn a_decision_that_is_killed_in_the_middle_goes_on_where_it_was() {
             history.iter().filter(|entry| entry["what"].as_str().unwrap().starts_with("retry: mended"));
         assert_eq!((effect.is_parked(), decisions.count()), (false, 1), "{}", effect.effect_id);
     }
-    stack.run_until_settled(std::time::Duration::from_secs(60)).await.unwrap();
+    stack.run_until_settled(Duration::from_secs(60)).await.unwrap();
     assert_eq!(stack.third_party.ledger().applied().len(), 601);
     stack.finish().await.unwrap();
 }

@@ -1,0 +1,68 @@
+//! `stats`: how many effects of each step stand where.
+
+use std::{collections::BTreeMap, process::ExitCode};
+
+use anyhow::Result;
+use clap::Args as ClapArgs;
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::{
+    deployment::Deployment,
+    effect::{STATES, state},
+    moment::Moment,
+    output::print,
+    paint::Paint,
+};
+
+/// What `stats` takes.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    deployment: Deployment,
+    /// First heard of at this time or later: a time, or how long ago.
+    #[arg(long, default_value = "1h")]
+    since: Moment,
+    /// First heard of before this time.
+    #[arg(long)]
+    until: Option<Moment>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+It reads each effect of that time: a million of them take DynamoDB a million reads.
+
+Examples:
+  cargo webhooks stats --stack driftq-webhooks
+  cargo webhooks stats --table effects --since 24h --json";
+
+/// Counts them.
+pub(crate) async fn run(args: Args) -> Result<ExitCode> {
+    let effects = args.deployment.effects(None).await?;
+    let before = args.until.map_or_else(Timestamp::now, |until| until.0);
+    let mut recent = effects.recent(args.since.0, before);
+    let mut steps: BTreeMap<String, BTreeMap<&str, u64>> = BTreeMap::new();
+    loop {
+        let page = recent.page(100).await?;
+        if page.is_empty() {
+            break;
+        }
+        for record in page {
+            *steps.entry(record.step.clone()).or_default().entry(state(&record)).or_default() += 1;
+        }
+    }
+    if args.json {
+        print(&json!({ "steps": steps }).to_string())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let heads = STATES.iter().map(|state| format!("{state:>12}")).collect::<String>();
+    print(&Paint::stdout().bold(format!("{:20}{heads}", "step")))?;
+    for (step, counts) in &steps {
+        let count = |state: &&str| format!("{:>12}", counts.get(state).copied().unwrap_or_default());
+        print(&format!("{step:20}{}", STATES.iter().map(count).collect::<String>()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

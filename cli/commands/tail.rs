@@ -1,0 +1,64 @@
+//! `tail`: effects as they come, and again when they come to something.
+
+use std::{collections::HashMap, process::ExitCode, time::Duration};
+
+use anyhow::Result;
+use clap::Args as ClapArgs;
+use driftq_webhooks::effects::record::{Record, Status};
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::sleep;
+
+use super::list::{Which, line};
+use crate::{deployment::Deployment, output::print};
+
+/// How often the table is looked at.
+const EVERY: Duration = Duration::from_secs(1);
+/// An effect that has come to nothing is watched for so long after it was first heard of.
+const WATCHED: SignedDuration = SignedDuration::from_mins(10);
+
+/// What `tail` takes.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    deployment: Deployment,
+    #[command(flatten)]
+    which: Which,
+    /// Print one JSON object a line: all that is on record.
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+Until Ctrl-C. It looks once a second at the effects of the last ten minutes; what changes later, `list` shows.
+
+Examples:
+  cargo webhooks tail --stack driftq-webhooks
+  cargo webhooks tail --table effects --step open_ticket --json";
+
+/// Tells until it is stopped.
+pub(crate) async fn run(args: Args) -> Result<ExitCode> {
+    let effects = args.deployment.effects(None).await?;
+    let began = Timestamp::now();
+    let mut seen: HashMap<String, (Status, u32)> = HashMap::new();
+    loop {
+        let now = Timestamp::now();
+        let mut recent = effects.recent((now - WATCHED).max(began), now + SignedDuration::from_secs(5));
+        let mut changed: Vec<Record> = Vec::new();
+        loop {
+            let page = recent.page(100).await?;
+            if page.is_empty() {
+                break;
+            }
+            let is_news =
+                |record: &Record| seen.get(&record.effect_id) != Some(&(record.status, record.attempt));
+            changed.extend(page.into_iter().filter(|record| args.which.fits(record) && is_news(record)));
+        }
+        changed.sort_by_key(|record| record.updated_at);
+        for record in changed {
+            print(&if args.json { serde_json::to_string(&record)? } else { line(&record) })?;
+            seen.insert(record.effect_id, (record.status, record.attempt));
+        }
+        sleep(EVERY).await;
+    }
+}
