@@ -51,7 +51,7 @@ impl Target {
         })
     }
 
-    fn of(Running { url, config, own }: Running) -> Self {
+    fn of(Running { url, config, own, .. }: Running) -> Self {
         Self { url, config, own: Some(own) }
     }
 

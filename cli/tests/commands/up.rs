@@ -116,6 +116,9 @@ async fn own_secrets_win_and_a_duplicate_is_called_one() {
     let again = place.send(&[sample]);
     assert_eq!(again.code, Some(0));
     again.says(&["202 ", "duplicate: open_ticket du_1SkPrT2eZvKYlo2CqWn8sLd4 was there already, done\n"]);
+    let shown = run(&mut place.command(&["show", "du_1SkPrT2eZvKYlo2CqWn8sLd4"]));
+    assert_eq!(shown.code, Some(0), "{}", shown.err);
+    shown.says(&["open_ticket", "done"]);
     let other = place.send(&[sample, "--new-id"]);
     assert_eq!((other.code, other.out.lines().count()), (Some(0), 1), "{}{}", other.out, other.err);
 
@@ -133,6 +136,8 @@ async fn several_do_not_disturb_each_other() {
     assert_eq!(same_data.code, Some(2));
     assert!(same_data.err.contains("another `up` keeps its data in data"), "{}", same_data.err);
     let mut two = place.up(&[], &[]);
+    let whose = run(&mut place.command(&["list"]));
+    assert!(whose.code == Some(2) && whose.err.contains("several `up` are there"), "{}", whose.err);
     let unclear = place.send(&["github.issues.opened"]);
     assert_eq!(unclear.code, Some(2));
     for url in [&one.url, &two.url] {
