@@ -17,10 +17,14 @@ mod commands {
 
 mod deployment;
 mod effect;
+mod event;
 mod exit;
 mod moment;
 mod output;
+mod own;
 mod paint;
+mod running;
+mod stop;
 
 use std::process::ExitCode;
 
@@ -81,8 +85,8 @@ async fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args).await.map(fine),
         Command::Check(args) => check::run(&args),
         Command::Try(args) => r#try::run(args).await,
-        Command::Up(args) => up::run(args).await.map(fine),
-        Command::Send(args) => send::run(args).await.map(fine),
+        Command::Up(args) => up::run(args).await,
+        Command::Send(args) => send::run(args).await,
         Command::List(args) => list::run(args).await,
         Command::Show(args) => show::run(args).await,
         Command::Tail(args) => tail::run(args).await,

@@ -2,11 +2,11 @@
 //! for every secret that it names.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use toml::{Table, Value};
 
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Config {
     table: Table,
+    own: BTreeMap<String, String>,
+    really: BTreeSet<String>,
 }
 
 /// A source, as far as a sender must know it.
@@ -67,7 +69,8 @@ impl Config {
     /// # Errors
     /// It is not TOML.
     pub fn parse(text: &str) -> Result<Self> {
-        Ok(Self { table: text.parse().context("not TOML")? })
+        let table = text.parse().context("not TOML")?;
+        Ok(Self { table, own: BTreeMap::new(), really: BTreeSet::new() })
     }
 
     /// The whole of it, to be edited.
@@ -93,13 +96,34 @@ impl Config {
         steps.into_iter().flatten().filter_map(Value::as_table_mut)
     }
 
-    /// Sends every call to this base URL, with its path and query kept. Those that go to this machine already stay. What is
-    /// said of other hosts goes, since none of them is called.
+    /// Leaves the calls of that step where the file sends them.
+    pub fn call_really(&mut self, step: &str) {
+        self.really.insert(step.to_owned());
+    }
+
+    /// Sends every other call to this base URL, with its path and query kept. Those that go to this machine already stay. What
+    /// is said of hosts that are then not called goes.
     pub fn call(&mut self, third_party: &str) {
-        self.steps().for_each(|step| redirect(step, third_party));
+        let really = self.really.clone();
+        let is_real =
+            |step: &Table| step.get("id").and_then(Value::as_str).is_some_and(|id| really.contains(id));
+        self.steps().filter(|step| !is_real(step)).for_each(|step| redirect(step, third_party));
+        let called: Vec<_> = self.steps().flat_map(|step| hosts(step)).collect();
         if let Some(destinations) = self.table.get_mut("destinations").and_then(Value::as_table_mut) {
-            destinations.retain(|host, _| host.starts_with(HERE));
+            destinations.retain(|host, _| called.iter().any(|called| called == host));
         }
+    }
+
+    /// Takes these values for the secrets that it names, as far as there are any, instead of making them up.
+    pub fn use_secrets(&mut self, get: impl Fn(&str) -> Option<String>) {
+        let own = self.secrets().into_keys().filter_map(|name| Some((get(&name)?, name)));
+        self.own = own.map(|(value, name)| (name, value)).collect();
+    }
+
+    /// Whether the value of that secret is not made up.
+    #[must_use]
+    pub fn is_own(&self, secret: &str) -> bool {
+        self.own.contains_key(secret)
     }
 
     /// Every secret that it names, and the one that signs commands, with a local value.
@@ -128,6 +152,11 @@ impl Config {
                 secrets.insert(name, secret.checks);
             }
         }
+        for destination in self.table.get("destinations").and_then(Value::as_table).into_iter().flatten() {
+            let names = names(destination.1.get("client_certificate")).into_iter();
+            secrets.extend(names.map(|name| (name.clone(), Secret::text(&name).checks)));
+        }
+        secrets.extend(self.own.clone());
         secrets
     }
 
@@ -144,7 +173,14 @@ impl Config {
         }
         let names = names(source.get("secrets"));
         let first = names.first().with_context(|| format!("source {name:?} has no secrets"))?;
-        Ok(Source { secret: Secret::named(first, &scheme).signs, scheme })
+        let made_up = Secret::named(first, &scheme);
+        let Some(own) = self.own.get(first) else { return Ok(Source { secret: made_up.signs, scheme }) };
+        let only_checks = made_up.signs != made_up.checks;
+        ensure!(
+            !only_checks,
+            "{first} is the provider's public key, so only the provider can sign for {name:?}"
+        );
+        Ok(Source { secret: own.clone(), scheme })
     }
 
     fn sources(&self) -> impl Iterator<Item = (&str, &Value)> {
@@ -159,8 +195,6 @@ impl std::fmt::Display for Config {
     }
 }
 
-const HERE: &str = "127.0.0.1";
-
 /// Replaces scheme and host of every `url` in a step.
 fn redirect(table: &mut Table, third_party: &str) {
     for (name, value) in table {
@@ -172,13 +206,33 @@ fn redirect(table: &mut Table, third_party: &str) {
     }
 }
 
+/// The host of every `url` in a step, with its port.
+fn hosts(table: &Table) -> Vec<String> {
+    let of = |(name, value): (&String, &Value)| match value {
+        Value::String(url) if name == "url" => url
+            .split_once("://")
+            .map_or_else(Vec::new, |(_, rest)| vec![rest.split('/').next().unwrap_or_default().to_owned()]),
+        Value::Table(inner) => hosts(inner),
+        _ => Vec::new(),
+    };
+    table.iter().flat_map(of).collect()
+}
+
+/// Whether a host, with its port or without, is this machine.
+#[must_use]
+pub fn is_here(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    ["127.0.0.1", "localhost", "[::1]"].iter().any(|here| *here == name || *here == host)
+}
+
 /// By hand: a path may hold templates, which a URL parser would escape.
 fn redirected(url: &str, third_party: &str) -> String {
     let Some((_, rest)) = url.split_once("://") else { return url.to_owned() };
-    if rest.starts_with(HERE) {
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    if is_here(host) {
         return url.to_owned();
     }
-    let path = rest.find('/').map_or("/", |slash| &rest[slash..]);
+    let path = if path.is_empty() { "/" } else { path };
     format!("{third_party}{path}")
 }
 
@@ -216,17 +270,57 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_hosts_that_are_not_called_goes() {
+    fn what_is_called_on_this_machine_or_really_stays_where_it_is() {
+        for url in [
+            "http://127.0.0.1:9/a",
+            "http://localhost/a",
+            "https://localhost:1/a",
+            "http://[::1]:8/a",
+            "http://[::1]/",
+        ] {
+            assert_eq!(redirected(url, "http://127.0.0.1:7"), url);
+        }
+        for url in ["http://127.0.0.1.example.com/a", "http://localhost.example.com:8/a"] {
+            assert_eq!(redirected(url, "http://127.0.0.1:7"), "http://127.0.0.1:7/a");
+        }
         let mut config = Config::shipped().unwrap();
-        let host = || Value::Table(toml::toml! { client_certificate = "A_CERTIFICATE" });
-        let hosts = [("tickets.example.com", host()), ("127.0.0.1:9", host())];
-        config.table().insert(
-            "destinations".into(),
-            Value::Table(hosts.map(|(h, t)| (h.into(), t)).into_iter().collect()),
-        );
-        config.call("http://127.0.0.1:9");
-        let left = config.table["destinations"].as_table().unwrap();
-        assert_eq!(left.keys().collect::<Vec<_>>(), ["127.0.0.1:9"]);
+        config.call_really("open_ticket");
+        config.call("http://127.0.0.1:7");
+        assert!(config.to_string().contains("https://tickets.example.com/api/tickets"));
+        assert!(!config.to_string().contains("https://slack.example.com"));
+    }
+
+    #[test]
+    fn own_secrets_win_and_sign_if_they_can() {
+        let mut config = Config::read(&functions::workspace().join("tests/providers.toml")).unwrap();
+        config.use_secrets(|name| {
+            ["STRIPE_WEBHOOK_SECRET", "DISCORD_PUBLIC_KEY", "OTHER"]
+                .contains(&name)
+                .then(|| format!("my {name}"))
+        });
+        assert_eq!(config.secrets()["STRIPE_WEBHOOK_SECRET"], "my STRIPE_WEBHOOK_SECRET");
+        assert_eq!(config.source("stripe").unwrap().secret, "my STRIPE_WEBHOOK_SECRET");
+        assert!(config.is_own("STRIPE_WEBHOOK_SECRET") && !config.is_own("GITHUB_WEBHOOK_SECRET"));
+        assert!(!config.secrets().contains_key("OTHER"), "only what the file names");
+        let refused = config.source("discord").unwrap_err().to_string();
+        assert!(refused.contains("only the provider can sign"), "{refused}");
+    }
+
+    #[test]
+    fn what_is_said_of_hosts_that_are_not_called_goes() {
+        let left = |really: Option<&str>| {
+            let mut config = Config::shipped().unwrap();
+            let host = || Value::Table(toml::toml! { client_certificate = "A_CERTIFICATE" });
+            let hosts = ["tickets.example.com", "llm.example.com", "127.0.0.1:9"]
+                .map(|name| (name.to_owned(), host()));
+            config.table().insert("destinations".into(), Value::Table(hosts.into_iter().collect()));
+            assert!(config.secrets().contains_key("A_CERTIFICATE"));
+            really.into_iter().for_each(|step| config.call_really(step));
+            config.call("http://127.0.0.1:9");
+            config.table["destinations"].as_table().unwrap().keys().cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(left(None), ["127.0.0.1:9"]);
+        assert_eq!(left(Some("open_ticket")), ["127.0.0.1:9", "tickets.example.com"]);
     }
 
     #[test]

@@ -80,7 +80,11 @@ impl Webhook {
         Self::from_event(&event, forged).with_context(|| path.display().to_string())
     }
 
-    fn from_event(event: &Value, forged: bool) -> Result<Self> {
+    /// Takes the webhook out of such an event.
+    ///
+    /// # Errors
+    /// It is none, or none that brings a webhook.
+    pub fn from_event(event: &Value, forged: bool) -> Result<Self> {
         let path = event["rawPath"].as_str().context("no rawPath")?;
         let Some(source) = path.strip_prefix("/webhooks/") else {
             bail!("rawPath {path:?} is not /webhooks/{{source}}")

@@ -6,6 +6,8 @@ use anyhow::Result;
 use clap::Args as ClapArgs;
 use local::{broker::Broker, generation};
 
+use crate::stop;
+
 /// What `broker` takes.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
@@ -36,7 +38,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     // One line, its last word the address: the demo starts its broker by this command and reads it.
     println!("DriftQ-compatible broker on {}", broker.url());
     tokio::select! {
-        asked = asked_to_stop() => asked?,
+        asked = stop::asked() => asked?,
         ended = stdin_ends(), if args.until_stdin_ends => ended?,
     }
     broker.stop().await;
@@ -46,20 +48,4 @@ pub(crate) async fn run(args: Args) -> Result<()> {
 async fn stdin_ends() -> Result<()> {
     tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await?;
     Ok(())
-}
-
-#[cfg(unix)]
-async fn asked_to_stop() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminate.recv() => {}
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-async fn asked_to_stop() -> Result<()> {
-    Ok(tokio::signal::ctrl_c().await?)
 }

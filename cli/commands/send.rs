@@ -1,111 +1,124 @@
-//! `send`: signs a sample webhook and posts it.
+//! `send`: signs a webhook and posts it.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+mod new_id;
+mod seen;
+mod target;
 
-use anyhow::{Context, Result, bail};
+use std::{fs, path::Path, process::ExitCode, time::Duration};
+
+use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
+use driftq_webhooks::config::Config;
 use jiff::Timestamp;
 use local::{
-    config::Config,
+    config::Config as Local,
     http::{self, Answer},
     webhook::{Webhook, samples},
+};
+
+use self::{seen::Seen, target::Target};
+use super::check;
+use crate::{
+    event,
+    exit::{PROBLEMS, Usage},
+    output::print,
+    own::{EnvFile, Own},
 };
 
 /// What `send` takes.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// The name of a sample in events/ingest, such as github.issues.opened; or the path of a file like them: an API Gateway
-    /// event of payload format 2.0.
+    /// The name of a sample in events/ingest, such as github.issues.opened; or a file, `-` for standard input: an API Gateway
+    /// event of payload format 2.0 like the samples, or with --source the webhook's body as the provider sends it.
     #[arg(required_unless_present = "list")]
-    sample: Option<PathBuf>,
+    event: Option<String>,
     /// Send it to this source, and sign it as this source wants it, instead of the one that the sample names.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
+    /// A header beside the signature, such as "x-github-event: issues"; may be given several times.
+    #[arg(long, value_name = "NAME: VALUE")]
+    header: Vec<String>,
+    /// Give the event another id, so that it is not a duplicate of one that was sent before.
+    #[arg(long)]
+    new_id: bool,
     /// Where to; without it, where `up` listens.
     #[arg(long)]
     url: Option<String>,
+    #[command(flatten)]
+    own: EnvFile,
     /// List the samples, and say which of them fit the webhooks.toml in use.
     #[arg(long)]
     list: bool,
 }
 
 const AFTER_HELP: &str = "\
-It signs with the secrets that `up` made up for the webhooks.toml that it runs with, or else with those for the one that
-WEBHOOKS_CONFIG names. tests/providers.toml has a source of every scheme.
+It signs with the secret of the environment or of .env, else with the one that `up` made up. The webhooks.toml is the one that
+`up` runs with, else that of WEBHOOKS_CONFIG. tests/providers.toml has a source of every scheme.
+Exit code: 0 if it was accepted, 1 if not, 2 if this was not understood.
 
 Examples:
-  cargo webhooks send stripe.charge.dispute.created
+  cargo webhooks send stripe.charge.dispute.created --new-id
+  cargo webhooks send issue.json --source github --header 'x-github-event: issues'
   cargo webhooks send --list";
 
-/// Sends it, prints the answer, and fails if that is not a 2xx.
-pub(crate) async fn run(args: Args) -> Result<()> {
-    let config = config(args.url.is_none())?;
-    let Some(sample) = args.sample.filter(|_| !args.list) else { return list(&config) };
-    let url = args.url.map_or_else(address_of_up, Ok)?;
-    let webhook = Webhook::read(&file(&sample));
-    let mut webhook = webhook.context("no such sample; `send --list` names those that there are")?;
-    webhook.source = args.source.unwrap_or(webhook.source);
-    let webhook = webhook.clone().signed(&config.source(&webhook.source)?, Timestamp::now())?;
-    let target = format!("{}/webhooks/{}", url.trim_end_matches('/'), webhook.source);
-    let mut request =
-        http::client()?.post(&target).timeout(Duration::from_secs(40)).body(webhook.body.clone());
+/// How long an answer may take: longer than API Gateway waits.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Sends it, prints the answer, and says whether that was a duplicate.
+pub(crate) async fn run(args: Args) -> Result<ExitCode> {
+    let own = Own::read(&args.own)?;
+    let Some(event) = args.event.filter(|_| !args.list) else { return list(&Target::config_in_use().await?) };
+    let target = Target::find(args.url).await?;
+    let file = target.config.display().to_string();
+    let text = fs::read_to_string(&target.config).map_err(|error| Usage(format!("{file}: {error}")))?;
+    let config = match Config::parse(&file, &text) {
+        Ok(config) => config,
+        Err(error) => return check::refuse(&file, &error.problems, false),
+    };
+    let mut local = Local::parse(&text)?;
+    local.use_secrets(|name| own.get(name));
+
+    let mut webhook = event::webhook(&event, event::read(&event)?, args.source.as_deref(), &args.header)?;
+    if args.new_id {
+        webhook = new_id::renewed(webhook, &config)?;
+    }
+    let source = local.source(&webhook.source)?;
+    target.check_secrets(&webhook.source, &config, &own)?;
+    let seen = Seen::before(&target.url, &webhook, &config).await?;
+    let answer = post(&target.url, webhook.signed(&source, Timestamp::now())?).await?;
+    print(&format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body)))?;
+    if !(200..300).contains(&answer.status) {
+        return Ok(PROBLEMS.into());
+    }
+    seen.lines().iter().try_for_each(|line| print(line))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn post(url: &str, webhook: Webhook) -> Result<Answer> {
+    let target = format!("{url}/webhooks/{}", webhook.source);
+    let mut request = http::client_for(url)?.post(&target).timeout(PATIENCE).body(webhook.body);
     for (name, value) in &webhook.headers {
         request = request.header(name, value);
     }
     let response =
         request.send().await.with_context(|| format!("{target}; is `cargo webhooks up` running?"))?;
-    let answer = Answer::read(response).await?;
-    println!("{} {}", answer.status, String::from_utf8_lossy(&answer.body));
-    if !(200..300).contains(&answer.status) {
-        bail!("{target} did not accept it");
-    }
-    Ok(())
+    Ok(Answer::read(response).await?)
 }
 
-fn list(config: &Config) -> Result<()> {
+fn list(config: &Path) -> Result<ExitCode> {
+    let config = Local::read(config)?;
     let mut names: Vec<_> = fs::read_dir(samples())?
         .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".json")?.to_owned()))
         .collect();
     names.sort();
     for name in names {
         let source = Webhook::sample(&name)?.source;
-        match config.source(&source) {
-            Ok(_) => println!("{name}"),
-            Err(_) => println!("{name:<40} (no source {source:?} in the webhooks.toml in use)"),
-        }
+        let note = match config.source(&source) {
+            Ok(_) => String::new(),
+            Err(_) => format!(" (no source {source:?} in the webhooks.toml in use)"),
+        };
+        print(format!("{name:<40}{note}").trim_end())?;
     }
-    Ok(())
-}
-
-fn file(sample: &Path) -> PathBuf {
-    if sample.is_file() {
-        return sample.to_owned();
-    }
-    let name = sample.display().to_string();
-    samples().join(if name.ends_with(".json") { name } else { format!("{name}.json") })
-}
-
-/// What `up` runs with, unless the environment says otherwise or it is not meant for `up`.
-fn config(for_up: bool) -> Result<Config> {
-    let of_up = state_file().ok().filter(|_| for_up).and_then(|file| fs::read_to_string(file).ok());
-    match of_up.as_deref().and_then(|state| state.lines().nth(1)) {
-        Some(path) if std::env::var_os("WEBHOOKS_CONFIG").is_none() => Config::read(Path::new(path)),
-        _ => Config::from_env(),
-    }
-}
-
-/// `up` leaves its address, and the path of its webhooks.toml, beside this binary.
-pub(crate) fn state_file() -> Result<PathBuf> {
-    Ok(std::env::current_exe()?.with_extension("url"))
-}
-
-fn address_of_up() -> Result<String> {
-    let state = fs::read_to_string(state_file()?).unwrap_or_default();
-    let url = state.lines().next().map(str::to_owned);
-    url.context("nothing is up; start `cargo webhooks up`, or give --url")
+    Ok(ExitCode::SUCCESS)
 }

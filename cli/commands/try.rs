@@ -29,8 +29,8 @@ pub(crate) struct Args {
     /// The source that it goes to, instead of the one that its path names.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// A header of a webhook that is only a body, such as "x-github-event: issues"; may be given several times.
-    #[arg(long, value_name = "NAME: VALUE", requires = "source")]
+    /// A header that it has, such as "x-github-event: issues"; may be given several times.
+    #[arg(long, value_name = "NAME: VALUE")]
     header: Vec<String>,
     /// Show only this step.
     #[arg(long, value_name = "ID")]

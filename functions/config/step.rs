@@ -56,7 +56,7 @@ impl Step {
     }
 
     /// Every URL that it asks, with its field.
-    pub(super) fn urls(&self) -> impl Iterator<Item = (&str, &UrlTemplate)> {
+    pub fn urls(&self) -> impl Iterator<Item = (&str, &UrlTemplate)> {
         let look_up = match &self.in_doubt {
             InDoubt::LookUp(look_up) => Some(&look_up.url),
             InDoubt::SameKey { .. } | InDoubt::Park => None,

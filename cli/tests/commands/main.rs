@@ -6,17 +6,32 @@ mod check;
 mod help;
 mod operate;
 mod r#try;
+mod up;
 
-use std::{path::Path, process::Command};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+    sync::mpsc::channel,
+    thread,
+    time::Duration,
+};
 
 use local::functions::Functions;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
+/// More than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(40);
+
 /// The functions, built once.
 async fn functions() -> Functions {
     static FUNCTIONS: OnceCell<Functions> = OnceCell::const_new();
     FUNCTIONS.get_or_init(async || Functions::find().await.unwrap()).await.clone()
+}
+
+/// As a shell stops a process, so that what it has started ends with it.
+fn stop(process: u32) {
+    let _ = Command::new("kill").arg(process.to_string()).status();
 }
 
 /// How a command ended.
@@ -34,7 +49,14 @@ fn webhooks(args: &[&str]) -> Ended {
 }
 
 fn run(command: &mut Command) -> Ended {
-    let output = command.output().unwrap();
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (id, (sender, ended)) = (child.id(), channel());
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(output) = ended.recv_timeout(PATIENCE) else {
+        stop(id);
+        panic!("{command:?} does not end")
+    };
+    let output = output.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use local::{stack::Stack, webhook::Webhook};
+use local::{config::Config, stack::Stack, webhook::Webhook};
 use serde_json::{Map, Value, json};
 
-use super::{file, webhooks};
+use super::{file, functions, webhooks};
 
 #[test]
 fn a_sample_is_told_with_its_run_its_steps_and_its_request() {
@@ -32,7 +32,8 @@ fn a_sample_is_told_with_its_run_its_steps_and_its_request() {
 /// The one thing that it must never do is to say something else than what is then done.
 #[tokio::test]
 async fn what_is_told_is_what_is_called() {
-    let stack = Stack::builder().config(local::config::Config::shipped().unwrap()).start().await.unwrap();
+    let stack = Stack::builder().functions(functions().await).config(Config::shipped().unwrap());
+    let stack = stack.start().await.unwrap();
     let mut told = Vec::new();
     for sample in ["stripe.charge.dispute.created", "billing.invoice.issued", "github.issues.opened"] {
         stack.deliver(&Webhook::sample(sample).unwrap()).await.unwrap();

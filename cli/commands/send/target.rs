@@ -1,0 +1,74 @@
+//! Where to, and what runs there.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use driftq_webhooks::config::Config;
+use local::config::Config as Local;
+
+use crate::{
+    exit::Usage,
+    own::Own,
+    running::{self, Running},
+};
+
+/// A gateway, and the webhooks.toml behind it as far as that is known.
+pub(super) struct Target {
+    pub(super) url: String,
+    pub(super) config: PathBuf,
+    /// The names of the secrets of which it has values that are not made up; none if that is not known.
+    own: Option<Vec<String>>,
+}
+
+impl Target {
+    /// The one of that URL, or else the only one that is up.
+    pub(super) async fn find(url: Option<String>) -> Result<Self> {
+        let mut running = running::all().await?;
+        if let Some(url) = url {
+            let url = url.trim_end_matches('/').to_owned();
+            let known = running.into_iter().find(|running| running.url == url);
+            let elsewhere = Self { url, config: Local::path_from_env(), own: None };
+            return Ok(known.map_or(elsewhere, Self::of));
+        }
+        match running.pop() {
+            None => Err(Usage("nothing is up; start `cargo webhooks up`, or give --url".to_owned()).into()),
+            Some(one) if running.is_empty() => Ok(Self::of(one)),
+            Some(last) => {
+                running.push(last);
+                let each =
+                    running.iter().map(|one| format!("\n  --url {}  ({})", one.url, one.config.display()));
+                Err(Usage(format!("several are up; choose one:{}", each.collect::<String>())).into())
+            }
+        }
+    }
+
+    /// The webhooks.toml of the only one that is up, unless the environment names another.
+    pub(super) async fn config_in_use() -> Result<PathBuf> {
+        let running = running::all().await?;
+        Ok(match &running[..] {
+            [one] if std::env::var_os("WEBHOOKS_CONFIG").is_none() => one.config.clone(),
+            _ => Local::path_from_env(),
+        })
+    }
+
+    fn of(Running { url, config, own, .. }: Running) -> Self {
+        Self { url, config, own: Some(own) }
+    }
+
+    /// What is signed with a made-up secret is refused where there is a real one.
+    pub(super) fn check_secrets(&self, source: &str, config: &Config, own: &Own) -> Result<()> {
+        let secret = config.sources.get(source).and_then(|source| source.secrets.first());
+        let (Some(secret), Some(theirs)) = (secret, &self.own) else { return Ok(()) };
+        match (theirs.contains(secret), own.get(secret).is_some()) {
+            (true, false) => Err(Usage(format!(
+                "`up` has a {secret} of your own: set it here too, in the environment or in .env"
+            ))
+            .into()),
+            (false, true) => Err(Usage(format!(
+                "`up` has made {secret} up, and here it is set: unset it, or start `up` with it"
+            ))
+            .into()),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! `--real`: which steps call the real third party.
+
+use anyhow::Result;
+use driftq_webhooks::config::{Config, in_doubt::InDoubt, step::Step};
+
+use crate::{exit::Usage, own::Own};
+
+/// The steps that are meant. Each must exist, and each secret that goes with its calls must be one's own: the real third party
+/// would refuse a made-up one.
+pub(super) fn steps(asked: &[String], config: &Config, own: &Own) -> Result<Vec<String>> {
+    let known: Vec<_> = config.steps.iter().map(|step| step.id.as_str()).collect();
+    if let Some(step) = asked.iter().find(|step| *step != "all" && !known.contains(&step.as_str())) {
+        let known = known.join(", ");
+        return Err(
+            Usage(format!("no step is named {step:?}; known are {known}, and all for all of them")).into()
+        );
+    }
+    let meant = |step: &&Step| asked.iter().any(|asked| asked == "all" || asked == step.id.as_str());
+    let meant: Vec<_> = config.steps.iter().filter(meant).collect();
+    let mut made_up: Vec<_> =
+        meant.iter().flat_map(|step| secrets(step, config)).filter(|name| own.get(name).is_none()).collect();
+    made_up.dedup();
+    if !made_up.is_empty() {
+        let names = made_up.join(", ");
+        return Err(Usage(format!(
+            "a real call needs a real secret: set {names} in the environment or in .env"
+        ))
+        .into());
+    }
+    Ok(meant.iter().map(|step| step.id.to_string()).collect())
+}
+
+/// Those that go with its calls.
+pub(super) fn secrets<'a>(step: &'a Step, config: &'a Config) -> Vec<&'a str> {
+    let look_up = match &step.in_doubt {
+        InDoubt::LookUp(look_up) => look_up.auth.as_ref(),
+        InDoubt::SameKey { .. } | InDoubt::Park => None,
+    };
+    let auths = step.call.auth.iter().chain(look_up).map(|auth| auth.secret());
+    let destinations = step.urls().filter_map(|(_, url)| config.destinations.get(&url.destination()));
+    auths.chain(destinations.filter_map(|destination| destination.client_certificate.as_deref())).collect()
+}

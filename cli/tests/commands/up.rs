@@ -1,0 +1,213 @@
+//! `up` and `send`: with one's own secrets, several at once, and what was sent before.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
+};
+
+use local::{config::Config, server::ANY_PORT, third_party::ThirdParty};
+use tempfile::TempDir;
+
+use super::{Ended, PATIENCE, functions, run, stop};
+
+/// A folder with a binary of its own, so that it knows of nothing that is up elsewhere.
+struct Place {
+    folder: TempDir,
+    functions: PathBuf,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        fs::hard_link(env!("CARGO_BIN_EXE_webhooks"), folder.path().join("webhooks")).unwrap();
+        fs::create_dir(folder.path().join("elsewhere")).unwrap();
+        let functions = match env::var_os("FUNCTIONS_DIR").filter(|dir| !dir.is_empty()) {
+            Some(dir) => dir.into(),
+            None => functions().await.ingest.parent().unwrap().to_owned(),
+        };
+        Self { folder, functions }
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(self.folder.path().join("webhooks"));
+        command.args(args).current_dir(self.folder.path()).env("FUNCTIONS_DIR", &self.functions);
+        command
+    }
+
+    fn send(&self, args: &[&str]) -> Ended {
+        run(self.command(&["send"]).args(args))
+    }
+
+    /// With these variables besides.
+    fn up(&self, args: &[&str], env: &[(&str, &str)]) -> Up {
+        let mut command = self.command(&["up"]);
+        command.args(args).envs(env.iter().copied()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (sender, lines) = channel();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let mut up = Up { child, lines, greeting: String::new(), url: String::new() };
+        up.greeting = up.until("curl -i ");
+        up.url = up.greeting.split("POST ").nth(1).unwrap().split("/webhooks/").next().unwrap().to_owned();
+        up
+    }
+}
+
+struct Up {
+    child: Child,
+    lines: Receiver<String>,
+    greeting: String,
+    url: String,
+}
+
+impl Up {
+    /// All lines to the first that has this in it.
+    #[track_caller]
+    fn until(&self, text: &str) -> String {
+        let mut all = String::new();
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("{text:?} does not come; there came\n{all}"));
+            all = all + &line + "\n";
+            if line.contains(text) {
+                return all;
+            }
+        }
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            stop(self.child.id());
+            let _ = self.child.wait();
+        }
+    }
+}
+
+#[tokio::test]
+async fn own_secrets_win_and_a_duplicate_is_called_one() {
+    let place = Place::new().await;
+    place.write(".env", "STRIPE_WEBHOOK_SECRET='whsec_mine'\n");
+    let up = place.up(&[], &[("GITHUB_WEBHOOK_SECRET", "mine")]);
+    for line in [
+        format!("POST {}/webhooks/billing  STANDARD_WEBHOOK_SECRET made up\n", up.url),
+        format!("POST {}/webhooks/github   GITHUB_WEBHOOK_SECRET from the environment\n", up.url),
+        format!("POST {}/webhooks/stripe   STRIPE_WEBHOOK_SECRET from .env\n", up.url),
+        "open_ticket    POST tickets.example.com: answered by the third party below\n".to_owned(),
+    ] {
+        assert!(up.greeting.contains(&line), "{line}\n{}", up.greeting);
+    }
+    let sample = "stripe.charge.dispute.created";
+    let first = place.send(&[sample]);
+    assert_eq!((first.code, first.out.lines().count()), (Some(0), 1), "{}{}", first.out, first.err);
+    up.until("applied as");
+    up.until("an effect is done");
+    let listed = run(place.command(&["list"]).env_remove("EFFECTS_TABLE"));
+    listed.says(&["done", "stripe", "open_ticket", "du_1SkPrT2eZvKYlo2CqWn8sLd4"]);
+    let again = place.send(&[sample]);
+    assert_eq!(again.code, Some(0));
+    again.says(&["202 ", "duplicate: open_ticket du_1SkPrT2eZvKYlo2CqWn8sLd4 was there already, done\n"]);
+    let other = place.send(&[sample, "--new-id"]);
+    assert_eq!((other.code, other.out.lines().count()), (Some(0), 1), "{}{}", other.out, other.err);
+
+    let elsewhere = place.folder.path().join("elsewhere");
+    let without = run(place.command(&["send", sample]).current_dir(elsewhere));
+    assert_eq!(without.code, Some(2));
+    assert!(without.err.contains("`up` has a STRIPE_WEBHOOK_SECRET of your own"), "{}", without.err);
+}
+
+#[tokio::test]
+async fn several_do_not_disturb_each_other() {
+    let place = Place::new().await;
+    let one = place.up(&["--persist", "data"], &[]);
+    let same_data = run(&mut place.command(&["up", "--persist", "data"]));
+    assert_eq!(same_data.code, Some(2));
+    assert!(same_data.err.contains("another `up` keeps its data in data"), "{}", same_data.err);
+    let mut two = place.up(&[], &[]);
+    let unclear = place.send(&["github.issues.opened"]);
+    assert_eq!(unclear.code, Some(2));
+    for url in [&one.url, &two.url] {
+        assert!(unclear.err.contains(&format!("--url {url}  (")), "{}", unclear.err);
+    }
+    assert_eq!(place.send(&["github.issues.opened", "--url", &two.url]).code, Some(0));
+    two.until("applied as");
+    two.child.kill().unwrap(); // SIGKILL: it leaves its note behind
+    two.child.wait().unwrap();
+    let sent = place.send(&["stripe.charge.dispute.created"]);
+    assert_eq!(sent.code, Some(0), "{}", sent.err);
+    let heard = one.until("applied as");
+    assert!(!heard.contains("github"), "{heard}");
+}
+
+#[tokio::test]
+async fn a_body_alone_is_sent_as_its_source_would() {
+    let place = Place::new().await;
+    let up = place.up(&[], &[]);
+    let issue = r#"{"action":"opened","issue":{"number":7,"title":"T","html_url":"u","user":{"login":"l"}},"repository":{"full_name":"o/r"}}"#;
+    let path = place.write("issue.json", issue).display().to_string();
+    assert_eq!(place.send(&[&path]).code, Some(2), "whose is it?");
+    let sent = place.send(&[&path, "--source", "github", "--header", "x-github-event: issues"]);
+    assert_eq!(sent.code, Some(0), "{}", sent.err);
+    sent.says(&["tell_slack:o/r#7"]);
+    up.until("applied as");
+    let forged = place.send(&["forged.github.issues.opened"]);
+    assert_eq!(forged.code, Some(1));
+    forged.says(&["401 "]);
+}
+
+/// What the file sends to this machine goes there, by whatever name it calls it; the rest goes to the real address only if
+/// that is asked for.
+#[tokio::test(flavor = "multi_thread")] // the third party is in this process
+async fn calls_go_where_the_greeting_says() {
+    let place = Place::new().await;
+    let tickets = ThirdParty::start(ANY_PORT).await.unwrap();
+    let port = tickets.url().rsplit_once(':').unwrap().1.to_owned();
+    let shipped = Config::shipped().unwrap().to_string();
+    let text = shipped.replace("https://tickets.example.com", &format!("http://localhost:{port}"));
+    let path = place.write("mine.toml", &text).display().to_string();
+    let env = [("WEBHOOKS_CONFIG", &*path), ("TICKETS_TOKEN", "mine"), ("SLACK_TOKEN", "mine")];
+    let up = place.up(&["--real", "tell_slack"], &env);
+    for line in [
+        format!("open_ticket    POST localhost:{port}: on this machine as it is\n"),
+        "tell_slack     POST slack.example.com: really, SLACK_TOKEN from the environment\n".to_owned(),
+        "triage_issue   POST llm.example.com: answered by the third party below\n".to_owned(),
+    ] {
+        assert!(up.greeting.contains(&line), "{line}\n{}", up.greeting);
+    }
+    assert_eq!(place.send(&["stripe.charge.dispute.created"]).code, Some(0));
+    up.until("an effect is done");
+    let calls = tickets.ledger().attempts().to_vec();
+    assert_eq!(calls.len(), 1);
+    assert_eq!(calls[0].headers["authorization"], "Bearer mine");
+}
+
+#[test]
+fn a_real_call_needs_a_real_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_webhooks"));
+        run(command.arg("up").args(args).current_dir(folder.path()).env("SLACK_TOKEN", "mine"))
+    };
+    let all = up(&["--real", "all"]);
+    assert_eq!(all.code, Some(2));
+    let missing = "set TICKETS_TOKEN, PAYMENTS_TOKEN, EMAIL_TOKEN, LLM_TOKEN in the environment or in .env";
+    assert!(all.err.contains(missing), "{}", all.err);
+    let unknown = up(&["--real", "nope"]);
+    assert!(unknown.code == Some(2) && unknown.err.contains("known are open_ticket"), "{}", unknown.err);
+    fs::write(folder.path().join(".env"), "OOPS whsec_very_secret\n").unwrap();
+    let malformed = up(&[]);
+    assert_eq!(malformed.code, Some(2));
+    assert!(malformed.err.contains(".env:1: not NAME=value"), "{}", malformed.err);
+    assert!(!malformed.err.contains("very_secret"), "{}", malformed.err);
+}
