@@ -3,16 +3,17 @@
 use std::{env, process::Command, time::Duration};
 
 use anyhow::{Context, Result};
+use aws_sdk_dynamodb::{
+    Client,
+    config::{Credentials, Region},
+};
 use clap::Args;
 use driftq_webhooks::{
     clients::{self, Patience, Who},
     effects::Effects,
 };
 
-use crate::{
-    exit::Usage,
-    running::{self, Table},
-};
+use crate::{exit::Usage, running};
 
 /// As long as records are kept, unless webhooks.toml says otherwise.
 const KEEP_DONE: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -20,7 +21,7 @@ const KEEP_DONE: Duration = Duration::from_secs(90 * 24 * 3600);
 /// A deployment.
 #[derive(Debug, Args)]
 pub(crate) struct Deployment {
-    /// The effects table; EFFECTS_TABLE if it is not given, and without either the one of `cargo webhooks up`.
+    /// The effects table; EFFECTS_TABLE if it is not given, else that of the `up` that runs on this machine.
     #[arg(long, value_name = "NAME", conflicts_with = "stack")]
     table: Option<String>,
     /// The CloudFormation stack whose table it is; asked for by the AWS CLI.
@@ -34,34 +35,56 @@ pub(crate) struct Deployment {
     region: Option<String>,
 }
 
+/// Where a table is.
+enum Place {
+    Aws {
+        table: String,
+    },
+    /// What `up` has brought up.
+    Here {
+        endpoint: String,
+        table: String,
+    },
+}
+
 impl Deployment {
     /// Its table. `keep_done`: how long a record is kept once a decision has ended its effect.
     pub(crate) async fn effects(&self, keep_done: Option<Duration>) -> Result<Effects> {
-        let here = if self.is_named() { None } else { here().await? };
-        let table = match &here {
-            Some(table) => table.name.clone(),
-            None => self.table()?,
+        let who = Who { profile: self.profile.as_deref(), region: self.region.as_deref() };
+        let http = clients::http(&|name| env::var(name).ok())?;
+        let aws = clients::aws_as(http, who).await;
+        let (client, table) = match self.place().await? {
+            Place::Aws { table } => (clients::dynamodb(&aws, Patience::CONSUMER), table),
+            Place::Here { endpoint, table } => {
+                let here = aws_sdk_dynamodb::config::Builder::from(&aws).endpoint_url(endpoint);
+                let here = here.region(Region::new("us-east-1"));
+                let here = here.credentials_provider(Credentials::new("local", "local", None, None, "local"));
+                (Client::from_conf(here.build()), table)
+            }
         };
-        let local = here.as_ref().map(|table| table.url.as_str());
-        let who = Who { profile: self.profile.as_deref(), region: self.region.as_deref(), local };
-        let aws = clients::aws_as(clients::http(&|name| env::var(name).ok())?, who).await;
-        Ok(Effects::new(clients::dynamodb(&aws, Patience::CONSUMER), table, keep_done.unwrap_or(KEEP_DONE)))
+        Ok(Effects::new(client, table, keep_done.unwrap_or(KEEP_DONE)))
     }
 
-    fn is_named(&self) -> bool {
-        [&self.table, &self.stack, &self.profile, &self.region].iter().any(|named| named.is_some())
-            || of_environment().is_some()
-    }
-
-    fn table(&self) -> Result<String> {
+    async fn place(&self) -> Result<Place> {
         if let Some(stack) = &self.stack {
-            return self.table_of(stack);
+            return Ok(Place::Aws { table: self.table_of(stack)? });
         }
-        let unknown = || {
-            let why = "which deployment? Name its table (--table or EFFECTS_TABLE) or its --stack; or start `cargo webhooks up`";
-            Usage(why.into())
-        };
-        Ok(self.table.clone().or_else(of_environment).ok_or_else(unknown)?)
+        let of_environment = || env::var("EFFECTS_TABLE").ok().filter(|name| !name.is_empty());
+        if let Some(table) = self.table.clone().or_else(of_environment) {
+            return Ok(Place::Aws { table });
+        }
+        let mut running: Vec<_> =
+            running::all().await?.into_iter().filter_map(|running| running.table).collect();
+        match (running.pop(), running.is_empty()) {
+            (Some((endpoint, table)), true) => Ok(Place::Here { endpoint, table }),
+            (Some(_), false) => {
+                Err(Usage("several `up` run; leave one, or name a --table or a --stack".into()).into())
+            }
+            (None, _) => {
+                let unknown = "which deployment? Name its --table (or EFFECTS_TABLE) or its --stack, or bring one up: cargo webhooks up";
+                Err(Usage(unknown.into()).into())
+            }
+        }
     }
 
     fn table_of(&self, stack: &str) -> Result<String> {
@@ -80,19 +103,4 @@ impl Deployment {
         }
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     }
-}
-
-fn of_environment() -> Option<String> {
-    env::var("EFFECTS_TABLE").ok().filter(|name| !name.is_empty())
-}
-
-/// The table of the only `up` on this machine.
-async fn here() -> Result<Option<Table>> {
-    let mut tables: Vec<_> = running::all().await?.into_iter().filter_map(|up| up.table).collect();
-    if tables.len() > 1 {
-        let why =
-            "several `up` are there; stop all but one, or set EFFECTS_TABLE and AWS_ENDPOINT_URL_DYNAMODB";
-        return Err(Usage(why.to_owned()).into());
-    }
-    Ok(tables.pop())
 }

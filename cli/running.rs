@@ -19,19 +19,13 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub(crate) struct Running {
     /// Its gateway.
     pub(crate) url: String,
+    /// Its DynamoDB, and the table; none if EFFECTS_TABLE named another.
+    #[serde(default)]
+    pub(crate) table: Option<(String, String)>,
     /// Its webhooks.toml.
     pub(crate) config: PathBuf,
-    /// Its own DynamoDB; none if it uses another.
-    pub(crate) table: Option<Table>,
     /// The names of the secrets whose values are not made up.
     pub(crate) own: Vec<String>,
-}
-
-/// A table on this machine.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Table {
-    pub(crate) url: String,
-    pub(crate) name: String,
 }
 
 /// A note, for as long as this is kept.

@@ -11,7 +11,7 @@ mod trust;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
-use aws_sdk_dynamodb::{Client as DynamoDb, config::Credentials};
+use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_secretsmanager::Client as SecretsManager;
 use reqwest::redirect;
 use rustls::ClientConfig;
@@ -104,8 +104,6 @@ pub struct Who<'a> {
     pub profile: Option<&'a str>,
     /// The region.
     pub region: Option<&'a str>,
-    /// Where a DynamoDB on this machine listens, which takes anybody's credentials.
-    pub local: Option<&'a str>,
 }
 
 /// As [`aws`], for a person.
@@ -117,11 +115,6 @@ pub async fn aws_as(http: reqwest::Client, who: Who<'_>) -> SdkConfig {
     }
     if let Some(region) = who.region {
         defaults = defaults.region(Region::new(region.to_owned()));
-    }
-    if let Some(url) = who.local {
-        let credentials = Credentials::new("local", "local", None, None, "this machine");
-        defaults = defaults.endpoint_url(url).region(Region::from_static("us-east-1"));
-        defaults = defaults.credentials_provider(credentials);
     }
     defaults.http_client(connector::over(http)).retry_config(retries).load().await
 }

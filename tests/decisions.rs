@@ -251,9 +251,9 @@ async fn many_are_decided_at_once_after_a_plan_and_each_is_called_once() -> Resu
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
     let first = only_effect(&stack).await?;
-    park_more(&stack, &first, 620).await?;
+    park_more(&stack, &first, 260).await?;
     let page = stack.get("/parked").await?.json();
-    assert_eq!((page["parked"].as_array().map(Vec::len), &page["total"]), (Some(100), &json!(621)));
+    assert_eq!((page["parked"].as_array().map(Vec::len), &page["total"]), (Some(100), &json!(261)));
     let next =
         stack.get(&format!("/parked?after={}", page["next"].as_str().unwrap_or_default())).await?.json();
     assert_ne!(next["parked"][0]["effect_id"], page["parked"][0]["effect_id"]);
@@ -265,12 +265,12 @@ async fn many_are_decided_at_once_after_a_plan_and_each_is_called_once() -> Resu
     let none = ask(json!({ "decision": "retry", "plan": true, "filter": { "error": "answered 503" } }))
         .await?
         .json();
-    assert_eq!((&none["plan"]["parked"], &none["plan"]["would_decide"]), (&json!(621), &json!(0)));
+    assert_eq!((&none["plan"]["parked"], &none["plan"]["would_decide"]), (&json!(261), &json!(0)));
     let filter = json!({ "step": "open_ticket", "error": "answered 422", "in_doubt": false });
     let plan = ask(json!({ "decision": "retry", "plan": true, "filter": filter })).await?.json();
     assert_eq!(
         (&plan["plan"]["would_decide"], plan["plan"]["samples"].as_array().map(Vec::len)),
-        (&json!(621), Some(5))
+        (&json!(261), Some(5))
     );
     assert_eq!(parked(&stack).await?.len(), 100, "a plan changes nothing");
 
@@ -299,14 +299,14 @@ async fn many_are_decided_at_once_after_a_plan_and_each_is_called_once() -> Resu
             break;
         }
     }
-    assert_eq!(interrupted, 1);
+    assert!(interrupted >= 1, "the table did not fail");
     assert!(decided > 100, "{decided}");
     assert!(parked(&stack).await?.is_empty());
     settle(&stack).await?;
     let ledger = stack.third_party.ledger();
     assert_eq!(
         (ledger.applied().len(), ledger.attempts().len()),
-        (621, 622),
+        (261, 262),
         "each once, and the first one's refusal"
     );
     let record = stack.effect(&first.effect_id).await?.record;

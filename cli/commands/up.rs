@@ -25,7 +25,7 @@ use super::check;
 use crate::{
     exit::Usage,
     own::{EnvFile, Own},
-    running::{Note, Running, Table},
+    running::{Note, Running},
 };
 
 /// What `up` takes.
@@ -89,9 +89,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     }
     let stack = builder.start().await?;
     let names = stack.config.secrets().into_keys().filter(|name| stack.config.is_own(name)).collect();
-    let table = stack.table.as_ref();
-    let table = table.map(|table| Table { url: table.url().to_owned(), name: table.table().to_owned() });
-    let _note = Note::leave(&Running { url: stack.url(), config: path, table, own: names })?;
+    let table = stack.table.as_ref().map(|table| (table.url().to_owned(), table.table().to_owned()));
+    let _note = Note::leave(&Running { url: stack.url(), table, config: path, own: names })?;
     println!("{}", greeting(&stack, &config, &own, &real)?);
     lines::tell(&stack, Duration::from_secs(args.schedule.max(1))).await?;
     Ok(ExitCode::SUCCESS)

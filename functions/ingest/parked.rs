@@ -27,7 +27,7 @@ const SHOWN: i32 = 100;
 /// Up to so many are counted: it reads each.
 const COUNTED: u16 = 1000;
 /// One request decides about so many at most: the gateway waits 30 s. The answer says whether there may be more.
-const AT_A_TIME: u64 = 500;
+const AT_A_TIME: u64 = 200;
 /// A record holds at most 400 KB, and every decision adds its note.
 const LONGEST_NOTE: usize = 1000;
 

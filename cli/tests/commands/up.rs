@@ -113,6 +113,8 @@ async fn own_secrets_win_and_a_duplicate_is_called_one() {
     assert_eq!((first.code, first.out.lines().count()), (Some(0), 1), "{}{}", first.out, first.err);
     up.until("applied as");
     up.until("an effect is done");
+    let listed = run(place.command(&["list"]).env_remove("EFFECTS_TABLE"));
+    listed.says(&["done", "stripe", "open_ticket", "du_1SkPrT2eZvKYlo2CqWn8sLd4"]);
     let again = place.send(&[sample]);
     assert_eq!(again.code, Some(0));
     again.says(&["202 ", "duplicate: open_ticket du_1SkPrT2eZvKYlo2CqWn8sLd4 was there already, done\n"]);
@@ -137,7 +139,7 @@ async fn several_do_not_disturb_each_other() {
     assert!(same_data.err.contains("another `up` keeps its data in data"), "{}", same_data.err);
     let mut two = place.up(&[], &[]);
     let whose = run(&mut place.command(&["list"]));
-    assert!(whose.code == Some(2) && whose.err.contains("several `up` are there"), "{}", whose.err);
+    assert!(whose.code == Some(2) && whose.err.contains("several `up` run"), "{}", whose.err);
     let unclear = place.send(&["github.issues.opened"]);
     assert_eq!(unclear.code, Some(2));
     for url in [&one.url, &two.url] {
