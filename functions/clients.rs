@@ -19,13 +19,12 @@ use rustls::ClientConfig;
 pub use self::third_parties::ThirdParties;
 use crate::{
     broker,
-    command::keys::COMMAND_KEY,
     config::{
         ConfigError,
         brokers::{Brokers, Role},
         environment::{Environment, Lookup, Signatures},
     },
-    secrets::{DRIFTQ_AUTH_HEADER, Names, Secret, Secrets, Vault},
+    secrets::{COMMAND_KEY, DRIFTQ_AUTH_HEADER, Names, Secret, Secrets, Vault},
     topic::Topic,
     topics::Topics,
 };

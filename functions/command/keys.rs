@@ -8,10 +8,11 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use super::Command;
-use crate::{config::ConfigError, secrets::Secrets};
+use crate::{
+    config::ConfigError,
+    secrets::{COMMAND_KEY, Secrets},
+};
 
-/// The secret's name.
-pub const COMMAND_KEY: &str = "COMMAND_KEY";
 /// In bytes. 32 random bytes in hex have 64.
 const SHORTEST: usize = 16;
 /// The key signs nothing else.

@@ -14,7 +14,6 @@ use std::{
 };
 
 pub use self::{current::Current, vault::Vault};
-use crate::command::keys::COMMAND_KEY;
 use crate::config::{Config, ConfigError, Problem, auth::Auth, in_doubt::InDoubt, step::Step};
 
 /// A secret's value.
@@ -35,6 +34,8 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// What commands are signed with; see [`CommandKeys`](crate::command::keys::CommandKeys).
+pub const COMMAND_KEY: &str = "COMMAND_KEY";
 /// The value of an `Authorization` header, or `Name: value`, for a proxy in front of every broker.
 pub const DRIFTQ_AUTH_HEADER: &str = "DRIFTQ_AUTH_HEADER";
 /// Those that both functions need for the brokers, where there are such.
