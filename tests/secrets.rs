@@ -242,7 +242,8 @@ async fn the_most_talkative_log_tells_no_secret() -> Result<()> {
         assert!(!log.contains(value), "{name} is in the log");
     }
     // Requests, answers, items and credentials, as the crates that we use show them.
-    for told in ["fraudulent", "ch_", "amount", "Bearer", "GetSecretValue", "Signature=", "hyper", "aws_smithy"]
+    for told in
+        ["fraudulent", "ch_", "amount", "Bearer", "GetSecretValue", "Signature=", "hyper", "aws_smithy"]
     {
         assert!(!log.contains(told), "{told} is in the log");
     }
