@@ -7,12 +7,16 @@ use std::{
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
+    time::{Duration, Instant},
 };
 
 use local::{config::Config, server::ANY_PORT, third_party::ThirdParty};
 use tempfile::TempDir;
 
 use super::{Ended, PATIENCE, functions, run, stop};
+
+/// How long it may take to end.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// A folder with a binary of its own, so that it knows of nothing that is up elsewhere.
 struct Place {
@@ -90,8 +94,13 @@ impl Drop for Up {
     fn drop(&mut self) {
         if let Ok(None) = self.child.try_wait() {
             stop(self.child.id());
-            let _ = self.child.wait();
         }
+        // It closes its output when it ends. If it does not end, it is killed, so that no test waits for ever.
+        let began = Instant::now();
+        let ends = || self.lines.recv_timeout(GRACE.saturating_sub(began.elapsed()));
+        while ends().is_ok() {}
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
