@@ -1,29 +1,17 @@
 //! Effects by time: each once, the newest first, over days and shards.
 
 use anyhow::Result;
-use driftq_webhooks::{
-    command::{Command, Input, InputHash, Payload},
-    effect_id::{RunId, StepId},
-    effects::record::Status,
-};
+use driftq_webhooks::{command::Command, effect_id::RunId, effects::record::Status};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::guard::{Case, Table, now, win};
 
 /// A command of a run of its own.
 fn command(number: usize) -> Result<Case> {
-    let input = Input::new();
     let command = Command {
         run_id: RunId::escape(&format!("stripe.evt_{number}"))?,
-        step: StepId::try_from("open_ticket".to_owned())?,
         business_key: format!("dp_{number}"),
-        input_hash: InputHash::of(&input),
-        payload: Payload::Input(input),
-        attempt: 0,
-        of: 1,
-        received_at: now(),
-        source: None,
-        traceparent: None,
+        ..Case::new(number.into()).command
     };
     Ok(Case { effect: command.effect_id()?, command })
 }

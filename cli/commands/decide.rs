@@ -52,7 +52,7 @@ pub(crate) struct Args {
     /// Those parked before this time.
     #[arg(long)]
     before: Option<Moment>,
-    /// Only those of which nobody knows whether they happened (true), or only the others (false).
+    /// Only those that are in doubt, so that they may have happened (true), or only the others (false).
     #[arg(long, value_name = "BOOL")]
     in_doubt: Option<bool>,
     /// Why: it goes into the history of each.
@@ -144,7 +144,7 @@ fn report(args: &Args, id: Uuid, tally: &Tally) -> Result<ExitCode> {
         let mut lines = vec![format!("{} decided ({id})", counted(usize::try_from(*decided)?, "effect"))];
         let left = [
             (overtaken, "had changed meanwhile"),
-            (in_doubt, "left out: nobody knows whether they happened"),
+            (in_doubt, "left out: they are in doubt"),
             (not_callable, "left out: they can't be called"),
         ];
         lines.extend(
@@ -180,7 +180,7 @@ impl Args {
         let mut lines = vec![format!("{} of {} parked {what}", plan.would_decide, plan.parked)];
         if plan.in_doubt > 0 {
             lines.push(format!(
-                "{} more fit and are left out: nobody knows whether they happened. Look, and say applied or not-applied",
+                "{} more fit and are left out: they are in doubt. Look at the third party, and decide applied or not-applied",
                 plan.in_doubt
             ));
         }
@@ -203,9 +203,11 @@ impl Args {
             return Ok(true);
         }
         if !io::stdin().is_terminal() {
-            return Err(
-                Usage("nobody is there to be asked; say --yes if that is what you want".into()).into()
-            );
+            return Err(Usage(
+                "standard input is no terminal, so this can't be confirmed; add --yes to do it without"
+                    .into(),
+            )
+            .into());
         }
         eprint!("Do that? [y/N] ");
         io::stderr().flush()?;

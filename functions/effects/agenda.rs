@@ -187,7 +187,7 @@ impl Effects {
     }
 
     /// One page of a lane, by time.
-    pub(super) async fn lane_until(
+    async fn lane_until(
         &self,
         lane: &str,
         until: Timestamp,
@@ -234,8 +234,20 @@ impl Effects {
     /// # Errors
     /// DynamoDB could not be asked.
     pub async fn parked(&self, limit: i32) -> Result<Vec<Record>, StoreError> {
-        let (items, _) = self.lane_until(PARKED_LANE, Timestamp::MAX, limit, None).await?;
-        items.iter().map(Record::read).collect()
+        Ok(self.parked_page(limit, None).await?.0)
+    }
+
+    /// One page of the parked records, those longest parked first.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn parked_page(
+        &self,
+        limit: i32,
+        from: Option<Cursor>,
+    ) -> Result<(Vec<Record>, Option<Cursor>), StoreError> {
+        let (items, next) = self.lane_until(PARKED_LANE, Timestamp::MAX, limit, from).await?;
+        Ok((items.iter().map(Record::read).collect::<Result<_, _>>()?, next))
     }
 
     /// Writes down that these steps have lanes, unless this process has done so before. Before a lane's first use, so that

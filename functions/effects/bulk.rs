@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Effects, PARKED_LANE, StoreError,
-    agenda::{Cursor, absent},
+    Effects, StoreError,
+    agenda::absent,
     guard::decide::{Decided, Decision, Said, Seen},
     record::{Item, Record, attr, millis, string},
 };
@@ -149,31 +149,18 @@ impl Decision {
     /// Why this can't be decided about a record; none if it can.
     #[must_use]
     pub fn unfit(self, record: &Record, policy: Policy) -> Option<Unfit> {
-        if matches!(self, Self::Applied | Self::Discard) {
+        if !self.is_called() {
             return None;
         }
         if policy == Policy::Gone || record.effect_id.parse::<EffectId>().is_err() {
             return Some(Unfit::NotCallable);
         }
-        let resolves = policy == Policy::Resolves && record.attempt > 0;
-        (self == Self::Retry && record.doubt.is_some() && !resolves).then_some(Unfit::InDoubt)
+        let needs_certainty = self.needs_certainty(policy == Policy::Resolves, record.attempt);
+        (needs_certainty && record.doubt.is_some()).then_some(Unfit::InDoubt)
     }
 }
 
 impl Effects {
-    /// One page of what is parked, those longest parked first.
-    ///
-    /// # Errors
-    /// DynamoDB could not be asked.
-    pub async fn parked_page(
-        &self,
-        limit: i32,
-        from: Option<Cursor>,
-    ) -> Result<(Vec<Record>, Option<Cursor>), StoreError> {
-        let (items, next) = self.lane_until(PARKED_LANE, Timestamp::MAX, limit, from).await?;
-        Ok((items.iter().map(Record::read).collect::<Result<_, _>>()?, next))
-    }
-
     /// What a decision would come to. It reads all that is parked.
     ///
     /// # Errors

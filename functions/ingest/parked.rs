@@ -12,7 +12,7 @@ use super::{
     runs::{NOTHING, is_run},
 };
 use crate::{
-    config::{in_doubt::InDoubt, step::Step},
+    config::step::Step,
     effect_id::EffectId,
     effects::{
         PARKED_LANE, StoreError,
@@ -112,7 +112,7 @@ impl Ingest {
             Ok(tally) => {
                 let decided = tally.decided;
                 tracing::warn!(bulk = %id, decided, decision = decision.as_str(), caller, "a person has decided about many");
-                if is_called(decision) && decided > 0 {
+                if decision.is_called() && decided > 0 {
                     self.wake_ups.wake().await;
                 }
                 Reply::Found(json!({ "bulk": id.to_string(), "tally": tally }))
@@ -136,14 +136,16 @@ impl Ingest {
         if let Some(why) = unfit(&request, effect.as_ref(), step) {
             return Reply::Unfit(why);
         }
-        let policy_resolves = step.is_some_and(|step| !matches!(step.in_doubt, InDoubt::Park));
+        let policy_resolves = effect
+            .as_ref()
+            .is_some_and(|effect| Policy::of(&self.config, effect.step_id().as_str()) == Policy::Resolves);
         let Request { effect_id, attempt, decision, note } = request;
         let seen = Seen { run_id, effect_id: &effect_id, attempt, policy_resolves };
         let said = Said { decision, by: caller, note: &note };
         match self.outbox.effects.decide(seen, said, now).await {
             Ok(Decided::Taken(record)) => {
                 tracing::warn!(run_id, effect_id, attempt, decision = decision.as_str(), caller, "a person has decided");
-                if is_called(decision) {
+                if decision.is_called() {
                     self.wake_ups.wake().await;
                 }
                 Reply::Found(json!(record))
@@ -171,7 +173,7 @@ fn unfit(request: &Request, effect: Option<&EffectId>, step: Option<&Step>) -> O
     if let Some(why) = unfit_note(&request.note) {
         return Some(why);
     }
-    let gone = effect.filter(|_| is_called(request.decision) && step.is_none())?.step_id();
+    let gone = effect.filter(|_| request.decision.is_called() && step.is_none())?.step_id();
     Some(format!("decision: webhooks.toml has no step {:?} to call", gone.as_str()))
 }
 
@@ -183,9 +185,4 @@ fn unfit_note(note: &str) -> Option<String> {
 fn undecided(error: &StoreError) -> Reply {
     tracing::error!(%error, "a decision about many was interrupted; the same again goes on with the rest");
     Reply::Unavailable
-}
-
-/// Whether the effect is due at once after this decision.
-fn is_called(decision: Decision) -> bool {
-    matches!(decision, Decision::Retry | Decision::NotApplied)
 }

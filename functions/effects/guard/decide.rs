@@ -43,6 +43,17 @@ impl Decision {
         }
     }
 
+    /// Whether the effect is due at once after this decision.
+    #[must_use]
+    pub fn is_called(self) -> bool {
+        matches!(self, Self::Retry | Self::NotApplied)
+    }
+
+    /// Whether it can't be about what is in doubt. What is in doubt without an attempt on record is known to no policy.
+    pub(in crate::effects) fn needs_certainty(self, policy_resolves: bool, attempt: u32) -> bool {
+        self == Self::Retry && !(policy_resolves && attempt > 0)
+    }
+
     /// What the effect becomes.
     fn status(self) -> Status {
         match self {
@@ -117,9 +128,7 @@ impl Effects {
         // The condition holds only while the history is as it was read: no entry is added without an attempt being counted
         // or the state being changed.
         let change = before.history.clone().with(ended.clone()).write(change);
-        // What is in doubt without an attempt on record is known to no policy.
-        let resolves = seen.policy_resolves && seen.attempt > 0;
-        let needs_certainty = decision == Decision::Retry && !resolves;
+        let needs_certainty = decision.needs_certainty(seen.policy_resolves, seen.attempt);
         let condition = as_seen(seen.attempt, needs_certainty);
         let decided = match self.store.update((seen.run_id, seen.effect_id), change, condition).await? {
             Write::Applied(item) => Decided::Taken(Box::new(Record::read(&item)?)),
