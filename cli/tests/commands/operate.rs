@@ -21,7 +21,7 @@ const TICKETS: &str = "/api/tickets";
 const EVENT: &str = "evt_3SkPqr2eZvKYlo2C0hYt5XwQ";
 
 /// A stack in which one dispute's ticket was refused for good, and its effect.
-async fn refused() -> (Stack, Effect) {
+pub(super) async fn refused() -> (Stack, Effect) {
     let stack =
         Stack::builder().functions(functions().await).env("IDLE_EXIT", "400ms").start().await.unwrap();
     stack.third_party.script(TICKETS, [Behaviour::refuse(422)]);
@@ -34,7 +34,7 @@ async fn refused() -> (Stack, Effect) {
 }
 
 /// So many more that are parked alike.
-async fn park_more(stack: &Stack, first: &Effect, more: usize) {
+pub(super) async fn park_more(stack: &Stack, first: &Effect, more: usize) {
     let like_it = |number: usize| -> Value {
         let record = first.record.to_string().replace("du_", &format!("du_{number}_"));
         serde_json::from_str(&record.replace("evt_", &format!("evt_{number}_"))).unwrap()
@@ -43,7 +43,7 @@ async fn park_more(stack: &Stack, first: &Effect, more: usize) {
 }
 
 /// The command, with what it takes to reach the table.
-fn command(stack: &Stack, args: &[&str]) -> Command {
+pub(super) fn command(stack: &Stack, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_webhooks"));
     command.current_dir(local::functions::workspace()).args(args).stdin(Stdio::null());
     command.env("EFFECTS_TABLE", stack.table().unwrap().table());
