@@ -433,6 +433,24 @@ async fn older_pages_pass_over_nothing_also_within_one_millisecond() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_parked_after_the_plan_was_opened_is_not_decided_about() {
+    let Some((stack, effect, console, browser)) = opened().await else { return };
+    browser.go(&console.page("plan?step=open_ticket&decision=discard")).await;
+    browser.until_says("1 of 1 parked would be discarded").await;
+    let later = effect.record.to_string().replace("du_", "du_later_").replace("evt_", "evt_later_");
+    let mut later: serde_json::Value = serde_json::from_str(&later).unwrap();
+    later["due_at"] = (jiff::Timestamp::now().as_millisecond() + 60_000).into();
+    stack.table().unwrap().put_all(&[later]).await.unwrap();
+    browser.until_says("1 of 2 parked would be discarded").await;
+    browser.type_into("input[name=note]", "not wanted").await;
+    browser.click_on("Discard").await;
+    browser.until_says("1 decided. That was all.").await;
+    let parked = stack.effects().await.unwrap().iter().filter(|effect| effect.is_parked()).count();
+    assert_eq!(parked, 1);
+    stack.finish().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_decision_that_is_stopped_says_so_and_the_same_plan_goes_on_with_the_rest() {
     let Some((stack, _, console, browser)) = opened().await else { return };
     let wire = stack.table_wire().unwrap();
