@@ -7,6 +7,7 @@ mod commands {
     pub(crate) mod demo;
     pub(crate) mod list;
     pub(crate) mod parked;
+    pub(crate) mod redrive;
     pub(crate) mod send;
     pub(crate) mod show;
     pub(crate) mod stats;
@@ -22,6 +23,7 @@ mod exit;
 mod find;
 mod groups;
 mod moment;
+mod operator;
 mod output;
 mod own;
 mod paint;
@@ -33,7 +35,7 @@ mod webhooks_toml;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{broker, check, decide, demo, list, parked, send, show, stats, tail, r#try, up};
+use commands::{broker, check, decide, demo, list, parked, redrive, send, show, stats, tail, r#try, up};
 
 /// DriftQ webhooks: try it, write it, run it, see what it did.
 #[derive(Debug, Parser)]
@@ -67,6 +69,8 @@ enum Command {
     Parked(parked::Args),
     /// Decide about many parked effects at once: plan, confirm, do.
     Decide(decide::Args),
+    /// Put done effects to work again: what has happened happens again.
+    Redrive(redrive::Args),
     /// Run only the DriftQ-compatible broker.
     Broker(broker::Args),
 }
@@ -97,6 +101,7 @@ async fn main() -> ExitCode {
         Command::Stats(args) => stats::run(args).await,
         Command::Parked(args) => parked::run(args).await,
         Command::Decide(args) => decide::run(args).await,
+        Command::Redrive(args) => redrive::run(args).await,
         Command::Broker(args) => broker::run(args).await.map(fine),
     };
     ended.unwrap_or_else(|error| exit::failed(&error))

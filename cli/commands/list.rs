@@ -45,19 +45,19 @@ pub(crate) struct Args {
 pub(crate) struct Which {
     /// Of this source; `api` for what clients have started.
     #[arg(long)]
-    source: Option<String>,
+    pub(crate) source: Option<String>,
     /// Of this step.
     #[arg(long)]
-    step: Option<String>,
+    pub(crate) step: Option<String>,
     /// In this state.
     #[arg(long, value_parser = PossibleValuesParser::new(STATES))]
-    state: Option<String>,
+    pub(crate) state: Option<String>,
     /// About this: the business key, or a part of it.
     #[arg(long)]
-    key: Option<String>,
+    pub(crate) key: Option<String>,
     /// Of this event: the provider's id, or a part of it.
     #[arg(long)]
-    event: Option<String>,
+    pub(crate) event: Option<String>,
 }
 
 const AFTER_HELP: &str = "\
@@ -96,6 +96,11 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
 }
 
 impl Which {
+    /// Whether anything but the state says which.
+    pub(crate) fn says_which(&self) -> bool {
+        [&self.source, &self.step, &self.key, &self.event].into_iter().any(Option::is_some)
+    }
+
     pub(crate) fn fits(&self, record: &Record) -> bool {
         let (source, event) = origin(&record.run_id);
         let is = |wanted: &Option<String>, there: &str| wanted.as_ref().is_none_or(|wanted| wanted == there);

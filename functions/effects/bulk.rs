@@ -206,7 +206,9 @@ impl Effects {
         now: Timestamp,
         mut progress: impl FnMut(&Tally),
     ) -> Result<Tally, StoreError> {
-        self.write_down(bulk, now).await?;
+        let Said { decision, by, note } = bulk.said;
+        let filter = serde_json::to_string(bulk.filter).unwrap_or_default();
+        self.write_down(bulk.id, (decision.as_str(), by, note), &filter, now).await?;
         let note = format!("{} (bulk {})", bulk.said.note, bulk.id);
         let said = Said { note: &note, ..bulk.said };
         let (mut tally, mut from) = (Tally::default(), None);
@@ -247,15 +249,19 @@ impl Effects {
     }
 
     /// Who decides what, why, and about which. It is kept as long as records of done effects.
-    async fn write_down(&self, bulk: Bulk<'_>, now: Timestamp) -> Result<(), StoreError> {
-        let Bulk { id, filter, said } = bulk;
-        let filter = serde_json::to_string(filter).unwrap_or_default();
+    pub(super) async fn write_down(
+        &self,
+        id: Uuid,
+        (decision, by, note): (&str, &str, &str),
+        filter: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let item = Item::from([
             (attr::RUN_ID.into(), string(BULK_RUN)),
             (attr::EFFECT_ID.into(), string(id)),
-            ("decision".into(), string(said.decision.as_str())),
-            ("by".into(), string(said.by)),
-            ("note".into(), string(said.note)),
+            ("decision".into(), string(decision)),
+            ("by".into(), string(by)),
+            ("note".into(), string(note)),
             ("filter".into(), string(filter)),
             (attr::CREATED_AT.into(), millis(now)),
             (attr::EXPIRES_AT.into(), self.expiry(now)),

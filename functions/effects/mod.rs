@@ -2,7 +2,7 @@
 //!
 //! [`record`] the states, with `history` and `receipt` · [`guard`] claim, commit, defer, park ·
 //! [`agenda`] what is to be done and when ·
-//! [`parked`] what can't be claimed at all · [`bulk`] one decision about many · [`claim_check`] input too large for the broker ·
+//! [`parked`] what can't be claimed at all · [`bulk`] one decision about many · [`redrive`] what is over, once more · [`claim_check`] input too large for the broker ·
 //! [`recent`] effects by time, and [`runs`] what the consumer's runs did, for whoever looks · [`stream_lease`] one stream at a time · `store` the conditional writes under all of them.
 
 pub mod agenda;
@@ -15,6 +15,7 @@ pub mod parked;
 mod receipt;
 pub mod recent;
 pub mod record;
+pub mod redrive;
 pub mod request;
 pub mod runs;
 mod store;

@@ -5,6 +5,7 @@
 mod check;
 mod help;
 mod operate;
+mod redrive;
 mod r#try;
 mod up;
 
