@@ -111,7 +111,8 @@ async fn a_redrive_that_is_killed_in_the_middle_goes_on_where_it_was() {
 
     let ended = typed(&stack, &args).await;
     assert_eq!(ended.code, Some(0), "{}", ended.err);
-    ended.says(&[&format!("{} effects redriven", 401 - before)]);
+    // Some of the first one's requests may still have been on their way.
+    ended.says(&["effects redriven"]);
     assert_eq!(redriven(&stack.effects().await.unwrap()), 401);
     stack.run_until_settled(PATIENCE).await.unwrap();
     let ledger = stack.third_party.ledger();
