@@ -3,6 +3,7 @@
 mod commands {
     pub(crate) mod broker;
     pub(crate) mod check;
+    pub(crate) mod console;
     pub(crate) mod decide;
     pub(crate) mod demo;
     pub(crate) mod list;
@@ -16,6 +17,7 @@ mod commands {
     pub(crate) mod up;
 }
 
+mod console;
 mod deployment;
 mod effect;
 mod event;
@@ -31,11 +33,15 @@ mod request;
 mod running;
 mod stop;
 mod webhooks_toml;
+mod which;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{broker, check, decide, demo, list, parked, redrive, send, show, stats, tail, r#try, up};
+use commands::{
+    broker, check, console as console_command, decide, demo, list, parked, redrive, send, show, stats, tail,
+    r#try, up,
+};
 
 /// DriftQ webhooks: try it, write it, run it, see what it did.
 #[derive(Debug, Parser)]
@@ -71,6 +77,8 @@ enum Command {
     Decide(decide::Args),
     /// Put done effects to work again: what has happened happens again.
     Redrive(redrive::Args),
+    /// Open the console: pages on this machine that show what happened, what waits, and what to decide.
+    Console(console_command::Args),
     /// Run only the DriftQ-compatible broker.
     Broker(broker::Args),
 }
@@ -102,6 +110,7 @@ async fn main() -> ExitCode {
         Command::Parked(args) => parked::run(args).await,
         Command::Decide(args) => decide::run(args).await,
         Command::Redrive(args) => redrive::run(args).await,
+        Command::Console(args) => console_command::run(args).await,
         Command::Broker(args) => broker::run(args).await.map(fine),
     };
     ended.unwrap_or_else(|error| exit::failed(&error))

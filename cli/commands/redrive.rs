@@ -16,7 +16,6 @@ use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::list::Which;
 use crate::{
     deployment::Deployment,
     effect::time,
@@ -25,6 +24,7 @@ use crate::{
     operator,
     output::{counted, print},
     webhooks_toml::WebhooksToml,
+    which::Which,
 };
 
 /// What `redrive` takes.

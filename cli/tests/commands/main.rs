@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod browser;
 mod check;
+mod console;
 mod help;
 mod operate;
 mod redrive;

@@ -23,7 +23,7 @@ const TICKETS: &str = "/api/tickets";
 const EVENT: &str = "evt_3SkPqr2eZvKYlo2C0hYt5XwQ";
 
 /// A stack in which one dispute's ticket was refused for good, and its effect.
-async fn refused() -> (Stack, Effect) {
+pub(super) async fn refused() -> (Stack, Effect) {
     let stack =
         Stack::builder().functions(functions().await).env("IDLE_EXIT", "400ms").start().await.unwrap();
     stack.third_party.script(TICKETS, [Behaviour::refuse(422)]);
@@ -35,8 +35,8 @@ async fn refused() -> (Stack, Effect) {
     (stack, effect)
 }
 
-/// So many more records that are alike.
-pub(super) async fn put_more(stack: &Stack, first: &Effect, more: usize) {
+/// So many more that are parked alike.
+pub(super) async fn park_more(stack: &Stack, first: &Effect, more: usize) {
     let like_it = |number: usize| -> Value {
         let record = first.record.to_string().replace("du_", &format!("du_{number}_"));
         serde_json::from_str(&record.replace("evt_", &format!("evt_{number}_"))).unwrap()
@@ -45,7 +45,7 @@ pub(super) async fn put_more(stack: &Stack, first: &Effect, more: usize) {
 }
 
 /// The command, with what it takes to reach the table.
-fn command(stack: &Stack, args: &[&str]) -> Command {
+pub(super) fn command(stack: &Stack, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_webhooks"));
     command.current_dir(local::functions::workspace()).args(args).stdin(Stdio::null());
     command.env("EFFECTS_TABLE", stack.table().unwrap().table());
@@ -157,7 +157,7 @@ async fn effects_are_told_as_they_come_and_when_they_come_to_something() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_parked_effects_are_put_back_by_one_command() {
     let (stack, effect) = refused().await;
-    put_more(&stack, &effect, 499).await;
+    park_more(&stack, &effect, 499).await;
     typed(&stack, &["parked"]).await.says(&["500", "open_ticket", "422", "500 effects parked"]);
 
     let all = typed(&stack, &["decide", "retry", "--note", "mended"]).await;
@@ -186,7 +186,7 @@ fn unasked_says(ended: &Ended) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_decision_that_is_killed_in_the_middle_goes_on_where_it_was() {
     let (stack, effect) = refused().await;
-    put_more(&stack, &effect, 600).await;
+    park_more(&stack, &effect, 600).await;
     let args = ["decide", "retry", "--step", "open_ticket", "--note", "mended", "--yes"];
     kill_at(&stack, &args, |seen| seen.is("UpdateItem") && seen.mentions("du_333_")).await;
     let left = stack.effects().await.unwrap().iter().filter(|effect| effect.is_parked()).count();

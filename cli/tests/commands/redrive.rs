@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     functions,
-    operate::{kill_at, put_more, typed},
+    operate::{kill_at, park_more, typed},
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -101,7 +101,7 @@ async fn a_redrive_that_is_killed_in_the_middle_goes_on_where_it_was() {
     let stack = stack(true).await;
     done(&stack, 1).await;
     let first = stack.effects().await.unwrap().remove(0);
-    put_more(&stack, &first, 400).await;
+    park_more(&stack, &first, 400).await;
     let args = ["redrive", "--step", "open_ticket", "--note", "lost there", "--yes"];
     kill_at(&stack, &args, |seen| seen.is("TransactWriteItems") && seen.mentions("du_233_")).await;
     let redriven =
