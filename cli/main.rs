@@ -6,6 +6,7 @@ mod commands {
     pub(crate) mod console;
     pub(crate) mod decide;
     pub(crate) mod demo;
+    pub(crate) mod export;
     pub(crate) mod list;
     pub(crate) mod parked;
     pub(crate) mod redrive;
@@ -39,8 +40,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use commands::{
-    broker, check, console as console_command, decide, demo, list, parked, redrive, send, show, stats, tail,
-    r#try, up,
+    broker, check, console as console_command, decide, demo, export, list, parked, redrive, send, show,
+    stats, tail, r#try, up,
 };
 
 /// DriftQ webhooks: try it, write it, run it, see what it did.
@@ -79,6 +80,8 @@ enum Command {
     Redrive(redrive::Args),
     /// Open the console: pages on this machine that show what happened, what waits, and what to decide.
     Console(console_command::Args),
+    /// Export everything on record of a time, for an audit.
+    Export(export::Args),
     /// Run only the DriftQ-compatible broker.
     Broker(broker::Args),
 }
@@ -111,6 +114,7 @@ async fn main() -> ExitCode {
         Command::Decide(args) => decide::run(args).await,
         Command::Redrive(args) => redrive::run(args).await,
         Command::Console(args) => console_command::run(args).await,
+        Command::Export(args) => export::run(args).await,
         Command::Broker(args) => broker::run(args).await.map(fine),
     };
     ended.unwrap_or_else(|error| exit::failed(&error))

@@ -154,7 +154,7 @@ pub struct Record {
     #[serde(flatten)]
     pub history: History,
     /// The command with its input, kept while it, or a person, may need it again: JSON, or whatever was on the topic.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_json")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_json_if_any")]
     pub command: Option<String>,
     /// The run as which it was put to work again, the last time that it was.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -212,8 +212,12 @@ impl Record {
     }
 }
 
-fn as_json<S: Serializer>(command: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
-    let text = command.as_deref().unwrap_or_default();
+fn as_json_if_any<S: Serializer>(command: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    as_json(command.as_deref().unwrap_or_default(), serializer)
+}
+
+/// The value that a text of JSON is of; any other text as it is.
+pub(super) fn as_json<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
     serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)).serialize(serializer)
 }
 

@@ -5,6 +5,7 @@
 mod browser;
 mod check;
 mod console;
+mod export;
 mod help;
 mod operate;
 mod redrive;
