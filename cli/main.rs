@@ -3,6 +3,7 @@
 mod commands {
     pub(crate) mod broker;
     pub(crate) mod check;
+    pub(crate) mod completions;
     pub(crate) mod console;
     pub(crate) mod decide;
     pub(crate) mod demo;
@@ -38,10 +39,10 @@ mod which;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use commands::{
-    broker, check, console as console_command, decide, demo, export, list, parked, redrive, send, show,
-    stats, tail, r#try, up,
+    broker, check, completions, console as console_command, decide, demo, export, list, parked, redrive,
+    send, show, stats, tail, r#try, up,
 };
 
 /// DriftQ webhooks: try it, write it, run it, see what it did.
@@ -82,6 +83,8 @@ enum Command {
     Console(console_command::Args),
     /// Export everything on record of a time, for an audit.
     Export(export::Args),
+    /// Print the completions of a shell.
+    Completions(completions::Args),
     /// Run only the DriftQ-compatible broker.
     Broker(broker::Args),
 }
@@ -115,6 +118,7 @@ async fn main() -> ExitCode {
         Command::Redrive(args) => redrive::run(args).await,
         Command::Console(args) => console_command::run(args).await,
         Command::Export(args) => export::run(args).await,
+        Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Broker(args) => broker::run(args).await.map(fine),
     };
     ended.unwrap_or_else(|error| exit::failed(&error))

@@ -4,6 +4,7 @@
 
 mod browser;
 mod check;
+mod completions;
 mod console;
 mod export;
 mod help;
