@@ -20,6 +20,7 @@ mod commands {
 }
 
 mod console;
+mod credentials;
 mod deployment;
 mod effect;
 mod event;

@@ -6,6 +6,7 @@ mod browser;
 mod check;
 mod completions;
 mod console;
+mod credentials;
 mod export;
 mod help;
 mod operate;
