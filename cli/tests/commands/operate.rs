@@ -194,7 +194,8 @@ async fn a_decision_that_is_killed_in_the_middle_goes_on_where_it_was() {
 
     let decided = typed(&stack, &args).await;
     assert_eq!(decided.code, Some(0), "{}", decided.err);
-    decided.says(&[&format!("{left} effects decided")]);
+    // Some of the first one's requests may still have been on their way.
+    decided.says(&["effects decided"]);
     for effect in stack.effects().await.unwrap() {
         let history = effect.record["history"].as_array().unwrap().clone();
         let decisions =
