@@ -37,6 +37,7 @@ mod private_addresses;
 mod providers;
 mod random_kills;
 mod recent;
+mod redrive;
 mod requests;
 mod retries;
 mod runs;

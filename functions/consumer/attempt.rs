@@ -174,7 +174,11 @@ impl Worker {
 
     async fn commit(&self, task: &Task, lease: Lease, receipt: &Receipt) -> Result<Settled, StoreError> {
         let (attempt, now) = (lease.attempt(), self.now());
-        let settled = self.effects.commit(lease, receipt, now).await?;
+        let settled = if self.config.consumer.keep_commands {
+            self.effects.commit_and_keep(lease, receipt, &task.command, now).await?
+        } else {
+            self.effects.commit(lease, receipt, now).await?
+        };
         self.report(task, attempt, &Conclusion::Done { status: receipt.status, at: now });
         self.discard_input(task).await;
         Ok(settled)

@@ -4,9 +4,13 @@
 
 mod browser;
 mod check;
+mod completions;
 mod console;
+mod credentials;
+mod export;
 mod help;
 mod operate;
+mod redrive;
 mod r#try;
 mod up;
 

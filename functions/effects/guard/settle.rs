@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Held, Lease, fence};
 use crate::{
-    command::Command,
+    command::{Command, MAX_INLINE},
     effects::{
         Effects, How, PARKED_LANE, Settled, StoreError,
         agenda::lane,
@@ -37,11 +37,41 @@ impl Effects {
         receipt: &Receipt,
         now: Timestamp,
     ) -> Result<Settled, StoreError> {
+        self.done(lease, receipt, None, now).await
+    }
+
+    /// As [`Effects::commit`], and the record keeps the command for as long as it is kept itself, so that the effect can be
+    /// [redriven](crate::effects::redrive). Not a large one.
+    ///
+    /// # Errors
+    /// As [`Effects::commit`].
+    pub async fn commit_and_keep(
+        &self,
+        lease: Lease,
+        receipt: &Receipt,
+        command: &Command,
+        now: Timestamp,
+    ) -> Result<Settled, StoreError> {
+        let json = Some(command.to_json()).filter(|json| json.len() <= MAX_INLINE);
+        self.done(lease, receipt, json, now).await
+    }
+
+    async fn done(
+        &self,
+        lease: Lease,
+        receipt: &Receipt,
+        command: Option<String>,
+        now: Timestamp,
+    ) -> Result<Settled, StoreError> {
         let receipt = serde_json::to_string(receipt).map_err(|_| StoreError::Malformed(attr::RECEIPT))?;
         let change = Change::default()
             .set(attr::RECEIPT, string(receipt))
             .set(attr::EXPIRES_AT, self.expiry(now))
-            .remove(&[attr::COMMAND, attr::DOUBT, attr::LAST_ERROR, attr::LANE, attr::DUE_AT]);
+            .remove(&[attr::DOUBT, attr::LAST_ERROR, attr::LANE, attr::DUE_AT]);
+        let change = match command {
+            Some(json) => change.set(attr::COMMAND, string(json)),
+            None => change.remove(&[attr::COMMAND]),
+        };
         self.report(lease, Status::Done, "done", change, now).await?;
         Ok(Settled::new(How::Done))
     }
