@@ -114,12 +114,12 @@ async fn a_page_shows_what_comes_while_it_is_looked_at() {
 #[tokio::test(flavor = "multi_thread")]
 async fn parked_effects_are_put_back_and_a_console_that_is_killed_meanwhile_loses_and_doubles_none() {
     let Some((stack, effect, mut console, browser)) = opened().await else { return };
-    park_more(&stack, &effect, 600).await;
+    park_more(&stack, &effect, 300).await;
     stack.third_party.always("/api/tickets", Behaviour::apply());
     browser.click_on("Parked").await;
-    browser.until_says("601 parked, the largest groups first").await;
+    browser.until_says("301 parked, the largest groups first").await;
     browser.click_on("plan…").await;
-    browser.until_says("601 of 601 parked would be tried again").await;
+    browser.until_says("301 of 301 parked would be tried again").await;
     assert!(stack.effects().await.unwrap().iter().all(Effect::is_parked), "nothing has changed");
     browser.picture("plan").await;
 
@@ -133,14 +133,14 @@ async fn parked_effects_are_put_back_and_a_console_that_is_killed_meanwhile_lose
         }
     });
     let wire = stack.table_wire().unwrap();
-    let killed = wire.once(|seen| seen.is("UpdateItem") && seen.mentions("du_333_"), Fault::HookAfter(kill));
+    let killed = wire.once(|seen| seen.is("UpdateItem") && seen.mentions("du_133_"), Fault::HookAfter(kill));
     browser.type_into("input[name=note]", "mended").await;
     browser.click_on("Try again").await;
     killed.within(Duration::from_secs(30)).await.unwrap();
     dead.notified().await;
     console.child.wait().unwrap();
     let left = stack.effects().await.unwrap().iter().filter(|effect| effect.is_parked()).count();
-    assert!((1..601).contains(&left), "{left}");
+    assert!((1..301).contains(&left), "{left}");
 
     let console = Console::start(&stack, &[]).await;
     browser.go(&console.url).await;
@@ -159,8 +159,8 @@ async fn parked_effects_are_put_back_and_a_console_that_is_killed_meanwhile_lose
         assert_eq!((effect.is_parked(), decisions.len()), (false, 1), "{}", effect.effect_id);
         assert!(decisions[0]["by"].as_str().unwrap().ends_with(" in the console"));
     }
-    stack.run_until_settled(Duration::from_secs(60)).await.unwrap();
-    assert_eq!(stack.third_party.ledger().applied().len(), 601);
+    stack.run_until_settled(Duration::from_secs(120)).await.unwrap();
+    assert_eq!(stack.third_party.ledger().applied().len(), 301);
     stack.finish().await.unwrap();
 }
 

@@ -172,7 +172,7 @@ async fn many_parked_effects_are_put_back_by_one_command() {
     let decided = typed(&stack, &["decide", "retry", "--error", "422", "--note", "mended", "--yes"]).await;
     assert_eq!(decided.code, Some(0), "{}", decided.err);
     decided.says(&["500 effects decided"]);
-    stack.run_until_settled(Duration::from_secs(40)).await.unwrap();
+    stack.run_until_settled(Duration::from_secs(120)).await.unwrap();
     assert_eq!(stack.third_party.ledger().applied().len(), 500);
     stack.finish().await.unwrap();
 }
@@ -202,7 +202,7 @@ async fn a_decision_that_is_killed_in_the_middle_goes_on_where_it_was() {
             history.iter().filter(|entry| entry["what"].as_str().unwrap().starts_with("retry: mended"));
         assert_eq!((effect.is_parked(), decisions.count()), (false, 1), "{}", effect.effect_id);
     }
-    stack.run_until_settled(Duration::from_secs(60)).await.unwrap();
+    stack.run_until_settled(Duration::from_secs(120)).await.unwrap();
     assert_eq!(stack.third_party.ledger().applied().len(), 601);
     stack.finish().await.unwrap();
 }
