@@ -406,3 +406,67 @@ async fn a_hostile_page_in_the_next_tab_learns_nothing_and_decides_nothing() {
     assert!(stack.effect(&effect.effect_id).await.unwrap().is_parked(), "nothing was decided");
     stack.finish().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn older_pages_pass_over_nothing_also_within_one_millisecond() {
+    let (stack, effect) = refused().await;
+    park_more(&stack, &effect, 250).await;
+    let console = Console::start(&stack, &[]).await;
+    let cookie = come_in(&console).await.headers()["set-cookie"].to_str().unwrap().to_owned();
+    let cookie = ("cookie", cookie.split(';').next().unwrap());
+    let (mut page, mut runs, mut pages) = ("webhooks?step=open_ticket".to_owned(), Vec::new(), 0);
+    loop {
+        let shown = asked(&console, "GET", &page, &[cookie], "").await.text().await.unwrap();
+        let links =
+            shown.split("href=\"run?id=").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+        runs.extend(links);
+        pages += 1;
+        let older = shown.split("rel=\"next\" href=\"").nth(1);
+        let Some(older) = older else { break };
+        page = older.split('"').next().unwrap().replace("&amp;", "&");
+    }
+    let count = runs.len();
+    runs.sort_unstable();
+    runs.dedup();
+    assert_eq!((pages, count, runs.len()), (3, 251, 251));
+    stack.finish().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_parked_after_the_plan_was_opened_is_not_decided_about() {
+    let Some((stack, effect, console, browser)) = opened().await else { return };
+    browser.go(&console.page("plan?step=open_ticket&decision=discard")).await;
+    browser.until_says("1 of 1 parked would be discarded").await;
+    let later = effect.record.to_string().replace("du_", "du_later_").replace("evt_", "evt_later_");
+    let mut later: serde_json::Value = serde_json::from_str(&later).unwrap();
+    later["due_at"] = (jiff::Timestamp::now().as_millisecond() + 60_000).into();
+    stack.table().unwrap().put_all(&[later]).await.unwrap();
+    browser.until_says("1 of 2 parked would be discarded").await;
+    browser.type_into("input[name=note]", "not wanted").await;
+    browser.click_on("Discard").await;
+    browser.until_says("1 decided. That was all.").await;
+    let parked = stack.effects().await.unwrap().iter().filter(|effect| effect.is_parked()).count();
+    assert_eq!(parked, 1);
+    stack.finish().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_that_is_stopped_says_so_and_the_same_plan_goes_on_with_the_rest() {
+    let Some((stack, _, console, browser)) = opened().await else { return };
+    let wire = stack.table_wire().unwrap();
+    let held = wire.once(|seen| seen.is("UpdateItem"), Fault::HangBefore);
+    let plan = console.page("plan?step=open_ticket&decision=discard");
+    browser.go(&plan).await;
+    browser.type_into("input[name=note]", "not wanted").await;
+    browser.click_on("Discard").await;
+    held.within(Duration::from_secs(30)).await.unwrap();
+    browser.until_says("Deciding: 0 so far.").await;
+    browser.click_on("Stop").await;
+    browser.until_says("Stopped after 0.").await;
+    assert!(stack.effects().await.unwrap()[0].is_parked());
+    browser.go(&plan).await;
+    browser.type_into("input[name=note]", "not wanted").await;
+    browser.click_on("Discard").await;
+    browser.until_says("1 decided. That was all.").await;
+    stack.finish().await.unwrap();
+}
