@@ -3,6 +3,7 @@
 mod commands {
     pub(crate) mod broker;
     pub(crate) mod check;
+    pub(crate) mod costs;
     pub(crate) mod decide;
     pub(crate) mod demo;
     pub(crate) mod list;
@@ -15,6 +16,7 @@ mod commands {
     pub(crate) mod up;
 }
 
+mod costs;
 mod deployment;
 mod effect;
 mod event;
@@ -29,7 +31,9 @@ mod stop;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{broker, check, decide, demo, list, parked, send, show, stats, tail, r#try, up};
+use commands::{
+    broker, check, costs as costs_command, decide, demo, list, parked, send, show, stats, tail, r#try, up,
+};
 
 /// DriftQ webhooks: try it, write it, run it, see what it did.
 #[derive(Debug, Parser)]
@@ -63,6 +67,8 @@ enum Command {
     Parked(parked::Args),
     /// Decide about many parked effects at once: plan, confirm, do.
     Decide(decide::Args),
+    /// Compute what a month costs, for as many webhooks.
+    Costs(costs_command::Args),
     /// Run only the DriftQ-compatible broker.
     Broker(broker::Args),
 }
@@ -93,6 +99,7 @@ async fn main() -> ExitCode {
         Command::Stats(args) => stats::run(args).await,
         Command::Parked(args) => parked::run(args).await,
         Command::Decide(args) => decide::run(args).await,
+        Command::Costs(args) => costs_command::run(&args),
         Command::Broker(args) => broker::run(args).await.map(fine),
     };
     ended.unwrap_or_else(|error| exit::failed(&error))
