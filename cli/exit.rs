@@ -14,8 +14,16 @@ const USAGE: u8 = 2;
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
 
+/// It found problems, and has told them.
+#[derive(Debug, thiserror::Error)]
+#[error("told already")]
+pub(crate) struct Told;
+
 /// Says why a command failed.
 pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
+    if error.is::<Told>() {
+        return PROBLEMS.into();
+    }
     eprintln!("{} {error:#}", Paint::stderr().red("error:"));
     ExitCode::from(if error.is::<Usage>() { USAGE } else { PROBLEMS })
 }

@@ -21,12 +21,16 @@ mod deployment;
 mod effect;
 mod event;
 mod exit;
+mod find;
+mod groups;
 mod moment;
 mod output;
 mod own;
 mod paint;
+mod request;
 mod running;
 mod stop;
+mod webhooks_toml;
 
 use std::process::ExitCode;
 

@@ -9,6 +9,8 @@ pub const WRITES_PER_DUPLICATE: usize = 1;
 pub const WRITES_PER_RETRY: usize = 2;
 /// Writes of the stream lease in a run, per broker: taken and released. A long run renews it as well.
 pub const LEASE_WRITES_PER_RUN: usize = 2;
+/// Writes of a run's record, at most: a run that did nothing and found nothing changed often leaves none.
+pub const RECORD_WRITES_PER_RUN: usize = 1;
 /// Queries of the agenda in a run, per step: at its start and at its end. Between them each step is looked at each second.
 pub const QUERIES_PER_RUN_AND_STEP: usize = 2;
 /// Reads of the agenda's lanes in a run; a long one reads them each ten seconds.

@@ -6,28 +6,34 @@ use anyhow::Result;
 use local::{
     counted::{
         LANE_READS_PER_RUN, LEASE_WRITES_PER_RUN, LOG_BYTES_PER_LOOK, LOG_BYTES_PER_RUN,
-        LOG_BYTES_PER_WEBHOOK, QUERIES_PER_RUN_AND_STEP, WRITES_PER_DUPLICATE, WRITES_PER_EFFECT,
-        WRITES_PER_RETRY,
+        LOG_BYTES_PER_WEBHOOK, QUERIES_PER_RUN_AND_STEP, RECORD_WRITES_PER_RUN, WRITES_PER_DUPLICATE,
+        WRITES_PER_EFFECT, WRITES_PER_RETRY,
     },
+    proxy::Seen,
     runtime_api::{Line, Log},
     stack::Stack,
     third_party::Behaviour,
 };
 
-use crate::house::{PATIENCE, TICKETS, deliver, dispute, dispute_about, settle, stack, stack_with};
+use crate::{
+    house::{PATIENCE, TICKETS, deliver, dispute, dispute_about, settle, stack, stack_with},
+    runs::leaves_record,
+};
 
-/// DynamoDB requests that are about effects, by operation: without the stream lease, the agenda's lanes, and looks at
-/// what is due or parked.
+/// DynamoDB requests that are about effects, by operation: without the stream lease, the agenda's lanes, the run's
+/// record, and looks at what is due or parked.
 fn table_requests(stack: &Stack) -> Result<BTreeMap<String, usize>> {
     let mut count = BTreeMap::new();
-    for seen in stack
-        .table_wire()?
-        .seen_where(|seen| !seen.mentions(":stream") && !seen.mentions(":lanes") && !seen.is("Query"))
-    {
+    for seen in stack.table_wire()?.seen_where(|seen| !is_of_a_run(seen)) {
         *count.entry(seen.operation).or_default() += 1;
     }
     stack.table_wire()?.forget();
     Ok(count)
+}
+
+/// However many effects a run has, it makes these.
+pub(crate) fn is_of_a_run(seen: &Seen) -> bool {
+    seen.mentions("\":stream\"") || seen.mentions("\":lanes\"") || seen.is("Query") || leaves_record(seen)
 }
 
 #[tokio::test]
@@ -36,6 +42,8 @@ async fn a_fresh_effect_costs_two_writes_and_a_duplicate_one() -> Result<()> {
     deliver(&stack, &dispute()?).await?;
     assert_eq!(table_requests(&stack)?, BTreeMap::new(), "ingest asks the table nothing");
     assert_eq!(stack.run_consumer().await?.done, 1);
+    let records = stack.table_wire()?.seen_where(leaves_record).len();
+    assert_eq!(records, RECORD_WRITES_PER_RUN, "and one write for the run");
     let requests = table_requests(&stack)?;
     assert_eq!(requests, BTreeMap::from([("PutItem".into(), 1), ("UpdateItem".into(), 1)]));
     assert_eq!(requests.values().sum::<usize>(), WRITES_PER_EFFECT);
@@ -70,8 +78,9 @@ async fn a_run_that_finds_nothing_costs_two_writes_and_two_queries_per_step() ->
     let lease = toml::toml! { stream_lease = "10s" };
     let stack = stack_with(|config| drop(config.table().insert("consumer".into(), lease.into()))).await?;
     stack.table_wire()?.forget();
-    // The first run also looks at what waits, for the gauges.
+    // The first run also looks at what waits, for the gauges, and leaves its record; so does one per minute.
     stack.run_consumer().await?;
+    assert_eq!(stack.table_wire()?.seen_where(leaves_record).len(), 1);
     stack.table_wire()?.forget();
     assert_eq!(stack.run_consumer().await?.received, 0);
     let count = |operation| stack.table_wire().map(|wire| wire.seen_where(|seen| seen.is(operation)).len());

@@ -1,6 +1,6 @@
 //! `check`: everything that is wrong with a `webhooks.toml`, as the functions would find it when they start.
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
@@ -11,9 +11,9 @@ use driftq_webhooks::{
 use serde_json::{Value, json};
 
 use crate::{
-    exit::{PROBLEMS, Usage},
     output::{counted, print},
     paint::Paint,
+    webhooks_toml::WebhooksToml,
 };
 
 /// What `check` takes.
@@ -37,21 +37,14 @@ Examples:
 
 /// Checks, and prints what is wrong or else what the file says.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let file = args.file.display().to_string();
-    let text = fs::read_to_string(&args.file)
-        .map_err(|error| Usage(format!("{file}: {error}; name a webhooks.toml")))?;
-    let config = match Config::parse(&file, &text) {
-        Ok(config) => config,
-        Err(error) => return refuse(&file, &error.problems, args.json),
-    };
-    print(&if args.json { json_of(&file, &config).to_string() } else { summary(&file, &config) })?;
+    let WebhooksToml { name, config, .. } = WebhooksToml::read(&args.file, args.json)?;
+    print(&if args.json { json_of(&name, &config).to_string() } else { summary(&name, &config) })?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Tells what is wrong with a file.
-pub(crate) fn refuse(file: &str, problems: &[Problem], json: bool) -> Result<ExitCode> {
-    print(&if json { json_of_problems(file, problems).to_string() } else { complaint(file, problems) })?;
-    Ok(PROBLEMS.into())
+pub(crate) fn tell(file: &str, problems: &[Problem], json: bool) -> Result<()> {
+    print(&if json { json_of_problems(file, problems).to_string() } else { complaint(file, problems) })
 }
 
 /// For each a line that an editor can jump to, and below it what is wrong there and what to write instead.

@@ -1,7 +1,7 @@
 //! `decide`: one decision about many parked effects. It says what it would do, asks, and can be stopped and begun again.
 
 use std::{
-    env, fs,
+    env,
     io::{self, IsTerminal as _, Write as _},
     path::PathBuf,
     process::ExitCode,
@@ -9,24 +9,21 @@ use std::{
 
 use anyhow::Result;
 use clap::{Args as ClapArgs, ValueEnum};
-use driftq_webhooks::{
-    config::Config,
-    effects::{
-        bulk::{Bulk, Filter, Plan, Policy, Tally},
-        guard::decide::{Decision, Said},
-    },
+use driftq_webhooks::effects::{
+    bulk::{Bulk, Filter, Plan, Policy, Tally},
+    guard::decide::{Decision, Said},
 };
 use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    commands::check,
     deployment::Deployment,
     effect::{cut, time},
     exit::{PROBLEMS, Usage},
     moment::Moment,
     output::{counted, print},
+    webhooks_toml::WebhooksToml,
 };
 
 /// What `decide` takes.
@@ -102,13 +99,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         let which = "which? Say at least one of --step, --error, --key, --since, --before and --in-doubt";
         return Err(Usage(which.into()).into());
     }
-    let file = args.config.display().to_string();
-    let text = fs::read_to_string(&args.config)
-        .map_err(|error| Usage(format!("{file}: {error}; name the deployed webhooks.toml by --config")))?;
-    let config = match Config::parse(&file, &text) {
-        Ok(config) => config,
-        Err(error) => return check::refuse(&file, &error.problems, args.json),
-    };
+    let WebhooksToml { config, .. } = WebhooksToml::read(&args.config, args.json)?;
     let effects = args.deployment.effects(Some(config.consumer.keep_done)).await?;
     let policy = |step: &str| Policy::of(&config, step);
     let plan = effects.plan(&filter, args.decision.into(), policy).await?;

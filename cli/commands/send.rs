@@ -8,7 +8,6 @@ use std::{fs, path::Path, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
-use driftq_webhooks::config::Config;
 use jiff::Timestamp;
 use local::{
     config::Config as Local,
@@ -17,12 +16,12 @@ use local::{
 };
 
 use self::{seen::Seen, target::Target};
-use super::check;
 use crate::{
     event,
-    exit::{PROBLEMS, Usage},
+    exit::PROBLEMS,
     output::print,
     own::{EnvFile, Own},
+    webhooks_toml::WebhooksToml,
 };
 
 /// What `send` takes.
@@ -70,12 +69,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let own = Own::read(&args.own)?;
     let Some(event) = args.event.filter(|_| !args.list) else { return list(&Target::config_in_use().await?) };
     let target = Target::find(args.url).await?;
-    let file = target.config.display().to_string();
-    let text = fs::read_to_string(&target.config).map_err(|error| Usage(format!("{file}: {error}")))?;
-    let config = match Config::parse(&file, &text) {
-        Ok(config) => config,
-        Err(error) => return check::refuse(&file, &error.problems, false),
-    };
+    let WebhooksToml { text, config, .. } = WebhooksToml::read(&target.config, false)?;
     let mut local = Local::parse(&text)?;
     local.use_secrets(|name| own.get(name));
 

@@ -1,26 +1,21 @@
 //! `show`: all that is known of one run, by whichever id.
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use driftq_webhooks::{
-    config::Config,
-    effects::{Effects, record::Record},
-};
-use jiff::{SignedDuration, Timestamp};
+use driftq_webhooks::effects::record::Record;
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
     deployment::Deployment,
     effect::{painted, time},
     exit::PROBLEMS,
+    find::{find, sources},
     output::print,
     paint::Paint,
 };
-
-/// So far back is looked for a business key.
-const LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
 
 /// What `show` takes.
 #[derive(Debug, ClapArgs)]
@@ -51,7 +46,7 @@ Examples:
 /// Shows it.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let effects = args.deployment.effects(None).await?;
-    let records = find(&effects, &args).await?;
+    let records = find(&effects, &args.id, &sources(&args.config)).await?;
     if records.is_empty() {
         eprintln!(
             "Nothing is on record under {:?}: no run, no effect, no event of a source of {}, and no business key of the last day.",
@@ -68,43 +63,6 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-async fn find(effects: &Effects, args: &Args) -> Result<Vec<Record>> {
-    let id = args.id.trim();
-    // No run id has a colon, and an effect id begins with one's run.
-    let run = id.split_once(':').map_or(id, |(run, _)| run);
-    let mut found = effects.run(run).await?;
-    if run != id {
-        found.retain(|record| record.effect_id == id);
-    }
-    for source in sources(args) {
-        if found.is_empty() {
-            found = effects.run(&format!("{source}.{id}")).await?;
-        }
-    }
-    if found.is_empty() {
-        let now = Timestamp::now();
-        let mut recent = effects.recent(now - LOOK_BACK, now);
-        loop {
-            let page = recent.page(100).await?;
-            if page.is_empty() {
-                break;
-            }
-            found.extend(
-                page.into_iter().filter(|record| record.business_key == id || record.run_id.ends_with(id)),
-            );
-        }
-    }
-    Ok(found)
-}
-
-/// Of the file, if it can be read; and the clients'.
-fn sources(args: &Args) -> Vec<String> {
-    let file = args.config.display().to_string();
-    let config = fs::read_to_string(&args.config).ok().and_then(|text| Config::parse(&file, &text).ok());
-    let sources = config.into_iter().flat_map(|config| config.sources.into_keys());
-    sources.chain(["api".to_owned()]).collect()
 }
 
 /// Its story, from the webhook to the receipt.

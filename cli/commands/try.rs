@@ -1,23 +1,25 @@
 //! `try`: the dry run. What a webhook would start, and what exactly would be called, by the functions' own code.
 
-mod calls;
 mod report;
 mod webhook;
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
 use driftq_webhooks::{
-    config::{Config, source::Source},
+    config::source::Source,
     ingest::{preview::Preview, signature::Key},
 };
 use jiff::Timestamp;
 use local::config::Config as Local;
 
-use self::{calls::Calls, report::Report, webhook::Webhook};
-use super::check;
-use crate::exit::{PROBLEMS, Usage};
+use self::{report::Report, webhook::Webhook};
+use crate::{
+    exit::{PROBLEMS, Usage},
+    request::Calls,
+    webhooks_toml::WebhooksToml,
+};
 
 /// What `try` takes.
 #[derive(Debug, ClapArgs)]
@@ -53,13 +55,7 @@ Examples:
 
 /// Tries it, and prints what would happen.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
-    let file = args.config.display().to_string();
-    let text = fs::read_to_string(&args.config)
-        .map_err(|error| Usage(format!("{file}: {error}; name a webhooks.toml with --config")))?;
-    let config = match Config::parse(&file, &text) {
-        Ok(config) => config,
-        Err(error) => return check::refuse(&file, &error.problems, args.json),
-    };
+    let WebhooksToml { name: file, text, config } = WebhooksToml::read(&args.config, args.json)?;
     let known: Vec<_> = config.steps.iter().map(|step| step.id.as_str()).collect();
     if let Some(step) = args.step.as_deref().filter(|step| !known.contains(step)) {
         return Err(Usage(format!("no step is named {step:?}; known are {}", known.join(", "))).into());

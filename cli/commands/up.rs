@@ -14,18 +14,17 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
-use driftq_webhooks::config::Config;
 use local::{
     config::Config as Local,
     stack::{Addrs, Stack},
 };
 
 use self::greeting::greeting;
-use super::check;
 use crate::{
     exit::Usage,
     own::{EnvFile, Own},
     running::{Note, Running},
+    webhooks_toml::WebhooksToml,
 };
 
 /// What `up` takes.
@@ -70,12 +69,7 @@ Examples:
 /// Brings it up and tells what happens.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let path = std::path::absolute(Local::path_from_env())?;
-    let file = path.display().to_string();
-    let text = fs::read_to_string(&path).map_err(|error| Usage(format!("{file}: {error}")))?;
-    let config = match Config::parse(&file, &text) {
-        Ok(config) => config,
-        Err(error) => return check::refuse(&file, &error.problems, false),
-    };
+    let WebhooksToml { text, config, .. } = WebhooksToml::read(&path, false)?;
     let own = Own::read(&args.own)?;
     let mut local = Local::parse(&text)?;
     local.use_secrets(|name| own.get(name));

@@ -6,7 +6,7 @@ use driftq_webhooks::{config::Config, telemetry::metrics};
 use local::counted::{
     DUE_WRITES_PER_SLOW_CALL, GAUGE_QUERIES_OF_ALL_STEPS, LANE_READS_PER_RUN, LEASE_WRITES_PER_RUN,
     LOG_BYTES_PER_LOOK, LOG_BYTES_PER_RUN, LOG_BYTES_PER_WEBHOOK, QUERIES_PER_RUN_AND_STEP,
-    RECENT_WRITES_PER_EFFECT, WRITES_PER_EFFECT,
+    RECENT_WRITES_PER_EFFECT, RECORD_WRITES_PER_RUN, WRITES_PER_EFFECT,
 };
 use serde::Serialize;
 
@@ -157,7 +157,7 @@ fn logs(traffic: Traffic) -> f64 {
 fn runs(traffic: Traffic, steps: f64) -> f64 {
     // Renewed each third of 10 s.
     let renewals = traffic.awake() / (10.0 / 3.0);
-    let writes = traffic.runs() * count(LEASE_WRITES_PER_RUN) + renewals;
+    let writes = traffic.runs() * count(LEASE_WRITES_PER_RUN + RECORD_WRITES_PER_RUN) + renewals;
     let looks = steps * (traffic.runs() * count(QUERIES_PER_RUN_AND_STEP) + traffic.awake());
     let lanes = traffic.runs() * count(LANE_READS_PER_RUN) + traffic.awake() / 10.0;
     let gauges = TICKS * (steps + count(GAUGE_QUERIES_OF_ALL_STEPS));

@@ -3,7 +3,7 @@
 //! [`record`] the states, with `history` and `receipt` · [`guard`] claim, commit, defer, park ·
 //! [`agenda`] what is to be done and when ·
 //! [`parked`] what can't be claimed at all · [`bulk`] one decision about many · [`claim_check`] input too large for the broker ·
-//! [`recent`] effects by time, for whoever looks · [`stream_lease`] one stream at a time · `store` the conditional writes under all of them.
+//! [`recent`] effects by time, and [`runs`] what the consumer's runs did, for whoever looks · [`stream_lease`] one stream at a time · `store` the conditional writes under all of them.
 
 pub mod agenda;
 pub mod bulk;
@@ -16,6 +16,7 @@ mod receipt;
 pub mod recent;
 pub mod record;
 pub mod request;
+pub mod runs;
 mod store;
 pub mod stream_lease;
 

@@ -12,7 +12,7 @@ use driftq_webhooks::{
 use serde_json::{Value, json};
 use toml::Table;
 
-use super::calls::{Calls, Shown};
+use crate::request::{Calls, Shown};
 use crate::{
     output::{counted, print},
     paint::Paint,
@@ -184,7 +184,9 @@ impl Fate {
     fn of(step: &Step, choice: &Choice, conditions: &Conditions, calls: &Calls<'_>) -> Self {
         match choice {
             Ok(Ok(routed)) => {
-                let request = calls.first(step, routed).map_err(|unfit| unfit.to_string());
+                let request = calls
+                    .of(step, &routed.effect, 1, &routed.command.payload)
+                    .map_err(|unfit| unfit.to_string());
                 Self::Called { effect: routed.effect.clone(), request }
             }
             Ok(Err(unwanted)) => Self::Unwanted(why(step, *unwanted, conditions)),

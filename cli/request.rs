@@ -6,7 +6,7 @@ use driftq_webhooks::{
     command::{Input, Payload},
     config::{Config, step::Step},
     consumer::call::{Caller, Unfit},
-    ingest::route::Routed,
+    effect_id::EffectId,
     secrets::{self, Current, Vault},
     trace::Traceparent,
 };
@@ -15,22 +15,22 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 /// Makes requests and does not send them.
-pub(super) struct Calls<'c> {
+pub(crate) struct Calls<'c> {
     config: &'c Config,
     caller: Caller,
 }
 
 /// A request, to be looked at.
 #[derive(Debug)]
-pub(super) struct Shown {
-    pub(super) method: String,
-    pub(super) url: String,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: String,
+pub(crate) struct Shown {
+    pub(crate) method: String,
+    pub(crate) url: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl<'c> Calls<'c> {
-    pub(super) async fn prepare(config: &'c Config) -> Result<Self> {
+    pub(crate) async fn prepare(config: &'c Config) -> Result<Self> {
         // In place of each secret, which nobody is shown, there is one that calls can also be signed with.
         let vault = Vault::environment(secrets::of_steps(config), |_| Some("whsec_bm8gc2VjcmV0".to_owned()));
         let secrets = Current::start(vault, Timestamp::now(), |secrets| Ok(secrets.clone())).await?;
@@ -38,15 +38,21 @@ impl<'c> Calls<'c> {
         Ok(Self { config, caller: Caller::new(clients, secrets) })
     }
 
-    /// The first attempt's.
-    pub(super) fn first(&self, step: &Step, routed: &Routed) -> Result<Shown, Unfit> {
+    /// That of an attempt.
+    pub(crate) fn of(
+        &self,
+        step: &Step,
+        effect: &EffectId,
+        attempt: u32,
+        payload: &Payload,
+    ) -> Result<Shown, Unfit> {
         let none = Input::new();
-        let input = match &routed.command.payload {
+        let input = match payload {
             Payload::Input(input) => input,
             // Only the outbox leaves input elsewhere.
             Payload::ClaimCheck(_) => &none,
         };
-        let (attempt, trace) = ((&routed.effect, 1), Traceparent::new());
+        let (attempt, trace) = ((effect, attempt), Traceparent::new());
         let request =
             self.caller.request(step, &self.config.templates, input, attempt, &trace, Timestamp::now())?;
         let body = request.body().and_then(|body| body.as_bytes()).unwrap_or_default();
@@ -70,13 +76,13 @@ fn shown(step: &Step, headers: &HeaderMap) -> Vec<(String, String)> {
 }
 
 impl Shown {
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let headers: Map<_, _> =
             self.headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
         json!({ "method": self.method, "url": self.url, "headers": headers, "body": self.body })
     }
 
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("{} {}", self.method, self.url)];
         lines.extend(self.headers.iter().map(|(name, value)| format!("{name}: {value}")));
         if !self.body.is_empty() {

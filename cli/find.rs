@@ -1,0 +1,59 @@
+//! The effects that an id names, whichever id it is.
+
+use std::{fs, path::Path};
+
+use anyhow::Result;
+use driftq_webhooks::{
+    config::Config,
+    effects::{Effects, record::Record},
+};
+use jiff::{SignedDuration, Timestamp};
+
+/// So far back is looked for a business key.
+const LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
+
+/// The effects of a run, an effect, a provider's event, or those of the last day with a business key. `sources` are those that
+/// an event may be of.
+pub(crate) async fn find(effects: &Effects, id: &str, sources: &[String]) -> Result<Vec<Record>> {
+    let id = id.trim();
+    // No run id has a colon, and an effect id begins with one's run.
+    let run = id.split_once(':').map_or(id, |(run, _)| run);
+    let mut found = effects.run(run).await?;
+    if run != id {
+        found.retain(|record| record.effect_id == id);
+    }
+    for source in sources {
+        if found.is_empty() {
+            found = effects.run(&format!("{source}.{id}")).await?;
+        }
+    }
+    if found.is_empty() {
+        let now = Timestamp::now();
+        let mut recent = effects.recent(now - LOOK_BACK, now);
+        loop {
+            let page = recent.page(100).await?;
+            if page.is_empty() {
+                break;
+            }
+            found.extend(
+                page.into_iter().filter(|record| record.business_key == id || record.run_id.ends_with(id)),
+            );
+        }
+    }
+    Ok(found)
+}
+
+/// The sources of a webhooks.toml, if it can be read; and the clients'.
+pub(crate) fn sources(file: &Path) -> Vec<String> {
+    let name = file.display().to_string();
+    let config = fs::read_to_string(file).ok().and_then(|text| Config::parse(&name, &text).ok());
+    config.as_ref().map(of_config).unwrap_or_else(|| vec![CLIENTS.to_owned()])
+}
+
+/// The source of runs that clients have started.
+const CLIENTS: &str = "api";
+
+/// The sources of a configuration, and the clients'.
+pub(crate) fn of_config(config: &Config) -> Vec<String> {
+    config.sources.keys().cloned().chain([CLIENTS.to_owned()]).collect()
+}
