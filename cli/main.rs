@@ -3,6 +3,7 @@
 mod commands {
     pub(crate) mod broker;
     pub(crate) mod check;
+    pub(crate) mod console;
     pub(crate) mod costs;
     pub(crate) mod decide;
     pub(crate) mod demo;
@@ -16,6 +17,7 @@ mod commands {
     pub(crate) mod up;
 }
 
+mod console;
 mod costs;
 mod deployment;
 mod effect;
@@ -31,12 +33,14 @@ mod request;
 mod running;
 mod stop;
 mod webhooks_toml;
+mod which;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use commands::{
-    broker, check, costs as costs_command, decide, demo, list, parked, send, show, stats, tail, r#try, up,
+    broker, check, console as console_command, costs as costs_command, decide, demo, list, parked, send,
+    show, stats, tail, r#try, up,
 };
 
 /// DriftQ webhooks: try it, write it, run it, see what it did.
@@ -71,6 +75,8 @@ enum Command {
     Parked(parked::Args),
     /// Decide about many parked effects at once: plan, confirm, do.
     Decide(decide::Args),
+    /// Open the console: pages on this machine that show what happened, what waits, and what to decide.
+    Console(console_command::Args),
     /// Compute what a month costs, for as many webhooks.
     Costs(costs_command::Args),
     /// Run only the DriftQ-compatible broker.
@@ -103,6 +109,7 @@ async fn main() -> ExitCode {
         Command::Stats(args) => stats::run(args).await,
         Command::Parked(args) => parked::run(args).await,
         Command::Decide(args) => decide::run(args).await,
+        Command::Console(args) => console_command::run(args).await,
         Command::Costs(args) => costs_command::run(&args),
         Command::Broker(args) => broker::run(args).await.map(fine),
     };

@@ -32,6 +32,9 @@ const SAMPLES: usize = 5;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
+    /// Of this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
     /// Of this step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
@@ -136,7 +139,8 @@ impl Filter {
         let is = |wanted: &Option<String>, there: &str| wanted.as_ref().is_none_or(|wanted| wanted == there);
         let error = record.last_error.as_deref().unwrap_or_default();
         let parked_at = record.due_at.unwrap_or(record.updated_at);
-        is(&self.step, &record.step)
+        is(&self.run_id, &record.run_id)
+            && is(&self.step, &record.step)
             && is(&self.business_key, &record.business_key)
             && self.error.as_ref().is_none_or(|wanted| error.contains(wanted))
             && self.since.is_none_or(|since| parked_at >= since)

@@ -4,7 +4,7 @@
 //! two decisions at a time is refused, and so is one that was made on an old list.
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     effect_id::EffectId,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What an operator knows of a parked effect, or wants done about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// The cause is fixed: it is tried again, with a whole budget. A doubt stays one, and the step's policy resolves it as
@@ -32,6 +32,9 @@ pub enum Decision {
 }
 
 impl Decision {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Retry, Self::NotApplied, Self::Applied, Self::Discard];
+
     /// As it stands in a record's history.
     #[must_use]
     pub fn as_str(self) -> &'static str {
