@@ -9,6 +9,8 @@ mod commands {
     pub(crate) mod demo;
     pub(crate) mod list;
     pub(crate) mod parked;
+    pub(crate) mod pause;
+    pub(crate) mod resume;
     pub(crate) mod send;
     pub(crate) mod show;
     pub(crate) mod stats;
@@ -39,8 +41,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use commands::{
-    broker, check, console as console_command, costs as costs_command, decide, demo, list, parked, send,
-    show, stats, tail, r#try, up,
+    broker, check, console as console_command, costs as costs_command, decide, demo, list, parked, pause,
+    resume, send, show, stats, tail, r#try, up,
 };
 
 /// DriftQ webhooks: try it, write it, run it, see what it did.
@@ -77,6 +79,10 @@ enum Command {
     Decide(decide::Args),
     /// Open the console: pages on this machine that show what happened, what waits, and what to decide.
     Console(console_command::Args),
+    /// Stop all side effects for now; webhooks are still accepted.
+    Pause(pause::Args),
+    /// End a pause.
+    Resume(resume::Args),
     /// Compute what a month costs, for as many webhooks.
     Costs(costs_command::Args),
     /// Run only the DriftQ-compatible broker.
@@ -110,6 +116,8 @@ async fn main() -> ExitCode {
         Command::Parked(args) => parked::run(args).await,
         Command::Decide(args) => decide::run(args).await,
         Command::Console(args) => console_command::run(args).await,
+        Command::Pause(args) => pause::run(args).await,
+        Command::Resume(args) => resume::run(args).await,
         Command::Costs(args) => costs_command::run(&args),
         Command::Broker(args) => broker::run(args).await.map(fine),
     };

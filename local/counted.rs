@@ -11,6 +11,8 @@ pub const WRITES_PER_RETRY: usize = 2;
 pub const LEASE_WRITES_PER_RUN: usize = 2;
 /// Writes of a run's record, at most: a run that did nothing and found nothing changed often leaves none.
 pub const RECORD_WRITES_PER_RUN: usize = 1;
+/// Reads in a run of whether it is paused; strongly consistent ones, so of a whole unit.
+pub const PAUSE_READS_PER_RUN: usize = 1;
 /// Queries of the agenda in a run, per step: at its start and at its end. Between them each step is looked at each second.
 pub const QUERIES_PER_RUN_AND_STEP: usize = 2;
 /// Reads of the agenda's lanes in a run; a long one reads them each ten seconds.

@@ -6,8 +6,8 @@ use anyhow::Result;
 use local::{
     counted::{
         LANE_READS_PER_RUN, LEASE_WRITES_PER_RUN, LOG_BYTES_PER_LOOK, LOG_BYTES_PER_RUN,
-        LOG_BYTES_PER_WEBHOOK, QUERIES_PER_RUN_AND_STEP, RECORD_WRITES_PER_RUN, WRITES_PER_DUPLICATE,
-        WRITES_PER_EFFECT, WRITES_PER_RETRY,
+        LOG_BYTES_PER_WEBHOOK, PAUSE_READS_PER_RUN, QUERIES_PER_RUN_AND_STEP, RECORD_WRITES_PER_RUN,
+        WRITES_PER_DUPLICATE, WRITES_PER_EFFECT, WRITES_PER_RETRY,
     },
     proxy::Seen,
     runtime_api::{Line, Log},
@@ -33,7 +33,11 @@ fn table_requests(stack: &Stack) -> Result<BTreeMap<String, usize>> {
 
 /// However many effects a run has, it makes these.
 pub(crate) fn is_of_a_run(seen: &Seen) -> bool {
-    seen.mentions("\":stream\"") || seen.mentions("\":lanes\"") || seen.is("Query") || leaves_record(seen)
+    seen.mentions("\":stream\"")
+        || seen.mentions("\":lanes\"")
+        || seen.mentions("\":pause\"")
+        || seen.is("Query")
+        || leaves_record(seen)
 }
 
 #[tokio::test]
@@ -87,7 +91,7 @@ async fn a_run_that_finds_nothing_costs_two_writes_and_two_queries_per_step() ->
     let steps = stack.config.clone().steps().count();
     assert_eq!((count("UpdateItem")?, count("PutItem")?), (LEASE_WRITES_PER_RUN, 0));
     assert_eq!(count("Query")?, QUERIES_PER_RUN_AND_STEP * steps);
-    assert_eq!(count("GetItem")?, LANE_READS_PER_RUN);
+    assert_eq!(count("GetItem")?, LANE_READS_PER_RUN + PAUSE_READS_PER_RUN);
     stack.finish().await
 }
 

@@ -32,6 +32,7 @@ mod moving;
 mod newer_broker;
 mod operators;
 mod outlived;
+mod pause;
 mod printed;
 mod private_addresses;
 mod providers;

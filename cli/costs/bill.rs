@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use driftq_webhooks::{config::Config, telemetry::metrics};
 use local::counted::{
     DUE_WRITES_PER_SLOW_CALL, GAUGE_QUERIES_OF_ALL_STEPS, LANE_READS_PER_RUN, LEASE_WRITES_PER_RUN,
-    LOG_BYTES_PER_LOOK, LOG_BYTES_PER_RUN, LOG_BYTES_PER_WEBHOOK, QUERIES_PER_RUN_AND_STEP,
-    RECENT_WRITES_PER_EFFECT, RECORD_WRITES_PER_RUN, WRITES_PER_EFFECT,
+    LOG_BYTES_PER_LOOK, LOG_BYTES_PER_RUN, LOG_BYTES_PER_WEBHOOK, PAUSE_READS_PER_RUN,
+    QUERIES_PER_RUN_AND_STEP, RECENT_WRITES_PER_EFFECT, RECORD_WRITES_PER_RUN, WRITES_PER_EFFECT,
 };
 use serde::Serialize;
 
@@ -35,7 +35,7 @@ const THROUGH_NAT: f64 = 10_000.0;
 /// Reads of both secrets in a month: at starts, and by the consumer each five minutes. An estimate.
 const SECRET_READS: f64 = 20_000.0;
 /// Alarms of `template.yaml`; the one that asks by source counts once for each.
-pub(crate) const ALARMS: usize = 15;
+pub(crate) const ALARMS: usize = 17;
 /// Bytes that the broker writes for a message and its ack. It makes two writes, and EFS counts 4 KiB at least for each.
 const BROKER_LOGGED: f64 = 1_000.0;
 const BROKER_WRITTEN: f64 = 2.0 * 4_096.0;
@@ -162,7 +162,8 @@ fn runs(traffic: Traffic, steps: f64) -> f64 {
     let lanes = traffic.runs() * count(LANE_READS_PER_RUN) + traffic.awake() / 10.0;
     let gauges = TICKS * (steps + count(GAUGE_QUERIES_OF_ALL_STEPS));
     // What may be a moment old is read for half a unit.
-    writes * WRITE_UNIT + (looks + lanes + gauges) * READ_UNIT / 2.0
+    let pauses = traffic.runs() * count(PAUSE_READS_PER_RUN);
+    writes * WRITE_UNIT + (pauses + (looks + lanes + gauges) / 2.0) * READ_UNIT
 }
 
 /// Series of metrics, at most: each name, and again for each value of its dimension.

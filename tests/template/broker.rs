@@ -135,7 +135,10 @@ fn health_checks_neither_need_a_shell_nor_open_the_log() -> Result<()> {
 fn an_adopted_file_system_takes_the_place_of_a_new_one() -> Result<()> {
     let made = Stack::of_defaults()?;
     let system = made.resource("FileSystem").context("no file system")?;
-    assert_eq!([&system["DeletionPolicy"], &system["UpdateReplacePolicy"]], ["Retain", "Retain"]);
+    assert_eq!(
+        [&system["DeletionPolicy"], &system["UpdateReplacePolicy"]],
+        ["RetainExceptOnCreate", "Retain"]
+    );
     let adopted = made.with(&[("FileSystemId", "fs-0123456789abcdef0")]);
     assert!(adopted.resource("FileSystem").is_none());
     for id in ["MountTargetA", "MountTargetB", "AccessPoint"] {
