@@ -53,4 +53,5 @@ mod third_party_trouble;
 mod unfit_requests;
 mod unreachable;
 mod vectors;
+mod versions;
 mod wake_up;
