@@ -5,12 +5,15 @@ mod commands {
     pub(crate) mod check;
     pub(crate) mod completions;
     pub(crate) mod console;
+    pub(crate) mod costs;
     pub(crate) mod decide;
     pub(crate) mod demo;
     pub(crate) mod export;
     pub(crate) mod list;
     pub(crate) mod parked;
+    pub(crate) mod pause;
     pub(crate) mod redrive;
+    pub(crate) mod resume;
     pub(crate) mod send;
     pub(crate) mod show;
     pub(crate) mod stats;
@@ -20,6 +23,7 @@ mod commands {
 }
 
 mod console;
+mod costs;
 mod credentials;
 mod deployment;
 mod effect;
@@ -42,8 +46,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use commands::{
-    broker, check, completions, console as console_command, decide, demo, export, list, parked, redrive,
-    send, show, stats, tail, r#try, up,
+    broker, check, completions, console as console_command, costs as costs_command, decide, demo, export,
+    list, parked, pause, redrive, resume, send, show, stats, tail, r#try, up,
 };
 
 /// DriftQ webhooks: try it, write it, run it, see what it did.
@@ -86,6 +90,12 @@ enum Command {
     Export(export::Args),
     /// Print the completions of a shell.
     Completions(completions::Args),
+    /// Stop all side effects for now; webhooks are still accepted.
+    Pause(pause::Args),
+    /// End a pause.
+    Resume(resume::Args),
+    /// Compute what a month costs, for as many webhooks.
+    Costs(costs_command::Args),
     /// Run only the DriftQ-compatible broker.
     Broker(broker::Args),
 }
@@ -120,6 +130,9 @@ async fn main() -> ExitCode {
         Command::Console(args) => console_command::run(args).await,
         Command::Export(args) => export::run(args).await,
         Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Pause(args) => pause::run(args).await,
+        Command::Resume(args) => resume::run(args).await,
+        Command::Costs(args) => costs_command::run(&args),
         Command::Broker(args) => broker::run(args).await.map(fine),
     };
     ended.unwrap_or_else(|error| exit::failed(&error))

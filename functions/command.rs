@@ -5,6 +5,7 @@
 //! quarter of a partition is left in DynamoDB, and the command carries a [`ClaimCheck`] for it.
 
 pub mod keys;
+mod newer;
 
 use std::collections::BTreeMap;
 
@@ -56,6 +57,13 @@ pub struct Command {
     /// read is none.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "trace::lenient")]
     pub traceparent: Option<Traceparent>,
+    /// What a consumer must understand to carry it out. A consumer that does not leaves it to a newer one, as while both are
+    /// being replaced. A new field that must not be ignored is named here wherever it is used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
+    /// Fields of a newer version. They stay with the command: it may be deferred here, and carried out there.
+    #[serde(flatten, deserialize_with = "newer::fields")]
+    pub newer: BTreeMap<String, Value>,
 }
 
 /// The input itself, or a reference to it.
@@ -106,6 +114,12 @@ impl From<String> for InputHash {
 }
 
 impl Command {
+    /// Whether this version understands all that it needs.
+    #[must_use]
+    pub fn is_understood(&self) -> bool {
+        self.needs.iter().all(|need| newer::UNDERSTOOD.contains(&need.as_str()))
+    }
+
     /// The effect that it asks for.
     ///
     /// # Errors
@@ -175,6 +189,8 @@ pub(crate) mod tests {
                 received_at: Timestamp::UNIX_EPOCH,
                 source: Some("stripe".to_owned()),
                 traceparent: Some(Traceparent::new()),
+                needs: Vec::new(),
+                newer: BTreeMap::new(),
             };
             prop_assert_eq!(serde_json::from_str::<Command>(&command.to_json()).unwrap(), command);
         }

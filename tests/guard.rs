@@ -88,6 +88,8 @@ impl Case {
             received_at: now(),
             source: None,
             traceparent: None,
+            needs: Vec::new(),
+            newer: Default::default(),
         };
         Self { effect: command.effect_id().unwrap(), command }
     }

@@ -156,6 +156,30 @@ impl Effects {
         self.store.update((effect.run_id().as_str(), &effect.to_string()), change, condition).await.map(drop)
     }
 
+    /// Lets a record come due later, as long as nothing has become of it.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked; it stays due.
+    pub async fn postpone(
+        &self,
+        effect: &EffectId,
+        due: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let condition = Condition {
+            expression: "#status IN (:pending, :waiting) AND #due_at <= :now",
+            names: &[attr::STATUS, attr::DUE_AT],
+            values: vec![
+                ("pending", string(Status::Pending.as_str())),
+                ("waiting", string(Status::Waiting.as_str())),
+                ("now", millis(now)),
+            ],
+        };
+        let change = Change::default().set(attr::DUE_AT, millis(due));
+        // Refused: somebody has claimed it, or has postponed it as well.
+        self.store.update((effect.run_id().as_str(), &effect.to_string()), change, condition).await.map(drop)
+    }
+
     /// Records of one lane that are due by `until`, the earliest first, at most `limit` of them.
     ///
     /// # Errors

@@ -2,8 +2,10 @@
 //!
 //! [`record`] the states, with `history` and `receipt` · [`guard`] claim, commit, defer, park ·
 //! [`agenda`] what is to be done and when ·
-//! [`parked`] what can't be claimed at all · [`bulk`] one decision about many · [`redrive`] what is over, once more · [`claim_check`] input too large for the broker ·
-//! [`recent`] effects by time, and [`runs`] what the consumer's runs did, for whoever looks · [`stream_lease`] one stream at a time · `store` the conditional writes under all of them.
+//! [`parked`] what can't be claimed at all · [`bulk`] one decision about many · [`redrive`] what is over, once more ·
+//! [`claim_check`] input too large for the broker · [`recent`] effects by time, and [`runs`] what the consumer's runs did, for
+//! whoever looks · [`pause`] of the consumer · [`stream_lease`] one stream at a time · `store` the conditional writes under all
+//! of them.
 
 pub mod agenda;
 pub mod bulk;
@@ -12,6 +14,7 @@ mod error;
 pub mod guard;
 mod history;
 pub mod parked;
+pub mod pause;
 mod receipt;
 pub mod recent;
 pub mod record;

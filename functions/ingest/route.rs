@@ -143,6 +143,8 @@ fn routed(
         received_at: now,
         source: None,
         traceparent: None,
+        needs: Vec::new(),
+        newer: Default::default(),
     };
     Ok(Routed { effect, command })
 }

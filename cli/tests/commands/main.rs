@@ -6,6 +6,7 @@ mod browser;
 mod check;
 mod completions;
 mod console;
+mod costs;
 mod credentials;
 mod export;
 mod help;
