@@ -83,6 +83,8 @@ impl Case {
             received_at: now(),
             source: None,
             traceparent: None,
+            flow: Default::default(),
+            receipts: Default::default(),
         };
         Self { effect: command.effect_id().unwrap(), command }
     }

@@ -101,6 +101,7 @@ fn json_of(file: &str, config: &Config) -> Value {
         json!({
             "id": step.id.as_str(),
             "source": step.on.as_ref().map(|on| &on.source),
+            "after": step.after.as_ref().map(|after| &after.steps),
             "type": step.on.as_ref().map(|on| &on.event_type),
             "destination": step.call.destination(),
             "retry": step.retry.to_string(),
@@ -118,6 +119,10 @@ fn json_of(file: &str, config: &Config) -> Value {
 }
 
 fn trigger(step: &Step) -> String {
+    if let Some(after) = &step.after {
+        let before: Vec<_> = after.steps.iter().map(|step| step.as_str()).collect();
+        return format!("after {}", before.join(" and "));
+    }
     step.on
         .as_ref()
         .map_or_else(|| "only by POST /runs".to_owned(), |on| format!("{} {}", on.source, on.event_type))

@@ -3,6 +3,7 @@
 use std::{iter, time::Duration};
 
 use super::{
+    after::{self, After},
     call::Call,
     in_doubt::InDoubt,
     problems::Problems,
@@ -19,8 +20,10 @@ use crate::{effect_id::StepId, effects::PARKED_LANE};
 pub struct Step {
     /// Its name, a part of every effect id.
     pub id: StepId,
-    /// Which events start it. None: only `POST /runs` does.
+    /// Which events start it. None: only `POST /runs` does, or the steps that it comes after.
     pub on: Option<Trigger>,
+    /// Which steps it comes after.
+    pub after: Option<After>,
     /// A condition on the event.
     pub when: Option<Template>,
     /// Its own run id, instead of the source's.
@@ -29,7 +32,7 @@ pub struct Step {
     pub business_key: Template,
     /// Whether its run id and business key may use what is not signed.
     pub(super) unsigned: Option<Unsigned>,
-    /// What the call may use, by name.
+    /// What the call may use and ingest fills in, by name.
     pub input: Vec<(String, JsonTemplate)>,
     /// What is called.
     pub call: Call,
@@ -53,6 +56,11 @@ impl Step {
     #[must_use]
     pub fn longest(&self) -> Duration {
         self.call.timeout + self.in_doubt.timeout()
+    }
+
+    /// The fields that are kept of the answer to it.
+    pub(super) fn receipt_fields(&self) -> impl Iterator<Item = &str> {
+        self.call.receipt.iter().map(|(name, _)| name.as_str())
     }
 
     /// Every URL that it asks, with its field.
@@ -96,10 +104,12 @@ impl Step {
     ) -> Option<Self> {
         let id = read_id(index, &mut section, problems);
         let on = section.section("on", problems).and_then(|on| read_trigger(on, problems));
+        let predecessors = after::read(&mut section, problems);
+        let scope = after::scope(predecessors.is_some());
         let when: Option<String> =
             section.optional("when", "a condition such as \"event.amount > 0\"", problems);
         let field = section.path("when");
-        let when = when.and_then(|source| templates.add_condition(&field, &source, &INGEST_SCOPE, problems));
+        let mut when = when.and_then(|source| templates.add_condition(&field, &source, &scope, problems));
         let run_id: Option<String> = section.optional("run_id", "a template", problems);
         let run_id = run_id
             .and_then(|source| ingest_text("run_id", &source, &INGEST_SCOPE, &section, templates, problems));
@@ -108,7 +118,7 @@ impl Step {
         let business_key = key
             .and_then(|key| ingest_text("business_key", &key, &INGEST_SCOPE, &section, templates, problems));
         let unsigned = section.optional("unsigned", "\"accept\"", problems);
-        let input = read_input(&mut section, templates, problems);
+        let mut input = read_input(&mut section, &scope, templates, problems);
         let call = section.section("call", problems);
         if call.is_none() {
             problems
@@ -120,9 +130,11 @@ impl Step {
             call.as_ref().zip(in_doubt.as_ref()).map(|(call, doubt)| call.timeout + doubt.timeout());
         let retry = section.section("retry", problems).map(|retry| Retry::read(retry, longest, problems));
         section.finish(problems);
+        let after = predecessors.map(|steps| After::split(steps, &mut when, &mut input, templates));
         Some(Self {
             id: id?,
             on,
+            after,
             when,
             run_id,
             business_key: business_key?,
@@ -180,11 +192,12 @@ fn ingest_text(
 
 fn read_input(
     section: &mut Section,
+    scope: &[&str],
     templates: &mut Templates,
     problems: &mut Problems,
 ) -> Vec<(String, JsonTemplate)> {
     let input = section.optional("input", "a table of names and templates", problems);
-    templates.add_fields(&section.path("input"), input.unwrap_or_default(), &INGEST_SCOPE, problems)
+    templates.add_fields(&section.path("input"), input.unwrap_or_default(), scope, problems)
 }
 
 #[cfg(test)]

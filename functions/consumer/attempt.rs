@@ -19,9 +19,8 @@ use super::{
     task::Task,
 };
 use crate::{
-    command::{Command, Input, Payload},
+    command::{Command, Payload},
     config::{in_doubt::InDoubt, step::Step},
-    effect_id::EffectId,
     effects::{
         Settled, StoreError,
         guard::{Deferral, Doubt, Held, Lease},
@@ -56,6 +55,22 @@ pub(super) enum Verdict {
     NotApplied(NotApplied),
     /// An operator has to look.
     Park(String),
+    /// Its condition does not hold.
+    Skip(String),
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) settled: Settled,
+    /// What has begun by that.
+    pub(super) begun: Vec<Command>,
+}
+
+impl From<Settled> for Ended {
+    fn from(settled: Settled) -> Self {
+        Self { settled, begun: Vec::new() }
+    }
 }
 
 impl Claimed {
@@ -107,13 +122,14 @@ impl Worker {
         task: &Task,
         claimed: Claimed,
         plan: Plan,
-    ) -> Result<Settled, StoreError> {
+    ) -> Result<Ended, StoreError> {
         Span::current().record("attempt", claimed.attempt());
         let (lease, verdict) = self.judge(task, claimed, plan).await;
         match verdict {
             Verdict::Done(receipt) => self.commit(task, lease, &receipt).await,
-            Verdict::NotApplied(outcome) => self.not_applied(task, lease, outcome).await,
-            Verdict::Park(why) => self.park(task, lease, &why).await,
+            Verdict::NotApplied(outcome) => Ok(self.not_applied(task, lease, outcome).await?.into()),
+            Verdict::Park(why) => Ok(self.park(task, lease, &why).await?.into()),
+            Verdict::Skip(why) => Ok(self.skip(task, lease, &why).await?.into()),
         }
     }
 
@@ -126,6 +142,10 @@ impl Worker {
             }
             (_, Plan::Park(why)) => return (claimed.unresolved(), Verdict::Park(why)),
         };
+        // Also in doubt: an attempt that died has found the same, and called only if it held.
+        if let Some(verdict) = self.unwanted(task, step).await {
+            return (claimed.unresolved(), verdict);
+        }
         let lease = match claimed {
             Claimed::Won(lease) => lease,
             Claimed::InDoubt(doubt) => match self.resolve(task, step, doubt).await {
@@ -141,9 +161,9 @@ impl Worker {
     }
 
     async fn call(&self, task: &Task, step: &Step, lease: &Lease, mut place: Place) -> Verdict {
-        let input = match self.input(&task.command, &task.effect).await {
+        let input = match self.input(task, step).await {
             Ok(input) => input,
-            Err(error) => return Verdict::NotApplied(NotApplied::input_missing(&error)),
+            Err(missing) => return missing.verdict(),
         };
         let templates = &self.config.templates;
         let request = match self.caller.prepare(step, templates, &input, lease, &task.trace, self.now()) {
@@ -172,10 +192,20 @@ impl Worker {
         }
     }
 
-    async fn commit(&self, task: &Task, lease: Lease, receipt: &Receipt) -> Result<Settled, StoreError> {
+    async fn commit(&self, task: &Task, lease: Lease, receipt: &Receipt) -> Result<Ended, StoreError> {
         let (attempt, now) = (lease.attempt(), self.now());
-        let settled = self.effects.commit(lease, receipt, now).await?;
+        let next = self.next(task, receipt, now).await?;
+        let (settled, begun) = self.effects.commit_and_begin(lease, receipt, &next, now).await?;
         self.report(task, attempt, &Conclusion::Done { status: receipt.status, at: now });
+        self.discard_input(task).await;
+        Ok(Ended { settled, begun })
+    }
+
+    async fn skip(&self, task: &Task, lease: Lease, why: &str) -> Result<Settled, StoreError> {
+        let (attempt, now) = (lease.attempt(), self.now());
+        let next = task.command.flow.skipped(&task.command, now).map_err(|_| StoreError::Malformed("command"))?;
+        let settled = self.effects.skip(lease, why, &next, now).await?;
+        self.report(task, attempt, &Conclusion::Skipped { why });
         self.discard_input(task).await;
         Ok(settled)
     }
@@ -232,13 +262,6 @@ impl Worker {
         let settled = self.effects.park(lease, &task.command, why, self.now()).await?;
         self.report(task, attempt, &Conclusion::Parked { why, in_doubt });
         Ok(settled)
-    }
-
-    pub(super) async fn input(&self, command: &Command, effect: &EffectId) -> Result<Input, StoreError> {
-        match &command.payload {
-            Payload::Input(input) => Ok(input.clone()),
-            Payload::ClaimCheck(check) => self.effects.check_out(effect, &command.input_hash, check).await,
-        }
     }
 
     /// Best effort: what is left costs storage and nothing else.

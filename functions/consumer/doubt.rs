@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Worker, attempt::Verdict, look_up::LookedUp, outcome::NotApplied, task::Task};
+use super::{Worker, attempt::Verdict, look_up::LookedUp, outcome::NotApplied, sequel::NoInput, task::Task};
 use crate::{
     config::{
         in_doubt::{InDoubt, LookUp},
@@ -53,11 +53,15 @@ impl Worker {
 
     /// Found: commit. Not found: call. Cannot tell: later, and at the end park.
     async fn look_up(&self, task: &Task, step: &Step, look_up: &LookUp, doubt: Doubt) -> Resolved {
-        let input = match self.input(&task.command, &task.effect).await {
+        let input = match self.input(task, step).await {
             Ok(input) => input,
-            Err(error) => {
-                let why = format!("its input could not be fetched: {error}");
+            Err(NoInput::Away(error)) => {
+                let why = NoInput::Away(error).to_string();
                 return Resolved::Ended(doubt.unresolved(), Verdict::NotApplied(NotApplied::Unknown(why)));
+            }
+            Err(NoInput::Unfit(error)) => {
+                let why = format!("in doubt: {}; the look-up can't be made: {error}", doubt.why());
+                return Resolved::Ended(doubt.unresolved(), Verdict::Park(why));
             }
         };
         let templates = &self.config.templates;

@@ -59,6 +59,8 @@ pub struct Counts {
     pub done: u64,
     /// Commands whose effect was already on record.
     pub duplicates: u64,
+    /// Effects whose condition did not hold when their turn came.
+    pub skipped: u64,
     /// Effects deferred to a later attempt.
     pub deferred: u64,
     /// Messages left to the agenda before any claim.
@@ -133,6 +135,7 @@ impl Meter {
             Conclusion::Enqueued { .. } => self.add(|counts| counts.enqueued += 1),
             Conclusion::Duplicate { .. } => self.add(|counts| counts.duplicates += 1),
             Conclusion::Held => self.add(|counts| counts.held += 1),
+            Conclusion::Skipped { .. } => self.add(|counts| counts.skipped += 1),
             Conclusion::Parked { in_doubt, .. } => self.parked(step, *in_doubt),
         }
     }

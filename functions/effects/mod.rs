@@ -3,7 +3,8 @@
 //! [`record`] the states, with `history` and `receipt` · [`guard`] claim, commit, defer, park ·
 //! [`agenda`] what is to be done and when ·
 //! [`parked`] what can't be claimed at all · [`bulk`] one decision about many · [`claim_check`] input too large for the broker ·
-//! [`recent`] effects by time, for whoever looks · [`stream_lease`] one stream at a time · `store` the conditional writes under all of them.
+//! [`recent`] effects by time, for whoever looks · [`stream_lease`] one stream at a time · `store` the conditional writes under all of them,
+//! and `transaction` several of them as one.
 
 pub mod agenda;
 pub mod bulk;
@@ -18,6 +19,7 @@ pub mod record;
 pub mod request;
 mod store;
 pub mod stream_lease;
+mod transaction;
 
 use std::{
     collections::HashSet,
@@ -107,6 +109,8 @@ pub enum How {
     HandedOver,
     /// A person has to look at it.
     Parked,
+    /// It is not wanted, and that is on record.
+    Skipped,
 }
 
 impl Settled {
