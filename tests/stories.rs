@@ -10,6 +10,7 @@ mod backlog;
 mod bounded;
 mod broker_trouble;
 mod brokers;
+mod chains;
 mod client_certificates;
 mod contract;
 mod crashes;

@@ -192,7 +192,10 @@ mod tests {
     #[test]
     fn all_that_comes_after_a_skipped_step_is_skipped() {
         let skipped = diamond().skipped(&command(), Timestamp::UNIX_EPOCH).unwrap();
-        assert_eq!(skipped.iter().map(|next| next.command.step.as_str()).collect::<Vec<_>>(), ["b", "c", "d"]);
+        assert_eq!(
+            skipped.iter().map(|next| next.command.step.as_str()).collect::<Vec<_>>(),
+            ["b", "c", "d"]
+        );
         assert!(skipped.iter().all(|next| next.skipped.is_some()));
     }
 

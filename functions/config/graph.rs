@@ -132,7 +132,8 @@ impl<'a> Graph<'a> {
             }
         }
         if used.len() > MOST_RECEIPTS {
-            let why = format!("it uses the receipts of {} steps, and at most {MOST_RECEIPTS} fit", used.len());
+            let why =
+                format!("it uses the receipts of {} steps, and at most {MOST_RECEIPTS} fit", used.len());
             problems.add(field(step, "input"), why);
         }
     }
@@ -166,10 +167,11 @@ impl<'a> Graph<'a> {
             return Err(format!("{name} is not a field of a receipt; write receipts.STEP.FIELD"));
         };
         let Some(id) = before.iter().find(|before| before.as_str() == id) else {
-            return Err(format!("{id} is not before this step; name it in after, or take another step's receipt"));
+            return Err(format!(
+                "{id} is not before this step; name it in after, or take another step's receipt"
+            ));
         };
-        let kept: Vec<_> =
-            self.steps.get(*id).iter().flat_map(|step| step.receipt_fields()).collect();
+        let kept: Vec<_> = self.steps.get(*id).iter().flat_map(|step| step.receipt_fields()).collect();
         if !kept.contains(&receipt) {
             let kept = if kept.is_empty() { "nothing".to_owned() } else { kept.join(", ") };
             return Err(format!("{id} keeps no {receipt}; its receipt has {kept}"));

@@ -148,7 +148,11 @@ impl Config {
 
     /// What later steps use of a step's receipt.
     #[must_use]
-    pub fn kept(&self, step: &StepId, receipt: &serde_json::Map<String, serde_json::Value>) -> serde_json::Map<String, serde_json::Value> {
+    pub fn kept(
+        &self,
+        step: &StepId,
+        receipt: &serde_json::Map<String, serde_json::Value>,
+    ) -> serde_json::Map<String, serde_json::Value> {
         let wanted = self.wanted.get(step).into_iter().flatten();
         wanted.filter_map(|field| Some((field.clone(), receipt.get(field)?.clone()))).collect()
     }

@@ -203,7 +203,8 @@ impl Worker {
 
     async fn skip(&self, task: &Task, lease: Lease, why: &str) -> Result<Settled, StoreError> {
         let (attempt, now) = (lease.attempt(), self.now());
-        let next = task.command.flow.skipped(&task.command, now).map_err(|_| StoreError::Malformed("command"))?;
+        let next =
+            task.command.flow.skipped(&task.command, now).map_err(|_| StoreError::Malformed("command"))?;
         let settled = self.effects.skip(lease, why, &next, now).await?;
         self.report(task, attempt, &Conclusion::Skipped { why });
         self.discard_input(task).await;

@@ -98,8 +98,7 @@ fn named(
     values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
 ) -> (Names, Values) {
     let names: HashMap<_, _> = names.iter().map(|name| (format!("#{name}"), (*name).to_owned())).collect();
-    let values: HashMap<_, _> =
-        values.into_iter().map(|(name, value)| (format!(":{name}"), value)).collect();
+    let values: HashMap<_, _> = values.into_iter().map(|(name, value)| (format!(":{name}"), value)).collect();
     (Some(names).filter(|names| !names.is_empty()), Some(values).filter(|values| !values.is_empty()))
 }
 

@@ -119,12 +119,7 @@ fn command(
 }
 
 /// What a step takes from the event.
-fn input_of(
-    step: &Step,
-    webhook: &Verified<'_>,
-    config: &Config,
-    context: &Jinja,
-) -> Result<Input, Lacking> {
+fn input_of(step: &Step, webhook: &Verified<'_>, config: &Config, context: &Jinja) -> Result<Input, Lacking> {
     let field = |(name, template): &(String, JsonTemplate)| {
         let value = config.templates.json(template, context).map_err(|error| webhook.lacking(error))?;
         Ok((name.clone(), value))

@@ -181,8 +181,7 @@ impl Effects {
             _ => change = change.set(attr::COMMAND, string(command.to_json())),
         }
         if wanted == Status::Pending {
-            change =
-                change.set(attr::LANE, lane(&next.effect)).set(attr::DUE_AT, millis(now + IN_HAND));
+            change = change.set(attr::LANE, lane(&next.effect)).set(attr::DUE_AT, millis(now + IN_HAND));
         }
         if seen.is_empty() {
             let mut item = new_item(&next.effect, wanted, &command.input_hash, now);

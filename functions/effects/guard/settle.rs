@@ -43,7 +43,12 @@ impl Effects {
     }
 
     /// What a commit writes.
-    pub(super) fn done(&self, lease: &Lease, receipt: &Receipt, now: Timestamp) -> Result<Change, StoreError> {
+    pub(super) fn done(
+        &self,
+        lease: &Lease,
+        receipt: &Receipt,
+        now: Timestamp,
+    ) -> Result<Change, StoreError> {
         let receipt = serde_json::to_string(receipt).map_err(|_| StoreError::Malformed(attr::RECEIPT))?;
         let change = Change::default()
             .set(attr::RECEIPT, string(receipt))
@@ -160,6 +165,8 @@ impl Lease {
     /// Whether a record says that this attempt has ended so: the SDK sent a write again, and lost to its own first one.
     pub(super) fn has_ended(&self, item: &Item, status: Status) -> bool {
         let record = Record::read(item).ok();
-        record.is_some_and(|record| record.attempt_id.as_ref() == Some(&self.attempt_id) && record.status == status)
+        record.is_some_and(|record| {
+            record.attempt_id.as_ref() == Some(&self.attempt_id) && record.status == status
+        })
     }
 }

@@ -7,11 +7,7 @@ use minijinja::Value as Jinja;
 use super::{Routed, input_of};
 use crate::{
     command::flow::{Flow, Planned},
-    config::{
-        Config,
-        after::After,
-        step::Step,
-    },
+    config::{Config, after::After, step::Step},
     effect_id::{EffectId, RunId, StepId},
     ingest::request::{Lacking, Verified},
 };
@@ -81,8 +77,7 @@ fn planned(
     {
         return Ok(None);
     }
-    let business_key =
-        templates.text(&step.business_key, context).map_err(|error| webhook.lacking(error))?;
+    let business_key = templates.text(&step.business_key, context).map_err(|error| webhook.lacking(error))?;
     EffectId::new(run.clone(), step.id.clone(), business_key.clone())
         .map_err(|error| Lacking::id(&step.business_key, error))?;
     let after = step.after.iter().flat_map(|After { steps, .. }| steps.iter().cloned()).collect();
