@@ -35,6 +35,29 @@ pub(crate) struct Deployment {
     region: Option<String>,
 }
 
+/// The table of an `up`: its DynamoDB's address and the table's name; or the one that EFFECTS_TABLE names.
+pub(crate) async fn of_up(here: Option<(String, String)>, keep_done: Duration) -> Result<Effects> {
+    let place = match here {
+        Some((endpoint, table)) => Place::Here { endpoint, table },
+        None => Place::Aws { table: env::var("EFFECTS_TABLE").context("EFFECTS_TABLE")? },
+    };
+    table(place, Who::default(), keep_done).await
+}
+
+async fn table(place: Place, who: Who<'_>, keep_done: Duration) -> Result<Effects> {
+    let aws = clients::aws_as(clients::http(&|name| env::var(name).ok())?, who).await;
+    let (client, table) = match place {
+        Place::Aws { table } => (clients::dynamodb(&aws, Patience::CONSUMER), table),
+        Place::Here { endpoint, table } => {
+            let here = aws_sdk_dynamodb::config::Builder::from(&aws).endpoint_url(endpoint);
+            let here = here.region(Region::new("us-east-1"));
+            let here = here.credentials_provider(Credentials::new("local", "local", None, None, "local"));
+            (Client::from_conf(here.build()), table)
+        }
+    };
+    Ok(Effects::new(client, table, keep_done))
+}
+
 /// Where a table is.
 enum Place {
     Aws {
@@ -50,19 +73,20 @@ enum Place {
 impl Deployment {
     /// Its table. `keep_done`: how long a record is kept once a decision has ended its effect.
     pub(crate) async fn effects(&self, keep_done: Option<Duration>) -> Result<Effects> {
+        let place = self.place().await?;
         let who = Who { profile: self.profile.as_deref(), region: self.region.as_deref() };
-        let http = clients::http(&|name| env::var(name).ok())?;
-        let aws = clients::aws_as(http, who).await;
-        let (client, table) = match self.place().await? {
-            Place::Aws { table } => (clients::dynamodb(&aws, Patience::CONSUMER), table),
-            Place::Here { endpoint, table } => {
-                let here = aws_sdk_dynamodb::config::Builder::from(&aws).endpoint_url(endpoint);
-                let here = here.region(Region::new("us-east-1"));
-                let here = here.credentials_provider(Credentials::new("local", "local", None, None, "local"));
-                (Client::from_conf(here.build()), table)
-            }
-        };
-        Ok(Effects::new(client, table, keep_done.unwrap_or(KEEP_DONE)))
+        table(place, who, keep_done.unwrap_or(KEEP_DONE)).await
+    }
+
+    /// What it is called.
+    pub(crate) fn name(&self) -> String {
+        let of_environment = || env::var("EFFECTS_TABLE").ok().filter(|name| !name.is_empty());
+        let name = self.stack.clone().or_else(|| self.table.clone()).or_else(of_environment);
+        let name = name.unwrap_or_else(|| "up, on this machine".to_owned());
+        match &self.region {
+            Some(region) => format!("{name} · {region}"),
+            None => name,
+        }
     }
 
     async fn place(&self) -> Result<Place> {

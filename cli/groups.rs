@@ -1,6 +1,6 @@
 //! What is parked, in groups: one step, one reason.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use anyhow::Result;
 use driftq_webhooks::effects::{Effects, record::Record};
@@ -18,21 +18,33 @@ pub(crate) struct Group {
     pub(crate) count: u64,
     pub(crate) since: Timestamp,
     pub(crate) last: Timestamp,
+    /// When the first of them was first heard of.
+    pub(crate) created: Timestamp,
 }
 
-/// The groups, the largest first. It reads all that is parked.
-pub(crate) async fn groups(effects: &Effects, step: Option<&str>) -> Result<Vec<Group>> {
-    let (mut groups, mut from) = (BTreeMap::new(), None);
+/// What is parked.
+#[derive(Debug)]
+pub(crate) struct Groups {
+    /// The largest first.
+    pub(crate) groups: Vec<Group>,
+    /// Whether more is parked than was read.
+    pub(crate) more: bool,
+}
+
+/// Puts what is parked, of one step or of all, into groups. It reads up to `most` records, and a page more.
+pub(crate) async fn groups(effects: &Effects, step: Option<&str>, most: u64) -> Result<Groups> {
+    let (mut groups, mut read, mut from) = (BTreeMap::new(), 0, None);
     loop {
         let (page, next) = effects.parked_page(PAGE, from).await?;
+        read += page.len() as u64;
         for record in page.into_iter().filter(|record| step.is_none_or(|step| record.step == step)) {
             add(&mut groups, record);
         }
         from = next;
-        if from.is_none() {
+        if from.is_none() || read >= most {
             let mut groups: Vec<_> = groups.into_values().collect();
-            groups.sort_by_key(|group: &Group| std::cmp::Reverse(group.count));
-            return Ok(groups);
+            groups.sort_by_key(|group: &Group| Reverse(group.count));
+            return Ok(Groups { groups, more: from.is_some() });
         }
     }
 }
@@ -42,7 +54,9 @@ fn add(groups: &mut BTreeMap<(String, String, bool), Group>, record: Record) {
     let why = record.last_error.unwrap_or_default();
     let (step, in_doubt) = (record.step, record.doubt.is_some());
     let group = groups.entry((step.clone(), why.clone(), in_doubt));
-    let group = group.or_insert(Group { step, why, in_doubt, count: 0, since: at, last: at });
+    let created = record.created_at;
+    let group = group.or_insert(Group { step, why, in_doubt, count: 0, since: at, last: at, created });
     group.count += 1;
+    group.created = group.created.min(created);
     (group.since, group.last) = (group.since.min(at), group.last.max(at));
 }

@@ -3,6 +3,7 @@
 mod commands {
     pub(crate) mod broker;
     pub(crate) mod check;
+    pub(crate) mod console;
     pub(crate) mod decide;
     pub(crate) mod demo;
     pub(crate) mod list;
@@ -15,6 +16,7 @@ mod commands {
     pub(crate) mod up;
 }
 
+mod console;
 mod deployment;
 mod effect;
 mod event;
@@ -29,11 +31,14 @@ mod request;
 mod running;
 mod stop;
 mod webhooks_toml;
+mod which;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{broker, check, decide, demo, list, parked, send, show, stats, tail, r#try, up};
+use commands::{
+    broker, check, console as console_command, decide, demo, list, parked, send, show, stats, tail, r#try, up,
+};
 
 /// DriftQ webhooks: try it, write it, run it, see what it did.
 #[derive(Debug, Parser)]
@@ -67,6 +72,8 @@ enum Command {
     Parked(parked::Args),
     /// Decide about many parked effects at once: plan, confirm, do.
     Decide(decide::Args),
+    /// Open the console: pages on this machine that show what happened, what waits, and what to decide.
+    Console(console_command::Args),
     /// Run only the DriftQ-compatible broker.
     Broker(broker::Args),
 }
@@ -97,6 +104,7 @@ async fn main() -> ExitCode {
         Command::Stats(args) => stats::run(args).await,
         Command::Parked(args) => parked::run(args).await,
         Command::Decide(args) => decide::run(args).await,
+        Command::Console(args) => console_command::run(args).await,
         Command::Broker(args) => broker::run(args).await.map(fine),
     };
     ended.unwrap_or_else(|error| exit::failed(&error))

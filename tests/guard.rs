@@ -42,14 +42,7 @@ impl Table {
     pub(crate) async fn start() -> anyhow::Result<Self> {
         let database = DynamoDb::start(SocketAddr::from(([127, 0, 0, 1], 0)), None, "effects").await?;
         let wire = Wire::start(database.url()).await?;
-        let aws = clients::aws(clients::http(&|_| None)?).await;
-        let config = aws_sdk_dynamodb::config::Builder::from(&aws)
-            .endpoint_url(wire.url())
-            .region(Region::new("local"))
-            .credentials_provider(Credentials::new("local", "local", None, None, "tests"))
-            .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(5)))
-            .build();
-        let effects = Effects::new(Client::from_conf(config), "effects".into(), KEPT);
+        let effects = effects_at(&wire.url(), "effects").await?;
         Ok(Self { effects, wire, database })
     }
 
@@ -59,6 +52,18 @@ impl Table {
         self.wire.forget();
         seen
     }
+}
+
+/// The table of that name, at an endpoint of this machine.
+pub(crate) async fn effects_at(endpoint: &str, table: &str) -> anyhow::Result<Effects> {
+    let aws = clients::aws(clients::http(&|_| None)?).await;
+    let config = aws_sdk_dynamodb::config::Builder::from(&aws)
+        .endpoint_url(endpoint)
+        .region(Region::new("local"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "tests"))
+        .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(5)))
+        .build();
+    Ok(Effects::new(Client::from_conf(config), table.to_owned(), KEPT))
 }
 
 /// A command and how it is claimed.

@@ -10,6 +10,7 @@ use crate::{
     decisions::decide,
     house::{deliver, dispute_about, produces, settle, stack},
     printed::Printed,
+    requests::is_of_a_run,
 };
 
 /// A stack in which one dispute is done, and its command is in the topic once more, as received so many days ago and about
@@ -55,9 +56,7 @@ async fn an_old_command_without_a_record_is_parked_and_not_called() -> Result<()
 async fn an_old_command_whose_record_is_there_is_a_duplicate_and_costs_as_much() -> Result<()> {
     let (stack, _) = replayed(90, "dp_done").await?;
     assert_eq!(settle(&stack).await?.total(|run| run.duplicates), 1);
-    let about_effects = stack
-        .table_wire()?
-        .seen_where(|seen| !(seen.is("Query") || seen.mentions(":stream") || seen.mentions(":lanes")));
+    let about_effects = stack.table_wire()?.seen_where(|seen| !is_of_a_run(seen));
     assert_eq!(about_effects.len(), 1, "{about_effects:?}");
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
     stack.finish().await

@@ -34,6 +34,9 @@ pub(crate) struct Args {
     decision: What,
     #[command(flatten)]
     deployment: Deployment,
+    /// Those of this run.
+    #[arg(long, value_name = "ID")]
+    run: Option<String>,
     /// Those of this step.
     #[arg(long)]
     step: Option<String>,
@@ -83,7 +86,7 @@ enum What {
 }
 
 const AFTER_HELP: &str = "\
-At least one of --step, --error, --key, --since, --before and --in-doubt must say which. It can be stopped at any time: typed
+At least one of --run, --step, --error, --key, --since, --before and --in-doubt must say which. It can be stopped at any time: typed
 again, it goes on with the rest, and decides nothing twice.
 
 Exit code: 0 if all that fit were decided, 1 if some could not be or it was not confirmed.
@@ -96,7 +99,8 @@ Examples:
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let filter = args.filter();
     if filter.is_empty() {
-        let which = "which? Say at least one of --step, --error, --key, --since, --before and --in-doubt";
+        let which =
+            "which? Say at least one of --run, --step, --error, --key, --since, --before and --in-doubt";
         return Err(Usage(which.into()).into());
     }
     let WebhooksToml { config, .. } = WebhooksToml::read(&args.config, args.json)?;
@@ -151,6 +155,7 @@ fn report(args: &Args, id: Uuid, tally: &Tally) -> Result<ExitCode> {
 impl Args {
     fn filter(&self) -> Filter {
         Filter {
+            run_id: self.run.clone(),
             step: self.step.clone(),
             error: self.error.clone(),
             business_key: self.key.clone(),

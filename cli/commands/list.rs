@@ -3,16 +3,17 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args as ClapArgs, builder::PossibleValuesParser};
+use clap::Args as ClapArgs;
 use driftq_webhooks::effects::record::Record;
 use jiff::Timestamp;
 
 use crate::{
     deployment::Deployment,
-    effect::{STATES, cut, origin, painted, state, time},
+    effect::{cut, origin, painted, time},
     moment::Moment,
     output::{counted, print},
     paint::Paint,
+    which::Which,
 };
 
 /// As many as are read at a time.
@@ -38,26 +39,6 @@ pub(crate) struct Args {
     /// Print one JSON object a line: all that is on record.
     #[arg(long)]
     json: bool,
-}
-
-/// Which effects. All that is said must fit.
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Which {
-    /// Of this source; `api` for what clients have started.
-    #[arg(long)]
-    source: Option<String>,
-    /// Of this step.
-    #[arg(long)]
-    step: Option<String>,
-    /// In this state.
-    #[arg(long, value_parser = PossibleValuesParser::new(STATES))]
-    state: Option<String>,
-    /// About this: the business key, or a part of it.
-    #[arg(long)]
-    key: Option<String>,
-    /// Of this event: the provider's id, or a part of it.
-    #[arg(long)]
-    event: Option<String>,
 }
 
 const AFTER_HELP: &str = "\
@@ -93,21 +74,6 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         eprintln!("None of the {} since {since} fits.", counted(read, "effect"));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-impl Which {
-    pub(crate) fn fits(&self, record: &Record) -> bool {
-        let (source, event) = origin(&record.run_id);
-        let is = |wanted: &Option<String>, there: &str| wanted.as_ref().is_none_or(|wanted| wanted == there);
-        let has = |wanted: &Option<String>, there: &str| {
-            wanted.as_ref().is_none_or(|wanted| there.contains(wanted.as_str()))
-        };
-        is(&self.source, source)
-            && is(&self.step, &record.step)
-            && is(&self.state, state(record))
-            && has(&self.key, &record.business_key)
-            && has(&self.event, event)
-    }
 }
 
 /// One line about it.

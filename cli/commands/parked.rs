@@ -38,13 +38,13 @@ Examples:
 /// Shows the groups, the largest first.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let effects = args.deployment.effects(None).await?;
-    let groups = groups(&effects, args.step.as_deref()).await?;
+    let groups = groups(&effects, args.step.as_deref(), u64::MAX).await?.groups;
     if args.json {
         print(&json!({ "groups": groups }).to_string())?;
         return Ok(ExitCode::SUCCESS);
     }
     let total: u64 = groups.iter().map(|group| group.count).sum();
-    for Group { step, why, in_doubt, count, since, last } in &groups {
+    for Group { step, why, in_doubt, count, since, last, .. } in &groups {
         let paint = Paint::stdout();
         let doubt = if *in_doubt { paint.red("in doubt  ") } else { String::new() };
         print(&format!("{count:>6}  {step:16}  {doubt}{}", cut(why, 80)))?;

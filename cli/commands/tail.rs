@@ -8,8 +8,8 @@ use driftq_webhooks::effects::record::{Record, Status};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::sleep;
 
-use super::list::{Which, line};
-use crate::{deployment::Deployment, output::print};
+use super::list::line;
+use crate::{deployment::Deployment, output::print, which::Which};
 
 /// How often the table is looked at.
 const EVERY: Duration = Duration::from_secs(1);

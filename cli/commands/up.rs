@@ -9,6 +9,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
@@ -21,6 +22,9 @@ use local::{
 
 use self::greeting::greeting;
 use crate::{
+    commands::console::who,
+    console::{About, Console},
+    deployment,
     exit::Usage,
     own::{EnvFile, Own},
     running::{Note, Running},
@@ -46,6 +50,9 @@ pub(crate) struct Args {
     /// DynamoDB's port.
     #[arg(long, default_value_t = 0)]
     dynamodb_port: u16,
+    /// The console's port.
+    #[arg(long, default_value_t = 0)]
+    console_port: u16,
     /// The third party's port.
     #[arg(long, default_value_t = 0)]
     third_party_port: u16,
@@ -84,10 +91,22 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let stack = builder.start().await?;
     let names = stack.config.secrets().into_keys().filter(|name| stack.config.is_own(name)).collect();
     let table = stack.table.as_ref().map(|table| (table.url().to_owned(), table.table().to_owned()));
+    let config = Arc::new(config);
+    let effects = deployment::of_up(table.clone(), config.consumer.keep_done).await?;
+    let console = Console::start(args.console_port, effects, Arc::clone(&config), about()).await?;
     let _note = Note::leave(&Running { url: stack.url(), table, config: path, own: names })?;
-    println!("{}", greeting(&stack, &config, &own, &real)?);
+    println!("{}", greeting(&stack, &config, &own, &real, console.url())?);
     lines::tell(&stack, Duration::from_secs(args.schedule.max(1))).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn about() -> About {
+    About {
+        name: "up, on this machine".into(),
+        who: who(),
+        read_only: false,
+        every: Duration::from_millis(500),
+    }
 }
 
 /// Two brokers on one log would ruin it.

@@ -28,7 +28,13 @@ pub struct Planned {
     /// What it takes from the event.
     #[serde(default, skip_serializing_if = "Input::is_empty")]
     pub input: Input,
+    /// Which fields of which receipts it uses.
+    #[serde(default, skip_serializing_if = "Uses::is_empty")]
+    pub uses: Uses,
 }
+
+/// Fields of receipts, by step.
+pub type Uses = BTreeMap<StepId, BTreeSet<String>>;
 
 /// What is kept of the answers to the steps before, by step and field. A step that is done has an entry, if only an empty one.
 pub type Receipts = BTreeMap<StepId, Map<String, Value>>;
@@ -88,16 +94,25 @@ impl Flow {
         self
     }
 
-    /// What comes directly after an effect that is done, with what is `kept` of the answer to it.
+    /// The fields of a step's receipt that later steps use.
+    #[must_use]
+    pub fn uses(&self, step: &StepId) -> BTreeSet<&str> {
+        let used = self.0.values().filter_map(|planned| planned.uses.get(step));
+        used.flatten().map(String::as_str).collect()
+    }
+
+    /// What comes directly after an effect that is done. Of the receipt's fields those are kept that later steps use.
     ///
     /// # Errors
     /// Its names make no effect id; ingest has made one of them before.
     pub fn next(
         &self,
         command: &Command,
-        kept: Map<String, Value>,
+        receipt: &Map<String, Value>,
         now: Timestamp,
     ) -> Result<Vec<Next>, IdError> {
+        let kept = self.uses(&command.step).into_iter();
+        let kept = kept.filter_map(|field| Some((field.to_owned(), receipt.get(field)?.clone()))).collect();
         let mut receipts = command.receipts.clone();
         receipts.insert(command.step.clone(), kept);
         let directly = self.0.iter().filter(|(_, planned)| planned.after.contains(&command.step));
@@ -162,7 +177,16 @@ mod tests {
 
     fn planned(after: &[&str]) -> Planned {
         let input = Input::from([("amount".to_owned(), json!(5))]);
-        Planned { business_key: "k".into(), after: after.iter().map(|id| step(id)).collect(), input }
+        Planned {
+            business_key: "k".into(),
+            after: after.iter().map(|id| step(id)).collect(),
+            input,
+            uses: uses(),
+        }
+    }
+
+    fn uses() -> Uses {
+        Uses::from([(step("s"), BTreeSet::from(["id".to_owned()]))])
     }
 
     /// `s` ▶ `b` ▶ `d` and `s` ▶ `c` ▶ `d`; and `e` is after `other`.
@@ -177,14 +201,15 @@ mod tests {
 
     #[test]
     fn what_comes_next_carries_the_receipts_so_far_and_the_rest_of_the_flow() {
+        let receipt = json!({ "id": "tp_1", "other": 1 }).as_object().cloned().unwrap();
         let kept = json!({ "id": "tp_1" }).as_object().cloned().unwrap();
-        let next = diamond().next(&command(), kept.clone(), Timestamp::UNIX_EPOCH).unwrap();
+        let next = diamond().next(&command(), &receipt, Timestamp::UNIX_EPOCH).unwrap();
         let ids: Vec<_> = next.iter().map(|next| next.effect.to_string()).collect();
         assert_eq!(ids, ["stripe.evt_1:b:k", "stripe.evt_1:c:k"]);
-        assert_eq!(next[0].command.receipts, Receipts::from([(step("s"), kept.clone())]));
+        assert_eq!(next[0].command.receipts, Receipts::from([(step("s"), kept)]));
         assert_eq!(next[0].command.flow.0.keys().collect::<Vec<_>>(), [&step("d")]);
         assert!(next[0].is_ready(&next[0].command));
-        let last = next[0].command.flow.next(&next[0].command, kept, Timestamp::UNIX_EPOCH).unwrap();
+        let last = next[0].command.flow.next(&next[0].command, &receipt, Timestamp::UNIX_EPOCH).unwrap();
         assert!(!last[0].is_ready(&last[0].command), "c is not done");
         assert!(last[0].command.flow.is_empty());
     }

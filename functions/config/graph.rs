@@ -10,29 +10,29 @@ use super::{
     step::Step,
     template::Templates,
 };
-use crate::effect_id::StepId;
+use crate::{command::flow::Uses, effect_id::StepId};
 
 /// Of so many steps before it a step may use receipts: each may have 16 KB, and its record holds all of them.
 const MOST_RECEIPTS: usize = 8;
 
-/// The fields of receipts that later steps use, by step.
-pub type Wanted = BTreeMap<StepId, BTreeSet<String>>;
+/// Which fields of receipts each step uses.
+pub(super) type UsesOf = BTreeMap<StepId, Uses>;
 
 struct Graph<'a> {
     steps: BTreeMap<&'a StepId, &'a Step>,
     templates: &'a Templates,
 }
 
-/// Reports what is wrong with the graph, and says what is kept of receipts for later steps.
+/// Reports what is wrong with the graph, and says which receipts each step uses.
 pub(super) fn check(
     steps: &[Option<Step>],
     sources: &Sources,
     templates: &Templates,
     problems: &mut Problems,
-) -> Wanted {
+) -> UsesOf {
     let all = steps.iter().flatten().map(|step| (&step.id, step)).collect();
     let graph = Graph { steps: all, templates };
-    let mut wanted = Wanted::new();
+    let mut uses = UsesOf::new();
     for step in graph.steps.values() {
         let Some(after) = &step.after else { continue };
         graph.check_names(step, after, problems);
@@ -44,9 +44,9 @@ pub(super) fn check(
             continue;
         }
         graph.check_beginning(step, &before, sources, problems);
-        graph.check_templates(step, after, &before, &mut wanted, problems);
+        uses.insert(step.id.clone(), graph.check_templates(step, after, &before, problems));
     }
-    wanted
+    uses
 }
 
 fn field(step: &Step, name: &str) -> String {
@@ -116,26 +116,26 @@ impl<'a> Graph<'a> {
         step: &Step,
         after: &After,
         before: &BTreeSet<&StepId>,
-        wanted: &mut Wanted,
         problems: &mut Problems,
-    ) {
-        let mut used = BTreeSet::new();
+    ) -> Uses {
+        let mut uses = Uses::new();
         let when = after.when.iter().map(|when| (when.field().to_owned(), self.templates.names(when)));
         let input = after.input.iter().map(|(name, template)| {
             (field(step, &format!("input.{name}")), self.templates.names_of(template))
         });
         for (place, names) in when.chain(input) {
             for name in &names {
-                if let Err(why) = self.check_name(name, step, before, wanted, &mut used) {
+                if let Err(why) = self.check_name(name, step, before, &mut uses) {
                     problems.add(&*place, why);
                 }
             }
         }
-        if used.len() > MOST_RECEIPTS {
+        if uses.len() > MOST_RECEIPTS {
             let why =
-                format!("it uses the receipts of {} steps, and at most {MOST_RECEIPTS} fit", used.len());
+                format!("it uses the receipts of {} steps, and at most {MOST_RECEIPTS} fit", uses.len());
             problems.add(field(step, "input"), why);
         }
+        uses
     }
 
     fn check_name(
@@ -143,8 +143,7 @@ impl<'a> Graph<'a> {
         name: &str,
         step: &Step,
         before: &BTreeSet<&StepId>,
-        wanted: &mut Wanted,
-        used: &mut BTreeSet<StepId>,
+        uses: &mut Uses,
     ) -> Result<(), String> {
         if let Some(early) = INGEST_SCOPE.iter().find(|early| is_within(name, early)) {
             return Err(format!(
@@ -176,8 +175,10 @@ impl<'a> Graph<'a> {
             let kept = if kept.is_empty() { "nothing".to_owned() } else { kept.join(", ") };
             return Err(format!("{id} keeps no {receipt}; its receipt has {kept}"));
         }
-        used.insert((*id).clone());
-        wanted.entry((*id).clone()).or_default().insert(receipt.to_owned());
+        uses.entry((*id).clone()).or_default().insert(receipt.to_owned());
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

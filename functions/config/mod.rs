@@ -1,6 +1,6 @@
 //! `webhooks.toml`: what a user edits. Everything that is wrong with it is found at start, and reported together.
 //!
-//! [`source`] who may send, [`allow`] from where · [`step`] what to do then, [`after`] which others, with the [`graph`] of them · [`call`] the request to the third party, with its
+//! [`source`] who may send, [`allow`] from where · [`step`] what to do then, [`after`] which others, with the `graph` of them · [`call`] the request to the third party, with its
 //! [`url_template`], [`auth`] and [`statuses`], [`destination`] how much it is asked to bear and which `addresses` it may have · [`in_doubt`] what to do when an
 //! outcome is unknown · [`retry`] for how long to try again · [`template`] the language in all of them · [`environment`] what
 //! differs between one deployment and the next, with the lists of [`brokers`].
@@ -13,7 +13,7 @@ pub mod brokers;
 pub mod call;
 pub mod destination;
 pub mod environment;
-pub mod graph;
+mod graph;
 pub mod in_doubt;
 mod position;
 mod problems;
@@ -41,7 +41,7 @@ use step::Step;
 use template::Templates;
 use toml::{Table, Value};
 
-use crate::effect_id::StepId;
+use crate::{command::flow::Uses, effect_id::StepId};
 
 /// The file that was in the repository when this was built.
 pub const EMBEDDED: &str = include_str!("../../webhooks.toml");
@@ -62,8 +62,8 @@ pub struct Config {
     pub journal: bool,
     /// How the consumer works.
     pub consumer: ConsumerSettings,
-    /// What is kept of receipts for later steps.
-    wanted: graph::Wanted,
+    /// Which fields of receipts each step uses.
+    uses: graph::UsesOf,
 }
 
 /// `[consumer]`: times that rarely need changing.
@@ -127,13 +127,13 @@ impl Config {
         let consumer = root.section("consumer", &mut problems);
         let consumer = consumer.map(|section| read_consumer(section, &mut problems)).unwrap_or_default();
         check_references(&sources, &steps, &templates, &mut problems);
-        let wanted = graph::check(&steps, &sources, &templates, &mut problems);
+        let uses = graph::check(&steps, &sources, &templates, &mut problems);
         check_windows(&steps, consumer.settle, &mut problems);
         destination::check(&destinations, &steps, &mut problems);
         root.finish(&mut problems);
         let sources = sources.into_iter().filter_map(|(name, source)| Some((name, source?))).collect();
         let steps = steps.into_iter().flatten().collect();
-        let config = Self { templates, sources, steps, destinations, journal, consumer, wanted };
+        let config = Self { templates, sources, steps, destinations, journal, consumer, uses };
         problems.or(file, config).map_err(|mut error| {
             position::locate(text, &mut error.problems);
             error
@@ -146,21 +146,9 @@ impl Config {
         self.steps.iter().find(|step| step.id.as_str() == id)
     }
 
-    /// What later steps use of a step's receipt.
-    #[must_use]
-    pub fn kept(
-        &self,
-        step: &StepId,
-        receipt: &serde_json::Map<String, serde_json::Value>,
-    ) -> serde_json::Map<String, serde_json::Value> {
-        let wanted = self.wanted.get(step).into_iter().flatten();
-        wanted.filter_map(|field| Some((field.clone(), receipt.get(field)?.clone()))).collect()
-    }
-
-    /// The fields of a step's receipt that later steps use.
-    pub fn wanted_of(&self, step: &str) -> impl Iterator<Item = &str> {
-        let of = self.wanted.iter().filter(move |(id, _)| id.as_str() == step);
-        of.flat_map(|(_, fields)| fields).map(String::as_str)
+    /// Which fields of receipts a step uses.
+    pub(crate) fn uses(&self, step: &StepId) -> Uses {
+        self.uses.get(step).cloned().unwrap_or_default()
     }
 
     /// The longest that any attempt may take.

@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{Worker, meter::Counts};
+use super::Worker;
 use crate::{
-    effects::StoreError,
+    effects::{StoreError, runs::Counts},
     telemetry::{
         line::Line,
         metrics::{DUE_NOW, OLDEST_DUE_AGE, PARKED_IN_DOUBT_NOW, PARKED_NOW},

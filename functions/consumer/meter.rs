@@ -8,15 +8,17 @@ use std::{
 };
 
 use jiff::Timestamp;
-use serde::Serialize;
 
 use super::{destinations::Destinations, report::Conclusion};
-use crate::telemetry::{
-    distribution::Distribution,
-    line::Line,
-    metrics::{
-        BREAKER_OPENED, CALL_LATENCY, DEFERRED, DONE, DUPLICATES, ENQUEUED, FROM_AGENDA, HELD, IN_DOUBT,
-        PARKED, PARKED_IN_DOUBT, RECEIVED, RECEIVED_TO_CALL, RECEIVED_TO_DONE,
+use crate::{
+    effects::runs::{Counts, Latency},
+    telemetry::{
+        distribution::Distribution,
+        line::Line,
+        metrics::{
+            BREAKER_OPENED, CALL_LATENCY, DEFERRED, DONE, DUPLICATES, ENQUEUED, FROM_AGENDA, HELD, IN_DOUBT,
+            PARKED, PARKED_IN_DOUBT, RECEIVED, RECEIVED_TO_CALL, RECEIVED_TO_DONE,
+        },
     },
 };
 
@@ -30,6 +32,8 @@ pub(super) struct Meter(Mutex<Measured>);
 #[derive(Debug, Default)]
 struct Measured {
     total: Counts,
+    /// Of the whole run.
+    received_to_call: Distribution,
     unprinted: Unprinted,
 }
 
@@ -46,37 +50,6 @@ struct Unprinted {
 struct OfStep {
     parked: u64,
     calls: Distribution,
-}
-
-/// What a run has done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Messages received, redeliveries included.
-    pub received: u64,
-    /// Due records worked on.
-    pub from_agenda: u64,
-    /// Effects done.
-    pub done: u64,
-    /// Commands whose effect was already on record.
-    pub duplicates: u64,
-    /// Effects whose condition did not hold when their turn came.
-    pub skipped: u64,
-    /// Effects deferred to a later attempt.
-    pub deferred: u64,
-    /// Messages left to the agenda before any claim.
-    pub enqueued: u64,
-    /// Effects and messages that need a person.
-    pub parked: u64,
-    /// Those of them that may have been applied.
-    pub parked_in_doubt: u64,
-    /// Attempts after which it is not known whether they were applied.
-    pub in_doubt: u64,
-    /// Messages whose effect another attempt has.
-    pub held: u64,
-    /// Messages that were received and will come back.
-    pub unacked: u64,
-    /// How long the oldest due effect had waited when the run first looked, in seconds; none if it could not look.
-    pub oldest_due_s: Option<u64>,
 }
 
 impl Meter {
@@ -109,9 +82,12 @@ impl Meter {
 
     /// A call has been made. `waited`: since its command was received, if this is its first.
     pub(super) fn called(&self, step: &str, took: Duration, waited: Option<Duration>) {
-        let unprinted = &mut self.lock().unprinted;
-        unprinted.step(step).calls.add_time(took);
-        waited.into_iter().for_each(|waited| unprinted.received_to_call.add_time(waited));
+        let mut measured = self.lock();
+        measured.unprinted.step(step).calls.add_time(took);
+        if let Some(waited) = waited {
+            measured.unprinted.received_to_call.add_time(waited);
+            measured.received_to_call.add_time(waited);
+        }
     }
 
     /// Something has been parked.
@@ -143,6 +119,14 @@ impl Meter {
     /// All that has been counted so far.
     pub(super) fn counts(&self) -> Counts {
         self.lock().total
+    }
+
+    /// How long webhooks have waited for their first call so far; none if none was made.
+    pub(super) fn received_to_call(&self) -> Option<Latency> {
+        let measured = self.lock();
+        let waited = &measured.received_to_call;
+        let (p50_ms, p99_ms) = (waited.percentile(50)?, waited.percentile(99)?);
+        Some(Latency { calls: waited.count(), p50_ms, p99_ms })
     }
 
     /// Prints the metrics since the last time.

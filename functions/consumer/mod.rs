@@ -9,7 +9,8 @@
 //! [`ack_order`] which acks may go · `proof` what the broker says about others · `acks` acks on their way.
 //!
 //! `report` what a command has come to · `meter` counts and metrics · `gauges` how much waits · [`summary`] what the run did ·
-//! `events` for whoever follows a run · [`deadline`] how long there is.
+//! `streams` where each broker's stream stands · `record` what the run leaves in the table · `events` for whoever follows a run ·
+//! [`deadline`] how long there is.
 
 pub mod ack_order;
 mod acks;
@@ -30,10 +31,12 @@ mod meter;
 pub mod outcome;
 mod proof;
 mod reader;
+mod record;
 mod report;
 mod run;
 mod sequel;
 mod signature;
+mod streams;
 pub mod summary;
 mod task;
 mod turns;
@@ -54,11 +57,14 @@ use jiff::Timestamp;
 use meter::Meter;
 use proof::HOLD;
 use reader::CREATE_TIMEOUT;
+use record::{LastRecord, Recorder};
 use run::Run;
+use streams::Streams;
 use summary::{End, Summary};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use turns::Turns;
+use uuid::Uuid;
 
 use crate::{
     broker,
@@ -79,6 +85,8 @@ pub struct Consumer {
     caller: Caller,
     destinations: Destinations,
     last_look: Arc<LastLook>,
+    last_record: LastRecord,
+    streams: Streams,
     /// When the last run ended, by both clocks.
     last_end: Mutex<Option<(Instant, Timestamp)>>,
     readings: Vec<Reading>,
@@ -143,6 +151,8 @@ impl Consumer {
             caller,
             destinations: Destinations::new(&config),
             last_look: Arc::default(),
+            last_record: LastRecord::default(),
+            streams: Streams::default(),
             last_end: Mutex::default(),
             readings: all.map(reading).collect(),
             idle_exit: environment.idle_exit,
@@ -165,8 +175,10 @@ impl Consumer {
         let (events, sending) = Events::start(self.events_topic.clone(), &self.effects);
         let worker = Arc::new(self.worker(deadline, events));
         let meter = Arc::clone(&worker.meter);
-        let run = Run { worker: &worker, readings: &self.readings, idle_exit: self.idle_exit };
-        let outcome = run.run().await;
+        let recorder = self.recorder(&meter, deadline);
+        let (readings, streams) = (&self.readings, &self.streams);
+        let run = Run { worker: &worker, readings, streams, idle_exit: self.idle_exit };
+        let outcome = recorder.while_running(run.run()).await;
         // The events end when the last of their senders is dropped.
         drop(worker);
         let events_dropped = sending.finish().await;
@@ -178,6 +190,7 @@ impl Consumer {
         };
         meter.print(&self.destinations);
         summary.tell(outcome.as_ref().err());
+        recorder.end(&summary, outcome.as_ref().err()).await;
         *self.last_end() = Some((Instant::now(), (self.clock)()));
         outcome.map(|_| summary)
     }
@@ -191,6 +204,20 @@ impl Consumer {
 
     fn last_end(&self) -> MutexGuard<'_, Option<(Instant, Timestamp)>> {
         self.last_end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn recorder(&self, meter: &Arc<Meter>, deadline: Deadline) -> Recorder<'_> {
+        Recorder {
+            effects: &self.effects,
+            destinations: &self.destinations,
+            streams: &self.streams,
+            last: &self.last_record,
+            meter: Arc::clone(meter),
+            deadline,
+            id: Uuid::new_v4(),
+            began_at: (self.clock)(),
+            clock: self.clock,
+        }
     }
 
     fn worker(&self, deadline: Deadline, events: Events) -> Worker {

@@ -21,6 +21,7 @@ use super::{
     drain::Reading,
     gauges,
     reader::{Read, Reader},
+    streams::Streams,
     summary::End,
 };
 
@@ -38,6 +39,7 @@ pub(super) struct Activity(AtomicU32);
 pub(super) struct Run<'a> {
     pub(super) worker: &'a Arc<Worker>,
     pub(super) readings: &'a [Reading],
+    pub(super) streams: &'a Streams,
     pub(super) idle_exit: Duration,
 }
 
@@ -87,7 +89,13 @@ impl Run<'_> {
         let (activity, stop) = (Activity::default(), CancellationToken::new());
         let readers = self.readings.iter().map(|reading| {
             let reader = Reader { worker: self.worker, reading, activity: &activity, stop: &stop };
-            async move { reader.run().await.inspect_err(|error| log(reading, error)) }
+            async move {
+                let broker = reading.topic.broker_name();
+                self.streams.begin(broker);
+                let read = reader.run().await.inspect_err(|error| log(reading, error));
+                self.streams.end(broker, &read, self.worker.now());
+                read
+            }
         });
         let agenda =
             Agenda { worker: self.worker, activity: &activity, stop: &stop, look_again: Notify::new() };

@@ -76,8 +76,7 @@ impl Worker {
             return Ok(Vec::new());
         }
         let (_, flow) = self.effects.input_and_flow(&task.effect, &task.command).await?;
-        let kept = self.config.kept(&task.command.step, &receipt.fields);
-        flow.next(&task.command, kept, now).map_err(|_| StoreError::Malformed("command"))
+        flow.next(&task.command, &receipt.fields, now).map_err(|_| StoreError::Malformed("command"))
     }
 
     /// Goes on with what has begun. It is on the agenda as well, which brings it if its destination has no place for it now, or

@@ -2,36 +2,12 @@
 
 use serde::Serialize;
 
-use super::{RunError, meter::Counts};
+use super::RunError;
+pub use crate::effects::runs::{Counts, End};
 use crate::telemetry::{
     line::Line,
     metrics::{BROKER_UNREACHABLE, EVENTS_DROPPED, FAILED_RUNS, RUNS},
 };
-
-/// How an invocation ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum End {
-    /// Nothing more came.
-    Drained,
-    /// Time was up; the rest is for the next one.
-    Deadline,
-    /// Another consumer reads the topic; what was due has been worked on all the same.
-    Busy,
-    /// A broker or the table could not be used.
-    Failed,
-}
-
-impl End {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Drained => "drained",
-            Self::Deadline => "deadline",
-            Self::Busy => "busy",
-            Self::Failed => "failed",
-        }
-    }
-}
 
 /// What an invocation did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -56,7 +56,7 @@ pub struct Page {
 
 /// A place in a lane.
 #[derive(Debug, Clone)]
-pub struct Cursor(HashMap<String, AttributeValue>);
+pub struct Cursor(pub(super) HashMap<String, AttributeValue>);
 
 impl Cursor {
     /// As a text that can stand in a URL.

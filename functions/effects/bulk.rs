@@ -32,6 +32,9 @@ const SAMPLES: usize = 5;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
+    /// Of this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
     /// Of this step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
@@ -121,8 +124,16 @@ pub struct Tally {
     pub in_doubt: u64,
     /// Not decided: they can't be called.
     pub not_callable: u64,
+    /// Not decided: later steps use their receipts, which can be told of one at a time only.
+    #[serde(skip_serializing_if = "is_none")]
+    pub lacking: u64,
     /// There may be more that fit.
     pub more: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Filter {
@@ -136,7 +147,8 @@ impl Filter {
         let is = |wanted: &Option<String>, there: &str| wanted.as_ref().is_none_or(|wanted| wanted == there);
         let error = record.last_error.as_deref().unwrap_or_default();
         let parked_at = record.due_at.unwrap_or(record.updated_at);
-        is(&self.step, &record.step)
+        is(&self.run_id, &record.run_id)
+            && is(&self.step, &record.step)
             && is(&self.business_key, &record.business_key)
             && self.error.as_ref().is_none_or(|wanted| error.contains(wanted))
             && self.since.is_none_or(|since| parked_at >= since)
@@ -235,6 +247,7 @@ impl Effects {
                     Decided::Overtaken(_) | Decided::Unknown => tally.overtaken += 1,
                     Decided::InDoubt => tally.in_doubt += 1,
                     Decided::NotCallable => tally.not_callable += 1,
+                    Decided::LacksReceipt(_) => tally.lacking += 1,
                 }
             }
             progress(&tally);

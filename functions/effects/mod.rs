@@ -3,8 +3,8 @@
 //! [`record`] the states, with `history` and `receipt` · [`guard`] claim, commit, defer, park ·
 //! [`agenda`] what is to be done and when ·
 //! [`parked`] what can't be claimed at all · [`bulk`] one decision about many · [`claim_check`] input too large for the broker ·
-//! [`recent`] effects by time, for whoever looks · [`stream_lease`] one stream at a time · `store` the conditional writes under all of them,
-//! and `transaction` several of them as one.
+//! [`recent`] effects by time, and [`runs`] what the consumer's runs did, for whoever looks · [`stream_lease`] one stream at a time · `store` the
+//! conditional writes under all of them, and `transaction` several of them as one.
 
 pub mod agenda;
 pub mod bulk;
@@ -17,6 +17,7 @@ mod receipt;
 pub mod recent;
 pub mod record;
 pub mod request;
+pub mod runs;
 mod store;
 pub mod stream_lease;
 mod transaction;
@@ -30,7 +31,7 @@ use std::{
 use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder, types::AttributeValue};
 pub use error::StoreError;
 use jiff::Timestamp;
-use record::{Record, seconds, string};
+use record::{Item, Record, seconds, string};
 use store::Store;
 
 use crate::effect_id::StepId;
@@ -159,10 +160,16 @@ impl Effects {
 
     /// One record of a run, as it is now. By a Query, so that a function that shows runs needs no other permission.
     async fn record(&self, run_id: &str, effect_id: &str) -> Result<Option<Record>, StoreError> {
+        let item = self.item(run_id, effect_id).await?;
+        if item.is_empty() { Ok(None) } else { Record::read(&item).map(Some) }
+    }
+
+    /// The same as it stands in the table; empty if there is none.
+    async fn item(&self, run_id: &str, effect_id: &str) -> Result<Item, StoreError> {
         let query = self.query("run_id = :run AND effect_id = :effect", run_id);
         let query = query.expression_attribute_values(":effect", string(effect_id));
         let page = query.send().await.map_err(|error| StoreError::unavailable("Query", &error))?;
-        page.items().first().map(Record::read).transpose()
+        Ok(page.items.unwrap_or_default().into_iter().next().unwrap_or_default())
     }
 
     fn query(&self, condition: &str, run_id: &str) -> QueryFluentBuilder {

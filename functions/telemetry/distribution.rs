@@ -27,6 +27,24 @@ impl Distribution {
         self.0.is_empty()
     }
 
+    /// How many measurements there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    /// The smallest value that so many of a hundred measurements do not exceed; none if nothing was measured.
+    #[must_use]
+    pub fn percentile(&self, of_hundred: u64) -> Option<u64> {
+        let rank = (self.count() * of_hundred).div_ceil(100);
+        let mut below = 0;
+        let reaches = |(_, count): &(&u64, &u64)| {
+            below += **count;
+            below >= rank
+        };
+        self.0.iter().find(reaches).map(|(value, _)| *value)
+    }
+
     /// Each value and how often it came, the smallest first: as measured while a line can hold that, else rounded to as
     /// many significant bits as it can. The seven that are always enough for an hour's milliseconds are under 1 % off.
     #[must_use]
@@ -69,6 +87,15 @@ mod tests {
             times.add_time(Duration::from_millis(ms));
         }
         assert_eq!(times.values(), [(7, 2), (1000, 1)]);
+    }
+
+    #[test]
+    fn percentiles_are_values_that_were_measured() {
+        let mut times = Distribution::default();
+        assert_eq!(times.percentile(50), None);
+        (1..=200).for_each(|value| times.add(value));
+        assert_eq!([1, 50, 99, 100].map(|part| times.percentile(part)), [2, 100, 198, 200].map(Some));
+        assert_eq!(Distribution::from(7).percentile(99), Some(7));
     }
 
     proptest! {

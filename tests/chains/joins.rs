@@ -77,7 +77,8 @@ fn step(id: &str) -> StepId {
 fn predecessors(count: usize) -> Vec<Case> {
     let names: Vec<_> = (0..count).map(|number| step(&format!("before_{number}"))).collect();
     let after = names.iter().cloned().collect();
-    let join = Planned { business_key: "k".into(), after, input: Default::default() };
+    let join =
+        Planned { business_key: "k".into(), after, input: Default::default(), uses: Default::default() };
     let flow = Flow([(step("join"), join)].into());
     let case = |name: StepId| {
         let mut case = Case::new(json!(1));
@@ -100,9 +101,8 @@ async fn of_many_predecessors_that_end_at_once_one_begins_the_join() -> Result<(
                 leases.push(win(&table, case, now()).await?);
             }
             let commits = cases.iter().zip(leases).map(|(case, lease)| {
-                let kept = json!({ "id": case.command.step }).as_object().cloned().unwrap();
-                let receipt = Receipt::new(200, "d".into(), kept.clone());
-                let next = case.command.flow.next(&case.command, kept, later(1)).unwrap();
+                let receipt = Receipt::new(200, "d".into(), Default::default());
+                let next = case.command.flow.next(&case.command, &receipt.fields, later(1)).unwrap();
                 let effects = &table.effects;
                 async move { effects.commit_and_begin(lease, &receipt, &next, later(1)).await }
             });
@@ -125,7 +125,7 @@ async fn a_predecessor_that_was_fenced_off_begins_nothing() -> Result<()> {
     let (table, cases) = (Table::start().await?, predecessors(1));
     let stale = win(&table, &cases[0], now()).await?;
     let taken_over = table.effects.claim(&cases[0].ask(), later(11)).await?;
-    let next = cases[0].command.flow.next(&cases[0].command, Default::default(), later(12))?;
+    let next = cases[0].command.flow.next(&cases[0].command, &Default::default(), later(12))?;
     let receipt = Receipt::new(200, "d".into(), Default::default());
     let fenced = table.effects.commit_and_begin(stale, &receipt, &next, later(12)).await;
     assert!(fenced.is_err(), "{fenced:?}");

@@ -1,12 +1,13 @@
 //! What stops a chain: a condition that does not hold, and a step that is parked.
 
 use anyhow::Result;
-use local::third_party::Behaviour;
+use local::{proxy::Fault, third_party::Behaviour};
+use serde_json::json;
 
 use super::{CHAIN, EMAILS, FILES, JOIN, LETTERS, add, applied, status_of, with};
 use crate::{
     decisions::decide,
-    house::{TICKETS, deliver, dispute, settle, stack_with, table},
+    house::{TICKETS, deliver, dispute, only_effect, park_in_doubt, settle, stack_with, table},
 };
 
 #[tokio::test]
@@ -104,5 +105,39 @@ async fn a_join_waits_for_a_parked_predecessor_and_goes_on_when_it_is_done() -> 
     assert_eq!(decide(&stack, &letter, "not_applied").await?.status, 200);
     settle(&stack).await?;
     assert_eq!(applied(&stack), [TICKETS, LETTERS, FILES]);
+    stack.finish().await
+}
+
+/// Whoever has looked at the third party says what it gave: the steps after it need that.
+#[tokio::test]
+async fn an_operator_who_says_that_it_was_applied_tells_the_receipt_and_frees_what_comes_after() -> Result<()>
+{
+    let stack = stack_with(|config| {
+        add(config, CHAIN);
+        park_in_doubt(config, "open_ticket");
+    })
+    .await?;
+    stack.third_party.script(TICKETS, [Behaviour::hang().after_applying()]);
+    deliver(&stack, &dispute()?).await?;
+    settle(&stack).await?;
+    let ticket = only_effect(&stack).await?;
+    let refused = decide(&stack, &ticket, "applied").await?;
+    assert_eq!(refused.status, 422);
+    let why = refused.json()["detail"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(why, "receipt: later steps use ticket; look there, and say what was given");
+    assert_eq!(only_effect(&stack).await?.status, "parked");
+    let body = json!({
+        "effect_id": ticket.effect_id, "attempt": ticket.attempt, "decision": "applied", "note": "Ann: I looked",
+        "receipt": { "ticket": "tp_7" },
+    });
+    // Its answer is lost, and it is sent again.
+    stack.table_wire()?.once(|seen| seen.is("TransactWriteItems"), Fault::CutAfter);
+    let decided = stack.post_json(&format!("/runs/{}/decide", ticket.run_id), &[], &body).await?;
+    assert_eq!((decided.status, &decided.json()["status"]), (200, &json!("done")));
+    assert_eq!(decided.json()["receipt"]["fields"]["ticket"], "tp_7");
+    settle(&stack).await?;
+    assert_eq!(applied(&stack), [TICKETS, EMAILS, FILES]);
+    let ledger = stack.third_party.ledger();
+    assert_eq!(ledger.attempts_on(FILES)[0].body["papers"], json!(["tp_7", "tp_2"]));
     stack.finish().await
 }

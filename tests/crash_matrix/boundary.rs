@@ -69,8 +69,8 @@ impl Moment {
 }
 
 /// How often these are made depends on how long things take: only the first of each is a boundary.
-pub(super) const EVERY_SO_OFTEN: [&str; 5] =
-    ["renew stream", "count in flight", "read agenda", "read lanes", "wake consumer"];
+pub(super) const EVERY_SO_OFTEN: [&str; 6] =
+    ["renew stream", "count in flight", "read agenda", "read lanes", "leave run", "wake consumer"];
 
 /// What a request is for.
 pub(super) fn what(on: On, seen: &Seen) -> Option<&'static str> {
@@ -115,6 +115,7 @@ fn what_of_table(seen: &Seen) -> Option<&'static str> {
         "DeleteItem" => Some("discard"),
         "PutItem" if request["Item"]["data"].is_object() => Some("check in"),
         "PutItem" if request["Item"]["status"]["S"] == "pending" => Some("enqueue"),
+        "PutItem" if request["Item"]["run_id"]["S"] == ":runs" => Some("leave run"),
         "PutItem" => Some("claim"),
         "UpdateItem" if request["Key"]["run_id"]["S"] == ":stream" => Some(what_of_stream_lease(&request)),
         "UpdateItem" => Some(what_of_update(&request)),

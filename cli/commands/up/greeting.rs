@@ -9,7 +9,13 @@ use serde_json::json;
 use super::real;
 use crate::{own::Own, paint::Paint};
 
-pub(super) fn greeting(stack: &Stack, config: &Config, own: &Own, real: &[String]) -> Result<String> {
+pub(super) fn greeting(
+    stack: &Stack,
+    config: &Config,
+    own: &Own,
+    real: &[String],
+    console: &str,
+) -> Result<String> {
     let (paint, url) = (Paint::stdout(), stack.url());
     let table = stack.table.as_ref().map_or("the one that EFFECTS_TABLE names", |table| table.url());
     let mut lines = vec!["driftq-webhooks is up; Ctrl-C ends it.\n".to_owned()];
@@ -38,6 +44,7 @@ pub(super) fn greeting(stack: &Stack, config: &Config, own: &Own, real: &[String
     lines.push(format!("  broker       {}", stack.broker.url()));
     lines.push(format!("  DynamoDB     {table}"));
     lines.push(format!("  third party  {}", stack.third_party.url()));
+    lines.push(format!("\n{}\n  {console}\n  for one browser, once", paint.bold("Console")));
     lines.push(format!("\n{}\n", invitation(stack)?));
     Ok(lines.join("\n"))
 }

@@ -23,10 +23,13 @@ pub(super) struct Breaker {
     failures: u32,
     /// How often it has opened since the last success.
     openings: u32,
+    /// When it first opened since the last success.
+    failing_since: Option<Instant>,
 }
 
+/// Where it stands.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     #[default]
     Closed,
     Open {
@@ -62,6 +65,11 @@ impl Breaker {
             self.state = State::Probing;
         }
         admission
+    }
+
+    /// Where it stands, and since when it has been open or about to be probed.
+    pub(super) fn state(&self) -> (State, Option<Instant>) {
+        (self.state, self.failing_since)
     }
 
     /// As [`Breaker::admit`], and takes nothing.
@@ -102,6 +110,7 @@ impl Breaker {
         let pause = half + Duration::from_millis(jitter);
         self.openings = self.openings.saturating_add(1);
         self.state = State::Open { until: now + pause };
+        self.failing_since.get_or_insert(now);
         Changed::Opened(pause)
     }
 
@@ -110,6 +119,7 @@ impl Breaker {
         if let State::Open { until } = &mut self.state {
             *until = until.checked_sub(by).unwrap_or(*until);
         }
+        self.failing_since = self.failing_since.and_then(|since| since.checked_sub(by).or(Some(since)));
     }
 
     /// A probe was not made after all.

@@ -3,14 +3,17 @@
 //! Each host has so many calls in flight at a time, a rate if one is configured, a `breaker`, and a pause while it has asked
 //! for one by 429 or 503 with `Retry-After`. What finds it closed is put on the agenda before it is claimed, so that no
 //! attempt is used up. All of it is in memory: one process works at a time as a rule, and a new one soon learns the same.
+//!
+//! `breaker` whether it is called at all · `shown` where each destination stands, for whoever looks.
 
 mod breaker;
+mod shown;
 
 use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -40,7 +43,10 @@ pub(super) struct Destinations(Arc<BTreeMap<String, Arc<Destination>>>);
 #[derive(Debug)]
 pub(super) struct Destination {
     host: String,
+    limit: usize,
     places: Arc<Semaphore>,
+    /// How many wait for a place.
+    waiting: AtomicUsize,
     state: Mutex<State>,
     openings: AtomicU64,
 }
@@ -123,7 +129,8 @@ impl Destinations {
 
 impl Destination {
     fn new(limits: Limits, host: String) -> Self {
-        let places = usize::try_from(limits.in_flight.get()).unwrap_or(Semaphore::MAX_PERMITS);
+        let limit = usize::try_from(limits.in_flight.get()).unwrap_or(Semaphore::MAX_PERMITS);
+        let limit = limit.min(Semaphore::MAX_PERMITS);
         let state = State {
             breaker: Breaker::default(),
             pace: limits.rate.map(Pace::new),
@@ -133,7 +140,9 @@ impl Destination {
         };
         Self {
             host,
-            places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
+            limit,
+            places: Arc::new(Semaphore::new(limit)),
+            waiting: AtomicUsize::new(0),
             state: Mutex::new(state),
             openings: AtomicU64::new(0),
         }
@@ -171,8 +180,10 @@ impl Destination {
         if let Some(until) = self.closed_until() {
             return Err(NoPlace::Closed { until });
         }
-        let waiting = Arc::clone(&self.places).acquire_owned();
-        let Ok(Ok(permit)) = timeout_at(latest, waiting).await else { return Err(NoPlace::Busy) };
+        let waiting = Waiting::begin(&self.waiting);
+        let permit = timeout_at(latest, Arc::clone(&self.places).acquire_owned()).await;
+        drop(waiting);
+        let Ok(Ok(permit)) = permit else { return Err(NoPlace::Busy) };
         let mut place =
             Place { destination: Arc::clone(self), is_probe: false, is_slow: false, _permit: permit };
         let begins = {
@@ -263,6 +274,22 @@ impl Place {
         }
         drop(state);
         self.destination.log(changed);
+    }
+}
+
+/// One that waits for a place, also if it gives up.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -81,5 +81,6 @@ fn planned(
     EffectId::new(run.clone(), step.id.clone(), business_key.clone())
         .map_err(|error| Lacking::id(&step.business_key, error))?;
     let after = step.after.iter().flat_map(|After { steps, .. }| steps.iter().cloned()).collect();
-    Ok(Some(Planned { business_key, after, input: input_of(step, webhook, config, context)? }))
+    let input = input_of(step, webhook, config, context)?;
+    Ok(Some(Planned { business_key, after, input, uses: config.uses(&step.id) }))
 }

@@ -1,0 +1,77 @@
+//! Small charts of the last hour. Each bar is a link to what it counts, which is why they are drawn here: charting libraries
+//! draw pictures.
+
+use driftq_webhooks::effects::runs::ConsumerRun;
+use jiff::{SignedDuration, Timestamp};
+use maud::{Markup, html};
+
+use super::{
+    glance::HOUR,
+    show::{length, to},
+};
+
+const BARS: usize = 60;
+const HEIGHT: f64 = 40.0;
+
+/// How much was done, from the first run that is known to now.
+#[derive(Debug)]
+pub(super) struct Chart {
+    began: Timestamp,
+    span: SignedDuration,
+    bars: Vec<f64>,
+}
+
+impl Chart {
+    /// A run's work is spread evenly over its time.
+    pub(super) fn of(runs: &[ConsumerRun], what: fn(&ConsumerRun) -> u64, now: Timestamp) -> Self {
+        let hour = now - HOUR;
+        // If more runs were there than were read, only their time is known.
+        let known = runs.last().map_or(hour, |run| run.began_at.max(hour));
+        let began = if runs.len() >= 300 { known } else { hour };
+        let span = now.duration_since(began).max(SignedDuration::from_secs(1));
+        let mut bars = vec![0.0; BARS];
+        let place = |time: Timestamp| {
+            let share = time.duration_since(began).as_secs_f64() / span.as_secs_f64();
+            ((share * BARS as f64) as usize).min(BARS - 1)
+        };
+        for run in runs {
+            let (first, last) = (place(run.began_at.max(began)), place(run.written_at.max(began)));
+            let share = what(run) as f64 / (last - first + 1) as f64;
+            bars[first..=last].iter_mut().for_each(|bar| *bar += share);
+        }
+        Self { began, span, bars }
+    }
+
+    /// How many a second, over the last five minutes.
+    pub(super) fn rate(&self) -> String {
+        let bar = self.span.as_secs_f64() / BARS as f64;
+        let bars = ((300.0 / bar).ceil() as usize).clamp(1, BARS);
+        let sum: f64 = self.bars[BARS - bars..].iter().sum();
+        format!("{:.1}", sum / (bar * bars as f64))
+    }
+}
+
+/// Draws it.
+pub(super) fn chart(title: &str, chart: &Chart, state: &str) -> Markup {
+    let most = chart.bars.iter().copied().fold(1.0, f64::max);
+    let width = SignedDuration::from_millis_i128(chart.span.as_millis() / BARS as i128);
+    html! {
+        figure {
+            svg viewBox=(format!("0 0 {} {HEIGHT}", BARS * 4)) preserveAspectRatio="none" role="img"
+                aria-label=(format!("{title} in the last {}", length(chart.span))) {
+                @for (index, bar) in chart.bars.iter().enumerate() {
+                    @if *bar > 0.0 {
+                        @let height = (bar / most * HEIGHT).max(1.0);
+                        @let at = chart.began + width * i32::try_from(index).unwrap_or_default();
+                        a href=(to("webhooks", &[("state", state), ("since", &at.to_string()), ("until", &(at + width).to_string())])) {
+                            rect x=(index * 4) y=(format!("{:.1}", HEIGHT - height)) width="3" height=(format!("{height:.1}")) {
+                                title { (format!("{:.0}, {}", bar, at.strftime("%H:%M:%SZ"))) }
+                            }
+                        }
+                    }
+                }
+            }
+            figcaption { (title) ", last " (length(chart.span)) }
+        }
+    }
+}

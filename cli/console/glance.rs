@@ -1,0 +1,108 @@
+//! What several pages look at: the newest effects of the last hour, what waits, and the consumer's last runs. Each look is kept
+//! for a moment, so that several pages and windows don't multiply the reads, and each is bounded.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Result;
+use driftq_webhooks::effects::{Effects, agenda::Waiting, record::Record, runs::ConsumerRun};
+use jiff::{SignedDuration, Timestamp};
+use tokio::{sync::Mutex, time::Instant};
+
+use crate::groups::{Groups, groups};
+
+/// Effects, runs and waiting records that are read at the most.
+const EFFECTS: usize = 500;
+const RUNS: i32 = 300;
+pub(super) const WAITING: u16 = 200;
+/// Parked records that are put into groups at the most.
+const PARKED: u64 = 20_000;
+pub(super) const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+/// The looks, as they were last taken.
+#[derive(Debug, Default)]
+pub(super) struct Glance {
+    effects: Look<Recent>,
+    lanes: Look<Vec<(String, Waiting)>>,
+    runs: Look<Vec<ConsumerRun>>,
+    groups: Look<Groups>,
+}
+
+/// The newest effects of the last hour.
+#[derive(Debug)]
+pub(super) struct Recent {
+    pub(super) records: Vec<Record>,
+    /// Whether these are all of them.
+    pub(super) whole: bool,
+}
+
+#[derive(Debug)]
+struct Look<T>(Mutex<Option<(Instant, Arc<T>)>>);
+
+impl<T> Default for Look<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<T> Look<T> {
+    async fn take(&self, fresh: Duration, look: impl Future<Output = Result<T>>) -> Result<Arc<T>> {
+        let mut last = self.0.lock().await;
+        if let Some((at, seen)) = &*last
+            && at.elapsed() < fresh
+        {
+            return Ok(Arc::clone(seen));
+        }
+        let seen = Arc::new(look.await?);
+        *last = Some((Instant::now(), Arc::clone(&seen)));
+        Ok(seen)
+    }
+}
+
+impl Glance {
+    /// The newest effects.
+    pub(super) async fn recent(&self, effects: &Effects, fresh: Duration) -> Result<Arc<Recent>> {
+        self.effects.take(fresh * 2, recent(effects)).await
+    }
+
+    /// What waits in each lane.
+    pub(super) async fn lanes(
+        &self,
+        effects: &Effects,
+        fresh: Duration,
+    ) -> Result<Arc<Vec<(String, Waiting)>>> {
+        let look = async {
+            let mut lanes = Vec::new();
+            for lane in effects.lanes().await? {
+                let waiting = effects.waiting(&lane, Timestamp::MAX, WAITING).await?;
+                lanes.push((lane, waiting));
+            }
+            Ok(lanes)
+        };
+        self.lanes.take(fresh, look).await
+    }
+
+    /// The consumer's last runs, the newest first.
+    pub(super) async fn runs(&self, effects: &Effects, fresh: Duration) -> Result<Arc<Vec<ConsumerRun>>> {
+        let look = async { Ok(effects.runs_since(Timestamp::now() - HOUR, RUNS, None).await?.0) };
+        self.runs.take(fresh, look).await
+    }
+
+    /// What is parked, in groups.
+    pub(super) async fn groups(&self, effects: &Effects, fresh: Duration) -> Result<Arc<Groups>> {
+        self.groups.take(fresh * 2, groups(effects, None, PARKED)).await
+    }
+}
+
+async fn recent(effects: &Effects) -> Result<Recent> {
+    let now = Timestamp::now();
+    let mut recent = effects.recent(now - HOUR, now + SignedDuration::from_secs(5));
+    let mut records = Vec::new();
+    while records.len() < EFFECTS {
+        let page = recent.page(100).await?;
+        if page.is_empty() {
+            return Ok(Recent { records, whole: true });
+        }
+        records.extend(page);
+    }
+    Ok(Recent { records, whole: false })
+}

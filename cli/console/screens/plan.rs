@@ -1,0 +1,210 @@
+//! Plan: what one decision about many would come to, before anybody is asked to confirm it.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use axum::{
+    extract::{Query, RawQuery, State, rejection::QueryRejection},
+    http::HeaderMap,
+    response::{IntoResponse, Redirect, Response},
+};
+use driftq_webhooks::effects::{
+    bulk::{Filter, Plan, Policy},
+    guard::decide::Decision,
+};
+use jiff::Timestamp;
+use maud::{Markup, html};
+use serde::{Deserialize, Serialize};
+
+use super::super::{
+    App,
+    screen::{self, Screen},
+    show::{id, number, relative, said, to},
+};
+use crate::effect::cut;
+
+/// Which effects, and what is to become of them: what its URL asks for, and what its form sends.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Planned {
+    #[serde(default = "retry")]
+    pub(super) decision: Decision,
+    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub(super) run_id: Option<String>,
+    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub(super) step: Option<String>,
+    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<String>,
+    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub(super) in_doubt: Option<String>,
+    /// What is parked later was not planned for, and is not decided about.
+    #[serde(default = "Timestamp::now")]
+    pub(super) before: Timestamp,
+}
+
+fn retry() -> Decision {
+    Decision::Retry
+}
+
+/// Answers with the page. Its URL says until when effects count as planned for, so that this stays the same while it is looked at.
+pub(super) async fn plan(
+    app: State<Arc<App>>,
+    headers: HeaderMap,
+    asked: Result<Query<Planned>, QueryRejection>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    match asked {
+        Ok(Query(planned)) if !query.unwrap_or_default().contains("before=") => {
+            Redirect::to(&planned.with(planned.decision)).into_response()
+        }
+        asked => screen::show(app, headers, asked).await,
+    }
+}
+
+impl Screen for Planned {
+    const NAME: &'static str = "Plan";
+    const SLOWER: u32 = 4;
+
+    fn still(&self, _app: &App) -> Markup {
+        html! {
+            p { "About " (self.about()) ", parked before " (self.before.strftime("%Y-%m-%d %H:%M:%SZ").to_string()) "." }
+            nav.decisions aria-label="Decisions" {
+                @for decision in Decision::ALL {
+                    a href=(self.with(decision)) aria-current=[(decision == self.decision).then_some("true")] {
+                        strong { (name(decision)) } span { (meaning(decision)) }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn live(&self, app: &App) -> Result<Markup> {
+        let policy = |step: &str| Policy::of(&app.config, step);
+        let plan = app.effects.plan(&self.filter(), self.decision, policy).await?;
+        Ok(told(&plan, self.decision))
+    }
+
+    fn below(&self, app: &App) -> Markup {
+        if app.about.read_only {
+            return html! { p { "This console is read-only." } };
+        }
+        html! {
+            form.confirm method="post" action="decide" {
+                input type="hidden" name="form_token" value=(app.door.form_token());
+                @for (name, value) in self.fields() { input type="hidden" name=(name) value=(value); }
+                label { "Why, for the record of each" input name="note" required maxlength="500" autocomplete="off"; }
+                button { (name(self.decision)) }
+            }
+        }
+    }
+}
+
+impl Planned {
+    pub(super) fn filter(&self) -> Filter {
+        Filter {
+            run_id: self.run_id.clone(),
+            step: self.step.clone(),
+            error: self.error.clone(),
+            in_doubt: self.in_doubt.as_deref().map(|in_doubt| in_doubt == "true"),
+            before: Some(self.before),
+            ..Filter::default()
+        }
+    }
+
+    /// Whether it says which, by more than a time.
+    pub(super) fn is_about_something(&self) -> bool {
+        self.run_id.is_some() || self.step.is_some() || self.error.is_some() || self.in_doubt.is_some()
+    }
+
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let said = [
+            ("run_id", &self.run_id),
+            ("step", &self.step),
+            ("error", &self.error),
+            ("in_doubt", &self.in_doubt),
+        ];
+        let said = said.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
+        let always = [("decision", self.decision.as_str().to_owned()), ("before", self.before.to_string())];
+        said.chain(always).collect()
+    }
+
+    /// The same effects, and another decision.
+    fn with(&self, decision: Decision) -> String {
+        let fields = Self { decision, ..self.clone() }.fields();
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        to("plan", &fields)
+    }
+
+    pub(super) fn about(&self) -> String {
+        let doubt = match self.in_doubt.as_deref() {
+            Some("true") => " in doubt",
+            Some(_) => " not in doubt",
+            None => "",
+        };
+        let mut about = format!("effects{doubt}");
+        for (word, value) in [("of run", &self.run_id), ("of step", &self.step), ("because", &self.error)] {
+            if let Some(value) = value {
+                about += &format!(" {word} {}", cut(value, 80));
+            }
+        }
+        about
+    }
+}
+
+/// A decision, as its button says it.
+pub(super) fn name(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Retry => "Try again",
+        Decision::NotApplied => "It did not happen",
+        Decision::Applied => "It happened",
+        Decision::Discard => "Discard",
+    }
+}
+
+fn meaning(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Retry => {
+            "The cause is fixed: call, with a whole budget. A doubt is resolved by the step's policy."
+        }
+        Decision::NotApplied => "You have looked: call, as if for the first time.",
+        Decision::Applied => "You have looked: record them as done, and call nothing.",
+        Decision::Discard => "They are not wanted any more: call nothing.",
+    }
+}
+
+/// Its outcome for each class, and some of those that it would be about.
+fn told(plan: &Plan, decision: Decision) -> Markup {
+    let outcome = match decision {
+        Decision::Retry => "would be tried again",
+        Decision::NotApplied => "would be called as if for the first time",
+        Decision::Applied => "would be recorded as done",
+        Decision::Discard => "would be discarded",
+    };
+    let now = Timestamp::now();
+    html! {
+        ul.plan {
+            li { strong { (number(plan.would_decide)) } " of " (number(plan.parked)) " parked " (outcome) }
+            @if plan.in_doubt > 0 {
+                li { strong { (number(plan.in_doubt)) } " would be left out: they may have happened, and this decision does not say. \
+                     Look at the third party first" }
+            }
+            @if plan.not_callable > 0 {
+                li { strong { (number(plan.not_callable)) } " would be left out: they can't be called. Discard them" }
+            }
+        }
+        @if !plan.samples.is_empty() {
+            table {
+                caption { "Some of them" }
+                thead { tr { th { "effect" } th { "parked" } th { "reason" } } }
+                tbody {
+                    @for record in &plan.samples {
+                        tr {
+                            td { a href=(to("run", &[("id", &record.run_id)])) { (id(&record.effect_id)) } }
+                            td { (relative(record.due_at.unwrap_or(record.updated_at), now)) }
+                            td.why { (cut(record.last_error.as_deref().unwrap_or_default(), 200)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

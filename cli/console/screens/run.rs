@@ -1,0 +1,158 @@
+//! Run: what happened to one webhook, effect by effect, from when it was first heard of to the receipt.
+
+use anyhow::Result;
+use driftq_webhooks::{
+    command::{Command, Payload},
+    effect_id::EffectId,
+    effects::record::{Ended, Record, Status},
+};
+use jiff::Timestamp;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::super::{
+    App,
+    screen::Screen,
+    show::{clock, id, relative, standing, to},
+};
+use crate::request::{Calls, Shown};
+
+/// What its URL asks for.
+#[derive(Debug, Deserialize)]
+pub(super) struct Run {
+    /// The run.
+    id: String,
+    /// The effect whose request is shown.
+    #[serde(default)]
+    request: String,
+}
+
+impl Screen for Run {
+    const NAME: &'static str = "Run";
+
+    fn still(&self, _app: &App) -> Markup {
+        html! { p { (id(&self.id)) } }
+    }
+
+    async fn live(&self, app: &App) -> Result<Markup> {
+        let mut records = app.effects.run(&self.id).await?;
+        records.sort_by_key(|record| record.created_at);
+        let now = Timestamp::now();
+        let asked = records.iter().find(|record| record.effect_id == self.request);
+        let request = match asked {
+            Some(record) => Some(request(app, record).await),
+            None => None,
+        };
+        Ok(html! {
+            @if records.is_empty() { p.empty { "Nothing is on record of this run." } }
+            @for record in &records {
+                (effect(app, record, now))
+                @if record.effect_id == self.request { (shown(request.as_ref())) }
+                @else if is_shown_on_request(record) {
+                    p { a href=(to("run", &[("id", &self.id), ("request", &record.effect_id)])) { "show request" } }
+                }
+            }
+        })
+    }
+}
+
+/// Its story.
+fn effect(app: &App, record: &Record, now: Timestamp) -> Markup {
+    html! {
+        section.effect {
+            h2 { (record.step) " " (standing(record)) }
+            p { (id(&record.effect_id)) }
+            ol.timeline {
+                li { (clock(record.created_at)) span { "first heard of, " (relative(record.created_at, now)) } }
+                @if let Some(at) = record.first_attempt_at { li { (clock(at)) span { "claimed for the first time" } } }
+                @for (index, entry) in record.history.entries.iter().enumerate() {
+                    @if index > 0 && record.history.dropped > 0 && gap(record, index) {
+                        li { span {} span.quiet { (record.history.dropped) " entries are not kept" } }
+                    }
+                    (ended(entry))
+                }
+                (next(record, now))
+            }
+            @if let Some(doubt) = &record.doubt { (in_doubt(record, doubt)) }
+            @if let Some(receipt) = &record.receipt {
+                dl.receipt {
+                    dt { "answered" } dd { (receipt.status) }
+                    @for (name, value) in &receipt.fields {
+                        dt { (name) } dd { (id(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))) }
+                    }
+                }
+            }
+            @if record.status == Status::Parked && !app.about.read_only {
+                p { a.button href=(to("plan", &[("run_id", &record.run_id), ("step", &record.step)])) { "decide…" } }
+            }
+        }
+    }
+}
+
+/// Whether entries are missing before this one: the first few are kept, and the newest.
+fn gap(record: &Record, index: usize) -> bool {
+    let entries = &record.history.entries;
+    entries[index].attempt > entries[index - 1].attempt + 1
+}
+
+fn ended(entry: &Ended) -> Markup {
+    html! {
+        li {
+            (clock(entry.at))
+            span {
+                "attempt " (entry.attempt) ": " (entry.what)
+                @if let Some(by) = &entry.by { " " span.quiet { "by " (by) } }
+            }
+        }
+    }
+}
+
+/// What is to come.
+fn next(record: &Record, now: Timestamp) -> Markup {
+    let lease = record.lease_until.filter(|until| *until > now && record.status == Status::InProgress);
+    let due = record.due_at.filter(|_| matches!(record.status, Status::Waiting | Status::Pending));
+    html! {
+        @if let Some(until) = lease {
+            li.ahead { (clock(until)) span { "the attempt under way has until then, " (relative(until, now)) } }
+        }
+        @if let Some(due) = due { li.ahead { (clock(due)) span { "tried " (relative(due, now)) } } }
+    }
+}
+
+/// What is not known, and what to look for.
+fn in_doubt(record: &Record, doubt: &str) -> Markup {
+    html! {
+        p.doubt role="note" {
+            strong { "It is not known whether this happened: " } (doubt) ". "
+            "Look at the third party for " (id(&record.business_key)) " or for the idempotency key " (id(&record.effect_id)) "."
+        }
+    }
+}
+
+/// The input is kept with the record only while somebody may need it again.
+fn is_shown_on_request(record: &Record) -> bool {
+    record.command.is_some() && record.effect_id.parse::<EffectId>().is_ok()
+}
+
+fn shown(request: Option<&Result<Shown, String>>) -> Markup {
+    html! {
+        @match request {
+            Some(Ok(request)) => pre.request tabindex="0" { (request.lines().join("\n")) },
+            Some(Err(why)) => p.problem { "This can't be shown: " (why) },
+            None => {}
+        }
+    }
+}
+
+/// The request of its next attempt, or of the last if there is none, without its secrets.
+async fn request(app: &App, record: &Record) -> Result<Shown, String> {
+    let command = record.command.as_deref().unwrap_or_default();
+    let command: Command = serde_json::from_str(command).map_err(|error| error.to_string())?;
+    let effect: EffectId = record.effect_id.parse().map_err(|_| "it is no effect".to_owned())?;
+    let step = app.config.step(&record.step).ok_or("its step is not in webhooks.toml")?;
+    if matches!(command.payload, Payload::ClaimCheck(_)) {
+        return Err("its input is large, and kept apart".to_owned());
+    }
+    let calls = Calls::prepare(&app.config).await.map_err(|error| error.to_string())?;
+    calls.of(step, &effect, record.attempt.max(1), &command.payload).map_err(|unfit| unfit.to_string())
+}

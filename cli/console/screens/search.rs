@@ -1,0 +1,43 @@
+//! The search box: whichever id it is given, it leads to the run, or to those that it may be.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use axum::{
+    extract::{Query, State},
+    http::StatusCode,
+    response::{Html, IntoResponse, Redirect, Response},
+};
+use maud::html;
+use serde::Deserialize;
+
+use super::super::{App, screen::failed, shell, show::to};
+use crate::find;
+
+/// What is looked for.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    id: String,
+}
+
+/// Leads there.
+pub(super) async fn search(State(app): State<Arc<App>>, Query(asked): Query<Asked>) -> Response {
+    let sources = find::of_config(&app.config);
+    let found = match find::find(&app.effects, &asked.id, &sources).await {
+        Ok(found) => found,
+        Err(error) => return failed(&app, StatusCode::BAD_GATEWAY, &format!("{error:#}")),
+    };
+    let runs: BTreeSet<_> = found.iter().map(|record| record.run_id.as_str()).collect();
+    if let (1, Some(run)) = (runs.len(), runs.first()) {
+        return Redirect::to(&to("run", &[("id", run)])).into_response();
+    }
+    let list = html! {
+        @if runs.is_empty() {
+            p.empty {
+                "Nothing is on record under " code { (asked.id) }
+                ": no run, no effect, no event of a source, and no business key of the last day."
+            }
+        }
+        ul { @for run in runs { li { a href=(to("run", &[("id", run)])) { (run) } } } }
+    };
+    Html(shell::page(&app, "Search", [html! {}, list, html! {}]).into_string()).into_response()
+}
