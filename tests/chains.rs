@@ -2,6 +2,7 @@
 
 mod deaths;
 mod joins;
+mod shown;
 mod stops;
 
 use anyhow::{Context, Result};

@@ -28,7 +28,10 @@ pub mod step;
 pub mod template;
 pub mod url_template;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use destination::Destinations;
 use in_doubt::InDoubt;
@@ -144,6 +147,13 @@ impl Config {
     #[must_use]
     pub fn step(&self, id: &str) -> Option<&Step> {
         self.steps.iter().find(|step| step.id.as_str() == id)
+    }
+
+    /// The steps that a step comes after.
+    #[must_use]
+    pub fn predecessors(&self, step: &str) -> BTreeSet<StepId> {
+        let after = self.step(step).and_then(|step| step.after.as_ref());
+        after.into_iter().flat_map(|after| after.steps.iter().cloned()).collect()
     }
 
     /// Which fields of receipts a step uses.

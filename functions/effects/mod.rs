@@ -1,6 +1,6 @@
 //! The effects table: the exactly-once guard, the retry agenda and the history, one record per effect.
 //!
-//! [`record`] the states, with `history` and `receipt` · [`guard`] claim, commit, defer, park ·
+//! [`record`] the states, with `history` and `receipt` · [`standing`] where a run is, of all its records · [`guard`] claim, commit, defer, park ·
 //! [`agenda`] what is to be done and when ·
 //! [`parked`] what can't be claimed at all · [`bulk`] one decision about many · [`claim_check`] input too large for the broker ·
 //! [`recent`] effects by time, and [`runs`] what the consumer's runs did, for whoever looks · [`stream_lease`] one stream at a time · `store` the
@@ -18,6 +18,7 @@ pub mod recent;
 pub mod record;
 pub mod request;
 pub mod runs;
+pub mod standing;
 mod store;
 pub mod stream_lease;
 mod transaction;
