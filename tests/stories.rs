@@ -40,6 +40,7 @@ mod random_kills;
 mod recent;
 mod requests;
 mod retries;
+mod rows;
 mod runs;
 mod secrets;
 mod signed_calls;

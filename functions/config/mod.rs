@@ -1,6 +1,6 @@
 //! `webhooks.toml`: what a user edits. Everything that is wrong with it is found at start, and reported together.
 //!
-//! [`source`] who may send, [`allow`] from where · [`step`] what to do then, [`after`] which others, with the `graph` of them · [`call`] the request to the third party, with its
+//! [`source`] who may send, [`allow`] from where · [`step`] what to do then, [`after`] which others, with the `graph` of them · [`call`] the request to the third party, or the [`row`] of a table; with its
 //! [`url_template`], [`auth`] and [`statuses`], [`destination`] how much it is asked to bear and which `addresses` it may have · [`in_doubt`] what to do when an
 //! outcome is unknown · [`retry`] for how long to try again · [`template`] the language in all of them · [`environment`] what
 //! differs between one deployment and the next, with the lists of [`brokers`].
@@ -19,6 +19,7 @@ mod position;
 mod problems;
 pub mod rate;
 pub mod retry;
+pub mod row;
 mod scheme;
 mod section;
 pub mod source;

@@ -16,11 +16,16 @@ use super::{
     events::Kind,
     outcome::NotApplied,
     report::Conclusion,
+    row::Prepared,
     task::Task,
 };
 use crate::{
     command::{Command, Payload},
-    config::{in_doubt::InDoubt, step::Step},
+    config::{
+        call::Call,
+        in_doubt::InDoubt,
+        step::{Action, Step},
+    },
     effects::{
         Settled, StoreError,
         guard::{Deferral, Doubt, Held, Lease},
@@ -57,6 +62,8 @@ pub(super) enum Verdict {
     Park(String),
     /// Its condition does not hold.
     Skip(String),
+    /// An item is to be written, and that it is done with it.
+    Write(Box<Prepared>),
 }
 
 /// How an attempt ended.
@@ -130,6 +137,7 @@ impl Worker {
             Verdict::NotApplied(outcome) => Ok(self.not_applied(task, lease, outcome).await?.into()),
             Verdict::Park(why) => Ok(self.park(task, lease, &why).await?.into()),
             Verdict::Skip(why) => Ok(self.skip(task, lease, &why).await?.into()),
+            Verdict::Write(prepared) => self.write(task, lease, *prepared).await,
         }
     }
 
@@ -156,17 +164,26 @@ impl Worker {
         if let Some(over) = used_up_before(step, &lease, self.now()) {
             return (lease, Verdict::Park(over));
         }
-        let verdict = self.call(task, step, &lease, place).await;
+        let verdict = match &step.action {
+            Action::Call(call) => self.call(task, (step, call), &lease, place).await,
+            Action::Write(row) => self.prepare_row(task, (step, row), &lease, place).await,
+        };
         (lease, verdict)
     }
 
-    async fn call(&self, task: &Task, step: &Step, lease: &Lease, mut place: Place) -> Verdict {
+    async fn call(
+        &self,
+        task: &Task,
+        (step, call): (&Step, &Call),
+        lease: &Lease,
+        mut place: Place,
+    ) -> Verdict {
         let input = match self.input(task, step).await {
             Ok(input) => input,
             Err(missing) => return missing.verdict(),
         };
         let templates = &self.config.templates;
-        let request = match self.caller.prepare(step, templates, &input, lease, &task.trace, self.now()) {
+        let request = match self.caller.prepare(call, templates, &input, lease, &task.trace, self.now()) {
             Ok(request) => request,
             Err(unfit @ Unfit::Secret { .. }) => {
                 return Verdict::NotApplied(NotApplied::NotSent(unfit.to_string()));
@@ -175,7 +192,7 @@ impl Worker {
         };
         self.events.tell(Kind::Started, &task.command, &task.effect, lease.attempt());
         let began = Instant::now();
-        let call = self.caller.call(request, step, templates, lease, self.now());
+        let call = self.caller.call(request, call, templates, lease, self.now());
         pin!(call);
         let Called { outcome, health } = tokio::select! {
             called = &mut call => called,
@@ -185,7 +202,7 @@ impl Worker {
             }
         };
         place.report(health);
-        self.meter.called(step.id.as_str(), began.elapsed(), waited(task, began, self.now()));
+        self.called(task, began);
         match outcome {
             Ok(receipt) => Verdict::Done(receipt),
             Err(outcome) => Verdict::NotApplied(outcome),
@@ -211,7 +228,7 @@ impl Worker {
         Ok(settled)
     }
 
-    async fn not_applied(
+    pub(super) async fn not_applied(
         &self,
         task: &Task,
         lease: Lease,
@@ -258,11 +275,17 @@ impl Worker {
         Ok(settled)
     }
 
-    async fn park(&self, task: &Task, lease: Lease, why: &str) -> Result<Settled, StoreError> {
+    pub(super) async fn park(&self, task: &Task, lease: Lease, why: &str) -> Result<Settled, StoreError> {
         let (attempt, in_doubt) = (lease.attempt(), lease.in_doubt());
         let settled = self.effects.park(lease, &task.command, why, self.now()).await?;
         self.report(task, attempt, &Conclusion::Parked { why, in_doubt });
         Ok(settled)
+    }
+
+    /// Measures a call, or a write in place of one.
+    pub(super) fn called(&self, task: &Task, began: Instant) {
+        let waited = waited(task, began, self.now());
+        self.meter.called(task.step_id(&self.config), began.elapsed(), waited);
     }
 
     /// Best effort: what is left costs storage and nothing else.

@@ -21,7 +21,6 @@ use crate::{
     config::{
         auth::Auth,
         call::{Body, Call},
-        step::Step,
         template::{RenderError, Templates},
         url_template::{UrlError, UrlTemplate},
     },
@@ -98,14 +97,14 @@ impl Caller {
     /// See [`Unfit`].
     pub(super) fn prepare(
         &self,
-        step: &Step,
+        call: &Call,
         templates: &Templates,
         input: &Input,
         lease: &Lease,
         trace: &Traceparent,
         now: Timestamp,
     ) -> Result<Request, Unfit> {
-        self.request(step, templates, input, (lease.effect(), lease.attempt()), trace, now)
+        self.request(call, templates, input, (lease.effect(), lease.attempt()), trace, now)
     }
 
     /// The same for an attempt that nobody has claimed: to be looked at and not to be sent, which takes a lease.
@@ -114,14 +113,14 @@ impl Caller {
     /// See [`Unfit`].
     pub fn request(
         &self,
-        step: &Step,
+        call: &Call,
         templates: &Templates,
         input: &Input,
         (effect, attempt): (&EffectId, u32),
         trace: &Traceparent,
         now: Timestamp,
     ) -> Result<Request, Unfit> {
-        let Call { method, url, auth, headers, body, timeout, .. } = &step.call;
+        let Call { method, url, auth, headers, body, timeout, .. } = call;
         let key = effect.idempotency_key();
         let context = request_context(input, effect, attempt);
         let mut request = Request::new(method.clone(), url.render(templates, &context)?);
@@ -181,24 +180,24 @@ impl Caller {
     pub(super) async fn call(
         &self,
         request: Request,
-        step: &Step,
+        call: &Call,
         templates: &Templates,
         _: &Lease,
         now: Timestamp,
     ) -> Called {
-        let response = match self.send(request, &step.call.url).await {
+        let response = match self.send(request, &call.url).await {
             Ok(response) => response,
             Err(outcome) => return Called { outcome: Err(outcome), health: Health::Failing },
         };
         let status = response.status();
-        let judged = of_status(status, response.headers(), &step.call.statuses, now);
+        let judged = of_status(status, response.headers(), &call.statuses, now);
         let health = match &judged {
             Err(NotApplied::RefusedForNow { retry_after: Some(pause), .. }) => Health::AskedForPause(*pause),
             _ if status.is_server_error() => Health::Failing,
             _ => Health::Well,
         };
         let outcome = match judged {
-            Ok(()) => judge_body(response, step, templates).await,
+            Ok(()) => judge_body(response, call, templates).await,
             Err(outcome) => Err(outcome),
         };
         Called { outcome, health }
@@ -214,8 +213,8 @@ pub(super) struct Called {
 }
 
 /// The status says that it was applied. Unless the step takes the body to be sure, nothing about that can undo it.
-async fn judge_body(response: Response, step: &Step, templates: &Templates) -> Result<Receipt, NotApplied> {
-    let Call { applied_if, receipt, .. } = &step.call;
+async fn judge_body(response: Response, call: &Call, templates: &Templates) -> Result<Receipt, NotApplied> {
+    let Call { applied_if, receipt, .. } = call;
     let answer = Answer::read(response).await;
     if let Some(condition) = applied_if {
         match templates.holds(condition, &answer.context()) {

@@ -39,6 +39,8 @@ impl Worker {
             _ if doubt.taken_over() && doubt.tries() > AT_ONCE => {
                 Resolved::Ended(doubt.unresolved(), Verdict::NotApplied(NotApplied::NotSent(why)))
             }
+            // The transaction that was to write the item was not applied, or the effect would be done.
+            InDoubt::Impossible => Resolved::Call(doubt.looked_up()),
             InDoubt::LookUp(look_up) => self.look_up(task, step, look_up, doubt).await,
             InDoubt::SameKey { window } => {
                 let lease = step.longest() + self.config.consumer.settle;
@@ -65,7 +67,11 @@ impl Worker {
             }
         };
         let templates = &self.config.templates;
-        match self.caller.look_up(look_up, step, templates, &input, &doubt, &task.trace).await {
+        let Some(call) = step.call() else {
+            let why = format!("in doubt: {}", doubt.why());
+            return Resolved::Ended(doubt.unresolved(), Verdict::Park(why));
+        };
+        match self.caller.look_up(look_up, call, templates, &input, &doubt, &task.trace).await {
             LookedUp::Found(receipt) => Resolved::Ended(doubt.looked_up(), Verdict::Done(receipt)),
             LookedUp::NotFound => Resolved::Call(doubt.looked_up()),
             LookedUp::CannotTell(why) => {

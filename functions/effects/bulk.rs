@@ -84,7 +84,7 @@ impl Policy {
         match config.step(step).map(|step| &step.in_doubt) {
             None => Self::Gone,
             Some(InDoubt::Park) => Self::Parks,
-            Some(InDoubt::SameKey { .. } | InDoubt::LookUp(_)) => Self::Resolves,
+            Some(InDoubt::SameKey { .. } | InDoubt::LookUp(_) | InDoubt::Impossible) => Self::Resolves,
         }
     }
 }

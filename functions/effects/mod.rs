@@ -4,7 +4,8 @@
 //! [`agenda`] what is to be done and when ·
 //! [`parked`] what can't be claimed at all · [`bulk`] one decision about many · [`claim_check`] input too large for the broker ·
 //! [`recent`] effects by time, and [`runs`] what the consumer's runs did, for whoever looks · [`stream_lease`] one stream at a time · `store` the
-//! conditional writes under all of them, and `transaction` several of them as one.
+//! conditional writes under all of them, and `transaction` several of them as one,
+//! with an item of a table of the user's own: [`row`].
 
 pub mod agenda;
 pub mod bulk;
@@ -17,6 +18,7 @@ mod receipt;
 pub mod recent;
 pub mod record;
 pub mod request;
+pub mod row;
 pub mod runs;
 pub mod standing;
 mod store;

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
+    error::ProvideErrorMetadata as _,
     operation::transact_write_items::TransactWriteItemsError,
     types::{
         AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
@@ -28,6 +29,8 @@ pub(super) enum Transacted {
     Applied,
     /// Nothing of it did: for each write, what was in its way.
     Cancelled(Vec<Obstacle>),
+    /// Nothing of it did: DynamoDB takes no such request.
+    Invalid(String),
 }
 
 /// What is in the way of one write.
@@ -48,6 +51,12 @@ pub(super) enum Obstacle {
 pub(super) struct Writes(Vec<TransactWriteItem>);
 
 impl Writes {
+    /// A write to another table.
+    pub(super) fn other(mut self, write: TransactWriteItem) -> Self {
+        self.0.push(write);
+        self
+    }
+
     pub(super) fn put(mut self, store: &Store, item: Item, condition: Condition<'_>) -> Self {
         let (names, values) = named(condition.names, condition.values);
         let put = Put::builder()
@@ -112,6 +121,13 @@ impl Store {
             Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
                 let obstacles: Vec<_> = cancelled.cancellation_reasons().iter().map(Obstacle::read).collect();
                 Ok(Transacted::Cancelled(obstacles))
+            }
+            Some(error) if error.code() == Some("ValidationException") => {
+                Ok(Transacted::Invalid(error.message().unwrap_or_default().to_owned()))
+            }
+            // The same transaction, whose first answer was late.
+            Some(TransactWriteItemsError::TransactionInProgressException(_)) => {
+                Ok(Transacted::Cancelled(Vec::new()))
             }
             _ => Err(StoreError::unavailable(OPERATION, &error)),
         }

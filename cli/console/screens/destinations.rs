@@ -37,7 +37,7 @@ impl Screen for List {
 fn callers(config: &Config) -> BTreeMap<String, Vec<&str>> {
     let mut callers: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for step in &config.steps {
-        callers.entry(step.call.destination()).or_default().push(step.id.as_str());
+        callers.entry(step.destination()).or_default().push(step.id.as_str());
     }
     callers
 }

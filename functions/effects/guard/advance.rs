@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::{Lease, fence, new_item};
@@ -18,6 +18,7 @@ use crate::{
         Effects, How, Settled, StoreError,
         agenda::{absent, lane},
         record::{Item, Receipt, Record, Status, attr, count, millis, short, string},
+        row::Row,
         store::{Change, Condition},
         transaction::{Obstacle, Transacted, Writes},
     },
@@ -30,12 +31,18 @@ const TRIES: u32 = 25;
 /// The longest pause before the next try. It is random: two that were cancelled together would meet again.
 const MOST_PAUSE_MS: u64 = 40;
 
+/// What writing an item may take, with all tries.
+const PATIENCE: Duration = Duration::from_secs(5);
+const NO_CONDITION: &str = "its condition does not hold";
+
 /// The end of an effect, as a write to its record.
 #[derive(Debug)]
 pub(in crate::effects) struct End<'a> {
     pub(in crate::effects) key: (&'a str, &'a str),
     pub(in crate::effects) change: Change,
     pub(in crate::effects) condition: Condition<'a>,
+    /// An item of another table that is written with it.
+    pub(in crate::effects) row: Option<&'a Row>,
 }
 
 /// What came of it.
@@ -45,6 +52,36 @@ pub(in crate::effects) enum Advanced {
     Applied(Vec<Command>),
     /// The effect's record was not as the condition wants it: as it is.
     Refused(Item),
+    /// The item of the other table can't be written, for this reason.
+    RowRefused(String),
+}
+
+/// What came of an item that was to be written.
+#[derive(Debug)]
+pub enum Written {
+    /// It is written, and that is on record.
+    Done {
+        /// The proof.
+        settled: Settled,
+        /// What has begun by that.
+        begun: Vec<Command>,
+    },
+    /// Neither is.
+    Not {
+        /// To defer or to park with.
+        lease: Lease,
+        /// Why not.
+        why: NotWritten,
+    },
+}
+
+/// Why an item was not written.
+#[derive(Debug)]
+pub enum NotWritten {
+    /// It never will be.
+    Refused(String),
+    /// Not now, or there was no answer. If it has been written all the same, the effect is done, and every other end is refused.
+    Unavailable(String),
 }
 
 /// A successor, and what stands in the table for it.
@@ -73,6 +110,40 @@ impl Effects {
         let change = self.done(&lease, receipt, now)?;
         let begun = self.end(&lease, Status::Done, change, next, now).await?;
         Ok((Settled::new(How::Done), begun))
+    }
+
+    /// Writes an item of another table, and with it that the effect is done; what comes next begins.
+    ///
+    /// # Errors
+    /// A newer attempt has the effect.
+    pub async fn commit_with_row(
+        &self,
+        lease: Lease,
+        row: &Row,
+        receipt: &Receipt,
+        next: &[Next],
+        now: Timestamp,
+    ) -> Result<Written, StoreError> {
+        let not = |lease, why| Ok(Written::Not { lease, why });
+        if row.table == self.store.table {
+            let why = "this is the table of effects, which no step writes to";
+            return not(lease, NotWritten::Refused(why.to_owned()));
+        }
+        let change = self.done(&lease, receipt, now)?;
+        let (run_id, effect_id) = (lease.effect.run_id().as_str(), lease.effect.to_string());
+        let end =
+            End { key: (run_id, &effect_id), change, condition: fence(&lease.attempt_id), row: Some(row) };
+        let settled = Settled::new(How::Done);
+        match timeout(PATIENCE, self.end_and_begin(end, next, now)).await {
+            Ok(Ok(Advanced::Applied(begun))) => Ok(Written::Done { settled, begun }),
+            Ok(Ok(Advanced::Refused(item))) if lease.has_ended(&item, Status::Done) => {
+                Ok(Written::Done { settled, begun: Vec::new() })
+            }
+            Ok(Ok(Advanced::Refused(_))) => Err(StoreError::Fenced),
+            Ok(Ok(Advanced::RowRefused(why))) => not(lease, NotWritten::Refused(why)),
+            Ok(Err(error)) => not(lease, NotWritten::Unavailable(error.to_string())),
+            Err(_) => not(lease, NotWritten::Unavailable("no answer in time".to_owned())),
+        }
     }
 
     /// The effect is not wanted, and neither is what comes after it.
@@ -104,12 +175,14 @@ impl Effects {
         now: Timestamp,
     ) -> Result<Vec<Command>, StoreError> {
         let (run_id, effect_id) = (lease.effect.run_id().as_str(), lease.effect.to_string());
-        let end = End { key: (run_id, &effect_id), change, condition: fence(&lease.attempt_id) };
+        let condition = fence(&lease.attempt_id);
+        let end = End { key: (run_id, &effect_id), change, condition, row: None };
         match self.end_and_begin(end, next, now).await? {
             Advanced::Applied(begun) => Ok(begun),
             // Applied before, all of it: what has begun is on the agenda.
             Advanced::Refused(item) if lease.has_ended(&item, status) => Ok(Vec::new()),
             Advanced::Refused(_) => Err(StoreError::Fenced),
+            Advanced::RowRefused(why) => Err(unfit(why)),
         }
     }
 
@@ -131,6 +204,12 @@ impl Effects {
         for _ in 0..TRIES {
             let mut writes =
                 Writes::default().update(&self.store, end.key, end.change.clone(), end.condition.clone());
+            if let Some(row) = end.row {
+                let Some(write) = row.write() else {
+                    return Ok(Advanced::RowRefused("no such item can be written".to_owned()));
+                };
+                writes = writes.other(write);
+            }
             let (mut written, mut begun) = (Vec::new(), Vec::new());
             for (index, successor) in successors.iter().enumerate() {
                 let Some((wanted, command)) = successor.wanted()? else { continue };
@@ -141,11 +220,20 @@ impl Effects {
             let mut obstacles = match self.store.transact(writes).await? {
                 Transacted::Applied => return Ok(Advanced::Applied(begun)),
                 Transacted::Cancelled(obstacles) => obstacles.into_iter(),
+                Transacted::Invalid(why) if end.row.is_some() => return Ok(Advanced::RowRefused(why)),
+                Transacted::Invalid(why) => return Err(unfit(why)),
             };
             match obstacles.next() {
                 Some(Obstacle::Condition(item)) => return Ok(Advanced::Refused(item)),
                 Some(Obstacle::Unfit(why)) => return Err(unfit(why)),
                 _ => {}
+            }
+            if end.row.is_some() {
+                match obstacles.next() {
+                    Some(Obstacle::Condition(_)) => return Ok(Advanced::RowRefused(NO_CONDITION.to_owned())),
+                    Some(Obstacle::Unfit(why)) => return Ok(Advanced::RowRefused(why)),
+                    _ => {}
+                }
             }
             for (index, obstacle) in written.into_iter().zip(obstacles) {
                 match obstacle {

@@ -163,7 +163,7 @@ impl Effects {
         };
         let change = if receipt.is_empty() { change } else { change.set(attr::RECEIPT, told(receipt)) };
         let key = (seen.run_id, seen.effect_id);
-        let decided = match self.end_or_update(End { key, change, condition }, &next, now).await? {
+        let decided = match self.end_or_update(End { key, change, condition, row: None }, &next, now).await? {
             Write::Applied(item) => Decided::Taken(Box::new(Record::read(&item)?)),
             Write::Refused(item) if item.is_empty() => Decided::Unknown,
             Write::Refused(item) => refused(Record::read(&item)?, seen, &ended),
@@ -203,6 +203,7 @@ impl Effects {
         let (run_id, effect_id) = end.key;
         match self.end_and_begin(end, next, now).await? {
             Advanced::Refused(item) => Ok(Write::Refused(item)),
+            Advanced::RowRefused(_) => Err(StoreError::Malformed(attr::COMMAND)),
             // A transaction does not show what it has written.
             Advanced::Applied(_) => Ok(Write::Applied(self.item(run_id, effect_id).await?)),
         }

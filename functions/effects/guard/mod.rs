@@ -16,7 +16,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-pub use self::settle::Deferral;
+pub use self::{
+    advance::{NotWritten, Written},
+    settle::Deferral,
+};
 use super::{
     Effects, How, Settled, StoreError, recent,
     record::{History, Item, Record, Status, attr, millis, string},
