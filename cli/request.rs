@@ -81,7 +81,7 @@ impl<'c> Calls<'c> {
 }
 
 fn shown(step: &Step, headers: &HeaderMap) -> Vec<(String, String)> {
-    let secret = step.auth().map_or("?", |auth| auth.secret());
+    let secret = step.auth().and_then(|auth| auth.secret()).unwrap_or("?");
     let text = |value: &HeaderValue| match value.is_sensitive() {
         true => format!("••• (secret {secret})"),
         false => String::from_utf8_lossy(value.as_bytes()).into_owned(),

@@ -6,11 +6,10 @@ mod shown;
 mod stops;
 
 use anyhow::{Context, Result};
-use local::{config::Config, stack::Stack, third_party::Call};
+use local::{stack::Stack, third_party::Call};
 use serde_json::json;
-use toml::{Table, Value};
 
-use crate::house::{self, TICKETS, deliver, dispute, retry, settle, stack_with};
+use crate::house::{self, TICKETS, add_steps, deliver, dispute, settle, stack_with};
 
 pub(crate) const EMAILS: &str = "/v1/emails";
 pub(crate) const FILES: &str = "/v1/files";
@@ -55,19 +54,8 @@ call = { url = "https://files.example.com/v1/files", json = { papers = "{{ input
 in_doubt = { policy = "same-key", window = "24h" }
 "#;
 
-/// Adds steps to a configuration.
-pub(crate) fn add(config: &mut Config, steps: &str) {
-    let more: Table = steps.parse().expect("steps in TOML");
-    let all = config.table().get_mut("steps").and_then(Value::as_array_mut).expect("steps");
-    for step in more["steps"].as_array().into_iter().flatten() {
-        let mut step = step.clone();
-        step.as_table_mut().expect("a step").insert("retry".into(), retry(8).into());
-        all.push(step);
-    }
-}
-
 pub(crate) async fn with(steps: &'static str) -> Result<Stack> {
-    stack_with(|config| add(config, steps)).await
+    stack_with(|config| add_steps(config, steps)).await
 }
 
 /// Paths of the calls that were applied, in the order in which they were.
@@ -121,7 +109,7 @@ async fn a_redelivery_begins_nothing_again() -> Result<()> {
 #[tokio::test]
 async fn input_too_large_for_the_broker_arrives_whole_at_every_step() -> Result<()> {
     let stack = stack_with(|config| {
-        add(config, CHAIN);
+        add_steps(config, CHAIN);
         for step in ["open_ticket", "open_file"] {
             let story = "{{ event.data.object.story }}";
             house::table(config.step(step), "input").insert("story".into(), story.into());

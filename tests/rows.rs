@@ -10,8 +10,10 @@ use local::{
 use serde_json::{Value, json};
 
 use crate::{
-    chains::{EMAILS, add, applied},
-    house::{TICKETS, deliver, dispute, only_effect, retry, settle, stack_with},
+    chains::{EMAILS, applied},
+    house::{
+        TICKETS, add_steps, counted, create_table, deliver, dispute, only_effect, retry, settle, stack_with,
+    },
 };
 
 const COUNT: &str = r#"
@@ -20,33 +22,23 @@ id = "count_dispute"
 on = { source = "stripe", type = "charge.dispute.*" }
 business_key = "{{ event.data.object.id }}"
 input = { charge = "{{ event.data.object.charge }}", amount = "{{ event.data.object.amount }}" }
-update = { table = "charges", key = { id = "{{ input.charge }}" }, set = { amount = "{{ input.amount }}", name = "x" }, add = { disputes = 1 } }
+update = { table = "charges", key = { id = "{{ input.charge }}" }, set = { amount = "{{ input.amount }}", name = "x" }, add = { count = 1 } }
 "#;
 
 /// A stack in which these are the only steps, with a table `charges`.
 async fn stack(steps: &'static str) -> Result<Stack> {
     let stack = without_table(steps).await?;
-    create(&stack).await?;
+    create_table(&stack, "charges").await?;
     Ok(stack)
 }
 
 async fn without_table(steps: &'static str) -> Result<Stack> {
     stack_with(|config| {
         config.table().insert("steps".into(), toml::Value::Array(Vec::new()));
-        add(config, steps);
+        add_steps(config, steps);
         config.steps().for_each(|step| drop(step.insert("retry".into(), retry(100).into())));
     })
     .await
-}
-
-async fn create(stack: &Stack) -> Result<()> {
-    let table = json!({
-        "TableName": "charges", "BillingMode": "PAY_PER_REQUEST",
-        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
-        "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
-    });
-    stack.table()?.call("CreateTable", &table).await?;
-    Ok(())
 }
 
 fn charge() -> Result<String> {
@@ -72,7 +64,7 @@ async fn an_item_is_written_once_however_often_its_event_comes() -> Result<()> {
     }
     let amount = dispute()?.json()["data"]["object"]["amount"].to_string();
     let expected = json!({
-        "id": { "S": charge()? }, "amount": { "N": amount }, "name": { "S": "x" }, "disputes": { "N": "1" },
+        "id": { "S": charge()? }, "amount": { "N": amount }, "name": { "S": "x" }, "count": { "N": "1" },
     });
     assert_eq!(item(&stack).await?, expected);
     let effect = only_effect(&stack).await?;
@@ -89,7 +81,7 @@ async fn killed_at_any_moment_of_its_transaction_it_is_written_once_and_never_in
         let hits = stack.table_wire()?.once(writes, fault(stack.consumer.killer().hook()));
         deliver(&stack, &dispute()?).await?;
         assert_eq!((settle(&stack).await?.deaths(), hits.count()), (1, 1));
-        assert_eq!(item(&stack).await?["disputes"]["N"], "1");
+        assert_eq!(counted(&stack, "charges").await?, [(charge()?, "1".to_owned())].into());
         assert!(only_effect(&stack).await?.is_done());
         stack.finish().await?;
     }
@@ -103,7 +95,7 @@ async fn killed_after_its_claim_it_is_written_by_the_next_consumer() -> Result<(
     stack.table_wire()?.once(|seen| seen.is("PutItem"), Fault::HookAfter(kill));
     deliver(&stack, &dispute()?).await?;
     assert_eq!(settle(&stack).await?.deaths(), 1);
-    assert_eq!(item(&stack).await?["disputes"]["N"], "1");
+    assert_eq!(item(&stack).await?["count"]["N"], "1");
     stack.finish().await
 }
 
@@ -116,7 +108,7 @@ async fn a_transaction_that_gets_no_answer_is_written_once() -> Result<()> {
             stack.table_wire()?.times(times, writes, fault.clone());
             deliver(&stack, &dispute()?).await?;
             settle(&stack).await?;
-            assert_eq!(item(&stack).await?["disputes"]["N"], "1", "{fault:?}, {times}");
+            assert_eq!(item(&stack).await?["count"]["N"], "1", "{fault:?}, {times}");
             assert!(only_effect(&stack).await?.is_done());
             stack.finish().await?;
         }
@@ -147,7 +139,7 @@ async fn a_conflict_and_throttling_are_tried_again() -> Result<()> {
         settle(&stack).await?;
         assert_eq!(hits.count(), 3);
         assert_eq!(
-            (item(&stack).await?["disputes"]["N"].clone(), only_effect(&stack).await?.attempt),
+            (item(&stack).await?["count"]["N"].clone(), only_effect(&stack).await?.attempt),
             (json!("1"), 1)
         );
         stack.finish().await?;
@@ -162,10 +154,10 @@ async fn a_table_that_is_not_there_yet_is_waited_for() -> Result<()> {
     assert_eq!(stack.run_consumer().await?.done, 0);
     let effect = only_effect(&stack).await?;
     assert!(effect.last_error().contains("ResourceNotFoundException"), "{effect:?}");
-    create(&stack).await?;
+    create_table(&stack, "charges").await?;
     settle(&stack).await?;
     assert!(only_effect(&stack).await?.is_done());
-    assert_eq!(item(&stack).await?["disputes"]["N"], "1");
+    assert_eq!(item(&stack).await?["count"]["N"], "1");
     stack.finish().await
 }
 

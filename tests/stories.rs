@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a story that can't go on has failed")]
 
 mod api;
+mod aws_calls;
 mod backlog;
 mod bounded;
 mod broker_trouble;

@@ -106,7 +106,7 @@ fn json_of(file: &str, config: &Config) -> Value {
             "destination": step.destination(),
             "retry": step.retry.to_string(),
             "in_doubt": policy(step),
-            "secret": step.auth().map(|auth| auth.secret()),
+            "secret": step.auth().and_then(|auth| auth.secret()),
         })
     };
     json!({

@@ -117,6 +117,10 @@ impl LookUp {
             let why = "a look-up is no webhook: its webhook-id would be that of the call; use bearer, basic or header";
             problems.add(section.path("auth"), why);
         }
+        if matches!(auth, Some(Auth::Aws { .. })) {
+            problems
+                .add(section.path("auth"), "a look-up is not signed for AWS; use bearer, basic or header");
+        }
         if let Some(url) = &url {
             url.check_exposure(auth.as_ref(), problems);
         }

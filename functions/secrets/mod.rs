@@ -67,8 +67,8 @@ pub fn of_steps(config: &Config) -> Names {
         step.auth().into_iter().chain(look_up)
     };
     let certificates = config.destinations.values().filter_map(|each| each.client_certificate.clone());
-    let auths = config.steps.iter().flat_map(auths).map(|auth: &Auth| auth.secret().to_owned());
-    auths.chain(certificates).collect()
+    let auths = config.steps.iter().flat_map(auths).filter_map(|auth: &Auth| auth.secret());
+    auths.map(str::to_owned).chain(certificates).collect()
 }
 
 /// The values of the secrets that a function needs, by name.

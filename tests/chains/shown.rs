@@ -6,11 +6,11 @@ use anyhow::{Context, Result};
 use local::{stack::Stack, third_party::Behaviour};
 use serde_json::{Value, json};
 
-use super::{CHAIN, EMAILS, JOIN, LETTERS, add, with};
+use super::{CHAIN, EMAILS, JOIN, LETTERS, with};
 use crate::{
     api::events,
     decisions::decide,
-    house::{builder, config, deliver, dispute, settle},
+    house::{add_steps, builder, config, deliver, dispute, settle},
 };
 
 /// The only run, as ingest shows it.
@@ -84,7 +84,7 @@ async fn what_comes_after_a_discarded_step_stays_blocked() -> Result<()> {
 async fn a_run_is_told_to_be_complete_once_when_all_of_it_is_over() -> Result<()> {
     for skipped in [false, true] {
         let mut config = config()?;
-        add(&mut config, CHAIN);
+        add_steps(&mut config, CHAIN);
         if skipped {
             let when = "receipts.open_ticket.ticket == ''";
             config.step("email_customer").insert("when".into(), when.into());

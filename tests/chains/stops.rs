@@ -4,16 +4,16 @@ use anyhow::Result;
 use local::{proxy::Fault, third_party::Behaviour};
 use serde_json::json;
 
-use super::{CHAIN, EMAILS, FILES, JOIN, LETTERS, add, applied, status_of, with};
+use super::{CHAIN, EMAILS, FILES, JOIN, LETTERS, applied, status_of, with};
 use crate::{
     decisions::decide,
-    house::{TICKETS, deliver, dispute, only_effect, park_in_doubt, settle, stack_with, table},
+    house::{TICKETS, add_steps, deliver, dispute, only_effect, park_in_doubt, settle, stack_with, table},
 };
 
 #[tokio::test]
 async fn a_condition_on_a_receipt_skips_the_step_and_all_that_comes_after() -> Result<()> {
     let stack = stack_with(|config| {
-        add(config, CHAIN);
+        add_steps(config, CHAIN);
         let when = "receipts.open_ticket.ticket != 'tp_1' or input.charge == ''";
         config.step("email_customer").insert("when".into(), when.into());
     })
@@ -33,7 +33,7 @@ async fn a_condition_on_a_receipt_skips_the_step_and_all_that_comes_after() -> R
 #[tokio::test]
 async fn a_skipped_predecessor_of_two_skips_the_join() -> Result<()> {
     let stack = stack_with(|config| {
-        add(config, JOIN);
+        add_steps(config, JOIN);
         let letter = config.step("send_letter");
         letter.remove("on");
         letter.insert("after".into(), "open_ticket".into());
@@ -51,7 +51,7 @@ async fn a_skipped_predecessor_of_two_skips_the_join() -> Result<()> {
 #[tokio::test]
 async fn a_condition_on_the_event_leaves_a_step_and_what_comes_after_it_out() -> Result<()> {
     let stack = stack_with(|config| {
-        add(config, CHAIN);
+        add_steps(config, CHAIN);
         config.step("email_customer").insert("when".into(), "event.data.object.amount < 0".into());
     })
     .await?;
@@ -78,7 +78,7 @@ async fn a_parked_step_stops_what_comes_after_until_it_is_done() -> Result<()> {
 #[tokio::test]
 async fn an_answer_without_what_comes_next_needs_parks_the_next_step() -> Result<()> {
     let stack = stack_with(|config| {
-        add(config, CHAIN);
+        add_steps(config, CHAIN);
         let receipt = table(table(config.step("open_ticket"), "call"), "receipt");
         receipt.insert("ticket".into(), "{{ response.json.number }}".into());
     })
@@ -113,7 +113,7 @@ async fn a_join_waits_for_a_parked_predecessor_and_goes_on_when_it_is_done() -> 
 async fn an_operator_who_says_that_it_was_applied_tells_the_receipt_and_frees_what_comes_after() -> Result<()>
 {
     let stack = stack_with(|config| {
-        add(config, CHAIN);
+        add_steps(config, CHAIN);
         park_in_doubt(config, "open_ticket");
     })
     .await?;
