@@ -15,7 +15,7 @@ async fn done(input: serde_json::Value) -> Result<(Table, Record)> {
     let (table, case) = (Table::start().await?, Case::new(input));
     let lease = win(&table, &case, now()).await?;
     let receipt = Receipt::new(201, "d".into(), serde_json::Map::new());
-    let _ = table.effects.commit_and_keep(lease, &receipt, &case.command, later(1)).await?;
+    let _ = table.effects.commit_and_begin(lease, &receipt, Some(&case.command), &[], later(1)).await?;
     let record = table.effects.run("stripe.evt_1").await?.remove(0);
     assert_eq!(record.status, Status::Done);
     Ok((table, record))

@@ -6,10 +6,12 @@
 #![allow(clippy::unwrap_used, reason = "a story that can't go on has failed")]
 
 mod api;
+mod aws_calls;
 mod backlog;
 mod bounded;
 mod broker_trouble;
 mod brokers;
+mod chains;
 mod client_certificates;
 mod contract;
 mod crashes;
@@ -41,6 +43,7 @@ mod recent;
 mod redrive;
 mod requests;
 mod retries;
+mod rows;
 mod runs;
 mod secrets;
 mod signed_calls;

@@ -1,22 +1,25 @@
 //! `webhooks.toml`: what a user edits. Everything that is wrong with it is found at start, and reported together.
 //!
-//! [`source`] who may send, [`allow`] from where · [`step`] what to do then · [`call`] the request to the third party, with its
+//! [`source`] who may send, [`allow`] from where · [`step`] what to do then, [`after`] which others, with the `graph` of them · [`call`] the request to the third party, or the [`row`] of a table; with its
 //! [`url_template`], [`auth`] and [`statuses`], [`destination`] how much it is asked to bear and which `addresses` it may have · [`in_doubt`] what to do when an
 //! outcome is unknown · [`retry`] for how long to try again · [`template`] the language in all of them · [`environment`] what
 //! differs between one deployment and the next, with the lists of [`brokers`].
 
 pub(crate) mod addresses;
+pub mod after;
 pub mod allow;
 pub mod auth;
 pub mod brokers;
 pub mod call;
 pub mod destination;
 pub mod environment;
+mod graph;
 pub mod in_doubt;
 mod position;
 mod problems;
 pub mod rate;
 pub mod retry;
+pub mod row;
 mod scheme;
 mod section;
 pub mod source;
@@ -26,7 +29,10 @@ pub mod step;
 pub mod template;
 pub mod url_template;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use destination::Destinations;
 use in_doubt::InDoubt;
@@ -38,6 +44,8 @@ use span::Span;
 use step::Step;
 use template::Templates;
 use toml::{Table, Value};
+
+use crate::{command::flow::Uses, effect_id::StepId};
 
 /// The file that was in the repository when this was built.
 pub const EMBEDDED: &str = include_str!("../../webhooks.toml");
@@ -58,6 +66,8 @@ pub struct Config {
     pub journal: bool,
     /// How the consumer works.
     pub consumer: ConsumerSettings,
+    /// Which fields of receipts each step uses.
+    uses: graph::UsesOf,
 }
 
 /// `[consumer]`: what rarely needs changing.
@@ -124,12 +134,13 @@ impl Config {
         let consumer = root.section("consumer", &mut problems);
         let consumer = consumer.map(|section| read_consumer(section, &mut problems)).unwrap_or_default();
         check_references(&sources, &steps, &templates, &mut problems);
+        let uses = graph::check(&steps, &sources, &templates, &mut problems);
         check_windows(&steps, consumer.settle, &mut problems);
         destination::check(&destinations, &steps, &mut problems);
         root.finish(&mut problems);
         let sources = sources.into_iter().filter_map(|(name, source)| Some((name, source?))).collect();
         let steps = steps.into_iter().flatten().collect();
-        let config = Self { templates, sources, steps, destinations, journal, consumer };
+        let config = Self { templates, sources, steps, destinations, journal, consumer, uses };
         problems.or(file, config).map_err(|mut error| {
             position::locate(text, &mut error.problems);
             error
@@ -140,6 +151,18 @@ impl Config {
     #[must_use]
     pub fn step(&self, id: &str) -> Option<&Step> {
         self.steps.iter().find(|step| step.id.as_str() == id)
+    }
+
+    /// The steps that a step comes after.
+    #[must_use]
+    pub fn predecessors(&self, step: &str) -> BTreeSet<StepId> {
+        let after = self.step(step).and_then(|step| step.after.as_ref());
+        after.into_iter().flat_map(|after| after.steps.iter().cloned()).collect()
+    }
+
+    /// Which fields of receipts a step uses.
+    pub(crate) fn uses(&self, step: &StepId) -> Uses {
+        self.uses.get(step).cloned().unwrap_or_default()
     }
 
     /// The longest that any attempt may take.

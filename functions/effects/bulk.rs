@@ -88,7 +88,7 @@ impl Policy {
         match config.step(step).map(|step| &step.in_doubt) {
             None => Self::Gone,
             Some(InDoubt::Park) => Self::Parks,
-            Some(InDoubt::SameKey { .. } | InDoubt::LookUp(_)) => Self::Resolves,
+            Some(InDoubt::SameKey { .. } | InDoubt::LookUp(_) | InDoubt::Impossible) => Self::Resolves,
         }
     }
 }
@@ -161,8 +161,16 @@ pub struct Tally {
     pub in_doubt: u64,
     /// Not decided: they can't be called.
     pub not_callable: u64,
+    /// Not decided: later steps use their receipts, which can be told of one at a time only.
+    #[serde(skip_serializing_if = "is_none")]
+    pub lacking: u64,
     /// There may be more that fit.
     pub more: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Filter {
@@ -278,6 +286,7 @@ impl Effects {
                     Decided::Overtaken(_) | Decided::Unknown => tally.overtaken += 1,
                     Decided::InDoubt => tally.in_doubt += 1,
                     Decided::NotCallable => tally.not_callable += 1,
+                    Decided::LacksReceipt(_) => tally.lacking += 1,
                 }
             }
             progress(&tally);

@@ -1,11 +1,11 @@
 //! The effects table: the exactly-once guard, the retry agenda and the history, one record per effect.
 //!
-//! [`record`] the states, with `history` and `receipt` · [`guard`] claim, commit, defer, park ·
+//! [`record`] the states, with `history` and `receipt` · [`standing`] where a run is, of all its records · [`guard`] claim, commit, defer, park ·
 //! [`agenda`] what is to be done and when ·
 //! [`parked`] what can't be claimed at all · [`bulk`] one decision about many · [`redrive`] what is over, once more ·
 //! [`claim_check`] input too large for the broker · [`recent`] effects by time, and [`runs`] what the consumer's runs did, for
 //! whoever looks · [`pause`] of the consumer · [`stream_lease`] one stream at a time · `store` the conditional writes under all
-//! of them.
+//! of them, and `transaction` several of them as one, with an item of a table of the user's own: [`row`].
 
 pub mod agenda;
 pub mod bulk;
@@ -20,9 +20,12 @@ pub mod recent;
 pub mod record;
 pub mod redrive;
 pub mod request;
+pub mod row;
 pub mod runs;
+pub mod standing;
 mod store;
 pub mod stream_lease;
+mod transaction;
 
 use std::{
     collections::HashSet,
@@ -113,6 +116,8 @@ pub enum How {
     HandedOver,
     /// A person has to look at it.
     Parked,
+    /// It is not wanted, and that is on record.
+    Skipped,
 }
 
 impl Settled {
@@ -180,10 +185,16 @@ impl Effects {
 
     /// One record of a run, as it is now. By a Query, so that a function that shows runs needs no other permission.
     async fn record(&self, run_id: &str, effect_id: &str) -> Result<Option<Record>, StoreError> {
+        let item = self.item(run_id, effect_id).await?;
+        if item.is_empty() { Ok(None) } else { Record::read(&item).map(Some) }
+    }
+
+    /// The same as it stands in the table; empty if there is none.
+    async fn item(&self, run_id: &str, effect_id: &str) -> Result<Item, StoreError> {
         let query = self.query("run_id = :run AND effect_id = :effect", run_id);
         let query = query.expression_attribute_values(":effect", string(effect_id));
         let page = query.send().await.map_err(|error| StoreError::unavailable("Query", &error))?;
-        page.items().first().map(Record::read).transpose()
+        Ok(page.items.unwrap_or_default().into_iter().next().unwrap_or_default())
     }
 
     fn query(&self, condition: &str, run_id: &str) -> QueryFluentBuilder {

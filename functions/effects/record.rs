@@ -6,6 +6,10 @@
 //! waiting  ──claim──▶     │  └─ for good ──▶ parked
 //!    ▲────── defer ───────┘
 //! parked ──operator──▶ waiting | done | discarded
+//!
+//! A step that comes after others:
+//! (absent) ──a predecessor is done──▶ awaiting ──the last one is──▶ pending
+//! in_progress ──its condition does not hold──▶ skipped, with all that comes after it
 //! ```
 
 use std::{collections::HashMap, fmt};
@@ -78,6 +82,10 @@ pub enum Status {
     Parked,
     /// A person decided against it.
     Discarded,
+    /// It comes after several steps, and some of them are done.
+    Awaiting,
+    /// Its condition did not hold, or it comes after a step whose condition did not.
+    Skipped,
 }
 
 impl fmt::Display for Status {
@@ -87,9 +95,20 @@ impl fmt::Display for Status {
 }
 
 impl Status {
+    const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::InProgress,
+        Self::Waiting,
+        Self::Done,
+        Self::Parked,
+        Self::Discarded,
+        Self::Awaiting,
+        Self::Skipped,
+    ];
+
     /// As it stands in the table.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::InProgress => "in_progress",
@@ -97,19 +116,19 @@ impl Status {
             Self::Done => "done",
             Self::Parked => "parked",
             Self::Discarded => "discarded",
+            Self::Awaiting => "awaiting",
+            Self::Skipped => "skipped",
         }
     }
 
     /// Nothing is left to do or to decide.
     #[must_use]
     pub fn is_over(self) -> bool {
-        matches!(self, Self::Done | Self::Discarded)
+        matches!(self, Self::Done | Self::Discarded | Self::Skipped)
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Pending, Self::InProgress, Self::Waiting, Self::Done, Self::Parked, Self::Discarded]
-            .into_iter()
-            .find(|status| status.as_str() == text)
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
     store::{Change, Condition, Write},
 };
 use crate::{
-    command::{Command, Payload},
+    command::{Command, Payload, flow::Flow},
     effect_id::{EffectId, RunId},
 };
 
@@ -139,7 +139,9 @@ impl Redrive<'_> {
             return Err(Unfit::NoStep);
         }
         let run_id = RunId::try_from(run_id).map_err(|_| Unfit::TooLong)?;
-        let command = Command { run_id, attempt: 0, of: 1, traceparent: None, ..command };
+        // What comes after it has been begun already, in its own run.
+        let command =
+            Command { run_id, attempt: 0, of: 1, traceparent: None, ..command }.followed_by(Flow::default());
         Ok((command.effect_id().map_err(|_| Unfit::TooLong)?, command))
     }
 

@@ -38,11 +38,11 @@ pub(super) struct Store {
 }
 
 /// An update expression in the making. All names go through `#`, since DynamoDB reserves many words.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Change {
-    set: Vec<(&'static str, AttributeValue)>,
-    set_once: Vec<(&'static str, AttributeValue)>,
-    remove: Vec<&'static str>,
+    pub(super) set: Vec<(&'static str, AttributeValue)>,
+    pub(super) set_once: Vec<(&'static str, AttributeValue)>,
+    pub(super) remove: Vec<&'static str>,
 }
 
 impl Change {
@@ -62,7 +62,7 @@ impl Change {
         self
     }
 
-    fn expression(&self) -> String {
+    pub(super) fn expression(&self) -> String {
         let set = self.set.iter().map(|(name, _)| format!("#{name} = :{name}"));
         let once = self.set_once.iter().map(|(name, _)| format!("#{name} = if_not_exists(#{name}, :{name})"));
         let mut expression = format!("SET {}", set.chain(once).collect::<Vec<_>>().join(", "));
@@ -75,6 +75,7 @@ impl Change {
 }
 
 /// A condition: its expression, the attributes it names with `#`, and its values.
+#[derive(Debug, Clone)]
 pub(super) struct Condition<'a> {
     pub(super) expression: &'a str,
     pub(super) names: &'a [&'static str],

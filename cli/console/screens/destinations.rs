@@ -38,7 +38,7 @@ impl Screen for List {
 fn callers<'c>(config: &'c Config, run: Option<&ConsumerRun>) -> BTreeMap<String, Vec<&'c str>> {
     let mut callers: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for step in &config.steps {
-        callers.entry(step.call.destination()).or_default().push(step.id.as_str());
+        callers.entry(step.destination()).or_default().push(step.id.as_str());
     }
     for one in run.into_iter().flat_map(|run| &run.destinations) {
         callers.entry(one.host.clone()).or_default();

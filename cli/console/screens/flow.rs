@@ -71,7 +71,7 @@ struct Picture<'c> {
 impl<'c> Picture<'c> {
     fn of(config: &'c Config) -> Self {
         let mut hosts: Vec<String> = Vec::new();
-        for host in config.steps.iter().map(|step| step.call.destination()) {
+        for host in config.steps.iter().map(|step| step.destination()) {
             if !hosts.contains(&host) {
                 hosts.push(host);
             }
@@ -90,7 +90,7 @@ impl<'c> Picture<'c> {
                     @if let Some(from) = self.sources.iter().position(|name| *name == source) {
                         (arrow((SOURCE, from), (STEP, row), counts.of_arrow(source, id), &to("webhooks", &[("source", source), ("step", id)])))
                     }
-                    @if let Some(host) = self.hosts.iter().position(|host| *host == step.call.destination()) {
+                    @if let Some(host) = self.hosts.iter().position(|host| *host == step.destination()) {
                         (arrow((STEP, row), (HOST, host), counts.of_step(id), &to("webhooks", &[("step", id)])))
                     }
                 }
