@@ -2,7 +2,7 @@
 
 mod new_id;
 mod seen;
-mod target;
+pub(crate) mod target;
 
 use std::{fs, path::Path, process::ExitCode, time::Duration};
 
@@ -89,7 +89,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn post(url: &str, webhook: Webhook) -> Result<Answer> {
+pub(crate) async fn post(url: &str, webhook: Webhook) -> Result<Answer> {
     let target = format!("{url}/webhooks/{}", webhook.source);
     let mut request = http::client_for(url)?.post(&target).timeout(PATIENCE).body(webhook.body);
     for (name, value) in &webhook.headers {

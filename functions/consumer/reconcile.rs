@@ -23,13 +23,13 @@ use crate::{
         StoreError,
         reconciliation::{Look, Recovery, Taken, Turn},
     },
-    ingest::fetched,
+    ingest::{fetched, route::Routed},
     reconcile::{Client, Failure, Fetched, Item, What, Window, missing::Missing},
+    secrets::Secret,
     telemetry::{
         line::Line,
         metrics::{RECONCILE_FAILED, RECOVERED},
     },
-    trace::Traceparent,
 };
 
 /// How often it is checked whether a source is due.
@@ -94,7 +94,7 @@ pub(super) async fn as_due(worker: &Arc<Worker>, activity: &Activity, stop: &Can
     }
 }
 
-async fn turn(worker: &Worker, source: &Source, reconcile: &Reconcile) {
+async fn turn(worker: &Arc<Worker>, source: &Source, reconcile: &Reconcile) {
     let now = worker.now();
     let owner = Uuid::new_v4().to_string();
     let taken = match worker.effects.take_turn(&source.name, &owner, TURN, now).await {
@@ -164,7 +164,7 @@ impl From<StoreError> for Ended {
 
 /// One turn of one source.
 struct Looking<'a> {
-    worker: &'a Worker,
+    worker: &'a Arc<Worker>,
     source: &'a Source,
     reconcile: &'a Reconcile,
     turn: Turn,
@@ -173,7 +173,7 @@ struct Looking<'a> {
     failed: u64,
 }
 
-impl Looking<'_> {
+impl<'a> Looking<'a> {
     async fn look(&mut self, now: Timestamp) -> Ended {
         if self.begin(now).is_none() {
             return Ended::Complete;
@@ -199,9 +199,7 @@ impl Looking<'_> {
     }
 
     async fn pages(&mut self, now: Timestamp) -> Result<Ended, Ended> {
-        let secrets = self.worker.caller.secrets();
-        let (config, clients) = (&self.worker.config, self.worker.caller.clients());
-        let client = Client::new(self.source, self.reconcile, config, clients, &secrets, now)?;
+        let client = self.client(now)?;
         let (mut missing, mut asked, began) = (Missing::default(), 0, Instant::now());
         for _ in 0..MOST_PAGES {
             if began.elapsed() > MOST_TIME {
@@ -231,6 +229,17 @@ impl Looking<'_> {
         Ok(Ended::CutShort { after: Duration::ZERO })
     }
 
+    fn client(&self, now: Timestamp) -> Result<Client<'a>, Failure> {
+        let Self { worker, source, reconcile, .. } = *self;
+        let secrets = worker.caller.secrets();
+        let refused = |why: String| Failure::Refused(why);
+        let client = worker.caller.clients().client(&reconcile.url, &secrets);
+        let client = client.map_err(|error| refused(error.to_string()))?;
+        let key = secrets.get(&reconcile.key).map(Secret::expose);
+        let key = key.ok_or_else(|| refused(format!("the secret {} is missing", reconcile.key)))?;
+        Client::new(source, reconcile, &worker.config, client, key, now)
+    }
+
     /// All of a page has been handled.
     fn turn_page(&mut self, next: Option<String>, oldest: Option<Timestamp>) {
         let position = &mut self.turn.position;
@@ -248,7 +257,7 @@ impl Looking<'_> {
     /// Whether the provider was asked to deliver again.
     async fn handle(&mut self, client: &Client<'_>, item: &Item) -> Result<bool, Ended> {
         match &item.what {
-            What::Delivered => Ok(false),
+            What::Delivered(_) => Ok(false),
             What::Event(event) => self.recover(item, event).await.map(|()| false),
             What::Undelivered(delivery) => {
                 self.ask_again(client, item, delivery).await?;
@@ -288,19 +297,15 @@ impl Looking<'_> {
     async fn recover(&mut self, item: &Item, event: &Fetched) -> Result<(), Ended> {
         let (source, event_id, event_type) = (&self.source.name, &item.event_id, &item.event_type);
         let now = self.worker.now();
-        let runs = match fetched::commands(self.source, event, &self.worker.config, now) {
-            Ok(runs) => runs,
+        let routed = match fetched::commands(self.source, event, &self.worker.config, now) {
+            Ok(routed) => routed,
             Err(error) => {
                 self.failed += 1;
                 tracing::error!(outcome = "unfit", source, event_id, event_type, %error, "an event that was fetched can't be worked on");
                 return Ok(());
             }
         };
-        let trace = Traceparent::new();
-        for (effect, mut command) in
-            runs.into_iter().flat_map(|(_, routed)| routed).map(|each| (each.effect, each.command))
-        {
-            (command.source, command.traceparent) = (Some(source.clone()), Some(trace));
+        for Routed { effect, command } in routed {
             let run_id = command.run_id.clone();
             if self.worker.effects.recover(&effect, command, now).await? == Recovery::Recovered {
                 self.recovered += 1;

@@ -12,21 +12,22 @@ use super::{
     route::{self, Routed},
 };
 use crate::{
+    command::Command,
     config::{Config, source::Source},
-    effect_id::RunId,
     reconcile::Fetched,
+    trace::Traceparent,
 };
 
-/// What a fetched event starts: its run, and the commands of it. It has no headers.
+/// The commands that a fetched event asks for, as ingest would make them. It has no headers.
 ///
 /// # Errors
 /// The event lacks what a step needs.
-pub(crate) fn commands(
+pub fn commands(
     source: &Source,
     fetched: &Fetched,
     config: &Config,
     now: Timestamp,
-) -> Result<Vec<(RunId, Vec<Routed>)>, Lacking> {
+) -> Result<Vec<Routed>, Lacking> {
     let request = Request {
         method: Method::POST,
         path: String::new(),
@@ -37,5 +38,13 @@ pub(crate) fn commands(
         body: fetched.event().to_string().into_bytes(),
     };
     let events = Unverified { source, request: &request }.read_fetched(fetched).events(&config.templates)?;
-    events.iter().map(|event| route::commands(event, config, now)).collect()
+    let trace = Traceparent::new();
+    let mut all = Vec::new();
+    for event in &events {
+        for Routed { effect, command } in route::commands(event, config, now)?.1 {
+            let (source, traceparent) = (Some(source.name.clone()), Some(trace));
+            all.push(Routed { effect, command: Command { source, traceparent, ..command } });
+        }
+    }
+    Ok(all)
 }

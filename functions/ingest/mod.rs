@@ -5,12 +5,12 @@
 //! [`body`] what it says · [`route`] to commands · [`outbox`] durable before anyone is told · [`wake`] the consumer ·
 //! [`runs`] the API for clients · [`parked`] the API for whoever decides · `operators` who may use them · `health` · [`reply`] the only table of statuses ·
 //! [`intake`] what a request comes to, for log and metrics · [`preview`] what a webhook would come to, for a person ·
-//! `fetched` an event that the consumer has fetched from its provider.
+//! [`fetched`] an event that the consumer has fetched from its provider.
 
 pub mod body;
 pub mod event;
 pub mod fetch;
-pub(crate) mod fetched;
+pub mod fetched;
 mod health;
 pub mod intake;
 pub mod keys;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    Failure, Item, Page, What,
+    Failure, Item, Page, Sent, What,
     api::{Api, Request},
     text, time,
 };
@@ -31,6 +31,15 @@ pub(super) async fn redeliver(api: &Api<'_>, hook: &Hook, delivery: &str) -> Res
     api.post(&format!("{}/deliveries/{delivery}/attempts", path(hook)), versioned()).await.map(drop)
 }
 
+/// What was sent. The body is JSON of the same value, not the same bytes.
+pub(super) async fn sent(api: &Api<'_>, hook: &Hook, delivery: &str) -> Result<Sent, Failure> {
+    let mut answer = api.get(&format!("{}/deliveries/{delivery}", path(hook)), versioned()).await?;
+    let headers = answer.json["request"]["headers"].as_object().into_iter().flatten();
+    let headers = headers.filter_map(|(name, value)| Some((name.to_lowercase(), value.as_str()?.to_owned())));
+    let headers = headers.collect();
+    Ok(Sent { headers, body: answer.json["request"]["payload"].take() })
+}
+
 fn versioned() -> Request<'static> {
     let headers = vec![("x-github-api-version", "2022-11-28".to_owned())];
     Request { headers, ..Request::default() }
@@ -51,7 +60,7 @@ fn item(delivery: &Value) -> Option<Item> {
         at: time(&delivery["delivered_at"])?,
         event_id: delivery["guid"].as_str()?.to_owned(),
         event_type: text(&delivery["event"]),
-        what: if is_well { What::Delivered } else { What::Undelivered(id) },
+        what: if is_well { What::Delivered(id) } else { What::Undelivered(id) },
     })
 }
 

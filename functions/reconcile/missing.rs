@@ -18,7 +18,7 @@ impl Missing {
     pub fn is(&mut self, item: &Item, window: Window) -> bool {
         let is_within = (window.from..=window.until).contains(&item.at);
         match item.what {
-            What::Delivered => {
+            What::Delivered(_) => {
                 self.settled.insert(item.event_id.clone());
                 false
             }
@@ -35,7 +35,8 @@ mod tests {
     use super::*;
 
     fn item(at: i64, id: &str, is_delivered: bool) -> Item {
-        let what = if is_delivered { What::Delivered } else { What::Undelivered(at.to_string()) };
+        let what =
+            if is_delivered { What::Delivered(at.to_string()) } else { What::Undelivered(at.to_string()) };
         let at = Timestamp::from_second(at).unwrap();
         Item { at, event_id: id.to_owned(), event_type: String::new(), what }
     }

@@ -22,14 +22,10 @@ use serde_json::Value;
 
 use self::api::Api;
 pub use self::api::Failure;
-use crate::{
-    clients::ThirdParties,
-    config::{
-        Config,
-        reconcile::{Provider, Reconcile},
-        source::Source,
-    },
-    secrets::Secrets,
+use crate::config::{
+    Config,
+    reconcile::{Hook, Provider, Reconcile},
+    source::Source,
 };
 
 /// A time of which everything is looked at.
@@ -66,8 +62,8 @@ pub struct Item {
 /// What a provider tells of an event.
 #[derive(Debug)]
 pub enum What {
-    /// It was delivered.
-    Delivered,
+    /// It was delivered, by this delivery.
+    Delivered(String),
     /// It was not, by this delivery, which can be made again.
     Undelivered(String),
     /// The event itself.
@@ -99,7 +95,7 @@ pub struct Client<'a> {
 const MOST_TYPES: usize = 20;
 
 impl<'a> Client<'a> {
-    /// The client of a source, as its `reconcile` says.
+    /// The client of a source, as its `reconcile` says. `key` is the value of the secret that it names.
     ///
     /// # Errors
     /// The key can't be used.
@@ -107,22 +103,17 @@ impl<'a> Client<'a> {
         source: &Source,
         reconcile: &'a Reconcile,
         config: &'a Config,
-        clients: &ThirdParties,
-        secrets: &Secrets,
+        client: reqwest::Client,
+        key: &str,
         now: Timestamp,
     ) -> Result<Self, Failure> {
-        let unusable = |why: String| Failure::Refused(format!("the secret {} {why}", reconcile.key));
-        let secret = secrets.get(&reconcile.key).ok_or_else(|| unusable("is missing".to_owned()))?;
-        let authorization = match &reconcile.provider {
-            Provider::GitHub(crate::config::reconcile::Hook::App(id)) => {
-                app_token::of(id, secret.expose(), now).map_err(|why| unusable(why.to_owned()))?
-            }
-            _ => secret.expose().trim().to_owned(),
+        let unusable = |why: &str| Failure::Refused(format!("the secret {} {why}", reconcile.key));
+        let token = match &reconcile.provider {
+            Provider::GitHub(Hook::App(id)) => app_token::of(id, key, now).map_err(unusable)?,
+            _ => key.trim().to_owned(),
         };
-        let client = clients.client(&reconcile.url, secrets);
-        let client = client.map_err(|error| Failure::Refused(error.to_string()))?;
-        let api = Api::new(client, &reconcile.base, &authorization)
-            .ok_or_else(|| unusable("is not a legal header value".to_owned()))?;
+        let api = Api::new(client, &reconcile.base, &token);
+        let api = api.ok_or_else(|| unusable("is not a legal header value"))?;
         Ok(Self { api, provider: &reconcile.provider, types: types(source, config) })
     }
 
@@ -142,6 +133,17 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// What was sent with a delivery.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn sent(&self, delivery: &str) -> Result<Sent, Failure> {
+        match self.provider {
+            Provider::GitHub(hook) => github::sent(&self.api, hook, delivery).await,
+            Provider::Stripe { .. } | Provider::Paddle | Provider::Square => Err(Failure::Gone(404)),
+        }
+    }
+
     /// Has a delivery made again.
     ///
     /// # Errors
@@ -152,6 +154,15 @@ impl<'a> Client<'a> {
             Provider::Stripe { .. } | Provider::Paddle | Provider::Square => Ok(()),
         }
     }
+}
+
+/// What was sent with a delivery.
+#[derive(Debug)]
+pub struct Sent {
+    /// Its headers. A provider may leave out, or cover, what is secret.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Value,
 }
 
 /// What the steps of a source want. None: too many to name, or they can't be named.
