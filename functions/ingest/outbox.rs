@@ -48,6 +48,9 @@ pub enum NotDurable {
         /// What the table said.
         table: StoreError,
     },
+    /// The table did not take a command that is due later.
+    #[error("a command for later: {0}")]
+    Delayed(StoreError),
     /// The table did not take input that is too large for the broker.
     #[error("large input: {0}")]
     LargeInput(StoreError),
@@ -74,6 +77,14 @@ impl Outbox {
         let accept = async {
             let command =
                 self.within_limits(&routed.effect, command).await.map_err(NotDurable::LargeInput)?;
+            if let Some(due) = routed.due {
+                self.effects
+                    .enqueue(&routed.effect, &command, due, intake.now)
+                    .await
+                    .map_err(NotDurable::Delayed)?;
+                intake.deferred();
+                return Ok(());
+            }
             match self.journal {
                 None => self.queue_or_defer(&routed.effect, &command, keys, intake).await,
                 Some(grace) => self.queue_and_journal(&routed.effect, (&command, keys), intake, grace).await,
