@@ -6,6 +6,7 @@
 
 pub mod flow;
 pub mod keys;
+mod newer;
 
 use std::collections::BTreeMap;
 
@@ -64,6 +65,13 @@ pub struct Command {
     /// What is kept of the answers to the steps before it.
     #[serde(default, skip_serializing_if = "Receipts::is_empty")]
     pub receipts: Receipts,
+    /// What a consumer must understand to carry it out. A consumer that does not leaves it to a newer one, as while both are
+    /// being replaced. A new field that must not be ignored is named here wherever it is used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
+    /// Fields of a newer version. They stay with the command: it may be deferred here, and carried out there.
+    #[serde(flatten, deserialize_with = "newer::fields")]
+    pub newer: BTreeMap<String, Value>,
 }
 
 /// The input itself, or a reference to it.
@@ -117,6 +125,19 @@ impl From<String> for InputHash {
 }
 
 impl Command {
+    /// Whether this version understands all that it needs.
+    #[must_use]
+    pub fn is_understood(&self) -> bool {
+        self.needs.iter().all(|need| newer::UNDERSTOOD.contains(&need.as_str()))
+    }
+
+    /// With what comes after it.
+    #[must_use]
+    pub fn followed_by(self, flow: Flow) -> Self {
+        let needs = if flow.is_empty() && self.receipts.is_empty() { Vec::new() } else { newer::of_chain() };
+        Self { flow, needs, ..self }
+    }
+
     /// The effect that it asks for.
     ///
     /// # Errors
@@ -188,6 +209,8 @@ pub(crate) mod tests {
                 traceparent: Some(Traceparent::new()),
                 flow: Flow::default(),
                 receipts: Receipts::new(),
+                needs: Vec::new(),
+                newer: BTreeMap::new(),
             };
             prop_assert_eq!(serde_json::from_str::<Command>(&command.to_json()).unwrap(), command);
         }

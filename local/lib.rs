@@ -15,6 +15,7 @@
 pub mod broker;
 pub mod command;
 pub mod config;
+pub mod counted;
 pub mod dynamodb;
 pub mod emf;
 pub mod functions;

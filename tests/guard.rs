@@ -90,6 +90,8 @@ impl Case {
             traceparent: None,
             flow: Default::default(),
             receipts: Default::default(),
+            needs: Vec::new(),
+            newer: Default::default(),
         };
         Self { effect: command.effect_id().unwrap(), command }
     }

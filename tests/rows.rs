@@ -308,7 +308,8 @@ async fn a_stale_attempt_writes_nothing() -> Result<()> {
     let Claim::InDoubt(doubt) = table.effects.claim(&case.ask(), later(11)).await? else {
         panic!("not in doubt")
     };
-    let write = async |lease| table.effects.commit_with_row(lease, &row, &receipt, &[], later(12)).await;
+    let write =
+        async |lease| table.effects.commit_with_row(lease, &row, &receipt, None, &[], later(12)).await;
     let before = write(stale).await;
     assert!(matches!(before, Err(StoreError::Fenced)), "{before:?}");
     let written = write(doubt.looked_up()).await?;

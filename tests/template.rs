@@ -8,6 +8,7 @@ mod file;
 mod iam;
 mod metrics;
 mod routes;
+mod stages;
 
 use std::{collections::BTreeSet, fs};
 

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Command, Input, InputHash, Payload};
+use super::{Command, Input, InputHash, Payload, newer};
 use crate::effect_id::{EffectId, IdError, StepId};
 
 /// The later steps of a run, by name.
@@ -183,6 +183,8 @@ impl Flow {
             traceparent: before.traceparent,
             flow: self.after(id),
             receipts: receipts.clone(),
+            needs: newer::of_chain(),
+            newer: BTreeMap::new(),
         };
         Ok(Next { effect: command.effect_id()?, command, after: planned.after.clone(), due, skipped })
     }

@@ -71,7 +71,7 @@ pub struct Config {
     uses: graph::UsesOf,
 }
 
-/// `[consumer]`: times that rarely need changing.
+/// `[consumer]`: what rarely needs changing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsumerSettings {
     /// With a journal: a command comes due in the table this long after it went to the broker, so that what the broker
@@ -87,6 +87,8 @@ pub struct ConsumerSettings {
     pub slow_call: Duration,
     /// How long the record of an effect is kept that is done or was decided about: longer than any provider redelivers.
     pub keep_done: Duration,
+    /// Whether that record keeps the command with its input, so that the effect can be done again on request.
+    pub keep_commands: bool,
 }
 
 /// DynamoDB usually answers within 10 ms, and Lambda's clocks are right to within some, so that this much is seldom exceeded.
@@ -105,6 +107,7 @@ impl Default for ConsumerSettings {
             settle: Duration::from_secs(6),
             slow_call: Duration::from_millis(100),
             keep_done: Duration::from_secs(90 * 24 * 3600),
+            keep_commands: false,
         }
     }
 }
@@ -200,6 +203,7 @@ fn read_steps(root: &mut Section, templates: &mut Templates, problems: &mut Prob
 
 fn read_consumer(mut section: Section, problems: &mut Problems) -> ConsumerSettings {
     let default = ConsumerSettings::default();
+    let keep_commands = section.optional("keep_commands", "true or false", problems);
     let mut time = |field, default| {
         let span: Option<Span> = section.optional(field, "a time such as \"10s\"", problems);
         span.map_or(default, Duration::from)
@@ -210,6 +214,7 @@ fn read_consumer(mut section: Section, problems: &mut Problems) -> ConsumerSetti
         settle: time("settle", default.settle),
         slow_call: time("slow_call", default.slow_call),
         keep_done: time("keep_done", default.keep_done),
+        keep_commands: keep_commands.unwrap_or(default.keep_commands),
     };
     if settings.stream_lease < Duration::from_secs(1) {
         problems.add(section.path("stream_lease"), "must be 1s or more, so that it can be renewed in time");

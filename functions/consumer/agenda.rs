@@ -44,6 +44,8 @@ const WAITING: usize = 16;
 const POLL: Duration = Duration::from_secs(1);
 /// The run does not end while something falls due this soon.
 const SOON: Duration = Duration::from_secs(5);
+/// What needs a newer version is looked at this often.
+pub(super) const NEWER_POLL: Duration = Duration::from_secs(60);
 /// Due times are kept in whole milliseconds, and two clocks are read one after the other.
 const SLACK: Duration = Duration::from_millis(20);
 /// Lanes of steps that `webhooks.toml` does not have are read this often.
@@ -192,6 +194,10 @@ impl Agenda<'_> {
     /// Begins one, once its destination has a place for it. False: not now.
     async fn begin(&self, due: Due, destination: &Arc<Destination>, lease: Duration, has_time: bool) -> bool {
         let Ok(task) = Task::new(due.command) else { return true };
+        if !task.command.is_understood() {
+            self.leave_to_newer(task).await;
+            return true;
+        }
         let plan = if has_time {
             let place = tokio::select! {
                 place = self.activity.while_busy(destination.place_for_due()) => place,
@@ -207,6 +213,17 @@ impl Agenda<'_> {
         };
         self.spawn(task, plan, lease);
         true
+    }
+
+    /// It stays on the agenda for the next version, and does not keep this run going.
+    async fn leave_to_newer(&self, task: Task) {
+        if let Some(plan) = self.worker.not_for_us(&task) {
+            return self.spawn(task, plan, self.worker.config.consumer.settle);
+        }
+        let now = self.worker.now();
+        if let Err(error) = self.worker.effects.postpone(&task.effect, now + NEWER_POLL, now).await {
+            tracing::warn!(effect_id = %task.effect, %error, "what needs a newer version stays due");
+        }
     }
 
     fn spawn(&self, task: Task, plan: Plan, lease: Duration) {
@@ -239,7 +256,7 @@ impl Agenda<'_> {
                 let mut is_old = false;
                 for due in page.due {
                     let Ok(task) = Task::new(due.command) else { continue };
-                    if let Some(plan) = worker.unknown_step(&task) {
+                    if let Some(plan) = worker.not_for_us(&task) {
                         is_old = true;
                         Arc::clone(worker).due(task, plan, worker.config.consumer.settle).await;
                     }

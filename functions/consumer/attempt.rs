@@ -212,10 +212,16 @@ impl Worker {
     async fn commit(&self, task: &Task, lease: Lease, receipt: &Receipt) -> Result<Ended, StoreError> {
         let (attempt, now) = (lease.attempt(), self.now());
         let next = self.next(task, receipt, now).await?;
-        let (settled, begun) = self.effects.commit_and_begin(lease, receipt, &next, now).await?;
+        let (settled, begun) =
+            self.effects.commit_and_begin(lease, receipt, self.kept(task), &next, now).await?;
         self.report(task, attempt, &Conclusion::Done { status: receipt.status, at: now });
         self.discard_input(task).await;
         Ok(Ended { settled, begun })
+    }
+
+    /// The command, if its record is to keep it.
+    pub(super) fn kept<'t>(&self, task: &'t Task) -> Option<&'t Command> {
+        self.config.consumer.keep_commands.then_some(&task.command)
     }
 
     async fn skip(&self, task: &Task, lease: Lease, why: &str) -> Result<Settled, StoreError> {

@@ -119,7 +119,8 @@ impl Worker {
         let (attempt, now, began) = (lease.attempt(), self.now(), Instant::now());
         self.events.tell(Kind::Started, &task.command, &task.effect, attempt);
         let next = self.next(task, &receipt, now).await?;
-        let written = self.effects.commit_with_row(lease, &row, &receipt, &next, now).await?;
+        let written =
+            self.effects.commit_with_row(lease, &row, &receipt, self.kept(task), &next, now).await?;
         self.called(task, began);
         match written {
             Written::Done { settled, begun } => {

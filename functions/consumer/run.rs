@@ -68,11 +68,16 @@ impl Activity {
 }
 
 impl Run<'_> {
-    /// Runs. A consumer that was woken meanwhile, and found the stream taken, is answered by going round once more.
+    /// Runs, unless an operator has paused the consumer. A consumer that was woken meanwhile, and found the stream taken, is answered by going round once more.
     ///
     /// # Errors
-    /// Of a broker whose topic could not be drained; the others and the agenda are worked all the same.
+    /// Of a broker whose topic could not be drained; the others and the agenda are worked all the same. Or it could not be
+    /// read whether there is a pause: nothing is done then, since claims need the table as well.
     pub(super) async fn run(&self) -> Result<End, RunError> {
+        if let Some(pause) = self.worker.effects.pause().await? {
+            tracing::info!(since = %pause.since, by = pause.by, why = pause.note, "the consumer is paused");
+            return Ok(End::Paused);
+        }
         loop {
             let (end, reads) = self.round().await;
             let reads = reads.into_iter().collect::<Result<Vec<_>, _>>()?;

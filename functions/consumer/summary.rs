@@ -6,7 +6,7 @@ use super::RunError;
 pub use crate::effects::runs::{Counts, End};
 use crate::telemetry::{
     line::Line,
-    metrics::{BROKER_UNREACHABLE, EVENTS_DROPPED, FAILED_RUNS, RUNS},
+    metrics::{BROKER_UNREACHABLE, EVENTS_DROPPED, FAILED_RUNS, PAUSED, RUNS},
 };
 
 /// What an invocation did.
@@ -64,6 +64,7 @@ impl Summary {
         Line::default()
             .property("Function", "consumer")
             .count_if_any(&RUNS, u64::from(error.is_none()))
+            .count_if_any(&PAUSED, u64::from(self.outcome == End::Paused))
             .count(&FAILED_RUNS, u64::from(error.is_some()))
             .count(&BROKER_UNREACHABLE, u64::from(unreachable))
             .count(&EVENTS_DROPPED, self.events_dropped)

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Worker,
+    agenda::NEWER_POLL,
     attempt::{Claimed, Ended, Plan},
     destinations::NoPlace,
     report::Conclusion,
@@ -37,9 +38,9 @@ pub(super) enum Unsettled {
 
 /// How often a claim is repeated when another attempt reports back in between.
 const CLAIMS: u32 = 3;
-/// A command of a step that `webhooks.toml` does not have is kept this long before it is parked: while a deployment is
-/// under way, its ingest can be newer than this consumer.
-const UNKNOWN_STEP: SignedDuration = SignedDuration::from_hours(1);
+/// A command of a step that `webhooks.toml` does not have, or that a newer version has written for itself, is kept this long
+/// before it is parked: while a deployment is under way, its ingest can be newer than this consumer.
+const NOT_FOR_US: SignedDuration = SignedDuration::from_hours(1);
 
 /// What a step's time says.
 enum Fit {
@@ -87,9 +88,13 @@ impl Worker {
         // A duplicate often sits beside its original in the same partition: it waits for the original's attempt, and then
         // finds the effect on record. If that takes long, the claim says who has it.
         let turn = timeout(self.config.consumer.slow_call, self.turns.take(&task.effect)).await.ok();
-        let Some(step) = task.step(&self.config) else {
-            return match self.unknown_step(task) {
-                None => self.enqueue(task, self.now(), "webhooks.toml has no such step; it may be new").await,
+        let step = task.step(&self.config).filter(|_| task.command.is_understood());
+        let Some(step) = step else {
+            return match self.not_for_us(task) {
+                None if task.command.is_understood() => {
+                    self.enqueue(task, self.now(), "webhooks.toml has no such step; it may be new").await
+                }
+                None => self.enqueue(task, self.now() + NEWER_POLL, "it needs a newer version").await,
                 Some(plan) => {
                     self.claim(task, plan, self.config.consumer.settle, turn, Origin::Message).await
                 }
@@ -127,10 +132,16 @@ impl Worker {
         work.instrument(span).await;
     }
 
-    /// What is done about a command of an unknown step. None: nothing yet.
-    pub(super) fn unknown_step(&self, task: &Task) -> Option<Plan> {
+    /// What is done about a command of an unknown step, or that needs what only a newer version understands. None: nothing
+    /// yet.
+    pub(super) fn not_for_us(&self, task: &Task) -> Option<Plan> {
+        let why = if task.command.is_understood() {
+            "webhooks.toml has no such step".to_owned()
+        } else {
+            format!("only a newer version understands it; it needs {}", task.command.needs.join(", "))
+        };
         let age = self.now().duration_since(task.command.received_at);
-        (age >= UNKNOWN_STEP).then(|| Plan::Park("webhooks.toml has no such step".to_owned()))
+        (age >= NOT_FOR_US).then(|| Plan::Park(why))
     }
 
     fn fit(&self, needed: Duration) -> Fit {

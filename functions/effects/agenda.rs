@@ -109,12 +109,7 @@ impl Effects {
         now: Timestamp,
     ) -> Result<Settled, StoreError> {
         self.register_lanes([effect.step_id()]).await?;
-        let mut item = new_item(effect, Status::Pending, &command.input_hash, now);
-        item.insert(attr::ATTEMPT.into(), count(0));
-        item.insert(attr::COMMAND.into(), string(command.to_json()));
-        item.insert(attr::LANE.into(), lane(effect));
-        item.insert(attr::DUE_AT.into(), millis(due));
-        match self.store.put(item, absent()).await? {
+        match self.store.put(pending_item(effect, command, due, now), absent()).await? {
             Write::Applied(_) => Ok(Settled::new(How::Deferred)),
             Write::Refused(item) => self.enqueue_beside(&Record::read(&item)?, effect, command, now).await,
         }
@@ -158,6 +153,30 @@ impl Effects {
         };
         let change = Change::default().set(attr::DUE_AT, millis(now));
         // Refused: it has been claimed meanwhile, which is as good.
+        self.store.update((effect.run_id().as_str(), &effect.to_string()), change, condition).await.map(drop)
+    }
+
+    /// Lets a record come due later, as long as nothing has become of it.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked; it stays due.
+    pub async fn postpone(
+        &self,
+        effect: &EffectId,
+        due: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let condition = Condition {
+            expression: "#status IN (:pending, :waiting) AND #due_at <= :now",
+            names: &[attr::STATUS, attr::DUE_AT],
+            values: vec![
+                ("pending", string(Status::Pending.as_str())),
+                ("waiting", string(Status::Waiting.as_str())),
+                ("now", millis(now)),
+            ],
+        };
+        let change = Change::default().set(attr::DUE_AT, millis(due));
+        // Refused: somebody has claimed it, or has postponed it as well.
         self.store.update((effect.run_id().as_str(), &effect.to_string()), change, condition).await.map(drop)
     }
 
@@ -301,6 +320,16 @@ impl Effects {
         let item = output.item.unwrap_or_default();
         Ok(item.get(LANES).and_then(|lanes| lanes.as_ss().ok()).cloned().unwrap_or_default())
     }
+}
+
+/// A record of what has not been tried, to be worked on at `due`.
+pub(super) fn pending_item(effect: &EffectId, command: &Command, due: Timestamp, now: Timestamp) -> Item {
+    let mut item = new_item(effect, Status::Pending, &command.input_hash, now);
+    item.insert(attr::ATTEMPT.into(), count(0));
+    item.insert(attr::COMMAND.into(), string(command.to_json()));
+    item.insert(attr::LANE.into(), lane(effect));
+    item.insert(attr::DUE_AT.into(), millis(due));
+    item
 }
 
 /// The lane of an effect: its step's.

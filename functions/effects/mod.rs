@@ -2,10 +2,10 @@
 //!
 //! [`record`] the states, with `history` and `receipt` · [`standing`] where a run is, of all its records · [`guard`] claim, commit, defer, park ·
 //! [`agenda`] what is to be done and when ·
-//! [`parked`] what can't be claimed at all · [`bulk`] one decision about many · [`claim_check`] input too large for the broker ·
-//! [`recent`] effects by time, and [`runs`] what the consumer's runs did, for whoever looks · [`stream_lease`] one stream at a time · `store` the
-//! conditional writes under all of them, and `transaction` several of them as one,
-//! with an item of a table of the user's own: [`row`].
+//! [`parked`] what can't be claimed at all · [`bulk`] one decision about many · [`redrive`] what is over, once more ·
+//! [`claim_check`] input too large for the broker · [`recent`] effects by time, and [`runs`] what the consumer's runs did, for
+//! whoever looks · [`pause`] of the consumer · [`stream_lease`] one stream at a time · `store` the conditional writes under all
+//! of them, and `transaction` several of them as one, with an item of a table of the user's own: [`row`].
 
 pub mod agenda;
 pub mod bulk;
@@ -14,9 +14,11 @@ mod error;
 pub mod guard;
 mod history;
 pub mod parked;
+pub mod pause;
 mod receipt;
 pub mod recent;
 pub mod record;
+pub mod redrive;
 pub mod request;
 pub mod row;
 pub mod runs;
@@ -31,6 +33,7 @@ use std::{
     time::Duration,
 };
 
+use agenda::Cursor;
 use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder, types::AttributeValue};
 pub use error::StoreError;
 use jiff::Timestamp;
@@ -146,19 +149,38 @@ impl Effects {
     /// # Errors
     /// DynamoDB could not be asked.
     pub async fn run(&self, run_id: &str) -> Result<Vec<Record>, StoreError> {
-        let mut records = Vec::new();
-        let mut from = None;
+        let (mut records, mut from) = (Vec::new(), None);
         loop {
-            let query = self.query("run_id = :run", run_id).set_exclusive_start_key(from);
-            let page = query.send().await.map_err(|error| StoreError::unavailable("Query", &error))?;
-            for item in page.items() {
-                records.push(Record::read(item)?);
-            }
-            from = page.last_evaluated_key;
+            let (page, next) = self.run_page(run_id, from).await?;
+            records.extend(page);
+            from = next;
             if from.is_none() {
                 return Ok(records);
             }
         }
+    }
+
+    /// One page of the records of a run, as they are now: what DynamoDB reads at a time.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn run_page(
+        &self,
+        run_id: &str,
+        from: Option<Cursor>,
+    ) -> Result<(Vec<Record>, Option<Cursor>), StoreError> {
+        let (items, next) = self.run_items(run_id, from).await?;
+        Ok((items.iter().map(Record::read).collect::<Result<_, _>>()?, next))
+    }
+
+    async fn run_items(
+        &self,
+        run_id: &str,
+        from: Option<Cursor>,
+    ) -> Result<(Vec<Item>, Option<Cursor>), StoreError> {
+        let query = self.query("run_id = :run", run_id).set_exclusive_start_key(from.map(|Cursor(key)| key));
+        let page = query.send().await.map_err(|error| StoreError::unavailable("Query", &error))?;
+        Ok((page.items.unwrap_or_default(), page.last_evaluated_key.map(Cursor)))
     }
 
     /// One record of a run, as it is now. By a Query, so that a function that shows runs needs no other permission.

@@ -58,6 +58,8 @@ pub enum End {
     Deadline,
     /// Another consumer reads the topic; what was due has been worked on all the same.
     Busy,
+    /// An operator has paused the consumer, so nothing was done.
+    Paused,
     /// A broker or the table could not be used.
     Failed,
 }
@@ -189,6 +191,7 @@ impl End {
             Self::Drained => "drained",
             Self::Deadline => "deadline",
             Self::Busy => "busy",
+            Self::Paused => "paused",
             Self::Failed => "failed",
         }
     }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tracing::Instrument as _;
 
 use super::{intake::Intake, route::Routed};
@@ -78,12 +79,7 @@ impl Outbox {
             let command =
                 self.within_limits(&routed.effect, command).await.map_err(NotDurable::LargeInput)?;
             if let Some(due) = routed.due {
-                self.effects
-                    .enqueue(&routed.effect, &command, due, intake.now)
-                    .await
-                    .map_err(NotDurable::Delayed)?;
-                intake.deferred();
-                return Ok(());
+                return self.keep_until(due, &routed.effect, &command, intake).await;
             }
             match self.journal {
                 None => self.queue_or_defer(&routed.effect, &command, keys, intake).await,
@@ -91,6 +87,22 @@ impl Outbox {
             }
         };
         accept.instrument(span).await
+    }
+
+    /// Into the table alone, due later: a topic has no clock.
+    async fn keep_until(
+        &self,
+        due: Timestamp,
+        effect: &EffectId,
+        command: &Command,
+        intake: &Intake,
+    ) -> Result<(), NotDurable> {
+        let settled = self.effects.enqueue(effect, command, due, intake.now).await;
+        match settled.map_err(NotDurable::Delayed)?.how() {
+            How::Parked => intake.parked(),
+            _ => intake.deferred(),
+        }
+        Ok(())
     }
 
     async fn queue_or_defer(

@@ -175,6 +175,8 @@ fn routed(
         traceparent: None,
         flow: Default::default(),
         receipts: Default::default(),
+        needs: Vec::new(),
+        newer: Default::default(),
     };
     Ok(Routed { effect, command, due })
 }
@@ -273,7 +275,7 @@ pub fn requested(
         EffectId::new(routed.command.run_id.clone(), later.clone(), planned.business_key.clone())?;
     }
     routed.command.of = u32::try_from(flow.0.len() + 1).unwrap_or(u32::MAX);
-    routed.command.flow = flow;
+    routed.command = routed.command.followed_by(flow);
     Ok(routed)
 }
 

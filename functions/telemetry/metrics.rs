@@ -63,6 +63,8 @@ metrics! {
         "Runs that ended as they should: drained, out of time with the rest left to the next, or while another run reads the brokers.";
     FAILED_RUNS = "FailedRuns", COUNT, None, "consumer",
         "Runs that could not use the broker or the table.";
+    PAUSED = "Paused", COUNT, None, "consumer",
+        "Those of the runs that did nothing, since an operator has paused the consumer.";
     BROKER_UNREACHABLE = "BrokerUnreachable", COUNT, None, "consumer",
         "Failed runs that could not keep a stream of a broker open, tries again included, or got no answer from it.";
     RECEIVED = "Received", COUNT, None, "consumer",

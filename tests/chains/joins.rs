@@ -109,7 +109,7 @@ async fn of_many_predecessors_that_end_at_once_one_begins_the_join() -> Result<(
                 let receipt = Receipt::new(200, "d".into(), Default::default());
                 let next = case.command.flow.next(&case.command, &receipt.fields, later(1)).unwrap();
                 let effects = &table.effects;
-                async move { effects.commit_and_begin(lease, &receipt, &next, later(1)).await }
+                async move { effects.commit_and_begin(lease, &receipt, None, &next, later(1)).await }
             });
             let begun: Vec<_> =
                 try_join_all(commits).await?.into_iter().flat_map(|(_, begun)| begun).collect();
@@ -132,7 +132,7 @@ async fn a_predecessor_that_was_fenced_off_begins_nothing() -> Result<()> {
     let taken_over = table.effects.claim(&cases[0].ask(), later(11)).await?;
     let next = cases[0].command.flow.next(&cases[0].command, &Default::default(), later(12))?;
     let receipt = Receipt::new(200, "d".into(), Default::default());
-    let fenced = table.effects.commit_and_begin(stale, &receipt, &next, later(12)).await;
+    let fenced = table.effects.commit_and_begin(stale, &receipt, None, &next, later(12)).await;
     assert!(fenced.is_err(), "{fenced:?}");
     assert_eq!(table.effects.run("stripe.evt_1").await?.len(), 1);
     drop(taken_over);

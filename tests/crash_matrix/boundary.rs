@@ -69,8 +69,15 @@ impl Moment {
 }
 
 /// How often these are made depends on how long things take: only the first of each is a boundary.
-pub(super) const EVERY_SO_OFTEN: [&str; 6] =
-    ["renew stream", "count in flight", "read agenda", "read lanes", "leave run", "wake consumer"];
+pub(super) const EVERY_SO_OFTEN: [&str; 7] = [
+    "renew stream",
+    "count in flight",
+    "read agenda",
+    "read lanes",
+    "read pause",
+    "leave run",
+    "wake consumer",
+];
 
 /// What a request is for.
 pub(super) fn what(on: On, seen: &Seen) -> Option<&'static str> {
@@ -112,6 +119,7 @@ fn what_of_table(seen: &Seen) -> Option<&'static str> {
         "TransactWriteItems" => Some("commit and begin"),
         "GetItem" if request["Key"]["run_id"]["S"] == ":lanes" => Some("read lanes"),
         "UpdateItem" if request["Key"]["run_id"]["S"] == ":lanes" => Some("register lanes"),
+        "GetItem" if request["Key"]["run_id"]["S"] == ":pause" => Some("read pause"),
         "GetItem" => Some("check out"),
         "DeleteItem" => Some("discard"),
         "PutItem" if request["Item"]["data"].is_object() => Some("check in"),

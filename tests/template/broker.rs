@@ -3,13 +3,11 @@
 mod stack;
 
 use anyhow::{Context, Result};
+use local::counted::{BROKER_BYTES_PER_MESSAGE, BROKER_FULL};
 use serde_json::Value;
 
 use self::stack::Stack;
 use super::read;
-
-/// Bytes of memory for each message of 700 bytes that the broker has ever taken, as measured on G0.
-const HELD_PER_MESSAGE: f64 = 2_700.0;
 
 /// How many times what it holds the broker needs while it restarts, as measured on G0.
 const RESTART: f64 = 2.0;
@@ -69,6 +67,7 @@ fn go_may_use_four_fifths_of_each_size() -> Result<()> {
 fn the_memory_alarm_leaves_room_for_a_restart() -> Result<()> {
     let alarm = Stack::of_defaults()?.resource("MemoryAlarm").context("no alarm")?;
     let threshold = alarm["Properties"]["Threshold"].as_f64().context("no threshold")?;
+    assert_eq!(threshold, BROKER_FULL * 100.0, "what costs are computed with");
     assert!(threshold * RESTART <= 80.0, "at {threshold} % a restart needs {} %", threshold * RESTART);
     Ok(())
 }
@@ -81,7 +80,7 @@ fn the_sizing_table_is_what_the_alarm_comes_to() -> Result<()> {
     let comment = read("driftq.yaml")?;
     for memory in strings(stack.parameter("Memory", "AllowedValues")) {
         let bytes = memory.parse::<f64>()? * 1024.0 * 1024.0;
-        let thousands = (bytes * full / HELD_PER_MESSAGE / 1000.0).floor();
+        let thousands = (bytes * full / BROKER_BYTES_PER_MESSAGE / 1000.0).floor();
         let messages = match thousands {
             millions if millions >= 1000.0 => format!("{:.3}", millions / 1000.0).replace('.', ","),
             thousands => thousands.to_string(),
@@ -136,7 +135,10 @@ fn health_checks_neither_need_a_shell_nor_open_the_log() -> Result<()> {
 fn an_adopted_file_system_takes_the_place_of_a_new_one() -> Result<()> {
     let made = Stack::of_defaults()?;
     let system = made.resource("FileSystem").context("no file system")?;
-    assert_eq!([&system["DeletionPolicy"], &system["UpdateReplacePolicy"]], ["Retain", "Retain"]);
+    assert_eq!(
+        [&system["DeletionPolicy"], &system["UpdateReplacePolicy"]],
+        ["RetainExceptOnCreate", "Retain"]
+    );
     let adopted = made.with(&[("FileSystemId", "fs-0123456789abcdef0")]);
     assert!(adopted.resource("FileSystem").is_none());
     for id in ["MountTargetA", "MountTargetB", "AccessPoint"] {

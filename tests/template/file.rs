@@ -58,10 +58,6 @@ impl Template {
 
     /// What a value comes to: a parameter's default, or a stand-in.
     fn value(&self, value: &Value) -> Result<String> {
-        if let Some(otherwise) = value["Fn::If"].get(2) {
-            // The one condition here says that the consumer is paused.
-            return self.value(otherwise);
-        }
         let name = value["Ref"].as_str().with_context(|| format!("{value} is no reference"))?;
         let default = &self.0["Parameters"][name]["Default"];
         Ok(match (name, default) {

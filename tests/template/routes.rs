@@ -96,7 +96,9 @@ fn sample_events_and_outputs_are_of_routes_and_sources_that_exist() -> Result<()
         let key = event["routeKey"].as_str().context("no routeKey")?;
         assert!(routed.contains(key), "{key}");
     }
-    for source in template.outputs().filter_map(|url| url.split_once("/webhooks/")).map(|(_, name)| name) {
+    let names = template.outputs().filter_map(|url| url.split_once("/webhooks/")).map(|(_, name)| name);
+    // WebhookUrl has none.
+    for source in names.filter(|name| !name.is_empty()) {
         assert!(config["sources"].get(source).is_some(), "webhooks.toml has no source {source}");
     }
     Ok(())

@@ -93,7 +93,8 @@ struct Successor<'a> {
 }
 
 impl Effects {
-    /// The third party applied the effect, and what comes next begins. Gives the commands that have begun.
+    /// The third party applied the effect, and what comes next begins. Gives the commands that have begun. A command that is `kept`
+    /// stays with the record.
     ///
     /// # Errors
     /// As [`Effects::commit`].
@@ -101,13 +102,15 @@ impl Effects {
         &self,
         lease: Lease,
         receipt: &Receipt,
+        kept: Option<&Command>,
         next: &[Next],
         now: Timestamp,
     ) -> Result<(Settled, Vec<Command>), StoreError> {
+        let change = self.done(&lease, receipt, kept, now)?;
         if next.is_empty() {
-            return Ok((self.commit(lease, receipt, now).await?, Vec::new()));
+            self.report(lease, Status::Done, change).await?;
+            return Ok((Settled::new(How::Done), Vec::new()));
         }
-        let change = self.done(&lease, receipt, now)?;
         let begun = self.end(&lease, Status::Done, change, next, now).await?;
         Ok((Settled::new(How::Done), begun))
     }
@@ -121,6 +124,7 @@ impl Effects {
         lease: Lease,
         row: &Row,
         receipt: &Receipt,
+        kept: Option<&Command>,
         next: &[Next],
         now: Timestamp,
     ) -> Result<Written, StoreError> {
@@ -129,7 +133,7 @@ impl Effects {
             let why = "this is the table of effects, which no step writes to";
             return not(lease, NotWritten::Refused(why.to_owned()));
         }
-        let change = self.done(&lease, receipt, now)?;
+        let change = self.done(&lease, receipt, kept, now)?;
         let (run_id, effect_id) = (lease.effect.run_id().as_str(), lease.effect.to_string());
         let end =
             End { key: (run_id, &effect_id), change, condition: fence(&lease.attempt_id), row: Some(row) };

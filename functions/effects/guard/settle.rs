@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Held, Lease, fence};
 use crate::{
-    command::Command,
+    command::{Command, MAX_INLINE},
     effects::{
         Effects, How, PARKED_LANE, Settled, StoreError,
         agenda::lane,
@@ -37,23 +37,30 @@ impl Effects {
         receipt: &Receipt,
         now: Timestamp,
     ) -> Result<Settled, StoreError> {
-        let change = self.done(&lease, receipt, now)?;
+        let change = self.done(&lease, receipt, None, now)?;
         self.report(lease, Status::Done, change).await?;
         Ok(Settled::new(How::Done))
     }
 
-    /// What a commit writes.
+    /// What a commit writes. A command that is `kept` stays for as long as the record, so that the effect can be
+    /// [redriven](crate::effects::redrive); not a large one.
     pub(super) fn done(
         &self,
         lease: &Lease,
         receipt: &Receipt,
+        kept: Option<&Command>,
         now: Timestamp,
     ) -> Result<Change, StoreError> {
         let receipt = serde_json::to_string(receipt).map_err(|_| StoreError::Malformed(attr::RECEIPT))?;
         let change = Change::default()
             .set(attr::RECEIPT, string(receipt))
             .set(attr::EXPIRES_AT, self.expiry(now))
-            .remove(&[attr::COMMAND, attr::DOUBT, attr::LAST_ERROR, attr::LANE, attr::DUE_AT]);
+            .remove(&[attr::DOUBT, attr::LAST_ERROR, attr::LANE, attr::DUE_AT]);
+        let kept = kept.map(Command::to_json).filter(|json| json.len() <= MAX_INLINE);
+        let change = match kept {
+            Some(json) => change.set(attr::COMMAND, string(json)),
+            None => change.remove(&[attr::COMMAND]),
+        };
         Ok(lease.ending(Status::Done, "done", change, now))
     }
 
@@ -107,7 +114,12 @@ impl Effects {
     }
 
     /// Ends an attempt: one fenced update.
-    async fn report(&self, lease: Lease, status: Status, change: Change) -> Result<(), StoreError> {
+    pub(super) async fn report(
+        &self,
+        lease: Lease,
+        status: Status,
+        change: Change,
+    ) -> Result<(), StoreError> {
         match self.update(&lease.effect, change, fence(&lease.attempt_id)).await? {
             Write::Refused(item) if !lease.has_ended(&item, status) => Err(StoreError::Fenced),
             Write::Applied(_) | Write::Refused(_) => Ok(()),

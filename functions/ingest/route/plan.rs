@@ -6,8 +6,11 @@ use minijinja::Value as Jinja;
 
 use super::{LaterRequest, Routed, UnfitRequest, delay_of, input_of};
 use crate::{
-    command::flow::{Flow, Planned},
-    config::{Config, after::After, step::Step},
+    command::{
+        Command,
+        flow::{Flow, Planned},
+    },
+    config::{Config, after::After, delay::Delay as OfStep, step::Step},
     effect_id::{EffectId, RunId, StepId},
     ingest::request::{Lacking, Verified},
 };
@@ -30,8 +33,8 @@ pub(super) fn add(
         let flow = later(&first, |step| planned(step, run, webhook, config, context), config)?;
         let of = u32::try_from(first.len() + flow.0.len()).unwrap_or(u32::MAX);
         for each in routed.iter_mut().filter(|each| each.command.run_id == *run) {
-            each.command.flow = flow.after(&each.command.step);
-            each.command.of = of;
+            let flow = flow.after(&each.command.step);
+            each.command = Command { of, ..each.command.clone() }.followed_by(flow);
         }
     }
     Ok(())

@@ -1,0 +1,118 @@
+"""`sam deploy` without AWS: what SAM makes of template.yaml, as a stack of the CloudFormation at AWS_ENDPOINT_URL.
+
+The transform is AWS's own (aws-sam-translator), and so is the reading of samconfig.toml's parameters. The functions' code is
+an empty file, since nothing runs it here.
+"""
+
+import argparse
+import io
+import json
+import re
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import boto3
+from samcli.cli.types import CfnParameterOverridesType
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+
+BUCKET = "code"
+# What SAM itself attaches to roles.
+MANAGED = ["AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess", "AWSXRayDaemonWriteAccess", "AWSLambdaVPCAccessExecutionRole"]
+
+
+class ManagedPolicies:
+    """In the place of a look into IAM."""
+
+    def load(self):
+        return {name: f"arn:aws:iam::aws:policy/service-role/{name}" for name in MANAGED}
+
+
+def arguments():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("command", choices=["build", "deploy", "validate", "delete"])
+    parser.add_argument("--config-env", default="default")
+    for flag in ["--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-prompts", "--lint"]:
+        parser.add_argument(flag, action="store_true")
+    return parser.parse_args()
+
+
+def settings(stage):
+    config = tomllib.loads(Path("samconfig.toml").read_text())[stage]
+    chosen = {**config["global"]["parameters"], **config["deploy"]["parameters"]}
+    chosen["parameters"] = CfnParameterOverridesType().convert(chosen["parameter_overrides"], None, None)
+    return chosen
+
+
+def check(template, values):
+    """What CloudFormation checks of parameters, and moto does not."""
+    declared = template["Parameters"]
+    unknown = values.keys() - declared.keys()
+    assert not unknown, f"the template has no parameters {sorted(unknown)}"
+    for name, parameter in declared.items():
+        value = values.get(name, parameter.get("Default"))
+        assert value is not None, f"{name} has no value"
+        allowed = [str(it) for it in parameter.get("AllowedValues", [])]
+        assert not allowed or str(value) in allowed, f"{name} is {value!r}, and must be one of {allowed}"
+        pattern = parameter.get("AllowedPattern")
+        assert not pattern or re.fullmatch(pattern, str(value)), f"{name} is {value!r}: {parameter.get('ConstraintDescription')}"
+
+
+def code():
+    """An empty zip in a bucket, and where it is."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("bootstrap", "")
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_object(Bucket=BUCKET, Key="empty.zip", Body=content.getvalue())
+    return f"s3://{BUCKET}/empty.zip"
+
+
+def transformed(values):
+    template = yaml_parse(Path("template.yaml").read_text())
+    check(template, values)
+    template["Globals"]["Function"]["CodeUri"] = code()
+    return transform(template, dict(values), ManagedPolicies())
+
+
+def exists(cloudformation, name):
+    try:
+        return cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+    except cloudformation.exceptions.ClientError:
+        return None
+
+
+def deploy(stage):
+    chosen = settings(stage)
+    template = transformed(chosen["parameters"])
+    cloudformation = boto3.client("cloudformation")
+    change = cloudformation.update_stack if exists(cloudformation, chosen["stack_name"]) else cloudformation.create_stack
+    parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in chosen["parameters"].items()]
+    change(
+        StackName=chosen["stack_name"],
+        TemplateBody=json.dumps(template, default=str),
+        Parameters=parameters,
+        Capabilities=[chosen["capabilities"]],
+    )
+    status = exists(cloudformation, chosen["stack_name"])
+    assert status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"), status
+    made = cloudformation.list_stack_resources(StackName=chosen["stack_name"])["StackResourceSummaries"]
+    print(f"{chosen['stack_name']}: {status}, {len(made)} of {len(template['Resources'])} resources")
+
+
+def main():
+    asked = arguments()
+    stage = settings(asked.config_env)
+    if asked.command == "deploy":
+        deploy(asked.config_env)
+    elif asked.command == "delete":
+        boto3.client("cloudformation").delete_stack(StackName=stage["stack_name"])
+    else:
+        print(f"sam {asked.command}: done by a step of its own")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+//! A pause of the consumer: a record in the table, which each run looks for before it does anything. It is no part of a
+//! deployment, so no deployment ends it.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{
+    Effects,
+    error::StoreError,
+    record::{Item, attr, millis, optional_text, string, time},
+};
+
+/// No run id can be this: they hold no `:`.
+const PAUSE: &str = ":pause";
+const CONSUMER: &str = "consumer";
+const BY: &str = "by";
+const NOTE: &str = "note";
+const SINCE: &str = "since";
+
+/// Who has paused the consumer, when and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pause {
+    /// Since when.
+    pub since: Timestamp,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub note: String,
+}
+
+impl Effects {
+    /// The pause that is in force.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked, or the record is not ours.
+    pub async fn pause(&self) -> Result<Option<Pause>, StoreError> {
+        let get = self.store.client.get_item().table_name(&self.store.table).consistent_read(true);
+        let output = get
+            .key(attr::RUN_ID, string(PAUSE))
+            .key(attr::EFFECT_ID, string(CONSUMER))
+            .send()
+            .await
+            .map_err(|error| StoreError::unavailable("GetItem", &error))?;
+        output.item.as_ref().map(read).transpose()
+    }
+
+    /// Pauses the consumer: runs that begin from now on do nothing. A pause that is in force is replaced.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn begin_pause(&self, pause: &Pause) -> Result<(), StoreError> {
+        let item = Item::from([
+            (attr::RUN_ID.into(), string(PAUSE)),
+            (attr::EFFECT_ID.into(), string(CONSUMER)),
+            (SINCE.into(), millis(pause.since)),
+            (BY.into(), string(&pause.by)),
+            (NOTE.into(), string(&pause.note)),
+        ]);
+        let put = self.store.client.put_item().table_name(&self.store.table).set_item(Some(item));
+        put.send().await.map(drop).map_err(|error| StoreError::unavailable("PutItem", &error))
+    }
+
+    /// Ends the pause, if there is one. A second time it changes nothing.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn end_pause(&self) -> Result<(), StoreError> {
+        let delete = self.store.client.delete_item().table_name(&self.store.table);
+        let delete = delete.key(attr::RUN_ID, string(PAUSE)).key(attr::EFFECT_ID, string(CONSUMER));
+        delete.send().await.map(drop).map_err(|error| StoreError::unavailable("DeleteItem", &error))
+    }
+}
+
+fn read(item: &Item) -> Result<Pause, StoreError> {
+    Ok(Pause {
+        since: time(item, SINCE)?.ok_or(StoreError::Malformed(SINCE))?,
+        by: optional_text(item, BY).unwrap_or_default(),
+        note: optional_text(item, NOTE).unwrap_or_default(),
+    })
+}
