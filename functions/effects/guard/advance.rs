@@ -219,7 +219,8 @@ impl Effects {
                 let Some((wanted, command)) = successor.wanted()? else { continue };
                 writes = self.write(writes, successor, wanted, &command, now);
                 written.push(index);
-                begun.extend((wanted == Status::Pending).then_some(command));
+                let is_now = wanted == Status::Pending && successor.next.due.is_none();
+                begun.extend(is_now.then_some(command));
             }
             let mut obstacles = match self.store.transact(writes).await? {
                 Transacted::Applied => return Ok(Advanced::Applied(begun)),
@@ -273,7 +274,8 @@ impl Effects {
             _ => change = change.set(attr::COMMAND, string(command.to_json())),
         }
         if wanted == Status::Pending {
-            change = change.set(attr::LANE, lane(&next.effect)).set(attr::DUE_AT, millis(now + IN_HAND));
+            let due = next.due.unwrap_or(now + IN_HAND);
+            change = change.set(attr::LANE, lane(&next.effect)).set(attr::DUE_AT, millis(due));
         }
         if seen.is_empty() {
             let mut item = new_item(&next.effect, wanted, &command.input_hash, now);
