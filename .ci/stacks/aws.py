@@ -13,6 +13,8 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 # properties are checked by cfn-lint only.
 LACKING = [
     "AWS::ApiGatewayV2::Api",
+    "AWS::ApiGatewayV2::ApiMapping",
+    "AWS::ApiGatewayV2::DomainName",
     "AWS::ApiGatewayV2::Stage",
     "AWS::CloudWatch::Alarm",
     "AWS::IAM::RolePolicy",
