@@ -38,6 +38,7 @@ mod private_addresses;
 mod providers;
 mod random_kills;
 mod recent;
+mod release;
 mod requests;
 mod retries;
 mod runs;
