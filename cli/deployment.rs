@@ -13,7 +13,7 @@ use driftq_webhooks::{
     effects::Effects,
 };
 
-use crate::{exit::Usage, running};
+use crate::{credentials, exit::Usage, running};
 
 /// As long as records are kept, unless webhooks.toml says otherwise.
 const KEEP_DONE: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -47,7 +47,10 @@ pub(crate) async fn of_up(here: Option<(String, String)>, keep_done: Duration) -
 async fn table(place: Place, who: Who<'_>, keep_done: Duration) -> Result<Effects> {
     let aws = clients::aws_as(clients::http(&|name| env::var(name).ok())?, who).await;
     let (client, table) = match place {
-        Place::Aws { table } => (clients::dynamodb(&aws, Patience::CONSUMER), table),
+        Place::Aws { table } => {
+            credentials::check(aws.credentials_provider(), who.profile).await?;
+            (clients::dynamodb(&aws, Patience::CONSUMER), table)
+        }
         Place::Here { endpoint, table } => {
             let here = aws_sdk_dynamodb::config::Builder::from(&aws).endpoint_url(endpoint);
             let here = here.region(Region::new("us-east-1"));

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use crate::paint::Paint;
 
 /// The states, as they are typed and shown.
-pub(crate) const STATES: [&str; 7] =
-    ["pending", "in progress", "waiting", "done", "parked", "in doubt", "discarded"];
+pub(crate) const STATES: [&str; 9] =
+    ["pending", "awaiting", "in progress", "waiting", "done", "skipped", "parked", "in doubt", "discarded"];
 
 /// Where it stands. What is parked because nobody knows whether it happened is in doubt.
 pub(crate) fn state(record: &Record) -> &'static str {
@@ -19,6 +19,8 @@ pub(crate) fn state(record: &Record) -> &'static str {
         Status::Parked if record.doubt.is_some() => "in doubt",
         Status::Parked => "parked",
         Status::Discarded => "discarded",
+        Status::Awaiting => "awaiting",
+        Status::Skipped => "skipped",
     }
 }
 
@@ -28,8 +30,8 @@ pub(crate) fn painted(record: &Record, width: usize) -> String {
     match record.status {
         Status::Done => paint.green(word),
         Status::Parked => paint.red(word),
-        Status::Waiting | Status::InProgress | Status::Pending => paint.yellow(word),
-        Status::Discarded => paint.dim(word),
+        Status::Waiting | Status::InProgress | Status::Pending | Status::Awaiting => paint.yellow(word),
+        Status::Discarded | Status::Skipped => paint.dim(word),
     }
 }
 

@@ -3,13 +3,16 @@
 mod commands {
     pub(crate) mod broker;
     pub(crate) mod check;
+    pub(crate) mod completions;
     pub(crate) mod console;
     pub(crate) mod costs;
     pub(crate) mod decide;
     pub(crate) mod demo;
+    pub(crate) mod export;
     pub(crate) mod list;
     pub(crate) mod parked;
     pub(crate) mod pause;
+    pub(crate) mod redrive;
     pub(crate) mod resume;
     pub(crate) mod send;
     pub(crate) mod show;
@@ -21,6 +24,7 @@ mod commands {
 
 mod console;
 mod costs;
+mod credentials;
 mod deployment;
 mod effect;
 mod event;
@@ -28,6 +32,7 @@ mod exit;
 mod find;
 mod groups;
 mod moment;
+mod operator;
 mod output;
 mod own;
 mod paint;
@@ -39,10 +44,10 @@ mod which;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use commands::{
-    broker, check, console as console_command, costs as costs_command, decide, demo, list, parked, pause,
-    resume, send, show, stats, tail, r#try, up,
+    broker, check, completions, console as console_command, costs as costs_command, decide, demo, export,
+    list, parked, pause, redrive, resume, send, show, stats, tail, r#try, up,
 };
 
 /// DriftQ webhooks: try it, write it, run it, see what it did.
@@ -77,8 +82,14 @@ enum Command {
     Parked(parked::Args),
     /// Decide about many parked effects at once: plan, confirm, do.
     Decide(decide::Args),
+    /// Put done effects to work again: what has happened happens again.
+    Redrive(redrive::Args),
     /// Open the console: pages on this machine that show what happened, what waits, and what to decide.
     Console(console_command::Args),
+    /// Export everything on record of a time, for an audit.
+    Export(export::Args),
+    /// Print the completions of a shell.
+    Completions(completions::Args),
     /// Stop all side effects for now; webhooks are still accepted.
     Pause(pause::Args),
     /// End a pause.
@@ -115,7 +126,10 @@ async fn main() -> ExitCode {
         Command::Stats(args) => stats::run(args).await,
         Command::Parked(args) => parked::run(args).await,
         Command::Decide(args) => decide::run(args).await,
+        Command::Redrive(args) => redrive::run(args).await,
         Command::Console(args) => console_command::run(args).await,
+        Command::Export(args) => export::run(args).await,
+        Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Pause(args) => pause::run(args).await,
         Command::Resume(args) => resume::run(args).await,
         Command::Costs(args) => costs_command::run(&args),

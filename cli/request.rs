@@ -4,9 +4,17 @@ use anyhow::Result;
 use driftq_webhooks::{
     clients::{self, ThirdParties},
     command::{Input, Payload},
-    config::{Config, step::Step},
-    consumer::call::{Caller, Unfit},
+    config::{
+        Config,
+        row::Row as RowTemplate,
+        step::{Action, Step},
+    },
+    consumer::{
+        call::{Caller, Unfit},
+        row,
+    },
     effect_id::EffectId,
+    effects::row::Row,
     secrets::{self, Current, Vault},
     trace::Traceparent,
 };
@@ -52,9 +60,16 @@ impl<'c> Calls<'c> {
             // Only the outbox leaves input elsewhere.
             Payload::ClaimCheck(_) => &none,
         };
+        let call = match &step.action {
+            Action::Call(call) => call,
+            Action::Write(row) => {
+                let rendered = row::render(row, &self.config.templates, input, (effect, attempt))?;
+                return Ok(Shown::of_row(row, &rendered));
+            }
+        };
         let (attempt, trace) = ((effect, attempt), Traceparent::new());
         let request =
-            self.caller.request(step, &self.config.templates, input, attempt, &trace, Timestamp::now())?;
+            self.caller.request(call, &self.config.templates, input, attempt, &trace, Timestamp::now())?;
         let body = request.body().and_then(|body| body.as_bytes()).unwrap_or_default();
         Ok(Shown {
             method: request.method().to_string(),
@@ -66,7 +81,7 @@ impl<'c> Calls<'c> {
 }
 
 fn shown(step: &Step, headers: &HeaderMap) -> Vec<(String, String)> {
-    let secret = step.call.auth.as_ref().map_or("?", |auth| auth.secret());
+    let secret = step.auth().and_then(|auth| auth.secret()).unwrap_or("?");
     let text = |value: &HeaderValue| match value.is_sensitive() {
         true => format!("••• (secret {secret})"),
         false => String::from_utf8_lossy(value.as_bytes()).into_owned(),
@@ -76,6 +91,11 @@ fn shown(step: &Step, headers: &HeaderMap) -> Vec<(String, String)> {
 }
 
 impl Shown {
+    fn of_row(template: &RowTemplate, row: &Row) -> Self {
+        let (method, url) = (template.to_string(), "DynamoDB, with the effect's record".to_owned());
+        Self { method, url, headers: Vec::new(), body: row.json().to_string() }
+    }
+
     pub(crate) fn json(&self) -> Value {
         let headers: Map<_, _> =
             self.headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();

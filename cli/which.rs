@@ -26,6 +26,16 @@ pub(crate) struct Which {
 }
 
 impl Which {
+    /// Whether nothing says which, so that all fit.
+    pub(crate) fn is_all(&self) -> bool {
+        !self.says_which() && self.state.is_none()
+    }
+
+    /// Whether anything but the state says which.
+    pub(crate) fn says_which(&self) -> bool {
+        [&self.source, &self.step, &self.key, &self.event].into_iter().any(Option::is_some)
+    }
+
     /// Whether all that is said fits.
     pub(crate) fn fits(&self, record: &Record) -> bool {
         let (source, event) = origin(&record.run_id);

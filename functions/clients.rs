@@ -2,6 +2,7 @@
 //! aws-lc's takes 30 ms) and one list of whom to `trust`. The AWS SDK gets it by a `connector`. `third_parties` have clients of
 //! their own, which look where a name leads, and show a `certificate` to who asks for it.
 
+mod aws_signature;
 mod certificate;
 pub(crate) mod connector;
 pub mod invoke;
@@ -16,7 +17,7 @@ use aws_sdk_secretsmanager::Client as SecretsManager;
 use reqwest::redirect;
 use rustls::ClientConfig;
 
-pub use self::third_parties::ThirdParties;
+pub use self::{aws_signature::AwsSigner, third_parties::ThirdParties};
 use crate::{
     broker,
     config::{

@@ -4,11 +4,13 @@
 //! (64 KiB at the oldest brokers), and the fewer personal data in a queue the better. Input that would fill more than a
 //! quarter of a partition is left in DynamoDB, and the command carries a [`ClaimCheck`] for it.
 
+pub mod flow;
 pub mod keys;
 mod newer;
 
 use std::collections::BTreeMap;
 
+use flow::{Flow, Receipts};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -46,9 +48,9 @@ pub struct Command {
     /// while that is still so, which makes every older copy of a retried command harmless.
     #[serde(default)]
     pub attempt: u32,
-    /// How many commands the run has, so that whoever follows it knows when it is complete.
+    /// How many effects the run has, later steps included, so that whoever follows it knows when it is complete.
     pub of: u32,
-    /// When ingest took it in.
+    /// When ingest took it in, or when the last of its predecessors was done.
     pub received_at: Timestamp,
     /// Who sent it, for logs and metrics: a source, or `api`. Older commands don't say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,6 +59,12 @@ pub struct Command {
     /// read is none.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "trace::lenient")]
     pub traceparent: Option<Traceparent>,
+    /// The steps that come after it.
+    #[serde(default, skip_serializing_if = "Flow::is_empty")]
+    pub flow: Flow,
+    /// What is kept of the answers to the steps before it.
+    #[serde(default, skip_serializing_if = "Receipts::is_empty")]
+    pub receipts: Receipts,
     /// What a consumer must understand to carry it out. A consumer that does not leaves it to a newer one, as while both are
     /// being replaced. A new field that must not be ignored is named here wherever it is used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -83,6 +91,9 @@ pub struct ClaimCheck {
     pub chunks: u32,
     /// Bytes of JSON before compression.
     pub bytes: u64,
+    /// Digest of all that is kept, if that is more than the input: what later steps take from the event is kept with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<InputHash>,
 }
 
 /// SHA-256 of the input's JSON with sorted keys, in hex.
@@ -118,6 +129,13 @@ impl Command {
     #[must_use]
     pub fn is_understood(&self) -> bool {
         self.needs.iter().all(|need| newer::UNDERSTOOD.contains(&need.as_str()))
+    }
+
+    /// With what comes after it.
+    #[must_use]
+    pub fn followed_by(self, flow: Flow) -> Self {
+        let needs = if flow.is_empty() && self.receipts.is_empty() { Vec::new() } else { newer::of_chain() };
+        Self { flow, needs, ..self }
     }
 
     /// The effect that it asks for.
@@ -189,6 +207,8 @@ pub(crate) mod tests {
                 received_at: Timestamp::UNIX_EPOCH,
                 source: Some("stripe".to_owned()),
                 traceparent: Some(Traceparent::new()),
+                flow: Flow::default(),
+                receipts: Receipts::new(),
                 needs: Vec::new(),
                 newer: BTreeMap::new(),
             };

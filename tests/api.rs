@@ -95,7 +95,7 @@ async fn an_events_topic_that_takes_nothing_costs_an_effect_nothing() -> Result<
 }
 
 /// The events that the broker took.
-fn events(stack: &local::stack::Stack) -> Vec<Value> {
+pub(crate) fn events(stack: &local::stack::Stack) -> Vec<Value> {
     let produced = stack.broker_wire.seen_where(|seen| produces(seen) && seen.succeeded());
     let messages =
         produced.iter().map(local::proxy::Seen::json).filter(|message| message["topic"] == "sidefx.events");

@@ -88,6 +88,8 @@ impl Case {
             received_at: now(),
             source: None,
             traceparent: None,
+            flow: Default::default(),
+            receipts: Default::default(),
             needs: Vec::new(),
             newer: Default::default(),
         };

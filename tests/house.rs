@@ -1,6 +1,6 @@
 //! The house that every story is told in: the shipped `webhooks.toml`, with times short enough to wait for.
 
-use std::{env, path::Path, time::Duration};
+use std::{collections::BTreeMap, env, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use local::{
@@ -12,6 +12,7 @@ use local::{
     stack::{Builder, Effect, Settling, Stack},
     webhook::Webhook,
 };
+use serde_json::json;
 use toml::{Table, Value, toml};
 
 /// More than any story needs; reached only by one that fails.
@@ -46,6 +47,38 @@ pub(crate) fn retry(max_attempts: i64) -> Table {
     };
     retry.insert("max_attempts".into(), max_attempts.into());
     retry
+}
+
+/// Adds steps to a configuration, with short pauses.
+pub(crate) fn add_steps(config: &mut Config, steps: &str) {
+    let more: Table = steps.parse().expect("steps in TOML");
+    let all = config.table().get_mut("steps").and_then(Value::as_array_mut).expect("steps");
+    for step in more["steps"].as_array().into_iter().flatten() {
+        let mut step = step.clone();
+        step.as_table_mut().expect("a step").insert("retry".into(), retry(8).into());
+        all.push(step);
+    }
+}
+
+/// Makes a table whose items have an `id`, for steps that write to it.
+pub(crate) async fn create_table(stack: &Stack, name: &str) -> Result<()> {
+    let table = json!({
+        "TableName": name, "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+        "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+    });
+    stack.table()?.call("CreateTable", &table).await?;
+    Ok(())
+}
+
+/// How often each item of such a table was added to, by its id: the ledger of a step that counts there.
+pub(crate) async fn counted(stack: &Stack, name: &str) -> Result<BTreeMap<String, String>> {
+    let items = stack.table()?.call("Scan", &json!({ "TableName": name, "ConsistentRead": true })).await?;
+    let text = |item: &serde_json::Value, name: &str, kind: &str| {
+        item[name][kind].as_str().unwrap_or_default().to_owned()
+    };
+    let items = items["Items"].as_array().into_iter().flatten();
+    Ok(items.map(|item| (text(item, "id", "S"), text(item, "count", "N"))).collect())
 }
 
 /// A table inside a step.

@@ -6,10 +6,12 @@
 #![allow(clippy::unwrap_used, reason = "a story that can't go on has failed")]
 
 mod api;
+mod aws_calls;
 mod backlog;
 mod bounded;
 mod broker_trouble;
 mod brokers;
+mod chains;
 mod client_certificates;
 mod contract;
 mod crashes;
@@ -38,9 +40,11 @@ mod private_addresses;
 mod providers;
 mod random_kills;
 mod recent;
+mod redrive;
 mod release;
 mod requests;
 mod retries;
+mod rows;
 mod runs;
 mod secrets;
 mod signed_calls;

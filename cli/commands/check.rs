@@ -79,7 +79,7 @@ fn summary(file: &str, config: &Config) -> String {
     lines.push(format!("\n{}", paint.bold("What is then done")));
     let width = config.steps.iter().map(|step| step.id.as_str().len()).max().unwrap_or_default();
     for step in &config.steps {
-        let call = format!("{} {}", step.call.method, step.call.destination());
+        let call = step.action.to_string();
         lines.push(format!("  {:width$}  {} ▶ {call}", step.id.as_str(), trigger(step)));
         let retry = format!("retried for {}; in doubt: {}", step.retry, policy(step));
         lines.push(format!("  {:width$}  {}", "", paint.dim(retry)));
@@ -101,11 +101,12 @@ fn json_of(file: &str, config: &Config) -> Value {
         json!({
             "id": step.id.as_str(),
             "source": step.on.as_ref().map(|on| &on.source),
+            "after": step.after.as_ref().map(|after| &after.steps),
             "type": step.on.as_ref().map(|on| &on.event_type),
-            "destination": step.call.destination(),
+            "destination": step.destination(),
             "retry": step.retry.to_string(),
             "in_doubt": policy(step),
-            "secret": step.call.auth.as_ref().map(|auth| auth.secret()),
+            "secret": step.auth().and_then(|auth| auth.secret()),
         })
     };
     json!({
@@ -118,6 +119,10 @@ fn json_of(file: &str, config: &Config) -> Value {
 }
 
 fn trigger(step: &Step) -> String {
+    if let Some(after) = &step.after {
+        let before: Vec<_> = after.steps.iter().map(|step| step.as_str()).collect();
+        return format!("after {}", before.join(" and "));
+    }
     step.on
         .as_ref()
         .map_or_else(|| "only by POST /runs".to_owned(), |on| format!("{} {}", on.source, on.event_type))
@@ -129,5 +134,6 @@ fn policy(step: &Step) -> &'static str {
         InDoubt::SameKey { .. } => "same-key",
         InDoubt::LookUp(_) => "look-up",
         InDoubt::Park => "park",
+        InDoubt::Impossible => "impossible",
     }
 }

@@ -63,6 +63,5 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
 
 /// Whoever sits here.
 pub(crate) fn who() -> String {
-    let user = env::var("USER").or_else(|_| env::var("USERNAME")).unwrap_or_else(|_| "somebody".to_owned());
-    format!("{user} in the console")
+    env::var("USER").or_else(|_| env::var("USERNAME")).unwrap_or_else(|_| "somebody".to_owned())
 }

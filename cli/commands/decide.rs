@@ -1,8 +1,7 @@
 //! `decide`: one decision about many parked effects. It says what it would do, asks, and can be stopped and begun again.
 
 use std::{
-    env,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     path::PathBuf,
     process::ExitCode,
 };
@@ -22,6 +21,7 @@ use crate::{
     effect::{cut, time},
     exit::{PROBLEMS, Usage},
     moment::Moment,
+    operator,
     output::{counted, print},
     webhooks_toml::WebhooksToml,
 };
@@ -112,11 +112,11 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     eprintln!("{}", args.told(&plan));
-    if plan.would_decide > 0 && !args.is_confirmed()? {
+    if plan.would_decide > 0 && !args.yes && !operator::confirms()? {
         eprintln!("Nothing was decided.");
         return Ok(PROBLEMS.into());
     }
-    let by = format!("{} on the command line", env::var("USER").unwrap_or_else(|_| "somebody".into()));
+    let by = operator::name();
     let said = Said { decision: args.decision.into(), by: &by, note: &args.note };
     let bulk = Bulk { id: Uuid::now_v7(), filter: &filter, said };
     let progress = |tally: &Tally| {
@@ -192,24 +192,6 @@ impl Args {
             lines.push(format!("  {since}  {}  {why}", record.effect_id));
         }
         lines.join("\n")
-    }
-
-    fn is_confirmed(&self) -> Result<bool> {
-        if self.yes {
-            return Ok(true);
-        }
-        if !io::stdin().is_terminal() {
-            return Err(Usage(
-                "standard input is no terminal, so this can't be confirmed; add --yes to do it without"
-                    .into(),
-            )
-            .into());
-        }
-        eprint!("Do that? [y/N] ");
-        io::stderr().flush()?;
-        let mut answer = String::new();
-        io::stdin().read_line(&mut answer)?;
-        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 }
 

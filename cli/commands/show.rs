@@ -95,6 +95,12 @@ fn shown(record: &Record, input: bool) -> String {
     if let Some(doubt) = &record.doubt {
         lines.push(format!("  {}: {doubt}", paint.red("not known whether it happened")));
     }
+    if let Some(old) = &record.redrive_of {
+        lines.push(format!("  redrive of {old}"));
+    }
+    if let Some(run) = &record.redriven_as {
+        lines.push(format!("  redriven as {run}"));
+    }
     if let Some(receipt) = &record.receipt {
         let receipt = serde_json::to_string(receipt).unwrap_or_default();
         lines.push(format!("  receipt  {receipt}"));

@@ -42,12 +42,13 @@ impl Chart {
         Self { began, span, bars }
     }
 
-    /// How many a second, over the last five minutes.
-    pub(super) fn rate(&self) -> String {
+    /// How many a second, or if they are few, a minute; over the last five minutes.
+    pub(super) fn rate(&self) -> (String, &'static str) {
         let bar = self.span.as_secs_f64() / BARS as f64;
         let bars = ((300.0 / bar).ceil() as usize).clamp(1, BARS);
-        let sum: f64 = self.bars[BARS - bars..].iter().sum();
-        format!("{:.1}", sum / (bar * bars as f64))
+        let rate = self.bars[BARS - bars..].iter().sum::<f64>() / (bar * bars as f64);
+        let (rate, unit) = if rate < 1.0 { (rate * 60.0, "minute") } else { (rate, "second") };
+        (format!("{rate:.1}"), unit)
     }
 }
 

@@ -94,7 +94,8 @@ impl Decisions {
 }
 
 async fn carry_out(app: Arc<App>, id: Uuid, order: Order, stop: CancellationToken) {
-    let said = Said { decision: order.decision, by: &app.about.who, note: &order.note };
+    let by = format!("{} in the console", app.about.who);
+    let said = Said { decision: order.decision, by: &by, note: &order.note };
     let bulk = Bulk { id, filter: &order.filter, said };
     let policy = |step: &str| Policy::of(&app.config, step);
     let progress = |tally: &Tally| app.decisions.set(id, |standing| standing.tally = tally.clone());

@@ -160,7 +160,8 @@ const HEADERS: [(&str, &str); 7] = [
     ("cross-origin-resource-policy", "same-origin"),
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
-    ("referrer-policy", "no-referrer"),
+    // Without any, a form's `Origin` would be null.
+    ("referrer-policy", "same-origin"),
     // What is shown may be personal, and is not for the disk.
     ("cache-control", "no-store"),
 ];

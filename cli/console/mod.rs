@@ -25,7 +25,7 @@ use self::{decisions::Decisions, door::Door, glance::Glance};
 pub(crate) struct About {
     /// The table, the stack or `up`.
     pub(crate) name: String,
-    /// Whoever decides, as it goes on record.
+    /// Whoever sits here, by the name that goes on record.
     pub(crate) who: String,
     /// Whether nothing can be decided.
     pub(crate) read_only: bool,

@@ -18,6 +18,7 @@ pub(super) fn badge(state: &str) -> Markup {
         "discarded" => "×",
         "blocked" => "■",
         "skipped" => "–",
+        "awaiting" => "◌",
         _ => "○",
     };
     html! { span.state data-state=(state) { span aria-hidden="true" { (sign) } " " (state) } }
@@ -43,12 +44,13 @@ pub(super) fn relative(time: Timestamp, now: Timestamp) -> Markup {
 /// A length of time in its two largest units.
 pub(super) fn length(span: SignedDuration) -> String {
     let seconds = span.as_secs();
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
-    }
+    let (large, unit, small, smaller) = match seconds {
+        0..60 => (seconds, "s", 0, ""),
+        60..3600 => (seconds / 60, "min", seconds % 60, "s"),
+        3600..86_400 => (seconds / 3600, "h", seconds % 3600 / 60, "min"),
+        _ => (seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
+    };
+    if small == 0 { format!("{large} {unit}") } else { format!("{large} {unit} {small} {smaller}") }
 }
 
 /// An id: one click marks all of it, so that it can be copied.
@@ -89,6 +91,7 @@ mod tests {
         assert_eq!(number(1_234_567), "1\u{202f}234\u{202f}567");
         assert_eq!(number(12), "12");
         assert_eq!(length(SignedDuration::from_secs(59)), "59 s");
+        assert_eq!(length(SignedDuration::from_secs(3600)), "1 h");
         assert_eq!(length(SignedDuration::from_secs(3725)), "1 h 2 min");
         assert_eq!(to("run", &[("id", "a b:c&d"), ("input", "")]), "run?id=a+b%3Ac%26d");
         assert_eq!(to("parked", &[]), "parked");

@@ -168,7 +168,7 @@ fn runs(traffic: Traffic, steps: f64) -> f64 {
 
 /// Series of metrics, at most: each name, and again for each value of its dimension.
 fn series(config: &Config) -> usize {
-    let hosts: BTreeSet<_> = config.steps.iter().map(|step| step.call.destination()).collect();
+    let hosts: BTreeSet<_> = config.steps.iter().map(|step| step.destination()).collect();
     let values = |by| match by {
         "Source" => config.sources.len(),
         "Step" => config.steps.len(),

@@ -1,7 +1,7 @@
 //! The consumer function: a Lambda on a schedule, which ingest wakes up as well.
 
 use driftq_webhooks::{
-    clients::{self, Patience, ThirdParties},
+    clients::{self, AwsSigner, Patience, ThirdParties},
     command::keys::CommandKeys,
     config::environment::{self, Environment},
     consumer::{Consumer, call::Caller},
@@ -42,5 +42,6 @@ async fn build() -> Result<Consumer, Error> {
     let dynamodb = clients::dynamodb(&aws, Patience::CONSUMER);
     let effects = Effects::new(dynamodb, environment.effects_table.clone(), config.consumer.keep_done);
     let caller = Caller::new(ThirdParties::new(http, &config, &variable)?, secrets);
+    let caller = caller.with_aws(AwsSigner::new(&aws));
     Ok(Consumer::new(config, &environment, &topics, effects, caller, Timestamp::now))
 }

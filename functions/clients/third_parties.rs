@@ -221,7 +221,7 @@ mod tests {
         let config = Config::parse("toml", config).unwrap();
         let clients =
             ThirdParties::new(crate::clients::http(&|_| None).unwrap(), &config, &|_| None).unwrap();
-        let url = &config.steps[0].call.url;
+        let url = &config.steps[0].call().unwrap().url;
         let (good, bad) =
             (secrets(|_| Some(CLIENT.to_owned())).await, secrets(|_| Some("?".to_owned())).await);
         assert!(clients.client(url, &good).is_ok());

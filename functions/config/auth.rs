@@ -20,17 +20,25 @@ pub enum Auth {
     },
     /// `webhook-id`, `webhook-timestamp` and `webhook-signature`, by a secret `whsec_…`.
     StandardWebhooks(String),
+    /// AWS's Signature Version 4, by the role of the function: no secret is named.
+    Aws {
+        /// The service, as it signs itself: `events`, `sqs`, `sns`.
+        service: String,
+        /// The function's own, if it is not named.
+        region: Option<String>,
+    },
 }
 
 impl Auth {
-    /// The name of the secret.
+    /// The name of the secret, if there is one.
     #[must_use]
-    pub fn secret(&self) -> &str {
+    pub fn secret(&self) -> Option<&str> {
         match self {
+            Self::Aws { .. } => None,
             Self::Bearer(secret)
             | Self::Basic(secret)
             | Self::Header { secret, .. }
-            | Self::StandardWebhooks(secret) => secret,
+            | Self::StandardWebhooks(secret) => Some(secret),
         }
     }
 
@@ -41,11 +49,17 @@ impl Auth {
         let header: Option<String> = section.optional("header", "the name of a header", problems);
         let secret: Option<String> = section.optional("secret", name, problems);
         let signs: Option<String> = section.optional("standard_webhooks", name, problems);
-        let auth = match (bearer, basic, header, secret, signs) {
-            (Some(secret), None, None, None, None) => Some(Self::Bearer(secret)),
-            (None, Some(secret), None, None, None) => Some(Self::Basic(secret)),
-            (None, None, None, None, Some(secret)) => Some(Self::StandardWebhooks(secret)),
-            (None, None, Some(header), Some(secret), None) => match header.parse() {
+        let aws: Option<String> = section.optional("aws", "a service such as \"events\"", problems);
+        let region: Option<String> = section.optional("region", "a region such as \"eu-west-1\"", problems);
+        if region.is_some() && aws.is_none() {
+            problems.add(section.path("region"), "is of aws only; remove it");
+        }
+        let auth = match (bearer, basic, header, secret, signs, aws) {
+            (None, None, None, None, None, Some(service)) => read_aws(service, region, &section, problems),
+            (Some(secret), None, None, None, None, None) => Some(Self::Bearer(secret)),
+            (None, Some(secret), None, None, None, None) => Some(Self::Basic(secret)),
+            (None, None, None, None, Some(secret), None) => Some(Self::StandardWebhooks(secret)),
+            (None, None, Some(header), Some(secret), None, None) => match header.parse() {
                 Ok(name) => Some(Self::Header { name, secret }),
                 Err(_) => {
                     problems.add(section.path("header"), format!("{header:?} is not the name of a header"));
@@ -53,15 +67,35 @@ impl Auth {
                 }
             },
             _ => {
-                let message = "write one of { bearer = \"NAME\" }, { basic = \"NAME\" }, { header = \"X-Api-Key\", secret = \"NAME\" }, { standard_webhooks = \"NAME\" }";
+                let message = "write one of { bearer = \"NAME\" }, { basic = \"NAME\" }, { header = \"X-Api-Key\", secret = \"NAME\" }, { standard_webhooks = \"NAME\" }, { aws = \"events\" }";
                 problems.add(section.place(), message);
                 None
             }
         };
-        if let Some(auth) = &auth {
-            check_secret_name(auth.secret(), section.place(), problems);
+        if let Some(secret) = auth.as_ref().and_then(Self::secret) {
+            check_secret_name(secret, section.place(), problems);
         }
         section.finish(problems);
         auth
     }
+}
+
+/// Neither is looked up anywhere, so that what can't be right is named at start.
+fn read_aws(
+    service: String,
+    region: Option<String>,
+    section: &Section,
+    problems: &mut Problems,
+) -> Option<Auth> {
+    let legal = |name: &str| {
+        let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        !name.is_empty() && name.bytes().all(legal)
+    };
+    for (field, name) in [("aws", Some(&service)), ("region", region.as_ref())] {
+        if name.is_some_and(|name| !legal(name)) {
+            problems
+                .add(section.path(field), "not a name of AWS: a-z, 0-9 and -, such as events or eu-west-1");
+        }
+    }
+    Some(Auth::Aws { service, region })
 }

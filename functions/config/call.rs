@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, Method};
+use http::{HeaderName, Method, header::CONTENT_TYPE};
 use serde_json::Value;
 
 use super::{
@@ -144,8 +144,12 @@ fn read_headers(
 /// Headers that carry the guarantee, the credentials or the framing.
 fn is_ours(name: &HeaderName, auth: Option<&Auth>) -> bool {
     let signs = matches!(auth, Some(Auth::StandardWebhooks(_)));
-    ["idempotency-key", "authorization", "content-length", "content-type", "host", "transfer-encoding"]
+    let is_aws = matches!(auth, Some(Auth::Aws { .. }));
+    ["idempotency-key", "authorization", "content-length", "host", "transfer-encoding"]
         .contains(&name.as_str())
+        // AWS's services name the version of their protocol in it.
+        || (name == CONTENT_TYPE && !is_aws)
+        || (is_aws && ["x-amz-date", "x-amz-security-token"].contains(&name.as_str()))
         || (signs && SIGNED.contains(&name.as_str()))
 }
 

@@ -26,6 +26,8 @@ pub enum InDoubt {
     LookUp(Box<LookUp>),
     /// A person decides.
     Park,
+    /// There is no doubt: what is done and the record of it are one transaction.
+    Impossible,
 }
 
 /// A question to the third party: did this happen?
@@ -51,8 +53,17 @@ impl InDoubt {
     pub fn timeout(&self) -> Duration {
         match self {
             Self::LookUp(look_up) => look_up.timeout,
-            Self::SameKey { .. } | Self::Park => Duration::ZERO,
+            Self::SameKey { .. } | Self::Park | Self::Impossible => Duration::ZERO,
         }
+    }
+
+    /// That of a step that writes to a table.
+    pub(super) fn of_row(step: &mut Section, problems: &mut Problems) -> Option<Self> {
+        if step.take("in_doubt").is_some() {
+            let why = "remove it: the item and the record of it are one transaction, so there is no doubt";
+            problems.add(step.path("in_doubt"), why);
+        }
+        Some(Self::Impossible)
     }
 
     pub(super) fn read(
@@ -105,6 +116,10 @@ impl LookUp {
         if matches!(auth, Some(Auth::StandardWebhooks(_))) {
             let why = "a look-up is no webhook: its webhook-id would be that of the call; use bearer, basic or header";
             problems.add(section.path("auth"), why);
+        }
+        if matches!(auth, Some(Auth::Aws { .. })) {
+            problems
+                .add(section.path("auth"), "a look-up is not signed for AWS; use bearer, basic or header");
         }
         if let Some(url) = &url {
             url.check_exposure(auth.as_ref(), problems);

@@ -1,22 +1,25 @@
 //! `webhooks.toml`: what a user edits. Everything that is wrong with it is found at start, and reported together.
 //!
-//! [`source`] who may send, [`allow`] from where · [`step`] what to do then · [`call`] the request to the third party, with its
+//! [`source`] who may send, [`allow`] from where · [`step`] what to do then, [`after`] which others, with the `graph` of them · [`call`] the request to the third party, or the [`row`] of a table; with its
 //! [`url_template`], [`auth`] and [`statuses`], [`destination`] how much it is asked to bear and which `addresses` it may have · [`in_doubt`] what to do when an
 //! outcome is unknown · [`retry`] for how long to try again · [`template`] the language in all of them · [`environment`] what
 //! differs between one deployment and the next, with the lists of [`brokers`].
 
 pub(crate) mod addresses;
+pub mod after;
 pub mod allow;
 pub mod auth;
 pub mod brokers;
 pub mod call;
 pub mod destination;
 pub mod environment;
+mod graph;
 pub mod in_doubt;
 mod position;
 mod problems;
 pub mod rate;
 pub mod retry;
+pub mod row;
 mod scheme;
 mod section;
 pub mod source;
@@ -26,7 +29,10 @@ pub mod step;
 pub mod template;
 pub mod url_template;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use destination::Destinations;
 use in_doubt::InDoubt;
@@ -38,6 +44,8 @@ use span::Span;
 use step::Step;
 use template::Templates;
 use toml::{Table, Value};
+
+use crate::{command::flow::Uses, effect_id::StepId};
 
 /// The file that was in the repository when this was built.
 pub const EMBEDDED: &str = include_str!("../../webhooks.toml");
@@ -58,9 +66,11 @@ pub struct Config {
     pub journal: bool,
     /// How the consumer works.
     pub consumer: ConsumerSettings,
+    /// Which fields of receipts each step uses.
+    uses: graph::UsesOf,
 }
 
-/// `[consumer]`: times that rarely need changing.
+/// `[consumer]`: what rarely needs changing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsumerSettings {
     /// With a journal: a command comes due in the table this long after it went to the broker, so that what the broker
@@ -76,6 +86,8 @@ pub struct ConsumerSettings {
     pub slow_call: Duration,
     /// How long the record of an effect is kept that is done or was decided about: longer than any provider redelivers.
     pub keep_done: Duration,
+    /// Whether that record keeps the command with its input, so that the effect can be done again on request.
+    pub keep_commands: bool,
 }
 
 /// DynamoDB usually answers within 10 ms, and Lambda's clocks are right to within some, so that this much is seldom exceeded.
@@ -94,6 +106,7 @@ impl Default for ConsumerSettings {
             settle: Duration::from_secs(6),
             slow_call: Duration::from_millis(100),
             keep_done: Duration::from_secs(90 * 24 * 3600),
+            keep_commands: false,
         }
     }
 }
@@ -121,12 +134,13 @@ impl Config {
         let consumer = root.section("consumer", &mut problems);
         let consumer = consumer.map(|section| read_consumer(section, &mut problems)).unwrap_or_default();
         check_references(&sources, &steps, &templates, &mut problems);
+        let uses = graph::check(&steps, &sources, &templates, &mut problems);
         check_windows(&steps, consumer.settle, &mut problems);
         destination::check(&destinations, &steps, &mut problems);
         root.finish(&mut problems);
         let sources = sources.into_iter().filter_map(|(name, source)| Some((name, source?))).collect();
         let steps = steps.into_iter().flatten().collect();
-        let config = Self { templates, sources, steps, destinations, journal, consumer };
+        let config = Self { templates, sources, steps, destinations, journal, consumer, uses };
         problems.or(file, config).map_err(|mut error| {
             position::locate(text, &mut error.problems);
             error
@@ -137,6 +151,18 @@ impl Config {
     #[must_use]
     pub fn step(&self, id: &str) -> Option<&Step> {
         self.steps.iter().find(|step| step.id.as_str() == id)
+    }
+
+    /// The steps that a step comes after.
+    #[must_use]
+    pub fn predecessors(&self, step: &str) -> BTreeSet<StepId> {
+        let after = self.step(step).and_then(|step| step.after.as_ref());
+        after.into_iter().flat_map(|after| after.steps.iter().cloned()).collect()
+    }
+
+    /// Which fields of receipts a step uses.
+    pub(crate) fn uses(&self, step: &StepId) -> Uses {
+        self.uses.get(step).cloned().unwrap_or_default()
     }
 
     /// The longest that any attempt may take.
@@ -176,6 +202,7 @@ fn read_steps(root: &mut Section, templates: &mut Templates, problems: &mut Prob
 
 fn read_consumer(mut section: Section, problems: &mut Problems) -> ConsumerSettings {
     let default = ConsumerSettings::default();
+    let keep_commands = section.optional("keep_commands", "true or false", problems);
     let mut time = |field, default| {
         let span: Option<Span> = section.optional(field, "a time such as \"10s\"", problems);
         span.map_or(default, Duration::from)
@@ -186,6 +213,7 @@ fn read_consumer(mut section: Section, problems: &mut Problems) -> ConsumerSetti
         settle: time("settle", default.settle),
         slow_call: time("slow_call", default.slow_call),
         keep_done: time("keep_done", default.keep_done),
+        keep_commands: keep_commands.unwrap_or(default.keep_commands),
     };
     if settings.stream_lease < Duration::from_secs(1) {
         problems.add(section.path("stream_lease"), "must be 1s or more, so that it can be renewed in time");

@@ -1,12 +1,15 @@
 //! `[[steps]]`: what to do when something arrives, how often to try, and what to do when in doubt.
 
-use std::{iter, time::Duration};
+use std::{fmt, time::Duration};
 
 use super::{
+    after::{self, After},
+    auth::Auth,
     call::Call,
     in_doubt::InDoubt,
     problems::Problems,
     retry::Retry,
+    row::{self, Kind, Row},
     section::Section,
     source::{INGEST_SCOPE, Unsigned},
     template::{JsonTemplate, Role, Template, Templates},
@@ -19,8 +22,10 @@ use crate::{effect_id::StepId, effects::PARKED_LANE};
 pub struct Step {
     /// Its name, a part of every effect id.
     pub id: StepId,
-    /// Which events start it. None: only `POST /runs` does.
+    /// Which events start it. None: only `POST /runs` does, or the steps that it comes after.
     pub on: Option<Trigger>,
+    /// Which steps it comes after.
+    pub after: Option<After>,
     /// A condition on the event.
     pub when: Option<Template>,
     /// Its own run id, instead of the source's.
@@ -29,14 +34,23 @@ pub struct Step {
     pub business_key: Template,
     /// Whether its run id and business key may use what is not signed.
     pub(super) unsigned: Option<Unsigned>,
-    /// What the call may use, by name.
+    /// What the call may use and ingest fills in, by name.
     pub input: Vec<(String, JsonTemplate)>,
-    /// What is called.
-    pub call: Call,
+    /// What is done.
+    pub action: Action,
     /// What to do when a call's outcome can't be known.
     pub in_doubt: InDoubt,
     /// For how long to try again, and when.
     pub retry: Retry,
+}
+
+/// What a step does.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// It calls a third party.
+    Call(Box<Call>),
+    /// It writes an item to a table of one's own.
+    Write(Row),
 }
 
 /// The events that start a step.
@@ -52,16 +66,49 @@ impl Step {
     /// The longest that one attempt may take: what is asked first, and the call.
     #[must_use]
     pub fn longest(&self) -> Duration {
-        self.call.timeout + self.in_doubt.timeout()
+        self.action.timeout() + self.in_doubt.timeout()
+    }
+
+    /// What is called, if it calls.
+    #[must_use]
+    pub fn call(&self) -> Option<&Call> {
+        match &self.action {
+            Action::Call(call) => Some(call),
+            Action::Write(_) => None,
+        }
+    }
+
+    /// The host that it calls, or the table that it writes to, as `[destinations]` names it.
+    #[must_use]
+    pub fn destination(&self) -> String {
+        match &self.action {
+            Action::Call(call) => call.destination(),
+            Action::Write(row) => row.destination(),
+        }
+    }
+
+    /// Whose credentials go with its call, or who signs it.
+    #[must_use]
+    pub fn auth(&self) -> Option<&Auth> {
+        self.call()?.auth.as_ref()
+    }
+
+    /// The fields that are kept of the answer to it.
+    pub(super) fn receipt_fields(&self) -> impl Iterator<Item = &str> {
+        let receipt = match &self.action {
+            Action::Call(call) => &call.receipt,
+            Action::Write(row) => &row.receipt,
+        };
+        receipt.iter().map(|(name, _)| name.as_str())
     }
 
     /// Every URL that it asks, with its field.
     pub fn urls(&self) -> impl Iterator<Item = (&str, &UrlTemplate)> {
         let look_up = match &self.in_doubt {
             InDoubt::LookUp(look_up) => Some(&look_up.url),
-            InDoubt::SameKey { .. } | InDoubt::Park => None,
+            InDoubt::SameKey { .. } | InDoubt::Park | InDoubt::Impossible => None,
         };
-        let urls = iter::once(&self.call.url).chain(look_up);
+        let urls = self.call().map(|call| &call.url).into_iter().chain(look_up);
         urls.map(|url| (url.field(), url))
     }
 }
@@ -96,10 +143,12 @@ impl Step {
     ) -> Option<Self> {
         let id = read_id(index, &mut section, problems);
         let on = section.section("on", problems).and_then(|on| read_trigger(on, problems));
+        let predecessors = after::read(&mut section, problems);
+        let scope = after::scope(predecessors.is_some());
         let when: Option<String> =
             section.optional("when", "a condition such as \"event.amount > 0\"", problems);
         let field = section.path("when");
-        let when = when.and_then(|source| templates.add_condition(&field, &source, &INGEST_SCOPE, problems));
+        let mut when = when.and_then(|source| templates.add_condition(&field, &source, &scope, problems));
         let run_id: Option<String> = section.optional("run_id", "a template", problems);
         let run_id = run_id
             .and_then(|source| ingest_text("run_id", &source, &INGEST_SCOPE, &section, templates, problems));
@@ -108,30 +157,76 @@ impl Step {
         let business_key = key
             .and_then(|key| ingest_text("business_key", &key, &INGEST_SCOPE, &section, templates, problems));
         let unsigned = section.optional("unsigned", "\"accept\"", problems);
-        let input = read_input(&mut section, templates, problems);
-        let call = section.section("call", problems);
-        if call.is_none() {
-            problems
-                .add(section.path("call"), "missing; add call = { method = \"POST\", url = \"https://…\" }");
-        }
-        let call = call.and_then(|call| Call::read(call, &input, templates, problems));
-        let in_doubt = InDoubt::read(&mut section, &input, templates, problems);
+        let mut input = read_input(&mut section, &scope, templates, problems);
+        let action = Action::read(&mut section, &input, templates, problems);
+        let in_doubt = match &action {
+            Some(Action::Write(_)) => InDoubt::of_row(&mut section, problems),
+            Some(Action::Call(_)) | None => InDoubt::read(&mut section, &input, templates, problems),
+        };
         let longest =
-            call.as_ref().zip(in_doubt.as_ref()).map(|(call, doubt)| call.timeout + doubt.timeout());
+            action.as_ref().zip(in_doubt.as_ref()).map(|(action, doubt)| action.timeout() + doubt.timeout());
         let retry = section.section("retry", problems).map(|retry| Retry::read(retry, longest, problems));
         section.finish(problems);
+        let after = predecessors.map(|steps| After::split(steps, &mut when, &mut input, templates));
         Some(Self {
             id: id?,
             on,
+            after,
             when,
             run_id,
             business_key: business_key?,
             unsigned,
             input,
-            call: call?,
+            action: action?,
             in_doubt: in_doubt?,
             retry: retry.unwrap_or_default(),
         })
+    }
+}
+
+impl Action {
+    fn timeout(&self) -> Duration {
+        match self {
+            Self::Call(call) => call.timeout,
+            Self::Write(_) => row::TIMEOUT,
+        }
+    }
+
+    fn read(
+        section: &mut Section,
+        input: &[(String, JsonTemplate)],
+        templates: &mut Templates,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let call = section.section("call", problems);
+        let call =
+            call.map(|call| Call::read(call, input, templates, problems).map(Box::new).map(Self::Call));
+        let mut actions: Vec<_> = call.into_iter().collect();
+        for kind in Kind::ALL {
+            let Some(row) = section.section(kind.name(), problems) else { continue };
+            if !actions.is_empty() {
+                problems.add(
+                    section.path(kind.name()),
+                    "a step does one thing; make another step of it, with after",
+                );
+            }
+            actions.push(Row::read(kind, row, input, templates, problems).map(Self::Write));
+        }
+        if actions.is_empty() {
+            let why =
+                "missing; add call = { method = \"POST\", url = \"https://…\" }, or put, update or delete";
+            problems.add(section.path("call"), why);
+        }
+        actions.into_iter().next()?
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call(call) => write!(f, "{} {}", call.method, call.destination()),
+            Self::Write(row) => row.fmt(f),
+        }
     }
 }
 
@@ -180,11 +275,12 @@ fn ingest_text(
 
 fn read_input(
     section: &mut Section,
+    scope: &[&str],
     templates: &mut Templates,
     problems: &mut Problems,
 ) -> Vec<(String, JsonTemplate)> {
     let input = section.optional("input", "a table of names and templates", problems);
-    templates.add_fields(&section.path("input"), input.unwrap_or_default(), &INGEST_SCOPE, problems)
+    templates.add_fields(&section.path("input"), input.unwrap_or_default(), scope, problems)
 }
 
 #[cfg(test)]

@@ -246,6 +246,33 @@ impl Templates {
         compiled.is_ok_and(|compiled| compiled.undeclared_variables(false).contains(name))
     }
 
+    /// The names that a template uses, with the fields of each as far as they are literal.
+    pub(super) fn names(&self, template: &Template) -> Vec<String> {
+        let compiled = self.env.get_template(&template.name);
+        let names = compiled.map(|compiled| compiled.undeclared_variables(true)).unwrap_or_default();
+        let mut names: Vec<_> =
+            names.into_iter().filter(|name| !self.env.globals().any(|(global, _)| global == name)).collect();
+        names.sort();
+        names
+    }
+
+    /// The same for all templates in JSON.
+    pub(super) fn names_of(&self, json: &JsonTemplate) -> Vec<String> {
+        match json {
+            JsonTemplate::Literal(_) => Vec::new(),
+            JsonTemplate::Text(template) | JsonTemplate::Expression(template) => self.names(template),
+            JsonTemplate::Array(items) => items.iter().flat_map(|item| self.names_of(item)).collect(),
+            JsonTemplate::Object(fields) => {
+                fields.iter().flat_map(|(_, field)| self.names_of(field)).collect()
+            }
+        }
+    }
+
+    /// As it stands in the file.
+    pub(super) fn source(&self, template: &Template) -> String {
+        self.env.get_template(&template.name).map(|found| found.source().to_owned()).unwrap_or_default()
+    }
+
     /// Whether a condition holds.
     ///
     /// # Errors

@@ -71,7 +71,13 @@ fn what_is_filled_into_a_url_stays_one_part_of_it() {
     let config = parse(MINIMAL);
     let render = |id: &str| {
         let input = json!({ "input": { "id": id, "note": "a&b=ü c" } });
-        config.steps[0].call.url.render(&config.templates, &Jinja::from(Serde(input))).unwrap().to_string()
+        config.steps[0]
+            .call()
+            .unwrap()
+            .url
+            .render(&config.templates, &Jinja::from(Serde(input)))
+            .unwrap()
+            .to_string()
     };
     assert_eq!(render("..x?y#z"), "https://tickets.example.com/api/..x%3Fy%23z?q=a%26b%3D%C3%BC%20c");
 }
@@ -347,10 +353,10 @@ fn a_file_that_is_no_toml_says_where() {
 fn defaults_are_as_documented() {
     let config = parse(MINIMAL);
     let step = &config.steps[0];
-    assert_eq!(step.call.method, "POST");
-    assert_eq!(step.call.timeout, Duration::from_secs(10));
+    assert_eq!(step.call().unwrap().method, "POST");
+    assert_eq!(step.call().unwrap().timeout, Duration::from_secs(10));
     assert!(matches!(step.in_doubt, InDoubt::Park));
-    assert!(matches!(step.call.body, Body::Json(_)));
+    assert!(matches!(step.call().unwrap().body, Body::Json(_)));
     assert_eq!(config.sources["stripe"].tolerance, Duration::from_secs(300));
     assert_eq!(config.sources["stripe"].max_body, 1024 * 1024);
     assert_eq!(config.consumer, ConsumerSettings::default());

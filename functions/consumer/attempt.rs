@@ -16,12 +16,16 @@ use super::{
     events::Kind,
     outcome::NotApplied,
     report::Conclusion,
+    row::Prepared,
     task::Task,
 };
 use crate::{
-    command::{Command, Input, Payload},
-    config::{in_doubt::InDoubt, step::Step},
-    effect_id::EffectId,
+    command::{Command, Payload},
+    config::{
+        call::Call,
+        in_doubt::InDoubt,
+        step::{Action, Step},
+    },
     effects::{
         Settled, StoreError,
         guard::{Deferral, Doubt, Held, Lease},
@@ -56,6 +60,24 @@ pub(super) enum Verdict {
     NotApplied(NotApplied),
     /// An operator has to look.
     Park(String),
+    /// Its condition does not hold.
+    Skip(String),
+    /// An item is to be written, and that it is done with it.
+    Write(Box<Prepared>),
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) settled: Settled,
+    /// What has begun by that.
+    pub(super) begun: Vec<Command>,
+}
+
+impl From<Settled> for Ended {
+    fn from(settled: Settled) -> Self {
+        Self { settled, begun: Vec::new() }
+    }
 }
 
 impl Claimed {
@@ -107,13 +129,15 @@ impl Worker {
         task: &Task,
         claimed: Claimed,
         plan: Plan,
-    ) -> Result<Settled, StoreError> {
+    ) -> Result<Ended, StoreError> {
         Span::current().record("attempt", claimed.attempt());
         let (lease, verdict) = self.judge(task, claimed, plan).await;
         match verdict {
             Verdict::Done(receipt) => self.commit(task, lease, &receipt).await,
-            Verdict::NotApplied(outcome) => self.not_applied(task, lease, outcome).await,
-            Verdict::Park(why) => self.park(task, lease, &why).await,
+            Verdict::NotApplied(outcome) => Ok(self.not_applied(task, lease, outcome).await?.into()),
+            Verdict::Park(why) => Ok(self.park(task, lease, &why).await?.into()),
+            Verdict::Skip(why) => Ok(self.skip(task, lease, &why).await?.into()),
+            Verdict::Write(prepared) => self.write(task, lease, *prepared).await,
         }
     }
 
@@ -126,6 +150,10 @@ impl Worker {
             }
             (_, Plan::Park(why)) => return (claimed.unresolved(), Verdict::Park(why)),
         };
+        // Also in doubt: an attempt that died has found the same, and called only if it held.
+        if let Some(verdict) = self.unwanted(task, step).await {
+            return (claimed.unresolved(), verdict);
+        }
         let lease = match claimed {
             Claimed::Won(lease) => lease,
             Claimed::InDoubt(doubt) => match self.resolve(task, step, doubt).await {
@@ -136,17 +164,26 @@ impl Worker {
         if let Some(over) = used_up_before(step, &lease, self.now()) {
             return (lease, Verdict::Park(over));
         }
-        let verdict = self.call(task, step, &lease, place).await;
+        let verdict = match &step.action {
+            Action::Call(call) => self.call(task, (step, call), &lease, place).await,
+            Action::Write(row) => self.prepare_row(task, (step, row), &lease, place).await,
+        };
         (lease, verdict)
     }
 
-    async fn call(&self, task: &Task, step: &Step, lease: &Lease, mut place: Place) -> Verdict {
-        let input = match self.input(&task.command, &task.effect).await {
+    async fn call(
+        &self,
+        task: &Task,
+        (step, call): (&Step, &Call),
+        lease: &Lease,
+        mut place: Place,
+    ) -> Verdict {
+        let input = match self.input(task, step).await {
             Ok(input) => input,
-            Err(error) => return Verdict::NotApplied(NotApplied::input_missing(&error)),
+            Err(missing) => return missing.verdict(),
         };
         let templates = &self.config.templates;
-        let request = match self.caller.prepare(step, templates, &input, lease, &task.trace, self.now()) {
+        let request = match self.caller.prepare(call, templates, &input, lease, &task.trace, self.now()) {
             Ok(request) => request,
             Err(unfit @ Unfit::Secret { .. }) => {
                 return Verdict::NotApplied(NotApplied::NotSent(unfit.to_string()));
@@ -155,7 +192,7 @@ impl Worker {
         };
         self.events.tell(Kind::Started, &task.command, &task.effect, lease.attempt());
         let began = Instant::now();
-        let call = self.caller.call(request, step, templates, lease, self.now());
+        let call = self.caller.call(request, call, templates, lease, self.now());
         pin!(call);
         let Called { outcome, health } = tokio::select! {
             called = &mut call => called,
@@ -165,22 +202,39 @@ impl Worker {
             }
         };
         place.report(health);
-        self.meter.called(step.id.as_str(), began.elapsed(), waited(task, began, self.now()));
+        self.called(task, began);
         match outcome {
             Ok(receipt) => Verdict::Done(receipt),
             Err(outcome) => Verdict::NotApplied(outcome),
         }
     }
 
-    async fn commit(&self, task: &Task, lease: Lease, receipt: &Receipt) -> Result<Settled, StoreError> {
+    async fn commit(&self, task: &Task, lease: Lease, receipt: &Receipt) -> Result<Ended, StoreError> {
         let (attempt, now) = (lease.attempt(), self.now());
-        let settled = self.effects.commit(lease, receipt, now).await?;
+        let next = self.next(task, receipt, now).await?;
+        let (settled, begun) =
+            self.effects.commit_and_begin(lease, receipt, self.kept(task), &next, now).await?;
         self.report(task, attempt, &Conclusion::Done { status: receipt.status, at: now });
+        self.discard_input(task).await;
+        Ok(Ended { settled, begun })
+    }
+
+    /// The command, if its record is to keep it.
+    pub(super) fn kept<'t>(&self, task: &'t Task) -> Option<&'t Command> {
+        self.config.consumer.keep_commands.then_some(&task.command)
+    }
+
+    async fn skip(&self, task: &Task, lease: Lease, why: &str) -> Result<Settled, StoreError> {
+        let (attempt, now) = (lease.attempt(), self.now());
+        let next =
+            task.command.flow.skipped(&task.command, now).map_err(|_| StoreError::Malformed("command"))?;
+        let settled = self.effects.skip(lease, why, &next, now).await?;
+        self.report(task, attempt, &Conclusion::Skipped { why });
         self.discard_input(task).await;
         Ok(settled)
     }
 
-    async fn not_applied(
+    pub(super) async fn not_applied(
         &self,
         task: &Task,
         lease: Lease,
@@ -227,18 +281,17 @@ impl Worker {
         Ok(settled)
     }
 
-    async fn park(&self, task: &Task, lease: Lease, why: &str) -> Result<Settled, StoreError> {
+    pub(super) async fn park(&self, task: &Task, lease: Lease, why: &str) -> Result<Settled, StoreError> {
         let (attempt, in_doubt) = (lease.attempt(), lease.in_doubt());
         let settled = self.effects.park(lease, &task.command, why, self.now()).await?;
         self.report(task, attempt, &Conclusion::Parked { why, in_doubt });
         Ok(settled)
     }
 
-    pub(super) async fn input(&self, command: &Command, effect: &EffectId) -> Result<Input, StoreError> {
-        match &command.payload {
-            Payload::Input(input) => Ok(input.clone()),
-            Payload::ClaimCheck(check) => self.effects.check_out(effect, &command.input_hash, check).await,
-        }
+    /// Measures a call, or a write in place of one.
+    pub(super) fn called(&self, task: &Task, began: Instant) {
+        let waited = waited(task, began, self.now());
+        self.meter.called(task.step_id(&self.config), began.elapsed(), waited);
     }
 
     /// Best effort: what is left costs storage and nothing else.

@@ -16,12 +16,11 @@ use super::{
     signature,
 };
 use crate::{
-    clients::ThirdParties,
+    clients::{AwsSigner, ThirdParties},
     command::Input,
     config::{
         auth::Auth,
         call::{Body, Call},
-        step::Step,
         template::{RenderError, Templates},
         url_template::{UrlError, UrlTemplate},
     },
@@ -36,6 +35,7 @@ use crate::{
 pub struct Caller {
     clients: ThirdParties,
     secrets: Arc<Current<Secrets>>,
+    aws: Option<AwsSigner>,
 }
 
 /// A request that can't be made. Unless a [secret](Unfit::Secret) is to blame, trying again would not help.
@@ -70,7 +70,13 @@ impl Caller {
     /// Calls by these clients and with these secrets.
     #[must_use]
     pub fn new(clients: ThirdParties, secrets: Current<Secrets>) -> Self {
-        Self { clients, secrets: secrets.into() }
+        Self { clients, secrets: secrets.into(), aws: None }
+    }
+
+    /// And with this signer, for calls to AWS.
+    #[must_use]
+    pub fn with_aws(self, aws: AwsSigner) -> Self {
+        Self { aws: Some(aws), ..self }
     }
 
     /// Reads the credentials again if that was long ago. Once an invocation: what is not in use can be revoked.
@@ -98,14 +104,14 @@ impl Caller {
     /// See [`Unfit`].
     pub(super) fn prepare(
         &self,
-        step: &Step,
+        call: &Call,
         templates: &Templates,
         input: &Input,
         lease: &Lease,
         trace: &Traceparent,
         now: Timestamp,
     ) -> Result<Request, Unfit> {
-        self.request(step, templates, input, (lease.effect(), lease.attempt()), trace, now)
+        self.request(call, templates, input, (lease.effect(), lease.attempt()), trace, now)
     }
 
     /// The same for an attempt that nobody has claimed: to be looked at and not to be sent, which takes a lease.
@@ -114,14 +120,14 @@ impl Caller {
     /// See [`Unfit`].
     pub fn request(
         &self,
-        step: &Step,
+        call: &Call,
         templates: &Templates,
         input: &Input,
         (effect, attempt): (&EffectId, u32),
         trace: &Traceparent,
         now: Timestamp,
     ) -> Result<Request, Unfit> {
-        let Call { method, url, auth, headers, body, timeout, .. } = &step.call;
+        let Call { method, url, auth, headers, body, timeout, .. } = call;
         let key = effect.idempotency_key();
         let context = request_context(input, effect, attempt);
         let mut request = Request::new(method.clone(), url.render(templates, &context)?);
@@ -136,6 +142,8 @@ impl Caller {
         set_body(&mut request, body, templates, &context)?;
         match auth {
             Some(Auth::StandardWebhooks(name)) => self.sign(&mut request, name, &key, now)?,
+            // It is signed when it is sent: credentials may have to be fetched first.
+            Some(Auth::Aws { .. }) => {}
             Some(auth) => self.authorise(&mut request, auth)?,
             None => {}
         }
@@ -145,15 +153,16 @@ impl Caller {
     /// Adds the credentials.
     pub(super) fn authorise(&self, request: &mut Request, auth: &Auth) -> Result<(), Unfit> {
         let secrets = self.secrets.get();
-        let secret = secrets.get(auth.secret()).map_or("", Secret::expose);
+        let Some(named) = auth.secret() else { return Ok(()) };
+        let secret = secrets.get(named).map_or("", Secret::expose);
         let (name, value) = match auth {
             Auth::Bearer(_) => (header::AUTHORIZATION, format!("Bearer {secret}")),
             Auth::Basic(_) => (header::AUTHORIZATION, format!("Basic {}", BASE64_STANDARD.encode(secret))),
             Auth::Header { name, .. } => (name.clone(), secret.to_owned()),
             // A call is signed when it is complete, and a look-up never is.
-            Auth::StandardWebhooks(_) => return Ok(()),
+            Auth::StandardWebhooks(_) | Auth::Aws { .. } => return Ok(()),
         };
-        let unusable = |_| Unfit::secret(auth.secret(), "is not a legal header value");
+        let unusable = |_| Unfit::secret(named, "is not a legal header value");
         let mut value = HeaderValue::from_str(&value).map_err(unusable)?;
         value.set_sensitive(true);
         request.headers_mut().insert(name, value);
@@ -170,6 +179,13 @@ impl Caller {
         Ok(())
     }
 
+    /// Each attempt is signed anew: a signature is good for some minutes.
+    async fn sign_for_aws(&self, request: &mut Request, call: &Call, now: Timestamp) -> Result<(), String> {
+        let Some(Auth::Aws { service, region }) = &call.auth else { return Ok(()) };
+        let signer = self.aws.as_ref().ok_or("there is nothing to sign for AWS with")?;
+        signer.sign(request, service, region.as_deref(), now).await.map_err(|error| error.to_string())
+    }
+
     /// Sends a request that was made for this URL.
     pub(super) async fn send(&self, request: Request, url: &UrlTemplate) -> Result<Response, NotApplied> {
         let client = self.clients.client(url, &self.secrets.get());
@@ -180,25 +196,29 @@ impl Caller {
     /// Calls the third party. It takes a lease to do so.
     pub(super) async fn call(
         &self,
-        request: Request,
-        step: &Step,
+        mut request: Request,
+        call: &Call,
         templates: &Templates,
         _: &Lease,
         now: Timestamp,
     ) -> Called {
-        let response = match self.send(request, &step.call.url).await {
+        if let Err(unsigned) = self.sign_for_aws(&mut request, call, now).await {
+            let outcome = Err(NotApplied::NotSent(unsigned));
+            return Called { outcome, health: Health::Well };
+        }
+        let response = match self.send(request, &call.url).await {
             Ok(response) => response,
             Err(outcome) => return Called { outcome: Err(outcome), health: Health::Failing },
         };
         let status = response.status();
-        let judged = of_status(status, response.headers(), &step.call.statuses, now);
+        let judged = of_status(status, response.headers(), &call.statuses, now);
         let health = match &judged {
             Err(NotApplied::RefusedForNow { retry_after: Some(pause), .. }) => Health::AskedForPause(*pause),
             _ if status.is_server_error() => Health::Failing,
             _ => Health::Well,
         };
         let outcome = match judged {
-            Ok(()) => judge_body(response, step, templates).await,
+            Ok(()) => judge_body(response, call, templates).await,
             Err(outcome) => Err(outcome),
         };
         Called { outcome, health }
@@ -214,8 +234,8 @@ pub(super) struct Called {
 }
 
 /// The status says that it was applied. Unless the step takes the body to be sure, nothing about that can undo it.
-async fn judge_body(response: Response, step: &Step, templates: &Templates) -> Result<Receipt, NotApplied> {
-    let Call { applied_if, receipt, .. } = &step.call;
+async fn judge_body(response: Response, call: &Call, templates: &Templates) -> Result<Receipt, NotApplied> {
+    let Call { applied_if, receipt, .. } = call;
     let answer = Answer::read(response).await;
     if let Some(condition) = applied_if {
         match templates.holds(condition, &answer.context()) {
@@ -264,7 +284,8 @@ fn set_body(request: &mut Request, body: &Body, templates: &Templates, context: 
             ("application/x-www-form-urlencoded", form.finish())
         }
     };
-    request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    // AWS's services want another one, which the step says.
+    request.headers_mut().entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static(content_type));
     *request.body_mut() = Some(bytes.into());
     Ok(())
 }

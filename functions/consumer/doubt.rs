@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Worker, attempt::Verdict, look_up::LookedUp, outcome::NotApplied, task::Task};
+use super::{Worker, attempt::Verdict, look_up::LookedUp, outcome::NotApplied, sequel::NoInput, task::Task};
 use crate::{
     config::{
         in_doubt::{InDoubt, LookUp},
@@ -39,6 +39,8 @@ impl Worker {
             _ if doubt.taken_over() && doubt.tries() > AT_ONCE => {
                 Resolved::Ended(doubt.unresolved(), Verdict::NotApplied(NotApplied::NotSent(why)))
             }
+            // The transaction that was to write the item was not applied, or the effect would be done.
+            InDoubt::Impossible => Resolved::Call(doubt.looked_up()),
             InDoubt::LookUp(look_up) => self.look_up(task, step, look_up, doubt).await,
             InDoubt::SameKey { window } => {
                 let lease = step.longest() + self.config.consumer.settle;
@@ -53,15 +55,23 @@ impl Worker {
 
     /// Found: commit. Not found: call. Cannot tell: later, and at the end park.
     async fn look_up(&self, task: &Task, step: &Step, look_up: &LookUp, doubt: Doubt) -> Resolved {
-        let input = match self.input(&task.command, &task.effect).await {
+        let input = match self.input(task, step).await {
             Ok(input) => input,
-            Err(error) => {
-                let why = format!("its input could not be fetched: {error}");
+            Err(NoInput::Away(error)) => {
+                let why = NoInput::Away(error).to_string();
                 return Resolved::Ended(doubt.unresolved(), Verdict::NotApplied(NotApplied::Unknown(why)));
+            }
+            Err(NoInput::Unfit(error)) => {
+                let why = format!("in doubt: {}; the look-up can't be made: {error}", doubt.why());
+                return Resolved::Ended(doubt.unresolved(), Verdict::Park(why));
             }
         };
         let templates = &self.config.templates;
-        match self.caller.look_up(look_up, step, templates, &input, &doubt, &task.trace).await {
+        let Some(call) = step.call() else {
+            let why = format!("in doubt: {}", doubt.why());
+            return Resolved::Ended(doubt.unresolved(), Verdict::Park(why));
+        };
+        match self.caller.look_up(look_up, call, templates, &input, &doubt, &task.trace).await {
             LookedUp::Found(receipt) => Resolved::Ended(doubt.looked_up(), Verdict::Done(receipt)),
             LookedUp::NotFound => Resolved::Call(doubt.looked_up()),
             LookedUp::CannotTell(why) => {

@@ -36,6 +36,8 @@ pub(super) enum Kind {
     Done,
     #[serde(rename = "side_effect.skipped")]
     Skipped,
+    #[serde(rename = "step.skipped")]
+    NotWanted,
     #[serde(rename = "retry.scheduled")]
     Deferred,
     #[serde(rename = "run.completed")]
@@ -123,7 +125,8 @@ struct Sender {
 impl Sender {
     async fn run(self, mut events: mpsc::Receiver<Event>) {
         while let Some(event) = events.recv().await {
-            let completed = event.kind == Kind::Done && self.is_last(&event).await;
+            let ends = matches!(event.kind, Kind::Done | Kind::NotWanted);
+            let completed = ends && self.is_last(&event).await;
             self.send(&event).await;
             if completed {
                 self.told.fetch_add(1, Ordering::Relaxed);
@@ -132,16 +135,18 @@ impl Sender {
         }
     }
 
-    /// A run with several effects is complete when the last of them is done: one more read, and only for these. All are
-    /// done when several look at once, so the one that was done last tells it.
+    /// A run with several effects is complete when the last of them is done or skipped: one more read, and only for these. All
+    /// are done when several look at once, so the one that was done last tells it.
     async fn is_last(&self, event: &Event) -> bool {
         if event.of <= 1 {
             return true;
         }
         let records = self.effects.run(&event.run_id).await.unwrap_or_default();
-        let done = || records.iter().filter(|record| record.status == Status::Done);
-        let last = done().max_by_key(|record| (record.updated_at, &record.effect_id));
-        done().count() >= event.of as usize && last.is_some_and(|last| last.effect_id == event.effect_id)
+        let over = || records.iter().filter(|record| matches!(record.status, Status::Done | Status::Skipped));
+        // What is skipped together with another step has no attempt, so it tells of nothing.
+        let tells = over().filter(|record| record.attempt > 0);
+        let last = tells.max_by_key(|record| (record.updated_at, &record.effect_id));
+        over().count() >= event.of as usize && last.is_some_and(|last| last.effect_id == event.effect_id)
     }
 
     async fn send(&self, event: &Event) {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     command::Input,
-    config::{in_doubt::LookUp, step::Step, template::Templates},
+    config::{call::Call, in_doubt::LookUp, template::Templates},
     effects::{guard::Doubt, record::Receipt},
     trace::Traceparent,
 };
@@ -33,7 +33,7 @@ impl Caller {
     pub(super) async fn look_up(
         &self,
         look_up: &LookUp,
-        step: &Step,
+        call: &Call,
         templates: &Templates,
         input: &Input,
         doubt: &Doubt,
@@ -52,7 +52,7 @@ impl Caller {
         let context = context! { ..answer.context(), ..asked };
         // A condition that does not fit the answer does not hold.
         if templates.holds(&look_up.found, &context).unwrap_or(false) {
-            let fields = if look_up.receipt.is_empty() { &step.call.receipt } else { &look_up.receipt };
+            let fields = if look_up.receipt.is_empty() { &call.receipt } else { &look_up.receipt };
             return LookedUp::Found(answer.receipt(fields, templates));
         }
         if templates.holds(&look_up.not_found, &context).unwrap_or(false) {

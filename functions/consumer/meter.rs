@@ -111,6 +111,7 @@ impl Meter {
             Conclusion::Enqueued { .. } => self.add(|counts| counts.enqueued += 1),
             Conclusion::Duplicate { .. } => self.add(|counts| counts.duplicates += 1),
             Conclusion::Held => self.add(|counts| counts.held += 1),
+            Conclusion::Skipped { .. } => self.add(|counts| counts.skipped += 1),
             Conclusion::Parked { in_doubt, .. } => self.parked(step, *in_doubt),
         }
     }

@@ -1,8 +1,8 @@
 //! The consumer: messages and what is due ▶ [ claim ▶ call ▶ commit ] ▶ ack in order.
 //!
 //! `run` every broker and the agenda side by side · `message` is it ours · `reader` one broker · `drain` one stream of it ·
-//! `agenda` what is due · `work` one command to its end · `attempt` one try of it · `doubt` what an earlier one left open ·
-//! [`call`] the third party · `signature` proves to it that the call is ours · `look_up` whether it happened · `answer` what it
+//! `agenda` what is due · `work` one command to its end · `attempt` one try of it · `sequel` a step that comes after others · `doubt` what an earlier one left open ·
+//! [`call`] the third party · [`row`] or an item of a table · `signature` proves to it that the call is ours · `look_up` whether it happened · `answer` what it
 //! said · [`outcome`] what a call can come to · [`backoff`] when to try again · `destinations` what keeps one third party's
 //! trouble from everything else · `turns` one at a time per effect.
 //!
@@ -33,7 +33,9 @@ mod proof;
 mod reader;
 mod record;
 mod report;
+pub mod row;
 mod run;
+mod sequel;
 mod signature;
 mod streams;
 pub mod summary;

@@ -14,7 +14,7 @@ use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use jiff::{Timestamp, fmt::rfc2822};
 use rustls::AlertDescription;
 
-use crate::{config::statuses::Statuses, effects::StoreError};
+use crate::config::statuses::Statuses;
 
 /// What is known of a call that is not known to have been applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,11 +35,6 @@ pub enum NotApplied {
 }
 
 impl NotApplied {
-    /// The input that a command refers to could not be had: nothing was sent.
-    pub(super) fn input_missing(error: &StoreError) -> Self {
-        Self::NotSent(format!("its input could not be fetched: {error}"))
-    }
-
     /// What happened, in words.
     #[must_use]
     pub fn why(&self) -> &str {

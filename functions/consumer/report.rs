@@ -22,6 +22,8 @@ pub(super) enum Conclusion<'a> {
     Duplicate { status: Option<Status> },
     /// Another attempt has it.
     Held,
+    /// Its condition does not hold, so it is not done, and neither is what comes after it.
+    Skipped { why: &'a str },
 }
 
 impl Conclusion<'_> {
@@ -31,7 +33,7 @@ impl Conclusion<'_> {
             How::Duplicate => Self::Duplicate { status: None },
             How::Held => Self::Held,
             How::Parked => Conclusion::Parked { why: "the same effect with other input", in_doubt: false },
-            How::Deferred | How::Done | How::HandedOver => Self::Enqueued { why },
+            How::Deferred | How::Done | How::HandedOver | How::Skipped => Self::Enqueued { why },
         }
     }
 
@@ -41,6 +43,7 @@ impl Conclusion<'_> {
             Self::Deferred { .. } => Some(Kind::Deferred),
             Self::Parked { .. } => Some(Kind::Parked),
             Self::Duplicate { .. } => Some(Kind::Skipped),
+            Self::Skipped { .. } => Some(Kind::NotWanted),
             Self::Enqueued { .. } | Self::Held => None,
         }
     }
@@ -75,6 +78,9 @@ impl Worker {
             Conclusion::Duplicate { status } => {
                 let status = status.map(Status::as_str);
                 tracing::info!(outcome = "duplicate", status, duration_ms, "the effect is on record");
+            }
+            Conclusion::Skipped { why } => {
+                tracing::info!(outcome = "skipped", why, duration_ms, "an effect is skipped");
             }
             Conclusion::Held => {
                 tracing::info!(outcome = "held", duration_ms, "another attempt has the effect");

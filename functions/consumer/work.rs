@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{
     Worker,
     agenda::NEWER_POLL,
-    attempt::{Claimed, Plan},
+    attempt::{Claimed, Ended, Plan},
     destinations::NoPlace,
     report::Conclusion,
     task::Task,
@@ -204,12 +204,19 @@ impl Worker {
         let (handed_over, held) = (claimed.handed_over(), claimed.held());
         let (worker, its_task) = (Arc::clone(self), Arc::clone(task));
         let attempt = async move {
-            let settled = worker.attempt(&its_task, claimed, plan).await;
+            let ended = worker.attempt(&its_task, claimed, plan).await;
             drop(turn);
-            settled.inspect_err(|error| {
-                let duration_ms = its_task.duration_ms();
-                tracing::error!(outcome = "unrecorded", %error, duration_ms, "what an attempt came to is not on record");
-            })
+            match ended {
+                Ok(Ended { settled, begun }) => {
+                    worker.go_on(begun);
+                    Ok(settled)
+                }
+                Err(error) => {
+                    let duration_ms = its_task.duration_ms();
+                    tracing::error!(outcome = "unrecorded", %error, duration_ms, "what an attempt came to is not on record");
+                    Err(error)
+                }
+            }
         };
         if origin == Origin::Agenda {
             return Ok(attempt.await?);

@@ -109,12 +109,7 @@ impl Effects {
         now: Timestamp,
     ) -> Result<Settled, StoreError> {
         self.register_lanes([effect.step_id()]).await?;
-        let mut item = new_item(effect, Status::Pending, &command.input_hash, now);
-        item.insert(attr::ATTEMPT.into(), count(0));
-        item.insert(attr::COMMAND.into(), string(command.to_json()));
-        item.insert(attr::LANE.into(), lane(effect));
-        item.insert(attr::DUE_AT.into(), millis(due));
-        match self.store.put(item, absent()).await? {
+        match self.store.put(pending_item(effect, command, due, now), absent()).await? {
             Write::Applied(_) => Ok(Settled::new(How::Deferred)),
             Write::Refused(item) => self.enqueue_beside(&Record::read(&item)?, effect, command, now).await,
         }
@@ -325,6 +320,16 @@ impl Effects {
         let item = output.item.unwrap_or_default();
         Ok(item.get(LANES).and_then(|lanes| lanes.as_ss().ok()).cloned().unwrap_or_default())
     }
+}
+
+/// A record of what has not been tried, to be worked on at `due`.
+pub(super) fn pending_item(effect: &EffectId, command: &Command, due: Timestamp, now: Timestamp) -> Item {
+    let mut item = new_item(effect, Status::Pending, &command.input_hash, now);
+    item.insert(attr::ATTEMPT.into(), count(0));
+    item.insert(attr::COMMAND.into(), string(command.to_json()));
+    item.insert(attr::LANE.into(), lane(effect));
+    item.insert(attr::DUE_AT.into(), millis(due));
+    item
 }
 
 /// The lane of an effect: its step's.

@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use super::{
     Effects, StoreError,
-    agenda::absent,
+    agenda::{Cursor, absent},
     guard::decide::{Decided, Decision, Said, Seen},
-    record::{Item, Record, attr, millis, string},
+    record::{Item, Record, as_json, attr, millis, optional_text, string, time},
 };
 use crate::{
     config::{Config, in_doubt::InDoubt},
@@ -21,6 +21,10 @@ use crate::{
 
 /// The run of the records that say who has decided about many.
 const BULK_RUN: &str = ":bulk";
+const DECISION: &str = "decision";
+const BY: &str = "by";
+const NOTE: &str = "note";
+const FILTER: &str = "filter";
 /// Records that are read at a time.
 const PAGE: i32 = 200;
 /// Effects that are decided at the same time.
@@ -84,8 +88,41 @@ impl Policy {
         match config.step(step).map(|step| &step.in_doubt) {
             None => Self::Gone,
             Some(InDoubt::Park) => Self::Parks,
-            Some(InDoubt::SameKey { .. } | InDoubt::LookUp(_)) => Self::Resolves,
+            Some(InDoubt::SameKey { .. } | InDoubt::LookUp(_) | InDoubt::Impossible) => Self::Resolves,
         }
+    }
+}
+
+/// Who has decided what about many, why, and about which. It is kept as long as records of done effects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BulkRecord {
+    /// Names it in the history of each effect.
+    pub bulk: String,
+    /// What was decided, or `redrive`.
+    pub decision: String,
+    /// Who.
+    pub by: String,
+    /// Why, in their words.
+    pub note: String,
+    /// Which: a filter, in JSON.
+    #[serde(serialize_with = "as_json")]
+    pub filter: String,
+    /// When it was begun.
+    pub created_at: Timestamp,
+}
+
+impl BulkRecord {
+    fn read(item: &Item) -> Result<Self, StoreError> {
+        let text = |name| optional_text(item, name).ok_or(StoreError::Malformed(name));
+        let created_at = time(item, attr::CREATED_AT)?.ok_or(StoreError::Malformed(attr::CREATED_AT))?;
+        Ok(Self {
+            bulk: text(attr::EFFECT_ID)?,
+            decision: text(DECISION)?,
+            by: text(BY)?,
+            note: text(NOTE)?,
+            filter: text(FILTER)?,
+            created_at,
+        })
     }
 }
 
@@ -124,8 +161,16 @@ pub struct Tally {
     pub in_doubt: u64,
     /// Not decided: they can't be called.
     pub not_callable: u64,
+    /// Not decided: later steps use their receipts, which can be told of one at a time only.
+    #[serde(skip_serializing_if = "is_none")]
+    pub lacking: u64,
     /// There may be more that fit.
     pub more: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Filter {
@@ -210,7 +255,9 @@ impl Effects {
         now: Timestamp,
         mut progress: impl FnMut(&Tally),
     ) -> Result<Tally, StoreError> {
-        self.write_down(bulk, now).await?;
+        let Said { decision, by, note } = bulk.said;
+        let filter = serde_json::to_string(bulk.filter).unwrap_or_default();
+        self.write_down(bulk.id, (decision.as_str(), by, note), &filter, now).await?;
         let note = format!("{} (bulk {})", bulk.said.note, bulk.id);
         let said = Said { note: &note, ..bulk.said };
         let (mut tally, mut from) = (Tally::default(), None);
@@ -239,6 +286,7 @@ impl Effects {
                     Decided::Overtaken(_) | Decided::Unknown => tally.overtaken += 1,
                     Decided::InDoubt => tally.in_doubt += 1,
                     Decided::NotCallable => tally.not_callable += 1,
+                    Decided::LacksReceipt(_) => tally.lacking += 1,
                 }
             }
             progress(&tally);
@@ -250,17 +298,33 @@ impl Effects {
         }
     }
 
+    /// One page of the records of who has decided about many.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn bulk_page(
+        &self,
+        from: Option<Cursor>,
+    ) -> Result<(Vec<BulkRecord>, Option<Cursor>), StoreError> {
+        let (items, next) = self.run_items(BULK_RUN, from).await?;
+        Ok((items.iter().map(BulkRecord::read).collect::<Result<_, _>>()?, next))
+    }
+
     /// Who decides what, why, and about which. It is kept as long as records of done effects.
-    async fn write_down(&self, bulk: Bulk<'_>, now: Timestamp) -> Result<(), StoreError> {
-        let Bulk { id, filter, said } = bulk;
-        let filter = serde_json::to_string(filter).unwrap_or_default();
+    pub(super) async fn write_down(
+        &self,
+        id: Uuid,
+        (decision, by, note): (&str, &str, &str),
+        filter: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let item = Item::from([
             (attr::RUN_ID.into(), string(BULK_RUN)),
             (attr::EFFECT_ID.into(), string(id)),
-            ("decision".into(), string(said.decision.as_str())),
-            ("by".into(), string(said.by)),
-            ("note".into(), string(said.note)),
-            ("filter".into(), string(filter)),
+            (DECISION.into(), string(decision)),
+            (BY.into(), string(by)),
+            (NOTE.into(), string(note)),
+            (FILTER.into(), string(filter)),
             (attr::CREATED_AT.into(), millis(now)),
             (attr::EXPIRES_AT.into(), self.expiry(now)),
         ]);

@@ -13,13 +13,15 @@ use super::{
     store::{Change, Condition},
 };
 use crate::{
-    command::{ClaimCheck, Command, Input, InputHash, Payload},
+    command::{ClaimCheck, Command, Input, InputHash, Payload, flow::Flow},
     effect_id::EffectId,
 };
 
 /// A DynamoDB item holds 400 KB with its names and keys.
 const CHUNK: usize = 350 * 1024;
 const DATA: &str = "data";
+/// Where the inputs of later steps stand among the fields of an input. No template can name such a field.
+const LATER: &str = ":later";
 const OPERATION: &str = "PutItem";
 
 impl Effects {
@@ -46,7 +48,48 @@ impl Effects {
                 .map_err(|error| StoreError::unavailable(OPERATION, &error))?;
             chunks += 1;
         }
-        Ok(ClaimCheck { chunks, bytes: json.len() as u64 })
+        Ok(ClaimCheck { chunks, bytes: json.len() as u64, of: None })
+    }
+
+    /// Leaves a command's input here, and with it what later steps take from the event.
+    ///
+    /// # Errors
+    /// As [`Effects::check_in`].
+    pub async fn leave_input(&self, effect: &EffectId, command: Command) -> Result<Command, StoreError> {
+        let Payload::Input(input) = &command.payload else { return Ok(command) };
+        if command.flow.is_empty() {
+            let check = self.check_in(effect, &command.input_hash, input).await?;
+            return Ok(Command { payload: Payload::ClaimCheck(check), ..command });
+        }
+        let (flow, later) = command.flow.without_inputs();
+        let mut all = input.clone();
+        all.insert(LATER.to_owned(), serde_json::to_value(later).map_err(|_| StoreError::Malformed(DATA))?);
+        let of = InputHash::of(&all);
+        let check = ClaimCheck { of: Some(of.clone()), ..self.check_in(effect, &of, &all).await? };
+        Ok(Command { payload: Payload::ClaimCheck(check), flow, ..command })
+    }
+
+    /// A command's input, and what comes after it with theirs.
+    ///
+    /// # Errors
+    /// As [`Effects::check_out`].
+    pub async fn input_and_flow(
+        &self,
+        effect: &EffectId,
+        command: &Command,
+    ) -> Result<(Input, Flow), StoreError> {
+        let flow = command.flow.clone();
+        let check = match &command.payload {
+            Payload::Input(input) => return Ok((input.clone(), flow)),
+            Payload::ClaimCheck(check) => check,
+        };
+        let mut input = self.check_out(effect, &command.input_hash, check).await?;
+        if check.of.is_none() {
+            return Ok((input, flow));
+        }
+        let later = input.remove(LATER).and_then(|later| serde_json::from_value(later).ok());
+        let later = later.ok_or(StoreError::Malformed(DATA))?;
+        Ok((input, flow.with_inputs(later)))
     }
 
     /// Fetches input.
@@ -64,7 +107,7 @@ impl Effects {
             let get = self.store.client.get_item().table_name(&self.store.table);
             let output = get
                 .key(attr::RUN_ID, string(partition(effect)))
-                .key(attr::EFFECT_ID, string(sort(hash, chunk)))
+                .key(attr::EFFECT_ID, string(sort(check.of.as_ref().unwrap_or(hash), chunk)))
                 .consistent_read(true)
                 .send()
                 .await
@@ -85,7 +128,7 @@ impl Effects {
         let Payload::ClaimCheck(check) = &command.payload else { return Ok(()) };
         let effect = command.effect_id().map_err(|_| StoreError::Malformed(attr::COMMAND))?;
         for chunk in 0..check.chunks {
-            let key = (partition(&effect), sort(&command.input_hash, chunk));
+            let key = (partition(&effect), sort(check.of.as_ref().unwrap_or(&command.input_hash), chunk));
             let change = Change::default().set(attr::EXPIRES_AT, self.expiry(now));
             // Refused: it is gone already, and must not come back empty.
             self.store.update((&key.0, &key.1), change, present()).await?;
@@ -107,7 +150,7 @@ impl Effects {
             let delete = self.store.client.delete_item().table_name(&self.store.table);
             delete
                 .key(attr::RUN_ID, string(partition(effect)))
-                .key(attr::EFFECT_ID, string(sort(hash, chunk)))
+                .key(attr::EFFECT_ID, string(sort(check.of.as_ref().unwrap_or(hash), chunk)))
                 .send()
                 .await
                 .map_err(|error| StoreError::unavailable("DeleteItem", &error))?;

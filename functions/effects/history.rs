@@ -102,10 +102,14 @@ impl History {
         self
     }
 
+    /// Its entries, as they stand in a record.
+    pub(super) fn value(&self) -> AttributeValue {
+        AttributeValue::L(self.entries.iter().map(Ended::write).collect())
+    }
+
     /// Puts it in place of the record's.
     pub(super) fn write(&self, change: Change) -> Change {
-        let entries = self.entries.iter().map(Ended::write).collect();
-        let change = change.set(attr::HISTORY, AttributeValue::L(entries));
+        let change = change.set(attr::HISTORY, self.value());
         if self.dropped == 0 { change } else { change.set(attr::HISTORY_DROPPED, count(self.dropped)) }
     }
 }

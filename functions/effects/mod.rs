@@ -1,10 +1,11 @@
 //! The effects table: the exactly-once guard, the retry agenda and the history, one record per effect.
 //!
-//! [`record`] the states, with `history` and `receipt` · [`guard`] claim, commit, defer, park ·
+//! [`record`] the states, with `history` and `receipt` · [`standing`] where a run is, of all its records · [`guard`] claim, commit, defer, park ·
 //! [`agenda`] what is to be done and when ·
-//! [`parked`] what can't be claimed at all · [`bulk`] one decision about many · [`claim_check`] input too large for the broker ·
-//! [`recent`] effects by time, and [`runs`] what the consumer's runs did, for whoever looks · [`pause`] of the consumer ·
-//! [`stream_lease`] one stream at a time · `store` the conditional writes under all of them.
+//! [`parked`] what can't be claimed at all · [`bulk`] one decision about many · [`redrive`] what is over, once more ·
+//! [`claim_check`] input too large for the broker · [`recent`] effects by time, and [`runs`] what the consumer's runs did, for
+//! whoever looks · [`pause`] of the consumer · [`stream_lease`] one stream at a time · `store` the conditional writes under all
+//! of them, and `transaction` several of them as one, with an item of a table of the user's own: [`row`].
 
 pub mod agenda;
 pub mod bulk;
@@ -17,10 +18,14 @@ pub mod pause;
 mod receipt;
 pub mod recent;
 pub mod record;
+pub mod redrive;
 pub mod request;
+pub mod row;
 pub mod runs;
+pub mod standing;
 mod store;
 pub mod stream_lease;
+mod transaction;
 
 use std::{
     collections::HashSet,
@@ -28,10 +33,11 @@ use std::{
     time::Duration,
 };
 
+use agenda::Cursor;
 use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder, types::AttributeValue};
 pub use error::StoreError;
 use jiff::Timestamp;
-use record::{Record, seconds, string};
+use record::{Item, Record, seconds, string};
 use store::Store;
 
 use crate::effect_id::StepId;
@@ -110,6 +116,8 @@ pub enum How {
     HandedOver,
     /// A person has to look at it.
     Parked,
+    /// It is not wanted, and that is on record.
+    Skipped,
 }
 
 impl Settled {
@@ -141,27 +149,52 @@ impl Effects {
     /// # Errors
     /// DynamoDB could not be asked.
     pub async fn run(&self, run_id: &str) -> Result<Vec<Record>, StoreError> {
-        let mut records = Vec::new();
-        let mut from = None;
+        let (mut records, mut from) = (Vec::new(), None);
         loop {
-            let query = self.query("run_id = :run", run_id).set_exclusive_start_key(from);
-            let page = query.send().await.map_err(|error| StoreError::unavailable("Query", &error))?;
-            for item in page.items() {
-                records.push(Record::read(item)?);
-            }
-            from = page.last_evaluated_key;
+            let (page, next) = self.run_page(run_id, from).await?;
+            records.extend(page);
+            from = next;
             if from.is_none() {
                 return Ok(records);
             }
         }
     }
 
+    /// One page of the records of a run, as they are now: what DynamoDB reads at a time.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn run_page(
+        &self,
+        run_id: &str,
+        from: Option<Cursor>,
+    ) -> Result<(Vec<Record>, Option<Cursor>), StoreError> {
+        let (items, next) = self.run_items(run_id, from).await?;
+        Ok((items.iter().map(Record::read).collect::<Result<_, _>>()?, next))
+    }
+
+    async fn run_items(
+        &self,
+        run_id: &str,
+        from: Option<Cursor>,
+    ) -> Result<(Vec<Item>, Option<Cursor>), StoreError> {
+        let query = self.query("run_id = :run", run_id).set_exclusive_start_key(from.map(|Cursor(key)| key));
+        let page = query.send().await.map_err(|error| StoreError::unavailable("Query", &error))?;
+        Ok((page.items.unwrap_or_default(), page.last_evaluated_key.map(Cursor)))
+    }
+
     /// One record of a run, as it is now. By a Query, so that a function that shows runs needs no other permission.
     async fn record(&self, run_id: &str, effect_id: &str) -> Result<Option<Record>, StoreError> {
+        let item = self.item(run_id, effect_id).await?;
+        if item.is_empty() { Ok(None) } else { Record::read(&item).map(Some) }
+    }
+
+    /// The same as it stands in the table; empty if there is none.
+    async fn item(&self, run_id: &str, effect_id: &str) -> Result<Item, StoreError> {
         let query = self.query("run_id = :run AND effect_id = :effect", run_id);
         let query = query.expression_attribute_values(":effect", string(effect_id));
         let page = query.send().await.map_err(|error| StoreError::unavailable("Query", &error))?;
-        page.items().first().map(Record::read).transpose()
+        Ok(page.items.unwrap_or_default().into_iter().next().unwrap_or_default())
     }
 
     fn query(&self, condition: &str, run_id: &str) -> QueryFluentBuilder {

@@ -102,15 +102,24 @@ impl Recent<'_> {
     /// # Errors
     /// DynamoDB could not be asked, or the table has no such index: it was made by an earlier version.
     pub async fn page(&mut self, most: usize) -> Result<Vec<Record>, StoreError> {
-        let mut keys = Vec::new();
         if self.since >= self.before {
             return Ok(Vec::new());
         }
-        while keys.len() < most.min(100) {
-            let Some(key) = self.next_key().await? else { break };
-            keys.push(key);
+        loop {
+            let mut keys = Vec::new();
+            while keys.len() < most.min(100) {
+                let Some(key) = self.next_key().await? else { break };
+                keys.push(key);
+            }
+            if keys.is_empty() {
+                return Ok(Vec::new());
+            }
+            // All of them may have been removed since the index was read; that is not the end.
+            let records = self.effects.records(&keys).await?;
+            if !records.is_empty() {
+                return Ok(records);
+            }
         }
-        if keys.is_empty() { Ok(Vec::new()) } else { self.effects.records(&keys).await }
     }
 
     async fn next_key(&mut self) -> Result<Option<Key>, StoreError> {

@@ -6,6 +6,10 @@
 //! waiting  ──claim──▶     │  └─ for good ──▶ parked
 //!    ▲────── defer ───────┘
 //! parked ──operator──▶ waiting | done | discarded
+//!
+//! A step that comes after others:
+//! (absent) ──a predecessor is done──▶ awaiting ──the last one is──▶ pending
+//! in_progress ──its condition does not hold──▶ skipped, with all that comes after it
 //! ```
 
 use std::{collections::HashMap, fmt};
@@ -49,6 +53,10 @@ pub(super) mod attr {
     pub(in crate::effects) const HISTORY_DROPPED: &str = "history_dropped";
     pub(in crate::effects) const RECEIPT: &str = "receipt";
     pub(in crate::effects) const COMMAND: &str = "command";
+    /// The run as which it was put to work again, the last time.
+    pub(in crate::effects) const REDRIVEN_AS: &str = "redriven_as";
+    /// The effect that this one does again.
+    pub(in crate::effects) const REDRIVE_OF: &str = "redrive_of";
     /// Hash key of the `due` index; absent from records that need no attention.
     pub(in crate::effects) const LANE: &str = "lane";
     pub(in crate::effects) const DUE_AT: &str = "due_at";
@@ -74,6 +82,10 @@ pub enum Status {
     Parked,
     /// A person decided against it.
     Discarded,
+    /// It comes after several steps, and some of them are done.
+    Awaiting,
+    /// Its condition did not hold, or it comes after a step whose condition did not.
+    Skipped,
 }
 
 impl fmt::Display for Status {
@@ -83,9 +95,20 @@ impl fmt::Display for Status {
 }
 
 impl Status {
+    const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::InProgress,
+        Self::Waiting,
+        Self::Done,
+        Self::Parked,
+        Self::Discarded,
+        Self::Awaiting,
+        Self::Skipped,
+    ];
+
     /// As it stands in the table.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::InProgress => "in_progress",
@@ -93,19 +116,19 @@ impl Status {
             Self::Done => "done",
             Self::Parked => "parked",
             Self::Discarded => "discarded",
+            Self::Awaiting => "awaiting",
+            Self::Skipped => "skipped",
         }
     }
 
     /// Nothing is left to do or to decide.
     #[must_use]
     pub fn is_over(self) -> bool {
-        matches!(self, Self::Done | Self::Discarded)
+        matches!(self, Self::Done | Self::Discarded | Self::Skipped)
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Pending, Self::InProgress, Self::Waiting, Self::Done, Self::Parked, Self::Discarded]
-            .into_iter()
-            .find(|status| status.as_str() == text)
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 }
 
@@ -150,8 +173,14 @@ pub struct Record {
     #[serde(flatten)]
     pub history: History,
     /// The command with its input, kept while it, or a person, may need it again: JSON, or whatever was on the topic.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_json")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_json_if_any")]
     pub command: Option<String>,
+    /// The run as which it was put to work again, the last time that it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redriven_as: Option<String>,
+    /// The effect that this one does again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redrive_of: Option<String>,
     #[serde(skip)]
     pub(super) attempt_id: Option<String>,
     #[serde(skip)]
@@ -192,6 +221,8 @@ impl Record {
             receipt: optional_text(item, attr::RECEIPT).and_then(|json| serde_json::from_str(&json).ok()),
             history: History::read(item)?,
             command: optional_text(item, attr::COMMAND),
+            redriven_as: optional_text(item, attr::REDRIVEN_AS),
+            redrive_of: optional_text(item, attr::REDRIVE_OF),
             attempt_id: optional_text(item, attr::ATTEMPT_ID),
             forgiven: number(item, attr::FORGIVEN)?.unwrap_or_default(),
             forgiven_at: time(item, attr::FORGIVEN_AT)?,
@@ -200,8 +231,12 @@ impl Record {
     }
 }
 
-fn as_json<S: Serializer>(command: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
-    let text = command.as_deref().unwrap_or_default();
+fn as_json_if_any<S: Serializer>(command: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    as_json(command.as_deref().unwrap_or_default(), serializer)
+}
+
+/// The value that a text of JSON is of; any other text as it is.
+pub(super) fn as_json<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
     serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)).serialize(serializer)
 }
 

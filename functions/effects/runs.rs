@@ -76,6 +76,8 @@ pub struct Counts {
     pub done: u64,
     /// Commands whose effect was already on record.
     pub duplicates: u64,
+    /// Effects whose condition did not hold when their turn came.
+    pub skipped: u64,
     /// Effects deferred to a later attempt.
     pub deferred: u64,
     /// Messages left to the agenda before any claim.

@@ -144,9 +144,8 @@ impl Outbox {
     async fn within_limits(&self, effect: &EffectId, command: Command) -> Result<Command, StoreError> {
         let bytes = command.to_json().len();
         match &command.payload {
-            Payload::Input(input) if bytes > MAX_INLINE && bytes > self.inline_limit(&command).await => {
-                let check = self.effects.check_in(effect, &command.input_hash, input).await?;
-                Ok(Command { payload: Payload::ClaimCheck(check), ..command })
+            Payload::Input(_) if bytes > MAX_INLINE && bytes > self.inline_limit(&command).await => {
+                self.effects.leave_input(effect, command).await
             }
             _ => Ok(command),
         }

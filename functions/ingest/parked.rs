@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 use uuid::Uuid;
 
@@ -31,6 +31,9 @@ const AT_A_TIME: u64 = 200;
 /// A record holds at most 400 KB, and every decision adds its note.
 const LONGEST_NOTE: usize = 1000;
 
+/// As much as is kept of an answer.
+const LONGEST_RECEIPT: usize = 16 * 1024;
+
 /// The body of `POST /runs/{run_id}/decide`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +44,9 @@ struct Request {
     decision: Decision,
     /// Who decides, and why: it goes into the history.
     note: String,
+    /// With `applied`: what the third party gave for it, by the names of the step's `receipt`. Later steps may need it.
+    #[serde(default)]
+    receipt: Map<String, Value>,
 }
 
 /// The body of `POST /parked/decide`.
@@ -139,13 +145,14 @@ impl Ingest {
         let policy_resolves = effect
             .as_ref()
             .is_some_and(|effect| Policy::of(&self.config, effect.step_id().as_str()) == Policy::Resolves);
-        let Request { effect_id, attempt, decision, note } = request;
+        let Request { effect_id, attempt, decision, note, receipt } = request;
         let seen = Seen { run_id, effect_id: &effect_id, attempt, policy_resolves };
         let said = Said { decision, by: caller, note: &note };
-        match self.outbox.effects.decide(seen, said, now).await {
+        match self.outbox.effects.decide_with(seen, said, &receipt, now).await {
             Ok(Decided::Taken(record)) => {
                 tracing::warn!(run_id, effect_id, attempt, decision = decision.as_str(), caller, "a person has decided");
-                if decision.is_called() {
+                // What is taken for done may have begun what comes after it.
+                if decision != Decision::Discard {
                     self.wake_ups.wake().await;
                 }
                 Reply::Found(json!(record))
@@ -158,6 +165,10 @@ impl Ingest {
                 "decision: it may have happened, and no policy can tell; look there, and say applied or not_applied"
                     .into(),
             ),
+            Ok(Decided::LacksReceipt(fields)) => Reply::Unfit(format!(
+                "receipt: later steps use {}; look there, and say what was given",
+                fields.join(", ")
+            )),
             Ok(Decided::Unknown) => Reply::NotFound("the run has no such effect"),
             Ok(Decided::NotCallable) => Reply::Unfit("decision: this can't be called; discard it".into()),
             Err(error) => {
@@ -172,6 +183,12 @@ impl Ingest {
 fn unfit(request: &Request, effect: Option<&EffectId>, step: Option<&Step>) -> Option<String> {
     if let Some(why) = unfit_note(&request.note) {
         return Some(why);
+    }
+    if request.decision != Decision::Applied && !request.receipt.is_empty() {
+        return Some("receipt: only what was applied has one".to_owned());
+    }
+    if Value::from(request.receipt.clone()).to_string().len() > LONGEST_RECEIPT {
+        return Some(format!("receipt: over {LONGEST_RECEIPT} bytes"));
     }
     let gone = effect.filter(|_| request.decision.is_called() && step.is_none())?.step_id();
     Some(format!("decision: webhooks.toml has no step {:?} to call", gone.as_str()))

@@ -1,5 +1,7 @@
 //! From a verified webhook, or a client's request, to commands.
 
+mod plan;
+
 use jiff::Timestamp;
 use minijinja::Value as Jinja;
 use serde::Deserialize;
@@ -7,7 +9,7 @@ use serde::Deserialize;
 use super::request::{Lacking, Verified};
 use crate::{
     command::{Command, Input, InputHash, Payload},
-    config::{Config, step::Step},
+    config::{Config, step::Step, template::JsonTemplate},
     effect_id::{EffectId, IdError, RunId},
 };
 
@@ -25,6 +27,8 @@ pub struct Routed {
 pub enum Unwanted {
     /// No event starts it, only a request to `/runs`.
     OnRequest,
+    /// It comes after other steps.
+    After,
     /// It is for the events of another source.
     OtherSource,
     /// It is for events of another type.
@@ -49,17 +53,8 @@ pub fn commands(
     for step in &config.steps {
         routed.extend(choose(step, webhook, &run_id, config, &context, now)?);
     }
-    count_each_run(&mut routed);
+    plan::add(&mut routed, webhook, config, &context)?;
     Ok((run_id, routed))
-}
-
-/// A step may have a run id of its own, so one webhook can start several runs.
-fn count_each_run(routed: &mut [Routed]) {
-    let runs: Vec<RunId> = routed.iter().map(|each| each.command.run_id.clone()).collect();
-    for each in routed {
-        let of = runs.iter().filter(|run| **run == each.command.run_id).count();
-        each.command.of = u32::try_from(of).unwrap_or(u32::MAX);
-    }
 }
 
 /// What one step makes of the event.
@@ -86,6 +81,9 @@ fn wants(
     config: &Config,
     context: &Jinja,
 ) -> Result<Result<(), Unwanted>, Lacking> {
+    if step.after.is_some() {
+        return Ok(Err(Unwanted::After));
+    }
     let Some(on) = &step.on else { return Ok(Err(Unwanted::OnRequest)) };
     if on.source != webhook.source().name {
         return Ok(Err(Unwanted::OtherSource));
@@ -116,12 +114,17 @@ fn command(
         Some(template) => RunId::escape(&text(template)?).map_err(|error| Lacking::id(template, error))?,
     };
     let business_key = text(&step.business_key)?;
-    let mut input = Input::new();
-    for (name, template) in &step.input {
-        let value = templates.json(template, context).map_err(|error| webhook.lacking(error))?;
-        input.insert(name.clone(), value);
-    }
+    let input = input_of(step, webhook, config, context)?;
     routed(step, run_id, business_key, input, now).map_err(|error| Lacking::id(&step.business_key, error))
+}
+
+/// What a step takes from the event.
+fn input_of(step: &Step, webhook: &Verified<'_>, config: &Config, context: &Jinja) -> Result<Input, Lacking> {
+    let field = |(name, template): &(String, JsonTemplate)| {
+        let value = config.templates.json(template, context).map_err(|error| webhook.lacking(error))?;
+        Ok((name.clone(), value))
+    };
+    step.input.iter().map(field).collect()
 }
 
 fn routed(
@@ -143,6 +146,8 @@ fn routed(
         received_at: now,
         source: None,
         traceparent: None,
+        flow: Default::default(),
+        receipts: Default::default(),
         needs: Vec::new(),
         newer: Default::default(),
     };
@@ -168,6 +173,9 @@ pub enum UnfitRequest {
     /// No such step.
     #[error("step: no step is named {0:?}")]
     UnknownStep(String),
+    /// The step begins by itself.
+    #[error("step: {0} comes after other steps; start those")]
+    After(String),
     /// The step needs this field.
     #[error("input.{0}: missing; the step needs it")]
     MissingInput(String),
@@ -191,6 +199,9 @@ pub fn requested(
 ) -> Result<Routed, UnfitRequest> {
     let RunRequest { step, business_key, input } = request;
     let Some(step) = config.step(&step) else { return Err(UnfitRequest::UnknownStep(step)) };
+    if step.after.is_some() {
+        return Err(UnfitRequest::After(step.id.to_string()));
+    }
     if let Some((name, _)) = step.input.iter().find(|(name, _)| !input.contains_key(name)) {
         return Err(UnfitRequest::MissingInput(name.clone()));
     }

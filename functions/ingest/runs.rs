@@ -10,7 +10,10 @@ use super::{
     reply::Reply,
     route::{Routed, RunRequest, requested},
 };
-use crate::{effect_id::RunId, effects::parked::MALFORMED_RUN};
+use crate::{
+    effect_id::RunId,
+    effects::{parked::MALFORMED_RUN, standing::Standing},
+};
 
 pub(super) const NOTHING: Reply = Reply::NotFound("nothing is on record under this run id");
 
@@ -87,7 +90,10 @@ impl Ingest {
         }
         match self.outbox.effects.run(run_id).await {
             Ok(effects) if effects.is_empty() => NOTHING,
-            Ok(effects) => Reply::Found(json!({ "run_id": run_id, "effects": effects })),
+            Ok(effects) => {
+                let Standing { state, steps } = Standing::of(&effects, |step| self.config.predecessors(step));
+                Reply::Found(json!({ "run_id": run_id, "state": state, "steps": steps, "effects": effects }))
+            }
             Err(error) => {
                 tracing::error!(run_id, %error, "a run could not be read");
                 Reply::Unavailable

@@ -62,13 +62,13 @@ pub fn of_steps(config: &Config) -> Names {
         let step: &Step = step;
         let look_up = match &step.in_doubt {
             InDoubt::LookUp(look_up) => look_up.auth.as_ref(),
-            InDoubt::SameKey { .. } | InDoubt::Park => None,
+            InDoubt::SameKey { .. } | InDoubt::Park | InDoubt::Impossible => None,
         };
-        step.call.auth.as_ref().into_iter().chain(look_up)
+        step.auth().into_iter().chain(look_up)
     };
     let certificates = config.destinations.values().filter_map(|each| each.client_certificate.clone());
-    let auths = config.steps.iter().flat_map(auths).map(|auth: &Auth| auth.secret().to_owned());
-    auths.chain(certificates).collect()
+    let auths = config.steps.iter().flat_map(auths).filter_map(|auth: &Auth| auth.secret());
+    auths.map(str::to_owned).chain(certificates).collect()
 }
 
 /// The values of the secrets that a function needs, by name.

@@ -6,7 +6,7 @@
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>). Lambda tries again after a pause,
 //! and so somewhat later than this.
 
-mod sigv4;
+pub(crate) mod sigv4;
 
 use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},

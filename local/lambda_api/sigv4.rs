@@ -12,11 +12,11 @@ const WINDOW_S: i64 = 300;
 
 /// A request as it came.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Received<'a> {
-    pub(super) method: &'a Method,
-    pub(super) uri: &'a Uri,
-    pub(super) headers: &'a HeaderMap,
-    pub(super) body: &'a [u8],
+pub(crate) struct Received<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) uri: &'a Uri,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: &'a [u8],
 }
 
 /// What an `Authorization` header says.
@@ -30,7 +30,7 @@ struct Authorization<'a> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn check(
+pub(crate) fn check(
     request: Received<'_>,
     secret: &str,
     service: &str,

@@ -15,7 +15,7 @@ pub struct Effect {
     pub step: String,
     /// What it is about.
     pub business_key: String,
-    /// `pending`, `in_progress`, `waiting`, `done`, `parked` or `discarded`.
+    /// `pending`, `in_progress`, `waiting`, `done`, `parked`, `discarded`, `awaiting` or `skipped`.
     pub status: String,
     /// Attempts so far.
     pub attempt: u64,
@@ -46,7 +46,13 @@ impl Effect {
     /// Nothing more will happen to it by itself.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        matches!(self.status.as_str(), "done" | "parked" | "discarded")
+        matches!(self.status.as_str(), "done" | "parked" | "discarded" | "skipped")
+    }
+
+    /// It comes after several steps, one of which has stopped its run. Nothing more happens to it before somebody decides.
+    pub(super) fn is_stopped(&self, all: &[Self]) -> bool {
+        let stops = |other: &Self| matches!(other.status.as_str(), "parked" | "discarded");
+        self.status == "awaiting" && all.iter().any(|other| other.run_id == self.run_id && stops(other))
     }
 
     /// It needs a person.

@@ -40,8 +40,9 @@ impl Stack {
     /// # Errors
     /// The table or the broker can't be asked.
     pub async fn unsettled(&self) -> Result<Vec<Unsettled>> {
-        let effects = self.effects().await?.into_iter().filter(|effect| !effect.is_settled());
-        let mut left: Vec<_> = effects.map(|effect| Unsettled::Effect(Box::new(effect))).collect();
+        let all = self.effects().await?;
+        let effects = all.iter().filter(|effect| !effect.is_settled() && !effect.is_stopped(&all));
+        let mut left: Vec<_> = effects.map(|effect| Unsettled::Effect(Box::new(effect.clone()))).collect();
         let unacked = self.unacked().await?;
         if unacked > 0 {
             left.push(Unsettled::Unacked(unacked));

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use axum::http::{self, HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::sign;
+use crate::{
+    lambda_api::sigv4::{self, Received},
+    sign,
+};
 
 /// One call.
 #[derive(Debug, Clone)]
@@ -56,6 +60,26 @@ impl Call {
         let expected =
             sign::standard_webhook(secret, header("webhook-id"), header("webhook-timestamp"), &self.bytes);
         expected.is_ok_and(|expected| header("webhook-signature").split(' ').any(|each| each == expected))
+    }
+}
+
+impl Call {
+    /// Whether AWS's service of that name would take its signature, by this secret access key.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_aws_signature(&self, service: &str, secret: &str) -> Result<(), String> {
+        let wrong = |error: &dyn std::fmt::Display| error.to_string();
+        let method = self.method.parse().map_err(|error: http::method::InvalidMethod| wrong(&error))?;
+        let uri = self.path.parse().map_err(|error: http::uri::InvalidUri| wrong(&error))?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let name = HeaderName::try_from(name).map_err(|error| wrong(&error))?;
+            headers.insert(name, HeaderValue::from_str(value).map_err(|error| wrong(&error))?);
+        }
+        let received = Received { method: &method, uri: &uri, headers: &headers, body: &self.bytes };
+        let host = self.headers.get("host").cloned().unwrap_or_default();
+        sigv4::check(received, secret, service, &[host], self.at)
     }
 }
 

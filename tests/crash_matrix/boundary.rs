@@ -116,6 +116,7 @@ fn what_of_table(seen: &Seen) -> Option<&'static str> {
     let request = seen.json();
     match seen.operation.as_str() {
         "Query" => Some("read agenda"),
+        "TransactWriteItems" => Some("commit and begin"),
         "GetItem" if request["Key"]["run_id"]["S"] == ":lanes" => Some("read lanes"),
         "UpdateItem" if request["Key"]["run_id"]["S"] == ":lanes" => Some("register lanes"),
         "GetItem" if request["Key"]["run_id"]["S"] == ":pause" => Some("read pause"),

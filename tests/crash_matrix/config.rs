@@ -5,17 +5,48 @@ use local::config::Config;
 use toml::{Table, Value, toml};
 
 use super::story::{Policy, Scenario, Story};
-use crate::house::{config, park_in_doubt, table};
+use crate::house::{add_steps, config, park_in_doubt, table};
+
+/// The table of the step that writes an item, and that step.
+pub(super) const TABLE: &str = "files";
+pub(super) const COUNTS: &str = "count_file";
+/// A letter beside the ticket, a file once there are both, and then an item that counts it.
+const CHAIN: &str = r#"
+[[steps]]
+id = "send_letter"
+on = { source = "stripe", type = "charge.dispute.*" }
+business_key = "{{ event.data.object.id }}"
+call = { url = "https://letters.example.com/v1/letters", receipt = { letter = "{{ response.json.id }}" }, timeout = "1s" }
+in_doubt = { policy = "same-key", window = "24h" }
+
+[[steps]]
+id = "open_file"
+after = ["open_ticket", "send_letter"]
+business_key = "{{ event.data.object.id }}"
+input = { letter = "{{ receipts.send_letter.letter }}" }
+call = { url = "https://files.example.com/v1/files", json = { letter = "{{ input.letter }}" }, receipt = { file = "{{ response.json.id }}" }, timeout = "1s" }
+in_doubt = { policy = "same-key", window = "24h" }
+
+[[steps]]
+id = "count_file"
+after = "open_file"
+business_key = "{{ event.data.object.id }}"
+input = { dispute = "{{ event.data.object.id }}", file = "{{ receipts.open_file.file }}" }
+update = { table = "files", key = { id = "{{ input.dispute }}" }, set = { file = "{{ input.file }}" }, add = { count = 1 } }
+"#;
 
 /// The one in which a story is told, with that third party.
 pub(super) fn of(story: Story, third_party: &str) -> Result<Config> {
     let mut config = config()?;
+    if story.scenario == Scenario::Chain {
+        add_steps(&mut config, CHAIN);
+    }
     config.call(third_party);
     set_policy(&mut config, story.policy);
     // So many stories side by side keep a machine busy, and a run's lease must outlast the pauses.
     set_time(&mut config, "stream_lease", "2s");
     match story.scenario {
-        Scenario::Ingest => {}
+        Scenario::Ingest | Scenario::Chain => {}
         Scenario::Journal => drop(config.table().insert("journal".into(), true.into())),
         Scenario::Consumer => {
             set_time(&mut config, "slow_call", "400ms");

@@ -8,6 +8,7 @@
 //! * Newer: a broker that acks cumulatively, three commands of one partition for a third party that is called once at a
 //!   time, and a wake-up that finds the stream taken; so that a run of messages is acked at once, messages are left to the
 //!   agenda before any claim, and the stream lease is released while another consumer waits for it.
+//! * Chain: two effects, a third that comes after both, and an item that is written after that; so that effects begin others.
 
 use std::{pin::pin, time::Duration};
 
@@ -24,6 +25,7 @@ use local::{
 use super::{scene::Scene, story::Policy};
 use crate::house::{TICKETS, deliver_until_taken, dispute_about, produces};
 
+const LETTERS: &str = "/v1/letters";
 /// Longer than a message waits for its call, and shorter than a call may take.
 const SLOW: Duration = Duration::from_millis(900);
 /// The same where messages first wait a second for their turn at the third party.
@@ -98,6 +100,19 @@ impl Scene {
         let struck = self.watch()?;
         self.run().await;
         self.until("lease_until").await?;
+        self.run().await;
+        Ok((effects, struck))
+    }
+
+    pub(super) async fn chain(&self) -> Played {
+        // One after the other, so that each time the same one comes last.
+        self.third_party.script(LETTERS, [Behaviour::refuse(429)]);
+        let mut effects = deliver_until_taken(&self.stack, &dispute_about("dp_chain")?).await?;
+        let run = effects[0].split(':').next().unwrap_or_default().to_owned();
+        effects.extend(["open_file", "count_file"].map(|step| format!("{run}:{step}:dp_chain")));
+        let struck = self.watch()?;
+        self.run().await;
+        self.until("due_at").await?;
         self.run().await;
         Ok((effects, struck))
     }

@@ -1,6 +1,6 @@
 //! The stage of a story: a stack of its own, and wires on which everything is numbered.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::{Context, Result};
 use local::{
@@ -15,11 +15,11 @@ use local::{
 
 use super::{
     boundary::{Boundary, On},
-    config,
+    config::{self, TABLE},
     numbering::Numbering,
     story::{Policy, Scenario, Story},
 };
-use crate::house::{TICKETS, builder, deliver_until_taken};
+use crate::house::{TICKETS, builder, counted, create_table, deliver_until_taken};
 
 pub(super) const LOOK_UP: &str = "/api/tickets/by-key";
 
@@ -43,10 +43,11 @@ impl Scene {
         let builder = builder(config::of(story, &third_party_wire.url())?)?;
         let stack = match story.scenario {
             Scenario::Ingest => builder.wake_ups(),
-            Scenario::Journal | Scenario::Consumer | Scenario::Recovery => builder,
+            Scenario::Journal | Scenario::Consumer | Scenario::Recovery | Scenario::Chain => builder,
             Scenario::Newer => builder.broker_profile(Profile::G3),
         };
         let stack = stack.start().await?;
+        create_table(&stack, TABLE).await?;
         Ok(Self { story, stack, third_party, third_party_wire, numbering: Arc::default() })
     }
 
@@ -58,11 +59,17 @@ impl Scene {
             Scenario::Consumer => self.consumer().await,
             Scenario::Recovery => self.recovery().await,
             Scenario::Newer => self.newer().await,
+            Scenario::Chain => self.chain().await,
         }?;
         effects.sort();
         // Not those of the runs that settle what is left.
         self.numbering.end();
         Ok((effects, struck.iter().any(|hits| hits.count() > 0)))
+    }
+
+    /// How often the step that writes an item has done so, by what it is about.
+    pub(super) async fn counted(&self) -> Result<BTreeMap<String, String>> {
+        counted(&self.stack, TABLE).await
     }
 
     pub(super) fn boundaries(&self) -> Vec<Boundary> {
@@ -105,7 +112,9 @@ impl Scene {
     fn function(&self) -> &Function {
         match self.story.scenario {
             Scenario::Ingest | Scenario::Journal => &self.stack.ingest,
-            Scenario::Consumer | Scenario::Recovery | Scenario::Newer => &self.stack.consumer,
+            Scenario::Consumer | Scenario::Recovery | Scenario::Newer | Scenario::Chain => {
+                &self.stack.consumer
+            }
         }
     }
 }

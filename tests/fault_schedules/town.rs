@@ -20,12 +20,46 @@ use tokio::time::{sleep, sleep_until};
 use toml::{Value, toml};
 
 use super::plan::{Manner, On, Plan, Setting, Trouble, Wired};
-use crate::house::{SLACK, TICKETS, accepted, builder, config, dispute_about, issue, retry, table};
+use crate::house::{
+    SLACK, TICKETS, accepted, add_steps, builder, config, create_table, dispute_about, issue, retry, table,
+};
 
 const CHARGES: &str = "/v1/payment_intents";
 const LOOK_UP: &str = "/v1/payment_intents/by-key";
 const MODEL: &str = "/v1/chat/completions";
-pub(super) const PATHS: [&str; 5] = [TICKETS, CHARGES, LOOK_UP, SLACK, MODEL];
+const EMAILS: &str = "/v1/emails";
+const LABELS: &str = "/v1/labels";
+pub(super) const PATHS: [&str; 7] = [TICKETS, CHARGES, LOOK_UP, SLACK, MODEL, EMAILS, LABELS];
+/// The table to which a step writes.
+pub(super) const TABLE: &str = "invoices";
+/// After each of the shipped steps something else: a call, an item, and a step that waits for two.
+const LATER: &str = r#"
+[[steps]]
+id = "email_customer"
+after = "open_ticket"
+business_key = "{{ event.data.object.id }}"
+input = { ticket = "{{ receipts.open_ticket.ticket }}" }
+call = { url = "https://email.example.com/v1/emails", json = { ticket = "{{ input.ticket }}" }, timeout = "1s" }
+in_doubt = { policy = "same-key", window = "24h" }
+
+[[steps]]
+id = "count_charge"
+after = "charge_card"
+business_key = "{{ event.data.invoice_id }}"
+input = { invoice = "{{ event.data.invoice_id }}" }
+update = { table = "invoices", key = { id = "{{ input.invoice }}" }, add = { count = 1 } }
+
+[[steps]]
+id = "label_issue"
+after = ["tell_slack", "triage_issue"]
+business_key = "{{ event.repository.full_name }}#{{ event.issue.number }}"
+input = { completion = "{{ receipts.triage_issue.completion }}" }
+call = { url = "https://labels.example.com/v1/labels", json = { completion = "{{ input.completion }}" }, timeout = "1s" }
+in_doubt = { policy = "same-key", window = "24h" }
+"#;
+/// What comes after a step that ingest starts.
+const NEXT: [(&str, &str); 3] =
+    [("open_ticket", "email_customer"), ("charge_card", "count_charge"), ("triage_issue", "label_issue")];
 /// How often the schedule runs the consumer: where it is woken as well, seldom.
 const OFTEN: Duration = Duration::from_millis(500);
 const SELDOM: Duration = Duration::from_secs(4);
@@ -42,6 +76,7 @@ impl Town {
     /// `open_ticket` and `triage_issue` use the same key, `charge_card` is looked up, `tell_slack` parks.
     pub(super) async fn build(setting: Setting) -> Result<Self> {
         let mut config = config()?;
+        add_steps(&mut config, LATER);
         config.table().insert("journal".into(), setting.has_journal.into());
         let times = table(config.table(), "consumer");
         // A claim may take as long as the table's client is patient, 5 s, and its call begins only then.
@@ -70,6 +105,7 @@ impl Town {
             builder = builder.wake_ups();
         }
         let stack = builder.start().await?;
+        create_table(&stack, TABLE).await?;
         stack.third_party.forget_keys(CHARGES);
         stack.third_party.forget_keys(SLACK);
         stack.third_party.always(LOOK_UP, Behaviour::look_up());
@@ -93,6 +129,8 @@ impl Town {
         drop(schedule);
         self.heal()?;
         let mut effects = effects.concat();
+        let later = effects.iter().filter_map(|id| next(id)).collect::<Vec<_>>();
+        effects.extend(later);
         effects.sort();
         effects.dedup();
         Ok(effects)
@@ -198,6 +236,14 @@ impl Town {
     pub(super) fn history(&self) -> String {
         self.history.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// The effect that comes after one.
+fn next(effect_id: &str) -> Option<String> {
+    let mut parts = effect_id.splitn(3, ':');
+    let (run, step, key) = (parts.next()?, parts.next()?, parts.next()?);
+    let (_, later) = NEXT.iter().find(|(before, _)| *before == step)?;
+    Some(format!("{run}:{later}:{key}"))
 }
 
 /// The webhook of that number: a dispute, an invoice or an issue, about something of its own.

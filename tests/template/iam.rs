@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
-use local::{proxy::Wire, stack::Stack};
+use local::{
+    proxy::{Seen, Wire},
+    stack::Stack,
+};
 use serde_json::{Value, json};
 
 use super::file::Template;
@@ -74,9 +77,28 @@ fn only_the_tables_key(statement: &Value) {
 /// What went over the wire to the table since this was last asked.
 fn seen(wire: &Wire) -> BTreeSet<Action> {
     let index = |request: &Value| request["IndexName"].as_str().map(str::to_owned);
-    let seen = wire.seen().into_iter().map(|seen| (seen.operation.clone(), index(&seen.json()))).collect();
+    let actions = |seen: &Seen| match seen.is("TransactWriteItems") {
+        true => transacted(&seen.json()).map(|action| (action, None)).collect(),
+        false => vec![(seen.operation.clone(), index(&seen.json()))],
+    };
+    let seen = wire.seen().iter().flat_map(actions).collect();
     wire.forget();
     seen
+}
+
+/// A transaction is allowed to whoever is allowed each of its writes.
+fn transacted(request: &Value) -> impl Iterator<Item = String> {
+    let writes = request["TransactItems"].as_array().cloned().unwrap_or_default().into_iter();
+    writes.flat_map(|write| {
+        let kinds = write.as_object().into_iter().flatten().map(|(kind, _)| kind.clone());
+        kinds
+            .map(
+                |kind| {
+                    if kind == "ConditionCheck" { "ConditionCheckItem".into() } else { format!("{kind}Item") }
+                },
+            )
+            .collect::<Vec<_>>()
+    })
 }
 
 /// All that ingest ever asks the table: journal, large input, a broker that is down, a client's key, a look at a run.

@@ -234,6 +234,10 @@ fn why(step: &Step, unwanted: Unwanted, conditions: &Conditions) -> String {
     let on =
         |part: fn(&driftq_webhooks::config::step::Trigger) -> &String| on.map_or("?", |on| part(on).as_str());
     match unwanted {
+        Unwanted::After => {
+            let before = step.after.iter().flat_map(|after| after.steps.iter().map(|step| step.as_str()));
+            format!("it comes after {}", before.collect::<Vec<_>>().join(" and "))
+        }
         Unwanted::OnRequest => "only POST /runs starts it".to_owned(),
         Unwanted::OtherSource => format!("it takes events of {}", on(|on| &on.source)),
         Unwanted::OtherType => format!("it takes {}", on(|on| &on.event_type)),

@@ -28,10 +28,10 @@ pub(super) fn greeting(
     lines.push(format!("\n{}", paint.bold("Calls")));
     let width = config.steps.iter().map(|step| step.id.as_str().len()).max().unwrap_or_default();
     for step in &config.steps {
-        let call = format!("{} {}", step.call.method, step.call.destination());
+        let call = step.action.to_string();
         let target = if real.iter().any(|real| real == step.id.as_str()) {
             paint.yellow(format!("really, {}", whose(real::secrets(step, config), own)))
-        } else if is_here(&step.call.destination()) {
+        } else if is_here(&step.destination()) {
             "on this machine as it is".to_owned()
         } else {
             "answered by the third party below".to_owned()

@@ -34,9 +34,9 @@ pub(super) fn steps(asked: &[String], config: &Config, own: &Own) -> Result<Vec<
 pub(super) fn secrets<'a>(step: &'a Step, config: &'a Config) -> Vec<&'a str> {
     let look_up = match &step.in_doubt {
         InDoubt::LookUp(look_up) => look_up.auth.as_ref(),
-        InDoubt::SameKey { .. } | InDoubt::Park => None,
+        InDoubt::SameKey { .. } | InDoubt::Park | InDoubt::Impossible => None,
     };
-    let auths = step.call.auth.iter().chain(look_up).map(|auth| auth.secret());
+    let auths = step.auth().into_iter().chain(look_up).filter_map(|auth| auth.secret());
     let destinations = step.urls().filter_map(|(_, url)| config.destinations.get(&url.destination()));
     auths.chain(destinations.filter_map(|destination| destination.client_certificate.as_deref())).collect()
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use driftq_webhooks::{
     config::Config,
-    effects::runs::{Breaker, DestinationState},
+    effects::runs::{Breaker, ConsumerRun, DestinationState},
 };
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -33,11 +33,15 @@ impl Screen for List {
     }
 }
 
-/// The steps that call each host.
-fn callers(config: &Config) -> BTreeMap<String, Vec<&str>> {
+/// The steps that call each host, and hosts that the last run has called although webhooks.toml names them not: under `up`,
+/// the local third party answers for all.
+fn callers<'c>(config: &'c Config, run: Option<&ConsumerRun>) -> BTreeMap<String, Vec<&'c str>> {
     let mut callers: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for step in &config.steps {
-        callers.entry(step.call.destination()).or_default().push(step.id.as_str());
+        callers.entry(step.destination()).or_default().push(step.id.as_str());
+    }
+    for one in run.into_iter().flat_map(|run| &run.destinations) {
+        callers.entry(one.host.clone()).or_default();
     }
     callers
 }
@@ -54,15 +58,17 @@ pub(super) async fn table(app: &App, now: Timestamp) -> Result<Markup> {
         table {
             thead { tr { th { "host" } th.number { "in flight" } th { "calls" } th { "rate" } th { "steps, and what waits" } } }
             tbody {
-                @for (host, steps) in callers(&app.config) {
+                @for (host, steps) in callers(&app.config, runs.first()) {
                     @let limits = app.config.destinations.get(&host).cloned().unwrap_or_default();
                     @let one = seen.get(&host);
                     tr {
                         td { (host) }
-                        td.number { (one.map_or(0, |one| one.in_flight)) "/" (limits.in_flight) }
-                        td { (standing(one.copied(), now)) }
-                        td { @match limits.rate { Some(rate) => { (rate.per_second) "/s" }, None => "as fast as it can" } }
-                        td { @for step in steps {
+                        td.number data-head="in flight" { (one.map_or(0, |one| one.in_flight)) "/" (limits.in_flight) }
+                        td data-head="calls" { (standing(one.copied(), now)) }
+                        td data-head="rate" { @match limits.rate { Some(rate) => { (rate.per_second) "/s" }, None => "as fast as it can" } }
+                        td {
+                            @if steps.is_empty() { span.quiet { "not in webhooks.toml" } }
+                            @for step in steps {
                             span.caller {
                                 (step) " "
                                 a href=(to("webhooks", &[("step", step), ("state", "waiting"), ("since", "7d")])) { (number(waiting(step))) }

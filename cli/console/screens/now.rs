@@ -72,10 +72,11 @@ async fn figures(app: &App, runs: &[ConsumerRun], done: &Chart, now: Timestamp) 
         parked.groups.iter().filter(|group| in_doubt || !group.in_doubt).map(|group| group.count).sum()
     };
     let (all, certain) = (count(true), count(false));
+    let (rate, unit) = done.rate();
     let latency = runs.iter().find_map(|run| run.received_to_call);
     Ok(html! {
         ul.figures {
-            li { a href=(to("webhooks", &[("state", "done")])) { (done.rate()) } " done a second" }
+            li { a href=(to("webhooks", &[("state", "done")])) { (rate) } " done a " (unit) }
             li { a href=(to("webhooks", &[("state", "waiting"), ("since", "7d")])) { (number(waiting)) @if is_more { "+" } } " wait" }
             li.bad[all > 0] {
                 a href="parked" { (number(all)) } " parked"
@@ -135,7 +136,7 @@ fn failures(recent: &Recent) -> Markup {
     html! {
         @if groups.is_empty() { p.empty { "None of the last hour's effects has failed and waits." } }
         @else {
-            table { tbody { @for ((step, state, why), (record, count)) in groups.iter().take(FAILURES) {
+            table { thead { tr { th { "last" } th { "step" } th { "state" } th.number { "effects" } th { "reason" } } } tbody { @for ((step, state, why), (record, count)) in groups.iter().take(FAILURES) {
                 tr {
                     td { (clock(record.updated_at)) }
                     td { (step) }

@@ -53,11 +53,11 @@ fn row(app: &App, group: &Group, now: Timestamp) -> Markup {
     html! {
         tr {
             td { (step) }
-            td.number { a href=(list) { (number(*count)) } }
+            td.number data-head="effects" { a href=(list) { (number(*count)) } }
             td { (badge(state)) }
             td.why { (why) }
-            td { (relative(*since, now)) }
-            td { (relative(*last, now)) }
+            td data-head="parked since" { (relative(*since, now)) }
+            td data-head="last" { (relative(*last, now)) }
             td { @if !app.about.read_only { a.button href=(plan) { "plan…" } } }
         }
     }

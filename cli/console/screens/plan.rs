@@ -199,7 +199,7 @@ fn told(plan: &Plan, decision: Decision) -> Markup {
                     @for record in &plan.samples {
                         tr {
                             td { a href=(to("run", &[("id", &record.run_id)])) { (id(&record.effect_id)) } }
-                            td { (relative(record.due_at.unwrap_or(record.updated_at), now)) }
+                            td data-head="parked" { (relative(record.due_at.unwrap_or(record.updated_at), now)) }
                             td.why { (cut(record.last_error.as_deref().unwrap_or_default(), 200)) }
                         }
                     }

@@ -46,24 +46,20 @@ impl Screen for Run {
         Ok(html! {
             @if records.is_empty() { p.empty { "Nothing is on record of this run." } }
             @for record in &records {
-                (effect(app, record, now))
-                @if record.effect_id == self.request { (shown(request.as_ref())) }
-                @else if is_shown_on_request(record) {
-                    p { a href=(to("run", &[("id", &self.id), ("request", &record.effect_id)])) { "show request" } }
-                }
+                (effect(app, record, request.as_ref().filter(|_| record.effect_id == self.request), now))
             }
         })
     }
 }
 
 /// Its story.
-fn effect(app: &App, record: &Record, now: Timestamp) -> Markup {
+fn effect(app: &App, record: &Record, request: Option<&Result<Shown, String>>, now: Timestamp) -> Markup {
     html! {
         section.effect {
             h2 { (record.step) " " (standing(record)) }
             p { (id(&record.effect_id)) }
             ol.timeline {
-                li { (clock(record.created_at)) span { "first heard of, " (relative(record.created_at, now)) } }
+                li { (clock(record.created_at)) span { "first heard of on " (record.created_at.strftime("%Y-%m-%d").to_string()) ", " (relative(record.created_at, now)) } }
                 @if let Some(at) = record.first_attempt_at { li { (clock(at)) span { "claimed for the first time" } } }
                 @for (index, entry) in record.history.entries.iter().enumerate() {
                     @if index > 0 && record.history.dropped > 0 && gap(record, index) {
@@ -82,9 +78,15 @@ fn effect(app: &App, record: &Record, now: Timestamp) -> Markup {
                     }
                 }
             }
-            @if record.status == Status::Parked && !app.about.read_only {
-                p { a.button href=(to("plan", &[("run_id", &record.run_id), ("step", &record.step)])) { "decide…" } }
+            p.actions {
+                @if record.status == Status::Parked && !app.about.read_only {
+                    a.button href=(to("plan", &[("run_id", &record.run_id), ("step", &record.step)])) { "decide…" }
+                }
+                @if request.is_none() && is_shown_on_request(record) {
+                    a href=(to("run", &[("id", &record.run_id), ("request", &record.effect_id)])) { "show request" }
+                }
             }
+            (shown(request))
         }
     }
 }

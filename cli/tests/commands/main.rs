@@ -2,10 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod browser;
 mod check;
+mod completions;
+mod console;
 mod costs;
+mod credentials;
+mod export;
 mod help;
 mod operate;
+mod redrive;
 mod r#try;
 mod up;
 

@@ -17,7 +17,7 @@ fn step(url: &str) -> String {
 fn render(url: &str, input: Value) -> Result<String, String> {
     let config = Config::parse("webhooks.toml", &step(url)).unwrap_or_else(|error| panic!("{error}"));
     let context = Jinja::from(Serde(json!({ "input": input })));
-    let url = config.steps[0].call.url.render(&config.templates, &context);
+    let url = config.steps[0].call().unwrap().url.render(&config.templates, &context);
     url.map(String::from).map_err(|error| error.to_string())
 }
 

@@ -96,7 +96,7 @@ pub(super) enum Health {
 
 impl Destinations {
     pub(super) fn new(config: &Config) -> Self {
-        let hosts = config.steps.iter().map(|step| step.call.destination());
+        let hosts = config.steps.iter().map(Step::destination);
         let limits = |host: &str| config.destinations.get(host).cloned().unwrap_or_default();
         Self(Arc::new(
             hosts.map(|host| (host.clone(), Arc::new(Destination::new(limits(&host), host)))).collect(),
@@ -105,7 +105,7 @@ impl Destinations {
 
     /// Where a step of the same configuration calls.
     pub(super) fn of(&self, step: &Step) -> Arc<Destination> {
-        let host = step.call.destination();
+        let host = step.destination();
         let known = self.0.get(&host).cloned();
         known.unwrap_or_else(|| Arc::new(Destination::new(Limits::default(), host)))
     }

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::config::rate::Rate;
+use crate::{config::rate::Rate, effects::runs::Breaker};
 
 fn destination(in_flight: u32, rate: Option<Rate>) -> Arc<Destination> {
     let in_flight = NonZeroU32::new(in_flight).unwrap();
@@ -118,4 +118,35 @@ async fn calls_begin_at_the_configured_rate() {
         drop(destination.place_for_due().await.unwrap());
         assert!(began.elapsed() >= Duration::from_millis(earliest));
     }
+}
+
+#[tokio::test]
+async fn what_is_in_flight_waits_and_is_closed_is_shown() {
+    let configured = destination(1, None);
+    let destinations = Destinations(Arc::new(BTreeMap::from([("host".to_owned(), configured.clone())])));
+    let shown = || destinations.states(jiff::Timestamp::now()).remove(0);
+    let counts = || (shown().in_flight, shown().waiting, shown().limit);
+    let place = configured.place_for_message().await.unwrap();
+    let waiting = tokio::spawn({
+        let configured = Arc::clone(&configured);
+        async move { drop(configured.place_for_due().await) }
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(counts(), (1, 1, 1));
+    waiting.abort();
+    assert!(waiting.await.is_err());
+    assert_eq!(counts(), (1, 0, 1), "whoever gives up waits no longer");
+    drop(place);
+    assert_eq!((counts(), shown().breaker), ((0, 0, 1), Breaker::Closed));
+
+    let began = jiff::Timestamp::now();
+    fail(&configured, 5).await;
+    let Breaker::Open { since, until } = shown().breaker else { panic!("{:?}", shown()) };
+    assert!(began <= since && since < until);
+    tokio::time::sleep_until(configured.closed_until().unwrap()).await;
+    let mut probe = configured.place_for_message().await.unwrap();
+    let Breaker::Probing { since: still } = shown().breaker else { panic!("{:?}", shown()) };
+    assert!(still.duration_since(since).abs() < jiff::SignedDuration::from_secs(1));
+    probe.report(Health::AskedForPause(Duration::from_secs(60)));
+    assert!(shown().breaker == Breaker::Closed && shown().paused_until.is_some());
 }

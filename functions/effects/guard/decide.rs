@@ -3,15 +3,19 @@
 //! Only a parked record can be decided on, and only while it has the attempts that the operator has seen. So the second of
 //! two decisions at a time is refused, and so is one that was made on an old list.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+use super::advance::{Advanced, End};
 use crate::{
+    command::{Command, flow::Next},
     effect_id::EffectId,
     effects::{
         Effects, StoreError,
         agenda::lane,
-        record::{Ended, Record, Status, attr, count, millis, string},
+        record::{Ended, Receipt, Record, Status, attr, count, millis, string},
         store::{Change, Condition, Write},
     },
 };
@@ -104,6 +108,8 @@ pub enum Decided {
     Unknown,
     /// It can't be called: it is a message that is no command, or one that contradicts its effect's record.
     NotCallable,
+    /// It can't be taken for done without these fields of its receipt: later steps use them.
+    LacksReceipt(Vec<String>),
 }
 
 impl Effects {
@@ -115,6 +121,21 @@ impl Effects {
         &self,
         seen: Seen<'_>,
         said: Said<'_>,
+        now: Timestamp,
+    ) -> Result<Decided, StoreError> {
+        self.decide_with(seen, said, &Map::new(), now).await
+    }
+
+    /// The same, with what the third party gave to an effect that it has applied, for the steps that come after it. They begin in
+    /// the same transaction.
+    ///
+    /// # Errors
+    /// As [`Effects::decide`].
+    pub async fn decide_with(
+        &self,
+        seen: Seen<'_>,
+        said: Said<'_>,
+        receipt: &Map<String, Value>,
         now: Timestamp,
     ) -> Result<Decided, StoreError> {
         let Said { decision, by, note } = said;
@@ -133,7 +154,16 @@ impl Effects {
         let change = before.history.clone().with(ended.clone()).write(change);
         let needs_certainty = decision.needs_certainty(seen.policy_resolves, seen.attempt);
         let condition = as_seen(seen.attempt, needs_certainty);
-        let decided = match self.store.update((seen.run_id, seen.effect_id), change, condition).await? {
+        let next = match decision {
+            Decision::Applied => match self.next_of(&before, receipt, now).await? {
+                Ok(next) => next,
+                Err(lacking) => return Ok(Decided::LacksReceipt(lacking)),
+            },
+            Decision::Retry | Decision::NotApplied | Decision::Discard => Vec::new(),
+        };
+        let change = if receipt.is_empty() { change } else { change.set(attr::RECEIPT, told(receipt)) };
+        let key = (seen.run_id, seen.effect_id);
+        let decided = match self.end_or_update(End { key, change, condition, row: None }, &next, now).await? {
             Write::Applied(item) => Decided::Taken(Box::new(Record::read(&item)?)),
             Write::Refused(item) if item.is_empty() => Decided::Unknown,
             Write::Refused(item) => refused(Record::read(&item)?, seen, &ended),
@@ -142,6 +172,41 @@ impl Effects {
             self.let_input_expire(&before, now).await;
         }
         Ok(decided)
+    }
+
+    /// What comes after a parked effect, or else the fields of its receipt that this needs and that were not told.
+    async fn next_of(
+        &self,
+        parked: &Record,
+        receipt: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<Result<Vec<Next>, Vec<String>>, StoreError> {
+        let command = parked.command.as_deref().and_then(|json| serde_json::from_str::<Command>(json).ok());
+        let Some(command) = command.filter(|command| !command.flow.is_empty()) else {
+            return Ok(Ok(Vec::new()));
+        };
+        let malformed = |_| StoreError::Malformed(attr::COMMAND);
+        let (_, flow) = self.input_and_flow(&command.effect_id().map_err(malformed)?, &command).await?;
+        let lacking = flow.uses(&command.step).into_iter().filter(|field| !receipt.contains_key(*field));
+        let lacking: Vec<_> = lacking.map(str::to_owned).collect();
+        if !lacking.is_empty() {
+            return Ok(Err(lacking));
+        }
+        Ok(Ok(flow.next(&command, receipt, now).map_err(malformed)?))
+    }
+
+    /// One update, or a transaction where something comes next.
+    async fn end_or_update(&self, end: End<'_>, next: &[Next], now: Timestamp) -> Result<Write, StoreError> {
+        if next.is_empty() {
+            return self.store.update(end.key, end.change, end.condition).await;
+        }
+        let (run_id, effect_id) = end.key;
+        match self.end_and_begin(end, next, now).await? {
+            Advanced::Refused(item) => Ok(Write::Refused(item)),
+            Advanced::RowRefused(_) => Err(StoreError::Malformed(attr::COMMAND)),
+            // A transaction does not show what it has written.
+            Advanced::Applied(_) => Ok(Write::Applied(self.item(run_id, effect_id).await?)),
+        }
     }
 
     /// Best effort: what is left costs storage.
@@ -172,6 +237,12 @@ impl Effects {
             Decision::Discard => Some(over.set(attr::EXPIRES_AT, self.expiry(now))),
         }
     }
+}
+
+/// What an operator told of an answer that nobody has recorded.
+fn told(fields: &Map<String, Value>) -> AttributeValue {
+    let receipt = Receipt::new(0, "told by an operator".to_owned(), fields.clone());
+    string(serde_json::to_string(&receipt).unwrap_or_default())
 }
 
 /// The record is not as the operator has seen it; or it is in doubt, which the condition excludes where only a look at the

@@ -4,8 +4,9 @@
 //! claimed, so that crashes and timeouts use up the budget. Every write after the claim is fenced: it applies only
 //! while the record still bears this attempt's id, so that a stale attempt can never overwrite a newer one.
 //!
-//! This file has the types, which make the wrong orders not compile; `claim`, `settle` and [`decide`] have the writes.
+//! This file has the types, which make the wrong orders not compile; `claim`, `settle`, `advance` and [`decide`] have the writes.
 
+mod advance;
 mod claim;
 pub mod decide;
 mod settle;
@@ -15,7 +16,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-pub use self::settle::Deferral;
+pub use self::{
+    advance::{NotWritten, Written},
+    settle::Deferral,
+};
 use super::{
     Effects, How, Settled, StoreError, recent,
     record::{History, Item, Record, Status, attr, millis, string},

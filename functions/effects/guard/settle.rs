@@ -4,11 +4,11 @@ use jiff::Timestamp;
 
 use super::{Held, Lease, fence};
 use crate::{
-    command::Command,
+    command::{Command, MAX_INLINE},
     effects::{
         Effects, How, PARKED_LANE, Settled, StoreError,
         agenda::lane,
-        record::{Ended, Receipt, Record, Status, attr, millis, short, string},
+        record::{Ended, Item, Receipt, Record, Status, attr, millis, short, string},
         store::{Change, Write},
     },
 };
@@ -37,13 +37,31 @@ impl Effects {
         receipt: &Receipt,
         now: Timestamp,
     ) -> Result<Settled, StoreError> {
+        let change = self.done(&lease, receipt, None, now)?;
+        self.report(lease, Status::Done, change).await?;
+        Ok(Settled::new(How::Done))
+    }
+
+    /// What a commit writes. A command that is `kept` stays for as long as the record, so that the effect can be
+    /// [redriven](crate::effects::redrive); not a large one.
+    pub(super) fn done(
+        &self,
+        lease: &Lease,
+        receipt: &Receipt,
+        kept: Option<&Command>,
+        now: Timestamp,
+    ) -> Result<Change, StoreError> {
         let receipt = serde_json::to_string(receipt).map_err(|_| StoreError::Malformed(attr::RECEIPT))?;
         let change = Change::default()
             .set(attr::RECEIPT, string(receipt))
             .set(attr::EXPIRES_AT, self.expiry(now))
-            .remove(&[attr::COMMAND, attr::DOUBT, attr::LAST_ERROR, attr::LANE, attr::DUE_AT]);
-        self.report(lease, Status::Done, "done", change, now).await?;
-        Ok(Settled::new(How::Done))
+            .remove(&[attr::DOUBT, attr::LAST_ERROR, attr::LANE, attr::DUE_AT]);
+        let kept = kept.map(Command::to_json).filter(|json| json.len() <= MAX_INLINE);
+        let change = match kept {
+            Some(json) => change.set(attr::COMMAND, string(json)),
+            None => change.remove(&[attr::COMMAND]),
+        };
+        Ok(lease.ending(Status::Done, "done", change, now))
     }
 
     /// Not now: the command leaves the queue and comes due again.
@@ -65,7 +83,8 @@ impl Effects {
         if deferral.in_doubt {
             change = change.set(attr::DOUBT, string(short(deferral.why)));
         }
-        self.report(lease, Status::Waiting, deferral.why, change, now).await?;
+        let change = lease.ending(Status::Waiting, deferral.why, change, now);
+        self.report(lease, Status::Waiting, change).await?;
         Ok(Settled::new(How::Deferred))
     }
 
@@ -89,31 +108,21 @@ impl Effects {
         if lease.in_doubt {
             change = change.set_once(attr::DOUBT, string(short(why)));
         }
-        self.report(lease, Status::Parked, why, change, now).await?;
+        let change = lease.ending(Status::Parked, why, change, now);
+        self.report(lease, Status::Parked, change).await?;
         Ok(Settled::new(How::Parked))
     }
 
     /// Ends an attempt: one fenced update.
-    async fn report(
+    pub(super) async fn report(
         &self,
         lease: Lease,
         status: Status,
-        what: &str,
         change: Change,
-        now: Timestamp,
     ) -> Result<(), StoreError> {
-        let change = change
-            .set(attr::STATUS, string(status.as_str()))
-            .set(attr::UPDATED_AT, millis(now))
-            .remove(&[attr::LEASE_UNTIL]);
-        let change = lease.history.with(Ended::new(lease.attempt, now, what)).write(change);
         match self.update(&lease.effect, change, fence(&lease.attempt_id)).await? {
-            Write::Applied(_) => Ok(()),
-            Write::Refused(item) => {
-                let record = Record::read(&item).map_err(|_| StoreError::Fenced)?;
-                let ours = record.attempt_id.as_ref() == Some(&lease.attempt_id) && record.status == status;
-                if ours { Ok(()) } else { Err(StoreError::Fenced) }
-            }
+            Write::Refused(item) if !lease.has_ended(&item, status) => Err(StoreError::Fenced),
+            Write::Applied(_) | Write::Refused(_) => Ok(()),
         }
     }
 
@@ -152,5 +161,24 @@ impl Effects {
             Write::Applied(_) => Ok(()),
             Write::Refused(_) => Err(StoreError::Fenced),
         }
+    }
+}
+
+impl Lease {
+    /// What every end of an attempt writes.
+    pub(super) fn ending(&self, status: Status, what: &str, change: Change, now: Timestamp) -> Change {
+        let change = change
+            .set(attr::STATUS, string(status.as_str()))
+            .set(attr::UPDATED_AT, millis(now))
+            .remove(&[attr::LEASE_UNTIL]);
+        self.history.clone().with(Ended::new(self.attempt, now, what)).write(change)
+    }
+
+    /// Whether a record says that this attempt has ended so: the SDK sent a write again, and lost to its own first one.
+    pub(super) fn has_ended(&self, item: &Item, status: Status) -> bool {
+        let record = Record::read(item).ok();
+        record.is_some_and(|record| {
+            record.attempt_id.as_ref() == Some(&self.attempt_id) && record.status == status
+        })
     }
 }

@@ -1,0 +1,172 @@
+//! `export`: everything on record of a time, a JSON object a line, for whoever has to say later what was done and why.
+
+use std::{
+    io::{self, BufWriter, IsTerminal as _, StdoutLock, Write as _},
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use clap::Args as ClapArgs;
+use driftq_webhooks::effects::{Effects, bulk::BulkRecord, parked::MALFORMED_RUN, record::Record};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::{deployment::Deployment, moment::Moment, output::counted, which::Which};
+
+/// As many as are read at a time.
+const PAGE: usize = 100;
+
+/// What `export` takes.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    deployment: Deployment,
+    #[command(flatten)]
+    which: Which,
+    /// First heard of at this time or later: a time, or how long ago.
+    #[arg(long)]
+    since: Moment,
+    /// First heard of before this time; now if it is not given.
+    #[arg(long)]
+    until: Option<Moment>,
+    /// Export what the steps were given as well: it may be personal.
+    #[arg(long)]
+    input: bool,
+}
+
+const AFTER_HELP: &str = "\
+One JSON object a line. `kind` says what it is: an `effect`, the newest first, with its history: how each attempt ended, and who
+has decided what and why; a `message` that was no command; or a `bulk`: who has decided about many, what, why, and about which.
+The last two come after the effects, and only if no filter is given.
+
+It reads each effect of that time, by the index `recent`: effects from before a table had it are not exported. What it holds in
+memory does not grow with them.
+
+Examples:
+  cargo webhooks export --stack driftq-webhooks --since 2026-10-01T00:00:00Z --until 2026-11-01T00:00:00Z > october.jsonl
+  cargo webhooks export --table effects --since 24h --step charge_card --input | jq 'select(.status == \"parked\")'";
+
+/// One line.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+enum Line<'a> {
+    Effect(&'a Record),
+    Message(&'a Record),
+    Bulk(&'a BulkRecord),
+}
+
+/// Exports it.
+pub(crate) async fn run(args: Args) -> Result<ExitCode> {
+    let effects = args.deployment.effects(None).await?;
+    let until = args.until.map_or_else(Timestamp::now, |until| until.0);
+    let mut export = Export {
+        effects: &effects,
+        args: &args,
+        until,
+        out: BufWriter::new(io::stdout().lock()),
+        written: 0,
+    };
+    match export.all().await {
+        // Whoever reads it, such as `head`, may have read enough and gone.
+        Err(error) if is_broken_pipe(&error) => return Ok(ExitCode::SUCCESS),
+        ended => ended?,
+    }
+    let written = export.written;
+    eprintln!("{} exported", counted(written, "line"));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+struct Export<'a> {
+    effects: &'a Effects,
+    args: &'a Args,
+    until: Timestamp,
+    out: BufWriter<StdoutLock<'static>>,
+    written: usize,
+}
+
+impl Export<'_> {
+    async fn all(&mut self) -> Result<()> {
+        self.effects().await?;
+        if self.args.which.is_all() {
+            self.messages().await?;
+            self.bulks().await?;
+        }
+        Ok(self.out.flush()?)
+    }
+
+    async fn effects(&mut self) -> Result<()> {
+        let effects = self.effects;
+        let mut recent = effects.recent(self.args.since.0, self.until);
+        loop {
+            let page = recent.page(PAGE).await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            for record in page.into_iter().filter(|record| self.args.which.fits(record)) {
+                self.line(&Line::Effect(&self.shown(record)))?;
+            }
+            self.progress()?;
+        }
+    }
+
+    /// These are in no index by time.
+    async fn messages(&mut self) -> Result<()> {
+        let mut from = None;
+        loop {
+            let (page, next) = self.effects.run_page(MALFORMED_RUN, from).await?;
+            for record in page {
+                if self.is_of_that_time(record.created_at) {
+                    self.line(&Line::Message(&self.shown(record)))?;
+                }
+            }
+            from = next;
+            if from.is_none() {
+                return self.progress();
+            }
+        }
+    }
+
+    async fn bulks(&mut self) -> Result<()> {
+        let mut from = None;
+        loop {
+            let (page, next) = self.effects.bulk_page(from).await?;
+            for bulk in page {
+                if self.is_of_that_time(bulk.created_at) {
+                    self.line(&Line::Bulk(&bulk))?;
+                }
+            }
+            from = next;
+            if from.is_none() {
+                return self.progress();
+            }
+        }
+    }
+
+    fn is_of_that_time(&self, time: Timestamp) -> bool {
+        self.args.since.0 <= time && time < self.until
+    }
+
+    fn shown(&self, mut record: Record) -> Record {
+        record.command = record.command.filter(|_| self.args.input);
+        record
+    }
+
+    fn line(&mut self, line: &Line<'_>) -> Result<()> {
+        writeln!(self.out, "{}", serde_json::to_string(line)?)?;
+        self.written += 1;
+        Ok(())
+    }
+
+    fn progress(&mut self) -> Result<()> {
+        self.out.flush()?;
+        if io::stderr().is_terminal() && !io::stdout().is_terminal() {
+            eprint!("\r  {} ", self.written);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,202 @@
+//! `redrive`: effects that are done, once more. It says what would happen again, asks, and can be stopped and begun again.
+
+use std::{
+    io::{self, IsTerminal as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use clap::Args as ClapArgs;
+use driftq_webhooks::effects::{
+    record::{Record, Status},
+    redrive::{LeftOut, Plan, Redrive, Tally},
+};
+use jiff::Timestamp;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    deployment::Deployment,
+    effect::time,
+    exit::{PROBLEMS, Usage},
+    moment::Moment,
+    operator,
+    output::{counted, print},
+    webhooks_toml::WebhooksToml,
+    which::Which,
+};
+
+/// What `redrive` takes.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    deployment: Deployment,
+    #[command(flatten)]
+    which: Which,
+    /// First heard of at this time or later: a time, or how long ago.
+    #[arg(long, default_value = "1h")]
+    since: Moment,
+    /// First heard of before this time.
+    #[arg(long)]
+    until: Option<Moment>,
+    /// Also those that were redriven before, and those that a redrive has made.
+    #[arg(long)]
+    again: bool,
+    /// The name of this redrive, a UUID; a new one if it is not given. The same name again does nothing twice.
+    #[arg(long, value_name = "ID")]
+    bulk: Option<Uuid>,
+    /// Why: it goes into the history of each.
+    #[arg(long)]
+    note: String,
+    /// Don't ask.
+    #[arg(long)]
+    yes: bool,
+    /// Only say what it would come to.
+    #[arg(long, conflicts_with = "yes")]
+    plan: bool,
+    /// The webhooks.toml that is deployed: it says which steps there are.
+    #[arg(long, value_name = "FILE", default_value = "webhooks.toml")]
+    config: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+What has happened happens AGAIN: each effect is called as a new one, with a new idempotency key, so that the third party does it
+once more. What the first call did is not undone.
+
+At least one of --source, --step, --key and --event must say which. Those in the state `done` are meant, or with --state
+discarded the discarded ones. It can be stopped at any time: typed again, it goes on with the rest.
+
+A record keeps its command only where [consumer] of webhooks.toml had keep_commands = true when the effect was done. A discarded
+one always does.
+
+Exit code: 0 if all that fit were redriven, 1 if some could not be or it was not confirmed.
+
+Examples:
+  cargo webhooks redrive --stack driftq-webhooks --step open_ticket --since 2h --note 'they have lost the tickets of today' --plan
+  cargo webhooks redrive --table effects --key du_1042 --since 7d --note 'deleted there by mistake' --yes";
+
+/// Plans, asks, and puts them to work again.
+pub(crate) async fn run(args: Args) -> Result<ExitCode> {
+    if !args.which.says_which() {
+        let which = "which? Say at least one of --source, --step, --key and --event";
+        return Err(Usage(which.into()).into());
+    }
+    let wanted = match args.which.state.as_deref() {
+        None | Some("done") => Status::Done,
+        Some("discarded") => Status::Discarded,
+        Some(other) => {
+            let why = format!("what is {other} is not over: only done or discarded effects can be redriven");
+            return Err(Usage(why).into());
+        }
+    };
+    let WebhooksToml { config, .. } = WebhooksToml::read(&args.config, args.json)?;
+    let effects = args.deployment.effects(Some(config.consumer.keep_done)).await?;
+    let by = operator::name();
+    let redrive = args.redrive(&by);
+    let fits = |record: &Record| record.status == wanted && args.which.fits(record);
+    let has_step = |step: &str| config.step(step).is_some();
+    let plan = effects.plan_redrive(&redrive, fits, has_step).await?;
+    if args.plan {
+        print(&if args.json { json!({ "plan": plan }).to_string() } else { told(&plan) })?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("{}", told(&plan));
+    if plan.would_redrive > 0 && !args.yes && !operator::confirms()? {
+        eprintln!("Nothing was redriven.");
+        return Ok(PROBLEMS.into());
+    }
+    let progress = |tally: &Tally| {
+        if io::stderr().is_terminal() {
+            eprint!("\r  {} of {}", tally.redriven, plan.would_redrive);
+        }
+    };
+    let tally = effects.redrive_all(&redrive, &args.filter(), fits, has_step, progress).await?;
+    if io::stderr().is_terminal() {
+        eprintln!();
+    }
+    report(&args, redrive.id, &tally)
+}
+
+fn report(args: &Args, id: Uuid, tally: &Tally) -> Result<ExitCode> {
+    let Tally { redriven, overtaken, left_out } = tally;
+    let text = if args.json {
+        json!({ "bulk": id.to_string(), "tally": tally }).to_string()
+    } else {
+        let mut lines = vec![format!("{} redriven ({id})", counted(usize::try_from(*redriven)?, "effect"))];
+        if *overtaken > 0 {
+            lines.push(format!("{overtaken} had changed meanwhile"));
+        }
+        lines.extend(reasons(left_out));
+        lines.join("\n")
+    };
+    print(&text)?;
+    let is_whole = *left_out == LeftOut { redriven: left_out.redriven, ..LeftOut::default() };
+    Ok(if is_whole { ExitCode::SUCCESS } else { PROBLEMS.into() })
+}
+
+impl Args {
+    fn redrive<'a>(&'a self, by: &'a str) -> Redrive<'a> {
+        // What this redrive makes is newer.
+        let now = Timestamp::now();
+        Redrive {
+            id: self.bulk.unwrap_or_else(Uuid::now_v7),
+            by,
+            note: &self.note,
+            again: self.again,
+            since: self.since.0,
+            before: self.until.map_or(now, |until| until.0.min(now)),
+        }
+    }
+
+    /// For the record of who has redriven which.
+    fn filter(&self) -> String {
+        let Which { source, step, state, key, event } = &self.which;
+        let until = self.until.map(|until| until.0);
+        json!({
+            "source": source, "step": step, "state": state, "key": key, "event": event,
+            "since": self.since.0, "until": until, "again": self.again,
+        })
+        .to_string()
+    }
+}
+
+/// What it would come to.
+fn told(plan: &Plan) -> String {
+    let mut lines = vec![format!(
+        "{} of {} that fit would happen AGAIN. Each is called as a new effect, with a new idempotency key, so the third party \
+         does it once more: it charges again, or sends again. What the first call did is not undone.",
+        plan.would_redrive, plan.fit
+    )];
+    lines.extend(reasons(&plan.left_out));
+    for record in &plan.samples {
+        lines.push(format!("  {}  {}", time(record.updated_at), record.effect_id));
+    }
+    lines.join("\n")
+}
+
+/// Why some are left out.
+fn reasons(left_out: &LeftOut) -> Vec<String> {
+    let LeftOut { not_over, redriven, no_command, large_input, no_step, too_long } = left_out;
+    let reasons = [
+        (not_over, "they are not over"),
+        (redriven, "they have been redriven before, or a redrive has made them; --again includes them"),
+        (
+            no_command,
+            "their records keep no command; keep_commands = true in [consumer] of webhooks.toml keeps those of effects done from \
+             then on",
+        ),
+        (
+            large_input,
+            "their input was too large to stay with the command, and is thrown away once an effect is done",
+        ),
+        (no_step, "webhooks.toml has no such step"),
+        (too_long, "the new run's id would be too long"),
+    ];
+    let there = reasons.into_iter().filter(|(count, _)| **count > 0);
+    there.map(|(count, why)| format!("{count} more fit and are left out: {why}")).collect()
+}

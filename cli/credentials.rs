@@ -1,0 +1,68 @@
+//! Whether there are AWS credentials, and what to type if there are none.
+//!
+//! Profiles of SSO and of a `credential_process` are left to the AWS CLI. The SDK could do both, by features that cargo would
+//! turn on in the functions as well: `cargo build --bin consumer`, as SAM builds it, unites the features of all members.
+
+use std::env;
+
+use anyhow::{Result, anyhow};
+use aws_sdk_dynamodb::config::{ProvideCredentials as _, SharedCredentialsProvider};
+
+use crate::exit::Usage;
+
+/// How the SDK says that it was built without what a profile needs.
+const LEFT_OUT: &str = "cargo feature";
+
+/// Asks for them.
+pub(crate) async fn check(provider: Option<SharedCredentialsProvider>, profile: Option<&str>) -> Result<()> {
+    let provider = provider.ok_or_else(|| anyhow!("the AWS SDK has no provider of credentials"))?;
+    let Err(error) = provider.provide_credentials().await else { return Ok(()) };
+    let profile = profile.map(str::to_owned).or_else(|| env::var("AWS_PROFILE").ok());
+    let profile = profile.unwrap_or_else(|| "default".into());
+    Err(Usage(remedy(&chain(&error), &profile)).into())
+}
+
+/// An error with all that it comes from.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+fn remedy(why: &str, profile: &str) -> String {
+    if !why.contains(LEFT_OUT) {
+        return format!(
+            "no AWS credentials; name a --profile, or set AWS_PROFILE or AWS_ACCESS_KEY_ID ({why})"
+        );
+    }
+    let name = quoted(profile);
+    let (kind, first) = if why.contains("enabled: sso") {
+        ("SSO", format!("; after `aws sso login --profile {name}`, if that has run out"))
+    } else {
+        ("another program", String::new())
+    };
+    format!(
+        "the profile {profile} has its credentials from {kind}, which the AWS CLI can ask and this command can't. Put them into the \
+         environment, and type it again{first}:\n  eval \"$(aws configure export-credentials --profile {name} --format env)\""
+    )
+}
+
+/// As a shell takes it for one word.
+fn quoted(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./@+".contains(c);
+    if !name.is_empty() && name.chars().all(is_plain) {
+        return name.to_owned();
+    }
+    format!("'{}'", name.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_profile_is_one_word_of_a_shell() {
+        assert_eq!(quoted("ops@corp"), "ops@corp");
+        assert_eq!(quoted("my ops"), "'my ops'");
+        assert_eq!(quoted("a'; rm"), r"'a'\''; rm'");
+    }
+}

@@ -1,0 +1,91 @@
+//! `after`: a step that begins when others are done, and may use what is kept of the answers to them.
+//!
+//! What such a step takes from the event is filled in at ingest, like any step's input; what it takes from `receipts` when it
+//! begins, and so is a condition on them. One template can't use both, since they are known at different times.
+
+use serde::Deserialize;
+
+use super::{
+    problems::Problems,
+    section::Section,
+    source::INGEST_SCOPE,
+    template::{JsonTemplate, Template, Templates},
+};
+use crate::effect_id::StepId;
+
+/// What is known when a step begins that comes after others.
+const LATE: [&str; 2] = ["receipts", "input"];
+
+/// What a step comes after.
+#[derive(Debug, Clone)]
+pub struct After {
+    /// Its predecessors: it begins when all of them are done.
+    pub steps: Vec<StepId>,
+    /// A condition on what is known then. If it does not hold, the step is skipped.
+    pub when: Option<Template>,
+    /// Input that is filled in then, by name.
+    pub input: Vec<(String, JsonTemplate)>,
+}
+
+/// `after = "charge_card"`, or a list.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Names {
+    One(String),
+    All(Vec<String>),
+}
+
+/// The names that the templates of a step may use, apart from those of its call.
+pub(super) fn scope(has_predecessors: bool) -> Vec<&'static str> {
+    let late: &[&str] = if has_predecessors { &LATE } else { &[] };
+    INGEST_SCOPE.iter().chain(late).copied().collect()
+}
+
+/// Whether a template can't be rendered before the step begins.
+pub(super) fn is_late(names: &[String]) -> bool {
+    names.iter().any(|name| LATE.iter().any(|late| is_within(name, late)))
+}
+
+/// Whether a name is `whole` or a field of it.
+pub(super) fn is_within(name: &str, whole: &str) -> bool {
+    name.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The predecessors, each once.
+pub(super) fn read(section: &mut Section, problems: &mut Problems) -> Option<Vec<StepId>> {
+    let names: Names = section.optional("after", "the id of a step, or a list of them", problems)?;
+    let names = match names {
+        Names::One(name) => vec![name],
+        Names::All(names) => names,
+    };
+    if names.is_empty() {
+        problems.add(section.path("after"), "empty; name the steps that it waits for, or remove it");
+    }
+    let mut steps = Vec::new();
+    for name in names {
+        match StepId::try_from(name) {
+            Ok(step) if steps.contains(&step) => {
+                problems.add(section.path("after"), format!("names {step} twice; once is enough"));
+            }
+            Ok(step) => steps.push(step),
+            Err(error) => problems.add(section.path("after"), error),
+        }
+    }
+    Some(steps)
+}
+
+impl After {
+    /// Takes what is late out of a step's condition and input.
+    pub(super) fn split(
+        steps: Vec<StepId>,
+        when: &mut Option<Template>,
+        input: &mut Vec<(String, JsonTemplate)>,
+        templates: &Templates,
+    ) -> Self {
+        let late = when.take_if(|when| is_late(&templates.names(when)));
+        let (late_input, early) =
+            std::mem::take(input).into_iter().partition(|(_, field)| is_late(&templates.names_of(field)));
+        *input = early;
+        Self { steps, when: late, input: late_input }
+    }
+}

@@ -1,0 +1,142 @@
+//! A step that writes an item of a table instead of calling: the item, and what a transaction with it can come to.
+//!
+//! | class | then |
+//! |---|---|
+//! | applied | it is on record by the same transaction |
+//! | its condition does not hold, or DynamoDB takes no such item | park |
+//! | no such table, no permission, throttled, no answer | defer |
+//!
+//! Also what got no answer is never in doubt: if the transaction was applied, the effect is done, and the deferral is refused.
+
+use std::time::Instant;
+
+use minijinja::Value as Jinja;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Worker,
+    attempt::{Ended, Verdict},
+    call::request_context,
+    destinations::{Health, Place},
+    events::Kind,
+    outcome::NotApplied,
+    report::Conclusion,
+    task::Task,
+};
+use crate::{
+    command::Input,
+    config::{
+        row::{Change as ChangeTemplate, Fields, Row as RowTemplate},
+        step::Step,
+        template::{RenderError, Templates},
+    },
+    effect_id::EffectId,
+    effects::{
+        StoreError,
+        guard::{Lease, NotWritten, Written},
+        record::Receipt,
+        row::{Change, Condition, Row},
+    },
+};
+
+/// An item to be written, and what is then on record.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    row: Row,
+    receipt: Receipt,
+    place: Place,
+}
+
+/// Fills in an item's templates.
+///
+/// # Errors
+/// A template does not fit the input.
+pub fn render(
+    row: &RowTemplate,
+    templates: &Templates,
+    input: &Input,
+    (effect, attempt): (&EffectId, u32),
+) -> Result<Row, RenderError> {
+    let context = request_context(input, effect, attempt);
+    let render = |fields: &Fields| fields_of(fields, templates, &context);
+    let change = match &row.change {
+        ChangeTemplate::Put { item } => Change::Put(render(item)?),
+        ChangeTemplate::Delete { key } => Change::Delete(render(key)?),
+        ChangeTemplate::Update { key, set, add, remove } => {
+            Change::Update { key: render(key)?, set: render(set)?, add: render(add)?, remove: remove.clone() }
+        }
+    };
+    let condition = row.condition.as_ref().map(|condition| {
+        let (expression, names) = (condition.expression.clone(), condition.names.clone());
+        Ok(Condition { expression, names, values: render(&condition.values)? })
+    });
+    Ok(Row { table: row.table.clone(), change, condition: condition.transpose()? })
+}
+
+fn fields_of(
+    fields: &Fields,
+    templates: &Templates,
+    context: &Jinja,
+) -> Result<Map<String, Value>, RenderError> {
+    fields.iter().map(|(name, template)| Ok((name.clone(), templates.json(template, context)?))).collect()
+}
+
+impl Worker {
+    /// Makes the item of one attempt.
+    pub(super) async fn prepare_row(
+        &self,
+        task: &Task,
+        (step, row): (&Step, &RowTemplate),
+        lease: &Lease,
+        place: Place,
+    ) -> Verdict {
+        let input = match self.input(task, step).await {
+            Ok(input) => input,
+            Err(missing) => return missing.verdict(),
+        };
+        let templates = &self.config.templates;
+        let rendered = render(row, templates, &input, (&task.effect, lease.attempt()));
+        let kept =
+            fields_of(&row.receipt, templates, &request_context(&input, &task.effect, lease.attempt()));
+        match (rendered, kept) {
+            (Ok(row), Ok(kept)) => {
+                let digest = hex::encode(Sha256::digest(row.json().to_string()));
+                Verdict::Write(Box::new(Prepared { row, receipt: Receipt::new(200, digest, kept), place }))
+            }
+            (Err(error), _) | (_, Err(error)) => Verdict::Park(error.to_string()),
+        }
+    }
+
+    /// Writes it, and with it that it is done.
+    pub(super) async fn write(
+        &self,
+        task: &Task,
+        lease: Lease,
+        prepared: Prepared,
+    ) -> Result<Ended, StoreError> {
+        let Prepared { row, receipt, mut place } = prepared;
+        let (attempt, now, began) = (lease.attempt(), self.now(), Instant::now());
+        self.events.tell(Kind::Started, &task.command, &task.effect, attempt);
+        let next = self.next(task, &receipt, now).await?;
+        let written =
+            self.effects.commit_with_row(lease, &row, &receipt, self.kept(task), &next, now).await?;
+        self.called(task, began);
+        match written {
+            Written::Done { settled, begun } => {
+                place.report(Health::Well);
+                self.report(task, attempt, &Conclusion::Done { status: receipt.status, at: now });
+                self.discard_input(task).await;
+                Ok(Ended { settled, begun })
+            }
+            Written::Not { lease, why: NotWritten::Refused(why) } => {
+                place.report(Health::Well);
+                Ok(self.park(task, lease, &format!("{}: {why}", row.table)).await?.into())
+            }
+            Written::Not { lease, why: NotWritten::Unavailable(why) } => {
+                place.report(Health::Failing);
+                Ok(self.not_applied(task, lease, NotApplied::NotSent(why)).await?.into())
+            }
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! An effect is done, and what comes after it begins: one transaction.
+//!
+//! The effect's own record is fenced as in every end of an attempt. Each successor's record is put if it is absent, or added to
+//! if another predecessor was done before. So whatever crashes, and however many predecessors end at the same time, a successor
+//! begins once, when the last of them is on record: two that end at the same time both write its record, and the one that
+//! DynamoDB refuses looks at what the other has written.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+
+use super::{Lease, fence, new_item};
+use crate::{
+    command::{Command, MOST_INLINE, flow::Next},
+    effects::{
+        Effects, How, Settled, StoreError,
+        agenda::{absent, lane},
+        record::{Item, Receipt, Record, Status, attr, count, millis, short, string},
+        row::Row,
+        store::{Change, Condition},
+        transaction::{Obstacle, Transacted, Writes},
+    },
+};
+
+/// The process that has a successor in hand goes on with it at once. The agenda brings it after this time, if that process dies.
+const IN_HAND: Duration = Duration::from_secs(1);
+/// Each time that a transaction is cancelled, another one of the same run was applied, or the table is busy.
+const TRIES: u32 = 25;
+/// The longest pause before the next try. It is random: two that were cancelled together would meet again.
+const MOST_PAUSE_MS: u64 = 40;
+
+/// What writing an item may take, with all tries.
+const PATIENCE: Duration = Duration::from_secs(5);
+const NO_CONDITION: &str = "its condition does not hold";
+
+/// The end of an effect, as a write to its record.
+#[derive(Debug)]
+pub(in crate::effects) struct End<'a> {
+    pub(in crate::effects) key: (&'a str, &'a str),
+    pub(in crate::effects) change: Change,
+    pub(in crate::effects) condition: Condition<'a>,
+    /// An item of another table that is written with it.
+    pub(in crate::effects) row: Option<&'a Row>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(in crate::effects) enum Advanced {
+    /// It is on record; these have begun.
+    Applied(Vec<Command>),
+    /// The effect's record was not as the condition wants it: as it is.
+    Refused(Item),
+    /// The item of the other table can't be written, for this reason.
+    RowRefused(String),
+}
+
+/// What came of an item that was to be written.
+#[derive(Debug)]
+pub enum Written {
+    /// It is written, and that is on record.
+    Done {
+        /// The proof.
+        settled: Settled,
+        /// What has begun by that.
+        begun: Vec<Command>,
+    },
+    /// Neither is.
+    Not {
+        /// To defer or to park with.
+        lease: Lease,
+        /// Why not.
+        why: NotWritten,
+    },
+}
+
+/// Why an item was not written.
+#[derive(Debug)]
+pub enum NotWritten {
+    /// It never will be.
+    Refused(String),
+    /// Not now, or there was no answer. If it has been written all the same, the effect is done, and every other end is refused.
+    Unavailable(String),
+}
+
+/// A successor, and what stands in the table for it.
+struct Successor<'a> {
+    next: &'a Next,
+    /// With large input left in the table.
+    command: Command,
+    seen: Item,
+}
+
+impl Effects {
+    /// The third party applied the effect, and what comes next begins. Gives the commands that have begun. A command that is `kept`
+    /// stays with the record.
+    ///
+    /// # Errors
+    /// As [`Effects::commit`].
+    pub async fn commit_and_begin(
+        &self,
+        lease: Lease,
+        receipt: &Receipt,
+        kept: Option<&Command>,
+        next: &[Next],
+        now: Timestamp,
+    ) -> Result<(Settled, Vec<Command>), StoreError> {
+        let change = self.done(&lease, receipt, kept, now)?;
+        if next.is_empty() {
+            self.report(lease, Status::Done, change).await?;
+            return Ok((Settled::new(How::Done), Vec::new()));
+        }
+        let begun = self.end(&lease, Status::Done, change, next, now).await?;
+        Ok((Settled::new(How::Done), begun))
+    }
+
+    /// Writes an item of another table, and with it that the effect is done; what comes next begins.
+    ///
+    /// # Errors
+    /// A newer attempt has the effect.
+    pub async fn commit_with_row(
+        &self,
+        lease: Lease,
+        row: &Row,
+        receipt: &Receipt,
+        kept: Option<&Command>,
+        next: &[Next],
+        now: Timestamp,
+    ) -> Result<Written, StoreError> {
+        let not = |lease, why| Ok(Written::Not { lease, why });
+        if row.table == self.store.table {
+            let why = "this is the table of effects, which no step writes to";
+            return not(lease, NotWritten::Refused(why.to_owned()));
+        }
+        let change = self.done(&lease, receipt, kept, now)?;
+        let (run_id, effect_id) = (lease.effect.run_id().as_str(), lease.effect.to_string());
+        let end =
+            End { key: (run_id, &effect_id), change, condition: fence(&lease.attempt_id), row: Some(row) };
+        let settled = Settled::new(How::Done);
+        match timeout(PATIENCE, self.end_and_begin(end, next, now)).await {
+            Ok(Ok(Advanced::Applied(begun))) => Ok(Written::Done { settled, begun }),
+            Ok(Ok(Advanced::Refused(item))) if lease.has_ended(&item, Status::Done) => {
+                Ok(Written::Done { settled, begun: Vec::new() })
+            }
+            Ok(Ok(Advanced::Refused(_))) => Err(StoreError::Fenced),
+            Ok(Ok(Advanced::RowRefused(why))) => not(lease, NotWritten::Refused(why)),
+            Ok(Err(error)) => not(lease, NotWritten::Unavailable(error.to_string())),
+            Err(_) => not(lease, NotWritten::Unavailable("no answer in time".to_owned())),
+        }
+    }
+
+    /// The effect is not wanted, and neither is what comes after it.
+    ///
+    /// # Errors
+    /// As [`Effects::commit`].
+    pub async fn skip(
+        &self,
+        lease: Lease,
+        why: &str,
+        next: &[Next],
+        now: Timestamp,
+    ) -> Result<Settled, StoreError> {
+        let change = Change::default()
+            .set(attr::LAST_ERROR, string(short(why)))
+            .set(attr::EXPIRES_AT, self.expiry(now))
+            .remove(&[attr::COMMAND, attr::DOUBT, attr::LANE, attr::DUE_AT]);
+        let change = lease.ending(Status::Skipped, why, change, now);
+        self.end(&lease, Status::Skipped, change, next, now).await?;
+        Ok(Settled::new(How::Skipped))
+    }
+
+    async fn end(
+        &self,
+        lease: &Lease,
+        status: Status,
+        change: Change,
+        next: &[Next],
+        now: Timestamp,
+    ) -> Result<Vec<Command>, StoreError> {
+        let (run_id, effect_id) = (lease.effect.run_id().as_str(), lease.effect.to_string());
+        let condition = fence(&lease.attempt_id);
+        let end = End { key: (run_id, &effect_id), change, condition, row: None };
+        match self.end_and_begin(end, next, now).await? {
+            Advanced::Applied(begun) => Ok(begun),
+            // Applied before, all of it: what has begun is on the agenda.
+            Advanced::Refused(item) if lease.has_ended(&item, status) => Ok(Vec::new()),
+            Advanced::Refused(_) => Err(StoreError::Fenced),
+            Advanced::RowRefused(why) => Err(unfit(why)),
+        }
+    }
+
+    /// Ends an effect, and begins what comes next, as far as nothing else has to be waited for.
+    pub(in crate::effects) async fn end_and_begin(
+        &self,
+        end: End<'_>,
+        next: &[Next],
+        now: Timestamp,
+    ) -> Result<Advanced, StoreError> {
+        self.register_lanes(next.iter().map(|next| next.effect.step_id())).await?;
+        let mut successors = Vec::new();
+        for next in next {
+            let is_large = next.command.to_json().len() > MOST_INLINE && next.skipped.is_none();
+            let command = next.command.clone();
+            let command = if is_large { self.leave_input(&next.effect, command).await? } else { command };
+            successors.push(Successor { next, command, seen: Item::new() });
+        }
+        for _ in 0..TRIES {
+            let mut writes =
+                Writes::default().update(&self.store, end.key, end.change.clone(), end.condition.clone());
+            if let Some(row) = end.row {
+                let Some(write) = row.write() else {
+                    return Ok(Advanced::RowRefused("no such item can be written".to_owned()));
+                };
+                writes = writes.other(write);
+            }
+            let (mut written, mut begun) = (Vec::new(), Vec::new());
+            for (index, successor) in successors.iter().enumerate() {
+                let Some((wanted, command)) = successor.wanted()? else { continue };
+                writes = self.write(writes, successor, wanted, &command, now);
+                written.push(index);
+                begun.extend((wanted == Status::Pending).then_some(command));
+            }
+            let mut obstacles = match self.store.transact(writes).await? {
+                Transacted::Applied => return Ok(Advanced::Applied(begun)),
+                Transacted::Cancelled(obstacles) => obstacles.into_iter(),
+                Transacted::Invalid(why) if end.row.is_some() => return Ok(Advanced::RowRefused(why)),
+                Transacted::Invalid(why) => return Err(unfit(why)),
+            };
+            match obstacles.next() {
+                Some(Obstacle::Condition(item)) => return Ok(Advanced::Refused(item)),
+                Some(Obstacle::Unfit(why)) => return Err(unfit(why)),
+                _ => {}
+            }
+            if end.row.is_some() {
+                match obstacles.next() {
+                    Some(Obstacle::Condition(_)) => return Ok(Advanced::RowRefused(NO_CONDITION.to_owned())),
+                    Some(Obstacle::Unfit(why)) => return Ok(Advanced::RowRefused(why)),
+                    _ => {}
+                }
+            }
+            for (index, obstacle) in written.into_iter().zip(obstacles) {
+                match obstacle {
+                    Obstacle::Condition(item) => successors[index].seen = item,
+                    Obstacle::Unfit(why) => return Err(unfit(why)),
+                    Obstacle::None | Obstacle::Busy => {}
+                }
+            }
+            sleep(Duration::from_millis(random() % MOST_PAUSE_MS)).await;
+        }
+        Err(unfit(format!("cancelled {TRIES} times: others write to the same records")))
+    }
+
+    fn write(
+        &self,
+        writes: Writes,
+        successor: &Successor<'_>,
+        wanted: Status,
+        command: &Command,
+        now: Timestamp,
+    ) -> Writes {
+        let Successor { next, seen, .. } = successor;
+        let (run_id, effect_id) = (next.effect.run_id().as_str(), next.effect.to_string());
+        let mut change = Change::default().set(attr::STATUS, string(wanted.as_str()));
+        match wanted {
+            Status::Skipped => {
+                let why = next.skipped.as_deref().unwrap_or_default();
+                change = change
+                    .set(attr::LAST_ERROR, string(short(why)))
+                    .set(attr::EXPIRES_AT, self.expiry(now))
+                    .remove(&[attr::COMMAND]);
+            }
+            _ => change = change.set(attr::COMMAND, string(command.to_json())),
+        }
+        if wanted == Status::Pending {
+            change = change.set(attr::LANE, lane(&next.effect)).set(attr::DUE_AT, millis(now + IN_HAND));
+        }
+        if seen.is_empty() {
+            let mut item = new_item(&next.effect, wanted, &command.input_hash, now);
+            item.insert(attr::ATTEMPT.into(), count(0));
+            item.extend(change.set.into_iter().map(|(name, value)| (name.to_owned(), value)));
+            return writes.put(&self.store, item, absent());
+        }
+        let change = change.set(attr::UPDATED_AT, millis(now));
+        writes.update(&self.store, (run_id, &effect_id), change, as_seen(seen))
+    }
+}
+
+impl Successor<'_> {
+    /// What its record is to become, and with which command. None: its record needs no change from here.
+    fn wanted(&self) -> Result<Option<(Status, Command)>, StoreError> {
+        let mut command = self.command.clone();
+        if !self.seen.is_empty() {
+            let record = Record::read(&self.seen)?;
+            if record.status != Status::Awaiting {
+                return Ok(None);
+            }
+            let before = record.command.and_then(|json| serde_json::from_str::<Command>(&json).ok());
+            let before = before.ok_or(StoreError::Malformed(attr::COMMAND))?;
+            let receipts = before.receipts.into_iter().chain(command.receipts).collect();
+            command = Command { receipts, payload: before.payload, flow: before.flow, ..command };
+            command.input_hash = before.input_hash;
+        }
+        let status = match self.next.skipped {
+            Some(_) => Status::Skipped,
+            None if self.next.is_ready(&command) => Status::Pending,
+            None => Status::Awaiting,
+        };
+        Ok(Some((status, command)))
+    }
+}
+
+/// Only while nobody has added to it: another predecessor that ends at the same time.
+fn as_seen(item: &Item) -> Condition<'static> {
+    let seen = item.get(attr::COMMAND).cloned().unwrap_or_else(|| string(""));
+    Condition {
+        expression: "#status = :awaiting AND #command = :seen",
+        names: &[attr::STATUS, attr::COMMAND],
+        values: vec![("awaiting", string(Status::Awaiting.as_str())), ("seen", seen)],
+    }
+}
+
+fn unfit(why: String) -> StoreError {
+    StoreError::Unavailable { operation: "TransactWriteItems", why }
+}
+
+fn random() -> u64 {
+    Uuid::new_v4().as_u64_pair().1
+}

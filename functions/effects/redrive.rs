@@ -1,0 +1,260 @@
+//! Effects that are over, put to work again: each as a new effect of a new run, beside the old one.
+//!
+//! The new run's id names the old run and the redrive, so the same redrive again makes the same ids, and does nothing twice.
+//! The new effect has a new idempotency key: the third party takes it for another one, and does it again. One transaction
+//! makes the new record and marks the old one, so a redrive can be stopped at any time: typed again it goes on with the rest.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::{StreamExt as _, stream};
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{
+    Effects, StoreError,
+    agenda::pending_item,
+    history::{Ended, History},
+    record::{Record, Status, attr, count, millis, string},
+    store::{Change, Condition, Write},
+};
+use crate::{
+    command::{Command, Payload, flow::Flow},
+    effect_id::{EffectId, RunId},
+};
+
+/// Between the old run and the redrive's name. No run id of a webhook holds it: there a `~` comes before two hex digits.
+const MARK: &str = "~redrive~";
+/// Effects that are put to work at the same time.
+const AT_ONCE: usize = 32;
+/// Records that are read at a time.
+const PAGE: usize = 100;
+/// Effects that a plan shows.
+const SAMPLES: usize = 5;
+
+/// A redrive, and where it comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Redrive<'a> {
+    /// Its name. The same name again does nothing twice.
+    pub id: Uuid,
+    /// Who wants it.
+    pub by: &'a str,
+    /// Why, in their words.
+    pub note: &'a str,
+    /// Whether it is also about what has been redriven before, and about what a redrive has made.
+    pub again: bool,
+    /// First heard of at this time or later.
+    pub since: Timestamp,
+    /// First heard of before this time.
+    pub before: Timestamp,
+}
+
+/// Why an effect can't be redriven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    /// It is not over: it is still to be done, or decided about.
+    NotOver,
+    /// It has been redriven before, or a redrive has made it.
+    Redriven,
+    /// Its record keeps no command.
+    NoCommand,
+    /// Its input was too large for its command, and is thrown away when an effect is done.
+    LargeInput,
+    /// There is no such step any more.
+    NoStep,
+    /// The new run's id would be too long.
+    TooLong,
+}
+
+/// Those that fit and are left out, by the reason.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// See [`Unfit::NotOver`].
+    pub not_over: u64,
+    /// See [`Unfit::Redriven`].
+    pub redriven: u64,
+    /// See [`Unfit::NoCommand`].
+    pub no_command: u64,
+    /// See [`Unfit::LargeInput`].
+    pub large_input: u64,
+    /// See [`Unfit::NoStep`].
+    pub no_step: u64,
+    /// See [`Unfit::TooLong`].
+    pub too_long: u64,
+}
+
+/// What a redrive would come to.
+#[derive(Debug, Default, Serialize)]
+pub struct Plan {
+    /// Effects that fit.
+    pub fit: u64,
+    /// How many of them would be done again.
+    pub would_redrive: u64,
+    /// The others.
+    pub left_out: LeftOut,
+    /// Some of those that would be done again.
+    pub samples: Vec<Record>,
+}
+
+/// What a redrive has come to.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Put to work again.
+    pub redriven: u64,
+    /// Changed by somebody else meanwhile.
+    pub overtaken: u64,
+    /// Those that fit and were left out.
+    pub left_out: LeftOut,
+}
+
+impl LeftOut {
+    fn add(&mut self, unfit: Unfit) {
+        *match unfit {
+            Unfit::NotOver => &mut self.not_over,
+            Unfit::Redriven => &mut self.redriven,
+            Unfit::NoCommand => &mut self.no_command,
+            Unfit::LargeInput => &mut self.large_input,
+            Unfit::NoStep => &mut self.no_step,
+            Unfit::TooLong => &mut self.too_long,
+        } += 1;
+    }
+}
+
+impl Redrive<'_> {
+    /// The new effect's command, or why there can be none.
+    fn command(&self, old: &Record, has_step: impl Fn(&str) -> bool) -> Result<(EffectId, Command), Unfit> {
+        if !old.status.is_over() {
+            return Err(Unfit::NotOver);
+        }
+        let run_id = format!("{}{MARK}{}", old.run_id, self.id.simple());
+        let is_redriven = old.redriven_as.is_some() || old.run_id.contains(MARK);
+        if old.redriven_as.as_ref() == Some(&run_id) || is_redriven && !self.again {
+            return Err(Unfit::Redriven);
+        }
+        let command = old.command.as_deref().and_then(|json| serde_json::from_str::<Command>(json).ok());
+        let command = command.ok_or(Unfit::NoCommand)?;
+        if matches!(command.payload, Payload::ClaimCheck(_)) {
+            return Err(Unfit::LargeInput);
+        }
+        if !has_step(command.step.as_str()) {
+            return Err(Unfit::NoStep);
+        }
+        let run_id = RunId::try_from(run_id).map_err(|_| Unfit::TooLong)?;
+        // What comes after it has been begun already, in its own run.
+        let command =
+            Command { run_id, attempt: 0, of: 1, traceparent: None, ..command }.followed_by(Flow::default());
+        Ok((command.effect_id().map_err(|_| Unfit::TooLong)?, command))
+    }
+
+    fn entry(&self, attempt: u32, what: &str, now: Timestamp) -> Ended {
+        Ended::new(attempt, now, &format!("{what}: {} (bulk {})", self.note, self.id)).by(self.by)
+    }
+}
+
+impl Effects {
+    /// What a redrive of all that fit would come to. It reads each effect of its time.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn plan_redrive(
+        &self,
+        redrive: &Redrive<'_>,
+        fits: impl Fn(&Record) -> bool,
+        has_step: impl Fn(&str) -> bool,
+    ) -> Result<Plan, StoreError> {
+        let (mut plan, mut recent) = (Plan::default(), self.recent(redrive.since, redrive.before));
+        loop {
+            let page = recent.page(PAGE).await?;
+            if page.is_empty() {
+                return Ok(plan);
+            }
+            for record in page.into_iter().filter(&fits) {
+                plan.fit += 1;
+                match redrive.command(&record, &has_step) {
+                    Err(unfit) => plan.left_out.add(unfit),
+                    Ok(_) => {
+                        plan.would_redrive += 1;
+                        if plan.samples.len() < SAMPLES {
+                            plan.samples.push(record);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts all that fit to work again, and tells `progress` after each page. `filter` says in words what fits.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked. What has been put to work is on record; the same again goes on with the rest.
+    pub async fn redrive_all(
+        &self,
+        redrive: &Redrive<'_>,
+        filter: &str,
+        fits: impl Fn(&Record) -> bool,
+        has_step: impl Fn(&str) -> bool,
+        mut progress: impl FnMut(&Tally),
+    ) -> Result<Tally, StoreError> {
+        let Redrive { id, by, note, .. } = *redrive;
+        self.write_down(id, ("redrive", by, note), filter, Timestamp::now()).await?;
+        let (mut tally, mut recent) = (Tally::default(), self.recent(redrive.since, redrive.before));
+        loop {
+            let page = recent.page(PAGE).await?;
+            if page.is_empty() {
+                return Ok(tally);
+            }
+            let mut wanted = Vec::new();
+            for record in page.into_iter().filter(&fits) {
+                match redrive.command(&record, &has_step) {
+                    Ok((effect, command)) => wanted.push((record, effect, command)),
+                    Err(unfit) => tally.left_out.add(unfit),
+                }
+            }
+            self.register_lanes(wanted.iter().map(|(_, effect, _)| effect.step_id())).await?;
+            let again =
+                |(old, effect, command)| async move { self.again(redrive, &old, &effect, command).await };
+            let mut writing = stream::iter(wanted).map(again).buffer_unordered(AT_ONCE);
+            while let Some(written) = writing.next().await {
+                *(if written? { &mut tally.redriven } else { &mut tally.overtaken }) += 1;
+            }
+            progress(&tally);
+        }
+    }
+
+    /// Makes the new effect, due now, and marks the old one. False: the old one has changed, or the new one is there.
+    async fn again(
+        &self,
+        redrive: &Redrive<'_>,
+        old: &Record,
+        effect: &EffectId,
+        command: Command,
+    ) -> Result<bool, StoreError> {
+        let now = Timestamp::now();
+        let command = Command { received_at: now, ..command };
+        let history = History::default().with(redrive.entry(0, "redrive", now));
+        let mut item = pending_item(effect, &command, now, now);
+        item.insert(attr::HISTORY.into(), history.value());
+        item.insert(attr::REDRIVE_OF.into(), string(&old.effect_id));
+        let mark = Change::default()
+            .set(attr::REDRIVEN_AS, string(effect.run_id().as_str()))
+            .set(attr::UPDATED_AT, millis(now));
+        let mark = old.history.clone().with(redrive.entry(old.attempt, "redriven", now)).write(mark);
+        let key = (old.run_id.as_str(), old.effect_id.as_str());
+        let written = self.store.put_and_update(item, key, mark, as_seen(old)).await?;
+        Ok(matches!(written, Write::Applied(_)))
+    }
+}
+
+/// Over, and unchanged since it was read.
+fn as_seen(old: &Record) -> Condition<'static> {
+    let values: Vec<(&'static str, AttributeValue)> = vec![
+        ("done", string(Status::Done.as_str())),
+        ("discarded", string(Status::Discarded.as_str())),
+        ("attempt", count(old.attempt)),
+        ("seen_at", millis(old.updated_at)),
+    ];
+    Condition {
+        expression: "#status IN (:done, :discarded) AND #attempt = :attempt AND #updated_at = :seen_at",
+        names: &[attr::STATUS, attr::ATTEMPT, attr::UPDATED_AT],
+        values,
+    }
+}

@@ -1,0 +1,169 @@
+//! An item of a table of the user's own, written in the transaction that records its effect as done.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use serde_json::{Map, Value, json};
+
+/// One item, and what is done to it: all templates filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The table's name.
+    pub table: String,
+    /// What is done to the item.
+    pub change: Change,
+    /// Only if this holds.
+    pub condition: Option<Condition>,
+}
+
+/// What is done to an item.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// It is replaced, or made.
+    Put(Map<String, Value>),
+    /// Some of its fields are.
+    Update {
+        /// Which item.
+        key: Map<String, Value>,
+        /// Fields that are given these values.
+        set: Map<String, Value>,
+        /// Numbers that are added to.
+        add: Map<String, Value>,
+        /// Fields that are removed.
+        remove: Vec<String>,
+    },
+    /// It is removed.
+    Delete(Map<String, Value>),
+}
+
+/// A DynamoDB condition expression, and what stands for its placeholders.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Condition {
+    /// The expression.
+    pub expression: String,
+    /// The names after `#`.
+    pub names: Vec<String>,
+    /// The values after `:`.
+    pub values: Map<String, Value>,
+}
+
+#[derive(Default)]
+struct Placeholders {
+    names: HashMap<String, String>,
+    values: HashMap<String, AttributeValue>,
+}
+
+impl Row {
+    /// For whoever wants to look at it.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let change = match &self.change {
+            Change::Put(item) => json!({ "item": item }),
+            Change::Update { key, set, add, remove } => {
+                json!({ "key": key, "set": set, "add": add, "remove": remove })
+            }
+            Change::Delete(key) => json!({ "key": key }),
+        };
+        match &self.condition {
+            None => change,
+            Some(Condition { expression, values, .. }) => {
+                json!({ "change": change, "condition": expression, "values": values })
+            }
+        }
+    }
+
+    /// As a part of a transaction. None: the SDK can't make one of it.
+    pub(super) fn write(&self) -> Option<TransactWriteItem> {
+        let mut given = Placeholders::default();
+        let condition = self.condition.as_ref().map(|condition| {
+            given.names.extend(condition.names.iter().map(|name| (format!("#{name}"), name.clone())));
+            let values = condition.values.iter();
+            given.values.extend(values.map(|(name, value)| (format!(":{name}"), attribute(value))));
+            condition.expression.clone()
+        });
+        let table = &self.table;
+        let write = TransactWriteItem::builder();
+        let write = match &self.change {
+            Change::Put(item) => {
+                let put = Put::builder().table_name(table).set_item(Some(attributes(item)));
+                let put = put.set_condition_expression(condition);
+                let put = put.set_expression_attribute_names(given.names());
+                write.put(put.set_expression_attribute_values(given.values()).build().ok()?)
+            }
+            Change::Delete(key) => {
+                let delete = Delete::builder().table_name(table).set_key(Some(attributes(key)));
+                let delete = delete.set_condition_expression(condition);
+                let delete = delete.set_expression_attribute_names(given.names());
+                write.delete(delete.set_expression_attribute_values(given.values()).build().ok()?)
+            }
+            Change::Update { key, set, add, remove } => {
+                let update = Update::builder().table_name(table).set_key(Some(attributes(key)));
+                let update = update.update_expression(given.update(set, add, remove));
+                let update = update.set_condition_expression(condition);
+                let update = update.set_expression_attribute_names(given.names());
+                write.update(update.set_expression_attribute_values(given.values()).build().ok()?)
+            }
+        };
+        Some(write.build())
+    }
+}
+
+impl Placeholders {
+    /// The update expression. Names that DynamoDB reserves are legal, since all go through `#`; no name of the condition begins
+    /// with a digit that is ours to give.
+    fn update(&mut self, set: &Map<String, Value>, add: &Map<String, Value>, remove: &[String]) -> String {
+        let mut parts = Vec::new();
+        let mut clause = |word: &str, fields: Vec<String>| {
+            parts.extend((!fields.is_empty()).then(|| format!("{word} {}", fields.join(", "))));
+        };
+        let set = set.iter().map(|(name, value)| {
+            let (name, value) = (self.name(name), self.value(value));
+            format!("{name} = {value}")
+        });
+        clause("SET", set.collect());
+        let add = add.iter().map(|(name, value)| {
+            let (name, value) = (self.name(name), self.value(value));
+            format!("{name} {value}")
+        });
+        clause("ADD", add.collect());
+        clause("REMOVE", remove.iter().map(|name| self.name(name)).collect());
+        parts.join(" ")
+    }
+
+    fn name(&mut self, name: &str) -> String {
+        let placeholder = format!("#{}field", self.names.len());
+        self.names.insert(placeholder.clone(), name.to_owned());
+        placeholder
+    }
+
+    fn value(&mut self, value: &Value) -> String {
+        let placeholder = format!(":{}value", self.values.len());
+        self.values.insert(placeholder.clone(), attribute(value));
+        placeholder
+    }
+
+    /// DynamoDB refuses empty tables.
+    fn names(&self) -> Option<HashMap<String, String>> {
+        Some(self.names.clone()).filter(|names| !names.is_empty())
+    }
+
+    fn values(&self) -> Option<HashMap<String, AttributeValue>> {
+        Some(self.values.clone()).filter(|values| !values.is_empty())
+    }
+}
+
+fn attributes(fields: &Map<String, Value>) -> HashMap<String, AttributeValue> {
+    fields.iter().map(|(name, value)| (name.clone(), attribute(value))).collect()
+}
+
+/// JSON as DynamoDB keeps it.
+fn attribute(value: &Value) -> AttributeValue {
+    match value {
+        Value::Null => AttributeValue::Null(true),
+        Value::Bool(value) => AttributeValue::Bool(*value),
+        Value::Number(number) => AttributeValue::N(number.to_string()),
+        Value::String(text) => AttributeValue::S(text.clone()),
+        Value::Array(items) => AttributeValue::L(items.iter().map(attribute).collect()),
+        Value::Object(fields) => AttributeValue::M(attributes(fields)),
+    }
+}

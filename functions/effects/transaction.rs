@@ -1,0 +1,148 @@
+//! Several conditional writes that apply together or not at all.
+//!
+//! DynamoDB cancels a transaction if a condition does not hold, and also if another write to one of its items is under way. The
+//! first says something about the items, which it shows; the second only says to try again.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{
+    error::ProvideErrorMetadata as _,
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{
+        AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+        Update,
+    },
+};
+
+use super::{
+    error::StoreError,
+    record::{Item, attr, string},
+    store::{Change, Condition, Store},
+};
+
+const OPERATION: &str = "TransactWriteItems";
+
+/// What a transaction came to.
+#[derive(Debug)]
+pub(super) enum Transacted {
+    /// All of it applied.
+    Applied,
+    /// Nothing of it did: for each write, what was in its way.
+    Cancelled(Vec<Obstacle>),
+    /// Nothing of it did: DynamoDB takes no such request.
+    Invalid(String),
+}
+
+/// What is in the way of one write.
+#[derive(Debug)]
+pub(super) enum Obstacle {
+    /// Nothing.
+    None,
+    /// Its condition did not hold: the item as it is, empty if there is none.
+    Condition(Item),
+    /// Another write to the item is under way, or the table is throttled.
+    Busy,
+    /// It can't be written, ever.
+    Unfit(String),
+}
+
+/// The writes of a transaction, in the order in which obstacles are told.
+#[derive(Debug, Default)]
+pub(super) struct Writes(Vec<TransactWriteItem>);
+
+impl Writes {
+    /// A write to another table.
+    pub(super) fn other(mut self, write: TransactWriteItem) -> Self {
+        self.0.push(write);
+        self
+    }
+
+    pub(super) fn put(mut self, store: &Store, item: Item, condition: Condition<'_>) -> Self {
+        let (names, values) = named(condition.names, condition.values);
+        let put = Put::builder()
+            .table_name(&store.table)
+            .set_item(Some(item))
+            .condition_expression(condition.expression)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        // It fails only without a table or an item.
+        self.0.extend(put.build().ok().map(|put| TransactWriteItem::builder().put(put).build()));
+        self
+    }
+
+    pub(super) fn update(
+        mut self,
+        store: &Store,
+        key: (&str, &str),
+        change: Change,
+        condition: Condition<'_>,
+    ) -> Self {
+        let expression = change.expression();
+        let changed = change.set.iter().chain(&change.set_once).map(|(name, _)| *name).chain(change.remove);
+        let changed: Vec<_> = changed.chain(condition.names.iter().copied()).collect();
+        let (names, values) =
+            named(&changed, change.set.into_iter().chain(change.set_once).chain(condition.values));
+        let update = Update::builder()
+            .table_name(&store.table)
+            .key(attr::RUN_ID, string(key.0))
+            .key(attr::EFFECT_ID, string(key.1))
+            .update_expression(expression)
+            .condition_expression(condition.expression)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let update = update.build().ok();
+        self.0.extend(update.map(|update| TransactWriteItem::builder().update(update).build()));
+        self
+    }
+}
+
+type Names = Option<HashMap<String, String>>;
+type Values = Option<HashMap<String, AttributeValue>>;
+
+/// DynamoDB refuses empty tables of names and values.
+fn named(
+    names: &[&'static str],
+    values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+) -> (Names, Values) {
+    let names: HashMap<_, _> = names.iter().map(|name| (format!("#{name}"), (*name).to_owned())).collect();
+    let values: HashMap<_, _> = values.into_iter().map(|(name, value)| (format!(":{name}"), value)).collect();
+    (Some(names).filter(|names| !names.is_empty()), Some(values).filter(|values| !values.is_empty()))
+}
+
+impl Store {
+    /// Writes all or nothing. The SDK gives each transaction a token, so that one whose answer was lost and which is sent again
+    /// is not applied a second time.
+    pub(super) async fn transact(&self, writes: Writes) -> Result<Transacted, StoreError> {
+        let request = self.client.transact_write_items().set_transact_items(Some(writes.0));
+        let Err(error) = request.send().await else { return Ok(Transacted::Applied) };
+        match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                let obstacles: Vec<_> = cancelled.cancellation_reasons().iter().map(Obstacle::read).collect();
+                Ok(Transacted::Cancelled(obstacles))
+            }
+            Some(error) if error.code() == Some("ValidationException") => {
+                Ok(Transacted::Invalid(error.message().unwrap_or_default().to_owned()))
+            }
+            // The same transaction, whose first answer was late.
+            Some(TransactWriteItemsError::TransactionInProgressException(_)) => {
+                Ok(Transacted::Cancelled(Vec::new()))
+            }
+            _ => Err(StoreError::unavailable(OPERATION, &error)),
+        }
+    }
+}
+
+impl Obstacle {
+    /// The codes are DynamoDB's
+    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>).
+    fn read(reason: &CancellationReason) -> Self {
+        match reason.code() {
+            None | Some("None") => Self::None,
+            Some("ConditionalCheckFailed") => Self::Condition(reason.item().cloned().unwrap_or_default()),
+            Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded") => Self::Busy,
+            Some(code) => Self::Unfit(format!("{code}: {}", reason.message().unwrap_or_default())),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The later steps of each run that a webhook starts: planned here, since only here the event is seen.
+
+use std::collections::BTreeSet;
+
+use minijinja::Value as Jinja;
+
+use super::{Routed, input_of};
+use crate::{
+    command::{
+        Command,
+        flow::{Flow, Planned},
+    },
+    config::{Config, after::After, step::Step},
+    effect_id::{EffectId, RunId, StepId},
+    ingest::request::{Lacking, Verified},
+};
+
+/// Adds to each command what comes after it, and how many effects its run has. A step may have a run id of its own, so one
+/// webhook can start several runs.
+///
+/// # Errors
+/// The event lacks what a later step needs.
+pub(super) fn add(
+    routed: &mut [Routed],
+    webhook: &Verified<'_>,
+    config: &Config,
+    context: &Jinja,
+) -> Result<(), Lacking> {
+    let runs: BTreeSet<RunId> = routed.iter().map(|each| each.command.run_id.clone()).collect();
+    for run in &runs {
+        let of_run = routed.iter().filter(|each| each.command.run_id == *run);
+        let first: BTreeSet<StepId> = of_run.map(|each| each.command.step.clone()).collect();
+        let flow = later(&first, |step| planned(step, run, webhook, config, context), config)?;
+        let of = u32::try_from(first.len() + flow.0.len()).unwrap_or(u32::MAX);
+        for each in routed.iter_mut().filter(|each| each.command.run_id == *run) {
+            let flow = flow.after(&each.command.step);
+            each.command = Command { of, ..each.command.clone() }.followed_by(flow);
+        }
+    }
+    Ok(())
+}
+
+/// All steps that can begin once these are done. One that does not want the event is left out, with all that comes after it.
+fn later<E>(
+    first: &BTreeSet<StepId>,
+    plan: impl Fn(&Step) -> Result<Option<Planned>, E>,
+    config: &Config,
+) -> Result<Flow, E> {
+    let (mut flow, mut unwanted) = (Flow::default(), BTreeSet::new());
+    loop {
+        let known = flow.0.len() + unwanted.len();
+        for step in &config.steps {
+            let Some(after) = &step.after else { continue };
+            let is_known = flow.0.contains_key(&step.id) || unwanted.contains(&step.id);
+            if is_known || !after.steps.iter().all(|id| first.contains(id) || flow.0.contains_key(id)) {
+                continue;
+            }
+            match plan(step)? {
+                Some(planned) => drop(flow.0.insert(step.id.clone(), planned)),
+                None => drop(unwanted.insert(step.id.clone())),
+            }
+        }
+        if flow.0.len() + unwanted.len() == known {
+            return Ok(flow);
+        }
+    }
+}
+
+/// A later step, unless its condition on the event does not hold.
+fn planned(
+    step: &Step,
+    run: &RunId,
+    webhook: &Verified<'_>,
+    config: &Config,
+    context: &Jinja,
+) -> Result<Option<Planned>, Lacking> {
+    let templates = &config.templates;
+    if let Some(when) = &step.when
+        && !templates.holds(when, context).map_err(|error| webhook.lacking(error))?
+    {
+        return Ok(None);
+    }
+    let business_key = templates.text(&step.business_key, context).map_err(|error| webhook.lacking(error))?;
+    EffectId::new(run.clone(), step.id.clone(), business_key.clone())
+        .map_err(|error| Lacking::id(&step.business_key, error))?;
+    let after = step.after.iter().flat_map(|After { steps, .. }| steps.iter().cloned()).collect();
+    let input = input_of(step, webhook, config, context)?;
+    Ok(Some(Planned { business_key, after, input, uses: config.uses(&step.id) }))
+}
