@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use crate::paint::Paint;
 
 /// The states, as they are typed and shown.
-pub(crate) const STATES: [&str; 7] =
-    ["pending", "in progress", "waiting", "done", "parked", "in doubt", "discarded"];
+pub(crate) const STATES: [&str; 9] =
+    ["pending", "awaiting", "in progress", "waiting", "done", "skipped", "parked", "in doubt", "discarded"];
 
 /// Where it stands. What is parked because nobody knows whether it happened is in doubt.
 pub(crate) fn state(record: &Record) -> &'static str {

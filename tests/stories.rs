@@ -41,6 +41,7 @@ mod providers;
 mod random_kills;
 mod recent;
 mod redrive;
+mod release;
 mod requests;
 mod retries;
 mod rows;

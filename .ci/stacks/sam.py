@@ -74,8 +74,42 @@ def code():
 def transformed(values):
     template = yaml_parse(Path("template.yaml").read_text())
     check(template, values)
-    template["Globals"]["Function"]["CodeUri"] = code()
-    return transform(template, dict(values), ManagedPolicies())
+    uri = code()
+    for resource in template["Resources"].values():
+        if "CodeUri" in resource.get("Properties", {}):
+            resource["Properties"]["CodeUri"] = uri
+    made = transform(template, dict(values), ManagedPolicies())
+    check_order(made["Resources"])
+    return made
+
+
+def referred(value):
+    """The logical ids that a definition refers to."""
+    if isinstance(value, list):
+        return {it for item in value for it in referred(item)}
+    if not isinstance(value, dict):
+        return set()
+    found = set()
+    for key, inner in value.items():
+        if key == "Ref":
+            found.add(inner)
+        elif key == "Fn::GetAtt":
+            found.add(inner[0] if isinstance(inner, list) else inner.split(".")[0])
+        elif key == "Fn::Sub":
+            text = inner if isinstance(inner, str) else inner[0]
+            found |= {name.split(".")[0] for name in re.findall(r"\$\{([^!}]+)\}", text)} | referred(inner if isinstance(inner, list) else [])
+        else:
+            found |= referred(inner)
+    return found
+
+
+def check_order(resources):
+    """Resources that refer to each other in a circle can't be made, and moto does not say so."""
+    needs = {name: (referred(it) | set([it.get("DependsOn")] if isinstance(it.get("DependsOn"), str) else it.get("DependsOn", []))) & resources.keys() - {name} for name, it in resources.items()}
+    made = set()
+    while ready := {name for name, need in needs.items() if name not in made and need <= made}:
+        made |= ready
+    assert made == resources.keys(), f"in a circle, or behind one: {sorted(resources.keys() - made)}"
 
 
 def exists(cloudformation, name):

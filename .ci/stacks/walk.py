@@ -83,6 +83,7 @@ def typed(url, folder):
     # Before the page deletes the table.
     script.insert(-1, f"{sys.executable} {HERE}/made.py\n")
     shell += filled_in("\n".join(script), vpc, subnets)
+    shell += f"{sys.executable} {HERE}/options.py\n"
     subprocess.run(["bash", "-c", shell], cwd=folder, env=env, check=True, timeout=100)
     print("stood in for:", ", ".join(aws.LACKING))
     for line in left_out:

@@ -18,6 +18,7 @@ pub(super) fn badge(state: &str) -> Markup {
         "discarded" => "×",
         "blocked" => "■",
         "skipped" => "–",
+        "awaiting" => "◌",
         _ => "○",
     };
     html! { span.state data-state=(state) { span aria-hidden="true" { (sign) } " " (state) } }

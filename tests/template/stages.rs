@@ -90,3 +90,20 @@ fn no_parameter_is_a_secret() -> Result<()> {
     }
     Ok(())
 }
+
+/// An account that demands a boundary refuses every role without one.
+#[test]
+fn every_role_can_have_a_permissions_boundary() -> Result<()> {
+    let boundary = serde_json::json!(
+        { "Fn::If": ["HasBoundary", { "Ref": "PermissionsBoundaryArn" }, { "Ref": "AWS::NoValue" }] }
+    );
+    let (functions, broker) = (parse("template.yaml")?, parse("driftq.yaml")?);
+    assert_eq!(functions["Globals"]["Function"]["PermissionsBoundary"], boundary);
+    let schedule = &functions["Resources"]["ConsumerFunction"]["Properties"]["Events"]["EveryMinute"];
+    assert_eq!(schedule["Properties"]["PermissionsBoundary"], boundary);
+    let resources = broker["Resources"].as_object().context("no resources")?;
+    for role in resources.values().filter(|it| it["Type"] == "AWS::IAM::Role") {
+        assert_eq!(role["Properties"]["PermissionsBoundary"], boundary);
+    }
+    Ok(())
+}

@@ -5,6 +5,7 @@ mod destinations;
 mod flow;
 mod now;
 mod parked;
+mod picture;
 mod plan;
 mod run;
 mod search;
