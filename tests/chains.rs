@@ -1,6 +1,7 @@
 //! Steps that come after others: each begins once, with what the answers before it said, whatever dies in between.
 
 mod deaths;
+mod delays;
 mod joins;
 mod shown;
 mod stops;

@@ -35,7 +35,7 @@ const KEPT: Duration = Duration::from_secs(31 * 24 * 3600);
 pub(crate) struct Table {
     pub(crate) effects: Effects,
     wire: Wire,
-    database: DynamoDb,
+    pub(crate) database: DynamoDb,
 }
 
 impl Table {

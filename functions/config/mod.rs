@@ -1,6 +1,6 @@
 //! `webhooks.toml`: what a user edits. Everything that is wrong with it is found at start, and reported together.
 //!
-//! [`source`] who may send, [`allow`] from where · [`step`] what to do then, [`after`] which others, with the `graph` of them · [`call`] the request to the third party, or the [`row`] of a table; with its
+//! [`source`] who may send, [`allow`] from where · [`step`] what to do then, [`after`] which others, with the `graph` of them, and with which [`delay`] · [`call`] the request to the third party, or the [`row`] of a table; with its
 //! [`url_template`] and the `hosts` that differ between stages, [`auth`] and [`statuses`], [`destination`] how much it is asked to bear and which `addresses` it may have · [`in_doubt`] what to do when an
 //! outcome is unknown · [`retry`] for how long to try again · [`template`] the language in all of them · [`environment`] what
 //! differs between one deployment and the next, with the lists of [`brokers`].
@@ -11,6 +11,7 @@ pub mod allow;
 pub mod auth;
 pub mod brokers;
 pub mod call;
+pub mod delay;
 pub mod destination;
 pub mod environment;
 mod graph;
@@ -289,5 +290,7 @@ fn check_windows(steps: &[Option<Step>], settle: Duration, problems: &mut Proble
     }
 }
 
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod tests;
