@@ -53,7 +53,7 @@ pub enum Action {
     /// It calls a third party.
     Call(Box<Call>),
     /// It writes an item to a table of one's own.
-    Write(Row),
+    Write(Box<Row>),
 }
 
 /// The events that start a step.
@@ -215,7 +215,7 @@ impl Action {
                     "a step does one thing; make another step of it, with after",
                 );
             }
-            actions.push(Row::read(kind, row, input, templates, problems).map(Self::Write));
+            actions.push(Row::read(kind, row, input, templates, problems).map(Box::new).map(Self::Write));
         }
         if actions.is_empty() {
             let why =

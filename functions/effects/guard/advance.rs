@@ -69,7 +69,7 @@ pub enum Written {
     /// Neither is.
     Not {
         /// To defer or to park with.
-        lease: Lease,
+        lease: Box<Lease>,
         /// Why not.
         why: NotWritten,
     },
@@ -128,7 +128,7 @@ impl Effects {
         next: &[Next],
         now: Timestamp,
     ) -> Result<Written, StoreError> {
-        let not = |lease, why| Ok(Written::Not { lease, why });
+        let not = |lease, why| Ok(Written::Not { lease: Box::new(lease), why });
         if row.table == self.store.table {
             let why = "this is the table of effects, which no step writes to";
             return not(lease, NotWritten::Refused(why.to_owned()));
