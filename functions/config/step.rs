@@ -215,8 +215,7 @@ impl Action {
                     "a step does one thing; make another step of it, with after",
                 );
             }
-            actions
-                .push(Row::read(kind, row, input, templates, problems).map(|row| Self::Write(Box::new(row))));
+            actions.push(Row::read(kind, row, input, templates, problems).map(Box::new).map(Self::Write));
         }
         if actions.is_empty() {
             let why =
