@@ -18,6 +18,9 @@ pub(crate) async fn find(effects: &Effects, id: &str, sources: &[String]) -> Res
     let id = id.trim();
     // No run id has a colon, and an effect id begins with one's run.
     let run = id.split_once(':').map_or(id, |(run, _)| run);
+    if run.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut found = effects.run(run).await?;
     if run != id {
         found.retain(|record| record.effect_id == id);

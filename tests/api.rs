@@ -1,10 +1,15 @@
 //! The API for clients, and the events topic for whoever follows a run.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use local::{http::Answer, proxy::Fault};
 use serde_json::{Value, json};
 
-use crate::house::{builder, config, deliver, dispute, issue, produces, settle, stack};
+use crate::{
+    chains,
+    house::{TICKETS, builder, config, deliver, dispute, issue, produces, settle, stack},
+};
 
 fn request() -> Value {
     json!({
@@ -63,6 +68,80 @@ async fn a_request_that_does_not_fit_its_step_is_told_why() -> Result<()> {
     assert!(refused(|body| body["surprise"] = 1.into()).await?.contains("surprise"));
     assert_eq!(stack.get("/runs/stripe.unheard").await?.status, 404);
     assert_eq!(stack.get("/runs/:stream").await?.status, 404, "bookkeeping is no run");
+    stack.finish().await
+}
+
+/// Ticket, email, file: with what each would take from an event.
+fn chain() -> Value {
+    let mut request = request();
+    request["flow"] = json!({
+        "email_customer": { "input": { "charge": "ch_7" } },
+        "open_file": { "business_key": "ch_7" },
+    });
+    request
+}
+
+#[tokio::test]
+async fn a_client_may_name_the_steps_that_are_to_follow() -> Result<()> {
+    let stack = chains::with(chains::CHAIN).await?;
+    let key = [("idempotency-key", "one")];
+    let started = stack.post_json("/runs", &key, &chain()).await?;
+    assert_eq!(started.status, 202, "{}", started.json());
+    assert_eq!(stack.post_json("/runs", &key, &request()).await?.status, 422, "the same key without a flow");
+    settle(&stack).await?;
+    assert_eq!(chains::applied(&stack), [TICKETS, chains::EMAILS, chains::FILES]);
+    let ledger = stack.third_party.ledger();
+    assert_eq!(ledger.attempts_on(chains::EMAILS)[0].body["subject"], "tp_1 about ch_7");
+    assert!(
+        ledger.attempts_on(chains::FILES)[0]
+            .key
+            .as_deref()
+            .is_some_and(|key| key.ends_with(":open_file:ch_7"))
+    );
+    // Without a flow, nothing follows.
+    stack.post_json("/runs", &[], &request()).await?;
+    settle(&stack).await?;
+    assert_eq!(stack.third_party.ledger().applied().len(), 4);
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn a_flow_that_does_not_fit_the_graph_is_told_why() -> Result<()> {
+    let stack = chains::with(chains::CHAIN).await?;
+    let refused = async |edit: fn(&mut Value)| -> Result<String> {
+        let mut body = chain();
+        edit(&mut body);
+        let answer = stack.post_json("/runs", &[], &body).await?;
+        assert_eq!(answer.status, 422, "{}", answer.json());
+        Ok(answer.json()["detail"].as_str().unwrap_or_default().to_owned())
+    };
+    let why = refused(|body| body["step"] = "email_customer".into()).await?;
+    assert_eq!(why, "step: email_customer comes after other steps; start those");
+    let why = refused(|body| drop(body["flow"].as_object_mut().unwrap().remove("email_customer"))).await?;
+    assert_eq!(why, "flow.open_file: it waits for email_customer, which is not asked for");
+    let why = refused(|body| body["flow"]["email_customer"]["input"] = json!({})).await?;
+    assert_eq!(why, "flow.email_customer: input.charge is missing");
+    let why = refused(|body| body["flow"]["email_customer"]["input"]["ticket"] = 1.into()).await?;
+    assert_eq!(why, "flow.email_customer: the step takes no input.ticket");
+    let why = refused(|body| body["flow"]["tell_slack"] = json!({})).await?;
+    assert_eq!(why, "flow.tell_slack: it comes after no other step; start it by itself");
+    assert!(
+        refused(|body| body["delay"] = "soon".into()).await?.starts_with("delay: \"soon\" is not a time")
+    );
+    assert_eq!(stack.third_party.ledger().attempts().len(), 0);
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn a_run_can_be_started_for_later() -> Result<()> {
+    let stack = stack().await?;
+    let mut body = request();
+    body["delay"] = "2s".into();
+    let asked = Instant::now();
+    assert_eq!(stack.post_json("/runs", &[], &body).await?.status, 202);
+    settle(&stack).await?;
+    assert!(asked.elapsed() >= Duration::from_secs(2));
+    assert_eq!(stack.third_party.ledger().applied().len(), 1);
     stack.finish().await
 }
 

@@ -23,6 +23,7 @@ use driftq_webhooks::{
 use jiff::Timestamp;
 use local::{
     dynamodb::DynamoDb,
+    http::Answer,
     proxy::{Fault, Wire},
 };
 use serde_json::json;
@@ -35,7 +36,7 @@ const KEPT: Duration = Duration::from_secs(31 * 24 * 3600);
 pub(crate) struct Table {
     pub(crate) effects: Effects,
     wire: Wire,
-    database: DynamoDb,
+    pub(crate) database: DynamoDb,
 }
 
 impl Table {
@@ -535,5 +536,19 @@ async fn a_clock_that_is_ahead_by_more_than_the_margin_finds_a_doubt_and_never_a
     assert!(matches!(other, Claim::InDoubt(_)), "{other:?}");
     let fenced = table.effects.commit(lease, &receipt(), later(call_ends)).await;
     assert!(matches!(fenced, Err(StoreError::Fenced)), "{fenced:?}");
+    Ok(())
+}
+
+/// Another attempt's transaction holds the record for a moment: DynamoDB refuses every other write to it meanwhile.
+#[tokio::test]
+async fn a_write_that_meets_a_transaction_is_sent_again() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    let conflict = json!({ "__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException" });
+    let conflict = || Fault::Answer(Answer::of_json(400, &conflict));
+    table.wire.times(2, |seen| seen.is("PutItem"), conflict());
+    let lease = win(&table, &case, now()).await?;
+    table.wire.times(2, |seen| seen.is("UpdateItem"), conflict());
+    assert_eq!(table.effects.commit(lease, &receipt(), later(1)).await?.how(), How::Done);
+    assert_eq!(table.requests(), ["PutItem", "PutItem", "PutItem", "UpdateItem", "UpdateItem", "UpdateItem"]);
     Ok(())
 }

@@ -12,13 +12,15 @@ use local::{
         stripe::Stripe,
     },
     proxy::{Fault, Seen, Wire},
+    server::ANY_PORT,
     stack::Stack,
+    third_party::{Behaviour, Call, ThirdParty},
 };
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use toml::{Table, Value};
 
 use crate::{
-    house::{PATIENCE, builder, config, deliver, dispute_about, issue, settle},
+    house::{PATIENCE, add_steps, builder, config, deliver, dispute_about, issue, settle},
     printed::Printed,
 };
 
@@ -364,4 +366,69 @@ async fn what_happened_before_is_left_alone_and_a_wrong_key_is_told() -> Result<
     }
     assert!(recovered(&stack).await?.is_empty());
     stack.finish().await
+}
+
+/// One whose API lists events, answered by a script: what is asked, and that its events are done as delivered ones are.
+async fn listed(scheme: &str, path: &str, events: Json, key: &str) -> Result<Call> {
+    let provider = ThirdParty::start(ANY_PORT).await?;
+    provider.always(path, Behaviour::answer(Answer::of_json(200, &events)));
+    let mut config = config()?;
+    let source: Table = format!(
+        "scheme = '{scheme}'\nsecrets = ['A_WEBHOOK_SECRET']\n{}",
+        if scheme == "square" { "public_url = 'https://hooks.example.com/webhooks/it'" } else { "" }
+    )
+    .parse()?;
+    config.table()["sources"].as_table_mut().context("sources")?.insert("it".into(), Value::Table(source));
+    reconciled(&mut config, "it", &provider.url(), "")?;
+    add_steps(
+        &mut config,
+        &format!(
+            "[[steps]]\nid = 'it'\non = {{ source = 'it', type = 'paid' }}\nbusiness_key = '{{{{ {key} }}}}'\n\
+             call = {{ url = 'https://tickets.example.com/it' }}\nin_doubt = {{ policy = 'park' }}"
+        ),
+    );
+    let stack = builder(config)?.start().await?;
+    let began = Instant::now();
+    while stack.third_party.ledger().applied().is_empty() {
+        ensure!(began.elapsed() < PATIENCE, "{}", stack.consumer.log().tail(60));
+        stack.run_consumer().await?;
+    }
+    settle(&stack).await?;
+    let ledger = stack.third_party.ledger();
+    assert_eq!(ledger.attempts().len(), 1, "of the type that a step wants, and since the first look");
+    assert_eq!(ledger.applied()[0].key.as_deref(), Some("it.evt_1:it:evt_1"));
+    stack.finish().await?;
+    let asked = provider.ledger().attempts().into_iter().next().context("nobody asked")?.clone();
+    assert_eq!(asked.headers["authorization"], format!("Bearer {}", local::provider_api::KEY));
+    Ok(asked)
+}
+
+#[tokio::test]
+async fn paddle_lists_events() -> Result<()> {
+    let [soon, long_ago] =
+        [2, -3600].map(|seconds| (Timestamp::now() + SignedDuration::from_secs(seconds)).to_string());
+    let event = |id: &str, kind: &str, at: &str| json!({ "event_id": id, "event_type": kind, "occurred_at": at, "data": {} });
+    let data =
+        [event("evt_1", "paid", &soon), event("evt_2", "other", &soon), event("evt_0", "paid", &long_ago)];
+    let events = json!({ "data": data, "meta": { "pagination": { "has_more": true } } });
+    let asked = listed("paddle", "/events", events, "event.event_id").await?;
+    assert_eq!(asked.method, "GET");
+    Ok(())
+}
+
+#[tokio::test]
+async fn square_searches_events() -> Result<()> {
+    let [soon, long_ago] =
+        [2, -3600].map(|seconds| (Timestamp::now() + SignedDuration::from_secs(seconds)).to_string());
+    let event = |id: &str, kind: &str, at: &str| json!({ "event_id": id, "type": kind, "created_at": at, "merchant_id": "M", "data": {} });
+    let data =
+        [event("evt_1", "paid", &soon), event("evt_2", "other", &soon), event("evt_0", "paid", &long_ago)];
+    let asked =
+        listed("square", "/v2/events", json!({ "events": data, "cursor": "more" }), "event.event_id").await?;
+    assert_eq!(
+        (asked.method.as_str(), &asked.body["query"]["filter"]["event_types"]),
+        ("POST", &json!(["paid"]))
+    );
+    assert!(asked.body["query"]["filter"]["created_at"]["start_at"].is_string(), "{}", asked.body);
+    Ok(())
 }

@@ -16,7 +16,9 @@ use local::{
 };
 
 use crate::{
+    chains,
     house::{PATIENCE, TICKETS, deliver, dispute, dispute_about, settle, stack, stack_with},
+    rows,
     runs::leaves_record,
 };
 
@@ -92,6 +94,29 @@ async fn a_run_that_finds_nothing_costs_two_writes_and_two_queries_per_step() ->
     assert_eq!((count("UpdateItem")?, count("PutItem")?), (LEASE_WRITES_PER_RUN, 0));
     assert_eq!(count("Query")?, QUERIES_PER_RUN_AND_STEP * steps);
     assert_eq!(count("GetItem")?, LANE_READS_PER_RUN + PAUSE_READS_PER_RUN);
+    stack.finish().await
+}
+
+/// The first is claimed by a put. Each of the others costs its record in the transaction of the one before it, a claim and the
+/// end, which is the next one's transaction or the last commit: two requests, as a fresh effect.
+#[tokio::test]
+async fn a_chain_of_three_costs_six_requests() -> Result<()> {
+    let stack = chains::with(chains::CHAIN).await?;
+    deliver(&stack, &dispute()?).await?;
+    assert_eq!(stack.run_consumer().await?.done, 3);
+    let expected = [("PutItem", 1), ("TransactWriteItems", 2), ("UpdateItem", 3)];
+    assert_eq!(table_requests(&stack)?, expected.map(|(name, count)| (name.to_owned(), count)).into());
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn an_item_costs_a_claim_and_one_transaction() -> Result<()> {
+    let stack = rows::stack(rows::COUNT).await?;
+    stack.table_wire()?.forget();
+    deliver(&stack, &dispute()?).await?;
+    assert_eq!(stack.run_consumer().await?.done, 1);
+    let expected = [("PutItem", 1), ("TransactWriteItems", 1)];
+    assert_eq!(table_requests(&stack)?, expected.map(|(name, count)| (name.to_owned(), count)).into());
     stack.finish().await
 }
 

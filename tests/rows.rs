@@ -2,21 +2,28 @@
 //! ledger. Each write adds one to a count in it.
 
 use anyhow::{Context, Result};
+use driftq_webhooks::effects::{
+    StoreError,
+    guard::{Claim, Written},
+    record::Receipt,
+    row::{Change, Row},
+};
 use local::{
     http::Answer,
     proxy::{Fault, Seen},
     stack::Stack,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     chains::{EMAILS, applied},
+    guard::{Case, Table, later, now, win},
     house::{
         TICKETS, add_steps, counted, create_table, deliver, dispute, only_effect, retry, settle, stack_with,
     },
 };
 
-const COUNT: &str = r#"
+pub(crate) const COUNT: &str = r#"
 [[steps]]
 id = "count_dispute"
 on = { source = "stripe", type = "charge.dispute.*" }
@@ -26,7 +33,7 @@ update = { table = "charges", key = { id = "{{ input.charge }}" }, set = { amoun
 "#;
 
 /// A stack in which these are the only steps, with a table `charges`.
-async fn stack(steps: &'static str) -> Result<Stack> {
+pub(crate) async fn stack(steps: &'static str) -> Result<Stack> {
     let stack = without_table(steps).await?;
     create_table(&stack, "charges").await?;
     Ok(stack)
@@ -276,4 +283,38 @@ async fn rows_and_calls_follow_each_other() -> Result<()> {
     assert_eq!((&item["ticket"]["S"], &item["noted"]["N"]), (&json!("tp_1"), &json!("1")));
     assert_eq!(stack.third_party.ledger().attempts()[0].body["charge"], charge()?);
     stack.finish().await
+}
+
+/// Its lease is over, and another attempt has written the item: what it still sends comes too late.
+#[tokio::test]
+async fn a_stale_attempt_writes_nothing() -> Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    let schema = json!({
+        "TableName": "charges", "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+        "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+    });
+    table.database.call("CreateTable", &schema).await?;
+    let fields = |value: Value| value.as_object().cloned().unwrap_or_default();
+    let change = Change::Update {
+        key: fields(json!({ "id": "ch_1" })),
+        set: Map::new(),
+        add: fields(json!({ "count": 1 })),
+        remove: Vec::new(),
+    };
+    let row = Row { table: "charges".into(), change, condition: None };
+    let receipt = Receipt::new(200, "d".into(), Map::new());
+    let stale = win(&table, &case, now()).await?;
+    let Claim::InDoubt(doubt) = table.effects.claim(&case.ask(), later(11)).await? else {
+        panic!("not in doubt")
+    };
+    let write =
+        async |lease| table.effects.commit_with_row(lease, &row, &receipt, None, &[], later(12)).await;
+    let before = write(stale).await;
+    assert!(matches!(before, Err(StoreError::Fenced)), "{before:?}");
+    let written = write(doubt.looked_up()).await?;
+    assert!(matches!(written, Written::Done { .. }), "{written:?}");
+    let get = json!({ "TableName": "charges", "Key": { "id": { "S": "ch_1" } } });
+    assert_eq!(table.database.call("GetItem", &get).await?["Item"]["count"]["N"], "1");
+    Ok(())
 }

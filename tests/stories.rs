@@ -42,6 +42,7 @@ mod random_kills;
 mod recent;
 mod reconcile;
 mod redrive;
+mod release;
 mod requests;
 mod retries;
 mod rows;

@@ -30,6 +30,18 @@ fn code_in_tables(document: &str, cell: usize) -> impl Iterator<Item = Option<&s
     rows.map(move |row| row.split('|').nth(cell + 1)?.split('`').nth(1))
 }
 
+/// What the hook of a release sends to the new version of ingest.
+pub(crate) fn hook_event() -> Result<Value> {
+    let template = Template::shipped()?;
+    let (_, hook) = template.all().find(|(id, _)| *id == "ReleaseCheck").context("no hook")?;
+    let code = hook["Properties"]["InlineCode"].as_str().context("no code")?;
+    let (_, rest) = code.split_once("EVENT = ").context("no event")?;
+    let (event, _) = rest.split_once("\n\n\n").context("it does not end")?;
+    // Python to JSON: the names of truth, and commas behind the last of several.
+    let json = event.replace(": False", ": false").split_whitespace().collect::<Vec<_>>().join(" ");
+    Ok(serde_json::from_str(&json.replace(", }", " }"))?)
+}
+
 #[test]
 fn each_function_is_built_from_a_binary_of_its_own() -> Result<()> {
     let manifest: Table = read("Cargo.toml")?.parse()?;

@@ -13,9 +13,14 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 # properties are checked by cfn-lint only.
 LACKING = [
     "AWS::ApiGatewayV2::Api",
+    "AWS::ApiGatewayV2::ApiMapping",
+    "AWS::ApiGatewayV2::DomainName",
     "AWS::ApiGatewayV2::Stage",
     "AWS::CloudWatch::Alarm",
+    "AWS::CodeDeploy::Application",
+    "AWS::CodeDeploy::DeploymentGroup",
     "AWS::IAM::RolePolicy",
+    "AWS::Lambda::Alias",
     "AWS::Lambda::EventInvokeConfig",
     "AWS::Logs::MetricFilter",
     "AWS::Scheduler::Schedule",
@@ -24,14 +29,19 @@ LACKING = [
 ]
 
 
-# It makes these, and can't say their ARN, which stands in this field.
-WITHOUT_ATTRIBUTES = {FileSystem: "file_system_arn", AccessPoint: "access_point_arn"}
+# It makes these of a function only, not of its alias.
+TOO_SIMPLE = ["AWS::Lambda::Permission", "AWS::Lambda::Version"]
+
+# It makes these, and can't say these attributes of theirs, which stand in these fields.
+WITHOUT_ATTRIBUTES = {
+    AccessPoint: {"Arn": "access_point_arn"},
+    FileSystem: {"Arn": "file_system_arn"},
+}
 
 
-def arn_in(field):
+def attributes_in(fields):
     def attribute(resource, name):
-        assert name == "Arn", name
-        return getattr(resource, field)
+        return getattr(resource, fields[name])
 
     return attribute
 
@@ -112,12 +122,12 @@ def running():
     known = known_to_moto()
     learned = known.intersection(LACKING)
     assert not learned, f"moto makes {sorted(learned)} by now; take them off the list"
-    stand_ins = [stand_in(resource_type) for resource_type in LACKING]
+    stand_ins = [stand_in(resource_type) for resource_type in [*LACKING, *TOO_SIMPLE]]
     made = parsing.get_model_list()
     parsing.get_model_list = lambda: [*made, *stand_ins]
-    for model, field in WITHOUT_ATTRIBUTES.items():
+    for model, fields in WITHOUT_ATTRIBUTES.items():
         assert not hasattr(model, "get_cfn_attribute"), f"moto knows the attributes of {model.__name__} by now"
-        model.get_cfn_attribute = arn_in(field)
+        model.get_cfn_attribute = attributes_in(fields)
     tell_outputs()
     Table.update_from_cloudformation_json = staticmethod(change_table)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)

@@ -18,6 +18,8 @@ import aws
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+# What the page is used with.
+FILES = ["template.yaml", "driftq.yaml", "samconfig.toml", "webhooks.toml"]
 BLOCK = re.compile(r"(?:<!-- (not in CI|CI): (.*?) -->\n)?^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # How the reader of the page edits the file.
 EDITS = {
@@ -83,7 +85,8 @@ def typed(url, folder):
     # Before the page deletes the table.
     script.insert(-1, f"{sys.executable} {HERE}/made.py\n")
     shell += filled_in("\n".join(script), vpc, subnets)
-    subprocess.run(["bash", "-c", shell], cwd=folder, env=env, check=True, timeout=100)
+    shell += f"{sys.executable} {HERE}/options.py\n"
+    subprocess.run(["bash", "-c", shell], cwd=folder, env=env, check=True, timeout=300)
     print("stood in for:", ", ".join(aws.LACKING))
     for line in left_out:
         print(f"not typed: {line}")
@@ -92,11 +95,11 @@ def typed(url, folder):
 
 def main():
     with tempfile.TemporaryDirectory() as folder, aws.running() as url:
-        for name in ["template.yaml", "driftq.yaml", "samconfig.toml"]:
+        for name in FILES:
             shutil.copy(ROOT / name, folder)
         shutil.copytree(ROOT / "stages", Path(folder) / "stages")
         typed(url, folder)
-        left = {path.name for path in Path(folder).iterdir()} - {"template.yaml", "driftq.yaml", "samconfig.toml", "stages"}
+        left = {path.name for path in Path(folder).iterdir()} - {*FILES, "stages"}
         assert not left, f"the page leaves {left} behind, secrets perhaps"
 
 

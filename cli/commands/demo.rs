@@ -29,6 +29,8 @@ Examples:
   DRIFTQ_HTTP_URL=http://127.0.0.1:8080 cargo webhooks demo --json";
 
 const DISPUTE: &str = "stripe.charge.dispute.created";
+/// Steps that come after those of the shipped configuration.
+const LATER: &str = include_str!("demo/later.toml");
 const SLACK: &str = "/api/chat.postMessage";
 /// How long any one act may take.
 const ACT: Duration = Duration::from_secs(60);
@@ -47,6 +49,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     deaths::after_the_call(&stack, &story, &mut tally).await?;
     story.act("The next one is killed when all is done and on record, before it acks");
     deaths::before_the_ack(&stack, &story, &mut tally).await?;
+    story.act("A card is charged, then a ticket names the charge, then an email names both; the consumer is killed after each");
+    deaths::between_the_steps(&stack, &story, &mut tally).await?;
     story.act("The broker is killed while the consumer drains it");
     deaths::of_the_broker(&stack, &story, &mut tally).await?;
     story.act("The consumer runs until nothing is left");
@@ -65,6 +69,10 @@ async fn stack() -> Result<Stack> {
     let mut config = Config::shipped()?;
     let consumer = json!({ "stream_lease": "2s", "settle": "1s", "journal_grace": "5s" });
     config.table().insert("consumer".into(), toml::Value::try_from(consumer)?);
+    let later: toml::Table = LATER.parse()?;
+    let later = later["steps"].as_array().context("steps")?;
+    let steps = config.table().get_mut("steps").and_then(toml::Value::as_array_mut);
+    steps.context("steps")?.extend(later.iter().cloned());
     for step in config.steps() {
         let call =
             step.get_mut("call").and_then(toml::Value::as_table_mut).context("a step without a call")?;
@@ -99,6 +107,11 @@ async fn arrivals(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()>
     }
     story.line("and somebody else tries a forged one:");
     tally.deliver(stack, story, &Webhook::sample("forged.github.issues.opened")?).await
+}
+
+/// The sample, as the sender would send it for another invoice.
+fn invoice(id: &str) -> Result<Webhook> {
+    Ok(Webhook::sample("billing.invoice.issued")?.edited(|event| event["data"]["invoice_id"] = json!(id)))
 }
 
 /// The sample, as the provider would send it for another dispute.

@@ -151,9 +151,8 @@ impl Export<'_> {
         self.args.since.0 <= time && time < self.until
     }
 
-    fn shown(&self, mut record: Record) -> Record {
-        record.command = record.command.filter(|_| self.args.input);
-        record
+    fn shown(&self, record: Record) -> Record {
+        if self.args.input { record } else { record.without_input() }
     }
 
     fn line(&mut self, line: &Line<'_>) -> Result<()> {

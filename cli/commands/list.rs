@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// At most so many.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
-    /// Print one JSON object a line: all that is on record.
+    /// Print one JSON object a line: all that is on record but what the steps were given.
     #[arg(long)]
     json: bool,
 }
@@ -60,12 +60,12 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
             break;
         }
         read += page.len();
-        for record in page.iter().filter(|record| args.which.fits(record)) {
+        for record in page.into_iter().filter(|record| args.which.fits(record)) {
             if shown == args.limit {
                 eprintln!("There are more; --limit or --until shows them.");
                 break 'pages;
             }
-            print(&if args.json { serde_json::to_string(record)? } else { line(record) })?;
+            print(&if args.json { serde_json::to_string(&record.without_input())? } else { line(&record) })?;
             shown += 1;
         }
     }

@@ -174,8 +174,8 @@ async fn act(step: Step, provider: &Provider<'_>, effects: &Effects) -> Result<u
         }
         Step::Recover(routed) => {
             let mut recovered = 0;
-            for Routed { effect, command } in routed {
-                let recovery = effects.recover(&effect, command, Timestamp::now()).await?;
+            for Routed { effect, command, due } in routed {
+                let recovery = effects.recover(&effect, command, due, Timestamp::now()).await?;
                 recovered += usize::from(recovery == Recovery::Recovered);
             }
             Ok(recovered)

@@ -31,7 +31,7 @@ pub(crate) struct Args {
     /// The webhooks.toml whose sources an event may be of.
     #[arg(long, value_name = "FILE", default_value = "webhooks.toml")]
     config: PathBuf,
-    /// Print one JSON object: all that is on record.
+    /// Print one JSON object: all that is on record, with --input also what the steps were given.
     #[arg(long)]
     json: bool,
 }
@@ -46,7 +46,9 @@ Examples:
 /// Shows it.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let effects = args.deployment.effects(None).await?;
-    let records = find(&effects, &args.id, &sources(&args.config)).await?;
+    let found = find(&effects, &args.id, &sources(&args.config)).await?;
+    let shown = |record: Record| if args.input { record } else { record.without_input() };
+    let records: Vec<_> = found.into_iter().map(shown).collect();
     if records.is_empty() {
         eprintln!(
             "Nothing is on record under {:?}: no run, no effect, no event of a source of {}, and no business key of the last day.",
@@ -59,14 +61,14 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         print(&json!({ "effects": records }).to_string())?;
     } else {
         for record in &records {
-            print(&shown(record, args.input))?;
+            print(&story(record))?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Its story, from the webhook to the receipt.
-fn shown(record: &Record, input: bool) -> String {
+fn story(record: &Record) -> String {
     let paint = Paint::stdout();
     let mut lines = vec![
         format!("{}  {}", paint.bold(&record.effect_id), painted(record, 0)),
@@ -108,7 +110,7 @@ fn shown(record: &Record, input: bool) -> String {
         let receipt = serde_json::to_string(receipt).unwrap_or_default();
         lines.push(format!("  receipt  {receipt}"));
     }
-    if let Some(command) = record.command.as_ref().filter(|_| input) {
+    if let Some(command) = &record.command {
         lines.push(format!("  command  {command}"));
     }
     lines.join("\n")

@@ -24,7 +24,7 @@ pub(crate) struct Args {
     deployment: Deployment,
     #[command(flatten)]
     which: Which,
-    /// Print one JSON object a line: all that is on record.
+    /// Print one JSON object a line: all that is on record but what the steps were given.
     #[arg(long)]
     json: bool,
 }
@@ -56,8 +56,9 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         }
         changed.sort_by_key(|record| record.updated_at);
         for record in changed {
-            print(&if args.json { serde_json::to_string(&record)? } else { line(&record) })?;
-            seen.insert(record.effect_id, (record.status, record.attempt));
+            let news = (record.status, record.attempt);
+            seen.insert(record.effect_id.clone(), news);
+            print(&if args.json { serde_json::to_string(&record.without_input())? } else { line(&record) })?;
         }
         sleep(EVERY).await;
     }

@@ -4,7 +4,10 @@
 //! commit of each effect passes the rest of it on. What depends on an answer of a third party is filled in when a step begins,
 //! from the receipts of the steps before it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -28,9 +31,35 @@ pub struct Planned {
     /// What it takes from the event.
     #[serde(default, skip_serializing_if = "Input::is_empty")]
     pub input: Input,
+    /// How long after its turn it begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Delay>,
     /// Which fields of which receipts it uses.
     #[serde(default, skip_serializing_if = "Uses::is_empty")]
     pub uses: Uses,
+}
+
+/// How long after its turn a step begins, or when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delay {
+    /// So many milliseconds later.
+    Millis(u64),
+    /// Not before then.
+    Until(Timestamp),
+}
+
+impl Delay {
+    /// When a step is due whose turn is now.
+    #[must_use]
+    pub fn due(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Millis(millis) => {
+                now.saturating_add(Duration::from_millis(millis)).unwrap_or(Timestamp::MAX)
+            }
+            Self::Until(moment) => moment.max(now),
+        }
+    }
 }
 
 /// Fields of receipts, by step.
@@ -48,6 +77,8 @@ pub struct Next {
     pub command: Command,
     /// All that it waits for.
     pub after: BTreeSet<StepId>,
+    /// When it is due, if that is later than now.
+    pub due: Option<Timestamp>,
     /// Why it is not to be done at all.
     pub skipped: Option<String>,
 }
@@ -138,6 +169,7 @@ impl Flow {
         skipped: Option<String>,
         now: Timestamp,
     ) -> Result<Next, IdError> {
+        let due = planned.delay.map(|delay| delay.due(now));
         let command = Command {
             run_id: before.run_id.clone(),
             step: id.clone(),
@@ -146,7 +178,7 @@ impl Flow {
             payload: Payload::Input(planned.input.clone()),
             attempt: 0,
             of: before.of,
-            received_at: now,
+            received_at: due.unwrap_or(now),
             source: before.source.clone(),
             traceparent: before.traceparent,
             flow: self.after(id),
@@ -154,7 +186,7 @@ impl Flow {
             needs: newer::of_chain(),
             newer: BTreeMap::new(),
         };
-        Ok(Next { effect: command.effect_id()?, command, after: planned.after.clone(), skipped })
+        Ok(Next { effect: command.effect_id()?, command, after: planned.after.clone(), due, skipped })
     }
 }
 
@@ -183,6 +215,7 @@ mod tests {
             business_key: "k".into(),
             after: after.iter().map(|id| step(id)).collect(),
             input,
+            delay: None,
             uses: uses(),
         }
     }

@@ -6,6 +6,7 @@ use super::{
     after::{self, After},
     auth::Auth,
     call::Call,
+    delay::Delay,
     in_doubt::InDoubt,
     problems::Problems,
     retry::Retry,
@@ -26,6 +27,8 @@ pub struct Step {
     pub on: Option<Trigger>,
     /// Which steps it comes after.
     pub after: Option<After>,
+    /// How long after its turn it begins.
+    pub delay: Option<Delay>,
     /// A condition on the event.
     pub when: Option<Template>,
     /// Its own run id, instead of the source's.
@@ -50,7 +53,7 @@ pub enum Action {
     /// It calls a third party.
     Call(Box<Call>),
     /// It writes an item to a table of one's own.
-    Write(Row),
+    Write(Box<Row>),
 }
 
 /// The events that start a step.
@@ -144,6 +147,7 @@ impl Step {
         let id = read_id(index, &mut section, problems);
         let on = section.section("on", problems).and_then(|on| read_trigger(on, problems));
         let predecessors = after::read(&mut section, problems);
+        let delay = Delay::read(&mut section, templates, problems);
         let scope = after::scope(predecessors.is_some());
         let when: Option<String> =
             section.optional("when", "a condition such as \"event.amount > 0\"", problems);
@@ -172,6 +176,7 @@ impl Step {
             id: id?,
             on,
             after,
+            delay,
             when,
             run_id,
             business_key: business_key?,
@@ -210,7 +215,7 @@ impl Action {
                     "a step does one thing; make another step of it, with after",
                 );
             }
-            actions.push(Row::read(kind, row, input, templates, problems).map(Self::Write));
+            actions.push(Row::read(kind, row, input, templates, problems).map(Box::new).map(Self::Write));
         }
         if actions.is_empty() {
             let why =

@@ -305,9 +305,9 @@ impl<'a> Looking<'a> {
                 return Ok(());
             }
         };
-        for Routed { effect, command } in routed {
+        for Routed { effect, command, due } in routed {
             let run_id = command.run_id.clone();
-            if self.worker.effects.recover(&effect, command, now).await? == Recovery::Recovered {
+            if self.worker.effects.recover(&effect, command, due, now).await? == Recovery::Recovered {
                 self.recovered += 1;
                 tracing::warn!(outcome = "recovered", source, event_id, event_type, %run_id, effect_id = %effect, "an event that had not arrived was fetched");
             }

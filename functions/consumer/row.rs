@@ -131,11 +131,11 @@ impl Worker {
             }
             Written::Not { lease, why: NotWritten::Refused(why) } => {
                 place.report(Health::Well);
-                Ok(self.park(task, lease, &format!("{}: {why}", row.table)).await?.into())
+                Ok(self.park(task, *lease, &format!("{}: {why}", row.table)).await?.into())
             }
             Written::Not { lease, why: NotWritten::Unavailable(why) } => {
                 place.report(Health::Failing);
-                Ok(self.not_applied(task, lease, NotApplied::NotSent(why)).await?.into())
+                Ok(self.not_applied(task, *lease, NotApplied::NotSent(why)).await?.into())
             }
         }
     }

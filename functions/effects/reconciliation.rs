@@ -146,7 +146,7 @@ impl Effects {
         }
     }
 
-    /// Puts the effect of a fetched event on the agenda, due now, unless there is a record of it: one conditional put says both.
+    /// Puts the effect of a fetched event on the agenda, due now or later, unless there is a record of it: one conditional put says both.
     /// The topic is not needed for it. A command of the same event that arrives meanwhile meets this record, as a journal's.
     ///
     /// # Errors
@@ -155,6 +155,7 @@ impl Effects {
         &self,
         effect: &EffectId,
         command: Command,
+        due: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Recovery, StoreError> {
         self.register_lanes([effect.step_id()]).await?;
@@ -163,7 +164,7 @@ impl Effects {
             return Ok(Recovery::Known);
         }
         let command = if is_large { self.leave_input(effect, command).await? } else { command };
-        let mut item = pending_item(effect, &command, now, now);
+        let mut item = pending_item(effect, &command, due.unwrap_or(now), now);
         item.insert(attr::RECOVERED_AT.into(), millis(now));
         match self.store.put(item, absent()).await? {
             Write::Applied(_) => Ok(Recovery::Recovered),

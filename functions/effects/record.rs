@@ -197,6 +197,12 @@ pub struct Record {
 }
 
 impl Record {
+    /// Without what the step was given, which may be personal.
+    #[must_use]
+    pub fn without_input(self) -> Self {
+        Self { command: None, ..self }
+    }
+
     /// Whether a command asks for something else than this record is about. Nothing contradicts a done effect: a
     /// deployment that changes a step's `input` changes the digest of every webhook that is delivered again.
     pub(super) fn contradicts(&self, command: &Command) -> bool {

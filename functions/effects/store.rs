@@ -3,11 +3,11 @@
 //! A conditional write either applies, or is refused and shows the item that stood in its way. The SDK retries by
 //! itself, so a refusal can be caused by our own first write; every caller looks for its own mark in that item.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
-    error::BuildError,
+    error::{BuildError, ProvideErrorMetadata, SdkError},
     operation::{
         put_item::PutItemError, transact_write_items::TransactWriteItemsError, update_item::UpdateItemError,
     },
@@ -15,6 +15,7 @@ use aws_sdk_dynamodb::{
         AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
     },
 };
+use tokio::time::sleep;
 
 use super::{
     agenda::absent,
@@ -97,7 +98,7 @@ impl Store {
         for (name, value) in condition.values {
             request = request.expression_attribute_values(format!(":{name}"), value);
         }
-        match request.send().await {
+        match past_transactions(|| request.clone().send()).await {
             Ok(_) => Ok(Write::Applied(Item::new())),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(refused)) => {
@@ -132,7 +133,7 @@ impl Store {
         for (name, value) in change.set.into_iter().chain(change.set_once).chain(condition.values) {
             request = request.expression_attribute_values(format!(":{name}"), value);
         }
-        match request.send().await {
+        match past_transactions(|| request.clone().send()).await {
             Ok(output) => Ok(Write::Applied(output.attributes.unwrap_or_default())),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
@@ -210,4 +211,23 @@ fn hashed(names: &[&str]) -> HashMap<String, String> {
 /// A condition did not hold, or somebody else writes the same at the same time.
 fn stood_in_the_way(code: Option<&str>) -> bool {
     matches!(code, Some("ConditionalCheckFailed" | "TransactionConflict"))
+}
+
+/// How long a write waits for a transaction on the same item, time after time.
+const PAUSES_MS: [u64; 5] = [5, 10, 20, 40, 80];
+const CONFLICT: &str = "TransactionConflictException";
+
+/// Sends a write again that has met a transaction on its item: nothing was written. The SDK does not do so by itself.
+async fn past_transactions<T, E, F>(send: impl Fn() -> F) -> Result<T, SdkError<E>>
+where
+    E: ProvideErrorMetadata,
+    F: Future<Output = Result<T, SdkError<E>>>,
+{
+    for pause in PAUSES_MS {
+        match send().await {
+            Err(error) if error.code() == Some(CONFLICT) => sleep(Duration::from_millis(pause)).await,
+            outcome => return outcome,
+        }
+    }
+    send().await
 }

@@ -41,9 +41,9 @@ pub fn commands(
     let trace = Traceparent::new();
     let mut all = Vec::new();
     for event in &events {
-        for Routed { effect, command } in route::commands(event, config, now)?.1 {
+        for Routed { effect, command, due } in route::commands(event, config, now)?.1 {
             let (source, traceparent) = (Some(source.name.clone()), Some(trace));
-            all.push(Routed { effect, command: Command { source, traceparent, ..command } });
+            all.push(Routed { effect, command: Command { source, traceparent, ..command }, due });
         }
     }
     Ok(all)

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Ingest, reply::Reply};
 use crate::{config::brokers::Role, topic::Topic};
@@ -42,6 +42,12 @@ struct BrokerCheck {
 impl Ingest {
     /// `GET /healthz`.
     pub(super) async fn health(&self) -> Reply {
+        let (available, report) = self.report().await;
+        Reply::Health { available, report }
+    }
+
+    /// Whether the table answers, and how all of them are.
+    pub(super) async fn report(&self) -> (bool, Value) {
         let topics = &self.outbox.topics;
         let accepting = topics.accepting().enumerate().map(|(index, topic)| (Role::Accepting, index, topic));
         let draining = topics.draining().enumerate().map(|(index, topic)| (Role::Draining, index, topic));
@@ -54,7 +60,7 @@ impl Ingest {
             (false, _) => "unavailable",
         };
         let report = json!({ "status": status, "brokers": brokers, "table": table });
-        Reply::Health { available: table.ok, report }
+        (table.ok, report)
     }
 
     async fn check_table(&self) -> Check {

@@ -3,7 +3,7 @@
 //! [`event`] what Lambda gets and wants back, with its [`query`] · [`signature`] the schemes ·
 //! [`keys`] what they are checked with · [`fetch`] what a provider is asked · [`request`] unverified to verified ·
 //! [`body`] what it says · [`route`] to commands · [`outbox`] durable before anyone is told · [`wake`] the consumer ·
-//! [`runs`] the API for clients · [`parked`] the API for whoever decides · `operators` who may use them · `health` · [`reply`] the only table of statuses ·
+//! [`runs`] the API for clients · [`parked`] the API for whoever decides · `operators` who may use them · `health` · `self_test` could it do its work · [`reply`] the only table of statuses ·
 //! [`intake`] what a request comes to, for log and metrics · [`preview`] what a webhook would come to, for a person ·
 //! [`fetched`] an event that the consumer has fetched from its provider.
 
@@ -24,6 +24,7 @@ pub mod reply;
 pub mod request;
 pub mod route;
 pub mod runs;
+mod self_test;
 pub mod signature;
 pub mod wake;
 
@@ -98,7 +99,7 @@ impl Ingest {
         if path.contains(&"") {
             return NO_PATH;
         }
-        if let ["runs" | "parked", ..] = path[..] {
+        if let ["runs" | "parked" | "self-test", ..] = path[..] {
             return match self.operators.let_in(request.caller.as_ref()) {
                 Some(caller) => self.operate(caller, &path, request, xray, now).await,
                 None => NO_PATH,
@@ -145,8 +146,9 @@ impl Ingest {
             (&Method::POST, ["runs", run_id, "decide"]) => {
                 self.decide(caller, run_id, &request.body, now).await
             }
+            (&Method::GET, ["self-test"]) => self.self_test(now).await,
             (_, ["runs"] | ["runs", _, "decide"] | ["parked", "decide"]) => Reply::MethodNotAllowed("POST"),
-            (_, ["runs", _] | ["parked"]) => Reply::MethodNotAllowed("GET"),
+            (_, ["runs", _] | ["parked"] | ["self-test"]) => Reply::MethodNotAllowed("GET"),
             _ => NO_PATH,
         }
     }

@@ -1,4 +1,4 @@
-//! Who may use the routes for clients and operators: `/runs`, `/parked`, and what is below them.
+//! Who may use the routes for clients and operators: `/runs`, `/parked`, what is below them, and `/self-test`.
 //!
 //! The gateway authenticates, and the function checks that it did. Otherwise a function URL or a load balancer, behind which
 //! nobody thought of an authorizer, would let anyone start runs with our credentials.

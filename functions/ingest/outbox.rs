@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tracing::Instrument as _;
 
 use super::{intake::Intake, route::Routed};
@@ -48,6 +49,9 @@ pub enum NotDurable {
         /// What the table said.
         table: StoreError,
     },
+    /// The table did not take a command that is due later.
+    #[error("a command for later: {0}")]
+    Delayed(StoreError),
     /// The table did not take input that is too large for the broker.
     #[error("large input: {0}")]
     LargeInput(StoreError),
@@ -74,12 +78,31 @@ impl Outbox {
         let accept = async {
             let command =
                 self.within_limits(&routed.effect, command).await.map_err(NotDurable::LargeInput)?;
+            if let Some(due) = routed.due {
+                return self.keep_until(due, &routed.effect, &command, intake).await;
+            }
             match self.journal {
                 None => self.queue_or_defer(&routed.effect, &command, keys, intake).await,
                 Some(grace) => self.queue_and_journal(&routed.effect, (&command, keys), intake, grace).await,
             }
         };
         accept.instrument(span).await
+    }
+
+    /// Into the table alone, due later: a topic has no clock.
+    async fn keep_until(
+        &self,
+        due: Timestamp,
+        effect: &EffectId,
+        command: &Command,
+        intake: &Intake,
+    ) -> Result<(), NotDurable> {
+        let settled = self.effects.enqueue(effect, command, due, intake.now).await;
+        match settled.map_err(NotDurable::Delayed)?.how() {
+            How::Parked => intake.parked(),
+            _ => intake.deferred(),
+        }
+        Ok(())
     }
 
     async fn queue_or_defer(

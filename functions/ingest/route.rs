@@ -2,14 +2,24 @@
 
 mod plan;
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use minijinja::Value as Jinja;
 use serde::Deserialize;
 
 use super::request::{Lacking, Verified};
 use crate::{
-    command::{Command, Input, InputHash, Payload},
-    config::{Config, step::Step, template::JsonTemplate},
+    command::{
+        Command, Input, InputHash, Payload,
+        flow::{Delay, Flow},
+    },
+    config::{
+        Config,
+        delay::{self, Delay as OfStep},
+        step::Step,
+        template::JsonTemplate,
+    },
     effect_id::{EffectId, IdError, RunId},
 };
 
@@ -20,6 +30,8 @@ pub struct Routed {
     pub effect: EffectId,
     /// The command, its input inline, however large.
     pub command: Command,
+    /// When it is due, if that is later than now.
+    pub due: Option<Timestamp>,
 }
 
 /// Why a step does not want an event.
@@ -115,7 +127,9 @@ fn command(
     };
     let business_key = text(&step.business_key)?;
     let input = input_of(step, webhook, config, context)?;
-    routed(step, run_id, business_key, input, now).map_err(|error| Lacking::id(&step.business_key, error))
+    let delay = delay_of(step, webhook, config, context)?;
+    routed(step, run_id, business_key, input, delay, now)
+        .map_err(|error| Lacking::id(&step.business_key, error))
 }
 
 /// What a step takes from the event.
@@ -127,14 +141,27 @@ fn input_of(step: &Step, webhook: &Verified<'_>, config: &Config, context: &Jinj
     step.input.iter().map(field).collect()
 }
 
+/// How long after its turn a step begins.
+fn delay_of(
+    step: &Step,
+    webhook: &Verified<'_>,
+    config: &Config,
+    context: &Jinja,
+) -> Result<Option<Delay>, Lacking> {
+    let delay = step.delay.as_ref().map(|delay| delay.of(&config.templates, context));
+    delay.transpose().map_err(|error| webhook.lacking(error))
+}
+
 fn routed(
     step: &Step,
     run_id: RunId,
     business_key: String,
     input: Input,
+    delay: Option<Delay>,
     now: Timestamp,
 ) -> Result<Routed, IdError> {
     let effect = EffectId::new(run_id.clone(), step.id.clone(), business_key.clone())?;
+    let due = delay.map(|delay| delay.due(now));
     let command = Command {
         run_id,
         step: step.id.clone(),
@@ -143,7 +170,7 @@ fn routed(
         payload: Payload::Input(input),
         attempt: 0,
         of: 1,
-        received_at: now,
+        received_at: due.unwrap_or(now),
         source: None,
         traceparent: None,
         flow: Default::default(),
@@ -151,7 +178,7 @@ fn routed(
         needs: Vec::new(),
         newer: Default::default(),
     };
-    Ok(Routed { effect, command })
+    Ok(Routed { effect, command, due })
 }
 
 /// The body of `POST /runs`.
@@ -163,6 +190,24 @@ pub struct RunRequest {
     /// What the effect is about.
     pub business_key: String,
     /// The fields that the step's `input` table names: all of them and no others.
+    #[serde(default)]
+    pub input: Input,
+    /// When it begins: a time such as `1h`, or a moment. The step's own delay, if it is missing and the step has a fixed one.
+    #[serde(default)]
+    pub delay: Option<String>,
+    /// The later steps that are to follow, each with what it would take from an event.
+    #[serde(default)]
+    pub flow: BTreeMap<String, LaterRequest>,
+}
+
+/// A later step in the body of `POST /runs`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaterRequest {
+    /// What it is about; the same as the first step, if it is missing.
+    #[serde(default)]
+    pub business_key: Option<String>,
+    /// The fields of its `input` that use no receipt: all of them and no others.
     #[serde(default)]
     pub input: Input,
 }
@@ -179,6 +224,17 @@ pub enum UnfitRequest {
     /// The step needs this field.
     #[error("input.{0}: missing; the step needs it")]
     MissingInput(String),
+    /// A later step can't follow.
+    #[error("flow.{step}: {why}")]
+    Later {
+        /// Which.
+        step: String,
+        /// Why not.
+        why: String,
+    },
+    /// The delay is none.
+    #[error("delay: {0}")]
+    Delay(String),
     /// The step has no use for this field.
     #[error("input.{0}: the step has no such input")]
     UnknownInput(String),
@@ -197,7 +253,7 @@ pub fn requested(
     config: &Config,
     now: Timestamp,
 ) -> Result<Routed, UnfitRequest> {
-    let RunRequest { step, business_key, input } = request;
+    let RunRequest { step, business_key, input, delay, flow } = request;
     let Some(step) = config.step(&step) else { return Err(UnfitRequest::UnknownStep(step)) };
     if step.after.is_some() {
         return Err(UnfitRequest::After(step.id.to_string()));
@@ -208,7 +264,31 @@ pub fn requested(
     if let Some(name) = input.keys().find(|name| !step.input.iter().any(|(known, _)| known == *name)) {
         return Err(UnfitRequest::UnknownInput(name.clone()));
     }
-    Ok(routed(step, run_id, business_key, input, now)?)
+    let delay = match (delay, &step.delay) {
+        (Some(text), _) => Some(delay::parse(&text).map_err(UnfitRequest::Delay)?),
+        (None, Some(OfStep::Fixed(delay))) => Some(*delay),
+        (None, Some(OfStep::Template(_)) | None) => None,
+    };
+    let flow = plan::requested(&step.id, &business_key, flow, config)?;
+    let mut routed = routed(step, run_id, business_key, input, delay, now)?;
+    for (later, planned) in &flow.0 {
+        EffectId::new(routed.command.run_id.clone(), later.clone(), planned.business_key.clone())?;
+    }
+    routed.command.of = u32::try_from(flow.0.len() + 1).unwrap_or(u32::MAX);
+    routed.command = routed.command.followed_by(flow);
+    Ok(routed)
+}
+
+impl Routed {
+    /// Digest of all that a client has asked for.
+    pub(super) fn asked(&self) -> InputHash {
+        let Command { flow, input_hash, .. } = &self.command;
+        if *flow == Flow::default() {
+            return input_hash.clone();
+        }
+        let flow = serde_json::to_value(flow).unwrap_or_default();
+        InputHash::of(&[("input".to_owned(), input_hash.as_str().into()), ("flow".to_owned(), flow)].into())
+    }
 }
 
 #[cfg(test)]

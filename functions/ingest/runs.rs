@@ -68,10 +68,10 @@ impl Ingest {
             .map_err(|error| unfit("no step is asked for as it is", error.to_string()))?;
         if key.is_some() {
             let effects = &self.outbox.effects;
-            match effects.remember_request(&routed.effect, &routed.command.input_hash, intake.now).await {
+            match effects.remember_request(&routed.effect, &routed.asked(), intake.now).await {
                 Ok(true) => {}
                 Ok(false) => {
-                    let why = "Idempotency-Key: used before, with another step, business_key or input";
+                    let why = "Idempotency-Key: used before, with another step, business_key, input or flow";
                     return Err(unfit(why, why.to_owned()));
                 }
                 Err(error) => {

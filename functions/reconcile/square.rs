@@ -32,7 +32,7 @@ pub(super) async fn page(
     }
     let headers = vec![("square-version", VERSION.to_owned())];
     let request = Request { headers, body: Some(body), ..Request::default() };
-    let mut answer = api.post("/v2/events/search", request).await?;
+    let mut answer = api.post("/v2/events", request).await?;
     let events = match answer.json["events"].take() {
         Value::Array(events) => events,
         // Square leaves out what is empty.

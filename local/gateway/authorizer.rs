@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::door::Door;
 
-/// What stands in front of `/runs` and `/parked`.
+/// What stands in front of `/runs`, `/parked` and `/self-test`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Authorizer {
     /// Requests are signed with IAM credentials, as the template has it.
@@ -24,7 +24,7 @@ const USER_ARN: &str = "arn:aws:iam::123456789012:user/ada";
 
 /// Whether a path is for clients and operators.
 pub(super) fn is_guarded(path: &str) -> bool {
-    ["/runs", "/parked"].iter().any(|guarded| path.starts_with(guarded))
+    ["/runs", "/parked", "/self-test"].iter().any(|guarded| path.starts_with(guarded))
 }
 
 impl Authorizer {

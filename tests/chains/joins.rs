@@ -77,8 +77,13 @@ fn step(id: &str) -> StepId {
 fn predecessors(count: usize) -> Vec<Case> {
     let names: Vec<_> = (0..count).map(|number| step(&format!("before_{number}"))).collect();
     let after = names.iter().cloned().collect();
-    let join =
-        Planned { business_key: "k".into(), after, input: Default::default(), uses: Default::default() };
+    let join = Planned {
+        business_key: "k".into(),
+        after,
+        input: Default::default(),
+        delay: None,
+        uses: Default::default(),
+    };
     let flow = Flow([(step("join"), join)].into());
     let case = |name: StepId| {
         let mut case = Case::new(json!(1));

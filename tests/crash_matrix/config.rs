@@ -5,7 +5,7 @@ use local::config::Config;
 use toml::{Table, Value, toml};
 
 use super::story::{Policy, Scenario, Story};
-use crate::house::{add_steps, config, park_in_doubt, table};
+use crate::house::{add_steps, config, park_in_doubt, retry, table};
 
 /// The table of the step that writes an item, and that step.
 pub(super) const TABLE: &str = "files";
@@ -40,6 +40,8 @@ pub(super) fn of(story: Story, third_party: &str) -> Result<Config> {
     let mut config = config()?;
     if story.scenario == Scenario::Chain {
         add_steps(&mut config, CHAIN);
+        // So many steps and deaths at a time take longer than eight short pauses.
+        config.steps().for_each(|step| drop(step.insert("retry".into(), retry(1000).into())));
     }
     config.call(third_party);
     set_policy(&mut config, story.policy);

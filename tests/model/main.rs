@@ -13,6 +13,7 @@
 //! | `faults` | crashes, restarts, lost answers, delays |
 //! | `state`, `effect`, `message`, `action` | the state, and the steps between states |
 //! | `properties` | what must never hold, and what must hold in the end |
+//! | `joins` | `functions/effects/guard/advance.rs`: a step that comes after several; a model of its own |
 //! | `rule`, `world` | the rules of the protocol; the parameters of one check |
 //! | `checker` | the search |
 //!
@@ -35,6 +36,7 @@ mod consumer;
 mod effect;
 mod faults;
 mod guard;
+mod joins;
 mod limits;
 mod message;
 mod properties;

@@ -81,4 +81,12 @@ rules! {
     WindowLeavesRoom,
     /// `consumer/attempt.rs`: after a call without an answer, a look-up waits for as long as that call may take.
     DoubtRests,
+    /// `effects/guard/advance.rs`: that a step's predecessor is done and that the step begins is one transaction.
+    BegunWithCommit,
+    /// `effects/guard/advance.rs`: a step's record is put only where there is none.
+    BegunIfAbsent,
+    /// `effects/guard/advance.rs`: a record that awaits several predecessors is added to only while it is as it was seen.
+    ArrivalsCompared,
+    /// `effects/guard/advance.rs`: a step that begins is on the agenda, also while a process has it in hand.
+    BegunIsDue,
 }

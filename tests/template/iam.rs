@@ -31,8 +31,11 @@ fn granted(binary: &str) -> Result<BTreeSet<Action>> {
     for statement in statements {
         assert!(!statement.to_string().contains('*'), "{statement}");
         if let Some(with_a_key) = statement["Fn::If"].get(1) {
-            assert_eq!(statement["Fn::If"][0], "HasKmsKey");
-            only_the_tables_key(with_a_key);
+            match statement["Fn::If"][0].as_str() {
+                Some("HasKmsKey") => only_the_tables_key(with_a_key),
+                Some("WritesTables") if binary == "consumer" => only_items_of_steps(with_a_key),
+                other => panic!("{other:?} in {statement}"),
+            }
             continue;
         }
         assert_eq!(statement["Effect"], "Allow");
@@ -60,6 +63,15 @@ fn granted(binary: &str) -> Result<BTreeSet<Action>> {
         }
     }
     Ok(all)
+}
+
+/// What `put`, `update` and `delete` do, in the tables that the operator names.
+fn only_items_of_steps(statement: &Value) {
+    assert_eq!(statement["Resource"], json!({ "Ref": "WriteTableArns" }));
+    assert_eq!(
+        statement["Action"],
+        json!(["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"])
+    );
 }
 
 /// A key of the operator's, for nothing but the table.

@@ -10,9 +10,10 @@ use local::{
     webhook::Webhook,
 };
 
-use super::{ACT, dispute, story::Story, tally::Tally};
+use super::{ACT, dispute, invoice, story::Story, tally::Tally};
 
 const TICKETS: &str = "/api/tickets";
+const INVOICE: &str = "inv_demoF";
 
 /// The claim is on record, the call is not made.
 pub(crate) async fn after_the_claim(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()> {
@@ -54,6 +55,26 @@ pub(crate) async fn before_the_ack(stack: &Stack, story: &Story, tally: &mut Tal
     tally.kills += 1;
     let messages = stack.unacked().await?;
     story.line(&format!("killed; {messages} messages are not acked and will come again"));
+    Ok(())
+}
+
+/// One effect is done, the next one has begun on record, and the process that was to go on with it is dead.
+pub(crate) async fn between_the_steps(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()> {
+    tally.deliver(stack, story, &invoice(INVOICE)?).await?;
+    let Some(wire) = &stack.table_wire else {
+        story.line("the transactions of another DynamoDB can't be seen, so nobody is killed at them");
+        return Ok(());
+    };
+    for (step, next) in [("charge_card", "file_charge"), ("file_charge", "email_charge")] {
+        let commit = move |request: &Seen| {
+            request.is("TransactWriteItems") && request.mentions(&format!(":{step}:{INVOICE}"))
+        };
+        let committed = wire.once(commit, Fault::HookOnceAnswered(stack.consumer.killer().hook()));
+        run_until_killed(stack).await?;
+        ensure!(committed.count() == 1, "the consumer died before {step} was on record");
+        tally.kills += 1;
+        story.line(&format!("killed; in one transaction {step} is done, and {next} is due"));
+    }
     Ok(())
 }
 

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 
 use super::story::Story;
 
+/// The steps that come after a charge.
+const LATER: [&str; 2] = ["file_charge", "email_charge"];
+
 /// What was delivered so far.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -19,7 +22,7 @@ pub(crate) struct Tally {
     pub(crate) kills: usize,
     webhooks: usize,
     accepted: usize,
-    /// The effects that ingest promised, once each.
+    /// The effects that ingest promised, and those that come after them, once each.
     commands: BTreeMap<String, String>,
 }
 
@@ -43,7 +46,14 @@ impl Tally {
         for effect in &effects {
             let text =
                 |name: &str| effect[name].as_str().map(str::to_owned).context("an effect without id or step");
-            self.commands.insert(text("effect_id")?, text("step")?);
+            let (effect_id, step) = (text("effect_id")?, text("step")?);
+            if step == "charge_card" {
+                let later = LATER.map(|later| {
+                    (effect_id.replacen(":charge_card:", &format!(":{later}:"), 1), later.into())
+                });
+                self.commands.extend(later);
+            }
+            self.commands.insert(effect_id, step);
         }
         Ok(())
     }

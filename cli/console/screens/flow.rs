@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{
     super::{App, glance::Recent, screen::Screen},
-    picture::Picture,
+    picture::{CLIENTS, Picture},
 };
 use crate::effect::{origin, state};
 
@@ -32,28 +32,30 @@ impl Screen for Flow {
     }
 }
 
-/// Effects and parked ones, by source and step.
-pub(super) struct Counts<'r>(BTreeMap<(&'r str, &'r str), (u64, u64)>);
+/// Effects, and how many of them are parked, by step and by whether a client has asked for them.
+pub(super) struct Counts<'r>(BTreeMap<(&'r str, bool), (u64, u64)>);
 
 impl<'r> Counts<'r> {
     fn of(recent: &'r Recent) -> Self {
         let mut counts: BTreeMap<_, (u64, u64)> = BTreeMap::new();
         for record in &recent.records {
-            let (all, parked) = counts.entry((origin(&record.run_id).0, record.step.as_str())).or_default();
+            // A step has one source. A run's name need not say which.
+            let by_client = origin(&record.run_id).0 == CLIENTS;
+            let (all, parked) = counts.entry((record.step.as_str(), by_client)).or_default();
             *all += 1;
             *parked += u64::from(matches!(state(record), "parked" | "in doubt"));
         }
         Self(counts)
     }
 
-    /// Of a source, at a step.
-    pub(super) fn of_arrow(&self, source: &str, step: &str) -> (u64, u64) {
-        self.0.get(&(source, step)).copied().unwrap_or_default()
+    /// From a step's source, or from clients.
+    pub(super) fn of_arrow(&self, step: &str, by_client: bool) -> (u64, u64) {
+        self.0.get(&(step, by_client)).copied().unwrap_or_default()
     }
 
-    /// Of all sources, at a step.
+    /// Of all, at a step.
     pub(super) fn of_step(&self, step: &str) -> (u64, u64) {
-        let own = self.0.iter().filter(|((_, of), _)| *of == step);
-        own.fold((0, 0), |(all, parked), (_, (more, also))| (all + more, parked + also))
+        let [(all, parked), (more, also)] = [false, true].map(|by_client| self.of_arrow(step, by_client));
+        (all + more, parked + also)
     }
 }

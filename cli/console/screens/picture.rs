@@ -18,7 +18,7 @@ const HOST: usize = 250;
 const GAP: usize = 160;
 
 /// The source of what clients start.
-const CLIENTS: &str = "api";
+pub(super) const CLIENTS: &str = "api";
 
 /// Where each box stands.
 pub(super) struct Picture<'c> {
@@ -90,7 +90,7 @@ impl<'c> Picture<'c> {
         let before = before.filter_map(|id| self.steps.iter().position(|step| step.id == *id));
         html! {
             @if let Some((source, from)) = source.and_then(|source| Some((source, self.sources.iter().position(|name| *name == source)?))) {
-                (arrow(Self::source(from), self.step(row), counts.of_arrow(source, id), &to("webhooks", &[("source", source), ("step", id)])))
+                (arrow(Self::source(from), self.step(row), counts.of_arrow(id, source == CLIENTS), &link))
             }
             @for from in before { (arrow(self.step(from), self.step(row), own, &link)) }
             @if let Some(host) = self.hosts.iter().position(|host| *host == step.destination()) {

@@ -1,10 +1,15 @@
 //! Run: what happened to one webhook, effect by effect, from when it was first heard of to the receipt.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use driftq_webhooks::{
     command::{Command, Payload},
-    effect_id::EffectId,
-    effects::record::{Ended, Record, Status},
+    effect_id::{EffectId, StepId},
+    effects::{
+        record::{Ended, Record, Status},
+        standing::{Standing, StepStanding},
+    },
 };
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -13,7 +18,7 @@ use serde::Deserialize;
 use super::super::{
     App,
     screen::Screen,
-    show::{clock, id, relative, standing, to},
+    show::{badge, clock, id, relative, standing, to},
 };
 use crate::request::{Calls, Shown};
 
@@ -35,20 +40,41 @@ impl Screen for Run {
     }
 
     async fn live(&self, app: &App) -> Result<Markup> {
-        let mut records = app.effects.run(&self.id).await?;
-        records.sort_by_key(|record| record.created_at);
+        let records = app.effects.run(&self.id).await?;
         let now = Timestamp::now();
         let asked = records.iter().find(|record| record.effect_id == self.request);
         let request = match asked {
             Some(record) => Some(request(app, record).await),
             None => None,
         };
+        let standing = Standing::of(&records, |step| before(app, step));
         Ok(html! {
             @if records.is_empty() { p.empty { "Nothing is on record of this run." } }
-            @for record in &records {
-                (effect(app, record, request.as_ref().filter(|_| record.effect_id == self.request), now))
+            @for step in &standing.steps {
+                @match records.iter().find(|record| record.effect_id == step.effect_id) {
+                    Some(record) => (effect(app, record, request.as_ref().filter(|_| record.effect_id == self.request), now)),
+                    None => (not_begun(step)),
+                }
             }
         })
+    }
+}
+
+/// The steps that a step comes after.
+fn before(app: &App, step: &str) -> BTreeSet<StepId> {
+    let after = app.config.step(step).and_then(|step| step.after.as_ref());
+    after.into_iter().flat_map(|after| after.steps.iter().cloned()).collect()
+}
+
+/// A step that comes after others, and has no record before one of them is done.
+fn not_begun(step: &StepStanding) -> Markup {
+    let after = Vec::from_iter(step.after.iter().map(StepId::as_str)).join(" and ");
+    html! {
+        section.effect {
+            h2 { (step.step) " " (badge(step.status)) }
+            p { "It begins when " (after) " is done." }
+            @for effect in &step.blocked_by { p { "Blocked by " (id(effect)) "." } }
+        }
     }
 }
 

@@ -178,7 +178,9 @@ impl Page {
 
 /// A run: when, from whom, what, and where each of its effects stands.
 fn row(run: &[Record]) -> Markup {
-    let (source, event) = origin(&run[0].run_id);
+    // A run that steps name by a business fact says no source.
+    let (source, event) =
+        Some(origin(&run[0].run_id)).filter(|(_, event)| !event.is_empty()).unwrap_or(("", &run[0].run_id));
     let link = to("run", &[("id", &run[0].run_id)]);
     html! {
         li {

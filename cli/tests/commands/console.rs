@@ -228,11 +228,11 @@ async fn the_keyboard_is_enough() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_screen_fits_its_window_narrow_and_wide_by_day_and_by_night() {
     let Some((stack, effect, console, browser)) = opened().await else { return };
-    park_more(&stack, &effect, 40).await;
-    for sample in ["github.issues.opened", "stripe.checkout.session.completed"] {
+    park_more(&stack, &effect, 3).await;
+    for sample in ["github.issues.opened", "stripe.checkout.session.completed", "billing.invoice.issued"] {
         stack.deliver(&Webhook::sample(sample).unwrap()).await.unwrap();
+        stack.run_until_settled(Duration::from_secs(40)).await.unwrap();
     }
-    stack.run_until_settled(Duration::from_secs(40)).await.unwrap();
     let run = format!("run?id={}", effect.run_id);
     let plan = "plan?step=open_ticket".to_owned();
     let screens = ["", "webhooks", "parked", "destinations", "flow", &run, &plan];

@@ -13,6 +13,7 @@ mod help;
 mod operate;
 mod reconcile;
 mod redrive;
+mod send;
 mod r#try;
 mod up;
 

@@ -116,6 +116,11 @@ async fn what_happened_to_a_webhook_is_found_by_any_of_its_ids() {
         shown.says(&[&effect.effect_id, "parked", "first heard of", "attempt 1: ", "422"]);
         assert!(!shown.out.contains("2599"), "what it was given is shown only if that is asked for");
     }
+    for args in [&["show", EVENT, "--json"][..], &["list", "--json"]] {
+        let shown = typed(&stack, args).await.out;
+        assert!(shown.contains(EVENT) && !shown.contains("2599"), "{args:?}");
+    }
+    assert_eq!(typed(&stack, &["show", ":runs"]).await.code, Some(1));
     assert!(typed(&stack, &["show", EVENT, "--input"]).await.out.contains("2599"));
     typed(&stack, &["stats"]).await.says(&["step", "parked", "open_ticket", "1"]);
     assert_eq!(typed(&stack, &["stats", "--json"]).await.json()["steps"]["open_ticket"]["parked"], 1);

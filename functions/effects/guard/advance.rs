@@ -69,7 +69,7 @@ pub enum Written {
     /// Neither is.
     Not {
         /// To defer or to park with.
-        lease: Lease,
+        lease: Box<Lease>,
         /// Why not.
         why: NotWritten,
     },
@@ -128,7 +128,7 @@ impl Effects {
         next: &[Next],
         now: Timestamp,
     ) -> Result<Written, StoreError> {
-        let not = |lease, why| Ok(Written::Not { lease, why });
+        let not = |lease, why| Ok(Written::Not { lease: Box::new(lease), why });
         if row.table == self.store.table {
             let why = "this is the table of effects, which no step writes to";
             return not(lease, NotWritten::Refused(why.to_owned()));
@@ -219,7 +219,8 @@ impl Effects {
                 let Some((wanted, command)) = successor.wanted()? else { continue };
                 writes = self.write(writes, successor, wanted, &command, now);
                 written.push(index);
-                begun.extend((wanted == Status::Pending).then_some(command));
+                let is_now = wanted == Status::Pending && successor.next.due.is_none();
+                begun.extend(is_now.then_some(command));
             }
             let mut obstacles = match self.store.transact(writes).await? {
                 Transacted::Applied => return Ok(Advanced::Applied(begun)),
@@ -273,7 +274,8 @@ impl Effects {
             _ => change = change.set(attr::COMMAND, string(command.to_json())),
         }
         if wanted == Status::Pending {
-            change = change.set(attr::LANE, lane(&next.effect)).set(attr::DUE_AT, millis(now + IN_HAND));
+            let due = next.due.unwrap_or(now + IN_HAND);
+            change = change.set(attr::LANE, lane(&next.effect)).set(attr::DUE_AT, millis(due));
         }
         if seen.is_empty() {
             let mut item = new_item(&next.effect, wanted, &command.input_hash, now);

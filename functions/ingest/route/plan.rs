@@ -1,16 +1,16 @@
 //! The later steps of each run that a webhook starts: planned here, since only here the event is seen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::Value as Jinja;
 
-use super::{Routed, input_of};
+use super::{LaterRequest, Routed, UnfitRequest, delay_of, input_of};
 use crate::{
     command::{
         Command,
         flow::{Flow, Planned},
     },
-    config::{Config, after::After, step::Step},
+    config::{Config, after::After, delay::Delay as OfStep, step::Step},
     effect_id::{EffectId, RunId, StepId},
     ingest::request::{Lacking, Verified},
 };
@@ -85,5 +85,46 @@ fn planned(
         .map_err(|error| Lacking::id(&step.business_key, error))?;
     let after = step.after.iter().flat_map(|After { steps, .. }| steps.iter().cloned()).collect();
     let input = input_of(step, webhook, config, context)?;
-    Ok(Some(Planned { business_key, after, input, uses: config.uses(&step.id) }))
+    let delay = delay_of(step, webhook, config, context)?;
+    Ok(Some(Planned { business_key, after, input, delay, uses: config.uses(&step.id) }))
+}
+
+/// The later steps that a client asks for.
+///
+/// # Errors
+/// One of them can't follow, or lacks something.
+pub(super) fn requested(
+    first: &StepId,
+    business_key: &str,
+    asked: BTreeMap<String, LaterRequest>,
+    config: &Config,
+) -> Result<Flow, UnfitRequest> {
+    let mut flow = Flow::default();
+    for (id, LaterRequest { business_key: own, input }) in &asked {
+        let unfit = |why: String| UnfitRequest::Later { step: id.clone(), why };
+        let step = config.step(id).ok_or_else(|| unfit("no step has this name".to_owned()))?;
+        let after = config.predecessors(id);
+        if after.is_empty() {
+            return Err(unfit("it comes after no other step; start it by itself".to_owned()));
+        }
+        let is_named = |before: &StepId| before == first || asked.contains_key(before.as_str());
+        if let Some(before) = after.iter().find(|before| !is_named(before)) {
+            return Err(unfit(format!("it waits for {before}, which is not asked for")));
+        }
+        if let Some((name, _)) = step.input.iter().find(|(name, _)| !input.contains_key(name)) {
+            return Err(unfit(format!("input.{name} is missing")));
+        }
+        if let Some(name) = input.keys().find(|name| !step.input.iter().any(|(known, _)| known == *name)) {
+            return Err(unfit(format!("the step takes no input.{name}")));
+        }
+        let delay = match &step.delay {
+            Some(OfStep::Fixed(delay)) => Some(*delay),
+            Some(OfStep::Template(_)) | None => None,
+        };
+        let business_key = own.clone().unwrap_or_else(|| business_key.to_owned());
+        let planned =
+            Planned { business_key, after, input: input.clone(), delay, uses: config.uses(&step.id) };
+        flow.0.insert(step.id.clone(), planned);
+    }
+    Ok(flow)
 }

@@ -5,6 +5,7 @@
 mod acks;
 mod agenda;
 mod guard;
+mod joins;
 
 use super::{checker::check, properties::Broken, rule::Rule, say, world::World};
 

@@ -1,0 +1,61 @@
+//! `delay`: how long after its turn a step begins, or when.
+
+use jiff::Timestamp;
+
+use super::{
+    problems::Problems,
+    section::Section,
+    source::INGEST_SCOPE,
+    span::Span,
+    template::{RenderError, Role, Template, Templates},
+};
+use crate::command::flow;
+
+/// A step's delay.
+#[derive(Debug, Clone)]
+pub enum Delay {
+    /// It stands in the file.
+    Fixed(flow::Delay),
+    /// The event says it.
+    Template(Template),
+}
+
+impl Delay {
+    pub(super) fn read(
+        section: &mut Section,
+        templates: &mut Templates,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let text: String =
+            section.optional("delay", "a time such as \"1h\", or a template of one", problems)?;
+        let field = section.path("delay");
+        if text.contains("{{") || text.contains("{%") {
+            return templates.add(&field, Role::Text, &text, &INGEST_SCOPE, problems).map(Self::Template);
+        }
+        parse(&text).map_err(|why| problems.add(field, why)).ok().map(Self::Fixed)
+    }
+
+    /// What it comes to for an event.
+    ///
+    /// # Errors
+    /// The event lacks it, or has something else there.
+    pub fn of(&self, templates: &Templates, context: &minijinja::Value) -> Result<flow::Delay, RenderError> {
+        match self {
+            Self::Fixed(delay) => Ok(*delay),
+            Self::Template(template) => parse(&templates.text(template, context)?).map_err(|message| {
+                RenderError { field: template.field().to_owned(), message, missing: None }
+            }),
+        }
+    }
+}
+
+/// A span of time, or a moment.
+pub(crate) fn parse(text: &str) -> Result<flow::Delay, String> {
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Ok(flow::Delay::Until(moment));
+    }
+    let span: Span =
+        text.parse().map_err(|why| format!("{why}, or a moment such as 2027-01-31T12:00:00Z"))?;
+    let millis = std::time::Duration::from(span).as_millis();
+    Ok(flow::Delay::Millis(u64::try_from(millis).unwrap_or(u64::MAX)))
+}

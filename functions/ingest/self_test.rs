@@ -1,0 +1,44 @@
+//! `GET /self-test`: whether this version could do its work, before any webhook is sent to it. Each source's secrets make keys,
+//! a command can be signed and verified, and the table answers. A broker that does not answer is told and fails nothing: webhooks
+//! are accepted without it.
+//!
+//! Only for operators: it names sources and secrets. That the function has started at all proves that no secret and no variable
+//! is missing.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::{Ingest, keys::Keys, reply::Reply};
+use crate::{command::keys::CommandKeys, config::source::Source};
+
+/// What is signed: no message of a topic.
+const PROBE: &str = r#"{"self":"test"}"#;
+
+impl Ingest {
+    /// `GET /self-test`.
+    pub(super) async fn self_test(&self, now: Timestamp) -> Reply {
+        let keys = self.keys.fresh(now).await;
+        let problems =
+            self.config.sources.values().filter_map(|source| Some((source, problem(&keys, source)?)));
+        let problems: Map<String, Value> =
+            problems.map(|(source, why)| (source.name.clone(), why.into())).collect();
+        let signs = keys.commands().is_none_or(signs);
+        let (reachable, health) = self.report().await;
+        let ok = problems.is_empty() && signs && reachable;
+        let sources = self.config.sources.len() - problems.len();
+        let report = json!({
+            "ok": ok, "sources_ready": sources, "sources_disabled": problems, "commands_signed": signs, "health": health,
+        });
+        Reply::Health { available: ok, report }
+    }
+}
+
+/// Why a source's webhooks could not be verified.
+fn problem(keys: &Keys, source: &Source) -> Option<String> {
+    let unusable = keys.of(source).err().or_else(|| keys.token(source).err())?;
+    Some(unusable.to_string())
+}
+
+fn signs(keys: &CommandKeys) -> bool {
+    keys.verify(&keys.sign_json(PROBE)).is_ok_and(|json| json == PROBE)
+}
