@@ -344,14 +344,21 @@ async fn a_provider_that_hangs_delays_no_effect() -> Result<()> {
 
 /// It is asked for no event that is older than the first look: another handler may have done it.
 #[tokio::test]
-async fn what_happened_before_is_left_alone_and_a_wrong_key_is_told() -> Result<()> {
+async fn what_happened_before_is_left_alone_and_a_refusal_is_told() -> Result<()> {
     let provider = Stripe::start().await?;
     let api = Wire::start(&provider.url()).await?;
     provider.send(dispute_about("dp_before")?).await;
     let mut config = config()?;
     reconciled(&mut config, "stripe", &api.url(), "")?;
-    let stack = builder(config)?.env("PROVIDER_API_KEY", "another").start().await?;
+    let elsewhere = ThirdParty::start(ANY_PORT).await?;
     let lists = |seen: &Seen| seen.path == "/v1/events";
+    let redirect = Answer::status(307).with("location", &elsewhere.url());
+    let redirected = api.once(lists, Fault::Answer(redirect));
+    let stack = builder(config)?.env("PROVIDER_API_KEY", "another").start().await?;
+    while redirected.count() == 0 {
+        stack.run_consumer().await?;
+    }
+    api.forget();
     while api.seen_where(lists).is_empty() {
         stack.run_consumer().await?;
     }
@@ -365,6 +372,7 @@ async fn what_happened_before_is_left_alone_and_a_wrong_key_is_told() -> Result<
         stack.run_consumer().await?;
     }
     assert!(recovered(&stack).await?.is_empty());
+    assert!(elsewhere.ledger().attempts().is_empty(), "the key went elsewhere");
     stack.finish().await
 }
 
