@@ -326,17 +326,19 @@ async fn a_provider_that_wants_a_pause_has_one() -> Result<()> {
 async fn a_provider_that_hangs_delays_no_effect() -> Result<()> {
     let told = stripe_with("").await?;
     let hangs = told.api.always(|_| true, Fault::HangBefore);
-    while hangs.count() == 0 {
-        let meanwhile = async {
-            hangs.within(Duration::from_secs(20)).await?;
-            deliver(&told.stack, &dispute_about("dp_1")?).await?;
-            let soon = Duration::from_secs(5);
-            told.stack.third_party.until(soon, |ledger| ledger.applied().len() == 1).await
-        };
-        let (run, done) = tokio::join!(told.stack.run_consumer_within(Duration::from_secs(9)), meanwhile);
-        run?;
-        done?;
-    }
+    let meanwhile = async {
+        hangs.within(PATIENCE).await?;
+        deliver(&told.stack, &dispute_about("dp_1")?).await?;
+        let soon = Duration::from_secs(5);
+        told.stack.third_party.until(soon, |ledger| ledger.applied().len() == 1).await
+    };
+    let runs = async {
+        while told.stack.third_party.ledger().applied().is_empty() {
+            told.stack.run_consumer_within(Duration::from_secs(9)).await?;
+        }
+        Ok(())
+    };
+    tokio::try_join!(meanwhile, runs)?;
     told.api.heal();
     told.each_once(1);
     told.stack.finish().await
