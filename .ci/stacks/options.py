@@ -36,7 +36,10 @@ for name in ["IngestSecretsArn", "ConsumerSecretsArn"]:
     secret = f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{name.lower()}-abcdef"
     given = given.replace(f"{name}: ''", f"{name}: {secret}")
 given = given.replace("Architecture: arm64", "Architecture: x86_64").replace("ReserveConsumerConcurrency: 'true'", "ReserveConsumerConcurrency: 'false'")
+layer = boto3.client("lambda").list_layer_versions(LayerName="driftq-webhooks-config")["LayerVersions"][0]
 given += f"""
+ConfigLayerArn: {layer["LayerVersionArn"]}
+StageHosts: CRM_HOST=crm.example.com,SHOP_HOST=shop.example.com
 DomainName: hooks.example.com
 CertificateArn: arn:aws:acm:us-east-1:123456789012:certificate/1
 HostedZoneId: {zone}
@@ -48,6 +51,10 @@ assert output("driftq-webhooks-prod", "WebhookUrl") == "https://hooks.example.co
 records = boto3.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
 assert any(record["Name"].startswith("hooks.example.com") for record in records), records
 bounded("driftq-webhooks-prod")
+for key in ["IngestFunction", "ConsumerFunction"]:
+    variables = boto3.client("lambda").get_function_configuration(FunctionName=output("driftq-webhooks-prod", key))["Environment"]["Variables"]
+    assert variables["WEBHOOKS_CONFIG"] == "/opt/webhooks.toml", variables
+    assert variables["STAGE_HOSTS"] == "CRM_HOST=crm.example.com,SHOP_HOST=shop.example.com", variables
 
 # A broker in public subnets.
 of_page = [it for it in boto3.client("ec2").describe_subnets()["Subnets"] if it["CidrBlock"].startswith("10.0.")]

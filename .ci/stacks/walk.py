@@ -18,6 +18,8 @@ import aws
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+# What the page is used with.
+FILES = ["template.yaml", "driftq.yaml", "samconfig.toml", "webhooks.toml"]
 BLOCK = re.compile(r"(?:<!-- (not in CI|CI): (.*?) -->\n)?^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # How the reader of the page edits the file.
 EDITS = {
@@ -93,11 +95,11 @@ def typed(url, folder):
 
 def main():
     with tempfile.TemporaryDirectory() as folder, aws.running() as url:
-        for name in ["template.yaml", "driftq.yaml", "samconfig.toml"]:
+        for name in FILES:
             shutil.copy(ROOT / name, folder)
         shutil.copytree(ROOT / "stages", Path(folder) / "stages")
         typed(url, folder)
-        left = {path.name for path in Path(folder).iterdir()} - {"template.yaml", "driftq.yaml", "samconfig.toml", "stages"}
+        left = {path.name for path in Path(folder).iterdir()} - {*FILES, "stages"}
         assert not left, f"the page leaves {left} behind, secrets perhaps"
 
 

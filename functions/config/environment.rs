@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use super::{Config, ConfigError, EMBEDDED, brokers::Brokers, problems::Problems, span::Span};
+use super::{Config, ConfigError, EMBEDDED, brokers::Brokers, hosts::Stage, problems::Problems, span::Span};
 
 /// The environment, read and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,16 +118,18 @@ fn names_function(name: &str) -> bool {
     name.len() <= 170 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_:$".contains(&byte))
 }
 
-/// The configuration that `WEBHOOKS_CONFIG` names, else the embedded one.
+/// The configuration that `WEBHOOKS_CONFIG` names, else the embedded one, with the hosts that `STAGE_HOSTS` says.
 ///
 /// # Errors
 /// The file can't be read, or all that is wrong with it.
 pub fn load_config(get: Lookup<'_>) -> Result<Config, ConfigError> {
+    let hosts = get("STAGE_HOSTS").unwrap_or_default();
+    let stage = Stage::Of(&hosts);
     let Some(path) = get("WEBHOOKS_CONFIG").filter(|path| !path.is_empty()) else {
-        return Config::parse("webhooks.toml", EMBEDDED);
+        return Config::parse_of("webhooks.toml", EMBEDDED, stage);
     };
     match fs::read_to_string(&path) {
-        Ok(text) => Config::parse(&path, &text),
+        Ok(text) => Config::parse_of(&path, &text, stage),
         Err(error) => {
             let message = format!("{path}: {error}; name a readable file, or unset it");
             Err(ConfigError::one("environment", "WEBHOOKS_CONFIG", message))

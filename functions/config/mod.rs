@@ -1,7 +1,7 @@
 //! `webhooks.toml`: what a user edits. Everything that is wrong with it is found at start, and reported together.
 //!
 //! [`source`] who may send, [`allow`] from where · [`step`] what to do then, [`after`] which others, with the `graph` of them, and with which [`delay`] · [`call`] the request to the third party, or the [`row`] of a table; with its
-//! [`url_template`], [`auth`] and [`statuses`], [`destination`] how much it is asked to bear and which `addresses` it may have · [`in_doubt`] what to do when an
+//! [`url_template`] and the `hosts` that differ between stages, [`auth`] and [`statuses`], [`destination`] how much it is asked to bear and which `addresses` it may have · [`in_doubt`] what to do when an
 //! outcome is unknown · [`retry`] for how long to try again · [`template`] the language in all of them · [`environment`] what
 //! differs between one deployment and the next, with the lists of [`brokers`].
 
@@ -15,6 +15,7 @@ pub mod delay;
 pub mod destination;
 pub mod environment;
 mod graph;
+mod hosts;
 pub mod in_doubt;
 mod position;
 mod problems;
@@ -36,6 +37,7 @@ use std::{
 };
 
 use destination::Destinations;
+use hosts::Stage;
 use in_doubt::InDoubt;
 use problems::Problems;
 pub use problems::{ConfigError, Problem};
@@ -113,19 +115,25 @@ impl Default for ConsumerSettings {
 }
 
 impl Config {
-    /// Reads and checks a configuration. `file` names it in errors.
+    /// Reads and checks a configuration. `file` names it in errors. Of `[hosts]` the first of each is taken.
     ///
     /// # Errors
     /// All that is wrong with it.
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
+        Self::parse_of(file, text, Stage::None)
+    }
+
+    /// The same, with the hosts of a stage.
+    fn parse_of(file: &str, text: &str, stage: Stage<'_>) -> Result<Self, ConfigError> {
         let mut problems = Problems::default();
-        let table: Table = match text.parse() {
+        let mut table: Table = match text.parse() {
             Ok(table) => table,
             Err(_) => {
                 problems.extend(position::malformed(text));
                 Table::new()
             }
         };
+        hosts::fill_in(&mut table, stage, &mut problems);
         let mut root = Section::new("", table);
         let mut templates = Templates::new();
         let sources = read_sources(&mut root, &mut templates, &mut problems);

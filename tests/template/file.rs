@@ -58,6 +58,13 @@ impl Template {
 
     /// What a value comes to: a parameter's default, or a stand-in.
     fn value(&self, value: &Value) -> Result<String> {
+        if let Some(otherwise) = value["Fn::If"].get(2) {
+            // What is optional is not asked for.
+            return self.value(otherwise);
+        }
+        if let Some(text) = value.as_str() {
+            return Ok(text.to_owned());
+        }
         let name = value["Ref"].as_str().with_context(|| format!("{value} is no reference"))?;
         let default = &self.0["Parameters"][name]["Default"];
         Ok(match (name, default) {

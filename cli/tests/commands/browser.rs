@@ -93,8 +93,8 @@ impl Browser {
     }
 
     /// Chromium's own protocol, for what WebDriver has no word for.
-    async fn devtools(&self, command: &str, parameters: Value) {
-        self.ask("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await.unwrap();
+    async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        self.ask("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await.unwrap()
     }
 
     /// The window's width, and whether the system is set to dark colours.
@@ -208,9 +208,11 @@ impl Browser {
         driver.read(&mut [0; 64]).map(drop)
     }
 
-    /// Leaves a picture of the window among the test's files.
+    /// Leaves a picture of the whole page among the test's files.
     pub(super) async fn picture(&self, name: &str) {
-        let picture = self.get("screenshot").await;
+        let size = "({ x: 0, y: 0, scale: 1, width: innerWidth, height: document.body.scrollHeight + 16 })";
+        let page = json!({ "captureBeyondViewport": true, "clip": self.value(size).await });
+        let picture = self.devtools("Page.captureScreenshot", page).await["data"].take();
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("console");
         fs::create_dir_all(&folder).unwrap();
         let picture = BASE64_STANDARD.decode(picture.as_str().unwrap()).unwrap();
