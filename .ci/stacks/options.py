@@ -46,6 +46,7 @@ HostedZoneId: {zone}
 PermissionsBoundaryArn: {BOUNDARY}
 """
 stage.write_text(given)
+subprocess.run([sys.executable, HERE / "sam.py", "build", "--config-env", "prod"], check=True)
 subprocess.run([sys.executable, HERE / "sam.py", "deploy", "--config-env", "prod", "--no-confirm-changeset"], check=True)
 assert output("driftq-webhooks-prod", "WebhookUrl") == "https://hooks.example.com/webhooks/"
 records = boto3.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]

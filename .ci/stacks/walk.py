@@ -86,7 +86,7 @@ def typed(url, folder):
     script.insert(-1, f"{sys.executable} {HERE}/made.py\n")
     shell += filled_in("\n".join(script), vpc, subnets)
     shell += f"{sys.executable} {HERE}/options.py\n"
-    subprocess.run(["bash", "-c", shell], cwd=folder, env=env, check=True, timeout=100)
+    subprocess.run(["bash", "-c", shell], cwd=folder, env=env, check=True, timeout=300)
     print("stood in for:", ", ".join(aws.LACKING))
     for line in left_out:
         print(f"not typed: {line}")

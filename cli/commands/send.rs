@@ -8,12 +8,15 @@ use std::{fs, path::Path, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
+use http::Request;
 use jiff::Timestamp;
 use local::{
     config::Config as Local,
-    http::{self, Answer},
+    gateway::Door,
+    http::{Answer, client_for},
     webhook::{Webhook, samples},
 };
+use serde_json::Value;
 
 use self::{seen::Seen, target::Target};
 use crate::{
@@ -46,6 +49,10 @@ pub(crate) struct Args {
     url: Option<String>,
     #[command(flatten)]
     own: EnvFile,
+    /// Don't send it: print the event that API Gateway would make of it, signed now, for `cargo lambda invoke --data-file` and
+    /// `sam local invoke --event`.
+    #[arg(long, conflicts_with = "url")]
+    as_event: bool,
     /// List the samples, and say which of them fit the webhooks.toml in use.
     #[arg(long)]
     list: bool,
@@ -59,6 +66,7 @@ Exit code: 0 if it was accepted, 1 if not, 2 if this was not understood.
 Examples:
   cargo webhooks send stripe.charge.dispute.created --new-id
   cargo webhooks send issue.json --source github --header 'x-github-event: issues'
+  cargo webhooks send stripe.charge.dispute.created --as-event > event.json
   cargo webhooks send --list";
 
 /// How long an answer may take: longer than API Gateway waits.
@@ -68,8 +76,12 @@ const PATIENCE: Duration = Duration::from_secs(40);
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let own = Own::read(&args.own)?;
     let Some(event) = args.event.filter(|_| !args.list) else { return list(&Target::config_in_use().await?) };
-    let target = Target::find(args.url).await?;
-    let WebhooksToml { text, config, .. } = WebhooksToml::read(&target.config, false)?;
+    let target = if args.as_event { None } else { Some(Target::find(args.url).await?) };
+    let file = match &target {
+        Some(target) => target.config.clone(),
+        None => Target::config_in_use().await?,
+    };
+    let WebhooksToml { text, config, .. } = WebhooksToml::read(&file, false)?;
     let mut local = Local::parse(&text)?;
     local.use_secrets(|name| own.get(name));
 
@@ -78,6 +90,10 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         webhook = new_id::renewed(webhook, &config)?;
     }
     let source = local.source(&webhook.source)?;
+    let Some(target) = target else {
+        print(&as_event(&webhook.signed(&source, Timestamp::now())?)?.to_string())?;
+        return Ok(ExitCode::SUCCESS);
+    };
     target.check_secrets(&webhook.source, &config, &own)?;
     let seen = Seen::before(&target.url, &webhook, &config).await?;
     let answer = post(&target.url, webhook.signed(&source, Timestamp::now())?).await?;
@@ -89,9 +105,19 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// As an HTTP API hands it over.
+fn as_event(webhook: &Webhook) -> Result<Value> {
+    let mut request = Request::post(format!("/webhooks/{}", webhook.source)).header("host", "localhost");
+    for (name, value) in &webhook.headers {
+        request = request.header(name, value);
+    }
+    let (parts, ()) = request.body(())?.into_parts();
+    Ok(Door::HttpApi.event(&parts, &webhook.body, "127.0.0.1", Timestamp::now()))
+}
+
 async fn post(url: &str, webhook: Webhook) -> Result<Answer> {
     let target = format!("{url}/webhooks/{}", webhook.source);
-    let mut request = http::client_for(url)?.post(&target).timeout(PATIENCE).body(webhook.body);
+    let mut request = client_for(url)?.post(&target).timeout(PATIENCE).body(webhook.body);
     for (name, value) in &webhook.headers {
         request = request.header(name, value);
     }

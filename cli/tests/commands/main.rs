@@ -12,6 +12,7 @@ mod export;
 mod help;
 mod operate;
 mod redrive;
+mod send;
 mod r#try;
 mod up;
 
