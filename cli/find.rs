@@ -13,8 +13,13 @@ use jiff::{SignedDuration, Timestamp};
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
 
 /// The effects of a run, an effect, a provider's event, or those of the last day with a business key. `sources` are those that
-/// an event may be of.
-pub(crate) async fn find(effects: &Effects, id: &str, sources: &[String]) -> Result<Vec<Record>> {
+/// an event may be of. For a business key, the newest `most` are read.
+pub(crate) async fn find(
+    effects: &Effects,
+    id: &str,
+    sources: &[String],
+    most: usize,
+) -> Result<Vec<Record>> {
     let id = id.trim();
     // No run id has a colon, and an effect id begins with one's run.
     let run = id.split_once(':').map_or(id, |(run, _)| run);
@@ -32,12 +37,13 @@ pub(crate) async fn find(effects: &Effects, id: &str, sources: &[String]) -> Res
     }
     if found.is_empty() {
         let now = Timestamp::now();
-        let mut recent = effects.recent(now - LOOK_BACK, now);
-        loop {
+        let (mut recent, mut read) = (effects.recent(now - LOOK_BACK, now), 0);
+        while read < most {
             let page = recent.page(100).await?;
             if page.is_empty() {
                 break;
             }
+            read += page.len();
             found.extend(
                 page.into_iter().filter(|record| record.business_key == id || record.run_id.ends_with(id)),
             );

@@ -46,7 +46,7 @@ Examples:
 /// Shows it.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let effects = args.deployment.effects(None).await?;
-    let found = find(&effects, &args.id, &sources(&args.config)).await?;
+    let found = find(&effects, &args.id, &sources(&args.config), usize::MAX).await?;
     let shown = |record: Record| if args.input { record } else { record.without_input() };
     let records: Vec<_> = found.into_iter().map(shown).collect();
     if records.is_empty() {

@@ -24,7 +24,17 @@ pub(super) struct Glance {
     effects: Look<Recent>,
     lanes: Look<Vec<(String, Waiting)>>,
     runs: Look<Vec<ConsumerRun>>,
+    parked: Look<ParkedCount>,
     groups: Look<Groups>,
+}
+
+/// How much is parked, counted up to a page.
+#[derive(Debug)]
+pub(super) struct ParkedCount {
+    pub(super) all: u64,
+    pub(super) in_doubt: u64,
+    /// Whether there is more.
+    pub(super) more: bool,
 }
 
 /// The newest effects of the last hour.
@@ -85,6 +95,16 @@ impl Glance {
     pub(super) async fn runs(&self, effects: &Effects, fresh: Duration) -> Result<Arc<Vec<ConsumerRun>>> {
         let look = async { Ok(effects.runs_since(Timestamp::now() - HOUR, RUNS, None).await?.0) };
         self.runs.take(fresh, look).await
+    }
+
+    /// How much is parked.
+    pub(super) async fn parked(&self, effects: &Effects, fresh: Duration) -> Result<Arc<ParkedCount>> {
+        let look = async {
+            let (page, next) = effects.parked_page(i32::from(WAITING), None).await?;
+            let in_doubt = page.iter().filter(|record| record.doubt.is_some()).count() as u64;
+            Ok(ParkedCount { all: page.len() as u64, in_doubt, more: next.is_some() })
+        };
+        self.parked.take(fresh, look).await
     }
 
     /// What is parked, in groups.

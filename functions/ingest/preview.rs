@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::{
     event::Request,
     request::{Lacking, Unverified, Verified},
-    route::{self, Routed, Unwanted},
+    route::{self, Routed, Unwanted, plan},
     signature::{Answer, Key},
 };
 use crate::{
@@ -82,7 +82,14 @@ impl<'c> Event<'c> {
         let context = webhook.context();
         let run_id = webhook.run_id(&config.templates, &context)?;
         let choose = |step| (step, route::choose(step, webhook, &run_id, config, &context, now));
-        let steps = config.steps.iter().map(choose).collect();
+        let mut steps: Vec<_> = config.steps.iter().map(choose).collect();
+        let routed = steps.iter_mut().filter_map(|(_, choice)| choice.as_mut().ok()?.as_mut().ok());
+        let lacking = plan::add(&mut routed.collect::<Vec<_>>(), webhook, config, &context).err();
+        // A later step that the event lacks something for: nothing is started then either.
+        let later = steps.iter_mut().find(|(_, choice)| matches!(choice, Ok(Err(Unwanted::After))));
+        if let (Some(lacking), Some((_, choice))) = (lacking, later) {
+            *choice = Err(lacking);
+        }
         Ok(Self {
             event_type: webhook.event_type().to_owned(),
             event_id: webhook.event_id().map(str::to_owned),

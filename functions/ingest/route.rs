@@ -1,6 +1,6 @@
 //! From a verified webhook, or a client's request, to commands.
 
-mod plan;
+pub(super) mod plan;
 
 use std::collections::BTreeMap;
 
@@ -65,7 +65,7 @@ pub fn commands(
     for step in &config.steps {
         routed.extend(choose(step, webhook, &run_id, config, &context, now)?);
     }
-    plan::add(&mut routed, webhook, config, &context)?;
+    plan::add(&mut routed.iter_mut().collect::<Vec<_>>(), webhook, config, &context)?;
     Ok((run_id, routed))
 }
 

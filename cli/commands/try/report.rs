@@ -1,5 +1,7 @@
 //! What would happen, for people and for machines.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use driftq_webhooks::{
     config::{source::Source, step::Step},
@@ -42,8 +44,13 @@ struct Told {
 
 /// What a step would do.
 enum Fate {
-    Called { effect: EffectId, request: Result<Shown, String> },
+    Called {
+        effect: EffectId,
+        request: Result<Shown, String>,
+    },
     Unwanted(String),
+    /// It may follow once these are done.
+    Later(String),
     Lacking(String),
 }
 
@@ -135,7 +142,7 @@ impl Report {
             ));
             lines.push(format!("run     {}", event.run_id));
             let (others, started): (Vec<_>, Vec<_>) =
-                event.steps.iter().partition(|(_, fate)| matches!(fate, Fate::Unwanted(_)));
+                event.steps.iter().partition(|(_, fate)| matches!(fate, Fate::Unwanted(_) | Fate::Later(_)));
             for (step, fate) in started {
                 lines.push(String::new());
                 fate.add_to(&mut lines, step, paint);
@@ -168,8 +175,14 @@ impl Report {
 
 impl Told {
     fn of(event: &Event<'_>, conditions: &Conditions, calls: &Calls<'_>) -> Self {
+        let started = event.steps.iter().filter_map(|(_, choice)| choice.as_ref().ok()?.as_ref().ok());
+        let later: BTreeSet<_> = started.flat_map(|routed| routed.command.flow.0.keys()).collect();
         let fate = |(step, choice): &(&Step, Choice)| {
-            (step.id.to_string(), Fate::of(step, choice, conditions, calls))
+            let fate = match choice {
+                Ok(Err(Unwanted::After)) if later.contains(&step.id) => Fate::Later(before(step)),
+                choice => Fate::of(step, choice, conditions, calls),
+            };
+            (step.id.to_string(), fate)
         };
         Self {
             event_type: event.event_type.clone(),
@@ -197,6 +210,7 @@ impl Fate {
     fn add_to(&self, lines: &mut Vec<String>, step: &str, paint: Paint) {
         match self {
             Self::Unwanted(why) => lines.push(paint.dim(format!("{step}: no, {why}"))),
+            Self::Later(before) => lines.push(paint.dim(format!("{step}: later, after {before}"))),
             Self::Lacking(why) => lines.push(format!("{}: {}", paint.bold(step), paint.red(why))),
             Self::Called { effect, request } => {
                 lines.push(format!("{}: {}", paint.bold(step), paint.green("yes")));
@@ -214,6 +228,7 @@ impl Fate {
 
     fn json(&self, step: &str) -> Value {
         match self {
+            Self::Later(before) => json!({ "step": step, "starts": false, "after": before }),
             Self::Unwanted(why) | Self::Lacking(why) => json!({ "step": step, "starts": false, "why": why }),
             Self::Called { effect, request } => json!({
                 "step": step,
@@ -229,15 +244,18 @@ impl Fate {
     }
 }
 
+/// The steps that a step waits for.
+fn before(step: &Step) -> String {
+    let before = step.after.iter().flat_map(|after| after.steps.iter().map(|step| step.as_str()));
+    before.collect::<Vec<_>>().join(" and ")
+}
+
 fn why(step: &Step, unwanted: Unwanted, conditions: &Conditions) -> String {
     let on = step.on.as_ref();
     let on =
         |part: fn(&driftq_webhooks::config::step::Trigger) -> &String| on.map_or("?", |on| part(on).as_str());
     match unwanted {
-        Unwanted::After => {
-            let before = step.after.iter().flat_map(|after| after.steps.iter().map(|step| step.as_str()));
-            format!("it comes after {}", before.collect::<Vec<_>>().join(" and "))
-        }
+        Unwanted::After => format!("it comes after {}", before(step)),
         Unwanted::OnRequest => "only POST /runs starts it".to_owned(),
         Unwanted::OtherSource => format!("it takes events of {}", on(|on| &on.source)),
         Unwanted::OtherType => format!("it takes {}", on(|on| &on.event_type)),

@@ -67,20 +67,20 @@ async fn figures(app: &App, runs: &[ConsumerRun], done: &Chart, now: Timestamp) 
     let waiting = lanes.iter().map(|(_, waiting)| waiting.count).sum();
     let is_more = lanes.iter().any(|(_, waiting)| waiting.count >= u64::from(WAITING));
     let overdue = lanes.iter().filter_map(|(_, waiting)| waiting.oldest).filter(|due| *due <= now).min();
-    let parked = app.glance.groups(&app.effects, app.about.every).await?;
-    let count = |in_doubt| -> u64 {
-        parked.groups.iter().filter(|group| in_doubt || !group.in_doubt).map(|group| group.count).sum()
-    };
-    let (all, certain) = (count(true), count(false));
+    let parked = app.glance.parked(&app.effects, app.about.every).await?;
     let (rate, unit) = done.rate();
     let latency = runs.iter().find_map(|run| run.received_to_call);
     Ok(html! {
         ul.figures {
             li { a href=(to("webhooks", &[("state", "done")])) { (rate) } " done a " (unit) }
             li { a href=(to("webhooks", &[("state", "waiting"), ("since", "7d")])) { (number(waiting)) @if is_more { "+" } } " wait" }
-            li.bad[all > 0] {
-                a href="parked" { (number(all)) } " parked"
-                @if all > certain { ", " a href=(to("webhooks", &[("state", "in doubt"), ("since", "7d")])) { (number(all - certain)) } " in doubt" }
+            li.bad[parked.all > 0] {
+                a href="parked" { (number(parked.all)) @if parked.more { "+" } } " parked"
+                @if parked.in_doubt > 0 {
+                    ", "
+                    a href=(to("webhooks", &[("state", "in doubt"), ("since", "7d")])) { (number(parked.in_doubt)) @if parked.more { "+" } }
+                    " in doubt"
+                }
             }
             li { @match overdue {
                 Some(since) => { "the oldest is due since " strong { (length(now.duration_since(since))) } },

@@ -10,8 +10,16 @@ use axum::{
 use maud::html;
 use serde::Deserialize;
 
-use super::super::{App, screen::failed, shell, show::to};
+use super::super::{
+    App,
+    screen::failed,
+    shell,
+    show::{number, to},
+};
 use crate::find;
+
+/// Effects that are read for a business key, so that a page is soon there.
+const READ: usize = 2_000;
 
 /// What is looked for.
 #[derive(Debug, Deserialize)]
@@ -22,7 +30,7 @@ pub(super) struct Asked {
 /// Leads there.
 pub(super) async fn search(State(app): State<Arc<App>>, Query(asked): Query<Asked>) -> Response {
     let sources = find::of_config(&app.config);
-    let found = match find::find(&app.effects, &asked.id, &sources).await {
+    let found = match find::find(&app.effects, &asked.id, &sources, READ).await {
         Ok(found) => found,
         Err(error) => return failed(&app, StatusCode::BAD_GATEWAY, &format!("{error:#}")),
     };
@@ -34,8 +42,10 @@ pub(super) async fn search(State(app): State<Arc<App>>, Query(asked): Query<Aske
         @if runs.is_empty() {
             p.empty {
                 "Nothing is on record under " code { (asked.id) }
-                ": no run, no effect, no event of a source, and no business key of the last day."
+                ": no run, no effect, no event of a source, and no business key of the last day's newest "
+                (number(READ as u64)) " effects."
             }
+            p { a href=(to("webhooks", &[("key", &asked.id), ("since", "7d")])) { "Look for a business key further back" } }
         }
         ul { @for run in runs { li { a href=(to("run", &[("id", run)])) { (run) } } } }
     };

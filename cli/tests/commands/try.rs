@@ -131,3 +131,32 @@ fn a_wrong_file_is_checked_first() {
     let unknown = webhooks(&["try", "stripe.charge.dispute.created", "--step", "nope"]);
     assert!(unknown.code == Some(2) && unknown.err.contains("known are open_ticket"), "{}", unknown.err);
 }
+
+/// Ingest plans the whole chain, so what a later step lacks refuses the webhook.
+#[test]
+fn later_steps_are_told_and_what_they_lack_refuses_the_webhook() {
+    let chain = |key: &str| {
+        let later = |id: &str, after: &str, key: &str| {
+            format!(
+                "[[steps]]\nid = '{id}'\nafter = '{after}'\nbusiness_key = '{{{{ {key} }}}}'\n\
+                 call = {{ url = 'https://a.example.com/' }}\nin_doubt = {{ policy = 'park' }}\n"
+            )
+        };
+        let shipped = Config::shipped().unwrap().to_string();
+        shipped + &later("follow_up", "open_ticket", key) + &later("ask_bank", "charge_card", "event.id")
+    };
+    let of = |key: &str| {
+        let (_folder, path) = file("webhooks.toml", &chain(key));
+        webhooks(&["try", "stripe.charge.dispute.created", "--config", &path])
+    };
+    let fine = of("event.data.object.id");
+    assert_eq!(fine.code, Some(0), "{} {}", fine.out, fine.err);
+    fine.says(&[
+        "starts 1 effect\n",
+        "follow_up: later, after open_ticket\n",
+        "ask_bank: no, it comes after charge_card",
+    ]);
+    let lacking = of("event.data.object.nothing");
+    assert_eq!(lacking.code, Some(1));
+    lacking.says(&["refused with 422: steps.follow_up.business_key: event.data.object.nothing is missing"]);
+}

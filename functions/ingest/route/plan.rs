@@ -20,8 +20,8 @@ use crate::{
 ///
 /// # Errors
 /// The event lacks what a later step needs.
-pub(super) fn add(
-    routed: &mut [Routed],
+pub(in crate::ingest) fn add(
+    routed: &mut [&mut Routed],
     webhook: &Verified<'_>,
     config: &Config,
     context: &Jinja,
