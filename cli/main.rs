@@ -9,9 +9,11 @@ mod commands {
     pub(crate) mod decide;
     pub(crate) mod demo;
     pub(crate) mod export;
+    pub(crate) mod fetch;
     pub(crate) mod list;
     pub(crate) mod parked;
     pub(crate) mod pause;
+    pub(crate) mod reconcile;
     pub(crate) mod redrive;
     pub(crate) mod resume;
     pub(crate) mod send;
@@ -36,6 +38,7 @@ mod operator;
 mod output;
 mod own;
 mod paint;
+mod provider;
 mod request;
 mod running;
 mod stop;
@@ -47,7 +50,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use commands::{
     broker, check, completions, console as console_command, costs as costs_command, decide, demo, export,
-    list, parked, pause, redrive, resume, send, show, stats, tail, r#try, up,
+    fetch, list, parked, pause, reconcile, redrive, resume, send, show, stats, tail, r#try, up,
 };
 
 /// DriftQ webhooks: try it, write it, run it, see what it did.
@@ -86,6 +89,10 @@ enum Command {
     Redrive(redrive::Args),
     /// Open the console: pages on this machine that show what happened, what waits, and what to decide.
     Console(console_command::Args),
+    /// Fetch real events from a provider, and send them to what `up` brought up: no tunnel is needed.
+    Fetch(fetch::Args),
+    /// Ask a provider for what did not arrive: plan, confirm, do.
+    Reconcile(reconcile::Args),
     /// Export everything on record of a time, for an audit.
     Export(export::Args),
     /// Print the completions of a shell.
@@ -128,6 +135,8 @@ async fn main() -> ExitCode {
         Command::Decide(args) => decide::run(args).await,
         Command::Redrive(args) => redrive::run(args).await,
         Command::Console(args) => console_command::run(args).await,
+        Command::Fetch(args) => fetch::run(args).await,
+        Command::Reconcile(args) => reconcile::run(args).await,
         Command::Export(args) => export::run(args).await,
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Pause(args) => pause::run(args).await,

@@ -22,6 +22,9 @@
 //! 6. [`consumer::ack_order`] says which messages may be acked: those with a [`effects::Settled`], in order, and only when it is
 //!    proven that nothing lower is in flight elsewhere.
 //!
+//! **Reconciliation**, beside both: [`reconcile`] asks a provider for what did not arrive, within a consumer's invocation
+//! (`consumer::reconcile`); [`effects::reconciliation`] says how far that has come.
+//!
 //! What a user edits is in [`config`]; what differs between deployments in [`config::environment`]; what is printed in
 //! [`telemetry`], with the [`trace`] that goes through all of it.
 
@@ -34,6 +37,7 @@ pub mod effect_id;
 pub mod effects;
 pub mod ingest;
 mod pace;
+pub mod reconcile;
 pub mod secrets;
 pub mod telemetry;
 pub mod topic;

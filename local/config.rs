@@ -11,6 +11,7 @@ use toml::{Table, Value};
 
 use crate::{
     command, functions,
+    provider_api::KEY,
     sign::{Scheme, Secret},
 };
 
@@ -102,15 +103,28 @@ impl Config {
     }
 
     /// Sends every other call to this base URL, with its path and query kept. Those that go to this machine already stay. What
-    /// is said of hosts that are then not called goes.
+    /// is said of hosts that are then not called goes; and so does `reconcile`, unless it asks somebody on this machine: the key is made up.
     pub fn call(&mut self, third_party: &str) {
         let really = self.really.clone();
         let is_real =
             |step: &Table| step.get("id").and_then(Value::as_str).is_some_and(|id| really.contains(id));
         self.steps().filter(|step| !is_real(step)).for_each(|step| redirect(step, third_party));
-        let called: Vec<_> = self.steps().flat_map(|step| hosts(step)).collect();
+        self.ask_nobody_elsewhere();
+        let asked = self.sources().filter_map(|(_, source)| source.get("reconcile")?.as_table());
+        let asked: Vec<_> = asked.flat_map(hosts).collect();
+        let called: Vec<_> = self.steps().flat_map(|step| hosts(step)).chain(asked).collect();
         if let Some(destinations) = self.table.get_mut("destinations").and_then(Value::as_table_mut) {
             destinations.retain(|host, _| called.iter().any(|called| called == host));
+        }
+    }
+
+    fn ask_nobody_elsewhere(&mut self) {
+        let sources = self.table.get_mut("sources").and_then(Value::as_table_mut).into_iter().flatten();
+        for source in sources.filter_map(|(_, source)| source.as_table_mut()) {
+            let asked = source.get("reconcile").and_then(Value::as_table).map(hosts).unwrap_or_default();
+            if !asked.iter().any(|host| is_here(host)) {
+                source.remove("reconcile");
+            }
         }
     }
 
@@ -144,6 +158,8 @@ impl Config {
         for (_, source) in self.sources() {
             // A scheme that nobody knows is for the functions to complain about.
             let scheme = Scheme::of(source);
+            let asked = source.get("reconcile").and_then(|reconcile| reconcile.get("key"));
+            secrets.extend(names(asked).into_iter().map(|name| (name, KEY.to_owned())));
             for name in names(source.get("secrets")).into_iter().chain(names(source.get("verify_token"))) {
                 let secret = match &scheme {
                     Ok(scheme) => Secret::named(&name, scheme),

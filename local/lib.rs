@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Start at [`stack`], which puts it all together. Faults go in at [`proxy`] (what lies between the functions and their
-//! stores), at [`third_party`], and at [`runtime_api`] (SIGKILL).
+//! stores), at [`third_party`], at [`provider_api`], and at [`runtime_api`] (SIGKILL).
 
 pub mod broker;
 pub mod command;
@@ -24,6 +24,7 @@ pub mod generation;
 pub mod hook;
 pub mod http;
 pub mod lambda_api;
+pub mod provider_api;
 pub mod proxy;
 pub mod runtime_api;
 pub mod secrets_manager;

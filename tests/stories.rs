@@ -40,6 +40,7 @@ mod private_addresses;
 mod providers;
 mod random_kills;
 mod recent;
+mod reconcile;
 mod redrive;
 mod release;
 mod requests;

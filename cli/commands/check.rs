@@ -73,7 +73,10 @@ fn summary(file: &str, config: &Config) -> String {
     for (name, source) in &config.sources {
         let used = config.steps.iter().any(|step| step.on.as_ref().is_some_and(|on| on.source == *name));
         let note = if used { "" } else { "  (no step wants anything of it)" };
-        lines.push(format!("  {name:width$}  {}{note}", source.scheme.name()));
+        let asked = source.reconcile.as_ref().map_or_else(String::new, |reconcile| {
+            format!(", and asked every {}s for what did not arrive", reconcile.every.as_secs())
+        });
+        lines.push(format!("  {name:width$}  {}{asked}{note}", source.scheme.name()));
     }
 
     lines.push(format!("\n{}", paint.bold("What is then done")));
@@ -95,7 +98,7 @@ fn summary(file: &str, config: &Config) -> String {
 fn json_of(file: &str, config: &Config) -> Value {
     let sources = config.sources.values();
     let sources = sources.map(
-        |source| json!({ "name": source.name, "scheme": source.scheme.name(), "secrets": source.secrets }),
+        |source| json!({ "name": source.name, "scheme": source.scheme.name(), "secrets": source.secrets, "reconcile_every_s": source.reconcile.as_ref().map(|reconcile| reconcile.every.as_secs()) }),
     );
     let step = |step: &Step| {
         json!({

@@ -2,7 +2,7 @@
 
 mod new_id;
 mod seen;
-mod target;
+pub(crate) mod target;
 
 use std::{fs, path::Path, process::ExitCode, time::Duration};
 
@@ -115,7 +115,7 @@ fn as_event(webhook: &Webhook) -> Result<Value> {
     Ok(Door::HttpApi.event(&parts, &webhook.body, "127.0.0.1", Timestamp::now()))
 }
 
-async fn post(url: &str, webhook: Webhook) -> Result<Answer> {
+pub(crate) async fn post(url: &str, webhook: Webhook) -> Result<Answer> {
     let target = format!("{url}/webhooks/{}", webhook.source);
     let mut request = client_for(url)?.post(&target).timeout(PATIENCE).body(webhook.body);
     for (name, value) in &webhook.headers {

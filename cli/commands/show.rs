@@ -97,6 +97,9 @@ fn story(record: &Record) -> String {
     if let Some(doubt) = &record.doubt {
         lines.push(format!("  {}: {doubt}", paint.red("not known whether it happened")));
     }
+    if let Some(at) = record.recovered_at {
+        lines.push(format!("  {}  fetched from the provider: the event had not arrived", time(at)));
+    }
     if let Some(old) = &record.redrive_of {
         lines.push(format!("  redrive of {old}"));
     }

@@ -59,7 +59,7 @@ impl ThirdParties {
     ///
     /// # Errors
     /// The certificate can't be used.
-    pub(crate) fn client(&self, url: &UrlTemplate, secrets: &Secrets) -> Result<Client, UnusableCertificate> {
+    pub fn client(&self, url: &UrlTemplate, secrets: &Secrets) -> Result<Client, UnusableCertificate> {
         let host = url.destination();
         let Some(destination) = self.destinations.get(&host) else { return Ok(self.guarded.clone()) };
         let Some(name) = &destination.client_certificate else {
@@ -85,7 +85,7 @@ impl ThirdParties {
 /// A destination's client certificate can't be shown, so nothing is sent to it. Holds names, never values.
 #[derive(Debug, thiserror::Error)]
 #[error("the client certificate {name} {why}")]
-pub(crate) struct UnusableCertificate {
+pub struct UnusableCertificate {
     name: String,
     why: String,
 }

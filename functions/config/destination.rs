@@ -8,7 +8,9 @@ use std::{
 
 use toml::{Table, Value};
 
-use super::{problems::Problems, rate::Rate, section::Section, source::check_secret_name, step::Step};
+use super::{
+    Sources, problems::Problems, rate::Rate, section::Section, source::check_secret_name, step::Step,
+};
 
 /// Calls in flight at a time, unless said otherwise.
 const DEFAULT_IN_FLIGHT: NonZeroU32 = NonZeroU32::new(64).unwrap();
@@ -70,8 +72,15 @@ pub(super) fn read(root: &mut Section, problems: &mut Problems) -> Destinations 
 
 /// A destination that no step calls is a slip of the pen. And a private address that stands in a URL is one too, unless its
 /// destination says otherwise: what a name resolves to is checked at each connection, an address only here.
-pub(super) fn check(destinations: &Destinations, steps: &[Option<Step>], problems: &mut Problems) {
-    let urls: Vec<_> = steps.iter().flatten().flat_map(Step::urls).collect();
+pub(super) fn check(
+    destinations: &Destinations,
+    sources: &Sources,
+    steps: &[Option<Step>],
+    problems: &mut Problems,
+) {
+    let reconciled = sources.values().flatten().filter_map(|source| source.reconcile.as_ref());
+    let asked = reconciled.map(|reconcile| (reconcile.url.field(), &reconcile.url));
+    let urls: Vec<_> = steps.iter().flatten().flat_map(Step::urls).chain(asked).collect();
     let called: BTreeSet<_> = urls.iter().map(|(_, url)| url.destination()).collect();
     for host in destinations.keys().filter(|host| !called.contains(*host)) {
         let called = Vec::from_iter(called.iter().map(String::as_str)).join(", ");

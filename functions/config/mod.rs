@@ -1,6 +1,6 @@
 //! `webhooks.toml`: what a user edits. Everything that is wrong with it is found at start, and reported together.
 //!
-//! [`source`] who may send, [`allow`] from where · [`step`] what to do then, [`after`] which others, with the `graph` of them, and with which [`delay`] · [`call`] the request to the third party, or the [`row`] of a table; with its
+//! [`source`] who may send, [`allow`] from where, [`reconcile`] how it is asked for what did not arrive · [`step`] what to do then, [`after`] which others, with the `graph` of them, and with which [`delay`] · [`call`] the request to the third party, or the [`row`] of a table; with its
 //! [`url_template`] and the `hosts` that differ between stages, [`auth`] and [`statuses`], [`destination`] how much it is asked to bear and which `addresses` it may have · [`in_doubt`] what to do when an
 //! outcome is unknown · [`retry`] for how long to try again · [`template`] the language in all of them · [`environment`] what
 //! differs between one deployment and the next, with the lists of [`brokers`].
@@ -20,6 +20,7 @@ pub mod in_doubt;
 mod position;
 mod problems;
 pub mod rate;
+pub mod reconcile;
 pub mod retry;
 pub mod row;
 mod scheme;
@@ -145,7 +146,7 @@ impl Config {
         check_references(&sources, &steps, &templates, &mut problems);
         let uses = graph::check(&steps, &sources, &templates, &mut problems);
         check_windows(&steps, consumer.settle, &mut problems);
-        destination::check(&destinations, &steps, &mut problems);
+        destination::check(&destinations, &sources, &steps, &mut problems);
         root.finish(&mut problems);
         let sources = sources.into_iter().filter_map(|(name, source)| Some((name, source?))).collect();
         let steps = steps.into_iter().flatten().collect();
@@ -181,7 +182,7 @@ impl Config {
     }
 }
 
-type Sources = BTreeMap<String, Option<Source>>;
+pub(super) type Sources = BTreeMap<String, Option<Source>>;
 
 fn read_sources(root: &mut Section, templates: &mut Templates, problems: &mut Problems) -> Sources {
     let table: Table =
@@ -262,6 +263,7 @@ fn check_references(
         if let Some(source) = source {
             for identity in [step.run_id.as_ref(), Some(&step.business_key)] {
                 source.check_identity(identity, step.unsigned, templates, problems);
+                reconcile::check_identity(source, identity, templates, problems);
             }
         }
         if let Some(on) = step.on.as_ref().filter(|on| !sources.contains_key(&on.source)) {

@@ -10,6 +10,7 @@ use super::{
     allow::Allow,
     problems::Problems,
     rate::Rate,
+    reconcile::{self, Reconcile},
     scheme,
     section::Section,
     span::Span,
@@ -48,6 +49,8 @@ pub struct Source {
     pub allow: Allow,
     /// How many genuine webhooks one process of ingest takes. None: as many as come.
     pub rate: Option<Rate>,
+    /// How the provider is asked for what did not arrive.
+    pub reconcile: Option<Reconcile>,
     /// For Meta, the name of the secret that its GET shows.
     pub verify_token: Option<String>,
 }
@@ -85,9 +88,11 @@ impl Source {
         let rate = Rate::read(&mut section, problems);
         let shows_token = scheme.as_ref().is_some_and(|(scheme, _)| scheme.takes(Setting::VerifyToken));
         let verify_token = if shows_token { verify_token(&mut section, problems) } else { None };
+        let table = section.section("reconcile", problems);
         section.finish(problems);
         let (scheme, settings) = scheme?;
         let scheme = scheme.with(settings?);
+        let reconcile = table.and_then(|table| Reconcile::read(table, &scheme, templates, problems));
         let named = |template: Template| {
             let signed = signed::is_signed(&scheme, json_field.as_deref(), &template, templates);
             Name { template, signed }
@@ -105,9 +110,13 @@ impl Source {
             run_id,
             allow,
             rate,
+            reconcile,
             verify_token,
         };
         source.check_identity(source.run_id.as_ref(), unsigned, templates, problems);
+        for own in [source.run_id.as_ref(), source.event_id.as_ref().map(|name| &name.template)] {
+            reconcile::check_identity(&source, own, templates, problems);
+        }
         Some(source)
     }
 }

@@ -89,6 +89,11 @@ impl Caller {
         self.secrets.get()
     }
 
+    /// The clients.
+    pub(super) fn clients(&self) -> &ThirdParties {
+        &self.clients
+    }
+
     /// Others than these, if they can be had.
     pub(super) async fn secrets_other_than(
         &self,

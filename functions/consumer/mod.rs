@@ -10,7 +10,7 @@
 //!
 //! `report` what a command has come to · `meter` counts and metrics · `gauges` how much waits · [`summary`] what the run did ·
 //! `streams` where each broker's stream stands · `record` what the run leaves in the table · `events` for whoever follows a run ·
-//! [`deadline`] how long there is.
+//! [`deadline`] how long there is · `reconcile` what providers are asked for beside all that.
 
 pub mod ack_order;
 mod acks;
@@ -31,6 +31,7 @@ mod meter;
 pub mod outcome;
 mod proof;
 mod reader;
+mod reconcile;
 mod record;
 mod report;
 pub mod row;
@@ -58,6 +59,7 @@ use jiff::Timestamp;
 use meter::Meter;
 use proof::HOLD;
 use reader::CREATE_TIMEOUT;
+use reconcile::NextTurns;
 use record::{LastRecord, Recorder};
 use run::Run;
 use streams::Streams;
@@ -87,6 +89,7 @@ pub struct Consumer {
     destinations: Destinations,
     last_look: Arc<LastLook>,
     last_record: LastRecord,
+    next_turns: Arc<NextTurns>,
     streams: Streams,
     /// When the last run ended, by both clocks.
     last_end: Mutex<Option<(Instant, Timestamp)>>,
@@ -111,6 +114,7 @@ struct Worker {
     events: Events,
     meter: Arc<Meter>,
     last_look: Arc<LastLook>,
+    next_turns: Arc<NextTurns>,
     signatures: Signatures,
     clock: fn() -> Timestamp,
 }
@@ -153,6 +157,7 @@ impl Consumer {
             destinations: Destinations::new(&config),
             last_look: Arc::default(),
             last_record: LastRecord::default(),
+            next_turns: Arc::default(),
             streams: Streams::default(),
             last_end: Mutex::default(),
             readings: all.map(reading).collect(),
@@ -233,6 +238,7 @@ impl Consumer {
             events,
             meter: Arc::default(),
             last_look: Arc::clone(&self.last_look),
+            next_turns: Arc::clone(&self.next_turns),
             signatures: self.signatures,
             clock: self.clock,
         }

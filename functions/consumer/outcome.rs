@@ -135,7 +135,7 @@ fn root_cause(error: &dyn Error) -> String {
 }
 
 /// Seconds, or a date (RFC 9110, section 10.2.3).
-fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+pub(crate) fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse() {
         return Some(Duration::from_secs(seconds));
     }

@@ -21,6 +21,7 @@ use super::{
     drain::Reading,
     gauges,
     reader::{Read, Reader},
+    reconcile,
     streams::Streams,
     summary::End,
 };
@@ -104,11 +105,12 @@ impl Run<'_> {
         });
         let agenda =
             Agenda { worker: self.worker, activity: &activity, stop: &stop, look_again: Notify::new() };
-        let (reads, (), end, ()) = tokio::join!(
+        let (reads, (), end, (), ()) = tokio::join!(
             join_all(readers),
             agenda.run(),
             self.watch(&activity, &agenda, &stop),
-            gauges::every_minute(self.worker, &stop)
+            gauges::every_minute(self.worker, &stop),
+            reconcile::as_due(self.worker, &activity, &stop)
         );
         self.worker.finish().await;
         (end, reads)

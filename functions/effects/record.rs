@@ -57,6 +57,8 @@ pub(super) mod attr {
     pub(in crate::effects) const REDRIVEN_AS: &str = "redriven_as";
     /// The effect that this one does again.
     pub(in crate::effects) const REDRIVE_OF: &str = "redrive_of";
+    /// When it was fetched from the provider, since it had not been delivered.
+    pub(in crate::effects) const RECOVERED_AT: &str = "recovered_at";
     /// Hash key of the `due` index; absent from records that need no attention.
     pub(in crate::effects) const LANE: &str = "lane";
     pub(in crate::effects) const DUE_AT: &str = "due_at";
@@ -181,6 +183,9 @@ pub struct Record {
     /// The effect that this one does again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redrive_of: Option<String>,
+    /// When its event was fetched from the provider, since it had not arrived.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovered_at: Option<Timestamp>,
     #[serde(skip)]
     pub(super) attempt_id: Option<String>,
     #[serde(skip)]
@@ -229,6 +234,7 @@ impl Record {
             command: optional_text(item, attr::COMMAND),
             redriven_as: optional_text(item, attr::REDRIVEN_AS),
             redrive_of: optional_text(item, attr::REDRIVE_OF),
+            recovered_at: time(item, attr::RECOVERED_AT)?,
             attempt_id: optional_text(item, attr::ATTEMPT_ID),
             forgiven: number(item, attr::FORGIVEN)?.unwrap_or_default(),
             forgiven_at: time(item, attr::FORGIVEN_AT)?,

@@ -4,11 +4,13 @@
 //! [`keys`] what they are checked with · [`fetch`] what a provider is asked · [`request`] unverified to verified ·
 //! [`body`] what it says · [`route`] to commands · [`outbox`] durable before anyone is told · [`wake`] the consumer ·
 //! [`runs`] the API for clients · [`parked`] the API for whoever decides · `operators` who may use them · `health` · `self_test` could it do its work · [`reply`] the only table of statuses ·
-//! [`intake`] what a request comes to, for log and metrics · [`preview`] what a webhook would come to, for a person.
+//! [`intake`] what a request comes to, for log and metrics · [`preview`] what a webhook would come to, for a person ·
+//! [`fetched`] an event that the consumer has fetched from its provider.
 
 pub mod body;
 pub mod event;
 pub mod fetch;
+pub mod fetched;
 mod health;
 pub mod intake;
 pub mod keys;

@@ -23,6 +23,7 @@ use crate::{
         template::{RenderError, Template, Templates},
     },
     effect_id::{IdError, RunId},
+    reconcile::Fetched,
 };
 
 /// What came in at `/webhooks/{source}`.
@@ -119,6 +120,11 @@ impl<'a> Unverified<'a> {
     /// As if it had been verified by this key.
     pub(super) fn read_unverified(self, key: Option<&Key>, _: &Peek) -> Verified<'a> {
         self.read(key)
+    }
+
+    /// As it was fetched from the provider's own API.
+    pub(super) fn read_fetched(self, _: &Fetched) -> Verified<'a> {
+        self.read(None)
     }
 
     /// Reads what has been verified, by this key.

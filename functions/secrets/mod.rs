@@ -55,7 +55,7 @@ pub fn of_sources(config: &Config) -> Names {
         .collect()
 }
 
-/// Those that open doors at third parties: what the consumer needs.
+/// Those that open doors at third parties, and those that providers are asked with: what the consumer needs.
 #[must_use]
 pub fn of_steps(config: &Config) -> Names {
     let auths = |step| {
@@ -68,7 +68,8 @@ pub fn of_steps(config: &Config) -> Names {
     };
     let certificates = config.destinations.values().filter_map(|each| each.client_certificate.clone());
     let auths = config.steps.iter().flat_map(auths).filter_map(|auth: &Auth| auth.secret());
-    auths.map(str::to_owned).chain(certificates).collect()
+    let asked = config.sources.values().filter_map(|source| Some(source.reconcile.as_ref()?.key.clone()));
+    auths.map(str::to_owned).chain(certificates).chain(asked).collect()
 }
 
 /// The values of the secrets that a function needs, by name.

@@ -153,3 +153,19 @@ fn terraform_makes_both_templates() -> Result<()> {
     }
     Ok(())
 }
+
+/// By its name, since a reference would close a circle: so the names must be the same, or nothing rolls a release back.
+#[test]
+fn a_release_is_rolled_back_by_an_alarm_that_is_there() -> Result<()> {
+    let template = parse("template.yaml")?;
+    let resources = &template["Resources"];
+    let release = &resources["IngestFunction"]["Properties"]["DeploymentPreference"];
+    assert_eq!(release["Alarms"][0], resources["IngestErrorsAlarm"]["Properties"]["AlarmName"]);
+    assert_eq!(release["Hooks"]["PreTraffic"]["Ref"], "ReleaseCheck");
+    // CodeDeploy may invoke functions of this prefix only.
+    let name = &resources["ReleaseCheck"]["Properties"]["FunctionName"]["Fn::Sub"];
+    assert_eq!(*name, "CodeDeployHook_${AWS::StackName}");
+    // Else a deployment of another variable would change no version, and nothing would get it.
+    assert_eq!(resources["IngestFunction"]["Properties"]["AutoPublishAliasAllProperties"], true);
+    Ok(())
+}

@@ -13,16 +13,16 @@ use crate::{
 };
 
 /// A gateway, and the webhooks.toml behind it as far as that is known.
-pub(super) struct Target {
-    pub(super) url: String,
-    pub(super) config: PathBuf,
+pub(crate) struct Target {
+    pub(crate) url: String,
+    pub(crate) config: PathBuf,
     /// The names of the secrets of which it has values that are not made up; none if that is not known.
     own: Option<Vec<String>>,
 }
 
 impl Target {
     /// The one of that URL, or else the only one that is up.
-    pub(super) async fn find(url: Option<String>) -> Result<Self> {
+    pub(crate) async fn find(url: Option<String>) -> Result<Self> {
         let mut running = running::all().await?;
         if let Some(url) = url {
             let url = url.trim_end_matches('/').to_owned();
@@ -43,7 +43,7 @@ impl Target {
     }
 
     /// The webhooks.toml of the only one that is up, unless the environment names another.
-    pub(super) async fn config_in_use() -> Result<PathBuf> {
+    pub(crate) async fn config_in_use() -> Result<PathBuf> {
         let running = running::all().await?;
         Ok(match &running[..] {
             [one] if std::env::var_os("WEBHOOKS_CONFIG").is_none() => one.config.clone(),
@@ -56,7 +56,7 @@ impl Target {
     }
 
     /// What is signed with a made-up secret is refused where there is a real one.
-    pub(super) fn check_secrets(&self, source: &str, config: &Config, own: &Own) -> Result<()> {
+    pub(crate) fn check_secrets(&self, source: &str, config: &Config, own: &Own) -> Result<()> {
         let secret = config.sources.get(source).and_then(|source| source.secrets.first());
         let (Some(secret), Some(theirs)) = (secret, &self.own) else { return Ok(()) };
         match (theirs.contains(secret), own.get(secret).is_some()) {

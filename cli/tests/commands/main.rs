@@ -11,6 +11,7 @@ mod credentials;
 mod export;
 mod help;
 mod operate;
+mod reconcile;
 mod redrive;
 mod send;
 mod r#try;

@@ -1,0 +1,82 @@
+//! `fetch`: real events from a provider's API, signed with the local secret and posted to `up`.
+
+use std::{collections::HashSet, process::ExitCode};
+
+use anyhow::{Context as _, Result};
+use clap::Args as ClapArgs;
+use driftq_webhooks::reconcile::{Item, What, Window};
+use jiff::Timestamp;
+use local::{config::Config as Local, webhook::Webhook};
+
+use super::send::{post, target::Target};
+use crate::{
+    effect::time,
+    exit::PROBLEMS,
+    moment::Moment,
+    output::print,
+    own::{EnvFile, Own},
+    provider::Provider,
+    webhooks_toml::WebhooksToml,
+};
+
+/// What `fetch` takes.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// The source whose provider is asked.
+    source: String,
+    /// From when: a time, or how long ago.
+    #[arg(long)]
+    since: Moment,
+    /// Where to; without it, where `up` listens.
+    #[arg(long)]
+    url: Option<String>,
+    #[command(flatten)]
+    own: EnvFile,
+}
+
+const AFTER_HELP: &str = "\
+The source's reconcile says how its provider is asked, and names the key: a developer's own, of a test account, from the environment or
+.env. `up` itself asks no provider. Real events may be personal: they end up in what `up` keeps.
+Exit code: 0 if all were accepted, 1 if some were not.
+
+Examples:
+  cargo webhooks fetch stripe --since 2h
+  cargo webhooks fetch github --since 30m --url http://127.0.0.1:8787";
+
+/// Fetches, signs and posts them, the oldest first.
+pub(crate) async fn run(args: Args) -> Result<ExitCode> {
+    let own = Own::read(&args.own)?;
+    let target = Target::find(args.url).await?;
+    let WebhooksToml { text, config, .. } = WebhooksToml::read(&target.config, false)?;
+    let mut local = Local::parse(&text)?;
+    local.use_secrets(|name| own.get(name));
+    let source = local.source(&args.source)?;
+    target.check_secrets(&args.source, &config, &own)?;
+    let provider = Provider::of(&args.source, &config, &own)?;
+    let window = Window { from: args.since.0, until: Timestamp::now() };
+    let (mut seen, mut all_well) = (HashSet::new(), true);
+    for item in provider.all(window).await?.iter().rev() {
+        if item.at < window.from || !seen.insert(item.event_id.clone()) {
+            continue;
+        }
+        let webhook = webhook(item, &provider).await?;
+        let answer = post(&target.url, webhook.signed(&source, Timestamp::now())?).await?;
+        all_well &= (200..300).contains(&answer.status);
+        print(&format!("{}  {}  {}: {}", time(item.at), item.event_id, item.event_type, answer.status))?;
+    }
+    Ok(if all_well { ExitCode::SUCCESS } else { PROBLEMS.into() })
+}
+
+async fn webhook(item: &Item, provider: &Provider<'_>) -> Result<Webhook> {
+    let name = &provider.source.name;
+    match &item.what {
+        What::Event(event) => Ok(Webhook::new(name, event.event())),
+        What::Delivered(delivery) | What::Undelivered(delivery) => {
+            let sent = provider.api().sent(delivery).await.context("the provider")?;
+            // The provider's names for it; its signature is ours to make.
+            let named = sent.headers.iter().filter(|(name, _)| name.starts_with("x-github-"));
+            Ok(named.fold(Webhook::new(name, &sent.body), |webhook, (name, value)| webhook.with(name, value)))
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! `reconcile`: asks a provider for what did not arrive in a time, by hand. It says what it would do, asks, and does it.
+
+use std::{collections::HashSet, path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::{Context as _, Result};
+use clap::Args as ClapArgs;
+use driftq_webhooks::{
+    config::Config,
+    effects::{Effects, reconciliation::Recovery},
+    ingest::{fetched, route::Routed},
+    reconcile::{Item, What, Window, missing::Missing},
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::{
+    deployment::Deployment,
+    effect::time,
+    exit::PROBLEMS,
+    moment::Moment,
+    operator,
+    output::{counted, print},
+    own::{EnvFile, Own},
+    provider::Provider,
+    webhooks_toml::WebhooksToml,
+};
+
+/// What `reconcile` takes.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// The source whose provider is asked.
+    source: String,
+    #[command(flatten)]
+    deployment: Deployment,
+    /// From when: a time, or how long ago.
+    #[arg(long)]
+    since: Moment,
+    /// Until when; now, without it.
+    #[arg(long)]
+    until: Option<Moment>,
+    /// Don't ask.
+    #[arg(long)]
+    yes: bool,
+    /// Only say what it would come to.
+    #[arg(long, conflicts_with = "yes")]
+    plan: bool,
+    /// The webhooks.toml that is deployed: it says how the provider is asked, and what its events start.
+    #[arg(long, value_name = "FILE", default_value = "webhooks.toml")]
+    config: PathBuf,
+    #[command(flatten)]
+    own: EnvFile,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+const AFTER_HELP: &str = "\
+The key of the provider's API is the one that the source's reconcile names, from the environment or .env. Of a provider that delivers
+again on request (github) it is asked to; of one that lists events, those that have no record become due, and the consumer does them.
+Typed again it does nothing twice. It also looks at events from before reconcile was deployed: another handler may have done those.
+
+Exit code: 0 if all that was missing was recovered, 1 if some could not be or it was not confirmed.
+
+Examples:
+  cargo webhooks reconcile stripe --stack driftq-webhooks --since 6h --plan
+  cargo webhooks reconcile github --table effects --since 2026-11-26T09:00:00Z --yes";
+
+/// How many are shown of a plan.
+const SAMPLES: usize = 10;
+/// Between deliveries that are asked for, as GitHub advises.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What has to be done about one event.
+enum Step {
+    /// Its delivery is made again.
+    Redeliver(String),
+    /// These have no record.
+    Recover(Vec<Routed>),
+    /// It lacks something.
+    Unfit(String),
+}
+
+/// Plans, asks, and does it.
+pub(crate) async fn run(args: Args) -> Result<ExitCode> {
+    let own = Own::read(&args.own)?;
+    let WebhooksToml { config, .. } = WebhooksToml::read(&args.config, args.json)?;
+    let provider = Provider::of(&args.source, &config, &own)?;
+    let effects = args.deployment.effects(Some(config.consumer.keep_done)).await?;
+    let until = args.until.map_or_else(Timestamp::now, |until| until.0);
+    let window = Window { from: args.since.0, until };
+    let all = provider.all(window).await?;
+    let plan = plan(&all, window, &provider, &config, &effects).await?;
+    if args.plan {
+        print(&if args.json {
+            json!({ "plan": json_of(&plan, all.len()) }).to_string()
+        } else {
+            told(&plan, all.len())
+        })?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("{}", told(&plan, all.len()));
+    if !plan.is_empty() && !args.yes && !operator::confirms()? {
+        eprintln!("Nothing was done.");
+        return Ok(PROBLEMS.into());
+    }
+    let (mut recovered, mut failed) = (0, 0);
+    for (item, step) in plan {
+        match act(step, &provider, &effects).await {
+            Ok(count) => recovered += count,
+            Err(error) => {
+                failed += 1;
+                eprintln!("{}: {error:#}", item.event_id);
+            }
+        }
+    }
+    let text = match args.json {
+        true => json!({ "recovered": recovered, "failed": failed }).to_string(),
+        false => format!("{recovered} recovered, {failed} could not be"),
+    };
+    print(&text)?;
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { PROBLEMS.into() })
+}
+
+async fn plan<'i>(
+    all: &'i [Item],
+    window: Window,
+    provider: &Provider<'_>,
+    config: &Config,
+    effects: &Effects,
+) -> Result<Vec<(&'i Item, Step)>> {
+    let (mut missing, mut plan) = (Missing::default(), Vec::new());
+    for item in all {
+        if !missing.is(item, window) {
+            continue;
+        }
+        let step = match &item.what {
+            What::Delivered(_) => continue,
+            What::Undelivered(delivery) => Step::Redeliver(delivery.clone()),
+            What::Event(event) => match fetched::commands(provider.source, event, config, Timestamp::now()) {
+                Err(lacking) => Step::Unfit(lacking.to_string()),
+                Ok(routed) => match unknown(routed, effects).await? {
+                    none if none.is_empty() => continue,
+                    some => Step::Recover(some),
+                },
+            },
+        };
+        plan.push((item, step));
+    }
+    // As they happened.
+    plan.reverse();
+    Ok(plan)
+}
+
+/// Those that have no record.
+async fn unknown(routed: Vec<Routed>, effects: &Effects) -> Result<Vec<Routed>> {
+    let runs: HashSet<_> = routed.iter().map(|each| each.command.run_id.to_string()).collect();
+    let mut known = HashSet::new();
+    for run in &runs {
+        known.extend(effects.run(run).await?.into_iter().map(|record| record.effect_id));
+    }
+    Ok(routed.into_iter().filter(|each| !known.contains(&each.effect.to_string())).collect())
+}
+
+/// How much it has recovered.
+async fn act(step: Step, provider: &Provider<'_>, effects: &Effects) -> Result<usize> {
+    match step {
+        Step::Unfit(why) => anyhow::bail!(why),
+        Step::Redeliver(delivery) => {
+            provider.api().redeliver(&delivery).await.context("the provider")?;
+            sleep(PAUSE).await;
+            Ok(1)
+        }
+        Step::Recover(routed) => {
+            let mut recovered = 0;
+            for Routed { effect, command, due } in routed {
+                let recovery = effects.recover(&effect, command, due, Timestamp::now()).await?;
+                recovered += usize::from(recovery == Recovery::Recovered);
+            }
+            Ok(recovered)
+        }
+    }
+}
+
+fn told(plan: &[(&Item, Step)], all: usize) -> String {
+    let mut lines = vec![format!(
+        "{} missing of {} that the provider tells of",
+        plan.len(),
+        counted(all, "delivery or event")
+    )];
+    for (item, step) in plan.iter().take(SAMPLES) {
+        lines.push(format!("  {}  {}  {}: {}", time(item.at), item.event_id, item.event_type, does(step)));
+    }
+    if plan.len() > SAMPLES {
+        lines.push(format!("  and {} more", plan.len() - SAMPLES));
+    }
+    lines.join("\n")
+}
+
+fn does(step: &Step) -> String {
+    match step {
+        Step::Redeliver(_) => "would be delivered again".to_owned(),
+        Step::Recover(routed) => {
+            let effects: Vec<_> = routed.iter().map(|each| each.effect.step_id().to_string()).collect();
+            format!("would be done: {}", effects.join(", "))
+        }
+        Step::Unfit(why) => format!("can't be worked on: {why}"),
+    }
+}
+
+fn json_of(plan: &[(&Item, Step)], all: usize) -> Value {
+    let one = |(item, step): &(&Item, Step)| json!({ "event_id": item.event_id, "event_type": item.event_type, "at": item.at, "does": does(step) });
+    json!({ "told": all, "missing": plan.iter().map(one).collect::<Vec<_>>() })
+}

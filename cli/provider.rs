@@ -1,0 +1,76 @@
+//! A provider's API, asked by a person with a key of their own.
+
+use std::env;
+
+use anyhow::{Context as _, Result};
+use driftq_webhooks::{
+    clients::{self, ThirdParties},
+    config::{Config, reconcile::Reconcile, source::Source},
+    reconcile::{Client, Item, Page, Window},
+    secrets::Secrets,
+};
+use jiff::Timestamp;
+
+use crate::{exit::Usage, own::Own};
+
+/// A source that can be asked.
+pub(crate) struct Provider<'c> {
+    /// Its name and what it sends.
+    pub(crate) source: &'c Source,
+    client: Client<'c>,
+}
+
+impl<'c> Provider<'c> {
+    /// The source of that name, with the key that is set here.
+    pub(crate) fn of(name: &str, config: &'c Config, own: &Own) -> Result<Self> {
+        let known = || config.sources.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let source = config.sources.get(name);
+        let source =
+            source.ok_or_else(|| Usage(format!("no source is named {name:?}; known are {}", known())))?;
+        let reconcile = source.reconcile.as_ref().ok_or_else(|| {
+            Usage(format!(
+                "source {name} does not say how its provider is asked; add reconcile = {{ every = \"15m\", key = \"NAME\" }} \
+                 (docs/providers.md, What did not arrive)"
+            ))
+        })?;
+        let client = Self::client(source, reconcile, config, own)?;
+        Ok(Self { source, client })
+    }
+
+    fn client(
+        source: &'c Source,
+        reconcile: &'c Reconcile,
+        config: &'c Config,
+        own: &Own,
+    ) -> Result<Client<'c>> {
+        let name = &reconcile.key;
+        let key = own.get(name).ok_or_else(|| {
+            Usage(format!(
+                "{name} is not set: it is the key of the provider's API; set it in the environment or in .env"
+            ))
+        })?;
+        let get = |name: &str| env::var(name).ok();
+        let clients = ThirdParties::new(clients::http(&get)?, config, &get)?;
+        let http = clients.client(&reconcile.url, &Secrets::default())?;
+        Ok(Client::new(source, reconcile, config, http, &key, Timestamp::now())?)
+    }
+
+    /// Everything of that time, the newest first.
+    pub(crate) async fn all(&self, window: Window) -> Result<Vec<Item>> {
+        let (mut all, mut page) = (Vec::new(), None);
+        loop {
+            let Page { items, next } =
+                self.client.page(window, page.as_deref()).await.context("the provider")?;
+            let is_last = items.last().is_some_and(|item| item.at < window.from);
+            all.extend(items);
+            page = next.filter(|_| !is_last);
+            if page.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    pub(crate) fn api(&self) -> &Client<'c> {
+        &self.client
+    }
+}

@@ -1,0 +1,215 @@
+//! `reconcile` of a source: asking the provider for what did not arrive, by its API and under our own key.
+
+use std::time::Duration;
+
+use minijinja::Value as Jinja;
+use serde::Deserialize;
+use url::Url;
+
+use super::{
+    problems::Problems,
+    section::Section,
+    source::check_secret_name,
+    span::Span,
+    template::{Template, Templates},
+    url_template::UrlTemplate,
+};
+use crate::ingest::signature::Scheme;
+
+/// A provider's API costs it something, and a door that was shut is seen soon enough.
+const LEAST_EVERY: Duration = Duration::from_secs(60);
+/// What GitHub keeps is gone after three days, so that a longer interval would miss some.
+const MOST_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// How a provider is asked for what did not arrive.
+#[derive(Debug, Clone)]
+pub struct Reconcile {
+    /// How often.
+    pub every: Duration,
+    /// Where its API is: a literal host.
+    pub url: UrlTemplate,
+    /// The same, to build requests on.
+    pub base: Url,
+    /// The name of the secret that the API takes.
+    pub key: String,
+    /// Whom, and for what.
+    pub provider: Provider,
+}
+
+/// A provider whose API tells what it has sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Provider {
+    /// GitHub lists deliveries, and delivers one again on request.
+    GitHub(Hook),
+    /// Stripe lists events.
+    Stripe {
+        /// Which of them are fetched.
+        events: Events,
+        /// The connected account whose events they are; none for one's own.
+        account: Option<String>,
+    },
+    /// Paddle lists events.
+    Paddle,
+    /// Square lists events.
+    Square,
+}
+
+/// A webhook at GitHub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hook {
+    /// Of a repository: `owner/name`, and the hook's number.
+    Repository(String, u64),
+    /// Of an organization, and the hook's number.
+    Organization(String, u64),
+    /// Of a GitHub App, by its client id.
+    App(String),
+}
+
+/// Which events are fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Events {
+    /// Those that the provider says it has not delivered.
+    #[default]
+    Failed,
+    /// All of them, whatever the provider says.
+    All,
+}
+
+impl Reconcile {
+    /// Reads the table, for a source of this scheme.
+    pub(super) fn read(
+        mut section: Section,
+        scheme: &Scheme,
+        templates: &mut Templates,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let every: Option<Span> = section.required("every", "every = \"15m\"", problems);
+        let key: Option<String> = section.required("key", "key = \"NAME_OF_THE_SECRET\"", problems);
+        if let Some(key) = &key {
+            check_secret_name(key, &section.path("key"), problems);
+        }
+        let url: Option<String> = section.optional("url", "the URL of the provider's API", problems);
+        let Some(usual) = usual_url(scheme.name()) else {
+            let message = format!(
+                "{scheme} has no list of events or deliveries that can be asked for; github, paddle, square and stripe have"
+            );
+            problems.add(section.place(), message);
+            return None;
+        };
+        let provider = read_provider(scheme.name(), &mut section, problems);
+        let url = UrlTemplate::read(url.as_deref().unwrap_or(usual), &section, &[], templates, problems);
+        let base = url.as_ref().and_then(|url| read_base(url, &section, templates, problems));
+        let every = Duration::from(every?);
+        let is_here = url.as_ref().is_some_and(UrlTemplate::is_loopback);
+        if !(LEAST_EVERY..=MOST_EVERY).contains(&every) && !is_here {
+            problems.add(section.path("every"), "must be from 1m to 24h; 15m is usual");
+        }
+        section.finish(problems);
+        Some(Self { every, url: url?, base: base?, key: key?, provider: provider? })
+    }
+
+    /// Whether its events are fetched, and don't come in by our own door.
+    pub(crate) fn fetches(&self) -> bool {
+        !matches!(self.provider, Provider::GitHub(_))
+    }
+}
+
+/// What a fetched event is called must be what a delivered one is called, and it comes without headers and in other bytes.
+pub(super) fn check_identity(
+    source: &super::source::Source,
+    identity: Option<&Template>,
+    templates: &Templates,
+    problems: &mut Problems,
+) {
+    let fetches = source.reconcile.as_ref().is_some_and(Reconcile::fetches);
+    let Some(identity) = identity.filter(|_| fetches) else { return };
+    let differ: Vec<_> =
+        ["headers", "digest"].into_iter().filter(|name| templates.uses(identity, name)).collect();
+    if !differ.is_empty() {
+        let names = differ.join(", ");
+        problems.add(
+            identity.field(),
+            format!(
+                "{names} of a fetched event differs from that of a delivered one, so that it would be another effect; use event_id or \
+                 event, or remove reconcile of source {}",
+                source.name
+            ),
+        );
+    }
+}
+
+fn usual_url(scheme: &str) -> Option<&'static str> {
+    match scheme {
+        "github" => Some("https://api.github.com"),
+        "stripe" => Some("https://api.stripe.com"),
+        "paddle" => Some("https://api.paddle.com"),
+        "square" => Some("https://connect.squareup.com"),
+        _ => None,
+    }
+}
+
+fn read_base(
+    url: &UrlTemplate,
+    section: &Section,
+    templates: &Templates,
+    problems: &mut Problems,
+) -> Option<Url> {
+    if !url.is_https() && !url.is_loopback() {
+        problems.add(section.path("url"), "http:// would show the key to others; write https://");
+    }
+    let base = url.render(templates, &Jinja::UNDEFINED);
+    let base = base.map_err(|error| problems.add(section.path("url"), error)).ok()?;
+    if base.query().is_some() || base.fragment().is_some() {
+        problems.add(section.path("url"), "must end with the path: what is asked for is added to it");
+    }
+    Some(base)
+}
+
+fn read_provider(scheme: &str, section: &mut Section, problems: &mut Problems) -> Option<Provider> {
+    match scheme {
+        "github" => read_hook(section, problems).map(Provider::GitHub),
+        "stripe" => {
+            let events = section.optional("events", "\"failed\" or \"all\"", problems);
+            let account: Option<String> = section.optional("account", "\"acct_…\"", problems);
+            if account.as_deref().is_some_and(|account| !is_word(account)) {
+                problems.add(section.path("account"), "not the id of an account; write \"acct_…\"");
+            }
+            Some(Provider::Stripe { events: events.unwrap_or_default(), account })
+        }
+        "paddle" => Some(Provider::Paddle),
+        _ => Some(Provider::Square),
+    }
+}
+
+fn read_hook(section: &mut Section, problems: &mut Problems) -> Option<Hook> {
+    let repository: Option<String> = section.optional("repository", "\"owner/name\"", problems);
+    let organization: Option<String> = section.optional("organization", "its name", problems);
+    let app: Option<String> = section.optional("app", "the client id of the GitHub App", problems);
+    let hook: Option<u64> = section.optional("hook", "the number of the webhook", problems);
+    let one = "write { repository = \"owner/name\", hook = 1 }, { organization = \"name\", hook = 1 } or { app = \"its client id\" }";
+    let names = [&repository, &organization, &app].into_iter().flatten();
+    let legal = names.flat_map(|name| name.split('/')).all(is_word);
+    match (repository, organization, app, hook) {
+        (Some(name), None, None, Some(hook)) if legal && name.split('/').count() == 2 => {
+            Some(Hook::Repository(name, hook))
+        }
+        (None, Some(name), None, Some(hook)) if legal && !name.contains('/') => {
+            Some(Hook::Organization(name, hook))
+        }
+        (None, None, Some(id), None) if legal && !id.contains('/') => Some(Hook::App(id)),
+        _ => {
+            problems.add(section.place(), format!("not one webhook of GitHub's; {one}"));
+            None
+        }
+    }
+}
+
+/// What can stand in a path or a header as it is.
+fn is_word(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    !name.is_empty() && name.bytes().all(legal) && name.bytes().any(|byte| byte != b'.')
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! GitHub's deliveries (<https://docs.github.com/en/rest/repos/webhooks>, `/orgs/webhooks`, `/apps/webhooks`). It never delivers again by
+//! itself, and advises what is done here
+//! (<https://docs.github.com/en/webhooks/using-webhooks/handling-failed-webhook-deliveries>). It keeps deliveries for three days.
+
+use http::{HeaderMap, header};
+use serde_json::Value;
+use url::Url;
+
+use super::{
+    Failure, Item, Page, Sent, What,
+    api::{Api, Request},
+    text, time,
+};
+use crate::config::reconcile::Hook;
+
+const PER_PAGE: &str = "30";
+
+/// Deliveries, the newest first.
+pub(super) async fn page(api: &Api<'_>, hook: &Hook, page: Option<&str>) -> Result<Page, Failure> {
+    let mut request = versioned();
+    request.query.push(("per_page", PER_PAGE.to_owned()));
+    request.query.extend(page.map(|cursor| ("cursor", cursor.to_owned())));
+    let answer = api.get(&format!("{}/deliveries", path(hook)), request).await?;
+    let deliveries = answer.json.as_array().ok_or_else(unreadable)?;
+    let items = deliveries.iter().map(|delivery| item(delivery).ok_or_else(unreadable));
+    Ok(Page { items: items.collect::<Result<_, _>>()?, next: next(&answer.headers) })
+}
+
+/// Has a delivery made again. GitHub takes the order (202), and delivers soon.
+pub(super) async fn redeliver(api: &Api<'_>, hook: &Hook, delivery: &str) -> Result<(), Failure> {
+    api.post(&format!("{}/deliveries/{delivery}/attempts", path(hook)), versioned()).await.map(drop)
+}
+
+/// What was sent. The body is JSON of the same value, not the same bytes.
+pub(super) async fn sent(api: &Api<'_>, hook: &Hook, delivery: &str) -> Result<Sent, Failure> {
+    let mut answer = api.get(&format!("{}/deliveries/{delivery}", path(hook)), versioned()).await?;
+    let headers = answer.json["request"]["headers"].as_object().into_iter().flatten();
+    let headers = headers.filter_map(|(name, value)| Some((name.to_lowercase(), value.as_str()?.to_owned())));
+    let headers = headers.collect();
+    Ok(Sent { headers, body: answer.json["request"]["payload"].take() })
+}
+
+fn versioned() -> Request<'static> {
+    let headers = vec![("x-github-api-version", "2022-11-28".to_owned())];
+    Request { headers, ..Request::default() }
+}
+
+fn path(hook: &Hook) -> String {
+    match hook {
+        Hook::Repository(name, hook) => format!("/repos/{name}/hooks/{hook}"),
+        Hook::Organization(name, hook) => format!("/orgs/{name}/hooks/{hook}"),
+        Hook::App(_) => "/app/hook".to_owned(),
+    }
+}
+
+fn item(delivery: &Value) -> Option<Item> {
+    let is_well = delivery["status_code"].as_u64().is_some_and(|status| (200..300).contains(&status));
+    let id = delivery["id"].as_u64()?.to_string();
+    Some(Item {
+        at: time(&delivery["delivered_at"])?,
+        event_id: delivery["guid"].as_str()?.to_owned(),
+        event_type: text(&delivery["event"]),
+        what: if is_well { What::Delivered(id) } else { What::Undelivered(id) },
+    })
+}
+
+fn unreadable() -> Failure {
+    Failure::Unavailable("answered no list of deliveries".to_owned())
+}
+
+/// The cursor in the `Link` header. Only the cursor: the URL beside it is not followed, so that no answer can lead elsewhere.
+fn next(headers: &HeaderMap) -> Option<String> {
+    let links = headers.get_all(header::LINK).iter().filter_map(|line| line.to_str().ok());
+    let mut links = links.flat_map(|line| line.split(','));
+    let link = links.find(|link| link.contains("rel=\"next\""))?;
+    let url = Url::parse(link.split_once('<')?.1.split_once('>')?.0).ok()?;
+    url.query_pairs().find(|(name, _)| name == "cursor").map(|(_, cursor)| cursor.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_named_by_the_link_header() {
+        let of = |value: &str| next(&HeaderMap::from_iter([(header::LINK, value.parse().unwrap())]));
+        let both = r#"<https://api.github.com/repositories/1/hooks/2/deliveries?per_page=1>; rel="first", <https://api.github.com/repositories/1/hooks/2/deliveries?per_page=1&cursor=v1_123>; rel="next""#;
+        assert_eq!(of(both).as_deref(), Some("v1_123"));
+        for none in
+            ["", "<>; rel=\"next\"", r#"<https://api.github.com/?cursor=1>; rel="prev""#, "rel=\"next\""]
+        {
+            assert_eq!(of(none), None, "{none}");
+        }
+    }
+}

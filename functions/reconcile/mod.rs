@@ -1,0 +1,189 @@
+//! Asking a provider for what did not arrive: its API tells what it has sent, or what has happened.
+//!
+//! `api` one request, bounded, with what an answer means · `github` deliveries, and `app_token` for a GitHub App ·
+//! `stripe`, `paddle` and `square` events · [`missing`] what of it is to be recovered. When that is done, and how far it has come, is for the
+//! consumer (`consumer::reconcile`) or a person (`cargo webhooks reconcile`) to say.
+//!
+//! * **Deliveries** are not fetched: the provider is asked to deliver again, and they come in by our own verified door.
+//! * **Events** are fetched under our own key. They are as genuine as the provider's host and TLS are.
+//!
+//! Asking for too much is harmless: a run's id is made of the event, and the guard lets each effect happen once.
+
+mod api;
+mod app_token;
+mod github;
+pub mod missing;
+mod paddle;
+mod square;
+mod stripe;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use self::api::Api;
+pub use self::api::Failure;
+use crate::config::{
+    Config,
+    reconcile::{Hook, Provider, Reconcile},
+    source::Source,
+};
+
+/// A time of which everything is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    /// From when.
+    pub from: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+/// Some of what a provider has sent, the newest first.
+#[derive(Debug)]
+pub struct Page {
+    /// What is on it.
+    pub items: Vec<Item>,
+    /// The name of the next page, if there is one.
+    pub next: Option<String>,
+}
+
+/// A delivery or an event.
+#[derive(Debug)]
+pub struct Item {
+    /// When it was sent, or happened, by the provider's clock.
+    pub at: Timestamp,
+    /// The provider's name for the event: the same for every delivery of it.
+    pub event_id: String,
+    /// The provider's name for the kind of event.
+    pub event_type: String,
+    /// What can be done about it.
+    pub what: What,
+}
+
+/// What a provider tells of an event.
+#[derive(Debug)]
+pub enum What {
+    /// It was delivered, by this delivery.
+    Delivered(String),
+    /// It was not, by this delivery, which can be made again.
+    Undelivered(String),
+    /// The event itself.
+    Event(Fetched),
+}
+
+/// An event that was fetched from its provider. Only an answer of the provider's API makes one.
+#[derive(Debug)]
+pub struct Fetched(Value);
+
+impl Fetched {
+    /// The event, as it would have been delivered.
+    #[must_use]
+    pub fn event(&self) -> &Value {
+        &self.0
+    }
+}
+
+/// A provider that can be asked.
+#[derive(Debug)]
+pub struct Client<'a> {
+    api: Api<'a>,
+    provider: &'a Provider,
+    /// The types of events that are wanted, if they are few and have no `*`.
+    types: Vec<&'a str>,
+}
+
+/// As many types as Stripe takes.
+const MOST_TYPES: usize = 20;
+
+impl<'a> Client<'a> {
+    /// The client of a source, as its `reconcile` says. `key` is the value of the secret that it names.
+    ///
+    /// # Errors
+    /// The key can't be used.
+    pub fn new(
+        source: &Source,
+        reconcile: &'a Reconcile,
+        config: &'a Config,
+        client: reqwest::Client,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Self, Failure> {
+        let unusable = |why: &str| Failure::Refused(format!("the secret {} {why}", reconcile.key));
+        let token = match &reconcile.provider {
+            Provider::GitHub(Hook::App(id)) => app_token::of(id, key, now).map_err(unusable)?,
+            _ => key.trim().to_owned(),
+        };
+        let api = Api::new(client, &reconcile.base, &token);
+        let api = api.ok_or_else(|| unusable("is not a legal header value"))?;
+        Ok(Self { api, provider: &reconcile.provider, types: types(source, config) })
+    }
+
+    /// A page of what was sent in that time, or a little more.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn page(&self, window: Window, page: Option<&str>) -> Result<Page, Failure> {
+        match self.provider {
+            Provider::GitHub(hook) => github::page(&self.api, hook, page).await,
+            Provider::Stripe { events, account } => {
+                let account = account.as_deref();
+                stripe::page(&self.api, window, page, *events, account, &self.types).await
+            }
+            Provider::Paddle => paddle::page(&self.api, page).await,
+            Provider::Square => square::page(&self.api, window, page, &self.types).await,
+        }
+    }
+
+    /// What was sent with a delivery.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn sent(&self, delivery: &str) -> Result<Sent, Failure> {
+        match self.provider {
+            Provider::GitHub(hook) => github::sent(&self.api, hook, delivery).await,
+            Provider::Stripe { .. } | Provider::Paddle | Provider::Square => Err(Failure::Gone(404)),
+        }
+    }
+
+    /// Has a delivery made again.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn redeliver(&self, delivery: &str) -> Result<(), Failure> {
+        match self.provider {
+            Provider::GitHub(hook) => github::redeliver(&self.api, hook, delivery).await,
+            Provider::Stripe { .. } | Provider::Paddle | Provider::Square => Ok(()),
+        }
+    }
+}
+
+/// What was sent with a delivery.
+#[derive(Debug)]
+pub struct Sent {
+    /// Its headers. A provider may leave out, or cover, what is secret.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Value,
+}
+
+/// What the steps of a source want. None: too many to name, or they can't be named.
+fn types<'a>(source: &Source, config: &'a Config) -> Vec<&'a str> {
+    let triggers = config.steps.iter().filter_map(|step| step.on.as_ref());
+    let mut types: Vec<_> =
+        triggers.filter(|on| on.source == source.name).map(|on| on.event_type.as_str()).collect();
+    types.sort_unstable();
+    types.dedup();
+    let can_be_named = source.event_type.is_none()
+        && types.len() <= MOST_TYPES
+        && !types.iter().any(|name| name.contains('*'));
+    if can_be_named { types } else { Vec::new() }
+}
+
+/// A time as it stands in JSON.
+fn time(value: &Value) -> Option<Timestamp> {
+    value.as_str()?.parse().ok()
+}
+
+/// A text in JSON; empty if it is none.
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}

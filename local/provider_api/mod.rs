@@ -1,0 +1,108 @@
+//! Providers as they are from both sides: they deliver webhooks, and their API tells what they have sent. They keep it for a time,
+//! show it late, refuse a wrong key, and lie if told to. Rate limits and outages are for a [wire](crate::proxy::Wire) in front of them.
+//!
+//! [`github`] has deliveries, which it makes again on request · [`stripe`] has events. Each names the pages of the provider that it follows.
+
+pub mod github;
+pub mod stripe;
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::Result;
+use axum::http::{HeaderMap, header};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::{config::Source, http, http::Answer, webhook::Webhook};
+
+/// The key that they take.
+pub const KEY: &str = "local-api-key";
+/// How long a provider waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is told to a provider.
+#[derive(Debug, Clone, Copy)]
+pub struct Manners {
+    /// How far its clock is ahead of ours.
+    pub ahead: SignedDuration,
+    /// How long it keeps what it has sent.
+    pub keeps: SignedDuration,
+    /// How long it takes until its lists show something.
+    pub shows_after: SignedDuration,
+    /// The most that it puts on a page.
+    pub per_page: usize,
+    /// Whether it says that everything was delivered; or says that it will deliver again, and does not.
+    pub lies: bool,
+}
+
+/// A clock and a door: where webhooks are posted to, and how they are signed.
+#[derive(Debug)]
+struct Sender {
+    manners: Mutex<Manners>,
+    door: Mutex<Option<(String, Source)>>,
+    client: reqwest::Client,
+}
+
+impl Sender {
+    fn new(keeps: SignedDuration) -> Result<Self> {
+        let manners = Manners {
+            ahead: SignedDuration::ZERO,
+            keeps,
+            shows_after: SignedDuration::ZERO,
+            per_page: 100,
+            lies: false,
+        };
+        let client = http::client_for("http://")?;
+        Ok(Self { manners: Mutex::new(manners), door: Mutex::default(), client })
+    }
+
+    fn manners(&self) -> Manners {
+        *self.manners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Manners)) {
+        change(&mut self.manners.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn send_to(&self, url: &str, source: Source) {
+        *self.door.lock().unwrap_or_else(PoisonError::into_inner) = Some((url.to_owned(), source));
+    }
+
+    /// By its own clock.
+    fn now(&self) -> Timestamp {
+        Timestamp::now() + self.manners().ahead
+    }
+
+    /// Whether its lists show what happened then.
+    fn shows(&self, at: Timestamp) -> bool {
+        let Manners { keeps, shows_after, .. } = self.manners();
+        (shows_after..keeps).contains(&self.now().duration_since(at))
+    }
+
+    /// Delivers a webhook, and gives the status; none if there was no answer.
+    async fn deliver(&self, webhook: Webhook) -> Option<u16> {
+        let (url, source) = self.door.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        // Signed by our clock, as if its own were right: that clocks differ is a matter of the signature's tolerance.
+        let webhook = webhook.signed(&source, Timestamp::now()).ok()?;
+        let mut request = self.client.post(format!("{url}/webhooks/{}", webhook.source)).body(webhook.body);
+        for (name, value) in &webhook.headers {
+            request = request.header(name, value);
+        }
+        let answer = request.timeout(PATIENCE).send().await.ok()?;
+        Some(answer.status().as_u16())
+    }
+}
+
+/// What a request without the right key is answered.
+fn refused(headers: &HeaderMap) -> Option<Answer> {
+    let key = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let is_right = key == Some(&format!("Bearer {KEY}"));
+    (!is_right).then(|| Answer::of_json(401, &json!({ "message": "Bad credentials" })))
+}
+
+fn missing() -> Answer {
+    Answer::of_json(404, &json!({ "message": "Not Found" }))
+}
