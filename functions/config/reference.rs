@@ -47,6 +47,14 @@ fn every_field_has_a_row_and_every_row_a_field() {
             "## `[[steps]]`",
             vec![step(&format!("{CALL}{PARK}zzz = 1")), step("zzz = 1\nput = { table = 'orders' }")],
         ),
+        (
+            "### `reconcile`",
+            ["stripe", "github"]
+                .map(|scheme| {
+                    format!("[sources.s]\nscheme = '{scheme}'\nsecrets = ['A']\nreconcile = {{ zzz = 1 }}")
+                })
+                .into(),
+        ),
         ("### `on`", vec![step("on = { zzz = 1 }")]),
         ("## `call`", vec![step("call = { zzz = 1 }")]),
         ("### `auth`", vec![step("call = { url = 'https://a.example.com/', auth = { zzz = 1 } }")]),
