@@ -408,7 +408,7 @@ async fn listed(scheme: &str, path: &str, events: Json, key: &str) -> Result<Cal
     assert_eq!(ledger.attempts().len(), 1, "of the type that a step wants, and since the first look");
     assert_eq!(ledger.applied()[0].key.as_deref(), Some("it.evt_1:it:evt_1"));
     stack.finish().await?;
-    let asked = provider.ledger().attempts().into_iter().next().context("nobody asked")?.clone();
+    let asked = provider.ledger().attempts().iter().next().context("nobody asked")?.clone();
     assert_eq!(asked.headers["authorization"], format!("Bearer {}", local::provider_api::KEY));
     Ok(asked)
 }
