@@ -37,6 +37,11 @@ fn every_field_has_a_row_and_every_row_a_field() {
     let schemes = ["stripe", "hmac", "twilio", "meta"].map(|scheme| source(&format!("scheme = '{scheme}'")));
     let sns = "[sources.s]\nzzz = 1\nscheme = 'sns'".to_owned();
     let step = |lines: &str| format!("{STEP}{lines}");
+    let asked = |scheme| {
+        format!(
+            "[sources.s]\nsecrets = ['A']\nscheme = '{scheme}'\nreconcile = {{ every = '15m', key = 'K', zzz = 1 }}"
+        )
+    };
     let same_key = "in_doubt = { policy = 'same-key', window = '1h', zzz = 1 }\n";
     let look_up = "in_doubt = { policy = 'look-up', url = 'https://a.example.com/', found = 'true', not_found = 'true', zzz = 1 }\n";
     let row = |kind: &str| vec![step(&format!("{kind} = {{ table = 'orders', zzz = 1 }}"))];
@@ -47,14 +52,7 @@ fn every_field_has_a_row_and_every_row_a_field() {
             "## `[[steps]]`",
             vec![step(&format!("{CALL}{PARK}zzz = 1")), step("zzz = 1\nput = { table = 'orders' }")],
         ),
-        (
-            "### `reconcile`",
-            ["stripe", "github"]
-                .map(|scheme| {
-                    format!("[sources.s]\nscheme = '{scheme}'\nsecrets = ['A']\nreconcile = {{ zzz = 1 }}")
-                })
-                .into(),
-        ),
+        ("### `reconcile`", ["stripe", "github"].map(asked).into()),
         ("### `on`", vec![step("on = { zzz = 1 }")]),
         ("## `call`", vec![step("call = { zzz = 1 }")]),
         ("### `auth`", vec![step("call = { url = 'https://a.example.com/', auth = { zzz = 1 } }")]),
