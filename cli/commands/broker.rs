@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args as ClapArgs;
 use local::{broker::Broker, generation};
 
-use crate::stop;
+use crate::stop::Stop;
 
 /// What `broker` takes.
 #[derive(Debug, ClapArgs)]
@@ -34,11 +34,12 @@ A log belongs to the generation that wrote it: the other refuses to start on it.
 
 /// Runs until Ctrl-C, or SIGTERM.
 pub(crate) async fn run(args: Args) -> Result<()> {
+    let mut stop = Stop::listen()?;
     let broker = Broker::start(args.addr, &args.wal, args.broker.profile()).await?;
     // One line, its last word the address: the demo starts its broker by this command and reads it.
     println!("DriftQ-compatible broker on {}", broker.url());
     tokio::select! {
-        asked = stop::asked() => asked?,
+        asked = stop.asked() => asked?,
         ended = stdin_ends(), if args.until_stdin_ends => ended?,
     }
     broker.stop().await;

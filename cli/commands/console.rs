@@ -9,7 +9,7 @@ use crate::{
     console::{About, Console},
     deployment::Deployment,
     output::print,
-    stop,
+    stop::Stop,
     webhooks_toml::WebhooksToml,
 };
 
@@ -51,13 +51,14 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         read_only: args.read_only,
         every: Duration::from_secs(args.every),
     };
+    let mut stop = Stop::listen()?;
     let console = Console::start(args.port, effects, Arc::new(config), about).await?;
     print(&format!(
         "The console of {} is up; Ctrl-C ends it. Open, in one browser:\n\n  {}\n",
         args.deployment.name(),
         console.url()
     ))?;
-    stop::asked().await?;
+    stop.asked().await?;
     Ok(ExitCode::SUCCESS)
 }
 

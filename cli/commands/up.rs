@@ -28,6 +28,7 @@ use crate::{
     exit::Usage,
     own::{EnvFile, Own},
     running::{Note, Running},
+    stop::Stop,
     webhooks_toml::WebhooksToml,
 };
 
@@ -89,6 +90,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         builder = builder.persist(dir.clone());
     }
     let stack = builder.start().await?;
+    let stop = Stop::listen()?;
     let names = stack.config.secrets().into_keys().filter(|name| stack.config.is_own(name)).collect();
     let table = stack.table.as_ref().map(|table| (table.url().to_owned(), table.table().to_owned()));
     let config = Arc::new(config);
@@ -96,7 +98,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let console = Console::start(args.console_port, effects, Arc::clone(&config), about()).await?;
     let _note = Note::leave(&Running { url: stack.url(), table, config: path, own: names })?;
     println!("{}", greeting(&stack, &config, &own, &real, console.url())?);
-    lines::tell(&stack, Duration::from_secs(args.schedule.max(1))).await?;
+    lines::tell(&stack, stop, Duration::from_secs(args.schedule.max(1))).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,9 +1,10 @@
 //! The flow: how soon a webhook is acted on, how fast a backlog is worked off, and what one third party's trouble costs
 //! the others.
 //!
-//! [`latency`] from the 2xx to the call · [`backlog`] what is due · [`neighbours`] who delays whom · [`load`] a steady one.
+//! [`latency`] from the 2xx to the call · [`chain`] and to the last of three that follow each other · [`backlog`] what is due · [`neighbours`] who delays whom · [`load`] a steady one.
 
 mod backlog;
+mod chain;
 mod latency;
 mod load;
 mod neighbours;
@@ -26,6 +27,7 @@ const RUN: Duration = Duration::from_secs(100);
 /// Measures the flow.
 pub(super) async fn measure(report: &mut Report, bench: &Bench<'_>) -> Result<()> {
     latency::measure(report, bench).await?;
+    chain::measure(report, bench).await?;
     neighbours::measure(report, bench).await?;
     if bench.recorded.has_deferred() {
         backlog::measure(report, bench).await

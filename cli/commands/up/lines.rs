@@ -13,7 +13,7 @@ use local::{
 use serde_json::Value;
 use tokio::sync::broadcast::Receiver;
 
-use crate::{output::print, paint::Paint, stop};
+use crate::{output::print, paint::Paint, stop::Stop};
 
 /// A line: who did what.
 struct Told {
@@ -36,7 +36,7 @@ impl Told {
 }
 
 /// Prints a line for each event until Ctrl-C.
-pub(super) async fn tell(stack: &Stack, every: Duration) -> Result<()> {
+pub(super) async fn tell(stack: &Stack, mut stop: Stop, every: Duration) -> Result<()> {
     let (paint, schedule) = (Paint::stdout(), stack.schedule(every));
     let mut exchanges = stack.gateway.follow();
     let mut calls = stack.third_party.follow();
@@ -45,7 +45,7 @@ pub(super) async fn tell(stack: &Stack, every: Duration) -> Result<()> {
     let (mut ingest, mut consumer) = (stack.ingest.log().follow(), stack.consumer.log().follow());
     loop {
         let line = tokio::select! {
-            ended = stop::asked() => return ended,
+            ended = stop.asked() => return ended,
             exchange = next(&mut exchanges) => of_exchange(&exchange),
             call = next(&mut calls) => Some(of_call(&call)),
             run = next(&mut runs) => of_run(&run),

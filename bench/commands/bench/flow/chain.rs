@@ -1,0 +1,71 @@
+//! A chain of three steps, each of which begins when the one before it is done: from the 2xx to the last call, while the
+//! consumer sleeps. The third parties answer at once.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use local::{config::Config, stack::Stack, webhook::Webhook};
+use tokio::time::timeout;
+use toml::Table;
+
+use super::{super::report::Report, Bench, percentile, row};
+
+/// How often it is measured per round.
+const CHAINS: u32 = 34;
+const LIMIT: Duration = Duration::from_secs(10);
+/// What the last step calls.
+const LAST: &str = "/v1/files";
+/// They come after the step that opens a ticket for a dispute.
+const STEPS: &str = r#"
+[[steps]]
+id = "email_customer"
+after = "open_ticket"
+business_key = "{{ event.data.object.id }}"
+input = { ticket = "{{ receipts.open_ticket.ticket }}" }
+call = { url = "https://email.example.com/v1/emails", json = { subject = "{{ input.ticket }}" }, receipt = { email = "{{ response.json.id }}" } }
+in_doubt = { policy = "same-key", window = "24h" }
+
+[[steps]]
+id = "open_file"
+after = "email_customer"
+business_key = "{{ event.data.object.id }}"
+input = { email = "{{ receipts.email_customer.email }}" }
+call = { url = "https://files.example.com/v1/files", json = { email = "{{ input.email }}" } }
+in_doubt = { policy = "same-key", window = "24h" }
+"#;
+
+pub(super) async fn measure(report: &mut Report, bench: &Bench<'_>) -> Result<()> {
+    report.next("flow: a chain of three steps");
+    let mut config = Config::shipped()?;
+    let more: Table = STEPS.parse()?;
+    let all = config.table().get_mut("steps").and_then(toml::Value::as_array_mut).context("steps")?;
+    all.extend(more["steps"].as_array().into_iter().flatten().cloned());
+    let builder = Stack::builder().functions(bench.functions.clone()).config(config).own_names().wake_ups();
+    let stack = builder.broker_profile(bench.profile).env("IDLE_EXIT", "300ms").start().await?;
+    // The very first one finds no stream lease and no lanes.
+    chain(&stack, 0).await?;
+    let mut times = Vec::new();
+    for number in 1..=CHAINS * u32::from(bench.rounds) {
+        times.push(chain(&stack, number).await?);
+    }
+    let what = "from the 2xx to the last of three calls";
+    row(report, &format!("{what}: p50"), "ms", percentile(&times, 50)?, 50.0)?;
+    report.alone(format!("{what}: p99"), "ms", vec![percentile(&times, 99)?])
+}
+
+async fn chain(stack: &Stack, number: u32) -> Result<Duration> {
+    let dispute = Webhook::sample("stripe.charge.dispute.created")?;
+    let dispute = dispute.edited(|event| {
+        event["id"] = format!("evt_{number}").into();
+        event["data"]["object"]["id"] = format!("du_{number}").into();
+    });
+    let mut ends = stack.lambda()?.follow();
+    let answer = stack.deliver(&dispute).await?;
+    let answered = Instant::now();
+    ensure!(answer.status == 202, "{}", answer.status);
+    let before = number as usize;
+    stack.third_party.until(LIMIT, |ledger| ledger.applied_on(LAST).len() > before).await?;
+    let took = answered.elapsed();
+    timeout(LIMIT, ends.recv()).await.context("the woken run does not end")???;
+    Ok(took)
+}
