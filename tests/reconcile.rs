@@ -349,7 +349,9 @@ async fn a_provider_that_hangs_delays_no_effect() -> Result<()> {
 async fn what_happened_before_is_left_alone_and_a_refusal_is_told() -> Result<()> {
     let provider = Stripe::start().await?;
     let api = Wire::start(&provider.url()).await?;
+    provider.behave(|manners| manners.ahead = SignedDuration::from_secs(-2));
     provider.send(dispute_about("dp_before")?).await;
+    provider.behave(|manners| manners.ahead = SignedDuration::ZERO);
     let mut config = config()?;
     reconciled(&mut config, "stripe", &api.url(), "")?;
     let elsewhere = ThirdParty::start(ANY_PORT).await?;

@@ -183,6 +183,8 @@ impl Effects {
 }
 
 fn position(item: &Item, now: Timestamp) -> Result<Position, StoreError> {
+    // Providers date what they list by whole seconds.
+    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     let begins = Position { floor: now, looked_until: now, look: None, failures: 0 };
     let Some(json) = optional_text(item, POSITION) else { return Ok(begins) };
     serde_json::from_str(&json).map_err(|_| StoreError::Malformed(POSITION))
