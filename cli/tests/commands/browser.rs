@@ -8,7 +8,7 @@ use std::{
     path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -17,6 +17,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// All that a page says, in one line.
 const TEXT: &str = r"document.body.innerText.replace(/\s+/g, ' ')";
+/// How long a page is asked until it is asked again.
+const QUESTION: Duration = Duration::from_secs(2);
 /// Browsers that are open at a time: more than a small machine can draw would only wait for each other.
 const AT_ONCE: usize = 2;
 /// How elements are found.
@@ -68,7 +70,10 @@ impl Browser {
         let capabilities = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } });
         let session = browser.ask("session", capabilities).await.unwrap();
         browser.path = format!("/session/{}", session["sessionId"].as_str().unwrap());
-        browser.ask("timeouts", json!({ "script": PATIENCE.as_millis() })).await.unwrap();
+        browser
+            .ask("timeouts", json!({ "script": QUESTION.as_millis(), "implicit": PATIENCE.as_millis() }))
+            .await
+            .unwrap();
         Some(browser)
     }
 
@@ -142,9 +147,10 @@ impl Browser {
         let script = format!(
             "const tell = arguments[0]; const look = () => {{ if ({expression}) tell(); else setTimeout(look, 20); }}; look();"
         );
-        // A page that is left takes the question with it.
-        while let Err(error) = self.ask("execute/async", json!({ "script": script, "args": [] })).await {
-            let is_late = error["error"] == "script timeout";
+        let began = Instant::now();
+        // A page that is left takes the question with it, and now and then the driver does not notice.
+        while self.ask("execute/async", json!({ "script": script, "args": [] })).await.is_err() {
+            let is_late = began.elapsed() > PATIENCE;
             assert!(!is_late, "{expression} does not become true:\n{}", self.text().await);
         }
     }
