@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// All that a page says, in one line.
 const TEXT: &str = r"document.body.innerText.replace(/\s+/g, ' ')";
 /// How long a page is asked until it is asked again.
-const QUESTION: Duration = Duration::from_secs(2);
+const QUESTION: Duration = Duration::from_secs(6);
 /// Browsers that are open at a time: more than a small machine can draw would only wait for each other.
 const AT_ONCE: usize = 2;
 /// How elements are found.
