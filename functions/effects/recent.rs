@@ -30,6 +30,8 @@ pub struct Recent<'a> {
     before: Timestamp,
     day: Date,
     shards: Vec<Shard>,
+    /// Records that were read and not yet given.
+    ahead: VecDeque<Record>,
 }
 
 #[derive(Debug)]
@@ -73,7 +75,7 @@ impl Effects {
     #[must_use]
     pub fn recent(&self, since: Timestamp, before: Timestamp) -> Recent<'_> {
         let day = day_of(before);
-        Recent { effects: self, since, before, day, shards: shards_of(day) }
+        Recent { effects: self, since, before, day, shards: shards_of(day), ahead: VecDeque::new() }
     }
 
     /// The records with these keys that there are.
@@ -97,6 +99,17 @@ impl Effects {
 }
 
 impl Recent<'_> {
+    /// The next one; none at the end. 100 are read at a time.
+    ///
+    /// # Errors
+    /// As [`Recent::page`].
+    pub async fn next(&mut self) -> Result<Option<Record>, StoreError> {
+        if self.ahead.is_empty() {
+            self.ahead = self.page(100).await?.into();
+        }
+        Ok(self.ahead.pop_front())
+    }
+
     /// The next so many, at most 100; none at the end.
     ///
     /// # Errors

@@ -12,10 +12,11 @@ use uuid::Uuid;
 
 use super::{
     Effects, StoreError,
-    agenda::pending_item,
+    agenda::{absent, pending_item},
     history::{Ended, History},
     record::{Record, Status, attr, count, millis, string},
-    store::{Change, Condition, Write},
+    store::{Change, Condition},
+    transaction::{Obstacle, Transacted, Writes, not_applied},
 };
 use crate::{
     command::{Command, Payload, flow::Flow},
@@ -162,24 +163,22 @@ impl Effects {
         has_step: impl Fn(&str) -> bool,
     ) -> Result<Plan, StoreError> {
         let (mut plan, mut recent) = (Plan::default(), self.recent(redrive.since, redrive.before));
-        loop {
-            let page = recent.page(PAGE).await?;
-            if page.is_empty() {
-                return Ok(plan);
+        while let Some(record) = recent.next().await? {
+            if !fits(&record) {
+                continue;
             }
-            for record in page.into_iter().filter(&fits) {
-                plan.fit += 1;
-                match redrive.command(&record, &has_step) {
-                    Err(unfit) => plan.left_out.add(unfit),
-                    Ok(_) => {
-                        plan.would_redrive += 1;
-                        if plan.samples.len() < SAMPLES {
-                            plan.samples.push(record);
-                        }
+            plan.fit += 1;
+            match redrive.command(&record, &has_step) {
+                Err(unfit) => plan.left_out.add(unfit),
+                Ok(_) => {
+                    plan.would_redrive += 1;
+                    if plan.samples.len() < SAMPLES {
+                        plan.samples.push(record);
                     }
                 }
             }
         }
+        Ok(plan)
     }
 
     /// Puts all that fit to work again, and tells `progress` after each page. `filter` says in words what fits.
@@ -239,8 +238,13 @@ impl Effects {
             .set(attr::UPDATED_AT, millis(now));
         let mark = old.history.clone().with(redrive.entry(old.attempt, "redriven", now)).write(mark);
         let key = (old.run_id.as_str(), old.effect_id.as_str());
-        let written = self.store.put_and_update(item, key, mark, as_seen(old)).await?;
-        Ok(matches!(written, Write::Applied(_)))
+        let writes = Writes::default().put(&self.store, item, absent());
+        match self.store.transact(writes.update(&self.store, key, mark, as_seen(old))).await? {
+            Transacted::Applied => Ok(true),
+            Transacted::Cancelled(obstacles) if obstacles.iter().any(Obstacle::is_another_write) => Ok(false),
+            Transacted::Cancelled(_) => Err(not_applied("the transaction was cancelled".to_owned())),
+            Transacted::Invalid(why) => Err(not_applied(why)),
+        }
     }
 }
 

@@ -3,22 +3,17 @@
 //! A conditional write either applies, or is refused and shows the item that stood in its way. The SDK retries by
 //! itself, so a refusal can be caused by our own first write; every caller looks for its own mark in that item.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     Client,
-    error::{BuildError, ProvideErrorMetadata, SdkError},
-    operation::{
-        put_item::PutItemError, transact_write_items::TransactWriteItemsError, update_item::UpdateItemError,
-    },
-    types::{
-        AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
-    },
+    error::{ProvideErrorMetadata, SdkError},
+    operation::{put_item::PutItemError, update_item::UpdateItemError},
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use tokio::time::sleep;
 
 use super::{
-    agenda::absent,
     error::StoreError,
     record::{Item, attr, string},
 };
@@ -41,9 +36,9 @@ pub(super) struct Store {
 /// An update expression in the making. All names go through `#`, since DynamoDB reserves many words.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Change {
-    pub(super) set: Vec<(&'static str, AttributeValue)>,
-    pub(super) set_once: Vec<(&'static str, AttributeValue)>,
-    pub(super) remove: Vec<&'static str>,
+    set: Vec<(&'static str, AttributeValue)>,
+    set_once: Vec<(&'static str, AttributeValue)>,
+    remove: Vec<&'static str>,
 }
 
 impl Change {
@@ -61,6 +56,17 @@ impl Change {
     pub(super) fn remove(mut self, names: &[&'static str]) -> Self {
         self.remove.extend(names);
         self
+    }
+
+    /// Every attribute that it names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        let set = self.set.iter().chain(&self.set_once).map(|(name, _)| *name);
+        set.chain(self.remove.iter().copied())
+    }
+
+    /// Every value, by the name of its attribute.
+    pub(super) fn into_values(self) -> impl Iterator<Item = (&'static str, AttributeValue)> {
+        self.set.into_iter().chain(self.set_once)
     }
 
     pub(super) fn expression(&self) -> String {
@@ -125,12 +131,10 @@ impl Store {
             .condition_expression(condition.expression)
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let once = change.set_once.iter().map(|(name, _)| name);
-        let changed = change.set.iter().map(|(name, _)| name).chain(once).chain(&change.remove);
-        for name in changed.chain(condition.names) {
-            request = request.expression_attribute_names(format!("#{name}"), *name);
+        for name in change.names().chain(condition.names.iter().copied()) {
+            request = request.expression_attribute_names(format!("#{name}"), name);
         }
-        for (name, value) in change.set.into_iter().chain(change.set_once).chain(condition.values) {
+        for (name, value) in change.into_values().chain(condition.values) {
             request = request.expression_attribute_values(format!(":{name}"), value);
         }
         match past_transactions(|| request.clone().send()).await {
@@ -143,74 +147,6 @@ impl Store {
             },
         }
     }
-
-    /// Puts an item where none stands, and changes another: both or neither. What stood in the way is not told.
-    pub(super) async fn put_and_update(
-        &self,
-        item: Item,
-        key: (&str, &str),
-        change: Change,
-        condition: Condition<'_>,
-    ) -> Result<Write, StoreError> {
-        let writes = self.transaction(item, key, change, condition);
-        let writes = writes.map_err(|error| StoreError::Unavailable {
-            operation: "TransactWriteItems",
-            why: error.to_string(),
-        })?;
-        match self.client.transact_write_items().set_transact_items(Some(writes.into())).send().await {
-            Ok(_) => Ok(Write::Applied(Item::new())),
-            Err(error) => match error.as_service_error() {
-                Some(TransactWriteItemsError::TransactionCanceledException(cancelled))
-                    if cancelled
-                        .cancellation_reasons()
-                        .iter()
-                        .any(|reason| stood_in_the_way(reason.code())) =>
-                {
-                    Ok(Write::Refused(Item::new()))
-                }
-                _ => Err(StoreError::unavailable("TransactWriteItems", &error)),
-            },
-        }
-    }
-
-    fn transaction(
-        &self,
-        item: Item,
-        key: (&str, &str),
-        change: Change,
-        condition: Condition<'_>,
-    ) -> Result<[TransactWriteItem; 2], BuildError> {
-        let absent = absent();
-        let put = Put::builder().table_name(&self.table).set_item(Some(item));
-        let put = put
-            .condition_expression(absent.expression)
-            .set_expression_attribute_names(Some(hashed(absent.names)));
-        let changed =
-            change.set.iter().chain(&change.set_once).map(|(name, _)| *name).chain(change.remove.clone());
-        let names: Vec<_> = changed.chain(condition.names.iter().copied()).collect();
-        let expression = change.expression();
-        let values = change.set.into_iter().chain(change.set_once).chain(condition.values);
-        let values = values.map(|(name, value)| (format!(":{name}"), value)).collect();
-        let update = Update::builder()
-            .table_name(&self.table)
-            .key(attr::RUN_ID, string(key.0))
-            .key(attr::EFFECT_ID, string(key.1))
-            .update_expression(expression)
-            .condition_expression(condition.expression)
-            .set_expression_attribute_names(Some(hashed(&names)))
-            .set_expression_attribute_values(Some(values));
-        let write = TransactWriteItem::builder();
-        Ok([write.clone().put(put.build()?).build(), write.update(update.build()?).build()])
-    }
-}
-
-fn hashed(names: &[&str]) -> HashMap<String, String> {
-    names.iter().map(|name| (format!("#{name}"), (*name).to_owned())).collect()
-}
-
-/// A condition did not hold, or somebody else writes the same at the same time.
-fn stood_in_the_way(code: Option<&str>) -> bool {
-    matches!(code, Some("ConditionalCheckFailed" | "TransactionConflict"))
 }
 
 /// How long a write waits for a transaction on the same item, time after time.

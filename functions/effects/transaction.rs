@@ -40,8 +40,10 @@ pub(super) enum Obstacle {
     None,
     /// Its condition did not hold: the item as it is, empty if there is none.
     Condition(Item),
-    /// Another write to the item is under way, or the table is throttled.
-    Busy,
+    /// Another write to the item is under way.
+    Conflict,
+    /// The table is throttled.
+    Throttled,
     /// It can't be written, ever.
     Unfit(String),
 }
@@ -79,10 +81,8 @@ impl Writes {
         condition: Condition<'_>,
     ) -> Self {
         let expression = change.expression();
-        let changed = change.set.iter().chain(&change.set_once).map(|(name, _)| *name).chain(change.remove);
-        let changed: Vec<_> = changed.chain(condition.names.iter().copied()).collect();
-        let (names, values) =
-            named(&changed, change.set.into_iter().chain(change.set_once).chain(condition.values));
+        let changed: Vec<_> = change.names().chain(condition.names.iter().copied()).collect();
+        let (names, values) = named(&changed, change.into_values().chain(condition.values));
         let update = Update::builder()
             .table_name(&store.table)
             .key(attr::RUN_ID, string(key.0))
@@ -134,14 +134,25 @@ impl Store {
     }
 }
 
+/// It was not applied, and nothing says that it never will be.
+pub(super) fn not_applied(why: String) -> StoreError {
+    StoreError::Unavailable { operation: OPERATION, why }
+}
+
 impl Obstacle {
+    /// Whether somebody else has changed the item, or is doing so.
+    pub(super) fn is_another_write(&self) -> bool {
+        matches!(self, Self::Condition(_) | Self::Conflict)
+    }
+
     /// The codes are DynamoDB's
     /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>).
     fn read(reason: &CancellationReason) -> Self {
         match reason.code() {
             None | Some("None") => Self::None,
             Some("ConditionalCheckFailed") => Self::Condition(reason.item().cloned().unwrap_or_default()),
-            Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded") => Self::Busy,
+            Some("TransactionConflict") => Self::Conflict,
+            Some("ThrottlingError" | "ProvisionedThroughputExceeded") => Self::Throttled,
             Some(code) => Self::Unfit(format!("{code}: {}", reason.message().unwrap_or_default())),
         }
     }

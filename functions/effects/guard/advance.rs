@@ -20,7 +20,7 @@ use crate::{
         record::{Item, Receipt, Record, Status, attr, count, millis, short, string},
         row::Row,
         store::{Change, Condition},
-        transaction::{Obstacle, Transacted, Writes},
+        transaction::{Obstacle, Transacted, Writes, not_applied},
     },
 };
 
@@ -186,7 +186,7 @@ impl Effects {
             // Applied before, all of it: what has begun is on the agenda.
             Advanced::Refused(item) if lease.has_ended(&item, status) => Ok(Vec::new()),
             Advanced::Refused(_) => Err(StoreError::Fenced),
-            Advanced::RowRefused(why) => Err(unfit(why)),
+            Advanced::RowRefused(why) => Err(not_applied(why)),
         }
     }
 
@@ -226,11 +226,11 @@ impl Effects {
                 Transacted::Applied => return Ok(Advanced::Applied(begun)),
                 Transacted::Cancelled(obstacles) => obstacles.into_iter(),
                 Transacted::Invalid(why) if end.row.is_some() => return Ok(Advanced::RowRefused(why)),
-                Transacted::Invalid(why) => return Err(unfit(why)),
+                Transacted::Invalid(why) => return Err(not_applied(why)),
             };
             match obstacles.next() {
                 Some(Obstacle::Condition(item)) => return Ok(Advanced::Refused(item)),
-                Some(Obstacle::Unfit(why)) => return Err(unfit(why)),
+                Some(Obstacle::Unfit(why)) => return Err(not_applied(why)),
                 _ => {}
             }
             if end.row.is_some() {
@@ -243,13 +243,13 @@ impl Effects {
             for (index, obstacle) in written.into_iter().zip(obstacles) {
                 match obstacle {
                     Obstacle::Condition(item) => successors[index].seen = item,
-                    Obstacle::Unfit(why) => return Err(unfit(why)),
-                    Obstacle::None | Obstacle::Busy => {}
+                    Obstacle::Unfit(why) => return Err(not_applied(why)),
+                    Obstacle::None | Obstacle::Conflict | Obstacle::Throttled => {}
                 }
             }
             sleep(Duration::from_millis(random() % MOST_PAUSE_MS)).await;
         }
-        Err(unfit(format!("cancelled {TRIES} times: others write to the same records")))
+        Err(not_applied(format!("cancelled {TRIES} times: others write to the same records")))
     }
 
     fn write(
@@ -280,7 +280,7 @@ impl Effects {
         if seen.is_empty() {
             let mut item = new_item(&next.effect, wanted, &command.input_hash, now);
             item.insert(attr::ATTEMPT.into(), count(0));
-            item.extend(change.set.into_iter().map(|(name, value)| (name.to_owned(), value)));
+            item.extend(change.into_values().map(|(name, value)| (name.to_owned(), value)));
             return writes.put(&self.store, item, absent());
         }
         let change = change.set(attr::UPDATED_AT, millis(now));
@@ -320,10 +320,6 @@ fn as_seen(item: &Item) -> Condition<'static> {
         names: &[attr::STATUS, attr::COMMAND],
         values: vec![("awaiting", string(Status::Awaiting.as_str())), ("seen", seen)],
     }
-}
-
-fn unfit(why: String) -> StoreError {
-    StoreError::Unavailable { operation: "TransactWriteItems", why }
 }
 
 fn random() -> u64 {
