@@ -37,16 +37,12 @@ pub(crate) async fn find(
     }
     if found.is_empty() {
         let now = Timestamp::now();
-        let (mut recent, mut read) = (effects.recent(now - LOOK_BACK, now), 0);
-        while read < most {
-            let page = recent.page(100).await?;
-            if page.is_empty() {
-                break;
+        let mut recent = effects.recent(now - LOOK_BACK, now);
+        for _ in 0..most {
+            let Some(record) = recent.next().await? else { break };
+            if record.business_key == id || record.run_id.ends_with(id) {
+                found.push(record);
             }
-            read += page.len();
-            found.extend(
-                page.into_iter().filter(|record| record.business_key == id || record.run_id.ends_with(id)),
-            );
         }
     }
     Ok(found)

@@ -2,11 +2,38 @@
 
 use std::str::FromStr;
 
+use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
 /// A moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment(pub(crate) Timestamp);
+
+/// The time that a list is about.
+#[derive(Debug, Args)]
+pub(crate) struct Span {
+    /// First heard of at this time or later: a time, or how long ago.
+    #[arg(long, default_value = "1h")]
+    since: Moment,
+    /// First heard of before this time.
+    #[arg(long)]
+    until: Option<Moment>,
+}
+
+impl Span {
+    pub(crate) fn since(&self) -> Timestamp {
+        self.since.0
+    }
+
+    pub(crate) fn until(&self) -> Option<Timestamp> {
+        self.until.map(|until| until.0)
+    }
+
+    /// The same; now, if it is not given.
+    pub(crate) fn before(&self) -> Timestamp {
+        self.until().unwrap_or_else(Timestamp::now)
+    }
+}
 
 impl FromStr for Moment {
     type Err = String;

@@ -1,5 +1,7 @@
 //! The request of a call, as the consumer would make it, with no secret in it.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use driftq_webhooks::{
     clients::{self, ThirdParties},
@@ -23,8 +25,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 /// Makes requests and does not send them.
-pub(crate) struct Calls<'c> {
-    config: &'c Config,
+pub(crate) struct Calls {
+    config: Arc<Config>,
     caller: Caller,
 }
 
@@ -37,12 +39,13 @@ pub(crate) struct Shown {
     pub(crate) body: String,
 }
 
-impl<'c> Calls<'c> {
-    pub(crate) async fn prepare(config: &'c Config) -> Result<Self> {
+impl Calls {
+    /// It makes a client, which takes some milliseconds.
+    pub(crate) async fn prepare(config: Arc<Config>) -> Result<Self> {
         // In place of each secret, which nobody is shown, there is one that calls can also be signed with.
-        let vault = Vault::environment(secrets::of_steps(config), |_| Some("whsec_bm8gc2VjcmV0".to_owned()));
+        let vault = Vault::environment(secrets::of_steps(&config), |_| Some("whsec_bm8gc2VjcmV0".to_owned()));
         let secrets = Current::start(vault, Timestamp::now(), |secrets| Ok(secrets.clone())).await?;
-        let clients = ThirdParties::new(clients::http(&|_| None)?, config, &|_| None)?;
+        let clients = ThirdParties::new(clients::http(&|_| None)?, &config, &|_| None)?;
         Ok(Self { config, caller: Caller::new(clients, secrets) })
     }
 

@@ -1,6 +1,6 @@
 //! `console`: pages on this machine that show what happened, what waits, and what to decide.
 
-use std::{env, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
@@ -8,6 +8,7 @@ use clap::Args as ClapArgs;
 use crate::{
     console::{About, Console},
     deployment::Deployment,
+    operator,
     output::print,
     stop::Stop,
     webhooks_toml::WebhooksToml,
@@ -47,7 +48,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let effects = args.deployment.effects(Some(config.consumer.keep_done)).await?;
     let about = About {
         name: args.deployment.name(),
-        who: who(),
+        who: operator::user(),
         read_only: args.read_only,
         every: Duration::from_secs(args.every),
     };
@@ -60,9 +61,4 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     ))?;
     stop.asked().await?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Whoever sits here.
-pub(crate) fn who() -> String {
-    env::var("USER").or_else(|_| env::var("USERNAME")).unwrap_or_else(|_| "somebody".to_owned())
 }

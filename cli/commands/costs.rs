@@ -45,7 +45,7 @@ pub(crate) struct Args {
     /// For how many days a broker is to last before it is replaced.
     #[arg(long, default_value = "7")]
     lasts: Amount,
-    /// With a NAT gateway that nobody else uses.
+    /// With a NAT gateway for this alone.
     #[arg(long)]
     nat: bool,
     /// Print one JSON object.

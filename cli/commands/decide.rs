@@ -21,7 +21,7 @@ use crate::{
     effect::{cut, time},
     exit::{PROBLEMS, Usage},
     moment::Moment,
-    operator,
+    operator::{self, Consent},
     output::{counted, print},
     webhooks_toml::WebhooksToml,
 };
@@ -58,12 +58,8 @@ pub(crate) struct Args {
     /// Why: it goes into the history of each.
     #[arg(long)]
     note: String,
-    /// Don't ask.
-    #[arg(long)]
-    yes: bool,
-    /// Only say what it would come to.
-    #[arg(long, conflicts_with = "yes")]
-    plan: bool,
+    #[command(flatten)]
+    consent: Consent,
     /// The webhooks.toml that is deployed: it says which doubts a step resolves by itself.
     #[arg(long, value_name = "FILE", default_value = "webhooks.toml")]
     config: PathBuf,
@@ -107,12 +103,12 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let effects = args.deployment.effects(Some(config.consumer.keep_done)).await?;
     let policy = |step: &str| Policy::of(&config, step);
     let plan = effects.plan(&filter, args.decision.into(), policy).await?;
-    if args.plan {
+    if args.consent.plan {
         print(&if args.json { json!({ "plan": plan }).to_string() } else { args.told(&plan) })?;
         return Ok(ExitCode::SUCCESS);
     }
     eprintln!("{}", args.told(&plan));
-    if plan.would_decide > 0 && !args.yes && !operator::confirms()? {
+    if plan.would_decide > 0 && !args.consent.is_given()? {
         eprintln!("Nothing was decided.");
         return Ok(PROBLEMS.into());
     }

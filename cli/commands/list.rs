@@ -5,19 +5,15 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args as ClapArgs;
 use driftq_webhooks::effects::record::Record;
-use jiff::Timestamp;
 
 use crate::{
     deployment::Deployment,
     effect::{cut, origin, painted, time},
-    moment::Moment,
+    moment::Span,
     output::{counted, print},
     paint::Paint,
     which::Which,
 };
-
-/// As many as are read at a time.
-const PAGE: usize = 100;
 
 /// What `list` takes.
 #[derive(Debug, ClapArgs)]
@@ -27,12 +23,8 @@ pub(crate) struct Args {
     deployment: Deployment,
     #[command(flatten)]
     which: Which,
-    /// First heard of at this time or later: a time, or how long ago.
-    #[arg(long, default_value = "1h")]
-    since: Moment,
-    /// First heard of before this time.
-    #[arg(long)]
-    until: Option<Moment>,
+    #[command(flatten)]
+    span: Span,
     /// At most so many.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
@@ -51,26 +43,22 @@ Examples:
 /// Lists them.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let effects = args.deployment.effects(None).await?;
-    let before = args.until.map_or_else(Timestamp::now, |until| until.0);
-    let mut recent = effects.recent(args.since.0, before);
+    let mut recent = effects.recent(args.span.since(), args.span.before());
     let (mut shown, mut read) = (0, 0);
-    'pages: loop {
-        let page = recent.page(PAGE).await?;
-        if page.is_empty() {
+    while let Some(record) = recent.next().await? {
+        read += 1;
+        if !args.which.fits(&record) {
+            continue;
+        }
+        if shown == args.limit {
+            eprintln!("There are more; --limit or --until shows them.");
             break;
         }
-        read += page.len();
-        for record in page.into_iter().filter(|record| args.which.fits(record)) {
-            if shown == args.limit {
-                eprintln!("There are more; --limit or --until shows them.");
-                break 'pages;
-            }
-            print(&if args.json { serde_json::to_string(&record.without_input())? } else { line(&record) })?;
-            shown += 1;
-        }
+        print(&if args.json { serde_json::to_string(&record.without_input())? } else { line(&record) })?;
+        shown += 1;
     }
     if shown == 0 {
-        let since = time(args.since.0);
+        let since = time(args.span.since());
         eprintln!("None of the {} since {since} fits.", counted(read, "effect"));
     }
     Ok(ExitCode::SUCCESS)

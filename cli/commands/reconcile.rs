@@ -19,7 +19,7 @@ use crate::{
     effect::time,
     exit::PROBLEMS,
     moment::Moment,
-    operator,
+    operator::Consent,
     output::{counted, print},
     own::{EnvFile, Own},
     provider::Provider,
@@ -40,12 +40,8 @@ pub(crate) struct Args {
     /// Until when; now, without it.
     #[arg(long)]
     until: Option<Moment>,
-    /// Don't ask.
-    #[arg(long)]
-    yes: bool,
-    /// Only say what it would come to.
-    #[arg(long, conflicts_with = "yes")]
-    plan: bool,
+    #[command(flatten)]
+    consent: Consent,
     /// The webhooks.toml that is deployed: it says how the provider is asked, and what its events start.
     #[arg(long, value_name = "FILE", default_value = "webhooks.toml")]
     config: PathBuf,
@@ -92,7 +88,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let window = Window { from: args.since.0, until };
     let all = provider.all(window).await?;
     let plan = plan(&all, window, &provider, &config, &effects).await?;
-    if args.plan {
+    if args.consent.plan {
         print(&if args.json {
             json!({ "plan": json_of(&plan, all.len()) }).to_string()
         } else {
@@ -101,7 +97,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     eprintln!("{}", told(&plan, all.len()));
-    if !plan.is_empty() && !args.yes && !operator::confirms()? {
+    if !plan.is_empty() && !args.consent.is_given()? {
         eprintln!("Nothing was done.");
         return Ok(PROBLEMS.into());
     }

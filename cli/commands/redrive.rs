@@ -20,8 +20,8 @@ use crate::{
     deployment::Deployment,
     effect::time,
     exit::{PROBLEMS, Usage},
-    moment::Moment,
-    operator,
+    moment::Span,
+    operator::{self, Consent},
     output::{counted, print},
     webhooks_toml::WebhooksToml,
     which::Which,
@@ -35,12 +35,8 @@ pub(crate) struct Args {
     deployment: Deployment,
     #[command(flatten)]
     which: Which,
-    /// First heard of at this time or later: a time, or how long ago.
-    #[arg(long, default_value = "1h")]
-    since: Moment,
-    /// First heard of before this time.
-    #[arg(long)]
-    until: Option<Moment>,
+    #[command(flatten)]
+    span: Span,
     /// Also those that were redriven before, and those that a redrive has made.
     #[arg(long)]
     again: bool,
@@ -50,12 +46,8 @@ pub(crate) struct Args {
     /// Why: it goes into the history of each.
     #[arg(long)]
     note: String,
-    /// Don't ask.
-    #[arg(long)]
-    yes: bool,
-    /// Only say what it would come to.
-    #[arg(long, conflicts_with = "yes")]
-    plan: bool,
+    #[command(flatten)]
+    consent: Consent,
     /// The webhooks.toml that is deployed: it says which steps there are.
     #[arg(long, value_name = "FILE", default_value = "webhooks.toml")]
     config: PathBuf,
@@ -101,12 +93,12 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let fits = |record: &Record| record.status == wanted && args.which.fits(record);
     let has_step = |step: &str| config.step(step).is_some();
     let plan = effects.plan_redrive(&redrive, fits, has_step).await?;
-    if args.plan {
+    if args.consent.plan {
         print(&if args.json { json!({ "plan": plan }).to_string() } else { told(&plan) })?;
         return Ok(ExitCode::SUCCESS);
     }
     eprintln!("{}", told(&plan));
-    if plan.would_redrive > 0 && !args.yes && !operator::confirms()? {
+    if plan.would_redrive > 0 && !args.consent.is_given()? {
         eprintln!("Nothing was redriven.");
         return Ok(PROBLEMS.into());
     }
@@ -148,18 +140,18 @@ impl Args {
             by,
             note: &self.note,
             again: self.again,
-            since: self.since.0,
-            before: self.until.map_or(now, |until| until.0.min(now)),
+            since: self.span.since(),
+            before: self.span.until().map_or(now, |until| until.min(now)),
         }
     }
 
     /// For the record of who has redriven which.
     fn filter(&self) -> String {
         let Which { source, step, state, key, event } = &self.which;
-        let until = self.until.map(|until| until.0);
+        let until = self.span.until();
         json!({
             "source": source, "step": step, "state": state, "key": key, "event": event,
-            "since": self.since.0, "until": until, "again": self.again,
+            "since": self.span.since(), "until": until, "again": self.again,
         })
         .to_string()
     }

@@ -4,13 +4,12 @@ use std::{collections::BTreeMap, process::ExitCode};
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
     deployment::Deployment,
     effect::{STATES, state},
-    moment::Moment,
+    moment::Span,
     output::print,
     paint::Paint,
 };
@@ -21,12 +20,8 @@ use crate::{
 pub(crate) struct Args {
     #[command(flatten)]
     deployment: Deployment,
-    /// First heard of at this time or later: a time, or how long ago.
-    #[arg(long, default_value = "1h")]
-    since: Moment,
-    /// First heard of before this time.
-    #[arg(long)]
-    until: Option<Moment>,
+    #[command(flatten)]
+    span: Span,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -42,17 +37,10 @@ Examples:
 /// Counts them.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let effects = args.deployment.effects(None).await?;
-    let before = args.until.map_or_else(Timestamp::now, |until| until.0);
-    let mut recent = effects.recent(args.since.0, before);
+    let mut recent = effects.recent(args.span.since(), args.span.before());
     let mut steps: BTreeMap<String, BTreeMap<&str, u64>> = BTreeMap::new();
-    loop {
-        let page = recent.page(100).await?;
-        if page.is_empty() {
-            break;
-        }
-        for record in page {
-            *steps.entry(record.step.clone()).or_default().entry(state(&record)).or_default() += 1;
-        }
+    while let Some(record) = recent.next().await? {
+        *steps.entry(record.step.clone()).or_default().entry(state(&record)).or_default() += 1;
     }
     if args.json {
         print(&json!({ "steps": steps }).to_string())?;

@@ -45,14 +45,11 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         let now = Timestamp::now();
         let mut recent = effects.recent((now - WATCHED).max(began), now + SignedDuration::from_secs(5));
         let mut changed: Vec<Record> = Vec::new();
-        loop {
-            let page = recent.page(100).await?;
-            if page.is_empty() {
-                break;
+        while let Some(record) = recent.next().await? {
+            let is_news = seen.get(&record.effect_id) != Some(&(record.status, record.attempt));
+            if is_news && args.which.fits(&record) {
+                changed.push(record);
             }
-            let is_news =
-                |record: &Record| seen.get(&record.effect_id) != Some(&(record.status, record.attempt));
-            changed.extend(page.into_iter().filter(|record| args.which.fits(record) && is_news(record)));
         }
         changed.sort_by_key(|record| record.updated_at);
         for record in changed {

@@ -3,7 +3,7 @@
 mod report;
 mod webhook;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
@@ -56,6 +56,7 @@ Examples:
 /// Tries it, and prints what would happen.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let WebhooksToml { name: file, text, config } = WebhooksToml::read(&args.config, args.json)?;
+    let config = Arc::new(config);
     let known: Vec<_> = config.steps.iter().map(|step| step.id.as_str()).collect();
     if let Some(step) = args.step.as_deref().filter(|step| !known.contains(step)) {
         return Err(Usage(format!("no step is named {step:?}; known are {}", known.join(", "))).into());
@@ -71,7 +72,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     })?;
     let key = made_up_key(source, &text)?;
     let preview = Preview::of(&webhook.request, source, key.as_ref(), &config, Timestamp::now());
-    let report = Report::new(source, &text, args.step.as_deref(), preview, &Calls::prepare(&config).await?)?;
+    let calls = Calls::prepare(Arc::clone(&config)).await?;
+    let report = Report::new(source, &text, args.step.as_deref(), preview, &calls)?;
     report.print(args.json)?;
     Ok(if report.is_good() { ExitCode::SUCCESS } else { PROBLEMS.into() })
 }

@@ -22,10 +22,10 @@ use local::{
 
 use self::greeting::greeting;
 use crate::{
-    commands::console::who,
     console::{About, Console},
     deployment,
     exit::Usage,
+    operator,
     own::{EnvFile, Own},
     running::{Note, Running},
     stop::Stop,
@@ -105,7 +105,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
 fn about() -> About {
     About {
         name: "up, on this machine".into(),
-        who: who(),
+        who: operator::user(),
         read_only: false,
         every: Duration::from_millis(500),
     }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
 use super::{
-    glance::HOUR,
+    glance::{HOUR, RUNS},
     show::{length, to},
 };
 
@@ -27,7 +27,7 @@ impl Chart {
         let hour = now - HOUR;
         // If more runs were there than were read, only their time is known.
         let known = runs.last().map_or(hour, |run| run.began_at.max(hour));
-        let began = if runs.len() >= 300 { known } else { hour };
+        let began = if runs.len() >= usize::from(RUNS) { known } else { hour };
         let span = now.duration_since(began).max(SignedDuration::from_secs(1));
         let mut bars = vec![0.0; BARS];
         let place = |time: Timestamp| {

@@ -115,7 +115,7 @@ impl Door {
         cookies.any(|cookie| cookie.strip_prefix("session=").is_some_and(|value| self.session.is(value)))
     }
 
-    /// Takes the token, if this is it and nobody has come in by it.
+    /// Whether this is the token, unused. From then on it is used.
     fn let_in(&self, query: &str) -> bool {
         let mut token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
         let is_it = |given: &str| token.as_ref().is_some_and(|token| token.is(given));

@@ -12,7 +12,7 @@ use crate::groups::{Groups, groups};
 
 /// Effects, runs and waiting records that are read at the most.
 const EFFECTS: usize = 500;
-const RUNS: i32 = 300;
+pub(super) const RUNS: u16 = 300;
 pub(super) const WAITING: u16 = 200;
 /// Parked records that are put into groups at the most.
 const PARKED: u64 = 20_000;
@@ -93,7 +93,7 @@ impl Glance {
 
     /// The consumer's last runs, the newest first.
     pub(super) async fn runs(&self, effects: &Effects, fresh: Duration) -> Result<Arc<Vec<ConsumerRun>>> {
-        let look = async { Ok(effects.runs_since(Timestamp::now() - HOUR, RUNS, None).await?.0) };
+        let look = async { Ok(effects.runs_since(Timestamp::now() - HOUR, i32::from(RUNS), None).await?.0) };
         self.runs.take(fresh, look).await
     }
 
@@ -118,11 +118,10 @@ async fn recent(effects: &Effects) -> Result<Recent> {
     let mut recent = effects.recent(now - HOUR, now + SignedDuration::from_secs(5));
     let mut records = Vec::new();
     while records.len() < EFFECTS {
-        let page = recent.page(100).await?;
-        if page.is_empty() {
-            return Ok(Recent { records, whole: true });
+        match recent.next().await? {
+            Some(record) => records.push(record),
+            None => return Ok(Recent { records, whole: true }),
         }
-        records.extend(page);
     }
     Ok(Recent { records, whole: false })
 }

@@ -16,9 +16,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use driftq_webhooks::{config::Config, effects::Effects};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::OnceCell, task::JoinHandle};
 
 use self::{decisions::Decisions, door::Door, glance::Glance};
+use crate::request::Calls;
 
 /// What it is about.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ struct App {
     about: About,
     effects: Effects,
     config: Arc<Config>,
+    /// Made when the first request is shown.
+    calls: OnceCell<Calls>,
     glance: Glance,
     decisions: Decisions,
     door: Door,
@@ -64,7 +67,15 @@ impl Console {
             .with_context(|| format!("{addr} can't be listened on; choose another --port, or none"))?;
         let (door, url) = Door::new(listener.local_addr()?, about.read_only);
         let (glance, decisions) = (Glance::default(), Decisions::default());
-        let router = screens::router(Arc::new(App { about, effects, config, glance, decisions, door }));
+        let router = screens::router(Arc::new(App {
+            about,
+            effects,
+            config,
+            calls: OnceCell::new(),
+            glance,
+            decisions,
+            door,
+        }));
         let serving = tokio::spawn(async move {
             // It never returns: accept errors are retried.
             let _ = axum::serve(listener, router).await;

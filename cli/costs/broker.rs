@@ -21,7 +21,7 @@ pub(super) struct Brokers {
 }
 
 impl Brokers {
-    /// The fewest and smallest that last so many days.
+    /// The fewest brokers of the smallest size whose disk is not full before that many days have passed.
     pub(super) fn that_last(days: f64, messages_a_month: f64) -> Self {
         let daily = messages_a_month / 30.0;
         let holds = |gb: f64| gb * 1024.0_f64.powi(3) * BROKER_FULL / BROKER_BYTES_PER_MESSAGE;

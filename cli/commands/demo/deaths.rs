@@ -62,7 +62,7 @@ pub(crate) async fn before_the_ack(stack: &Stack, story: &Story, tally: &mut Tal
 pub(crate) async fn between_the_steps(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()> {
     tally.deliver(stack, story, &invoice(INVOICE)?).await?;
     let Some(wire) = &stack.table_wire else {
-        story.line("the transactions of another DynamoDB can't be seen, so nobody is killed at them");
+        story.line("the transactions of another DynamoDB can't be seen, so no process is killed at them");
         return Ok(());
     };
     for (step, next) in [("charge_card", "file_charge"), ("file_charge", "email_charge")] {

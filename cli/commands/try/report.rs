@@ -61,7 +61,7 @@ impl Report {
         text: &str,
         step: Option<&str>,
         preview: Preview<'_>,
-        calls: &Calls<'_>,
+        calls: &Calls,
     ) -> Result<Self> {
         let conditions = Conditions(text.parse()?);
         let mut report = Self {
@@ -174,7 +174,7 @@ impl Report {
 }
 
 impl Told {
-    fn of(event: &Event<'_>, conditions: &Conditions, calls: &Calls<'_>) -> Self {
+    fn of(event: &Event<'_>, conditions: &Conditions, calls: &Calls) -> Self {
         let started = event.steps.iter().filter_map(|(_, choice)| choice.as_ref().ok()?.as_ref().ok());
         let later: BTreeSet<_> = started.flat_map(|routed| routed.command.flow.0.keys()).collect();
         let fate = |(step, choice): &(&Step, Choice)| {
@@ -194,7 +194,7 @@ impl Told {
 }
 
 impl Fate {
-    fn of(step: &Step, choice: &Choice, conditions: &Conditions, calls: &Calls<'_>) -> Self {
+    fn of(step: &Step, choice: &Choice, conditions: &Conditions, calls: &Calls) -> Self {
         match choice {
             Ok(Ok(routed)) => {
                 let request = calls

@@ -14,7 +14,7 @@ use driftq_webhooks::effects::{
 };
 use jiff::Timestamp;
 use maud::{Markup, html};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::super::{
     App,
@@ -24,17 +24,17 @@ use super::super::{
 use crate::effect::cut;
 
 /// Which effects, and what is to become of them: what its URL asks for, and what its form sends.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct Planned {
     #[serde(default = "retry")]
     pub(super) decision: Decision,
-    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "said")]
     pub(super) run_id: Option<String>,
-    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "said")]
     pub(super) step: Option<String>,
-    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "said")]
     pub(super) error: Option<String>,
-    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "said")]
     pub(super) in_doubt: Option<String>,
     /// What is parked later was not planned for, and is not decided about.
     #[serde(default = "Timestamp::now")]

@@ -1,6 +1,6 @@
 //! Run: what happened to one webhook, effect by effect, from when it was first heard of to the receipt.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use anyhow::Result;
 use driftq_webhooks::{
@@ -181,6 +181,7 @@ async fn request(app: &App, record: &Record) -> Result<Shown, String> {
     if matches!(command.payload, Payload::ClaimCheck(_)) {
         return Err("its input is large, and kept apart".to_owned());
     }
-    let calls = Calls::prepare(&app.config).await.map_err(|error| error.to_string())?;
+    let calls = app.calls.get_or_try_init(|| Calls::prepare(Arc::clone(&app.config))).await;
+    let calls = calls.map_err(|error| error.to_string())?;
     calls.of(step, &effect, record.attempt.max(1), &command.payload).map_err(|unfit| unfit.to_string())
 }

@@ -43,7 +43,7 @@ pub(super) struct Webhooks {
     /// Up to when: a time.
     #[serde(default, deserialize_with = "said")]
     until: Option<String>,
-    /// Of those from the last millisecond before `until`, so many were on the page before.
+    /// How many effects of the last millisecond before `until` the pages before this one have read.
     #[serde(default)]
     skip: usize,
 }
@@ -122,29 +122,24 @@ impl Webhooks {
         let (mut shown, mut page) = (0, Page { runs: Vec::new(), read: 0, next: None });
         let (mut last, mut skip) = (until, self.skip);
         let mut at_last = 0;
-        loop {
-            let records = recent.page(SHOWN).await?;
-            if records.is_empty() {
-                return Ok(page);
+        while let Some(record) = recent.next().await? {
+            at_last = if record.created_at == last { at_last + 1 } else { 1 };
+            last = record.created_at;
+            if skip > 0 {
+                skip -= 1;
+                continue;
             }
-            for record in records {
-                at_last = if record.created_at == last { at_last + 1 } else { 1 };
-                last = record.created_at;
-                if skip > 0 {
-                    skip -= 1;
-                    continue;
-                }
-                page.read += 1;
-                if which.fits(&record) {
-                    shown += 1;
-                    page.add(record);
-                }
-                if shown == SHOWN || page.read == READ {
-                    page.next = Some((last, at_last));
-                    return Ok(page);
-                }
+            page.read += 1;
+            if which.fits(&record) {
+                shown += 1;
+                page.add(record);
+            }
+            if shown == SHOWN || page.read == READ {
+                page.next = Some((last, at_last));
+                break;
             }
         }
+        Ok(page)
     }
 
     /// The next page begins in the millisecond in which this one ends, and passes over what was shown of it.

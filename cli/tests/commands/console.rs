@@ -44,6 +44,11 @@ impl Console {
     fn page(&self, name: &str) -> String {
         format!("{}{name}", self.url.split('?').next().unwrap())
     }
+
+    /// As browsers call it, in `Origin`.
+    fn origin(&self) -> String {
+        self.url.split('/').take(3).collect::<Vec<_>>().join("/")
+    }
 }
 
 impl Drop for Console {
@@ -271,6 +276,11 @@ async fn asked(
     request.send().await.unwrap()
 }
 
+/// What a browser sends back of an answer's cookie.
+fn cookie(came: &reqwest::Response) -> String {
+    came.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned()
+}
+
 /// Comes in by the printed URL, without a browser.
 async fn come_in(console: &Console) -> reqwest::Response {
     let query = console.url.split_once('?').unwrap().1;
@@ -281,7 +291,7 @@ async fn come_in(console: &Console) -> reqwest::Response {
 async fn nobody_comes_in_but_by_the_printed_url_and_once() {
     let (stack, effect) = refused().await;
     let console = Console::start(&stack, &[]).await;
-    let origin = console.page("").split('/').take(3).collect::<Vec<_>>().join("/");
+    let origin = console.origin();
     for path in ["", "webhooks", "parked", "live.js", "?token=", "?token=x", "nowhere"] {
         assert_eq!(asked(&console, "GET", path, &[], "").await.status(), 401, "{path}");
     }
@@ -290,14 +300,15 @@ async fn nobody_comes_in_but_by_the_printed_url_and_once() {
 
     let came = come_in(&console).await;
     assert_eq!((came.status().as_u16(), &came.headers()["location"]), (303, &"./".parse().unwrap()));
-    let cookie = came.headers()["set-cookie"].to_str().unwrap().to_owned();
+    let set = came.headers()["set-cookie"].to_str().unwrap();
     let base = console.page("").split('/').nth(3).unwrap().to_owned();
     for part in [&*format!("Path=/{base}/"), "HttpOnly", "SameSite=Strict"] {
-        assert!(cookie.contains(part), "{cookie}");
+        assert!(set.contains(part), "{set}");
     }
     assert_eq!(come_in(&console).await.status(), 401, "the token has been used");
 
-    let cookie = ("cookie", cookie.split(';').next().unwrap());
+    let cookie = cookie(&came);
+    let cookie = ("cookie", &*cookie);
     let shown = asked(&console, "GET", "parked", &[cookie], "").await;
     assert_eq!(shown.status(), 200);
     let policy = shown.headers()["content-security-policy"].to_str().unwrap();
@@ -354,8 +365,8 @@ async fn nobody_comes_in_but_by_the_printed_url_and_once() {
 async fn a_read_only_console_has_no_forms_and_takes_no_decision() {
     let (stack, effect) = refused().await;
     let console = Console::start(&stack, &["--read-only"]).await;
-    let cookie = come_in(&console).await.headers()["set-cookie"].to_str().unwrap().to_owned();
-    let cookie = ("cookie", cookie.split(';').next().unwrap());
+    let cookie = cookie(&come_in(&console).await);
+    let cookie = ("cookie", &*cookie);
     let run = format!("run?id={}", effect.run_id);
     for page in ["parked", &run, "plan?step=open_ticket&before=2100-01-01T00:00:00Z"] {
         let shown = asked(&console, "GET", page, &[cookie], "").await.text().await.unwrap();
@@ -364,7 +375,7 @@ async fn a_read_only_console_has_no_forms_and_takes_no_decision() {
             "{shown}"
         );
     }
-    let origin = console.page("").split('/').take(3).collect::<Vec<_>>().join("/");
+    let origin = console.origin();
     for page in ["decide", "stop"] {
         let refused = asked(&console, "POST", page, &[cookie, ("origin", &origin)], "").await;
         assert_eq!(refused.status(), 403);
@@ -413,8 +424,8 @@ async fn older_pages_pass_over_nothing_also_within_one_millisecond() {
     let (stack, effect) = refused().await;
     park_more(&stack, &effect, 250).await;
     let console = Console::start(&stack, &[]).await;
-    let cookie = come_in(&console).await.headers()["set-cookie"].to_str().unwrap().to_owned();
-    let cookie = ("cookie", cookie.split(';').next().unwrap());
+    let cookie = cookie(&come_in(&console).await);
+    let cookie = ("cookie", &*cookie);
     let (mut page, mut runs, mut pages) = ("webhooks?step=open_ticket".to_owned(), Vec::new(), 0);
     loop {
         let shown = asked(&console, "GET", &page, &[cookie], "").await.text().await.unwrap();

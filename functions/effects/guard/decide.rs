@@ -5,7 +5,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::advance::{Advanced, End};
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// What an operator knows of a parked effect, or wants done about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// The cause is fixed: it is tried again, with a whole budget. A doubt stays one, and the step's policy resolves it as
