@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use local::{
     broker::Profile,
     config::Config,
+    dynamodb::DynamoDb,
     functions::Functions,
     http::Answer,
     proxy::Seen,
@@ -61,13 +62,13 @@ pub(crate) fn add_steps(config: &mut Config, steps: &str) {
 }
 
 /// Makes a table whose items have an `id`, for steps that write to it.
-pub(crate) async fn create_table(stack: &Stack, name: &str) -> Result<()> {
+pub(crate) async fn create_table(database: &DynamoDb, name: &str) -> Result<()> {
     let table = json!({
         "TableName": name, "BillingMode": "PAY_PER_REQUEST",
         "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
         "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
     });
-    stack.table()?.call("CreateTable", &table).await?;
+    database.call("CreateTable", &table).await?;
     Ok(())
 }
 

@@ -35,7 +35,7 @@ update = { table = "charges", key = { id = "{{ input.charge }}" }, set = { amoun
 /// A stack in which these are the only steps, with a table `charges`.
 pub(crate) async fn stack(steps: &'static str) -> Result<Stack> {
     let stack = without_table(steps).await?;
-    create_table(&stack, "charges").await?;
+    create_table(stack.table()?, "charges").await?;
     Ok(stack)
 }
 
@@ -161,7 +161,7 @@ async fn a_table_that_is_not_there_yet_is_waited_for() -> Result<()> {
     assert_eq!(stack.run_consumer().await?.done, 0);
     let effect = only_effect(&stack).await?;
     assert!(effect.last_error().contains("ResourceNotFoundException"), "{effect:?}");
-    create_table(&stack, "charges").await?;
+    create_table(stack.table()?, "charges").await?;
     settle(&stack).await?;
     assert!(only_effect(&stack).await?.is_done());
     assert_eq!(item(&stack).await?["count"]["N"], "1");
@@ -289,12 +289,7 @@ async fn rows_and_calls_follow_each_other() -> Result<()> {
 #[tokio::test]
 async fn a_stale_attempt_writes_nothing() -> Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
-    let schema = json!({
-        "TableName": "charges", "BillingMode": "PAY_PER_REQUEST",
-        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
-        "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
-    });
-    table.database.call("CreateTable", &schema).await?;
+    create_table(&table.database, "charges").await?;
     let fields = |value: Value| value.as_object().cloned().unwrap_or_default();
     let change = Change::Update {
         key: fields(json!({ "id": "ch_1" })),

@@ -47,7 +47,7 @@ impl Scene {
             Scenario::Newer => builder.broker_profile(Profile::G3),
         };
         let stack = stack.start().await?;
-        create_table(&stack, TABLE).await?;
+        create_table(stack.table()?, TABLE).await?;
         Ok(Self { story, stack, third_party, third_party_wire, numbering: Arc::default() })
     }
 

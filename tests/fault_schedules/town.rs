@@ -105,7 +105,7 @@ impl Town {
             builder = builder.wake_ups();
         }
         let stack = builder.start().await?;
-        create_table(&stack, TABLE).await?;
+        create_table(stack.table()?, TABLE).await?;
         stack.third_party.forget_keys(CHARGES);
         stack.third_party.forget_keys(SLACK);
         stack.third_party.always(LOOK_UP, Behaviour::look_up());
