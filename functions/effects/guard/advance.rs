@@ -198,13 +198,7 @@ impl Effects {
         now: Timestamp,
     ) -> Result<Advanced, StoreError> {
         self.register_lanes(next.iter().map(|next| next.effect.step_id())).await?;
-        let mut successors = Vec::new();
-        for next in next {
-            let is_large = next.command.to_json().len() > MOST_INLINE && next.skipped.is_none();
-            let command = next.command.clone();
-            let command = if is_large { self.leave_input(&next.effect, command).await? } else { command };
-            successors.push(Successor { next, command, seen: Item::new() });
-        }
+        let mut successors = self.successors(next).await?;
         for _ in 0..TRIES {
             let mut writes =
                 Writes::default().update(&self.store, end.key, end.change.clone(), end.condition.clone());
@@ -222,34 +216,29 @@ impl Effects {
                 let is_now = wanted == Status::Pending && successor.next.due.is_none();
                 begun.extend(is_now.then_some(command));
             }
-            let mut obstacles = match self.store.transact(writes).await? {
+            let obstacles = match self.store.transact(writes).await? {
                 Transacted::Applied => return Ok(Advanced::Applied(begun)),
-                Transacted::Cancelled(obstacles) => obstacles.into_iter(),
+                Transacted::Cancelled(obstacles) => obstacles,
                 Transacted::Invalid(why) if end.row.is_some() => return Ok(Advanced::RowRefused(why)),
                 Transacted::Invalid(why) => return Err(not_applied(why)),
             };
-            match obstacles.next() {
-                Some(Obstacle::Condition(item)) => return Ok(Advanced::Refused(item)),
-                Some(Obstacle::Unfit(why)) => return Err(not_applied(why)),
-                _ => {}
-            }
-            if end.row.is_some() {
-                match obstacles.next() {
-                    Some(Obstacle::Condition(_)) => return Ok(Advanced::RowRefused(NO_CONDITION.to_owned())),
-                    Some(Obstacle::Unfit(why)) => return Ok(Advanced::RowRefused(why)),
-                    _ => {}
-                }
-            }
-            for (index, obstacle) in written.into_iter().zip(obstacles) {
-                match obstacle {
-                    Obstacle::Condition(item) => successors[index].seen = item,
-                    Obstacle::Unfit(why) => return Err(not_applied(why)),
-                    Obstacle::None | Obstacle::Conflict | Obstacle::Throttled => {}
-                }
+            if let Some(refused) = refusal(obstacles, end.row.is_some(), &written, &mut successors)? {
+                return Ok(refused);
             }
             sleep(Duration::from_millis(random() % MOST_PAUSE_MS)).await;
         }
         Err(not_applied(format!("cancelled {TRIES} times: others write to the same records")))
+    }
+
+    async fn successors<'a>(&self, next: &'a [Next]) -> Result<Vec<Successor<'a>>, StoreError> {
+        let mut successors = Vec::new();
+        for next in next {
+            let is_large = next.command.to_json().len() > MOST_INLINE && next.skipped.is_none();
+            let command = next.command.clone();
+            let command = if is_large { self.leave_input(&next.effect, command).await? } else { command };
+            successors.push(Successor { next, command, seen: Item::new() });
+        }
+        Ok(successors)
     }
 
     fn write(
@@ -286,6 +275,37 @@ impl Effects {
         let change = change.set(attr::UPDATED_AT, millis(now));
         writes.update(&self.store, (run_id, &effect_id), change, as_seen(seen))
     }
+}
+
+/// What a cancelled transaction came to, of the obstacles to the effect's end, to the item of another table, and to the successors
+/// that were `written`. None: it is tried again, with what was seen of the successors.
+fn refusal(
+    obstacles: Vec<Obstacle>,
+    has_row: bool,
+    written: &[usize],
+    successors: &mut [Successor<'_>],
+) -> Result<Option<Advanced>, StoreError> {
+    let mut obstacles = obstacles.into_iter();
+    match obstacles.next() {
+        Some(Obstacle::Condition(item)) => return Ok(Some(Advanced::Refused(item))),
+        Some(Obstacle::Unfit(why)) => return Err(not_applied(why)),
+        _ => {}
+    }
+    if has_row {
+        match obstacles.next() {
+            Some(Obstacle::Condition(_)) => return Ok(Some(Advanced::RowRefused(NO_CONDITION.to_owned()))),
+            Some(Obstacle::Unfit(why)) => return Ok(Some(Advanced::RowRefused(why))),
+            _ => {}
+        }
+    }
+    for (index, obstacle) in written.iter().zip(obstacles) {
+        match obstacle {
+            Obstacle::Condition(item) => successors[*index].seen = item,
+            Obstacle::Unfit(why) => return Err(not_applied(why)),
+            Obstacle::None | Obstacle::Conflict | Obstacle::Throttled => {}
+        }
+    }
+    Ok(None)
 }
 
 impl Successor<'_> {
