@@ -48,6 +48,7 @@ mod retries;
 mod rows;
 mod runs;
 mod secrets;
+mod shipped;
 mod signed_calls;
 mod signed_commands;
 mod sns;
