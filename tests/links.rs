@@ -92,7 +92,8 @@ fn broken(from: &Path, link: &str) -> Option<String> {
     }
     let anchor = anchor?;
     let text = fs::read_to_string(&target).unwrap_or_default();
-    let has_anchor = target.extension().is_some_and(|ending| ending == "md") && anchors(&text).contains(anchor);
+    let has_anchor =
+        target.extension().is_some_and(|ending| ending == "md") && anchors(&text).contains(anchor);
     (!has_anchor).then(|| format!("{}: {link}: there is no such heading", from.display()))
 }
 
@@ -119,7 +120,8 @@ fn no_page_is_out_of_reach() -> Result<()> {
         if reached.insert(page.clone()) {
             let folder = page.parent().context("a folder")?;
             let links = links(&fs::read_to_string(&page)?);
-            let pages = links.iter().filter_map(|link| link.split('#').next().filter(|it| it.ends_with(".md")));
+            let pages =
+                links.iter().filter_map(|link| link.split('#').next().filter(|it| it.ends_with(".md")));
             next.extend(pages.map(|link| resolved(&folder.join(link))));
         }
     }
