@@ -28,6 +28,7 @@ mod guard;
 mod house;
 mod isolation;
 mod journal;
+mod links;
 mod look_up;
 mod main_path;
 mod moving;
