@@ -51,6 +51,7 @@ mod secrets;
 mod signed_calls;
 mod signed_commands;
 mod sns;
+mod spans;
 mod stays_due;
 mod table_trouble;
 mod telemetry;
