@@ -12,6 +12,7 @@ use local::{
     webhook::Webhook,
 };
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::{
     house::{PATIENCE, TICKETS, builder, config, deliver, dispute, dispute_about, issue, settle},
@@ -153,10 +154,14 @@ async fn a_collector_that_refuses_is_only_counted() -> Result<()> {
 async fn a_long_run_sends_spans_before_its_end() -> Result<()> {
     let (collector, stack) = traced(&[("IDLE_EXIT", "9s")]).await?;
     deliver(&stack, &dispute()?).await?;
+    let mut run = Box::pin(stack.run_consumer());
     tokio::select! {
-        run = stack.run_consumer() => anyhow::bail!("it was over first: {run:?}"),
+        run = &mut run => anyhow::bail!("it was over first: {run:?}"),
         spans = collector.spans(3, PATIENCE) => drop(spans?),
     }
+    // Those of its end come with its end.
+    ensure!(timeout(Duration::from_secs(1), &mut run).await.is_err(), "it was over at once");
+    run.await?;
     settle(&stack).await?;
     stack.finish().await
 }
