@@ -53,6 +53,7 @@ mod shipped;
 mod signed_calls;
 mod signed_commands;
 mod sns;
+mod spans;
 mod stays_due;
 mod table_trouble;
 mod telemetry;

@@ -99,6 +99,8 @@ metrics! {
         "Effects of events that had not arrived and were fetched from the provider; of GitHub, deliveries that it was asked to make again. More than a trickle means that the door was shut.";
     RECONCILE_FAILED = "ReconcileFailed", COUNT, Some("Source"), "consumer",
         "Looks at what a provider has sent that did not come to their end: it did not answer, refused the key, or asked for a pause. And events that can't be had or worked on any more.";
+    SPANS_DROPPED = "SpansDropped", COUNT, None, "both",
+        "Spans that no collector of traces took: it did not answer in time, or refused them, or is left alone for 30 s after that.";
     EVENTS_DROPPED = "EventsDropped", COUNT, None, "consumer",
         "Events that did not reach the events topic.";
     CALL_LATENCY = "CallLatency", MS, Some("Step"), "consumer",
