@@ -142,9 +142,7 @@ fn terraform_makes_both_templates() -> Result<()> {
         module.matches("resource \"").count(),
         module.matches("resource \"aws_cloudformation_stack\"").count()
     );
-    assert!(
-        module.contains("file(\"${path.module}/../driftq.yaml\")") && module.contains("var.template_url")
-    );
+    assert!(module.contains("file(\"${path.module}/../driftq.yaml\")"));
     let (functions, broker) = (parse("template.yaml")?, parse("driftq.yaml")?);
     let (_, rest) = module.split_once("for name in [").context("nothing is passed on")?;
     let (names, _) = rest.split_once(']').context("nothing is passed on")?;
@@ -167,5 +165,24 @@ fn a_release_is_rolled_back_by_an_alarm_that_is_there() -> Result<()> {
     assert_eq!(*name, "CodeDeployHook_${AWS::StackName}");
     // Else a deployment of another variable would change no version, and nothing would get it.
     assert_eq!(resources["IngestFunction"]["Properties"]["AutoPublishAliasAllProperties"], true);
+    Ok(())
+}
+
+/// As it is, for who validates it; and as JSON without spaces, as Terraform sends what SAM has packaged.
+#[test]
+fn cloudformation_takes_the_template_without_an_upload() -> Result<()> {
+    // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+    const LIMIT: usize = 51_200;
+    // The addresses of both functions' code.
+    const CODE: usize = 2 * 256;
+    for file in ["template.yaml", "driftq.yaml"] {
+        let bytes = read(file)?.len();
+        assert!(bytes <= LIMIT, "{file} has {bytes} bytes, {} too many", bytes - LIMIT);
+        let json = parse(file)?.to_string().len() + CODE;
+        assert!(json <= LIMIT, "{file} has {json} bytes as JSON");
+    }
+    let module = read("terraform/main.tf")?;
+    let sent = "template_body = jsonencode(jsondecode(file(var.template_file)))";
+    assert!(module.contains(sent), "Terraform sends it so");
     Ok(())
 }
