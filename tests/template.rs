@@ -3,6 +3,7 @@
 
 mod broker;
 mod circles;
+mod delivery;
 mod environment;
 mod file;
 mod iam;
