@@ -8,9 +8,10 @@ use std::{
 };
 
 use driftq_webhooks::config::environment::Environment;
-use local::config::Config;
+use jiff::Timestamp;
+use local::{config::Config, webhook::Webhook};
 
-use super::webhooks;
+use super::{file, webhooks};
 
 #[test]
 fn an_event_for_other_tools_is_signed_now() {
@@ -23,6 +24,25 @@ fn an_event_for_other_tools_is_signed_now() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     assert!(now.abs_diff(at) < 60, "{signature}");
     assert!(event["body"].as_str().unwrap().contains("charge.dispute.created"));
+}
+
+/// It is what goes to ingest in another way, so ids and secrets are as ever.
+#[test]
+fn an_event_for_other_tools_has_a_new_id_if_wanted_and_ones_own_secret() {
+    let (_folder, own) = file("own.env", "STRIPE_WEBHOOK_SECRET=whsec_of_ones_own\n");
+    let event = |more: &[&str]| {
+        let args = ["send", "stripe.charge.dispute.created", "--as-event", "--env-file", &own];
+        Webhook::from_event(&webhooks(&[&args, more].concat()).json(), false).unwrap()
+    };
+    let (sample, renewed) = (event(&[]), event(&["--new-id"]));
+    assert_eq!(sample.json()["id"], Webhook::sample("stripe.charge.dispute.created").unwrap().json()["id"]);
+    assert_ne!(sample.json()["id"], renewed.json()["id"]);
+    let signature = sample.header("stripe-signature").unwrap();
+    let at: i64 = signature.split(['=', ',']).nth(1).unwrap().parse().unwrap();
+    let mut config = Config::shipped().unwrap();
+    config.use_secrets(|name| (name == "STRIPE_WEBHOOK_SECRET").then(|| "whsec_of_ones_own".to_owned()));
+    let again = sample.clone().signed(&config.source("stripe").unwrap(), Timestamp::from_second(at).unwrap());
+    assert_eq!(again.unwrap().header("stripe-signature"), Some(signature));
 }
 
 #[test]
