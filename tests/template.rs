@@ -1,6 +1,7 @@
 //! What is deployed agrees with what was built: `template.yaml` against the functions, their documentation and their
 //! sample events; and `driftq.yaml` against what is known of DriftQ and of Fargate.
 
+mod alarms;
 mod broker;
 mod circles;
 mod delivery;
