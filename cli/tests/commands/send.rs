@@ -1,13 +1,7 @@
 //! `send --as-event`: what `cargo lambda invoke` and `sam local invoke` are given, signed now.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::Path,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use driftq_webhooks::config::environment::Environment;
 use jiff::Timestamp;
 use local::{config::Config, webhook::Webhook};
 
@@ -50,28 +44,4 @@ fn an_event_goes_to_no_url() {
     let ended =
         webhooks(&["send", "stripe.charge.dispute.created", "--as-event", "--url", "http://127.0.0.1:1"]);
     assert_eq!(ended.code, Some(2));
-}
-
-/// What `cargo lambda watch` and `sam local` are given: all that ingest needs, with the secrets that `send` signs with.
-#[test]
-fn environments_for_other_tools_have_the_secrets_that_events_are_signed_with() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let read = |file: &str| fs::read_to_string(root.join("events").join(file)).unwrap();
-    let text = read("local.env");
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    let lines = lines.map(|line| line.split_once('=').unwrap());
-    let of_cargo: BTreeMap<String, String> =
-        lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    assert!(of_cargo.values().all(|value| !value.contains('=')), "cargo lambda can't read such a value");
-    let of_sam: BTreeMap<String, BTreeMap<String, String>> =
-        serde_json::from_str(&read("sam-local.json")).unwrap();
-    let mut config = Config::shipped().unwrap();
-    let made_up = config.secrets();
-    let sources = config.table()["sources"].to_string();
-    for given in [&of_cargo, &of_sam["IngestFunction"]] {
-        for (name, value) in made_up.iter().filter(|(name, _)| sources.contains(name.as_str())) {
-            assert_eq!(given.get(name), Some(value), "{name}");
-        }
-        Environment::read(&|name| given.get(name).cloned()).unwrap();
-    }
 }
