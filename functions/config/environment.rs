@@ -2,7 +2,10 @@
 
 use std::{fs, time::Duration};
 
-use super::{Config, ConfigError, EMBEDDED, brokers::Brokers, hosts::Stage, problems::Problems, span::Span};
+use super::{
+    Config, ConfigError, EMBEDDED, brokers::Brokers, collector::Collector, hosts::Stage, problems::Problems,
+    span::Span,
+};
 
 /// The environment, read and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub struct Environment {
     pub command_signatures: Signatures,
     /// `OPERATOR_API`.
     pub operators: Operators,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` and its kind.
+    pub collector: Option<Collector>,
 }
 
 /// Whether commands on a topic have to be signed.
@@ -94,6 +99,7 @@ impl Environment {
                 Signatures::Required
             }
         };
+        let collector = Collector::read(get, &mut problems);
         let Some(brokers) = brokers else { return Err(problems.into_error("environment")) };
         let environment = Self {
             brokers,
@@ -107,6 +113,7 @@ impl Environment {
             consumer_function,
             command_signatures,
             operators,
+            collector,
         };
         problems.or("environment", environment)
     }

@@ -193,7 +193,8 @@ impl Worker {
         mut place: Place,
     ) -> Verdict {
         let templates = &self.config.templates;
-        let request = match self.caller.prepare(call, templates, input, lease, &task.trace, self.now()) {
+        let trace = task.trace.child();
+        let request = match self.caller.prepare(call, templates, input, lease, &trace, self.now()) {
             Ok(request) => request,
             Err(unfit @ Unfit::Secret { .. }) => {
                 return Verdict::NotApplied(NotApplied::NotSent(unfit.to_string()));
@@ -202,17 +203,18 @@ impl Worker {
         };
         self.events.tell(Kind::Started, &task.command, &task.effect, lease.attempt());
         let began = Instant::now();
-        let call = self.caller.call(request, call, templates, lease, self.now());
-        pin!(call);
+        let called = self.caller.call(request, call, templates, lease, self.now());
+        pin!(called);
         let Called { outcome, health } = tokio::select! {
-            called = &mut call => called,
+            called = &mut called => called,
             () = sleep(self.config.consumer.slow_call) => {
                 place.slow();
-                call.await
+                called.await
             }
         };
         place.report(health);
         self.called(task, began);
+        self.end_call(task, (trace, began), call, &outcome);
         match outcome {
             Ok(receipt) => Verdict::Done(receipt),
             Err(outcome) => Verdict::NotApplied(outcome),

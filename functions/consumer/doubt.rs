@@ -1,6 +1,6 @@
 //! An earlier attempt may have been applied: what the step's policy says about calling again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -78,7 +78,10 @@ impl Worker {
             let why = format!("in doubt: {}", doubt.why());
             return Resolved::Ended(doubt.unresolved(), Verdict::Park(why));
         };
-        match self.caller.look_up(look_up, call, templates, &input, &doubt, &task.trace).await {
+        let (trace, began) = (task.trace.child(), Instant::now());
+        let found = self.caller.look_up(look_up, call, templates, &input, &doubt, &trace).await;
+        self.end_look_up(task, (trace, began), look_up);
+        match found {
             LookedUp::Found(receipt) => Resolved::Ended(doubt.looked_up(), Verdict::Done(receipt)),
             LookedUp::NotFound => Resolved::Call(doubt.looked_up()),
             LookedUp::CannotTell(why) => {

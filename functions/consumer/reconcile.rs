@@ -28,7 +28,7 @@ use crate::{
     secrets::Secret,
     telemetry::{
         line::Line,
-        metrics::{RECONCILE_FAILED, RECOVERED},
+        metrics::{RECONCILE_FAILED, RECOVERED, UNRECOVERED},
     },
 };
 
@@ -102,14 +102,15 @@ async fn turn(worker: &Arc<Worker>, source: &Source, reconcile: &Reconcile) {
         Ok(Taken::NotBefore(next)) => return worker.next_turns.set(&source.name, next),
         Err(error) => return tracing::warn!(source = source.name, %error, "a source is not reconciled"),
     };
-    let mut looking = Looking { worker, source, reconcile, turn: taken, recovered: 0, failed: 0 };
+    let mut looking = Looking { worker, source, reconcile, turn: taken, recovered: 0, lost: 0 };
     let ended = looking.look(now).await;
     let next = looking.plan(&ended);
-    let Looking { turn, recovered, failed, .. } = looking;
+    let Looking { turn, recovered, lost, .. } = looking;
     Line::default()
         .property("Source", &source.name)
         .count(&RECOVERED, recovered)
-        .count(&RECONCILE_FAILED, failed + u64::from(matches!(ended, Ended::Failed(_) | Ended::NoTable(_))))
+        .count(&RECONCILE_FAILED, u64::from(matches!(ended, Ended::Failed(_) | Ended::NoTable(_))))
+        .count_if_any(&UNRECOVERED, lost)
         .print();
     tell(source, &ended, recovered);
     match worker.effects.end_turn(turn, next).await {
@@ -169,8 +170,8 @@ struct Looking<'a> {
     reconcile: &'a Reconcile,
     turn: Turn,
     recovered: u64,
-    /// Events that can't be had or worked on.
-    failed: u64,
+    /// Events that can't be had or worked on, and times that were looked at too late.
+    lost: u64,
 }
 
 impl<'a> Looking<'a> {
@@ -183,17 +184,28 @@ impl<'a> Looking<'a> {
         }
     }
 
-    /// The look that is under way, or the next one. None: there is nothing to look at yet.
+    /// The look that is under way, or the next one, as far back as the provider's memory reaches. None: there is nothing to look at yet.
     fn begin(&mut self, now: Timestamp) -> Option<()> {
+        let reach = now - self.reconcile.keeps;
         let position = &mut self.turn.position;
-        if position.look.is_none() {
+        let look = position.look.take().filter(|look| look.until > reach);
+        let look = look.unwrap_or_else(|| {
             let grace =
                 if self.reconcile.fetches() { GRACE.min(self.reconcile.every) } else { Duration::ZERO };
-            let (from, until) = ((position.looked_until - OVERLAP).max(position.floor), now - grace);
-            if until <= from {
-                return None;
-            }
-            position.look = Some(Look { from, until, handled_from: until, page: None });
+            let from = (position.looked_until - OVERLAP).max(position.floor);
+            let until = now - grace;
+            Look { from, until, handled_from: until, page: None }
+        });
+        if look.until <= look.from {
+            return None;
+        }
+        // What is older was looked at by the look before this one.
+        let since = position.looked_until.max(look.from);
+        position.look = Some(Look { from: look.from.max(reach), ..look });
+        if since < reach {
+            self.lost += 1;
+            let source = &self.source.name;
+            tracing::error!(outcome = "out_of_reach", source, %since, until = %reach, "a time was looked at too late: the provider no longer keeps what it sent then");
         }
         Some(())
     }
@@ -285,7 +297,7 @@ impl<'a> Looking<'a> {
                 Ok(())
             }
             Err(error @ Failure::Gone(_)) => {
-                self.failed += 1;
+                self.lost += 1;
                 tracing::error!(outcome = "lost", source, event_id, event_type, %error, "what had not arrived can't be delivered again");
                 Ok(())
             }
@@ -300,7 +312,7 @@ impl<'a> Looking<'a> {
         let routed = match fetched::commands(self.source, event, &self.worker.config, now) {
             Ok(routed) => routed,
             Err(error) => {
-                self.failed += 1;
+                self.lost += 1;
                 tracing::error!(outcome = "unfit", source, event_id, event_type, %error, "an event that was fetched can't be worked on");
                 return Ok(());
             }

@@ -61,7 +61,7 @@ impl Worker {
     /// if this process dies.
     pub(super) fn go_on(self: &Arc<Self>, begun: Vec<Command>) {
         for command in begun {
-            let Ok(task) = Task::new(command) else { continue };
+            let Ok(task) = Task::new(command, &self.spans) else { continue };
             let span = task.span();
             self.background.spawn(Arc::clone(self).begin_next(task).instrument(span));
         }

@@ -9,7 +9,7 @@ use anyhow::Result;
 use driftq_webhooks::{
     clients,
     config::environment::{Environment, load_config},
-    secrets::OF_BROKERS,
+    secrets::OF_BOTH,
     telemetry,
 };
 
@@ -27,7 +27,7 @@ fn read_by_functions() -> Result<BTreeSet<String>> {
     load_config(&get)?;
     clients::http(&get)?;
     let mut asked = asked.into_inner();
-    asked.extend(OF_BROKERS.map(str::to_owned));
+    asked.extend(OF_BOTH.map(str::to_owned));
     Ok(asked)
 }
 
