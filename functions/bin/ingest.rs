@@ -41,8 +41,8 @@ async fn build() -> Result<Ingest, Error> {
     let consumer = consumer.map(|name| Invoker::new(http, &aws, name, &variable)).transpose()?;
     let operators = environment.operators;
     let wake_ups = WakeUps::new(consumer, Timestamp::now);
-    let dynamodb = clients::dynamodb(&aws, Patience::INGEST);
+    let dynamodb = move || clients::dynamodb(&aws, Patience::INGEST);
     let journal = config.journal.then_some(config.consumer.journal_grace);
-    let effects = Effects::new(dynamodb, environment.effects_table, config.consumer.keep_done);
+    let effects = Effects::when_needed(dynamodb, environment.effects_table, config.consumer.keep_done);
     Ok(Ingest::new(config, keys, fetch, Outbox { topics, effects, journal }, wake_ups, operators))
 }
