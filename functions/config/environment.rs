@@ -1,4 +1,4 @@
-//! Configuration by environment: what differs between one deployment and the next. The README has the table.
+//! Configuration by environment: what differs between one deployment and the next. `docs/configuration.md` has the table.
 
 use std::{fs, time::Duration};
 
@@ -6,6 +6,7 @@ use super::{
     Config, ConfigError, EMBEDDED,
     brokers::Brokers,
     checked::{Check, IS_CHECKED},
+    collector::Collector,
     hosts::Stage,
     problems::Problems,
     span::Span,
@@ -36,6 +37,8 @@ pub struct Environment {
     pub command_signatures: Signatures,
     /// `OPERATOR_API`.
     pub operators: Operators,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` and its kind.
+    pub collector: Option<Collector>,
 }
 
 /// Whether commands on a topic have to be signed.
@@ -101,6 +104,7 @@ impl Environment {
                 Signatures::Required
             }
         };
+        let collector = Collector::read(get, &mut problems);
         let Some(brokers) = brokers else { return Err(problems.into_error("environment")) };
         let environment = Self {
             brokers,
@@ -114,6 +118,7 @@ impl Environment {
             consumer_function,
             command_signatures,
             operators,
+            collector,
         };
         problems.or("environment", environment)
     }

@@ -3,7 +3,7 @@
 //! [`source`] who may send, [`allow`] from where, [`reconcile`] how it is asked for what did not arrive · [`step`] what to do then, [`after`] which others, with the `graph` of them, and with which [`delay`] · [`call`] the request to the third party, or the [`row`] of a table; with its
 //! [`url_template`] and the `hosts` that differ between stages, [`auth`] and [`statuses`], [`destination`] how much it is asked to bear and which `addresses` it may have · [`in_doubt`] what to do when an
 //! outcome is unknown · [`retry`] for how long to try again · [`template`] the language in all of them · [`environment`] what
-//! differs between one deployment and the next, with the lists of [`brokers`] · [`checked`] whether the embedded file is known to be right.
+//! differs between one deployment and the next, with the lists of [`brokers`] and the [`collector`] of traces · [`checked`] whether the embedded file is known to be right.
 
 pub(crate) mod addresses;
 pub mod after;
@@ -12,6 +12,7 @@ pub mod auth;
 pub mod brokers;
 pub mod call;
 pub mod checked;
+pub mod collector;
 pub mod delay;
 pub mod destination;
 pub mod environment;

@@ -49,7 +49,7 @@ use crate::{
     config::{Config, environment::Operators},
     effect_id::{EffectId, RunId},
     secrets::Current,
-    trace::Traceparent,
+    telemetry::spans::Spans,
 };
 
 /// Commands that are made durable at the same time: a batch of webhooks may hold thousands.
@@ -65,6 +65,7 @@ pub struct Ingest {
     wake_ups: WakeUps,
     operators: Operators,
     rates: Rates,
+    spans: Spans,
 }
 
 const NO_PATH: Reply = Reply::NotFound("no such path");
@@ -81,7 +82,13 @@ impl Ingest {
         operators: Operators,
     ) -> Self {
         let rates = Rates::new(&config, Timestamp::now());
-        Self { config, keys, fetch, outbox, wake_ups, operators, rates }
+        Self { config, keys, fetch, outbox, wake_ups, operators, rates, spans: Spans::default() }
+    }
+
+    /// The same, with its spans sent there.
+    #[must_use]
+    pub fn with_spans(self, spans: Spans) -> Self {
+        Self { spans, ..self }
     }
 
     /// Answers one event with the reply that it wants. `xray` is the trace that Lambda names for it.
@@ -107,17 +114,17 @@ impl Ingest {
                 None => NO_PATH,
             };
         }
-        let intake = |source| Intake::new(source, Traceparent::of_request(&request.headers, xray), now);
+        let intake = |source| Intake::new(source, self.spans.of_request(&request.headers, xray), now);
         match (&request.method, path.as_slice()) {
             (&Method::POST, ["webhooks", source]) => match self.config.sources.get(*source) {
                 Some(source) => {
                     let intake = intake(&source.name);
                     let webhook = self.webhook(Unverified { source, request }, &intake);
-                    intake.take(webhook).await.as_expected(&source.scheme)
+                    intake.take(&self.spans, webhook).await.as_expected(&source.scheme)
                 }
                 None => {
                     let intake = intake("?");
-                    intake.take(unknown_source(&intake)).await
+                    intake.take(&self.spans, unknown_source(&intake)).await
                 }
             },
             (&Method::GET, ["webhooks", source]) => Box::pin(self.challenge(source, request, now)).await,
@@ -139,8 +146,9 @@ impl Ingest {
     ) -> Reply {
         match (&request.method, path) {
             (&Method::POST, ["runs"]) => {
-                let intake = Intake::new(API, Traceparent::of_request(&request.headers, xray), now);
-                intake.take(self.start_run(caller, &request.headers, &request.body, &intake)).await
+                let intake = Intake::new(API, self.spans.of_request(&request.headers, xray), now);
+                let run = self.start_run(caller, &request.headers, &request.body, &intake);
+                intake.take(&self.spans, run).await
             }
             (&Method::GET, ["runs", run_id]) => self.show_run(run_id).await,
             (&Method::GET, ["parked"]) => self.show_parked(request.query.text()).await,
