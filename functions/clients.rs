@@ -11,8 +11,11 @@ mod trust;
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
-use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableCredentialsProvider,
+    retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
+};
+use aws_sdk_dynamodb::{Client as DynamoDb, config::ProvideCredentials as _};
 use aws_sdk_secretsmanager::Client as SecretsManager;
 use reqwest::redirect;
 use rustls::ClientConfig;
@@ -109,12 +112,20 @@ pub struct Who<'a> {
 pub async fn aws_as(http: reqwest::Client, who: Who<'_>) -> SdkConfig {
     let retries = RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(BACKOFF);
     let mut defaults = aws_config::defaults(BehaviorVersion::latest());
+    // Where the default chain would find them first, as in a Lambda. The chain would make an STS client all the same, for what
+    // comes after.
+    let from_environment = EnvironmentVariableCredentialsProvider::new();
+    if who.profile.is_none() && from_environment.provide_credentials().await.is_ok() {
+        defaults = defaults.credentials_provider(from_environment);
+    }
     if let Some(profile) = who.profile {
         defaults = defaults.profile_name(profile);
     }
     if let Some(region) = who.region {
         defaults = defaults.region(Region::new(region.to_owned()));
     }
+    // Each try has a time limit that is shorter than what this would wait for.
+    let defaults = defaults.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     defaults.http_client(connector::over(http)).retry_config(retries).load().await
 }
 

@@ -31,7 +31,7 @@ mod transaction;
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -139,6 +139,17 @@ impl Effects {
     /// The table of that name. `keep_done`: how long records of done and discarded effects are kept.
     #[must_use]
     pub fn new(client: Client, table: String, keep_done: Duration) -> Self {
+        Self::when_needed(|| client, table, keep_done)
+    }
+
+    /// The same, by a client that is made when it is first used: ingest seldom needs one, and it takes a part of each start.
+    #[must_use]
+    pub fn when_needed(
+        client: impl FnOnce() -> Client + Send + 'static,
+        table: String,
+        keep_done: Duration,
+    ) -> Self {
+        let client = Arc::new(LazyLock::new(Box::new(client) as _));
         Self { store: Store { client, table }, keep_done, lanes: KnownLanes::default() }
     }
 
@@ -182,7 +193,7 @@ impl Effects {
         from: Option<Cursor>,
     ) -> Result<(Vec<Item>, Option<Cursor>), StoreError> {
         let query = self.query("run_id = :run", run_id).set_exclusive_start_key(from.map(|Cursor(key)| key));
-        let page = query.send().await.map_err(|error| StoreError::unavailable("Query", &error))?;
+        let page = Box::pin(query.send()).await.map_err(|error| StoreError::unavailable("Query", &error))?;
         Ok((page.items.unwrap_or_default(), page.last_evaluated_key.map(Cursor)))
     }
 
@@ -196,7 +207,7 @@ impl Effects {
     async fn item(&self, run_id: &str, effect_id: &str) -> Result<Item, StoreError> {
         let query = self.query("run_id = :run AND effect_id = :effect", run_id);
         let query = query.expression_attribute_values(":effect", string(effect_id));
-        let page = query.send().await.map_err(|error| StoreError::unavailable("Query", &error))?;
+        let page = Box::pin(query.send()).await.map_err(|error| StoreError::unavailable("Query", &error))?;
         Ok(page.items.unwrap_or_default().into_iter().next().unwrap_or_default())
     }
 
