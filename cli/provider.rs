@@ -1,6 +1,6 @@
 //! A provider's API, asked by a person with a key of their own.
 
-use std::env;
+use std::{env, time::Duration};
 
 use anyhow::{Context as _, Result};
 use driftq_webhooks::{
@@ -18,6 +18,7 @@ pub(crate) struct Provider<'c> {
     /// Its name and what it sends.
     pub(crate) source: &'c Source,
     client: Client<'c>,
+    keeps: Duration,
 }
 
 impl<'c> Provider<'c> {
@@ -34,7 +35,7 @@ impl<'c> Provider<'c> {
             ))
         })?;
         let client = Self::client(source, reconcile, config, own)?;
-        Ok(Self { source, client })
+        Ok(Self { source, client, keeps: reconcile.keeps })
     }
 
     fn client(
@@ -68,6 +69,14 @@ impl<'c> Provider<'c> {
                 return Ok(all);
             }
         }
+    }
+
+    /// What it can't tell of any more.
+    pub(crate) fn out_of_reach(&self, window: Window) -> Option<String> {
+        let days = self.keeps.as_secs() / (24 * 3600);
+        (window.from < Timestamp::now() - self.keeps).then(|| {
+            format!("the provider keeps what it has sent for {days} days, and tells of nothing older")
+        })
     }
 
     pub(crate) fn api(&self) -> &Client<'c> {

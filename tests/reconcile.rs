@@ -1,5 +1,9 @@
 //! Never lost beyond our own door: what a provider could not deliver is asked for, and done once.
 
+mod limits;
+mod lists;
+mod retention;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -8,19 +12,20 @@ use local::{
     config::Config,
     http::Answer,
     provider_api::{
+        events::Listed,
         github::{GitHub, HOOK},
-        stripe::Stripe,
+        stripe,
     },
-    proxy::{Fault, Seen, Wire},
+    proxy::{End, Fault, Seen, Wire},
     server::ANY_PORT,
     stack::Stack,
-    third_party::{Behaviour, Call, ThirdParty},
+    third_party::ThirdParty,
 };
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use toml::{Table, Value};
 
 use crate::{
-    house::{PATIENCE, add_steps, builder, config, deliver, dispute_about, issue, settle},
+    house::{PATIENCE, builder, config, deliver, dispute_about, issue, settle},
     printed::Printed,
 };
 
@@ -45,8 +50,8 @@ fn reconciled(config: &mut Config, source: &str, url: &str, rest: &str) -> Resul
     Ok(())
 }
 
-async fn stripe_with(rest: &str) -> Result<Told<Stripe>> {
-    let provider = Stripe::start().await?;
+async fn stripe_with(rest: &str) -> Result<Told<Listed>> {
+    let provider = stripe::start().await?;
     let api = Wire::start(&provider.url()).await?;
     let mut config = config()?;
     reconciled(&mut config, "stripe", &api.url(), rest)?;
@@ -89,6 +94,16 @@ impl<P> Told<P> {
         }
         settle(&self.stack).await?;
         Ok(deaths)
+    }
+
+    /// Runs the consumer until the provider has been asked once more.
+    async fn look_again(&self, path: &str) -> Result<()> {
+        let lists = |seen: &Seen| seen.method == "GET" && seen.path.starts_with(path);
+        let seen = self.api.seen_where(lists).len();
+        while self.api.seen_where(lists).len() == seen {
+            self.stack.run_consumer().await?;
+        }
+        Ok(())
     }
 
     /// Each of them once, and called once.
@@ -162,10 +177,7 @@ async fn what_github_could_not_deliver_comes_in_by_our_own_door() -> Result<()> 
     told.until_applied(8).await?;
     told.each_once(8);
     let before = told.provider.redelivered();
-    let seen = told.api.seen_where(|seen| seen.path.starts_with(HOOK)).len();
-    while told.api.seen_where(|seen| seen.path.starts_with(HOOK)).len() == seen {
-        told.stack.run_consumer().await?;
-    }
+    told.look_again(HOOK).await?;
     assert_eq!(told.provider.redelivered(), before, "what has arrived is not asked for");
     told.stack.finish().await
 }
@@ -302,22 +314,22 @@ async fn the_cursor_survives_a_kill_at_every_boundary_of_asking() -> Result<()> 
     told.stack.finish().await
 }
 
+/// GitHub says when its limit begins anew.
 #[tokio::test]
 async fn a_provider_that_wants_a_pause_has_one() -> Result<()> {
-    let told = stripe_with("").await?;
+    let told = github().await?;
     told.door.close().await;
-    told.provider.send(dispute_about("dp_1")?).await;
-    let limited = Answer::status(429).with("retry-after", "3");
-    let lists = |seen: &Seen| seen.path == "/v1/events";
+    told.provider.send(issue_about(1)?).await;
+    told.door.open().await?;
+    told.provider.behave(|manners| manners.limited_until = Timestamp::now() + Duration::from_secs(4));
+    let lists = |seen: &Seen| seen.method == "GET" && seen.path.starts_with(HOOK);
     told.api.forget();
-    told.api.once(lists, Fault::Answer(limited));
-    while told.api.seen_where(lists).is_empty() {
-        told.stack.run_consumer().await?;
-    }
-    told.until_applied(1).await?;
+    told.until_applied(2).await?;
     let asked = told.api.seen_where(lists);
+    assert_eq!(asked[0].end, End::Upstream(403));
     let pause = asked[1].at.duration_since(asked[0].at);
-    assert!(pause >= SignedDuration::from_secs(3), "asked again after {pause}");
+    assert!(pause >= SignedDuration::from_secs(2), "asked again after {pause}");
+    told.each_once(2);
     told.stack.finish().await
 }
 
@@ -347,7 +359,7 @@ async fn a_provider_that_hangs_delays_no_effect() -> Result<()> {
 /// It is asked for no event that is older than the first look: another handler may have done it.
 #[tokio::test]
 async fn what_happened_before_is_left_alone_and_a_refusal_is_told() -> Result<()> {
-    let provider = Stripe::start().await?;
+    let provider = stripe::start().await?;
     let api = Wire::start(&provider.url()).await?;
     provider.behave(|manners| manners.ahead = SignedDuration::from_secs(-2));
     provider.send(dispute_about("dp_before")?).await;
@@ -378,69 +390,4 @@ async fn what_happened_before_is_left_alone_and_a_refusal_is_told() -> Result<()
     assert!(recovered(&stack).await?.is_empty());
     assert!(elsewhere.ledger().attempts().is_empty(), "the key went elsewhere");
     stack.finish().await
-}
-
-/// One whose API lists events, answered by a script: what is asked, and that its events are done as delivered ones are.
-async fn listed(scheme: &str, path: &str, events: Json, key: &str) -> Result<Call> {
-    let provider = ThirdParty::start(ANY_PORT).await?;
-    provider.always(path, Behaviour::answer(Answer::of_json(200, &events)));
-    let mut config = config()?;
-    let source: Table = format!(
-        "scheme = '{scheme}'\nsecrets = ['A_WEBHOOK_SECRET']\n{}",
-        if scheme == "square" { "public_url = 'https://hooks.example.com/webhooks/it'" } else { "" }
-    )
-    .parse()?;
-    config.table()["sources"].as_table_mut().context("sources")?.insert("it".into(), Value::Table(source));
-    reconciled(&mut config, "it", &provider.url(), "")?;
-    add_steps(
-        &mut config,
-        &format!(
-            "[[steps]]\nid = 'it'\non = {{ source = 'it', type = 'paid' }}\nbusiness_key = '{{{{ {key} }}}}'\n\
-             call = {{ url = 'https://tickets.example.com/it' }}\nin_doubt = {{ policy = 'park' }}"
-        ),
-    );
-    let stack = builder(config)?.start().await?;
-    let began = Instant::now();
-    while stack.third_party.ledger().applied().is_empty() {
-        ensure!(began.elapsed() < PATIENCE, "{}", stack.consumer.log().tail(60));
-        stack.run_consumer().await?;
-    }
-    settle(&stack).await?;
-    let ledger = stack.third_party.ledger();
-    assert_eq!(ledger.attempts().len(), 1, "of the type that a step wants, and since the first look");
-    assert_eq!(ledger.applied()[0].key.as_deref(), Some("it.evt_1:it:evt_1"));
-    stack.finish().await?;
-    let asked = provider.ledger().attempts().iter().next().context("nobody asked")?.clone();
-    assert_eq!(asked.headers["authorization"], format!("Bearer {}", local::provider_api::KEY));
-    Ok(asked)
-}
-
-#[tokio::test]
-async fn paddle_lists_events() -> Result<()> {
-    let [soon, long_ago] =
-        [2, -3600].map(|seconds| (Timestamp::now() + SignedDuration::from_secs(seconds)).to_string());
-    let event = |id: &str, kind: &str, at: &str| json!({ "event_id": id, "event_type": kind, "occurred_at": at, "data": {} });
-    let data =
-        [event("evt_1", "paid", &soon), event("evt_2", "other", &soon), event("evt_0", "paid", &long_ago)];
-    let events = json!({ "data": data, "meta": { "pagination": { "has_more": true } } });
-    let asked = listed("paddle", "/events", events, "event.event_id").await?;
-    assert_eq!(asked.method, "GET");
-    Ok(())
-}
-
-#[tokio::test]
-async fn square_searches_events() -> Result<()> {
-    let [soon, long_ago] =
-        [2, -3600].map(|seconds| (Timestamp::now() + SignedDuration::from_secs(seconds)).to_string());
-    let event = |id: &str, kind: &str, at: &str| json!({ "event_id": id, "type": kind, "created_at": at, "merchant_id": "M", "data": {} });
-    let data =
-        [event("evt_1", "paid", &soon), event("evt_2", "other", &soon), event("evt_0", "paid", &long_ago)];
-    let asked =
-        listed("square", "/v2/events", json!({ "events": data, "cursor": "more" }), "event.event_id").await?;
-    assert_eq!(
-        (asked.method.as_str(), &asked.body["query"]["filter"]["event_types"]),
-        ("POST", &json!(["paid"]))
-    );
-    assert!(asked.body["query"]["filter"]["created_at"]["start_at"].is_string(), "{}", asked.body);
-    Ok(())
 }

@@ -55,6 +55,9 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     target.check_secrets(&args.source, &config, &own)?;
     let provider = Provider::of(&args.source, &config, &own)?;
     let window = Window { from: args.since.0, until: Timestamp::now() };
+    if let Some(limit) = provider.out_of_reach(window) {
+        eprintln!("{limit}");
+    }
     let (mut seen, mut all_well) = (HashSet::new(), true);
     for item in provider.all(window).await?.iter().rev() {
         if item.at < window.from || !seen.insert(item.event_id.clone()) {

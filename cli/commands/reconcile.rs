@@ -86,6 +86,9 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let effects = args.deployment.effects(Some(config.consumer.keep_done)).await?;
     let until = args.until.map_or_else(Timestamp::now, |until| until.0);
     let window = Window { from: args.since.0, until };
+    if let Some(limit) = provider.out_of_reach(window) {
+        eprintln!("{limit}");
+    }
     let all = provider.all(window).await?;
     let plan = plan(&all, window, &provider, &config, &effects).await?;
     if args.consent.plan {

@@ -1,35 +1,35 @@
-//! A client for [DriftQ](https://github.com/driftq-org/DriftQ-Core)'s HTTP API, version 1. It knows the broker and
-//! nothing of what is done with its messages.
+//! A client for [DriftQ](https://github.com/driftq-org/DriftQ-Core)'s HTTP API, version 1. It does not depend on what the
+//! application does with messages. `docs/driftq-contract.md` has the behaviour that it relies on.
 //!
 //! ```text
 //! address  where a broker listens
 //! client   one method for each call; the only way to ack
-//! stream   a consume call: headers late, lines one by one
-//! ndjson   byte chunks to lines
-//! wire     what stands in a request, a response, a line
+//! stream   a consume call: late headers, then one line per message
+//! ndjson   splits byte chunks into lines
+//! wire     the JSON of requests, responses and lines
 //! metrics  how many messages are in flight
-//! limits   what the broker says of its limits
-//! error    what went wrong, by meaning
+//! limits   the limits that the broker reports
+//! error    errors, named by meaning
 //! ```
 //!
-//! Versions of DriftQ differ in limits, texts and calls, and none is assumed. The rules for whoever uses it:
+//! Versions of DriftQ differ in limits, error texts and endpoints, and none is assumed. Rules for users of this client:
 //!
-//! * **A message leaves the queue only by [`Client::ack`] or [`Client::ack_through`], and that takes a proof.** What counts
-//!   as one is up to the application: it is the type parameter of [`Client`], passed by value. There is no nack: it
-//!   redelivers within 10 ms whatever the backoff, and an unacked message comes back by itself.
-//! * **A stream's acks end with it.** Whatever was received on a stream and not acked comes back on the next one, so an
-//!   [`AckToken`] ends with its [`Stream`] and acking it then sends nothing. Give every stream an owner name of its own.
-//! * **Ack in order, and not at once.** A commit is a high-water mark, so within a partition an ack also covers every
-//!   lower offset, whichever stream holds it: what a dead predecessor left comes back 2 s late, and what the broker deals
-//!   to a dead one's open stream, later still. Keeping to that is up to the caller; [`Stream::opened_at`],
-//!   [`Client::in_flight`], [`Client::limits`] and [`Client::ack_through`] are there for it.
-//! * **An ack without an answer is sent again** on the same stream, for a partition goes on only after it: a failed ack
-//!   gives back what it takes ([`Unacked`]).
+//! * **A message leaves the queue only by [`Client::ack`] or [`Client::ack_through`], and both take a proof.** The
+//!   application chooses its type: it is the type parameter of [`Client`], passed by value. There is no nack: DriftQ
+//!   redelivers a nacked message within 10 ms and ignores the backoff. An unacked message comes back by itself.
+//! * **A stream's acks end with it.** Messages received on a stream and not acked come back on the next one. So an
+//!   [`AckToken`] ends with its [`Stream`], and acking it afterwards sends nothing. Give every stream its own owner name.
+//! * **Ack in order, and not at once.** A commit is a high-water mark: within a partition an ack also covers every
+//!   lower offset, whichever stream holds it. A dead predecessor's messages come back 2 s late, and messages dealt
+//!   to its open connection even later. The caller has to wait for them; [`Stream::opened_at`],
+//!   [`Client::in_flight`], [`Client::limits`] and [`Client::ack_through`] help with that.
+//! * **Repeat an ack without an answer** on the same stream, because its partition waits for it: a failed ack
+//!   returns the token and the proof ([`Unacked`]).
 //! * **An empty topic is silent.** Not even response headers arrive before the first message, so [`Stream::next`] has no
 //!   timeout. It is cancel-safe: put it in a `select!` with a clock.
-//! * **Topics vanish** when a broker restarts and they are empty. [`Error::TopicMissing`] means: create, try again.
-//! * **Producing again is safe for the broker and a second message for the consumer.** No idempotency key is sent: the
-//!   broker's is remembered for ten minutes, and slows the recovery of a dead consumer's messages.
+//! * **Empty topics vanish** when an older broker restarts. [`Error::TopicMissing`] means: create it, try again.
+//! * **Repeating a produce creates a second message.** No idempotency key is sent: the broker remembers one for ten
+//!   minutes only, and it slows the recovery of a dead consumer's messages.
 //!
 //! ```no_run
 //! # async fn example(http: reqwest::Client) -> Result<(), Box<dyn std::error::Error>> {

@@ -1,4 +1,4 @@
-//! Configuration by environment: what differs between one deployment and the next. The README has the table.
+//! Configuration by environment: what differs between one deployment and the next. `docs/configuration.md` has the table.
 
 use std::{fs, time::Duration};
 

@@ -34,6 +34,8 @@ pub struct Reconcile {
     pub key: String,
     /// Whom, and for what.
     pub provider: Provider,
+    /// For how long the provider keeps what it has sent. It tells of nothing older.
+    pub keeps: Duration,
 }
 
 /// A provider whose API tells what it has sent.
@@ -76,6 +78,36 @@ pub enum Events {
     All,
 }
 
+/// What is known of a provider.
+struct Known {
+    /// The scheme of its webhooks.
+    scheme: &'static str,
+    /// Where its API is.
+    url: &'static str,
+    /// For how long it keeps what it has sent.
+    keeps_days: u64,
+    /// What else its table says.
+    read: fn(&mut Section, &mut Problems) -> Option<Provider>,
+}
+
+/// A provider that can be asked has a row here, a [`Provider`], and a file in `functions/reconcile` that says where its facts are from.
+const KNOWN: [Known; 4] = [
+    Known { scheme: "github", url: "https://api.github.com", keeps_days: 3, read: read_hook },
+    Known {
+        scheme: "paddle",
+        url: "https://api.paddle.com",
+        keeps_days: 90,
+        read: |_, _| Some(Provider::Paddle),
+    },
+    Known {
+        scheme: "square",
+        url: "https://connect.squareup.com",
+        keeps_days: 28,
+        read: |_, _| Some(Provider::Square),
+    },
+    Known { scheme: "stripe", url: "https://api.stripe.com", keeps_days: 30, read: read_stripe },
+];
+
 impl Reconcile {
     /// Reads the table, for a source of this scheme.
     pub(super) fn read(
@@ -90,15 +122,16 @@ impl Reconcile {
             check_secret_name(key, &section.path("key"), problems);
         }
         let url: Option<String> = section.optional("url", "the URL of the provider's API", problems);
-        let Some(usual) = usual_url(scheme.name()) else {
+        let Some(known) = KNOWN.iter().find(|known| known.scheme == scheme.name()) else {
+            let others = KNOWN.map(|known| known.scheme).join(", ");
             let message = format!(
-                "{scheme} has no list of events or deliveries that can be asked for; github, paddle, square and stripe have"
+                "{scheme} has no list of events or deliveries that can be asked for; these have: {others}"
             );
             problems.add(section.place(), message);
             return None;
         };
-        let provider = read_provider(scheme.name(), &mut section, problems);
-        let url = UrlTemplate::read(url.as_deref().unwrap_or(usual), &section, &[], templates, problems);
+        let provider = (known.read)(&mut section, problems);
+        let url = UrlTemplate::read(url.as_deref().unwrap_or(known.url), &section, &[], templates, problems);
         let base = url.as_ref().and_then(|url| read_base(url, &section, templates, problems));
         let every = Duration::from(every?);
         let is_here = url.as_ref().is_some_and(UrlTemplate::is_loopback);
@@ -106,7 +139,8 @@ impl Reconcile {
             problems.add(section.path("every"), "must be from 1m to 24h; 15m is usual");
         }
         section.finish(problems);
-        Some(Self { every, url: url?, base: base?, key: key?, provider: provider? })
+        let keeps = Duration::from_secs(known.keeps_days * 24 * 3600);
+        Some(Self { every, url: url?, base: base?, key: key?, provider: provider?, keeps })
     }
 
     /// Whether its events are fetched, and don't come in by our own door.
@@ -139,16 +173,6 @@ pub(super) fn check_identity(
     }
 }
 
-fn usual_url(scheme: &str) -> Option<&'static str> {
-    match scheme {
-        "github" => Some("https://api.github.com"),
-        "stripe" => Some("https://api.stripe.com"),
-        "paddle" => Some("https://api.paddle.com"),
-        "square" => Some("https://connect.squareup.com"),
-        _ => None,
-    }
-}
-
 fn read_base(
     url: &UrlTemplate,
     section: &Section,
@@ -166,23 +190,16 @@ fn read_base(
     Some(base)
 }
 
-fn read_provider(scheme: &str, section: &mut Section, problems: &mut Problems) -> Option<Provider> {
-    match scheme {
-        "github" => read_hook(section, problems).map(Provider::GitHub),
-        "stripe" => {
-            let events = section.optional("events", "\"failed\" or \"all\"", problems);
-            let account: Option<String> = section.optional("account", "\"acct_…\"", problems);
-            if account.as_deref().is_some_and(|account| !is_word(account)) {
-                problems.add(section.path("account"), "not the id of an account; write \"acct_…\"");
-            }
-            Some(Provider::Stripe { events: events.unwrap_or_default(), account })
-        }
-        "paddle" => Some(Provider::Paddle),
-        _ => Some(Provider::Square),
+fn read_stripe(section: &mut Section, problems: &mut Problems) -> Option<Provider> {
+    let events = section.optional("events", "\"failed\" or \"all\"", problems);
+    let account: Option<String> = section.optional("account", "\"acct_…\"", problems);
+    if account.as_deref().is_some_and(|account| !is_word(account)) {
+        problems.add(section.path("account"), "not the id of an account; write \"acct_…\"");
     }
+    Some(Provider::Stripe { events: events.unwrap_or_default(), account })
 }
 
-fn read_hook(section: &mut Section, problems: &mut Problems) -> Option<Hook> {
+fn read_hook(section: &mut Section, problems: &mut Problems) -> Option<Provider> {
     let repository: Option<String> = section.optional("repository", "\"owner/name\"", problems);
     let organization: Option<String> = section.optional("organization", "its name", problems);
     let app: Option<String> = section.optional("app", "the client id of the GitHub App", problems);
@@ -192,12 +209,12 @@ fn read_hook(section: &mut Section, problems: &mut Problems) -> Option<Hook> {
     let legal = names.flat_map(|name| name.split('/')).all(is_word);
     match (repository, organization, app, hook) {
         (Some(name), None, None, Some(hook)) if legal && name.split('/').count() == 2 => {
-            Some(Hook::Repository(name, hook))
+            Some(Provider::GitHub(Hook::Repository(name, hook)))
         }
         (None, Some(name), None, Some(hook)) if legal && !name.contains('/') => {
-            Some(Hook::Organization(name, hook))
+            Some(Provider::GitHub(Hook::Organization(name, hook)))
         }
-        (None, None, Some(id), None) if legal && !id.contains('/') => Some(Hook::App(id)),
+        (None, None, Some(id), None) if legal && !id.contains('/') => Some(Provider::GitHub(Hook::App(id))),
         _ => {
             problems.add(section.place(), format!("not one webhook of GitHub's; {one}"));
             None

@@ -10,6 +10,7 @@
 //!
 //! `report` what a command has come to · `meter` counts and metrics · `gauges` how much waits · [`summary`] what the run did ·
 //! `spans` for who collects traces · `streams` where each broker's stream stands · `record` what the run leaves in the table · `events` for whoever follows a run ·
+//! `decided` what operators ended ·
 //! [`deadline`] how long there is · `reconcile` what providers are asked for beside all that.
 
 pub mod ack_order;
@@ -20,6 +21,7 @@ mod attempt;
 pub mod backoff;
 pub mod call;
 pub mod deadline;
+mod decided;
 mod destinations;
 mod doubt;
 mod drain;

@@ -28,7 +28,7 @@ use crate::{
     secrets::Secret,
     telemetry::{
         line::Line,
-        metrics::{RECONCILE_FAILED, RECOVERED},
+        metrics::{RECONCILE_FAILED, RECOVERED, UNRECOVERED},
     },
 };
 
@@ -102,14 +102,15 @@ async fn turn(worker: &Arc<Worker>, source: &Source, reconcile: &Reconcile) {
         Ok(Taken::NotBefore(next)) => return worker.next_turns.set(&source.name, next),
         Err(error) => return tracing::warn!(source = source.name, %error, "a source is not reconciled"),
     };
-    let mut looking = Looking { worker, source, reconcile, turn: taken, recovered: 0, failed: 0 };
+    let mut looking = Looking { worker, source, reconcile, turn: taken, recovered: 0, lost: 0 };
     let ended = looking.look(now).await;
     let next = looking.plan(&ended);
-    let Looking { turn, recovered, failed, .. } = looking;
+    let Looking { turn, recovered, lost, .. } = looking;
     Line::default()
         .property("Source", &source.name)
         .count(&RECOVERED, recovered)
-        .count(&RECONCILE_FAILED, failed + u64::from(matches!(ended, Ended::Failed(_) | Ended::NoTable(_))))
+        .count(&RECONCILE_FAILED, u64::from(matches!(ended, Ended::Failed(_) | Ended::NoTable(_))))
+        .count_if_any(&UNRECOVERED, lost)
         .print();
     tell(source, &ended, recovered);
     match worker.effects.end_turn(turn, next).await {
@@ -162,6 +163,24 @@ impl From<StoreError> for Ended {
     }
 }
 
+/// How much of a turn is left.
+struct Limit {
+    pages: u32,
+    until: Instant,
+}
+
+impl Limit {
+    fn from(now: Instant) -> Self {
+        Self { pages: MOST_PAGES, until: now + MOST_TIME }
+    }
+
+    fn allows_a_page(&mut self, now: Instant) -> bool {
+        let is_left = self.pages > 0 && now < self.until;
+        self.pages = self.pages.saturating_sub(1);
+        is_left
+    }
+}
+
 /// One turn of one source.
 struct Looking<'a> {
     worker: &'a Arc<Worker>,
@@ -169,8 +188,8 @@ struct Looking<'a> {
     reconcile: &'a Reconcile,
     turn: Turn,
     recovered: u64,
-    /// Events that can't be had or worked on.
-    failed: u64,
+    /// Events that can't be had or worked on, and times that were looked at too late.
+    lost: u64,
 }
 
 impl<'a> Looking<'a> {
@@ -183,28 +202,37 @@ impl<'a> Looking<'a> {
         }
     }
 
-    /// The look that is under way, or the next one. None: there is nothing to look at yet.
+    /// The look that is under way, or the next one, as far back as the provider's memory reaches. None: there is nothing to look at yet.
     fn begin(&mut self, now: Timestamp) -> Option<()> {
+        let reach = now - self.reconcile.keeps;
         let position = &mut self.turn.position;
-        if position.look.is_none() {
+        let look = position.look.take().filter(|look| look.until > reach);
+        let look = look.unwrap_or_else(|| {
             let grace =
                 if self.reconcile.fetches() { GRACE.min(self.reconcile.every) } else { Duration::ZERO };
-            let (from, until) = ((position.looked_until - OVERLAP).max(position.floor), now - grace);
-            if until <= from {
-                return None;
-            }
-            position.look = Some(Look { from, until, handled_from: until, page: None });
+            let from = (position.looked_until - OVERLAP).max(position.floor);
+            let until = now - grace;
+            Look { from, until, handled_from: until, page: None }
+        });
+        if look.until <= look.from {
+            return None;
+        }
+        // What is older was looked at by the look before this one.
+        let since = position.looked_until.max(look.from);
+        position.look = Some(Look { from: look.from.max(reach), ..look });
+        if since < reach {
+            self.lost += 1;
+            let source = &self.source.name;
+            tracing::error!(outcome = "out_of_reach", source, %since, until = %reach, "a time was looked at too late: the provider no longer keeps what it sent then");
         }
         Some(())
     }
 
     async fn pages(&mut self, now: Timestamp) -> Result<Ended, Ended> {
         let client = self.client(now)?;
-        let (mut missing, mut asked, began) = (Missing::default(), 0, Instant::now());
-        for _ in 0..MOST_PAGES {
-            if began.elapsed() > MOST_TIME {
-                break;
-            }
+        let (mut missing, mut asked) = (Missing::default(), 0);
+        let mut limit = Limit::from(Instant::now());
+        while limit.allows_a_page(Instant::now()) {
             let Some(look) = self.turn.position.look.clone() else { return Ok(Ended::Complete) };
             let all = Window { from: look.from, until: look.until };
             let page = match client.page(all, look.page.as_deref()).await {
@@ -285,7 +313,7 @@ impl<'a> Looking<'a> {
                 Ok(())
             }
             Err(error @ Failure::Gone(_)) => {
-                self.failed += 1;
+                self.lost += 1;
                 tracing::error!(outcome = "lost", source, event_id, event_type, %error, "what had not arrived can't be delivered again");
                 Ok(())
             }
@@ -300,7 +328,7 @@ impl<'a> Looking<'a> {
         let routed = match fetched::commands(self.source, event, &self.worker.config, now) {
             Ok(routed) => routed,
             Err(error) => {
-                self.failed += 1;
+                self.lost += 1;
                 tracing::error!(outcome = "unfit", source, event_id, event_type, %error, "an event that was fetched can't be worked on");
                 return Ok(());
             }
@@ -338,5 +366,21 @@ impl<'a> Looking<'a> {
         let backoff = BACKOFF.saturating_mul(1 << (*failures).min(10)).min(self.reconcile.every);
         *failures += 1;
         pause.unwrap_or_default().max(backoff).min(MOST_BACKOFF.max(self.reconcile.every))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_ends_after_some_pages_or_some_time() {
+        let began = Instant::now();
+        let mut limit = Limit::from(began);
+        let pages = (0..100).take_while(|_| limit.allows_a_page(began)).count();
+        assert_eq!(pages, 20);
+        let mut limit = Limit::from(began);
+        assert!(limit.allows_a_page(began + Duration::from_secs(29)));
+        assert!(!limit.allows_a_page(began + Duration::from_secs(30)));
     }
 }

@@ -206,7 +206,7 @@ impl Effects {
     }
 
     /// One page of a lane, by time.
-    async fn lane_until(
+    pub(super) async fn lane_until(
         &self,
         lane: &str,
         until: Timestamp,

@@ -2,7 +2,7 @@
 //!
 //! [`record`] the states, with `history` and `receipt` · [`standing`] where a run is, of all its records · [`guard`] claim, commit, defer, park ·
 //! [`agenda`] what is to be done and when ·
-//! [`parked`] what can't be claimed at all · [`bulk`] one decision about many · [`redrive`] what is over, once more ·
+//! [`parked`] what can't be claimed at all · [`decided`] what operators ended, to be told · [`bulk`] one decision about many · [`redrive`] what is over, once more ·
 //! [`claim_check`] input too large for the broker · [`recent`] effects by time, and [`runs`] what the consumer's runs did, for
 //! whoever looks · [`pause`] of the consumer · [`stream_lease`] one stream at a time · [`reconciliation`] how far each source has been reconciled · `store` the conditional writes under all
 //! of them, and `transaction` several of them as one, with an item of a table of the user's own: [`row`].
@@ -10,6 +10,7 @@
 pub mod agenda;
 pub mod bulk;
 pub mod claim_check;
+pub mod decided;
 mod error;
 pub mod guard;
 mod history;

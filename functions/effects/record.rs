@@ -62,6 +62,8 @@ pub(super) mod attr {
     /// Hash key of the `due` index; absent from records that need no attention.
     pub(in crate::effects) const LANE: &str = "lane";
     pub(in crate::effects) const DUE_AT: &str = "due_at";
+    /// How many effects the run has; where a decision has ended one of several.
+    pub(in crate::effects) const OF: &str = "of";
     /// Hash key of the `recent` index: when the effect was first heard of.
     pub(in crate::effects) const DAY: &str = "day";
     /// DynamoDB's TTL, in seconds; only where nothing is left to do or to decide, and never trusted for correctness.
@@ -215,18 +217,20 @@ impl Record {
     /// An attribute is missing or of another type: somebody else wrote it.
     pub(super) fn read(item: &Item) -> Result<Self, StoreError> {
         let status = text(item, attr::STATUS)?;
+        let status = Status::parse(&status).ok_or(StoreError::Malformed(attr::STATUS))?;
         Ok(Self {
             run_id: text(item, attr::RUN_ID)?,
             effect_id: text(item, attr::EFFECT_ID)?,
             step: text(item, attr::STEP)?,
             business_key: text(item, attr::BUSINESS_KEY)?,
-            status: Status::parse(&status).ok_or(StoreError::Malformed(attr::STATUS))?,
+            status,
             attempt: number(item, attr::ATTEMPT)?.unwrap_or_default(),
             created_at: time(item, attr::CREATED_AT)?.ok_or(StoreError::Malformed(attr::CREATED_AT))?,
             updated_at: time(item, attr::UPDATED_AT)?.ok_or(StoreError::Malformed(attr::UPDATED_AT))?,
             first_attempt_at: time(item, attr::FIRST_ATTEMPT_AT)?,
             lease_until: time(item, attr::LEASE_UNTIL)?,
-            due_at: time(item, attr::DUE_AT)?,
+            // What is over is due only for being told of.
+            due_at: time(item, attr::DUE_AT)?.filter(|_| !status.is_over()),
             doubt: optional_text(item, attr::DOUBT),
             last_error: optional_text(item, attr::LAST_ERROR),
             receipt: optional_text(item, attr::RECEIPT).and_then(|json| serde_json::from_str(&json).ok()),

@@ -72,13 +72,16 @@ impl Change {
     pub(super) fn expression(&self) -> String {
         let set = self.set.iter().map(|(name, _)| format!("#{name} = :{name}"));
         let once = self.set_once.iter().map(|(name, _)| format!("#{name} = if_not_exists(#{name}, :{name})"));
-        let mut expression = format!("SET {}", set.chain(once).collect::<Vec<_>>().join(", "));
-        if !self.remove.is_empty() {
-            let remove: Vec<_> = self.remove.iter().map(|name| format!("#{name}")).collect();
-            expression.push_str(&format!(" REMOVE {}", remove.join(", ")));
-        }
-        expression
+        let set = clause("SET", set.chain(once));
+        let remove = clause("REMOVE", self.remove.iter().map(|name| format!("#{name}")));
+        set.into_iter().chain(remove).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// None if there is nothing in it: DynamoDB takes no empty one.
+fn clause(verb: &str, actions: impl Iterator<Item = String>) -> Option<String> {
+    let actions: Vec<_> = actions.collect();
+    (!actions.is_empty()).then(|| format!("{verb} {}", actions.join(", ")))
 }
 
 /// A condition: its expression, the attributes it names with `#`, and its values.

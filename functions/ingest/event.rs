@@ -4,8 +4,8 @@
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html>).
 //!
 //! Envelope and reply have the types of `lambda_http`. Its conversion into a request is not used, because signatures need
-//! what that does not keep: of a repeated header in a format 1.0 event it shows the last line only (webhook trap 2), it
-//! decodes and reorders queries (trap 7), and it panics at a body that is no base64.
+//! what that does not keep: of a repeated header in a format 1.0 event it shows the last line only, it decodes and
+//! reorders queries, and it panics at a body that is no base64.
 //!
 //! Three parts are taken out of the event before those types see it, and are read here:
 //! - Headers: the types' map keeps one of two single values whose names differ in case only, panics at more lines than

@@ -17,7 +17,7 @@ mod paddle;
 mod square;
 mod stripe;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use serde_json::Value;
 
 use self::api::Api;
@@ -178,12 +178,29 @@ fn types<'a>(source: &Source, config: &'a Config) -> Vec<&'a str> {
     if can_be_named { types } else { Vec::new() }
 }
 
-/// A time as it stands in JSON.
+/// A time as it stands in JSON. One without a zone, as Square writes them, is in UTC.
 fn time(value: &Value) -> Option<Timestamp> {
-    value.as_str()?.parse().ok()
+    let text = value.as_str()?;
+    text.parse().ok().or_else(|| TimeZone::UTC.to_timestamp(text.parse().ok()?).ok())
 }
 
 /// A text in JSON; empty if it is none.
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_without_a_zone_is_in_utc() {
+        let of = |text: &str| time(&text.into()).map(|at| at.to_string());
+        for text in
+            ["2022-04-26T10:08:40.454726", "2022-04-26T10:08:40.454726Z", "2022-04-26T12:08:40.454726+02:00"]
+        {
+            assert_eq!(of(text).as_deref(), Some("2022-04-26T10:08:40.454726Z"));
+        }
+        assert_eq!(of("yesterday"), None);
+    }
 }

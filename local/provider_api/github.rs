@@ -2,7 +2,8 @@
 //!
 //! As in <https://docs.github.com/en/rest/repos/webhooks>: deliveries from the newest on, `per_page` up to 100, the next page by the
 //! `cursor` of the `Link` header; a redelivery keeps the `guid`, is asked for by `POST …/attempts` and answered 202 before it is made. After
-//! three days a delivery is gone (404).
+//! three days a delivery is gone (404). Too many requests are answered 403, with what is left of the limit and when it begins anew
+//! (<https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit>).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -102,6 +103,16 @@ impl Shared {
         self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What a request without the right key, or one too many, is answered.
+    fn refused(&self, headers: &HeaderMap) -> Option<Answer> {
+        if let Some(refused) = refused(headers) {
+            return Some(refused);
+        }
+        let reset = Timestamp::now().as_second() + self.sender.limited()?;
+        let limited = Answer::of_json(403, &json!({ "message": "API rate limit exceeded" }));
+        Some(limited.with("x-ratelimit-remaining", "0").with("x-ratelimit-reset", &reset.to_string()))
+    }
+
     async fn deliver(&self, guid: &str, webhook: Webhook, is_again: bool) -> bool {
         let at = self.sender.now();
         let status = self.sender.deliver(webhook.clone()).await;
@@ -140,7 +151,7 @@ struct Asked {
 }
 
 async fn list(State(shared): State<Arc<Shared>>, headers: HeaderMap, Query(asked): Query<Asked>) -> Answer {
-    if let Some(refused) = refused(&headers) {
+    if let Some(refused) = shared.refused(&headers) {
         return refused;
     }
     let most = asked.per_page.unwrap_or(30).min(100).min(shared.sender.manners().per_page);
@@ -164,7 +175,7 @@ async fn list(State(shared): State<Arc<Shared>>, headers: HeaderMap, Query(asked
 }
 
 async fn show(State(shared): State<Arc<Shared>>, headers: HeaderMap, Path(id): Path<u64>) -> Answer {
-    if let Some(refused) = refused(&headers) {
+    if let Some(refused) = shared.refused(&headers) {
         return refused;
     }
     let Some(delivery) = shared.find(id) else { return missing() };
@@ -177,7 +188,7 @@ async fn show(State(shared): State<Arc<Shared>>, headers: HeaderMap, Path(id): P
 }
 
 async fn again(State(shared): State<Arc<Shared>>, headers: HeaderMap, Path(id): Path<u64>) -> Answer {
-    if let Some(refused) = refused(&headers) {
+    if let Some(refused) = shared.refused(&headers) {
         return refused;
     }
     let Some(delivery) = shared.find(id) else { return missing() };

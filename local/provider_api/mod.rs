@@ -1,9 +1,14 @@
 //! Providers as they are from both sides: they deliver webhooks, and their API tells what they have sent. They keep it for a time,
-//! show it late, refuse a wrong key, and lie if told to. Rate limits and outages are for a [wire](crate::proxy::Wire) in front of them.
+//! show it late, refuse a wrong key and too many requests, and lie if told to. Outages are for a [wire](crate::proxy::Wire) in front of
+//! them.
 //!
-//! [`github`] has deliveries, which it makes again on request · [`stripe`] has events. Each names the pages of the provider that it follows.
+//! [`github`] has deliveries, which it makes again on request · [`stripe`], [`paddle`] and [`square`] have [`events`]. Each names the
+//! pages of the provider that it follows.
 
+pub mod events;
 pub mod github;
+pub mod paddle;
+pub mod square;
 pub mod stripe;
 
 use std::{
@@ -36,6 +41,8 @@ pub struct Manners {
     pub per_page: usize,
     /// Whether it says that everything was delivered; or says that it will deliver again, and does not.
     pub lies: bool,
+    /// Until then, by our clock, every request is one too many.
+    pub limited_until: Timestamp,
 }
 
 /// A clock and a door: where webhooks are posted to, and how they are signed.
@@ -54,6 +61,7 @@ impl Sender {
             shows_after: SignedDuration::ZERO,
             per_page: 100,
             lies: false,
+            limited_until: Timestamp::UNIX_EPOCH,
         };
         let client = http::client_for("http://")?;
         Ok(Self { manners: Mutex::new(manners), door: Mutex::default(), client })
@@ -74,6 +82,12 @@ impl Sender {
     /// By its own clock.
     fn now(&self) -> Timestamp {
         Timestamp::now() + self.manners().ahead
+    }
+
+    /// For how many seconds more every request is one too many.
+    fn limited(&self) -> Option<i64> {
+        let left = self.manners().limited_until.duration_since(Timestamp::now()).as_millis();
+        i64::try_from(left).ok().filter(|left| *left > 0).map(|left| (left + 999) / 1000)
     }
 
     /// Whether its lists show what happened then.

@@ -1,11 +1,11 @@
-//! Stripe: an account with one webhook endpoint. It delivers once here; the days for which the real one tries again are too long to
-//! wait for.
+//! Stripe: an account with one webhook endpoint.
 //!
 //! As in <https://docs.stripe.com/api/events/list>: events from the newest on, `limit` up to 100, the next page by `starting_after`
 //! while `has_more`; `created[gte]` and `created[lte]` in seconds, `types[]`, and `delivery_success`, which is false also while a
-//! delivery is pending. After 30 days an event is gone, and is no place to start after (400, `resource_missing`).
+//! delivery is pending. After 30 days an event is gone, and is no place to start after (400, `resource_missing`). Of too many requests
+//! it says no time (<https://docs.stripe.com/rate-limits>).
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use axum::{
@@ -14,89 +14,40 @@ use axum::{
     http::HeaderMap,
     routing::get,
 };
-use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use jiff::SignedDuration;
+use serde_json::json;
 use url::form_urlencoded;
 
-use super::{Manners, Sender, refused};
-use crate::{
-    config::Source,
-    http::Answer,
-    server::{ANY_PORT, Server},
-    webhook::Webhook,
+use super::{
+    events::{Feed, Form, Listed},
+    refused,
 };
+use crate::http::Answer;
 
-/// A Stripe that listens.
-#[derive(Debug)]
-pub struct Stripe {
-    shared: Arc<Shared>,
-    server: Server,
+/// Starts it.
+///
+/// # Errors
+/// No port is free.
+pub async fn start() -> Result<Listed> {
+    let form = Form {
+        id: "id",
+        at: "created",
+        date: |at| at.as_second().into(),
+        keeps: SignedDuration::from_hours(30 * 24),
+    };
+    let router = |feed| Router::new().route("/v1/events", get(list)).with_state(feed);
+    Listed::start(form, router).await.context("Stripe")
 }
 
-#[derive(Debug)]
-struct Shared {
-    sender: Sender,
-    events: Mutex<Vec<Event>>,
-}
-
-#[derive(Debug, Clone)]
-struct Event {
-    json: Value,
-    at: Timestamp,
-    is_delivered: bool,
-}
-
-impl Stripe {
-    /// Starts it.
-    ///
-    /// # Errors
-    /// No port is free.
-    pub async fn start() -> Result<Self> {
-        let sender = Sender::new(SignedDuration::from_hours(30 * 24))?;
-        let shared = Arc::new(Shared { sender, events: Mutex::default() });
-        let router = Router::new().route("/v1/events", get(list)).with_state(shared.clone());
-        Ok(Self { shared, server: Server::start(ANY_PORT, router).await.context("Stripe")? })
-    }
-
-    /// Its API.
-    #[must_use]
-    pub fn url(&self) -> String {
-        self.server.url()
-    }
-
-    /// Delivers there from now on.
-    pub fn send_to(&self, url: &str, source: Source) {
-        self.shared.sender.send_to(url, source);
-    }
-
-    /// Changes how it behaves.
-    pub fn behave(&self, change: impl FnOnce(&mut Manners)) {
-        self.shared.sender.change(change);
-    }
-
-    /// Something happens: it can be listed, and is delivered once. Says whether that succeeded.
-    pub async fn send(&self, webhook: Webhook) -> bool {
-        let at = self.shared.sender.now();
-        let webhook = webhook.edited(|event| event["created"] = at.as_second().into());
-        self.shared.lock().push(Event { json: webhook.json(), at, is_delivered: false });
-        let id = webhook.json()["id"].clone();
-        let is_well = matches!(self.shared.sender.deliver(webhook).await, Some(200..=299));
-        for event in self.shared.lock().iter_mut().filter(|event| event.json["id"] == id) {
-            event.is_delivered |= is_well;
-        }
-        is_well
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Vec<Event>> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-async fn list(State(shared): State<Arc<Shared>>, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
+async fn list(State(feed): State<Arc<Feed>>, headers: HeaderMap, RawQuery(query): RawQuery) -> Answer {
     if let Some(refused) = refused(&headers) {
         return refused;
+    }
+    if feed.sender.limited().is_some() {
+        return Answer::of_json(
+            429,
+            &json!({ "error": { "type": "invalid_request_error", "code": "rate_limit" } }),
+        );
     }
     let query: Vec<(String, String)> =
         form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
@@ -105,9 +56,8 @@ async fn list(State(shared): State<Arc<Shared>>, headers: HeaderMap, RawQuery(qu
     };
     let one = |name: &str| all(name).into_iter().next();
     let number = |name: &str| one(name).and_then(|value| value.parse::<i64>().ok());
-    let manners = shared.sender.manners();
-    let mut shown: Vec<_> =
-        shared.lock().iter().filter(|each| shared.sender.shows(each.at)).cloned().collect();
+    let manners = feed.sender.manners();
+    let mut shown = feed.shown();
     shown.reverse();
     if let Some(last) = one("starting_after") {
         let Some(place) = shown.iter().position(|event| event.json["id"] == last) else {

@@ -1,4 +1,4 @@
-//! Variables: what the functions read, what the README documents, and what the template sets.
+//! Variables: what the functions read, what `docs/configuration.md` documents, and what the template sets.
 
 use std::{
     cell::RefCell,
@@ -44,10 +44,10 @@ fn minimal(name: &str) -> Option<String> {
     required.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
 }
 
-/// The README's table of configuration: each variable of ours, with its default if that is a value.
+/// The table of `docs/configuration.md`: each variable of ours, with its default if that is a value.
 fn documented() -> Result<BTreeMap<String, Option<String>>> {
-    let readme = read("README.md")?;
-    let rows = code_in_tables(&readme, 0).zip(code_in_tables(&readme, 1));
+    let page = read("docs/configuration.md")?;
+    let rows = code_in_tables(&page, 0).zip(code_in_tables(&page, 1));
     let is_variable =
         |name: &str| name.contains('_') && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
     let ours = rows.filter_map(|(name, default)| Some((name?, default)));
@@ -77,7 +77,7 @@ fn what_operators_switch_is_no_parameter() -> Result<()> {
     assert!(consumer["Events"]["EveryMinute"]["Properties"]["State"].is_null(), "the schedule always runs");
     let woken = &template.function("ingest")?["Environment"]["Variables"]["CONSUMER_FUNCTION"];
     assert_eq!(woken["Ref"], "ConsumerFunction", "and so do wake-ups");
-    for page in ["README.md", "docs/deploy.md", "docs/operate.md"] {
+    for page in ["README.md", "docs/configuration.md", "docs/deploy.md", "docs/operate.md"] {
         // Given once on the command line, a parameter is what it was before at the next deployment.
         let given = read(page)?.lines().any(|line| line.contains("sam deploy") && line.contains("overrides"));
         assert!(!given, "{page} gives sam deploy parameters that stages/ does not have");

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use jiff::Timestamp;
 use local::{
     config::Config,
-    provider_api::{KEY, github::GitHub, stripe::Stripe},
+    provider_api::{KEY, github::GitHub, stripe},
     stack::Stack,
     webhook::Webhook,
 };
@@ -57,7 +57,7 @@ fn dispute(number: usize) -> Webhook {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_did_not_arrive_is_planned_and_then_done_once() {
-    let (place, stripe) = (Place::new().await, Stripe::start().await.unwrap());
+    let (place, stripe) = (Place::new().await, stripe::start().await.unwrap());
     let stack = &place.stack;
     stripe.send_to(&stack.url(), stack.config.source("stripe").unwrap());
     assert!(stripe.send(dispute(0)).await);
@@ -73,6 +73,14 @@ async fn what_did_not_arrive_is_planned_and_then_done_once() {
     let plan = place.typed(&[&args[..], &["--plan"]].concat(), &config).await;
     assert_eq!(plan.code, Some(0), "{}", plan.err);
     assert!(plan.out.starts_with("2 missing of 3 "), "{}", plan.out);
+    assert_eq!(plan.err, "", "all of an hour is within reach");
+    let months = ["reconcile", "stripe", "--since", "960h", "--config", config_arg, "--plan"];
+    let far = place.typed(&months, &config).await;
+    assert!(
+        far.code == Some(0) && far.err.contains("for 30 days, and tells of nothing older"),
+        "{}",
+        far.err
+    );
     assert!(plan.out.contains("evt_1  charge.dispute.created: would be done: open_ticket"), "{}", plan.out);
     let unasked = place.typed(&args, &config).await;
     assert!(unasked.code == Some(2) && unasked.err.contains("--yes"), "{}", unasked.err);
@@ -116,7 +124,7 @@ async fn github_is_asked_to_deliver_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn real_events_are_signed_here_and_sent_to_what_is_up() {
     let (place, stripe, github) =
-        (Place::new().await, Stripe::start().await.unwrap(), GitHub::start().await.unwrap());
+        (Place::new().await, stripe::start().await.unwrap(), GitHub::start().await.unwrap());
     let stack = &place.stack;
     stripe.send(dispute(1)).await;
     github.send(Webhook::sample("github.issues.opened").unwrap()).await;
