@@ -19,7 +19,6 @@ use rustls::ClientConfig;
 
 pub use self::{aws_signature::AwsSigner, third_parties::ThirdParties};
 use crate::{
-    broker,
     config::{
         ConfigError,
         brokers::{Brokers, Role},
@@ -152,7 +151,7 @@ pub fn command_topics(
     let Brokers { first, more, draining } = &environment.brokers;
     let all = || [first].into_iter().chain(more).chain(draining);
     let is_required = environment.command_signatures == Signatures::Required;
-    if is_required && secrets.get(COMMAND_KEY).is_none() && !all().all(broker::Address::is_loopback) {
+    if is_required && secrets.get(COMMAND_KEY).is_none() && !all().all(driftq_client::Address::is_loopback) {
         return Err(ConfigError::one("secrets", COMMAND_KEY, UNSIGNED.to_owned()));
     }
     let auth = secrets.get(DRIFTQ_AUTH_HEADER).map(Secret::expose);
@@ -164,12 +163,13 @@ pub fn command_topics(
         );
         return Err(ConfigError::one("secrets", DRIFTQ_AUTH_HEADER, problem));
     }
-    let topic = |address: &broker::Address| {
-        let broker = broker::Client::new(http.clone(), address.clone(), auth)
+    let topic = |address: &driftq_client::Address| {
+        let broker = driftq_client::Client::new(http.clone(), address.clone(), auth)
             .map_err(|error| ConfigError::one("secrets", DRIFTQ_AUTH_HEADER, error.to_string()))?;
         Ok(Topic { broker, name: environment.topic.clone(), partitions: environment.partitions })
     };
-    let topics = |addresses: &[broker::Address]| addresses.iter().map(topic).collect::<Result<Vec<_>, _>>();
+    let topics =
+        |addresses: &[driftq_client::Address]| addresses.iter().map(topic).collect::<Result<Vec<_>, _>>();
     Ok(Topics::new(topic(first)?, topics(more)?, topics(draining)?))
 }
 

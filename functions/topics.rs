@@ -61,10 +61,10 @@ fn weight(broker: &str, business_key: &str) -> [u8; 32] {
 mod tests {
     use std::collections::BTreeMap;
 
+    use driftq_client::Client;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::broker::Client;
 
     /// A broker for each number, and none that is draining.
     fn topics(brokers: &[u8]) -> Topics {

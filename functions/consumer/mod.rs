@@ -73,7 +73,6 @@ use turns::Turns;
 use uuid::Uuid;
 
 use crate::{
-    broker,
     config::{
         Config,
         environment::{Environment, Signatures},
@@ -130,7 +129,7 @@ struct Worker {
 pub enum RunError {
     /// A broker could not be read from.
     #[error("the topic could not be drained: {0}")]
-    Broker(broker::Error),
+    Broker(driftq_client::Error),
     /// The effects table could not be used.
     #[error("the effects table: {0}")]
     Table(#[from] StoreError),

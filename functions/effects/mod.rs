@@ -78,7 +78,8 @@ impl KnownLanes {
 /// Nor does acking before settling compile: a lease is no proof,
 ///
 /// ```compile_fail,E0308
-/// # use driftq_webhooks::{broker::{AckToken, Client, Error}, effects::{Settled, guard::Lease}};
+/// # use driftq_client::{AckToken, Client, Error};
+/// # use driftq_webhooks::{effects::{Settled, guard::Lease}};
 /// # use std::time::Duration;
 /// # async fn wrong(broker: Client<Settled>, token: AckToken, lease: Lease) -> Result<(), Error> {
 /// broker.ack(token, lease, Duration::from_secs(1)).await?;
