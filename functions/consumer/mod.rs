@@ -198,7 +198,7 @@ impl Consumer {
         let run = Run { worker: &worker, readings, streams, idle_exit: self.idle_exit };
         let spans = self.spans.begin();
         let outcome = recorder.while_running(run.run()).await;
-        spans.end().await;
+        spans.end(deadline.half(CONSUMER_PATIENCE)).await;
         // The events end when the last of their senders is dropped.
         drop(worker);
         let events_dropped = sending.finish().await;
