@@ -4,10 +4,11 @@
 //! [`agenda`] what is to be done and when ·
 //! [`parked`] what can't be claimed at all · [`decided`] what operators ended, to be told · [`bulk`] one decision about many · [`redrive`] what is over, once more ·
 //! [`claim_check`] input too large for the broker · [`recent`] effects by time, and [`runs`] what the consumer's runs did, for
-//! whoever looks · [`pause`] of the consumer · [`stream_lease`] one stream at a time · [`reconciliation`] how far each source has been reconciled · `store` the conditional writes under all
+//! whoever looks · [`pause`] of the consumer · [`stream_lease`] one stream at a time · [`reconciliation`] how far each source has been reconciled, and what was [`asked`] for · `store` the conditional writes under all
 //! of them, and `transaction` several of them as one, with an item of a table of the user's own: [`row`].
 
 pub mod agenda;
+pub mod asked;
 pub mod bulk;
 pub mod claim_check;
 pub mod decided;
