@@ -5,7 +5,7 @@
 //!
 //! OpenTelemetry's SDK is not used: it sends from a thread of its own, at times of its own, and brings a dozen crates. A Lambda
 //! function is frozen between invocations, so spans leave before it answers, and there must be a limit to how long that takes.
-//! The trace context was here already ([`Traceparent`]), and what is sent is one JSON document ([`super::otlp`]).
+//! The trace context was here already ([`Traceparent`]), and what is sent is one JSON document (`otlp`).
 //!
 //! Nothing depends on a collector: one that does not answer in time is left alone for a while, and what it did not take is
 //! dropped and counted.
