@@ -1,5 +1,6 @@
 //! Never lost beyond our own door: what a provider could not deliver is asked for, and done once.
 
+mod limits;
 mod lists;
 mod retention;
 

@@ -163,6 +163,24 @@ impl From<StoreError> for Ended {
     }
 }
 
+/// How much of a turn is left.
+struct Limit {
+    pages: u32,
+    until: Instant,
+}
+
+impl Limit {
+    fn from(now: Instant) -> Self {
+        Self { pages: MOST_PAGES, until: now + MOST_TIME }
+    }
+
+    fn allows_a_page(&mut self, now: Instant) -> bool {
+        let is_left = self.pages > 0 && now < self.until;
+        self.pages = self.pages.saturating_sub(1);
+        is_left
+    }
+}
+
 /// One turn of one source.
 struct Looking<'a> {
     worker: &'a Arc<Worker>,
@@ -212,11 +230,9 @@ impl<'a> Looking<'a> {
 
     async fn pages(&mut self, now: Timestamp) -> Result<Ended, Ended> {
         let client = self.client(now)?;
-        let (mut missing, mut asked, began) = (Missing::default(), 0, Instant::now());
-        for _ in 0..MOST_PAGES {
-            if began.elapsed() > MOST_TIME {
-                break;
-            }
+        let (mut missing, mut asked) = (Missing::default(), 0);
+        let mut limit = Limit::from(Instant::now());
+        while limit.allows_a_page(Instant::now()) {
             let Some(look) = self.turn.position.look.clone() else { return Ok(Ended::Complete) };
             let all = Window { from: look.from, until: look.until };
             let page = match client.page(all, look.page.as_deref()).await {
@@ -350,5 +366,21 @@ impl<'a> Looking<'a> {
         let backoff = BACKOFF.saturating_mul(1 << (*failures).min(10)).min(self.reconcile.every);
         *failures += 1;
         pause.unwrap_or_default().max(backoff).min(MOST_BACKOFF.max(self.reconcile.every))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_ends_after_some_pages_or_some_time() {
+        let began = Instant::now();
+        let mut limit = Limit::from(began);
+        let pages = (0..100).take_while(|_| limit.allows_a_page(began)).count();
+        assert_eq!(pages, 20);
+        let mut limit = Limit::from(began);
+        assert!(limit.allows_a_page(began + Duration::from_secs(29)));
+        assert!(!limit.allows_a_page(began + Duration::from_secs(30)));
     }
 }

@@ -181,7 +181,7 @@ fn types<'a>(source: &Source, config: &'a Config) -> Vec<&'a str> {
 /// A time as it stands in JSON. One without a zone, as Square writes them, is in UTC.
 fn time(value: &Value) -> Option<Timestamp> {
     let text = value.as_str()?;
-    text.parse().ok().or_else(|| Some(TimeZone::UTC.to_timestamp(text.parse().ok()?).ok()?))
+    text.parse().ok().or_else(|| TimeZone::UTC.to_timestamp(text.parse().ok()?).ok())
 }
 
 /// A text in JSON; empty if it is none.

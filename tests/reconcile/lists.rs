@@ -9,7 +9,7 @@ use local::{
     proxy::{End, Seen, Wire},
     webhook::Webhook,
 };
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use toml::{Table, Value};
 
 use super::{Told, reconciled, recovered};
@@ -37,10 +37,9 @@ async fn told(provider: Listed, source: &str) -> Result<Told<Listed>> {
 /// The door is shut, and opened again; pages hold one event, and the provider has enough of requests for a while. Gives what was asked.
 async fn what_was_missed_is_fetched_once(
     told: &Told<Listed>,
-    event: impl Fn(&str, &str) -> Json,
+    event: impl Fn(&str, &str) -> Webhook,
 ) -> Result<Vec<Seen>> {
-    let webhook = |id: &str, kind: &str| Webhook::new("it", &event(id, kind));
-    let sent = |id: &str, kind: &str| told.provider.send(webhook(id, kind));
+    let sent = |id: &str, kind: &str| told.provider.send(event(id, kind));
     told.provider.behave(|manners| manners.per_page = 1);
     assert!(sent("evt_0", "paid").await);
     settle(&told.stack).await?;
@@ -63,12 +62,20 @@ async fn what_was_missed_is_fetched_once(
     Ok(asked)
 }
 
+pub(super) async fn paddle() -> Result<Told<Listed>> {
+    told(paddle::start().await?, "scheme = 'paddle'\nsecrets = ['A_WEBHOOK_SECRET']\ntolerance = '1m'").await
+}
+
+pub(super) fn paddle_event(id: &str, kind: &str) -> Webhook {
+    let notification = format!("ntf_{id}");
+    let event = json!({ "event_id": id, "event_type": kind, "notification_id": notification, "data": {} });
+    Webhook::new("it", &event)
+}
+
 #[tokio::test]
 async fn what_paddle_could_not_deliver_is_fetched_and_done_once() -> Result<()> {
-    let source = "scheme = 'paddle'\nsecrets = ['A_WEBHOOK_SECRET']\ntolerance = '1m'";
-    let told = told(paddle::start().await?, source).await?;
-    let event = |id: &str, kind: &str| json!({ "event_id": id, "event_type": kind, "notification_id": format!("ntf_{id}"), "data": {} });
-    what_was_missed_is_fetched_once(&told, event).await?;
+    let told = paddle().await?;
+    what_was_missed_is_fetched_once(&told, paddle_event).await?;
     told.stack.finish().await
 }
 
@@ -76,8 +83,9 @@ async fn what_paddle_could_not_deliver_is_fetched_and_done_once() -> Result<()> 
 async fn what_square_could_not_deliver_is_fetched_and_done_once() -> Result<()> {
     let source = "scheme = 'square'\nsecrets = ['A_WEBHOOK_SECRET']\npublic_url = 'https://hooks.example.com/webhooks/it'";
     let told = told(square::start().await?, source).await?;
-    let event =
-        |id: &str, kind: &str| json!({ "event_id": id, "type": kind, "merchant_id": "M", "data": {} });
+    let event = |id: &str, kind: &str| {
+        Webhook::new("it", &json!({ "event_id": id, "type": kind, "merchant_id": "M", "data": {} }))
+    };
     let asked = what_was_missed_is_fetched_once(&told, event).await?;
     let query = &asked[0].json()["query"]["filter"];
     assert_eq!(query["event_types"], json!(["paid"]), "no others are fetched");

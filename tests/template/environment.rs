@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use driftq_webhooks::{
     clients,
     config::environment::{Environment, load_config},
@@ -13,7 +13,13 @@ use driftq_webhooks::{
     telemetry,
 };
 
-use super::{code_in_tables, file::Template, read};
+use local::config::Config;
+
+use super::{
+    code_in_tables,
+    file::{Template, parse},
+    read,
+};
 
 /// Every name that a function asks its environment for, apart from the secrets that `webhooks.toml` names.
 fn read_by_functions() -> Result<BTreeSet<String>> {
@@ -107,6 +113,33 @@ fn both_functions_have_the_same_brokers() -> Result<()> {
     assert!(names.len() == 5, "{names:?}");
     for name in names {
         assert_eq!(ingest.get(name), consumer.get(name), "{name}");
+    }
+    Ok(())
+}
+
+/// What `cargo lambda watch` and `sam local` are given: all that ingest needs, with the secrets that `send` signs with.
+#[test]
+fn other_tools_are_given_the_secrets_that_events_are_signed_with() -> Result<()> {
+    let text = read("events/local.env")?;
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let of_cargo: BTreeMap<_, _> = lines.filter_map(|line| line.split_once('=')).collect();
+    assert!(of_cargo.values().all(|value| !value.contains('=')), "cargo lambda can't read such a value");
+    let template = parse("events/sam-local.yaml")?;
+    let function = &template["Resources"]["IngestFunction"]["Properties"];
+    assert_eq!(function["CodeUri"], "../.aws-sam/build/IngestFunction", "as sam build has left it");
+    let of_sam = function["Environment"]["Variables"].as_object().context("no variables")?;
+    let of_sam = of_sam.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_str()?))).collect();
+    let made_up = Config::shipped()?.secrets();
+    let sources = Config::shipped()?.table()["sources"].to_string();
+    for given in [of_cargo, of_sam] {
+        for (name, value) in made_up.iter().filter(|(name, _)| sources.contains(name.as_str())) {
+            assert_eq!(given.get(name.as_str()), Some(&value.as_str()), "{name}");
+        }
+        let get = |name: &str| given.get(name).map(|value| (*value).to_owned());
+        // A broker that is not on this machine wants commands signed, and in its container that is another machine.
+        let is_signed = get("COMMAND_KEY").is_some_and(|key| key.len() >= 32);
+        assert!(is_signed || get("DRIFTQ_HTTP_URL").is_some_and(|url| url.contains("127.0.0.1")));
+        Environment::read(&get)?;
     }
     Ok(())
 }
