@@ -78,6 +78,7 @@ fn alarms_go_on_at_what_their_section_says() -> Result<()> {
         ("PausedAlarm", at_once("Paused")),
         ("RecoveredAlarm", ("Recovered", "Sum", json!(10), "GreaterThanThreshold")),
         ("ReconcileFailedAlarm", ("ReconcileFailed", "Average", json!(1), "GreaterThanOrEqualToThreshold")),
+        ("UnrecoveredAlarm", at_once("Unrecovered")),
         ("WakeUpsFailedAlarm", at_once("WakeUpsFailed")),
         ("ConsumerErrorsAlarm", at_once("Errors")),
         ("BrokerUnreachableAlarm", at_once("BrokerUnreachable")),
@@ -95,7 +96,7 @@ fn alarms_go_on_at_what_their_section_says() -> Result<()> {
         assert_eq!(got, (&metric.into(), &statistic.into(), &threshold, &comparison.into()), "{id}");
     }
     // With those of the tests above and SourceRefusedAlarm, whose metric is a query.
-    assert_eq!(alarms.len(), 16 + 3);
+    assert_eq!(alarms.len(), 17 + 3);
     Ok(())
 }
 
