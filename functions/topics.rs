@@ -1,4 +1,4 @@
-//! The topic of commands at every broker: where a new command goes, and what is still to be read.
+//! The topic of commands at all brokers: which one gets a new command, and which are only drained.
 
 use std::iter;
 
