@@ -6,7 +6,6 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use driftq_webhooks::ingest::signature::Scheme;
 use local::{
     config::Config,
     functions::workspace,
@@ -14,6 +13,7 @@ use local::{
     webhook::{Webhook, samples},
 };
 use serde_json::json;
+use webhook_verify::Scheme;
 
 use crate::house::{builder, settle};
 

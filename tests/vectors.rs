@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use driftq_webhooks::ingest::signature::{Scheme, Setting};
 use http::{HeaderName, Request, request::Parts};
 use jiff::Timestamp;
 use local::{
@@ -16,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use toml::{Table, toml};
+use webhook_verify::{Scheme, Setting};
 
 use crate::{faketime, house};
 
@@ -50,7 +50,7 @@ enum Verdict {
 
 impl Vector {
     fn all() -> Result<Vec<Self>> {
-        Ok(serde_json::from_str(include_str!("vectors.json"))?)
+        Ok(serde_json::from_str(include_str!("../functions/webhook-verify/vectors.json"))?)
     }
 
     fn is_challenge(&self) -> bool {

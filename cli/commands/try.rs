@@ -7,12 +7,10 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result};
 use clap::Args as ClapArgs;
-use driftq_webhooks::{
-    config::source::Source,
-    ingest::{preview::Preview, signature::Key},
-};
+use driftq_webhooks::{config::source::Source, ingest::preview::Preview};
 use jiff::Timestamp;
 use local::config::Config as Local;
+use webhook_verify::Key;
 
 use self::{report::Report, webhook::Webhook};
 use crate::{

@@ -5,6 +5,7 @@ use std::time::Duration;
 use minijinja::Value as Jinja;
 use serde::Deserialize;
 use url::Url;
+use webhook_verify::Scheme;
 
 use super::{
     problems::Problems,
@@ -14,7 +15,6 @@ use super::{
     template::{Template, Templates},
     url_template::UrlTemplate,
 };
-use crate::ingest::signature::Scheme;
 
 /// A provider's API costs it something, and a door that was shut is seen soon enough.
 const LEAST_EVERY: Duration = Duration::from_secs(60);

@@ -4,9 +4,9 @@
 use std::{fmt::Display, str::FromStr};
 
 use http::header::InvalidHeaderName;
+use webhook_verify::{MacFormat, Scheme, Setting, Settings, Topic};
 
 use super::{problems::Problems, section::Section};
-use crate::ingest::signature::{MacFormat, Scheme, Setting, Settings, Topic};
 
 /// The scheme, and its settings unless they are unusable.
 pub(super) fn read(section: &mut Section, problems: &mut Problems) -> Option<(Scheme, Option<Settings>)> {

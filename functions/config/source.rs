@@ -6,6 +6,8 @@ use std::time::Duration;
 
 pub(super) use signed::Unsigned;
 
+use webhook_verify::{Scheme, Setting};
+
 use super::{
     allow::Allow,
     problems::Problems,
@@ -16,7 +18,6 @@ use super::{
     span::Span,
     template::{Role, Template, Templates},
 };
-use crate::ingest::signature::{Scheme, Setting};
 
 /// What an ingest template may use.
 pub(super) const INGEST_SCOPE: [&str; 7] =

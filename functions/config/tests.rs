@@ -237,7 +237,7 @@ fn the_docs_say_how_long_each_step_goes_on() {
 
 #[test]
 fn each_scheme_is_read_with_the_settings_that_it_needs() {
-    use crate::ingest::signature::{Algorithm, Encoding, MacFormat, Scheme, Setting, Settings};
+    use webhook_verify::{Algorithm, Encoding, MacFormat, Scheme, Setting, Settings};
     let source = |scheme: &str, settings: &str| {
         let secrets = if scheme == "sns" { "" } else { "secrets = [\"A\"]" };
         let text = format!("[sources.it]\nscheme = \"{scheme}\"\n{secrets}\n{settings}");

@@ -6,8 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::StatusCode;
 use tokio::sync::Mutex;
-
-use super::signature::{Key, Location, Scheme};
+use webhook_verify::{Key, Location, Scheme};
 
 /// A provider waits for our answer meanwhile.
 const TIMEOUT: Duration = Duration::from_millis(1500);

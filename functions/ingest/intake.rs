@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use tracing::Instrument as _;
 
-use super::{reply::Reply, request::Refused, signature};
+use super::{reply::Reply, request::Refused};
 use crate::{
     effect_id::EffectId,
     telemetry::{
@@ -215,7 +215,7 @@ impl Intake {
 /// Why a webhook was refused, in one of a few words: each is a metric of its own.
 #[must_use]
 pub fn reason(refused: &Refused) -> &'static str {
-    use signature::Refused as Signature;
+    use webhook_verify::Refused as Signature;
     match refused {
         Refused::Signature(Signature::Missing(_)) => "unsigned",
         Refused::Signature(

@@ -6,7 +6,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::signature::{Key, KeyError};
+use webhook_verify::{Key, KeyError};
+
 use crate::{
     command::keys::CommandKeys,
     config::{ConfigError, source::Source},

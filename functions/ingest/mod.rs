@@ -1,6 +1,6 @@
 //! Ingest: verify ▶ route ▶ commands ▶ produce ▶ 2xx.
 //!
-//! [`event`] what Lambda gets and wants back, with its [`query`] · [`signature`] the schemes ·
+//! [`event`] what Lambda gets and wants back, with its [`query`] · [`webhook_verify`] the schemes ·
 //! [`keys`] what they are checked with · [`fetch`] what a provider is asked · [`request`] unverified to verified ·
 //! [`body`] what it says, and by which `names` · [`route`] to commands · [`outbox`] durable before anyone is told · [`wake`] the consumer ·
 //! [`runs`] the API for clients · [`parked`] the API for whoever decides · `operators` who may use them · `health` · `self_test` could it do its work · [`reply`] the only table of statuses ·
@@ -21,12 +21,13 @@ pub mod parked;
 pub mod preview;
 pub mod query;
 mod rates;
+#[cfg(test)]
+mod replay;
 pub mod reply;
 pub mod request;
 pub mod route;
 pub mod runs;
 mod self_test;
-pub mod signature;
 pub mod wake;
 
 use event::{Event, Request, Written};
@@ -42,8 +43,8 @@ use reply::Reply;
 use request::{Refused, Unverified, Verified};
 use route::Routed;
 use serde_json::json;
-use signature::{Answer, Asked, Location, challenge};
 use wake::WakeUps;
+use webhook_verify::{Answer, Asked, Location, challenge};
 
 use crate::{
     config::{Config, environment::Operators},
@@ -258,7 +259,7 @@ impl Ingest {
         match verify(&keys) {
             Err(
                 failed @ (NotVerified::Disabled(_)
-                | NotVerified::Refused(Refused::Signature(signature::Refused::Forged))),
+                | NotVerified::Refused(Refused::Signature(webhook_verify::Refused::Forged))),
             ) => {
                 let newer = self.keys.other_than(&keys, now).await;
                 newer.map_or(Err(failed), |newer| verify(&newer))

@@ -2,12 +2,12 @@
 //! says what ingest would do with a genuine one, by the same code.
 
 use jiff::Timestamp;
+use webhook_verify::{Answer, Key};
 
 use super::{
     event::Request,
     request::{Lacking, Unverified, Verified},
     route::{self, Routed, Unwanted, plan},
-    signature::{Answer, Key},
 };
 use crate::{
     config::{Config, source::Source, step::Step},

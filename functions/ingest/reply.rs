@@ -2,12 +2,9 @@
 
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
+use webhook_verify::{Answer, Scheme, Success, success};
 
-use super::{
-    event::Malformed,
-    route::Routed,
-    signature::{Answer, Scheme, Success, success},
-};
+use super::{event::Malformed, route::Routed};
 use crate::effect_id::{EffectId, RunId};
 
 /// An answer.

@@ -7,16 +7,16 @@ use http::HeaderMap;
 use jiff::Timestamp;
 use minijinja::Value as Jinja;
 use serde_json::Value;
+use webhook_verify::{
+    self, Answer, Identity, Key, Location, Signed, certificate, confirmation, event, fingerprint, handshake,
+    identity, may_be_json, verify,
+};
 
 use super::{
     body::Content,
     event::Request,
     names::{Headers, Names},
     preview::Peek,
-    signature::{
-        self, Answer, Identity, Key, Location, Signed, certificate, confirmation, event, fingerprint,
-        handshake, identity, may_be_json, verify,
-    },
 };
 use crate::{
     config::{
@@ -41,7 +41,7 @@ pub struct Unverified<'a> {
 pub enum Refused {
     /// The signature does not hold.
     #[error(transparent)]
-    Signature(#[from] signature::Refused),
+    Signature(#[from] webhook_verify::Refused),
     /// It comes from where the source's webhooks never come from.
     #[error("it comes from an address that the source does not allow")]
     Address,

@@ -14,7 +14,6 @@ use driftq_webhooks::{
         query::Query,
         request::Unverified,
         route,
-        signature::{Algorithm, Encoding, MacFormat, Scheme, Setting, Settings},
     },
 };
 use hmac::Hmac;
@@ -25,13 +24,14 @@ use serde_json::json;
 use sha2::Sha256;
 use url::form_urlencoded;
 
-#[path = "../../functions/ingest/signature/tests/sample.rs"]
+#[path = "../../functions/webhook-verify/tests/sample.rs"]
 mod sample;
-#[path = "../../functions/ingest/signature/tests/tamper.rs"]
+#[path = "../../functions/ingest/replay/tamper.rs"]
 mod tamper;
 
 use sample::{named, sample as signed};
 use tamper::{CONFIGS, assert_no_other_effects, tampered};
+use webhook_verify::{Algorithm, Encoding, MacFormat, Scheme, Setting, Settings};
 
 static SCHEMES: LazyLock<Vec<&str>> = LazyLock::new(|| Scheme::names().collect());
 

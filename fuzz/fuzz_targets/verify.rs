@@ -9,10 +9,6 @@ use std::{sync::LazyLock, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use driftq_webhooks::ingest::{
     body::Content,
-    signature::{
-        Algorithm, Asked, Encoding, Key, MacFormat, Scheme, Setting, Settings, Signed, challenge,
-        fingerprint, handshake, identity, verify,
-    },
 };
 use hmac::Hmac;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -21,10 +17,11 @@ use serde_json::json;
 use sha2::Sha256;
 use url::form_urlencoded;
 
-#[path = "../../functions/ingest/signature/tests/sample.rs"]
+#[path = "../../functions/webhook-verify/tests/sample.rs"]
 mod sample;
 
 use sample::{NAMES, NOW, Sample, named, sample, secret};
+use webhook_verify::{ Algorithm, Asked, Encoding, Key, MacFormat, Scheme, Setting, Settings, Signed, challenge, fingerprint, handshake, identity, verify, };
 
 /// Every scheme with a key.
 static SCHEMES: LazyLock<Vec<(Scheme, Key)>> = LazyLock::new(|| {

@@ -4,9 +4,9 @@
 //! its signature does not cover; if an identity used any of that, each copy would be another call.
 
 use serde::Deserialize;
+use webhook_verify::Scheme;
 
 use super::{Problems, Source, Template, Templates};
-use crate::ingest::signature::Scheme;
 
 /// What an ingest template may use, apart from `source`, which is ours.
 const NAMES: [&str; 6] = ["event_id", "event_type", "event", "form", "digest", "headers"];

@@ -352,5 +352,5 @@ fn an_address_that_is_not_allowed_is_refused_once_the_signature_holds() {
     }
     let mut forged = signed("github", b"{}", &[]);
     (forged.body, forged.source_ip) = (b"{ }".to_vec(), None);
-    assert_eq!(verified(&config, &forged).map(drop), Err(signature::Refused::Forged.into()));
+    assert_eq!(verified(&config, &forged).map(drop), Err(webhook_verify::Refused::Forged.into()));
 }

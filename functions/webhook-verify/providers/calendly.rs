@@ -1,0 +1,24 @@
+//! Calendly: `Calendly-Webhook-Signature: t=1700000000,v1=<hex>`, the HMAC of `t.body`
+//! (<https://developer.calendly.com/api-docs/overview/webhooks/webhook-signatures>), with the three minutes of its examples as
+//! the window.
+//!
+//! Events have no id, so the body says which event it is.
+
+use crate::{Identity, provider::Provider, settings::MacFormat, text, timed::Timed};
+
+pub(super) static PROVIDER: Provider = Provider {
+    tolerance: 180,
+    ..Provider::new(
+        "calendly",
+        |_, request, keys, window| FORMAT.verify(MacFormat::SHA256_HEX, request, keys, window),
+        |_, body| Identity::new(None, text(body, "event")),
+    )
+};
+
+const FORMAT: Timed = Timed {
+    header: "calendly-webhook-signature",
+    separator: ',',
+    time: "t",
+    is_signature: |name| name == "v1",
+    border: ".",
+};

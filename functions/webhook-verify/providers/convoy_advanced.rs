@@ -1,0 +1,28 @@
+//! Convoy's advanced signatures: `X-Convoy-Signature: t=1700000000,v1=<hex>`, the HMAC of `t,body`
+//! (<https://www.getconvoy.io/docs/product-manual/signatures>). Its simple ones are `hmac`. Hash and encoding are settings of
+//! the Convoy project; each change of them adds a version, and all versions sign: `v1=…,v2=…`.
+//!
+//! Convoy forwards other people's events, so their ids are wherever those people put them: the source's `run_id` says.
+
+use super::hmac;
+use crate::{provider::Provider, settings::Setting, timed::Timed};
+
+pub(super) static PROVIDER: Provider = Provider {
+    settings: &[Setting::Mac],
+    key: |settings, secret| settings.mac.key(secret),
+    ..Provider::new(
+        "convoy-advanced",
+        |settings, request, keys, window| FORMAT.verify(settings.mac, request, keys, window),
+        hmac::identity,
+    )
+};
+
+const FORMAT: Timed =
+    Timed { header: "x-convoy-signature", separator: ',', time: "t", is_signature: is_version, border: "," };
+
+/// `v1`, `v2` and so on.
+fn is_version(name: &str) -> bool {
+    name.strip_prefix('v').is_some_and(|version| {
+        !version.starts_with('0') && !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit())
+    })
+}

@@ -1,0 +1,52 @@
+//! Mailgun: a signature in the body, the hex HMAC of its timestamp and token
+//! (<https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks>).
+//!
+//! **The event itself is not signed.** A signature says that Mailgun once sent this token, and no more: whoever sees one
+//! webhook can send others with it, until the window closes. What holds is that all of them are one run, because the token
+//! names it.
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    Identity, Refused, Signed, Success, Verified,
+    header::Window,
+    json,
+    key::{self, Key},
+    provider::Provider,
+    settings::Settings,
+    text,
+};
+
+pub(super) static PROVIDER: Provider = Provider {
+    signed: &["event_id", "digest"],
+    fingerprint: |_, request| fingerprint(request),
+    success: || Success::Ok,
+    ..Provider::new("mailgun", verify, |_, body| identity(body))
+};
+
+const SIGNATURE: Refused = Refused::Body("signature");
+
+fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], window: Window) -> Result<Verified, Refused> {
+    // The one scheme of which something has to be parsed before it can be verified.
+    let body = json::unambiguous(request.body).ok_or(SIGNATURE)?;
+    let fields = body.get("signature");
+    let field = |name| text(fields, name).ok_or(SIGNATURE);
+    let (timestamp, token) = (field("timestamp")?, field("token")?);
+    window.check_unseparated(timestamp, SIGNATURE)?;
+    let signature = key::from_hex::<32>(field("signature")?).ok_or(SIGNATURE)?;
+    key::find(keys, &[timestamp.as_bytes(), token.as_bytes()], &[signature])
+}
+
+/// Of the token and its time: whatever is sent with them is one and the same.
+fn fingerprint(request: &Signed<'_>) -> String {
+    let body: Value = serde_json::from_slice(request.body).unwrap_or_default();
+    let field = |name| text(body.get("signature"), name).unwrap_or_default();
+    hex::encode(Sha256::digest([field("timestamp"), field("token")].concat()))
+}
+
+/// The token is signed, the type is not.
+fn identity(body: Option<&Value>) -> Identity {
+    let [signature, event] = ["signature", "event-data"].map(|name| body.and_then(|body| body.get(name)));
+    Identity::new(text(signature, "token"), text(event, "event"))
+}

@@ -1,0 +1,113 @@
+//! Twilio: `X-Twilio-Signature`, the base64 HMAC-SHA1 of the public URL and the form's parameters, sorted, names and values
+//! joined with nothing between them (<https://www.twilio.com/docs/usage/webhooks/webhooks-security>).
+//!
+//! A webhook rule with a shared key makes it HMAC-SHA256; `X-Twilio-Webhooks-Signature-Settings` says so
+//! (<https://github.com/twilio/twilio-node/blob/main/examples/WebhookSignatureValidation.md>). That header is not signed, but
+//! it only chooses between two MACs, and both take the secret.
+//!
+//! Any other body is bound by its SHA-256 in the URL's `bodySHA256`. Some of Twilio's products sign the URL with its port
+//! and some without; its own libraries try both. There is no timestamp, and the idempotency token is a header that the
+//! signature does not cover: a run is the digest of what was signed.
+//!
+//! **Nothing separates what is signed.** Whoever sees one webhook can send it again with a parameter hidden in the value of
+//! the one before it. That is the same run, but templates see another form.
+
+use std::collections::BTreeSet;
+
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use url::form_urlencoded;
+
+use crate::{
+    Answer, Identity, Refused, Signed, Success, Verified, header,
+    header::Window,
+    key::{self, Key},
+    provider::Provider,
+    settings::{Setting, Settings},
+    text,
+};
+
+/// A body that is not a form is bound by its hash, so `event` is signed. A form's borders are not.
+pub(super) static PROVIDER: Provider = Provider {
+    signed: &["event", "digest"],
+    settings: &[Setting::PublicUrl],
+    key: |_, secret| Key::sha1_or_sha256(secret),
+    fingerprint,
+    may_be_json: |request| request.query.is_some_and(|query| !body_hashes(query).is_empty()),
+    // Any body would be TwiML.
+    success: || Success::Only(Answer { status: StatusCode::NO_CONTENT, ..Answer::text("") }),
+    ..Provider::new("twilio", verify, identity)
+};
+
+const HEADER: &str = "x-twilio-signature";
+const SETTINGS: &str = "x-twilio-webhooks-signature-settings";
+
+fn verify(settings: &Settings, request: &Signed<'_>, keys: &[Key], _: Window) -> Result<Verified, Refused> {
+    let line = header::only(request.headers, HEADER)?;
+    let signature = match &*algorithm(request.headers)? {
+        "HMAC_SHA1" => key::from_base64::<20>(line).map(Vec::from),
+        "HMAC_SHA256" => key::from_base64::<32>(line).map(Vec::from),
+        _ => return Err(Refused::Malformed(SETTINGS)),
+    };
+    let signature = signature.ok_or(Refused::Malformed(HEADER))?;
+    let (query, parameters) = (request.query()?, parameters(request)?);
+    let signed = |url: &String| key::find(keys, &[url.as_bytes(), parameters.as_bytes()], &[&signature]).ok();
+    settings.public_url()?.both_ports_with(query).iter().find_map(signed).ok_or(Refused::Forged)
+}
+
+/// `key=<id>,algorithm=<name>`, read as leniently as Twilio's libraries do; but two lines that were joined name two.
+fn algorithm(headers: &HeaderMap) -> Result<String, Refused> {
+    let line = if headers.contains_key(SETTINGS) { header::only(headers, SETTINGS)? } else { "" };
+    let items = line.split(',').filter_map(|item| item.split_once('='));
+    let names: Vec<_> =
+        items.filter(|(name, _)| name.trim() == "algorithm").map(|(_, name)| name.trim()).collect();
+    match names[..] {
+        [] => Ok("HMAC_SHA1".to_owned()),
+        [name] => Ok(name.to_ascii_uppercase()),
+        _ => Err(Refused::Malformed(SETTINGS)),
+    }
+}
+
+/// Of the signed text, not of the body: the same text is signed for the same parameters in any order or spelling, for a pair
+/// sent twice, and for a border between name, value and next name that was moved. Port or no port, it is one webhook.
+fn fingerprint(settings: &Settings, request: &Signed<'_>) -> String {
+    let query = request.query.unwrap_or_default();
+    let signed = settings.public_url().map(|url| url.both_ports_with(query));
+    let [signed, _] = signed.unwrap_or_default();
+    let parameters = parameters(request).unwrap_or_default();
+    hex::encode(Sha256::digest([signed, parameters].concat()))
+}
+
+/// What is signed after the URL. Whether that is a form is for the signed URL to say, never for the Content-Type, which
+/// isn't signed.
+fn parameters(request: &Signed<'_>) -> Result<String, Refused> {
+    let query = request.query()?;
+    match &body_hashes(query)[..] {
+        [] => Ok(sorted(request.body)),
+        [hash] if *hash == hex::encode(Sha256::digest(request.body)) && query.ends_with(hash) => {
+            Ok(String::new())
+        }
+        _ => Err(Refused::Forged),
+    }
+}
+
+/// Twilio writes one, and at the very end. What a form's text holds further on could be made to look like one, if that text
+/// was sent again as a part of the query.
+fn body_hashes(query: &str) -> Vec<String> {
+    let parameters = form_urlencoded::parse(query.as_bytes());
+    parameters.filter(|(name, _)| name == "bodySHA256").map(|(_, hash)| hash.into_owned()).collect()
+}
+
+/// Twilio's libraries take each pair of name and value once, however often it was sent.
+fn sorted(form: &[u8]) -> String {
+    let parameters: BTreeSet<_> = form_urlencoded::parse(form).collect();
+    parameters.iter().flat_map(|(name, value)| [&**name, &**value]).collect()
+}
+
+/// The type of a Conversations event, or else the status of a message or call.
+fn identity(headers: &HeaderMap, body: Option<&Value>) -> Identity {
+    let event_type =
+        ["EventType", "MessageStatus", "CallStatus"].into_iter().find_map(|field| text(body, field));
+    Identity::new(header::text(headers, "i-twilio-idempotency-token"), event_type)
+}
