@@ -1,5 +1,5 @@
-//! A topic to write to. At older brokers one that never held a message is gone after a restart, so it is created whenever
-//! it turns out to be missing, and not at every start.
+//! A topic at one broker. Older brokers forget an empty topic when they restart, so it is created whenever it is missing, and
+//! not at every start.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ impl Topic {
         self.publish(&command.business_key, &message, run_id, step_id, limit).await
     }
 
-    /// Writes a message. `run_id` and `step_id` are for whoever looks at the broker.
+    /// Writes a message. `run_id` and `step_id` are for people who look at the broker.
     ///
     /// # Errors
     /// As [`Topic::publish_command`].

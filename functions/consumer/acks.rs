@@ -75,7 +75,7 @@ impl Acks {
             };
             Sent { partition, offsets, outcome }
         };
-        self.sent.spawn(sending.in_current_span());
+        self.sent.spawn(Box::pin(sending).in_current_span());
     }
 
     /// The next one that has come to something.
