@@ -13,6 +13,7 @@ use local::{
 };
 use serde_json::json;
 use tokio::time::timeout;
+use toml::toml;
 
 use crate::{
     house::{PATIENCE, TICKETS, builder, config, deliver, dispute, dispute_about, issue, settle},
@@ -163,5 +164,48 @@ async fn a_long_run_sends_spans_before_its_end() -> Result<()> {
     ensure!(timeout(Duration::from_secs(1), &mut run).await.is_err(), "it was over at once");
     run.await?;
     settle(&stack).await?;
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn a_look_up_is_a_span_of_the_attempt_that_asked() -> Result<()> {
+    const LOOK_UP: &str = "/api/tickets/by-key";
+    let policy = toml! {
+        policy = "look-up"
+        url = "https://tickets.example.com/api/tickets/by-key?key={{ idempotency_key }}"
+        timeout = "1s"
+        found = "response.status == 200"
+        not_found = "response.status == 404"
+    };
+    let collector = Collector::start().await?;
+    let mut config = config()?;
+    config.step("open_ticket").insert("in_doubt".into(), policy.into());
+    let (name, url) = collector.env();
+    let stack = builder(config)?.env(name, &url).start().await?;
+    stack.third_party.script(TICKETS, [Behaviour::cut().after_applying()]);
+    stack.third_party.always(LOOK_UP, Behaviour::answer(Answer::of_json(200, &json!({ "ticket": "T-1" }))));
+    deliver(&stack, &dispute()?).await?;
+    settle(&stack).await?;
+    let spans = collector.spans(5, PATIENCE).await?;
+    let done = spans.iter().find(|span| span.attribute("driftq.outcome") == Some("done"));
+    let done = done.context("not done")?;
+    let asked = spans.iter().find(|span| span.parent_span_id == done.span_id).context("nobody was asked")?;
+    assert!(asked.kind == CLIENT && asked.name.starts_with("look-up "), "{asked:#?}");
+    let sent = stack.third_party.ledger().attempts_on(LOOK_UP)[0].headers["traceparent"].clone();
+    assert_eq!(sent, format!("00-{}-{}-01", asked.trace_id, asked.span_id));
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn a_run_that_a_client_starts_is_traced() -> Result<()> {
+    let (collector, stack) = traced(&[]).await?;
+    let run = json!({ "step": "triage_issue", "business_key": "k", "input": { "title": "t", "body": "b" } });
+    let answer = stack.post_json("/runs", &[], &run).await?;
+    ensure!(answer.status == 202, "{}", answer.json());
+    settle(&stack).await?;
+    let spans = collector.spans(3, PATIENCE).await?;
+    let started = of_kind(&spans, SERVER)?;
+    assert_eq!((started.name.as_str(), started.attribute("driftq.source")), ("POST /runs", Some("api")));
+    assert_eq!(of_kind(&spans, CONSUMER)?.parent_span_id, started.span_id);
     stack.finish().await
 }
