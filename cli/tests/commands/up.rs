@@ -154,9 +154,9 @@ async fn what_is_fetched_comes_to_what_is_up() {
     let asked = format!("every = '15m'\nkey = 'STRIPE_API_KEY'\nurl = '{}'", stripe.url());
     let source = config.table()["sources"]["stripe"].as_table_mut().unwrap();
     source.insert("reconcile".into(), asked.parse::<toml::Table>().unwrap().into());
-    place.write("webhooks.toml", &config.to_string());
+    let path = place.write("webhooks.toml", &config.to_string());
     place.write(".env", &format!("STRIPE_API_KEY={KEY}\n"));
-    let up = place.up(&[], &[]);
+    let up = place.up(&[], &[("WEBHOOKS_CONFIG", path.to_str().unwrap())]);
     let fetched = run(&mut place.command(&["fetch", "stripe", "--since", "2h"]));
     assert_eq!(fetched.code, Some(0), "{}", fetched.err);
     assert!(fetched.out.trim().ends_with("charge.dispute.created: 202"), "{}", fetched.out);
