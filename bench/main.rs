@@ -2,12 +2,13 @@
 
 mod commands {
     pub(crate) mod bench;
+    pub(crate) mod instructions;
     pub(crate) mod measure;
     pub(crate) mod pace;
 }
 
 use clap::{Parser, Subcommand};
-use commands::{bench, measure, pace};
+use commands::{bench, instructions, measure, pace};
 
 /// Measure everything beside what bounds it, in a few minutes.
 #[derive(Debug, Parser)]
@@ -15,6 +16,9 @@ use commands::{bench, measure, pace};
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    /// Count instructions instead, by valgrind, and compare them with bench/instructions.toml.
+    #[arg(long, exclusive = true)]
+    instructions: bool,
     #[command(flatten)]
     bench: bench::Args,
 }
@@ -31,6 +35,7 @@ enum Command {
 async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.command {
+        None if cli.instructions => instructions::run().await,
         None => bench::run(cli.bench).await,
         Some(Command::Measure(args)) => measure::run(args).await,
         Some(Command::Pace(args)) => pace::run(args).await,

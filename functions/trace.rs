@@ -1,8 +1,8 @@
 //! The trace that a webhook belongs to, in the form of a `traceparent` header (W3C Trace Context,
 //! <https://www.w3.org/TR/trace-context/>): it goes with the command to the third party and stands in every log line.
 //!
-//! It is for whoever looks for one delivery among many systems, and nothing else: it is no part of an effect's identity,
-//! and whatever is wrong with one leaves the webhook as it is.
+//! It only helps to follow one delivery through many systems: it is no part of an effect's identity,
+//! and an invalid one is ignored.
 
 use std::fmt;
 
@@ -29,10 +29,15 @@ impl Traceparent {
     /// The trace of a request: that of its `traceparent` header, else X-Ray's as Lambda tells it, else a new one.
     #[must_use]
     pub fn of_request(headers: &HeaderMap, xray: Option<&str>) -> Self {
+        Self::of_headers(headers).or_else(|| Self::of_xray(xray?)).unwrap_or_else(Self::new)
+    }
+
+    /// That of a request's `traceparent` header; none if there are several.
+    #[must_use]
+    pub fn of_headers(headers: &HeaderMap) -> Option<Self> {
         let mut all = headers.get_all(TRACEPARENT).iter();
-        let header = all.next().filter(|_| all.next().is_none());
-        let incoming = header.and_then(|value| Self::parse(value.to_str().ok()?));
-        incoming.or_else(|| Self::of_xray(xray?)).unwrap_or_else(Self::new)
+        let header = all.next().filter(|_| all.next().is_none())?;
+        Self::parse(header.to_str().ok()?)
     }
 
     /// Reads a header. Later versions may have more behind the four fields of version 00.
@@ -74,6 +79,24 @@ impl Traceparent {
     #[must_use]
     pub fn child(&self) -> Self {
         Self { span: random(), ..*self }
+    }
+
+    /// The same, as one that is recorded.
+    #[must_use]
+    pub fn sampled(self) -> Self {
+        Self { flags: self.flags | SAMPLED, ..self }
+    }
+
+    /// Whether it is recorded by whom it comes from.
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        self.flags & SAMPLED != 0
+    }
+
+    /// The id of the span: 16 hex digits.
+    #[must_use]
+    pub fn span_id(&self) -> String {
+        format!("{:016x}", self.span)
     }
 
     /// The id of the trace: 32 hex digits.

@@ -97,6 +97,28 @@ impl Config {
         steps.into_iter().flatten().filter_map(Value::as_table_mut)
     }
 
+    /// The tables that steps write to, each with the fields of its key: those that an `update` or `delete` names. A `put` names no
+    /// key, so it is taken to be the field `id`.
+    #[must_use]
+    pub fn tables(&self) -> BTreeMap<String, Vec<String>> {
+        let steps = self.table.get("steps").and_then(Value::as_array).into_iter().flatten();
+        let writes = steps.flat_map(|step| ["put", "update", "delete"].map(|kind| step.get(kind)));
+        let tables = writes.flatten().filter_map(|write| {
+            let key = write.get("key").and_then(Value::as_table);
+            let key = key.map_or_else(|| vec!["id".to_owned()], |key| key.keys().cloned().collect());
+            Some((write.get("table")?.as_str()?.to_owned(), key))
+        });
+        // Where a put and an update disagree, the update says.
+        let mut all = BTreeMap::new();
+        for (table, key) in tables {
+            let known: &mut Vec<String> = all.entry(table).or_insert_with(|| key.clone());
+            if *known == ["id"] {
+                *known = key;
+            }
+        }
+        all
+    }
+
     /// Leaves the calls of that step where the file sends them.
     pub fn call_really(&mut self, step: &str) {
         self.really.insert(step.to_owned());

@@ -127,6 +127,26 @@ impl DynamoDb {
         Ok(())
     }
 
+    /// Makes a table whose key is these one or two fields, all of them texts, unless it is there.
+    ///
+    /// # Errors
+    /// DynamoDB refuses.
+    pub async fn make_table(&self, name: &str, key: &[String]) -> Result<()> {
+        let kinds = ["HASH", "RANGE"];
+        let attributes = key.iter().map(|name| json!({ "AttributeName": name, "AttributeType": "S" }));
+        let schema =
+            key.iter().zip(kinds).map(|(name, kind)| json!({ "AttributeName": name, "KeyType": kind }));
+        let definition = json!({
+            "TableName": name, "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": schema.collect::<Vec<_>>(),
+            "AttributeDefinitions": attributes.collect::<Vec<_>>(),
+        });
+        match self.call("CreateTable", &definition).await {
+            Err(error) if !error.to_string().contains("ResourceInUseException") => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Any operation of DynamoDB's JSON API. Nothing here checks signatures.
     ///
     /// # Errors

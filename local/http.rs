@@ -77,7 +77,7 @@ impl Answer {
         Self::status(status).with("content-type", "text/html").with_body(page)
     }
 
-    /// What DriftQ answers when a partition is full (transcript 13).
+    /// What DriftQ answers when a partition is full (`docs/driftq-contract.md`, P9).
     #[must_use]
     pub fn partition_full() -> Self {
         let body = serde_json::json!({

@@ -13,6 +13,7 @@
 //! stores), at [`third_party`], at [`provider_api`], and at [`runtime_api`] (SIGKILL).
 
 pub mod broker;
+pub mod collector;
 pub mod command;
 pub mod config;
 pub mod counted;

@@ -23,8 +23,8 @@ variable "name" {
   }
 }
 
-variable "template_url" {
-  description = "Where in S3 that is which sam package has written: it is larger than CloudFormation takes otherwise"
+variable "template_file" {
+  description = "What sam package --use-json has written: the template, and in it where the functions' code is in S3"
   type        = string
 }
 
@@ -69,11 +69,12 @@ locals {
 }
 
 resource "aws_cloudformation_stack" "functions" {
-  name         = var.name
-  template_url = var.template_url
-  parameters   = merge(local.of_stage, local.of_broker, var.parameters)
-  capabilities = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
-  tags         = var.tags
+  name = var.name
+  # Without its spaces: it is larger than CloudFormation takes otherwise. As JSON: in YAML, Terraform reads DynamoDB's type N as false.
+  template_body = jsonencode(jsondecode(file(var.template_file)))
+  parameters    = merge(local.of_stage, local.of_broker, var.parameters)
+  capabilities  = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+  tags          = var.tags
   # CloudFormation keeps the table; a stack that is replaced by mistake would begin without its memory.
   lifecycle {
     prevent_destroy = true

@@ -17,7 +17,7 @@ use crate::{
     house::{TICKETS, deliver, dispute, issue, only_effect, settle, stack, stack_with, table},
 };
 
-const MODEL: &str = "/v1/chat/completions";
+pub(crate) const MODEL: &str = "/v1/chat/completions";
 
 #[tokio::test]
 async fn an_answer_that_is_too_large_to_keep_is_cut_and_the_effect_is_done() -> Result<()> {

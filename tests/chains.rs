@@ -7,7 +7,7 @@ mod shown;
 mod stops;
 
 use anyhow::{Context, Result};
-use local::{stack::Stack, third_party::Call};
+use local::{proxy::Seen, stack::Stack, third_party::Call};
 use serde_json::json;
 
 use crate::house::{self, TICKETS, add_steps, deliver, dispute, settle, stack_with};
@@ -126,6 +126,10 @@ async fn input_too_large_for_the_broker_arrives_whole_at_every_step() -> Result<
     deliver(&stack, &webhook).await?;
     settle(&stack).await?;
     assert_eq!(applied(&stack), [TICKETS, EMAILS, FILES]);
+    let fetches = |seen: &Seen| seen.is("GetItem") && seen.mentions(":claimcheck:");
+    if let Ok(wire) = stack.table_wire() {
+        assert_eq!(wire.seen_where(fetches).len(), 3, "once per attempt, before the call");
+    }
     let ledger = stack.third_party.ledger();
     for path in [TICKETS, FILES] {
         assert!(only(&ledger.attempts_on(path)).body["story"] == story, "{path}");

@@ -70,7 +70,7 @@ fn once_each(names: &[&str]) -> BTreeMap<String, usize> {
     names.iter().map(|name| (format!("Dispute {name}"), 1)).collect()
 }
 
-/// A name of that beginning whose key falls into the partition: FNV-1a-32 of the key, modulo (transcript 11).
+/// A name of that beginning whose key falls into the partition: FNV-1a-32 of the key, modulo (`docs/driftq-contract.md`, P5).
 fn name_in(partition: u32, partitions: u32, beginning: &str) -> String {
     let fnv = |key: &str| {
         key.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))

@@ -513,6 +513,31 @@ async fn what_a_person_knows_not_to_have_happened_begins_anew() -> anyhow::Resul
 }
 
 /// The lease is a call of 4 s and a margin of 6 s. Clocks of successive invocations may differ by less than the margin.
+/// Two consumers that read the same list tell of a decision once.
+#[tokio::test]
+async fn of_two_that_would_tell_of_a_decision_one_does() -> anyhow::Result<()> {
+    let (table, case) = (Table::start().await?, Case::new(json!(1)));
+    let lease = win(&table, &case, now()).await?;
+    let parked = table.effects.park(lease, &case.command, "refused", now()).await?;
+    assert_eq!(parked.how(), How::Parked);
+    assert_eq!(table.effects.untold(9).await?, [], "it is not decided");
+    let seen = Seen {
+        run_id: "stripe.evt_1",
+        effect_id: &case.effect.to_string(),
+        attempt: 1,
+        policy_resolves: true,
+    };
+    let said = Said { decision: Decision::Discard, by: "ada", note: "not wanted" };
+    table.effects.decide(seen, said, later(1)).await?;
+    let untold = table.effects.untold(9).await?;
+    let [one] = &untold[..] else { panic!("{untold:?}") };
+    assert_eq!((one.record.status, one.record.due_at, one.of), (Status::Discarded, None, case.command.of));
+    let both = tokio::join!(table.effects.take_untold(one), table.effects.take_untold(one));
+    assert_eq!(u8::from(both.0?) + u8::from(both.1?), 1);
+    assert_eq!(table.effects.untold(9).await?, []);
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_clock_that_is_ahead_by_less_than_the_margin_takes_nothing_over() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));

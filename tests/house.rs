@@ -6,7 +6,6 @@ use anyhow::{Context, Result};
 use local::{
     broker::Profile,
     config::Config,
-    dynamodb::DynamoDb,
     functions::Functions,
     http::Answer,
     proxy::Seen,
@@ -23,8 +22,17 @@ const DELIVERIES: usize = 10;
 pub(crate) const TICKETS: &str = "/api/tickets";
 pub(crate) const SLACK: &str = "/api/chat.postMessage";
 
-/// The shipped configuration with short times.
+/// The shipped configuration with short times, and without the steps that come after others or write items: `chains`, `rows`
+/// and `shipped` tell of those.
 pub(crate) fn config() -> Result<Config> {
+    let mut config = shipped()?;
+    let steps = config.table().get_mut("steps").and_then(Value::as_array_mut).expect("steps");
+    steps.retain(|step| step.get("after").is_none() && step.get("put").is_none());
+    Ok(config)
+}
+
+/// All of the shipped configuration, with short times.
+pub(crate) fn shipped() -> Result<Config> {
     let mut config = Config::shipped()?;
     let times = toml! {
         stream_lease = "2s"
@@ -35,7 +43,9 @@ pub(crate) fn config() -> Result<Config> {
     config.table().insert("consumer".into(), Value::Table(times));
     for step in config.steps() {
         step.insert("retry".into(), Value::Table(retry(8)));
-        table(step, "call").insert("timeout".into(), "1s".into());
+        if let Some(call) = step.get_mut("call").and_then(Value::as_table_mut) {
+            call.insert("timeout".into(), "1s".into());
+        }
     }
     Ok(config)
 }
@@ -61,18 +71,7 @@ pub(crate) fn add_steps(config: &mut Config, steps: &str) {
     }
 }
 
-/// Makes a table whose items have an `id`, for steps that write to it.
-pub(crate) async fn create_table(database: &DynamoDb, name: &str) -> Result<()> {
-    let table = json!({
-        "TableName": name, "BillingMode": "PAY_PER_REQUEST",
-        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
-        "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
-    });
-    database.call("CreateTable", &table).await?;
-    Ok(())
-}
-
-/// How often each item of such a table was added to, by its id: the ledger of a step that counts there.
+/// How often each item of a table was added to, by its id: the ledger of a step that counts there.
 pub(crate) async fn counted(stack: &Stack, name: &str) -> Result<BTreeMap<String, String>> {
     let items = stack.table()?.call("Scan", &json!({ "TableName": name, "ConsistentRead": true })).await?;
     let text = |item: &serde_json::Value, name: &str, kind: &str| {

@@ -149,5 +149,8 @@ fn the_documentation_has_a_source_for_every_scheme_that_can_be_used_as_it_is() -
         schemes.extend(config.sources.values().map(|source| source.scheme.name()));
     }
     assert_eq!(schemes, Scheme::names().collect());
+    let overview = fs::read_to_string(workspace().join("docs/configuration.md"))?;
+    let unlisted: Vec<_> = schemes.iter().filter(|name| !overview.contains(&format!("`{name}`"))).collect();
+    assert!(unlisted.is_empty(), "docs/configuration.md does not list {unlisted:?}");
     Ok(())
 }

@@ -18,9 +18,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     chains::{EMAILS, applied},
     guard::{Case, Table, later, now, win},
-    house::{
-        TICKETS, add_steps, counted, create_table, deliver, dispute, only_effect, retry, settle, stack_with,
-    },
+    house::{TICKETS, add_steps, counted, deliver, dispute, only_effect, retry, settle, stack_with},
 };
 
 pub(crate) const COUNT: &str = r#"
@@ -32,14 +30,8 @@ input = { charge = "{{ event.data.object.charge }}", amount = "{{ event.data.obj
 update = { table = "charges", key = { id = "{{ input.charge }}" }, set = { amount = "{{ input.amount }}", name = "x" }, add = { count = 1 } }
 "#;
 
-/// A stack in which these are the only steps, with a table `charges`.
+/// A stack in which these are the only steps.
 pub(crate) async fn stack(steps: &'static str) -> Result<Stack> {
-    let stack = without_table(steps).await?;
-    create_table(stack.table()?, "charges").await?;
-    Ok(stack)
-}
-
-async fn without_table(steps: &'static str) -> Result<Stack> {
     stack_with(|config| {
         config.table().insert("steps".into(), toml::Value::Array(Vec::new()));
         add_steps(config, steps);
@@ -156,12 +148,13 @@ async fn a_conflict_and_throttling_are_tried_again() -> Result<()> {
 
 #[tokio::test]
 async fn a_table_that_is_not_there_yet_is_waited_for() -> Result<()> {
-    let stack = without_table(COUNT).await?;
+    let stack = stack(COUNT).await?;
+    stack.table()?.call("DeleteTable", &json!({ "TableName": "charges" })).await?;
     deliver(&stack, &dispute()?).await?;
     assert_eq!(stack.run_consumer().await?.done, 0);
     let effect = only_effect(&stack).await?;
     assert!(effect.last_error().contains("ResourceNotFoundException"), "{effect:?}");
-    create_table(stack.table()?, "charges").await?;
+    stack.table()?.make_table("charges", &["id".to_owned()]).await?;
     settle(&stack).await?;
     assert!(only_effect(&stack).await?.is_done());
     assert_eq!(item(&stack).await?["count"]["N"], "1");
@@ -215,7 +208,7 @@ async fn an_item_that_dynamodb_does_not_take_is_parked_with_its_words() -> Resul
 
 #[tokio::test]
 async fn a_step_does_not_write_to_the_table_of_effects() -> Result<()> {
-    let stack = without_table(
+    let stack = stack(
         r##"
         [[steps]]
         id = "forge"
@@ -289,7 +282,7 @@ async fn rows_and_calls_follow_each_other() -> Result<()> {
 #[tokio::test]
 async fn a_stale_attempt_writes_nothing() -> Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
-    create_table(&table.database, "charges").await?;
+    table.database.make_table("charges", &["id".to_owned()]).await?;
     let fields = |value: Value| value.as_object().cloned().unwrap_or_default();
     let change = Change::Update {
         key: fields(json!({ "id": "ch_1" })),

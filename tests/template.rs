@@ -1,8 +1,10 @@
 //! What is deployed agrees with what was built: `template.yaml` against the functions, their documentation and their
 //! sample events; and `driftq.yaml` against what is known of DriftQ and of Fargate.
 
+mod alarms;
 mod broker;
 mod circles;
+mod delivery;
 mod environment;
 mod file;
 mod iam;

@@ -286,6 +286,17 @@ async fn every_vector_comes_out_as_its_provider_says_by_every_door_and_refusals_
     Ok(())
 }
 
+#[test]
+fn every_scheme_has_vectors_of_both_kinds() -> Result<()> {
+    for valid in [true, false] {
+        let vectors = Vector::all()?.into_iter().filter(|vector| vector.valid == valid);
+        let sources: Vec<_> = vectors.map(|vector| vector.source()).collect::<Result<_>>()?;
+        let schemes: BTreeSet<_> = sources.iter().filter_map(|source| source["scheme"].as_str()).collect();
+        assert_eq!(schemes, Scheme::names().collect(), "valid: {valid}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_blank_secret_is_refused_at_start() -> Result<()> {
     let blank: Vec<_> = Vector::all()?.into_iter().filter(|vector| vector.secret.is_empty()).collect();

@@ -7,12 +7,12 @@
 mod drain;
 mod flow;
 mod growth;
-mod ingest;
+pub(super) mod ingest;
 mod plain;
-mod recorded;
+pub(super) mod recorded;
 mod report;
 mod requests;
-mod site;
+pub(super) mod site;
 mod startup;
 mod storm;
 mod third_party;

@@ -7,7 +7,7 @@ use driftq_webhooks::{
     consumer::{Consumer, call::Caller},
     effects::Effects,
     secrets::{self, Current, Secrets},
-    telemetry,
+    telemetry::{self, spans::Spans},
 };
 use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
@@ -39,9 +39,10 @@ async fn build() -> Result<Consumer, Error> {
     let fit = |secrets: &Secrets| CommandKeys::of(secrets).map(|_| secrets.clone());
     let secrets = Current::start(vault, Timestamp::now(), fit).await?;
     let topics = clients::command_topics(&http, &environment, &secrets.get())?;
+    let spans = Spans::to(environment.collector.clone(), "consumer", &http, &secrets.get())?;
     let dynamodb = clients::dynamodb(&aws, Patience::CONSUMER);
     let effects = Effects::new(dynamodb, environment.effects_table.clone(), config.consumer.keep_done);
     let caller = Caller::new(ThirdParties::new(http, &config, &variable)?, secrets);
     let caller = caller.with_aws(AwsSigner::new(&aws));
-    Ok(Consumer::new(config, &environment, &topics, effects, caller, Timestamp::now))
+    Ok(Consumer::new(config, &environment, &topics, effects, caller, Timestamp::now).with_spans(spans))
 }

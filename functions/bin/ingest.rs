@@ -6,7 +6,7 @@ use driftq_webhooks::{
     effects::Effects,
     ingest::{Ingest, fetch::Fetch, keys::KeyMaker, outbox::Outbox, wake::WakeUps},
     secrets::{self, Current},
-    telemetry,
+    telemetry::{self, spans::Spans},
 };
 use jiff::Timestamp;
 use lambda_http::{Error, LambdaEvent, lambda_runtime::run, service_fn};
@@ -35,14 +35,16 @@ async fn build() -> Result<Ingest, Error> {
     let maker = KeyMaker::new(config.sources.clone());
     let secrets = vault.read().await?;
     let topics = clients::command_topics(&http, &environment, &secrets)?;
+    let spans = Spans::to(environment.collector.clone(), "ingest", &http, &secrets)?;
     let keys = Current::of(vault, &secrets, Timestamp::now(), move |secrets| maker.make(secrets))?;
     let fetch = Fetch::new(http.clone(), variable("AWS_ENDPOINT_URL_SNS"));
     let consumer = environment.consumer_function.as_deref();
     let consumer = consumer.map(|name| Invoker::new(http, &aws, name, &variable)).transpose()?;
     let operators = environment.operators;
     let wake_ups = WakeUps::new(consumer, Timestamp::now);
-    let dynamodb = clients::dynamodb(&aws, Patience::INGEST);
+    let dynamodb = move || clients::dynamodb(&aws, Patience::INGEST);
     let journal = config.journal.then_some(config.consumer.journal_grace);
-    let effects = Effects::new(dynamodb, environment.effects_table, config.consumer.keep_done);
-    Ok(Ingest::new(config, keys, fetch, Outbox { topics, effects, journal }, wake_ups, operators))
+    let effects = Effects::when_needed(dynamodb, environment.effects_table, config.consumer.keep_done);
+    let outbox = Outbox { topics, effects, journal };
+    Ok(Ingest::new(config, keys, fetch, outbox, wake_ups, operators).with_spans(spans))
 }

@@ -1,8 +1,16 @@
-//! Configuration by environment: what differs between one deployment and the next. The README has the table.
+//! Configuration by environment: what differs between one deployment and the next. `docs/configuration.md` has the table.
 
 use std::{fs, time::Duration};
 
-use super::{Config, ConfigError, EMBEDDED, brokers::Brokers, hosts::Stage, problems::Problems, span::Span};
+use super::{
+    Config, ConfigError, EMBEDDED,
+    brokers::Brokers,
+    checked::{Check, IS_CHECKED},
+    collector::Collector,
+    hosts::Stage,
+    problems::Problems,
+    span::Span,
+};
 
 /// The environment, read and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +37,8 @@ pub struct Environment {
     pub command_signatures: Signatures,
     /// `OPERATOR_API`.
     pub operators: Operators,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` and its kind.
+    pub collector: Option<Collector>,
 }
 
 /// Whether commands on a topic have to be signed.
@@ -94,6 +104,7 @@ impl Environment {
                 Signatures::Required
             }
         };
+        let collector = Collector::read(get, &mut problems);
         let Some(brokers) = brokers else { return Err(problems.into_error("environment")) };
         let environment = Self {
             brokers,
@@ -107,6 +118,7 @@ impl Environment {
             consumer_function,
             command_signatures,
             operators,
+            collector,
         };
         problems.or("environment", environment)
     }
@@ -126,10 +138,11 @@ pub fn load_config(get: Lookup<'_>) -> Result<Config, ConfigError> {
     let hosts = get("STAGE_HOSTS").unwrap_or_default();
     let stage = Stage::Of(&hosts);
     let Some(path) = get("WEBHOOKS_CONFIG").filter(|path| !path.is_empty()) else {
-        return Config::parse_of("webhooks.toml", EMBEDDED, stage);
+        let check = if IS_CHECKED { Check::Hosts } else { Check::All };
+        return Config::parse_of("webhooks.toml", EMBEDDED, stage, check);
     };
     match fs::read_to_string(&path) {
-        Ok(text) => Config::parse_of(&path, &text, stage),
+        Ok(text) => Config::parse_of(&path, &text, stage, Check::All),
         Err(error) => {
             let message = format!("{path}: {error}; name a readable file, or unset it");
             Err(ConfigError::one("environment", "WEBHOOKS_CONFIG", message))

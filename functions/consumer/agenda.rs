@@ -193,7 +193,7 @@ impl Agenda<'_> {
 
     /// Begins one, once its destination has a place for it. False: not now.
     async fn begin(&self, due: Due, destination: &Arc<Destination>, lease: Duration, has_time: bool) -> bool {
-        let Ok(task) = Task::new(due.command) else { return true };
+        let Ok(task) = Task::new(due.command, &self.worker.spans) else { return true };
         if !task.command.is_understood() {
             self.leave_to_newer(task).await;
             return true;
@@ -228,7 +228,7 @@ impl Agenda<'_> {
 
     fn spawn(&self, task: Task, plan: Plan, lease: Duration) {
         let work = Arc::clone(self.worker).due(task, plan, lease);
-        self.worker.background.spawn(work.in_current_span());
+        self.worker.background.spawn(Box::pin(work).in_current_span());
     }
 
     /// What waits for steps that have left the configuration, or are not in it yet, is parked once it is old.
@@ -255,7 +255,7 @@ impl Agenda<'_> {
                 // Those that have been due longest come first, and they are about the oldest.
                 let mut is_old = false;
                 for due in page.due {
-                    let Ok(task) = Task::new(due.command) else { continue };
+                    let Ok(task) = Task::new(due.command, &worker.spans) else { continue };
                     if let Some(plan) = worker.not_for_us(&task) {
                         is_old = true;
                         Arc::clone(worker).due(task, plan, worker.config.consumer.settle).await;

@@ -17,10 +17,11 @@ use super::{
     outcome::NotApplied,
     report::Conclusion,
     row::Prepared,
+    sequel::Given,
     task::Task,
 };
 use crate::{
-    command::{Command, Payload},
+    command::{Command, Input, Payload},
     config::{
         call::Call,
         in_doubt::InDoubt,
@@ -131,32 +132,39 @@ impl Worker {
         plan: Plan,
     ) -> Result<Ended, StoreError> {
         Span::current().record("attempt", claimed.attempt());
-        let (lease, verdict) = self.judge(task, claimed, plan).await;
+        let place = match plan {
+            Plan::Call(place) => place,
+            Plan::Park(why) => return Ok(self.park(task, claimed.unresolved(), &why).await?.into()),
+        };
+        let given = match self.given(task).await {
+            Ok(given) => given,
+            Err(error) => {
+                let outcome = NotApplied::NotSent(format!("its input could not be fetched: {error}"));
+                return Ok(self.not_applied(task, claimed.unresolved(), outcome).await?.into());
+            }
+        };
+        let (lease, verdict) = self.judge(task, &given, claimed, place).await;
         match verdict {
-            Verdict::Done(receipt) => self.commit(task, lease, &receipt).await,
+            Verdict::Done(receipt) => self.commit(task, lease, &receipt, &given).await,
             Verdict::NotApplied(outcome) => Ok(self.not_applied(task, lease, outcome).await?.into()),
             Verdict::Park(why) => Ok(self.park(task, lease, &why).await?.into()),
-            Verdict::Skip(why) => Ok(self.skip(task, lease, &why).await?.into()),
-            Verdict::Write(prepared) => self.write(task, lease, *prepared).await,
+            Verdict::Skip(why) => Ok(self.skip(task, lease, &why, &given).await?.into()),
+            Verdict::Write(prepared) => self.write(task, lease, *prepared, &given).await,
         }
     }
 
-    async fn judge(&self, task: &Task, claimed: Claimed, plan: Plan) -> (Lease, Verdict) {
-        let (step, place) = match (task.step(&self.config), plan) {
-            (Some(step), Plan::Call(place)) => (step, place),
-            (None, Plan::Call(_)) => {
-                let why = "webhooks.toml has no such step".to_owned();
-                return (claimed.unresolved(), Verdict::Park(why));
-            }
-            (_, Plan::Park(why)) => return (claimed.unresolved(), Verdict::Park(why)),
+    async fn judge(&self, task: &Task, given: &Given, claimed: Claimed, place: Place) -> (Lease, Verdict) {
+        let Some(step) = task.step(&self.config) else {
+            let why = "webhooks.toml has no such step".to_owned();
+            return (claimed.unresolved(), Verdict::Park(why));
         };
         // Also in doubt: an attempt that died has found the same, and called only if it held.
-        if let Some(verdict) = self.unwanted(task, step).await {
+        if let Some(verdict) = self.unwanted(task, step, given) {
             return (claimed.unresolved(), verdict);
         }
         let lease = match claimed {
             Claimed::Won(lease) => lease,
-            Claimed::InDoubt(doubt) => match self.resolve(task, step, doubt).await {
+            Claimed::InDoubt(doubt) => match self.resolve(task, (step, given), doubt).await {
                 Resolved::Call(lease) => lease,
                 Resolved::Ended(lease, verdict) => return (lease, verdict),
             },
@@ -165,8 +173,14 @@ impl Worker {
             return (lease, Verdict::Park(over));
         }
         let verdict = match &step.action {
-            Action::Call(call) => self.call(task, (step, call), &lease, place).await,
-            Action::Write(row) => self.prepare_row(task, (step, row), &lease, place).await,
+            Action::Call(call) => match self.input(task, step, given) {
+                Ok(input) => self.call(task, (call, &input), &lease, place).await,
+                Err(error) => Verdict::Park(error.to_string()),
+            },
+            Action::Write(row) => match self.input(task, step, given) {
+                Ok(input) => self.prepare_row(task, (row, &input), &lease, place),
+                Err(error) => Verdict::Park(error.to_string()),
+            },
         };
         (lease, verdict)
     }
@@ -174,16 +188,13 @@ impl Worker {
     async fn call(
         &self,
         task: &Task,
-        (step, call): (&Step, &Call),
+        (call, input): (&Call, &Input),
         lease: &Lease,
         mut place: Place,
     ) -> Verdict {
-        let input = match self.input(task, step).await {
-            Ok(input) => input,
-            Err(missing) => return missing.verdict(),
-        };
         let templates = &self.config.templates;
-        let request = match self.caller.prepare(call, templates, &input, lease, &task.trace, self.now()) {
+        let trace = task.trace.child();
+        let request = match self.caller.prepare(call, templates, input, lease, &trace, self.now()) {
             Ok(request) => request,
             Err(unfit @ Unfit::Secret { .. }) => {
                 return Verdict::NotApplied(NotApplied::NotSent(unfit.to_string()));
@@ -192,26 +203,33 @@ impl Worker {
         };
         self.events.tell(Kind::Started, &task.command, &task.effect, lease.attempt());
         let began = Instant::now();
-        let call = self.caller.call(request, call, templates, lease, self.now());
-        pin!(call);
+        let called = self.caller.call(request, call, templates, lease, self.now());
+        pin!(called);
         let Called { outcome, health } = tokio::select! {
-            called = &mut call => called,
+            called = &mut called => called,
             () = sleep(self.config.consumer.slow_call) => {
                 place.slow();
-                call.await
+                called.await
             }
         };
         place.report(health);
         self.called(task, began);
+        self.end_call(task, (trace, began), call, &outcome);
         match outcome {
             Ok(receipt) => Verdict::Done(receipt),
             Err(outcome) => Verdict::NotApplied(outcome),
         }
     }
 
-    async fn commit(&self, task: &Task, lease: Lease, receipt: &Receipt) -> Result<Ended, StoreError> {
+    async fn commit(
+        &self,
+        task: &Task,
+        lease: Lease,
+        receipt: &Receipt,
+        given: &Given,
+    ) -> Result<Ended, StoreError> {
         let (attempt, now) = (lease.attempt(), self.now());
-        let next = self.next(task, receipt, now).await?;
+        let next = given.next(task, receipt, now)?;
         let (settled, begun) =
             self.effects.commit_and_begin(lease, receipt, self.kept(task), &next, now).await?;
         self.report(task, attempt, &Conclusion::Done { status: receipt.status, at: now });
@@ -224,10 +242,9 @@ impl Worker {
         self.config.consumer.keep_commands.then_some(&task.command)
     }
 
-    async fn skip(&self, task: &Task, lease: Lease, why: &str) -> Result<Settled, StoreError> {
+    async fn skip(&self, task: &Task, lease: Lease, why: &str, given: &Given) -> Result<Settled, StoreError> {
         let (attempt, now) = (lease.attempt(), self.now());
-        let next =
-            task.command.flow.skipped(&task.command, now).map_err(|_| StoreError::Malformed("command"))?;
+        let next = given.skipped(task, now)?;
         let settled = self.effects.skip(lease, why, &next, now).await?;
         self.report(task, attempt, &Conclusion::Skipped { why });
         self.discard_input(task).await;

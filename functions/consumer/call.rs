@@ -103,7 +103,7 @@ impl Caller {
         self.secrets.other_than(seen, now).await
     }
 
-    /// Makes the request of one attempt.
+    /// Makes the request of one attempt. `trace` is its span.
     ///
     /// # Errors
     /// See [`Unfit`].
@@ -270,9 +270,9 @@ pub(super) fn request_context(input: &Input, effect: &EffectId, attempt: u32) ->
     }
 }
 
-/// Each request is a span of its own.
+/// Each request tells the third party its span.
 pub(super) fn continue_trace(request: &mut Request, trace: &Traceparent) -> Result<(), Unfit> {
-    let value = header_value(TRACEPARENT.as_str(), &trace.child().to_string())?;
+    let value = header_value(TRACEPARENT.as_str(), &trace.to_string())?;
     request.headers_mut().insert(TRACEPARENT, value);
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! An earlier attempt may have been applied: what the step's policy says about calling again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{Worker, attempt::Verdict, look_up::LookedUp, outcome::NotApplied, sequel::NoInput, task::Task};
+use super::{Worker, attempt::Verdict, look_up::LookedUp, outcome::NotApplied, sequel::Given, task::Task};
 use crate::{
     config::{
         in_doubt::{InDoubt, LookUp},
@@ -28,7 +28,12 @@ pub(super) enum Resolved {
 
 impl Worker {
     /// Applies the step's policy to a doubt.
-    pub(super) async fn resolve(&self, task: &Task, step: &Step, doubt: Doubt) -> Resolved {
+    pub(super) async fn resolve(
+        &self,
+        task: &Task,
+        (step, given): (&Step, &Given),
+        doubt: Doubt,
+    ) -> Resolved {
         let why = format!("in doubt: {}", doubt.why());
         if doubt.taken_over() {
             self.meter.in_doubt();
@@ -41,7 +46,7 @@ impl Worker {
             }
             // The transaction that was to write the item was not applied, or the effect would be done.
             InDoubt::Impossible => Resolved::Call(doubt.looked_up()),
-            InDoubt::LookUp(look_up) => self.look_up(task, step, look_up, doubt).await,
+            InDoubt::LookUp(look_up) => self.look_up(task, (step, given), look_up, doubt).await,
             InDoubt::SameKey { window } => {
                 let lease = step.longest() + self.config.consumer.settle;
                 if within(*window, doubt.first_attempt_at(), self.now() + lease) {
@@ -54,14 +59,16 @@ impl Worker {
     }
 
     /// Found: commit. Not found: call. Cannot tell: later, and at the end park.
-    async fn look_up(&self, task: &Task, step: &Step, look_up: &LookUp, doubt: Doubt) -> Resolved {
-        let input = match self.input(task, step).await {
+    async fn look_up(
+        &self,
+        task: &Task,
+        (step, given): (&Step, &Given),
+        look_up: &LookUp,
+        doubt: Doubt,
+    ) -> Resolved {
+        let input = match self.input(task, step, given) {
             Ok(input) => input,
-            Err(NoInput::Away(error)) => {
-                let why = NoInput::Away(error).to_string();
-                return Resolved::Ended(doubt.unresolved(), Verdict::NotApplied(NotApplied::Unknown(why)));
-            }
-            Err(NoInput::Unfit(error)) => {
+            Err(error) => {
                 let why = format!("in doubt: {}; the look-up can't be made: {error}", doubt.why());
                 return Resolved::Ended(doubt.unresolved(), Verdict::Park(why));
             }
@@ -71,7 +78,10 @@ impl Worker {
             let why = format!("in doubt: {}", doubt.why());
             return Resolved::Ended(doubt.unresolved(), Verdict::Park(why));
         };
-        match self.caller.look_up(look_up, call, templates, &input, &doubt, &task.trace).await {
+        let (trace, began) = (task.trace.child(), Instant::now());
+        let found = self.caller.look_up(look_up, call, templates, &input, &doubt, &trace).await;
+        self.end_look_up(task, (trace, began), look_up);
+        match found {
             LookedUp::Found(receipt) => Resolved::Ended(doubt.looked_up(), Verdict::Done(receipt)),
             LookedUp::NotFound => Resolved::Call(doubt.looked_up()),
             LookedUp::CannotTell(why) => {

@@ -36,6 +36,9 @@ pub(super) enum Kind {
     Done,
     #[serde(rename = "side_effect.skipped")]
     Skipped,
+    /// An operator decided against it.
+    #[serde(rename = "side_effect.discarded")]
+    Discarded,
     #[serde(rename = "step.skipped")]
     NotWanted,
     #[serde(rename = "retry.scheduled")]
@@ -86,8 +89,18 @@ impl Events {
         (Self { queue: Some(queue), told: Arc::clone(&told) }, Sending { task, told, sent })
     }
 
+    /// Whether there is a topic for them.
+    pub(super) fn are_wanted(&self) -> bool {
+        self.queue.is_some()
+    }
+
     /// Something happened. If the queue is full, the event is dropped.
     pub(super) fn tell(&self, kind: Kind, command: &Command, effect: &EffectId, attempt: u32) {
+        self.tell_of(kind, command.of, effect, attempt);
+    }
+
+    /// The same for an effect of which only the record is left; `of` is how many effects its run has.
+    pub(super) fn tell_of(&self, kind: Kind, of: u32, effect: &EffectId, attempt: u32) {
         let Some(queue) = &self.queue else { return };
         self.told.fetch_add(1, Ordering::Relaxed);
         let event = Event {
@@ -97,7 +110,7 @@ impl Events {
             step: effect.step_id().to_string(),
             attempt,
             at: Timestamp::now(),
-            of: command.of,
+            of,
         };
         drop(queue.try_send(event));
     }
@@ -125,7 +138,7 @@ struct Sender {
 impl Sender {
     async fn run(self, mut events: mpsc::Receiver<Event>) {
         while let Some(event) = events.recv().await {
-            let ends = matches!(event.kind, Kind::Done | Kind::NotWanted);
+            let ends = matches!(event.kind, Kind::Done | Kind::NotWanted | Kind::Discarded);
             let completed = ends && self.is_last(&event).await;
             self.send(&event).await;
             if completed {
@@ -135,16 +148,16 @@ impl Sender {
         }
     }
 
-    /// A run with several effects is complete when the last of them is done or skipped: one more read, and only for these. All
-    /// are done when several look at once, so the one that was done last tells it.
+    /// A run with several effects is complete when the last of them is done, skipped or discarded: one more read, and only for
+    /// these. When several look at once, all of them are over, so the one that was over last tells it.
     async fn is_last(&self, event: &Event) -> bool {
         if event.of <= 1 {
             return true;
         }
         let records = self.effects.run(&event.run_id).await.unwrap_or_default();
-        let over = || records.iter().filter(|record| matches!(record.status, Status::Done | Status::Skipped));
+        let over = || records.iter().filter(|record| record.status.is_over());
         // What is skipped together with another step has no attempt, so it tells of nothing.
-        let tells = over().filter(|record| record.attempt > 0);
+        let tells = over().filter(|record| record.status != Status::Skipped || record.attempt > 0);
         let last = tells.max_by_key(|record| (record.updated_at, &record.effect_id));
         over().count() >= event.of as usize && last.is_some_and(|last| last.effect_id == event.effect_id)
     }

@@ -16,7 +16,7 @@ impl Worker {
     /// Why it carries none. That may quote the message, so it goes into a record and not into the log.
     pub(super) async fn read(&self, message: &str) -> Result<Task, String> {
         let json = self.verified(message).await.map_err(|not_ours| not_ours.to_string())?;
-        Task::read(&json)
+        Task::read(&json, &self.spans)
     }
 
     /// Where no key fits, the key may have been rotated since it was read.

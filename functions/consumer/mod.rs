@@ -9,7 +9,8 @@
 //! [`ack_order`] which acks may go · `proof` what the broker says about others · `acks` acks on their way.
 //!
 //! `report` what a command has come to · `meter` counts and metrics · `gauges` how much waits · [`summary`] what the run did ·
-//! `streams` where each broker's stream stands · `record` what the run leaves in the table · `events` for whoever follows a run ·
+//! `spans` for who collects traces · `streams` where each broker's stream stands · `record` what the run leaves in the table · `events` for whoever follows a run ·
+//! `decided` what operators ended ·
 //! [`deadline`] how long there is · `reconcile` what providers are asked for beside all that.
 
 pub mod ack_order;
@@ -20,6 +21,7 @@ mod attempt;
 pub mod backoff;
 pub mod call;
 pub mod deadline;
+mod decided;
 mod destinations;
 mod doubt;
 mod drain;
@@ -38,6 +40,7 @@ pub mod row;
 mod run;
 mod sequel;
 mod signature;
+mod spans;
 mod streams;
 pub mod summary;
 mod task;
@@ -70,12 +73,12 @@ use turns::Turns;
 use uuid::Uuid;
 
 use crate::{
-    broker,
     config::{
         Config,
         environment::{Environment, Signatures},
     },
     effects::{Effects, StoreError},
+    telemetry::spans::{CONSUMER_PATIENCE, Spans},
     topic::Topic,
     topics::Topics,
 };
@@ -97,6 +100,7 @@ pub struct Consumer {
     idle_exit: Duration,
     events_topic: Option<Topic>,
     signatures: Signatures,
+    spans: Spans,
     clock: fn() -> Timestamp,
 }
 
@@ -116,6 +120,7 @@ struct Worker {
     last_look: Arc<LastLook>,
     next_turns: Arc<NextTurns>,
     signatures: Signatures,
+    spans: Spans,
     clock: fn() -> Timestamp,
 }
 
@@ -124,7 +129,7 @@ struct Worker {
 pub enum RunError {
     /// A broker could not be read from.
     #[error("the topic could not be drained: {0}")]
-    Broker(broker::Error),
+    Broker(driftq_client::Error),
     /// The effects table could not be used.
     #[error("the effects table: {0}")]
     Table(#[from] StoreError),
@@ -164,9 +169,16 @@ impl Consumer {
             idle_exit: environment.idle_exit,
             events_topic,
             signatures: environment.command_signatures,
+            spans: Spans::default(),
             clock,
             config: Arc::new(config),
         }
+    }
+
+    /// The same, with its spans sent there.
+    #[must_use]
+    pub fn with_spans(self, spans: Spans) -> Self {
+        Self { spans, ..self }
     }
 
     /// One invocation.
@@ -184,7 +196,9 @@ impl Consumer {
         let recorder = self.recorder(&meter, deadline);
         let (readings, streams) = (&self.readings, &self.streams);
         let run = Run { worker: &worker, readings, streams, idle_exit: self.idle_exit };
+        let spans = self.spans.begin();
         let outcome = recorder.while_running(run.run()).await;
+        spans.end(deadline.half(CONSUMER_PATIENCE)).await;
         // The events end when the last of their senders is dropped.
         drop(worker);
         let events_dropped = sending.finish().await;
@@ -194,6 +208,7 @@ impl Consumer {
             events_dropped,
             ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
+        self.spans.export(deadline.half(CONSUMER_PATIENCE)).await;
         meter.print(&self.destinations);
         summary.tell(outcome.as_ref().err());
         recorder.end(&summary, outcome.as_ref().err()).await;
@@ -240,6 +255,7 @@ impl Consumer {
             last_look: Arc::clone(&self.last_look),
             next_turns: Arc::clone(&self.next_turns),
             signatures: self.signatures,
+            spans: self.spans.clone(),
             clock: self.clock,
         }
     }

@@ -37,6 +37,31 @@ impl Conclusion<'_> {
         }
     }
 
+    /// In one word.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Done { .. } => "done",
+            Self::Deferred { .. } => "deferred",
+            Self::Enqueued { .. } => "enqueued",
+            Self::Parked { .. } => "parked",
+            Self::Duplicate { .. } => "duplicate",
+            Self::Held => "held",
+            Self::Skipped { .. } => "skipped",
+        }
+    }
+
+    /// Why it has come to no good.
+    pub(super) fn error(&self) -> Option<&str> {
+        match self {
+            Self::Deferred { why, .. } | Self::Parked { why, .. } => Some(why),
+            Self::Done { .. }
+            | Self::Enqueued { .. }
+            | Self::Duplicate { .. }
+            | Self::Held
+            | Self::Skipped { .. } => None,
+        }
+    }
+
     fn event(&self) -> Option<Kind> {
         match self {
             Self::Done { .. } => Some(Kind::Done),
@@ -50,42 +75,36 @@ impl Conclusion<'_> {
 }
 
 impl Worker {
-    /// Logs it, counts it, and sends the event.
+    /// Logs it, counts it, ends its span, and sends the event.
     pub(super) fn report(&self, task: &Task, attempt: u32, conclusion: &Conclusion<'_>) {
-        let duration_ms = task.duration_ms();
+        let (outcome, duration_ms) = (conclusion.outcome(), task.duration_ms());
         match conclusion {
             Conclusion::Done { status, .. } => {
-                tracing::info!(outcome = "done", status, duration_ms, "an effect is done");
+                tracing::info!(outcome, status, duration_ms, "an effect is done");
             }
             Conclusion::Deferred { why, in_doubt, pause } => {
                 let (in_doubt, pause_s) = (u8::from(*in_doubt), pause.as_secs());
-                tracing::warn!(
-                    outcome = "deferred",
-                    why,
-                    in_doubt,
-                    pause_s,
-                    duration_ms,
-                    "an effect is deferred"
-                );
+                tracing::warn!(outcome, why, in_doubt, pause_s, duration_ms, "an effect is deferred");
             }
             Conclusion::Enqueued { why } => {
-                tracing::info!(outcome = "enqueued", why, duration_ms, "an effect is left to the agenda");
+                tracing::info!(outcome, why, duration_ms, "an effect is left to the agenda");
             }
             Conclusion::Parked { why, in_doubt } => {
                 let in_doubt = u8::from(*in_doubt);
-                tracing::error!(outcome = "parked", why, in_doubt, duration_ms, "an effect is parked");
+                tracing::error!(outcome, why, in_doubt, duration_ms, "an effect is parked");
             }
             Conclusion::Duplicate { status } => {
                 let status = status.map(Status::as_str);
-                tracing::info!(outcome = "duplicate", status, duration_ms, "the effect is on record");
+                tracing::info!(outcome, status, duration_ms, "the effect is on record");
             }
             Conclusion::Skipped { why } => {
-                tracing::info!(outcome = "skipped", why, duration_ms, "an effect is skipped");
+                tracing::info!(outcome, why, duration_ms, "an effect is skipped");
             }
             Conclusion::Held => {
-                tracing::info!(outcome = "held", duration_ms, "another attempt has the effect");
+                tracing::info!(outcome, duration_ms, "another attempt has the effect");
             }
         }
+        self.end_span(task, attempt, conclusion);
         self.meter.count(task.step_id(&self.config), conclusion, task.command.received_at);
         if let Some(kind) = conclusion.event() {
             self.events.tell(kind, &task.command, &task.effect, attempt);

@@ -22,13 +22,13 @@ use super::{
     events::Kind,
     outcome::NotApplied,
     report::Conclusion,
+    sequel::Given,
     task::Task,
 };
 use crate::{
     command::Input,
     config::{
         row::{Change as ChangeTemplate, Fields, Row as RowTemplate},
-        step::Step,
         template::{RenderError, Templates},
     },
     effect_id::EffectId,
@@ -84,21 +84,16 @@ fn fields_of(
 
 impl Worker {
     /// Makes the item of one attempt.
-    pub(super) async fn prepare_row(
+    pub(super) fn prepare_row(
         &self,
         task: &Task,
-        (step, row): (&Step, &RowTemplate),
+        (row, input): (&RowTemplate, &Input),
         lease: &Lease,
         place: Place,
     ) -> Verdict {
-        let input = match self.input(task, step).await {
-            Ok(input) => input,
-            Err(missing) => return missing.verdict(),
-        };
         let templates = &self.config.templates;
-        let rendered = render(row, templates, &input, (&task.effect, lease.attempt()));
-        let kept =
-            fields_of(&row.receipt, templates, &request_context(&input, &task.effect, lease.attempt()));
+        let rendered = render(row, templates, input, (&task.effect, lease.attempt()));
+        let kept = fields_of(&row.receipt, templates, &request_context(input, &task.effect, lease.attempt()));
         match (rendered, kept) {
             (Ok(row), Ok(kept)) => {
                 let digest = hex::encode(Sha256::digest(row.json().to_string()));
@@ -114,11 +109,12 @@ impl Worker {
         task: &Task,
         lease: Lease,
         prepared: Prepared,
+        given: &Given,
     ) -> Result<Ended, StoreError> {
         let Prepared { row, receipt, mut place } = prepared;
         let (attempt, now, began) = (lease.attempt(), self.now(), Instant::now());
         self.events.tell(Kind::Started, &task.command, &task.effect, attempt);
-        let next = self.next(task, &receipt, now).await?;
+        let next = given.next(task, &receipt, now)?;
         let written =
             self.effects.commit_with_row(lease, &row, &receipt, self.kept(task), &next, now).await?;
         self.called(task, began);

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     RunError, Worker,
     agenda::Agenda,
+    decided,
     drain::Reading,
     gauges,
     reader::{Read, Reader},
@@ -105,12 +106,13 @@ impl Run<'_> {
         });
         let agenda =
             Agenda { worker: self.worker, activity: &activity, stop: &stop, look_again: Notify::new() };
-        let (reads, (), end, (), ()) = tokio::join!(
+        let (reads, (), end, (), (), ()) = tokio::join!(
             join_all(readers),
             agenda.run(),
             self.watch(&activity, &agenda, &stop),
             gauges::every_minute(self.worker, &stop),
-            reconcile::as_due(self.worker, &activity, &stop)
+            reconcile::as_due(self.worker, &activity, &stop),
+            decided::tell(self.worker, &stop)
         );
         self.worker.finish().await;
         (end, reads)

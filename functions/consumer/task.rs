@@ -9,6 +9,7 @@ use crate::{
     command::{Command, InputHash, Payload},
     config::{Config, step::Step},
     effect_id::EffectId,
+    telemetry::spans::Spans,
     trace::Traceparent,
 };
 
@@ -17,7 +18,7 @@ use crate::{
 pub(super) struct Task {
     pub(super) command: Command,
     pub(super) effect: EffectId,
-    /// The command's trace, or a new one.
+    /// Its span: the command's trace, or a new one.
     pub(super) trace: Traceparent,
     began: Instant,
 }
@@ -27,23 +28,23 @@ impl Task {
     ///
     /// # Errors
     /// Why it is no command. That may quote the message, so it goes into a record and not into the log.
-    pub(super) fn read(value: &str) -> Result<Self, String> {
+    pub(super) fn read(value: &str, spans: &Spans) -> Result<Self, String> {
         let command: Command = serde_json::from_str(value).map_err(|error| error.to_string())?;
         if let Payload::Input(input) = &command.payload
             && InputHash::of(input) != command.input_hash
         {
             return Err("its input is not the one that its input_hash is of".to_owned());
         }
-        Self::new(command).map_err(|error| error.to_string())
+        Self::new(command, spans).map_err(|error| error.to_string())
     }
 
     /// From a command.
     ///
     /// # Errors
     /// Its ids make no effect id.
-    pub(super) fn new(command: Command) -> Result<Self, crate::effect_id::IdError> {
+    pub(super) fn new(command: Command, spans: &Spans) -> Result<Self, crate::effect_id::IdError> {
         let effect = command.effect_id()?;
-        let trace = command.traceparent.unwrap_or_else(Traceparent::new);
+        let trace = spans.of_command(command.traceparent);
         Ok(Self { command, effect, trace, began: Instant::now() })
     }
 
@@ -55,6 +56,11 @@ impl Task {
     /// The step's id, one of few.
     pub(super) fn step_id(&self, config: &Config) -> &str {
         self.step(config).map_or(NO_STEP, |_| self.command.step.as_str())
+    }
+
+    /// When work on it began.
+    pub(super) fn began(&self) -> Instant {
+        self.began
     }
 
     /// How long it has taken so far.

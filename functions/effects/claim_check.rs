@@ -1,4 +1,4 @@
-//! Input that is too large for the broker: left here, compressed and in chunks, and fetched by the step that needs it.
+//! Input that is too large for the broker: stored in the table, compressed and in chunks, and fetched when the step needs it.
 
 use std::io::{Read, Write as _};
 
@@ -20,12 +20,12 @@ use crate::{
 /// A DynamoDB item holds 400 KB with its names and keys.
 const CHUNK: usize = 350 * 1024;
 const DATA: &str = "data";
-/// Where the inputs of later steps stand among the fields of an input. No template can name such a field.
+/// The field for later steps' inputs. No template can name such a field.
 const LATER: &str = ":later";
 const OPERATION: &str = "PutItem";
 
 impl Effects {
-    /// Leaves input here. The same input of the same effect replaces itself.
+    /// Stores input. The same input of the same effect replaces itself.
     ///
     /// # Errors
     /// DynamoDB could not be asked, or not for all of it.
@@ -40,18 +40,17 @@ impl Effects {
         let mut chunks = 0;
         for chunk in packed.chunks(CHUNK) {
             let put = self.store.client.put_item().table_name(&self.store.table);
-            put.item(attr::RUN_ID, string(partition(effect)))
+            let put = put
+                .item(attr::RUN_ID, string(partition(effect)))
                 .item(attr::EFFECT_ID, string(sort(hash, chunks)))
-                .item(DATA, AttributeValue::B(Blob::new(chunk)))
-                .send()
-                .await
-                .map_err(|error| StoreError::unavailable(OPERATION, &error))?;
+                .item(DATA, AttributeValue::B(Blob::new(chunk)));
+            Box::pin(put.send()).await.map_err(|error| StoreError::unavailable(OPERATION, &error))?;
             chunks += 1;
         }
         Ok(ClaimCheck { chunks, bytes: json.len() as u64, of: None })
     }
 
-    /// Leaves a command's input here, and with it what later steps take from the event.
+    /// Stores a command's input, and with it the inputs of later steps.
     ///
     /// # Errors
     /// As [`Effects::check_in`].
@@ -69,7 +68,7 @@ impl Effects {
         Ok(Command { payload: Payload::ClaimCheck(check), flow, ..command })
     }
 
-    /// A command's input, and what comes after it with theirs.
+    /// A command's input, and the later steps with theirs.
     ///
     /// # Errors
     /// As [`Effects::check_out`].
@@ -105,13 +104,12 @@ impl Effects {
         let mut packed = Vec::new();
         for chunk in 0..check.chunks {
             let get = self.store.client.get_item().table_name(&self.store.table);
-            let output = get
+            let get = get
                 .key(attr::RUN_ID, string(partition(effect)))
                 .key(attr::EFFECT_ID, string(sort(check.of.as_ref().unwrap_or(hash), chunk)))
-                .consistent_read(true)
-                .send()
-                .await
-                .map_err(|error| StoreError::unavailable("GetItem", &error))?;
+                .consistent_read(true);
+            let output =
+                Box::pin(get.send()).await.map_err(|error| StoreError::unavailable("GetItem", &error))?;
             let item = output.item.unwrap_or_default();
             let data = item.get(DATA).and_then(|data| data.as_b().ok()).ok_or(StoreError::Malformed(DATA))?;
             packed.extend_from_slice(data.as_ref());
@@ -120,7 +118,7 @@ impl Effects {
         serde_json::from_slice(&json).map_err(|_| StoreError::Malformed(DATA))
     }
 
-    /// Lets the large input of an effect expire that has nothing left to do or to decide, if the command has such.
+    /// Sets the expiry of a finished effect's large input, if the command has one.
     ///
     /// # Errors
     /// DynamoDB could not be asked, or not for all of it; what is left costs storage and nothing else.
@@ -136,7 +134,7 @@ impl Effects {
         Ok(())
     }
 
-    /// Throws input away once its effect is done.
+    /// Deletes input once its effect is done.
     ///
     /// # Errors
     /// DynamoDB could not be asked; what is left costs storage and nothing else.
@@ -148,18 +146,16 @@ impl Effects {
     ) -> Result<(), StoreError> {
         for chunk in 0..check.chunks {
             let delete = self.store.client.delete_item().table_name(&self.store.table);
-            delete
+            let delete = delete
                 .key(attr::RUN_ID, string(partition(effect)))
-                .key(attr::EFFECT_ID, string(sort(check.of.as_ref().unwrap_or(hash), chunk)))
-                .send()
-                .await
-                .map_err(|error| StoreError::unavailable("DeleteItem", &error))?;
+                .key(attr::EFFECT_ID, string(sort(check.of.as_ref().unwrap_or(hash), chunk)));
+            Box::pin(delete.send()).await.map_err(|error| StoreError::unavailable("DeleteItem", &error))?;
         }
         Ok(())
     }
 }
 
-/// A partition of its own, so that the Query of a run does not read it.
+/// A partition key of its own, so that the Query of a run does not read it.
 fn partition(effect: &EffectId) -> String {
     format!(":claimcheck:{effect}")
 }
@@ -168,7 +164,7 @@ fn sort(hash: &InputHash, chunk: u32) -> String {
     format!("{}:{chunk:04}", hash.as_str())
 }
 
-/// Only where something stands.
+/// Only if there is an item.
 fn present() -> Condition<'static> {
     let expression = "attribute_exists(#effect_id)";
     Condition { expression, names: &[attr::EFFECT_ID], values: Vec::new() }
@@ -180,7 +176,7 @@ fn pack(json: &[u8]) -> std::io::Result<Vec<u8>> {
     packer.finish()
 }
 
-/// Never unpacks more than was packed.
+/// Unpacks at most as many bytes as were packed.
 fn unpack(packed: &[u8], bytes: u64) -> std::io::Result<Vec<u8>> {
     let mut json = Vec::new();
     GzDecoder::new(packed).take(bytes).read_to_end(&mut json)?;

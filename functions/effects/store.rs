@@ -1,9 +1,12 @@
-//! Conditional writes to the effects table, and what they can come to.
+//! Conditional writes to the effects table, and their results.
 //!
-//! A conditional write either applies, or is refused and shows the item that stood in its way. The SDK retries by
-//! itself, so a refusal can be caused by our own first write; every caller looks for its own mark in that item.
+//! A conditional write either applies, or is refused and returns the item that did not match. The SDK retries by
+//! itself, so our own first write can cause a refusal; every caller looks for its own mark in that item.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -18,9 +21,9 @@ use super::{
     record::{Item, attr, string},
 };
 
-/// What a conditional write came to.
+/// The result of a conditional write.
 pub(super) enum Write {
-    /// It applied. For an update: the item as it is now.
+    /// It was applied. For an update: the item as it is now.
     Applied(Item),
     /// Its condition did not hold: the item as it was, empty if there was none.
     Refused(Item),
@@ -29,11 +32,14 @@ pub(super) enum Write {
 /// The effects table.
 #[derive(Debug, Clone)]
 pub(super) struct Store {
-    pub(super) client: Client,
+    pub(super) client: LazyClient,
     pub(super) table: String,
 }
 
-/// An update expression in the making. All names go through `#`, since DynamoDB reserves many words.
+/// A client that is made when it is first used.
+pub(super) type LazyClient = Arc<LazyLock<Client, Box<dyn FnOnce() -> Client + Send>>>;
+
+/// An update expression. All names go through `#`, since DynamoDB reserves many words.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Change {
     set: Vec<(&'static str, AttributeValue)>,
@@ -47,7 +53,7 @@ impl Change {
         self
     }
 
-    /// Sets what is not there yet.
+    /// Sets an attribute if it is missing.
     pub(super) fn set_once(mut self, name: &'static str, value: AttributeValue) -> Self {
         self.set_once.push((name, value));
         self
@@ -72,13 +78,16 @@ impl Change {
     pub(super) fn expression(&self) -> String {
         let set = self.set.iter().map(|(name, _)| format!("#{name} = :{name}"));
         let once = self.set_once.iter().map(|(name, _)| format!("#{name} = if_not_exists(#{name}, :{name})"));
-        let mut expression = format!("SET {}", set.chain(once).collect::<Vec<_>>().join(", "));
-        if !self.remove.is_empty() {
-            let remove: Vec<_> = self.remove.iter().map(|name| format!("#{name}")).collect();
-            expression.push_str(&format!(" REMOVE {}", remove.join(", ")));
-        }
-        expression
+        let set = clause("SET", set.chain(once));
+        let remove = clause("REMOVE", self.remove.iter().map(|name| format!("#{name}")));
+        set.into_iter().chain(remove).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// None if there is nothing in it: DynamoDB takes no empty one.
+fn clause(verb: &str, actions: impl Iterator<Item = String>) -> Option<String> {
+    let actions: Vec<_> = actions.collect();
+    (!actions.is_empty()).then(|| format!("{verb} {}", actions.join(", ")))
 }
 
 /// A condition: its expression, the attributes it names with `#`, and its values.
@@ -149,21 +158,24 @@ impl Store {
     }
 }
 
-/// How long a write waits for a transaction on the same item, time after time.
+/// The pauses before a write is repeated because of a transaction on the same item.
 const PAUSES_MS: [u64; 5] = [5, 10, 20, 40, 80];
 const CONFLICT: &str = "TransactionConflictException";
 
-/// Sends a write again that has met a transaction on its item: nothing was written. The SDK does not do so by itself.
+/// Repeats a write that conflicted with a transaction on its item: nothing was written. The SDK does not retry that.
+///
+/// The SDK's futures are boxed, here and at its other requests: they take 10 KB and more, which would be a part of every future
+/// around them, and be copied whenever one of those is moved.
 async fn past_transactions<T, E, F>(send: impl Fn() -> F) -> Result<T, SdkError<E>>
 where
     E: ProvideErrorMetadata,
     F: Future<Output = Result<T, SdkError<E>>>,
 {
     for pause in PAUSES_MS {
-        match send().await {
+        match Box::pin(send()).await {
             Err(error) if error.code() == Some(CONFLICT) => sleep(Duration::from_millis(pause)).await,
             outcome => return outcome,
         }
     }
-    send().await
+    Box::pin(send()).await
 }

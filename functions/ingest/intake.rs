@@ -11,6 +11,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use serde_json::json;
 use tracing::Instrument as _;
 
 use super::{reply::Reply, request::Refused, signature};
@@ -22,6 +23,7 @@ use crate::{
             ACCEPTED, BROKER_REFUSALS, COMMANDS, DEFERRED, DISABLED, GENUINE, INGEST_LATENCY, NOT_DURABLE,
             PARKED, REFUSED,
         },
+        spans::{INGEST_PATIENCE, Kind, Span, Spans},
     },
     trace::Traceparent,
 };
@@ -38,6 +40,8 @@ pub struct Intake {
     pub source: String,
     /// The trace that it belongs to.
     pub trace: Traceparent,
+    /// The span of its sender, if this one is recorded.
+    parent: Option<Traceparent>,
     began: Instant,
     outcome: OnceLock<Outcome>,
     genuine: OnceLock<bool>,
@@ -59,18 +63,71 @@ enum Outcome {
 impl Intake {
     /// A request that begins now.
     #[must_use]
-    pub fn new(source: &str, trace: Traceparent, now: Timestamp) -> Self {
+    pub fn new(source: &str, (trace, parent): (Traceparent, Option<Traceparent>), now: Timestamp) -> Self {
         let (source, began) = (source.to_owned(), Instant::now());
         let (outcome, genuine, queued, deferred, parked, broker_refusals) = Default::default();
-        Self { now, source, trace, began, outcome, genuine, queued, deferred, parked, broker_refusals }
+        Self {
+            now,
+            source,
+            trace,
+            parent,
+            began,
+            outcome,
+            genuine,
+            queued,
+            deferred,
+            parked,
+            broker_refusals,
+        }
     }
 
     /// Does what is asked for, with source and trace in every line about it, and prints the metrics.
-    pub async fn take(&self, work: impl Future<Output = Reply>) -> Reply {
+    pub async fn take(&self, spans: &Spans, work: impl Future<Output = Reply>) -> Reply {
         let span = tracing::info_span!("intake", source = self.source, trace_id = self.trace.trace_id());
+        let work = async {
+            let reply = work.await;
+            if self.is_known() {
+                spans.end(&self.trace, || self.span());
+            }
+            spans.export(INGEST_PATIENCE).await;
+            reply
+        };
         let reply = work.instrument(span).await;
         self.print();
         reply
+    }
+
+    /// Whether it is known who sent it. A stranger must not be able to fill a collector, or to have us wait for one.
+    fn is_known(&self) -> bool {
+        self.genuine.get().copied().unwrap_or(self.source == API)
+    }
+
+    fn span(&self) -> Span<'_> {
+        let outcome = match self.outcome.get() {
+            Some(Outcome::Accepted) => "accepted",
+            Some(Outcome::Refused(reason)) => *reason,
+            Some(Outcome::Disabled) => "disabled",
+            Some(Outcome::NotDurable) => "not_durable",
+            None => "handshake",
+        };
+        let is_error = matches!(self.outcome.get(), Some(Outcome::Disabled | Outcome::NotDurable));
+        Span {
+            trace: self.trace,
+            parent: self.parent,
+            kind: Kind::Server,
+            name: if self.source == API {
+                "POST /runs".to_owned()
+            } else {
+                format!("POST /webhooks/{}", self.source)
+            },
+            began: self.began,
+            attributes: vec![
+                ("http.request.method", json!("POST")),
+                ("driftq.source", json!(self.source)),
+                ("driftq.outcome", json!(outcome)),
+            ],
+            error: is_error.then_some(outcome),
+        }
     }
 
     /// How long it has taken so far.

@@ -2,7 +2,7 @@
 //!
 //! [`event`] what Lambda gets and wants back, with its [`query`] · [`signature`] the schemes ·
 //! [`keys`] what they are checked with · [`fetch`] what a provider is asked · [`request`] unverified to verified ·
-//! [`body`] what it says · [`route`] to commands · [`outbox`] durable before anyone is told · [`wake`] the consumer ·
+//! [`body`] what it says, and by which `names` · [`route`] to commands · [`outbox`] durable before anyone is told · [`wake`] the consumer ·
 //! [`runs`] the API for clients · [`parked`] the API for whoever decides · `operators` who may use them · `health` · `self_test` could it do its work · [`reply`] the only table of statuses ·
 //! [`intake`] what a request comes to, for log and metrics · [`preview`] what a webhook would come to, for a person ·
 //! [`fetched`] an event that the consumer has fetched from its provider.
@@ -14,6 +14,7 @@ pub mod fetched;
 mod health;
 pub mod intake;
 pub mod keys;
+mod names;
 mod operators;
 pub mod outbox;
 pub mod parked;
@@ -48,7 +49,7 @@ use crate::{
     config::{Config, environment::Operators},
     effect_id::{EffectId, RunId},
     secrets::Current,
-    trace::Traceparent,
+    telemetry::spans::Spans,
 };
 
 /// Commands that are made durable at the same time: a batch of webhooks may hold thousands.
@@ -64,6 +65,7 @@ pub struct Ingest {
     wake_ups: WakeUps,
     operators: Operators,
     rates: Rates,
+    spans: Spans,
 }
 
 const NO_PATH: Reply = Reply::NotFound("no such path");
@@ -80,7 +82,13 @@ impl Ingest {
         operators: Operators,
     ) -> Self {
         let rates = Rates::new(&config, Timestamp::now());
-        Self { config, keys, fetch, outbox, wake_ups, operators, rates }
+        Self { config, keys, fetch, outbox, wake_ups, operators, rates, spans: Spans::default() }
+    }
+
+    /// The same, with its spans sent there.
+    #[must_use]
+    pub fn with_spans(self, spans: Spans) -> Self {
+        Self { spans, ..self }
     }
 
     /// Answers one event with the reply that it wants. `xray` is the trace that Lambda names for it.
@@ -93,6 +101,7 @@ impl Ingest {
         shape.reply(reply.into())
     }
 
+    /// What a webhook does not need is boxed: it would be a part of the future of each, which is copied several times.
     async fn handle(&self, request: &Request, xray: Option<&str>, now: Timestamp) -> Reply {
         // As it is: `//runs/` is another path than `/runs`, and a gateway may have let anyone in there.
         let path: Vec<&str> = request.path.strip_prefix('/').unwrap_or_default().split('/').collect();
@@ -101,25 +110,25 @@ impl Ingest {
         }
         if let ["runs" | "parked" | "self-test", ..] = path[..] {
             return match self.operators.let_in(request.caller.as_ref()) {
-                Some(caller) => self.operate(caller, &path, request, xray, now).await,
+                Some(caller) => Box::pin(self.operate(caller, &path, request, xray, now)).await,
                 None => NO_PATH,
             };
         }
-        let intake = |source| Intake::new(source, Traceparent::of_request(&request.headers, xray), now);
+        let intake = |source| Intake::new(source, self.spans.of_request(&request.headers, xray), now);
         match (&request.method, path.as_slice()) {
             (&Method::POST, ["webhooks", source]) => match self.config.sources.get(*source) {
                 Some(source) => {
                     let intake = intake(&source.name);
                     let webhook = self.webhook(Unverified { source, request }, &intake);
-                    intake.take(webhook).await.as_expected(&source.scheme)
+                    intake.take(&self.spans, webhook).await.as_expected(&source.scheme)
                 }
                 None => {
                     let intake = intake("?");
-                    intake.take(unknown_source(&intake)).await
+                    intake.take(&self.spans, unknown_source(&intake)).await
                 }
             },
-            (&Method::GET, ["webhooks", source]) => self.challenge(source, request, now).await,
-            (&Method::GET, ["healthz"]) => self.health().await,
+            (&Method::GET, ["webhooks", source]) => Box::pin(self.challenge(source, request, now)).await,
+            (&Method::GET, ["healthz"]) => Box::pin(self.health()).await,
             (_, ["webhooks", _]) => Reply::MethodNotAllowed("POST"),
             (_, ["healthz"]) => Reply::MethodNotAllowed("GET"),
             _ => NO_PATH,
@@ -137,8 +146,9 @@ impl Ingest {
     ) -> Reply {
         match (&request.method, path) {
             (&Method::POST, ["runs"]) => {
-                let intake = Intake::new(API, Traceparent::of_request(&request.headers, xray), now);
-                intake.take(self.start_run(caller, &request.headers, &request.body, &intake)).await
+                let intake = Intake::new(API, self.spans.of_request(&request.headers, xray), now);
+                let run = self.start_run(caller, &request.headers, &request.body, &intake);
+                intake.take(&self.spans, run).await
             }
             (&Method::GET, ["runs", run_id]) => self.show_run(run_id).await,
             (&Method::GET, ["parked"]) => self.show_parked(request.query.text()).await,
@@ -303,8 +313,11 @@ impl Ingest {
         let effects = runs.iter().flat_map(|(_, effects)| effects).map(Ok);
         let keys = self.keys.get();
         let keys = keys.commands();
-        let accept = |routed: &'a Routed| async move {
-            self.outbox.accept(routed, keys, intake).await.map_err(|error| (&routed.effect, error))
+        // Boxed: it takes several KB, and is copied on its way among the others.
+        let accept = |routed: &'a Routed| {
+            Box::pin(async move {
+                self.outbox.accept(routed, keys, intake).await.map_err(|error| (&routed.effect, error))
+            })
         };
         self.wake_ups.beside(stream::iter(effects).try_for_each_concurrent(AT_ONCE, accept)).await
     }

@@ -1,7 +1,7 @@
 //! Secrets: named in `webhooks.toml`, never written there and never printed.
 //!
-//! [`vault`] where their values are: in the environment, or on AWS in one Secrets Manager secret · [`current`] what is made
-//! of them, and made anew once they have been rotated.
+//! [`vault`] the store of their values: the environment, or on AWS one Secrets Manager secret · [`current`] values derived
+//! from them, refreshed after a rotation.
 
 pub mod current;
 #[cfg(test)]
@@ -38,8 +38,10 @@ impl fmt::Debug for Secret {
 pub const COMMAND_KEY: &str = "COMMAND_KEY";
 /// The value of an `Authorization` header, or `Name: value`, for a proxy in front of every broker.
 pub const DRIFTQ_AUTH_HEADER: &str = "DRIFTQ_AUTH_HEADER";
-/// Those that both functions need for the brokers, where there are such.
-pub const OF_BROKERS: [&str; 2] = [DRIFTQ_AUTH_HEADER, COMMAND_KEY];
+/// What a collector of traces asks for: headers as `name=value`, with commas.
+pub const OTLP_HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+/// Those that both functions take, where there are such.
+pub const OF_BOTH: [&str; 3] = [DRIFTQ_AUTH_HEADER, COMMAND_KEY, OTLP_HEADERS];
 
 /// Names of secrets.
 pub type Names = BTreeSet<String>;
@@ -77,15 +79,15 @@ pub fn of_steps(config: &Config) -> Names {
 pub struct Secrets(HashMap<String, Secret>);
 
 impl Secrets {
-    /// Finds each of these, and of [`OF_BROKERS`] those that are there. A blank one counts as missing: the HMAC of a blank
+    /// Finds each of these, and of [`OF_BOTH`] those that are there. A blank one counts as missing: the HMAC of a blank
     /// key is one that anybody can compute.
     ///
     /// # Errors
     /// Every one that is missing or blank. `place` is where they should have been.
     fn find(names: &Names, place: &str, get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let get = |name: &str| get(name).filter(|value| !value.trim().is_empty());
-        let of_brokers = OF_BROKERS.iter().filter_map(|name| Some(((*name).to_owned(), Secret(get(name)?))));
-        let mut found: HashMap<_, _> = of_brokers.collect();
+        let of_both = OF_BOTH.iter().filter_map(|name| Some(((*name).to_owned(), Secret(get(name)?))));
+        let mut found: HashMap<_, _> = of_both.collect();
         let mut problems = Vec::new();
         for name in names {
             match get(name) {

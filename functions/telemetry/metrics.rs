@@ -101,6 +101,8 @@ metrics! {
         "Looks at what a provider has sent that did not come to their end: it did not answer, refused the key, or asked for a pause.";
     UNRECOVERED = "Unrecovered", COUNT, None, "consumer",
         "Events that had not arrived and can't be had or worked on any more; and times that were looked at too late, since the provider no longer keeps what it sent then.";
+    SPANS_DROPPED = "SpansDropped", COUNT, None, "both",
+        "Spans that no collector of traces took: it did not answer in time, or refused them, or is left alone for 30 s after that.";
     EVENTS_DROPPED = "EventsDropped", COUNT, None, "consumer",
         "Events that did not reach the events topic.";
     CALL_LATENCY = "CallLatency", MS, Some("Step"), "consumer",

@@ -1,7 +1,8 @@
 //! Logs and metrics: JSON lines on standard output, where Lambda takes them from. `docs/logging.md` says when a line is
 //! written, what is in it, and what never is.
 //!
-//! [`metrics`] what is measured · [`line`](mod@line) one line of it · [`distribution`] many measurements in one.
+//! [`metrics`] what is measured · [`line`](mod@line) one line of it · [`distribution`] many measurements in one ·
+//! [`spans`] for who collects traces, in the form of `otlp`.
 //!
 //! A failure is logged once, at the boundary where it is dealt with. What it is about (the Lambda request, the run, the
 //! effect) stands in the spans around it, whose fields are fields of the line.
@@ -9,6 +10,8 @@
 pub mod distribution;
 pub mod line;
 pub mod metrics;
+mod otlp;
+pub mod spans;
 
 use std::{panic, str::FromStr, sync::OnceLock};
 

@@ -66,7 +66,7 @@ pub(super) fn lines(headers: &HeaderMap) -> BTreeMap<String, Vec<String>> {
     all
 }
 
-/// Repeated headers become one, joined by commas (webhook trap 2). Cookies have a place of their own.
+/// Repeated headers become one, joined by commas, as in payload format 2.0. Cookies have a place of their own.
 pub(super) fn joined(headers: &HeaderMap) -> BTreeMap<String, String> {
     let lines = lines(headers).into_iter().filter(|(name, _)| name != COOKIE.as_str());
     lines.map(|(name, values)| (name, values.join(","))).collect()

@@ -19,6 +19,8 @@ pub enum Fault {
     Pass,
     /// It is answered here; the upstream sees nothing.
     Answer(Answer),
+    /// The upstream handles it; then this is answered in place of what it said.
+    AnswerAfter(Answer),
     /// The connection is cut; the upstream sees nothing.
     CutBefore,
     /// The upstream handles it; then the connection is cut instead of answering.

@@ -41,6 +41,10 @@ impl Forward {
                 self.wire.end(self.index, End::Answered(answer.status));
                 answer.into_response()
             }
+            Fault::AnswerAfter(answer) => {
+                self.send().await;
+                answer.into_response()
+            }
             Fault::CutBefore => self.cut(&connection),
             Fault::CutAfter => {
                 self.send().await;

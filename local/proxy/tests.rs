@@ -60,6 +60,7 @@ async fn each_fault_reaches_whom_it_should() {
     let (upstream, wire) = wired().await;
     let cases = [
         (Fault::Answer(Answer::partition_full()), Some(429), 0, End::Answered(429)),
+        (Fault::AnswerAfter(Answer::partition_full()), Some(429), 1, End::Upstream(200)),
         (Fault::CutBefore, None, 0, End::Cut),
         (Fault::CutAfter, None, 1, End::Upstream(200)),
         (Fault::Delay(Duration::from_millis(5)), Some(200), 1, End::Upstream(200)),

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// What a stack is to be. Without a word it is: the shipped configuration, the functions of `FUNCTIONS_DIR` or built now,
-/// free ports, and everything in memory. `DRIFTQ_HTTP_URL` puts another broker into it; `EFFECTS_TABLE` another DynamoDB,
+/// free ports, and everything in memory, with the tables that steps write to. `DRIFTQ_HTTP_URL` puts another broker into it; `EFFECTS_TABLE` another DynamoDB,
 /// reached as the `AWS_...` variables say.
 #[derive(Debug)]
 pub struct Builder {
@@ -202,6 +202,11 @@ impl Builder {
         let table = self.table(&dir).await?;
         let mut config = self.config.clone().map_or_else(Config::from_env, Ok)?;
         config.call(&third_party.url());
+        if let Some((table, _)) = &table {
+            for (name, key) in config.tables() {
+                table.make_table(&name, &key).await?;
+            }
+        }
         let config_file = scratch.path().join("webhooks.toml");
         std::fs::write(&config_file, config.to_string()).context("the rewritten configuration")?;
         let names = if self.own_names { Names::own() } else { Names::choose(broker.is_external()) };

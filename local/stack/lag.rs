@@ -1,4 +1,4 @@
-//! What is left in the topic, as the broker's own metrics tell (transcript 15).
+//! What is left in the topic, as the broker's own metrics tell (`docs/driftq-contract.md`, R3).
 
 use crate::{http::Answer, proxy::Wire};
 

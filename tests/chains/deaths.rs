@@ -1,5 +1,7 @@
 //! The consumer killed between the steps of a chain, and the requests between them lost.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use local::{
     http::Answer,
@@ -10,7 +12,13 @@ use local::{
 use serde_json::json;
 
 use super::{CHAIN, EMAILS, FILES, applied, with};
-use crate::house::{TICKETS, deliver, dispute, settle};
+use crate::{
+    house::{TICKETS, counted, deliver, dispute, settle},
+    rows::{self, COUNT},
+};
+
+/// Tries of the SDK.
+const SENT_BY_SDK: usize = 4;
 
 fn advances(seen: &Seen) -> bool {
     seen.is("TransactWriteItems")
@@ -69,6 +77,44 @@ async fn a_transaction_whose_answer_is_lost_is_recognised() -> Result<()> {
     assert_eq!(struck(&stack, Fault::CutAfter).await?, 0);
     assert_eq!(stack.third_party.ledger().attempts().len(), 3);
     stack.finish().await
+}
+
+/// As DynamoDB answers to a transaction that is sent again while it is being applied.
+fn in_progress() -> Answer {
+    Answer::of_json(
+        400,
+        &json!({
+            "__type": "com.amazonaws.dynamodb.v20120810#TransactionInProgressException",
+            "Message": "The transaction with the given request token is already in progress.",
+        }),
+    )
+}
+
+/// The SDK sends it as often as it does; what is then sent once more bears another token, so it finds what it has itself written.
+#[tokio::test]
+async fn a_transaction_that_meets_itself_is_recognised() -> Result<()> {
+    for steps in [CHAIN, COUNT] {
+        let stack = if steps == COUNT { rows::stack(COUNT).await? } else { with(CHAIN).await? };
+        let wire = stack.table_wire()?;
+        let applied = wire.once(advances, Fault::AnswerAfter(in_progress()));
+        wire.times(SENT_BY_SDK - 1, advances, Fault::Answer(in_progress()));
+        deliver(&stack, &dispute()?).await?;
+        let settling = settle(&stack).await?;
+        assert_eq!((applied.count(), settling.total(|run| run.duplicates)), (1, 0));
+        let tokens = wire
+            .seen_where(advances)
+            .iter()
+            .filter_map(|seen| seen.json()["ClientRequestToken"].as_str().map(str::to_owned))
+            .collect::<BTreeSet<_>>();
+        assert!(tokens.len() >= 2, "{tokens:?}");
+        if steps == COUNT {
+            assert_eq!(counted(&stack, "charges").await?.into_values().collect::<Vec<_>>(), ["1"]);
+        } else {
+            assert_eq!(stack.third_party.ledger().attempts().len(), 3);
+        }
+        stack.finish().await?;
+    }
+    Ok(())
 }
 
 /// As DynamoDB answers when another write to one of the items is under way.

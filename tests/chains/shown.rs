@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::{CHAIN, EMAILS, JOIN, LETTERS, with};
 use crate::{
     api::events,
+    bounded::MODEL,
     decisions::decide,
-    house::{add_steps, builder, config, deliver, dispute, settle},
+    house::{SLACK, add_steps, builder, config, deliver, dispute, issue, settle},
 };
 
 /// The only run, as ingest shows it.
@@ -97,6 +98,30 @@ async fn a_run_is_told_to_be_complete_once_when_all_of_it_is_over() -> Result<()
         assert_eq!(count("run.completed"), 1, "{told:?}");
         assert_eq!(count("side_effect.done"), if skipped { 1 } else { 3 });
         assert_eq!(count("step.skipped"), usize::from(skipped));
+        stack.finish().await?;
+    }
+    Ok(())
+}
+
+/// The commands that decide have no broker at hand: the consumer's next run tells.
+#[tokio::test]
+async fn a_run_that_a_decision_ends_is_told_to_be_complete_once() -> Result<()> {
+    for (decision, kind) in [("applied", "side_effect.done"), ("discard", "side_effect.discarded")] {
+        let stack = builder(config()?)?.env("EVENTS_TOPIC", "sidefx.events").start().await?;
+        for path in [SLACK, MODEL] {
+            stack.third_party.script(path, [Behaviour::refuse(422)]);
+        }
+        deliver(&stack, &issue()?).await?;
+        settle(&stack).await?;
+        let told = async |kind: &str| {
+            stack.run_consumer().await?;
+            Ok::<_, anyhow::Error>(events(&stack).iter().filter(|event| event["kind"] == kind).count())
+        };
+        for (index, effect) in stack.effects().await?.iter().enumerate() {
+            assert_eq!(decide(&stack, effect, decision).await?.status, 200);
+            assert_eq!(told(kind).await?, index + 1);
+            assert_eq!(told("run.completed").await?, index, "of two effects");
+        }
         stack.finish().await?;
     }
     Ok(())

@@ -19,7 +19,7 @@ use super::{
     numbering::Numbering,
     story::{Policy, Scenario, Story},
 };
-use crate::house::{TICKETS, builder, counted, create_table, deliver_until_taken};
+use crate::house::{TICKETS, builder, counted, deliver_until_taken};
 
 pub(super) const LOOK_UP: &str = "/api/tickets/by-key";
 
@@ -47,7 +47,6 @@ impl Scene {
             Scenario::Newer => builder.broker_profile(Profile::G3),
         };
         let stack = stack.start().await?;
-        create_table(stack.table()?, TABLE).await?;
         Ok(Self { story, stack, third_party, third_party_wire, numbering: Arc::default() })
     }
 

@@ -66,7 +66,7 @@ async fn high_after_low(stack: Stack) -> Result<()> {
     stack.third_party.script(TICKETS, [Behaviour::hang().with_hook(kill)]);
     deliver_all(&stack, &["low"]).await?;
     assert!(stack.run_consumer().await.is_err_and(|error| error.is_death()));
-    // The next consumer is dealt this one at once, and the lower one only later (transcript 23).
+    // The next consumer is dealt this one at once, and the lower one only later (docs/driftq-contract.md, A5).
     deliver_all(&stack, &["high"]).await?;
     let cut = stack.broker_wire.once(ack, Fault::HookAfter(power_cut(&stack)));
     settle(&stack).await?;

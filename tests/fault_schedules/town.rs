@@ -21,7 +21,7 @@ use toml::{Value, toml};
 
 use super::plan::{Manner, On, Plan, Setting, Trouble, Wired};
 use crate::house::{
-    SLACK, TICKETS, accepted, add_steps, builder, config, create_table, dispute_about, issue, retry, table,
+    SLACK, TICKETS, accepted, add_steps, builder, config, dispute_about, issue, retry, table,
 };
 
 const CHARGES: &str = "/v1/payment_intents";
@@ -105,7 +105,6 @@ impl Town {
             builder = builder.wake_ups();
         }
         let stack = builder.start().await?;
-        create_table(stack.table()?, TABLE).await?;
         stack.third_party.forget_keys(CHARGES);
         stack.third_party.forget_keys(SLACK);
         stack.third_party.always(LOOK_UP, Behaviour::look_up());

@@ -18,7 +18,7 @@
 //! | `checker` | the search |
 //!
 //! There are three sets of checks. `whole`: with all rules, every property holds. `removed`: without any one rule, the search
-//! finds a violation. `limits`: what goes wrong outside the bounds that the README states. `docs/rules.md` maps each rule to
+//! finds a violation. `limits`: what goes wrong outside the bounds that `docs/design.md` states. `docs/rules.md` maps each rule to
 //! its check here and to the test of the code that fails without it; `table` holds that page to the tree.
 //!
 //! Not modelled: more than one partition, two consumers or three effects; several brokers; ingest (each check starts where it has

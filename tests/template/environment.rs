@@ -1,19 +1,25 @@
-//! Variables: what the functions read, what the README documents, and what the template sets.
+//! Variables: what the functions read, what `docs/configuration.md` documents, and what the template sets.
 
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use driftq_webhooks::{
     clients,
     config::environment::{Environment, load_config},
-    secrets::OF_BROKERS,
+    secrets::OF_BOTH,
     telemetry,
 };
 
-use super::{code_in_tables, file::Template, read};
+use local::config::Config;
+
+use super::{
+    code_in_tables,
+    file::{Template, parse},
+    read,
+};
 
 /// Every name that a function asks its environment for, apart from the secrets that `webhooks.toml` names.
 fn read_by_functions() -> Result<BTreeSet<String>> {
@@ -27,7 +33,7 @@ fn read_by_functions() -> Result<BTreeSet<String>> {
     load_config(&get)?;
     clients::http(&get)?;
     let mut asked = asked.into_inner();
-    asked.extend(OF_BROKERS.map(str::to_owned));
+    asked.extend(OF_BOTH.map(str::to_owned));
     Ok(asked)
 }
 
@@ -38,10 +44,10 @@ fn minimal(name: &str) -> Option<String> {
     required.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
 }
 
-/// The README's table of configuration: each variable of ours, with its default if that is a value.
+/// The table of `docs/configuration.md`: each variable of ours, with its default if that is a value.
 fn documented() -> Result<BTreeMap<String, Option<String>>> {
-    let readme = read("README.md")?;
-    let rows = code_in_tables(&readme, 0).zip(code_in_tables(&readme, 1));
+    let page = read("docs/configuration.md")?;
+    let rows = code_in_tables(&page, 0).zip(code_in_tables(&page, 1));
     let is_variable =
         |name: &str| name.contains('_') && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
     let ours = rows.filter_map(|(name, default)| Some((name?, default)));
@@ -71,7 +77,7 @@ fn what_operators_switch_is_no_parameter() -> Result<()> {
     assert!(consumer["Events"]["EveryMinute"]["Properties"]["State"].is_null(), "the schedule always runs");
     let woken = &template.function("ingest")?["Environment"]["Variables"]["CONSUMER_FUNCTION"];
     assert_eq!(woken["Ref"], "ConsumerFunction", "and so do wake-ups");
-    for page in ["README.md", "docs/deploy.md", "docs/operate.md"] {
+    for page in ["README.md", "docs/configuration.md", "docs/deploy.md", "docs/operate.md"] {
         // Given once on the command line, a parameter is what it was before at the next deployment.
         let given = read(page)?.lines().any(|line| line.contains("sam deploy") && line.contains("overrides"));
         assert!(!given, "{page} gives sam deploy parameters that stages/ does not have");
@@ -107,6 +113,33 @@ fn both_functions_have_the_same_brokers() -> Result<()> {
     assert!(names.len() == 5, "{names:?}");
     for name in names {
         assert_eq!(ingest.get(name), consumer.get(name), "{name}");
+    }
+    Ok(())
+}
+
+/// What `cargo lambda watch` and `sam local` are given: all that ingest needs, with the secrets that `send` signs with.
+#[test]
+fn other_tools_are_given_the_secrets_that_events_are_signed_with() -> Result<()> {
+    let text = read("events/local.env")?;
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let of_cargo: BTreeMap<_, _> = lines.filter_map(|line| line.split_once('=')).collect();
+    assert!(of_cargo.values().all(|value| !value.contains('=')), "cargo lambda can't read such a value");
+    let template = parse("events/sam-local.yaml")?;
+    let function = &template["Resources"]["IngestFunction"]["Properties"];
+    assert_eq!(function["CodeUri"], "../.aws-sam/build/IngestFunction", "as sam build has left it");
+    let of_sam = function["Environment"]["Variables"].as_object().context("no variables")?;
+    let of_sam = of_sam.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_str()?))).collect();
+    let made_up = Config::shipped()?.secrets();
+    let sources = Config::shipped()?.table()["sources"].to_string();
+    for given in [of_cargo, of_sam] {
+        for (name, value) in made_up.iter().filter(|(name, _)| sources.contains(name.as_str())) {
+            assert_eq!(given.get(name.as_str()), Some(&value.as_str()), "{name}");
+        }
+        let get = |name: &str| given.get(name).map(|value| (*value).to_owned());
+        // A broker that is not on this machine wants commands signed, and in its container that is another machine.
+        let is_signed = get("COMMAND_KEY").is_some_and(|key| key.len() >= 32);
+        assert!(is_signed || get("DRIFTQ_HTTP_URL").is_some_and(|url| url.contains("127.0.0.1")));
+        Environment::read(&get)?;
     }
     Ok(())
 }

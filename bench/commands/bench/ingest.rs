@@ -34,7 +34,7 @@ pub(super) fn webhook(id: &str) -> Result<Webhook> {
 }
 
 /// The same, signed now, as an event of API Gateway.
-pub(super) fn event(config: &Config, id: &str) -> Result<Bytes> {
+pub(in crate::commands) fn event(config: &Config, id: &str) -> Result<Bytes> {
     let webhook = webhook(id)?;
     let webhook = webhook.signed(&config.source("stripe")?, Timestamp::now())?;
     let mut event: Value =

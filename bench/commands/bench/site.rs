@@ -64,18 +64,18 @@ pub(super) struct Setup {
 
 /// Ids that no other command has, of this run or of an earlier one in the same table.
 #[derive(Debug)]
-pub(super) struct Ids {
+pub(in crate::commands) struct Ids {
     prefix: u32,
     next: AtomicU32,
 }
 
 impl Ids {
-    pub(super) fn new() -> Self {
+    pub(in crate::commands) fn new() -> Self {
         Self { prefix: Uuid::new_v4().as_fields().0, next: AtomicU32::new(0) }
     }
 
     /// All are of one length.
-    pub(super) fn next(&self) -> String {
+    pub(in crate::commands) fn next(&self) -> String {
         format!("{:08x}x{:08x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed))
     }
 }

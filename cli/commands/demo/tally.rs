@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use anyhow::{Context, Result, ensure};
 use local::{
+    proxy::Seen,
     stack::{Effect, Stack},
     third_party::idempotency_key,
     webhook::Webhook,
@@ -14,6 +15,9 @@ use super::story::Story;
 
 /// The steps that come after a charge.
 const LATER: [&str; 2] = ["file_charge", "email_charge"];
+/// The step that writes an item instead of calling, and the table: its ledger.
+pub(crate) const ROW: &str = "save_order";
+const TABLE: &str = "orders";
 
 /// What was delivered so far.
 #[derive(Debug, Default)]
@@ -63,18 +67,23 @@ impl Tally {
         let effects = stack.effects().await?;
         let ledger = stack.third_party.ledger();
         let applied = ledger.applied_by_key();
+        let items = items(stack).await?;
         let rows = self.commands.iter().map(|(effect_id, step)| {
             let key = idempotency_key(effect_id);
             let effect = effects.iter().find(|effect| effect.effect_id == *effect_id);
-            Row {
-                step: step.clone(),
-                business_key: effect.map_or_else(|| "?".to_owned(), |effect| effect.business_key.clone()),
-                status: effect.map_or_else(|| "unknown".to_owned(), |effect| effect.status.clone()),
-                requests: ledger.attempts().iter().filter(|call| call.key.as_deref() == Some(&key)).count(),
-                applied: applied.get(&key).copied().unwrap_or_default(),
-            }
+            let business_key = effect.map_or_else(|| "?".to_owned(), |effect| effect.business_key.clone());
+            let called = || ledger.attempts().iter().filter(|call| call.key.as_deref() == Some(&key)).count();
+            let (requests, applied) = match step == ROW {
+                true => {
+                    (transactions(stack, effect_id), items.iter().filter(|id| **id == business_key).count())
+                }
+                false => (called(), applied.get(&key).copied().unwrap_or_default()),
+            };
+            let status = effect.map_or_else(|| "unknown".to_owned(), |effect| effect.status.clone());
+            Row { step: step.clone(), business_key, status, requests, applied }
         });
         Ok(Outcome {
+            items: items.len(),
             rows: rows.collect(),
             calls: ledger.applied().len(),
             done: effects.iter().filter(|effect| effect.is_done()).count(),
@@ -82,6 +91,20 @@ impl Tally {
             tally: self,
         })
     }
+}
+
+/// The ids of the items that were written.
+async fn items(stack: &Stack) -> Result<Vec<String>> {
+    let Ok(table) = stack.table() else { return Ok(Vec::new()) };
+    let items = table.call("Scan", &json!({ "TableName": TABLE })).await?["Items"].take();
+    let ids = items.as_array().into_iter().flatten().filter_map(|item| item["id"]["S"].as_str());
+    Ok(ids.map(str::to_owned).collect())
+}
+
+/// How often an item and its effect's end were sent.
+fn transactions(stack: &Stack, effect_id: &str) -> usize {
+    let sends = |seen: &Seen| seen.is("TransactWriteItems") && seen.mentions(effect_id);
+    stack.table_wire.as_ref().map_or(0, |wire| wire.seen_where(sends).len())
 }
 
 /// GitHub names its events in a header, the others in the body.
@@ -100,6 +123,7 @@ pub(crate) struct Outcome {
     tally: Tally,
     rows: Vec<Row>,
     calls: usize,
+    items: usize,
     done: usize,
     parked: usize,
 }
@@ -118,7 +142,7 @@ impl Outcome {
     /// Every command was applied once and is done, and nothing else was applied.
     pub(crate) fn is_right(&self) -> bool {
         let all = self.rows.len();
-        self.rows.iter().all(|row| row.applied == 1) && (self.calls, self.done) == (all, all)
+        self.rows.iter().all(|row| row.applied == 1) && (self.calls + self.items, self.done) == (all, all)
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -128,6 +152,7 @@ impl Outcome {
             "commands": self.rows.len(),
             "effects_done": self.done,
             "calls": self.calls,
+            "items": self.items,
             "lost": self.lost(),
             "duplicated": self.duplicated(),
             "parked": self.parked,
@@ -146,7 +171,7 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "What the third party's ledger says:\n")?;
+        writeln!(f, "What the third party's ledger and the table say:\n")?;
         let width =
             self.rows.iter().map(|row| row.business_key.chars().count()).max().unwrap_or_default().max(12);
         writeln!(f, "   {:<14} {:<width$}  {:<8} requests  applied", "step", "business key", "status")?;
@@ -157,8 +182,8 @@ impl fmt::Display for Outcome {
         let (commands, lost, duplicated) = (self.rows.len(), self.lost(), self.duplicated());
         writeln!(
             f,
-            "\n{webhooks} webhooks, {accepted} accepted, {commands} commands, {} calls applied, {kills} kills",
-            self.calls
+            "\n{webhooks} webhooks, {accepted} accepted, {commands} commands, {kills} kills; applied: {} by calls, {} as rows",
+            self.calls, self.items
         )?;
         write!(f, "{lost} lost, {duplicated} duplicated, {} parked: ", self.parked)?;
         f.write_str(if self.is_right() { "each was done exactly once." } else { "THIS IS WRONG." })

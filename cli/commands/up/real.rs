@@ -1,5 +1,7 @@
 //! `--real`: which steps call the real third party.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use driftq_webhooks::config::{Config, in_doubt::InDoubt, step::Step};
 
@@ -17,11 +19,10 @@ pub(super) fn steps(asked: &[String], config: &Config, own: &Own) -> Result<Vec<
     }
     let meant = |step: &&Step| asked.iter().any(|asked| asked == "all" || asked == step.id.as_str());
     let meant: Vec<_> = config.steps.iter().filter(meant).collect();
-    let mut made_up: Vec<_> =
-        meant.iter().flat_map(|step| secrets(step, config)).filter(|name| own.get(name).is_none()).collect();
-    made_up.dedup();
+    let made_up = meant.iter().flat_map(|step| secrets(step, config)).filter(|name| own.get(name).is_none());
+    let made_up: BTreeSet<_> = made_up.collect();
     if !made_up.is_empty() {
-        let names = made_up.join(", ");
+        let names = made_up.into_iter().collect::<Vec<_>>().join(", ");
         return Err(Usage(format!(
             "a real call needs a real secret: set {names} in the environment or in .env"
         ))

@@ -23,10 +23,12 @@ fn the_shipped_file_is_fine_and_summed_up() {
     let ended = webhooks(&["check"]);
     assert_eq!(ended.code, Some(0));
     ended.says(&[
-        "webhooks.toml: fine, 3 sources and 5 steps",
+        "webhooks.toml: fine, 3 sources and 8 steps",
         "stripe   stripe",
         "open_ticket    stripe charge.dispute.* ▶ POST tickets.example.com",
         "retried for 24h: about 55 tries, pauses up to 1h; in doubt: same-key",
+        "email_charge   after file_charge ▶ POST email.example.com",
+        "save_order     stripe checkout.session.completed ▶ put orders",
         "consumer  TICKETS_TOKEN",
     ]);
 }

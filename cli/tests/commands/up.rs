@@ -239,7 +239,7 @@ fn a_real_call_needs_a_real_secret() {
     };
     let all = up(&["--real", "all"]);
     assert_eq!(all.code, Some(2));
-    let missing = "set TICKETS_TOKEN, PAYMENTS_TOKEN, EMAIL_TOKEN, LLM_TOKEN in the environment or in .env";
+    let missing = "set EMAIL_TOKEN, LLM_TOKEN, PAYMENTS_TOKEN, TICKETS_TOKEN in the environment or in .env";
     assert!(all.err.contains(missing), "{}", all.err);
     let unknown = up(&["--real", "nope"]);
     assert!(unknown.code == Some(2) && unknown.err.contains("known are open_ticket"), "{}", unknown.err);

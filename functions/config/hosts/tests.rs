@@ -1,4 +1,7 @@
-use super::{super::Config, *};
+use super::{
+    super::{Config, checked::Check, in_doubt::InDoubt},
+    *,
+};
 
 const FILE: &str = r#"
 [hosts]
@@ -19,7 +22,8 @@ in_flight = 3
 
 fn parsed(text: &str, stage: Stage<'_>) -> Result<Config, Vec<String>> {
     let told = |problem: &crate::config::Problem| format!("{}: {}", problem.field, problem.message);
-    Config::parse_of("webhooks.toml", text, stage).map_err(|error| error.problems.iter().map(told).collect())
+    Config::parse_of("webhooks.toml", text, stage, Check::All)
+        .map_err(|error| error.problems.iter().map(told).collect())
 }
 
 fn destination(text: &str, stage: Stage<'_>) -> Result<String, Vec<String>> {
@@ -85,6 +89,17 @@ fn a_host_is_a_host_and_stands_alone() {
 }
 
 #[test]
+fn a_look_up_asks_the_stages_own_host_too() {
+    let look_up = r#"in_doubt = { policy = "look-up", url = "https://{{ env.CRM_HOST }}/contacts/{{ input.id }}", found = "response.status == 200", not_found = "response.status == 404" }"#;
+    let file = FILE.replace(r#"in_doubt = { policy = "park" }"#, look_up);
+    let config = parsed(&file, Stage::Of("CRM_HOST=crm.staging.example.com")).unwrap();
+    let InDoubt::LookUp(look_up) = &config.steps[0].in_doubt else {
+        panic!("{:?}", config.steps[0].in_doubt)
+    };
+    assert_eq!(look_up.url.destination(), "crm.staging.example.com");
+}
+
+#[test]
 fn a_function_is_told_by_its_environment() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("webhooks.toml");
@@ -99,4 +114,8 @@ fn a_function_is_told_by_its_environment() {
     let config = load(Some("CRM_HOST=crm.staging.example.com")).unwrap();
     assert_eq!(config.steps[0].call().unwrap().destination(), "crm.staging.example.com:8443");
     assert!(load(None).unwrap_err().to_string().contains("STAGE_HOSTS does not say"), "no stage by accident");
+    let embedded = crate::config::environment::load_config(&|name| {
+        (name == "STAGE_HOSTS").then(|| "nonsense".to_owned())
+    });
+    assert!(embedded.unwrap_err().to_string().contains("must be NAME=HOST"), "of the embedded file as well");
 }

@@ -15,6 +15,7 @@ use crate::{
     effects::{
         Effects, StoreError,
         agenda::lane,
+        decided::DECIDED_LANE,
         record::{Ended, Receipt, Record, Status, attr, count, millis, string},
         store::{Change, Condition, Write},
     },
@@ -161,6 +162,11 @@ impl Effects {
             },
             Decision::Retry | Decision::NotApplied | Decision::Discard => Vec::new(),
         };
+        let of = before.command.as_deref().and_then(|json| serde_json::from_str::<Command>(json).ok());
+        let change = match of.map(|command| command.of) {
+            Some(of) if of > 1 && !decision.is_called() => change.set(attr::OF, count(of)),
+            _ => change,
+        };
         let change = if receipt.is_empty() { change } else { change.set(attr::RECEIPT, told(receipt)) };
         let key = (seen.run_id, seen.effect_id);
         let decided = match self.end_or_update(End { key, change, condition, row: None }, &next, now).await? {
@@ -221,7 +227,10 @@ impl Effects {
 
     /// What a decision changes besides the state. None: there is nothing that could be called.
     fn consequence(&self, seen: Seen<'_>, decision: Decision, now: Timestamp) -> Option<Change> {
-        let over = Change::default().remove(&[attr::LANE, attr::DUE_AT]);
+        let over = match seen.effect_id.parse::<EffectId>() {
+            Ok(_) => Change::default().set(attr::LANE, string(DECIDED_LANE)).set(attr::DUE_AT, millis(now)),
+            Err(_) => Change::default().remove(&[attr::LANE, attr::DUE_AT]),
+        };
         let again = || {
             let effect: EffectId = seen.effect_id.parse().ok()?;
             let change = Change::default().set(attr::LANE, lane(&effect)).set(attr::DUE_AT, millis(now));

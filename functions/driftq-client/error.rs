@@ -1,4 +1,4 @@
-//! What went wrong, by what a caller can do about it.
+//! Errors of broker calls, by what a caller can do about them.
 
 use std::{borrow::Cow, error::Error as _, time::Duration};
 
@@ -6,47 +6,47 @@ use reqwest::{Response, StatusCode, header::RETRY_AFTER};
 
 use super::wire::Refusal;
 
-/// More of an error's body than this is not read.
+/// At most this much of an error's body is read.
 const MAX_REFUSAL: usize = 8 * 1024;
-/// More of an error's text than this is not shown.
+/// At most this much of an error's text is shown.
 const MAX_TEXT: usize = 200;
 
-/// A call to the broker that came to nothing.
+/// Why a call to the broker failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The topic does not exist, never or no longer: create it and try again.
+    /// The topic does not exist, or does not exist any more: create it and try again.
     #[error("the broker has no such topic; create it and try again")]
     TopicMissing,
-    /// The partition holds all it can until some of it is acked.
+    /// The partition is full until some of its messages are acked.
     #[error("the partition is full: {message}")]
     Full {
         /// The broker's words.
         message: String,
-        /// When it wants to be asked again, if it said.
+        /// Its `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// Not sent, for it would not even fit an empty partition.
+    /// Not sent, because it would not fit into an empty partition.
     #[error("key and value have {bytes} bytes, and a partition holds at most {max}")]
     TooLarge {
         /// Key and value together.
         bytes: usize,
-        /// What the broker takes.
+        /// The broker's limit.
         max: usize,
     },
     /// The message has since been delivered to another owner.
     #[error("the message now belongs to another owner")]
     NotOwner,
-    /// A lower message of the partition is in flight on another stream, or is not in flight: wait, and ask again.
+    /// A lower message of the partition is in flight on another stream, or not in flight: wait and repeat.
     #[error("a lower message of the partition is in flight elsewhere: {message}")]
     HeldElsewhere {
         /// The broker's words.
         message: String,
     },
-    /// This broker does not have the call: it is of another version.
+    /// This version of the broker does not have the endpoint.
     #[error("the broker does not have this call")]
     Unsupported,
-    /// Any other refusal: asking again in the same words won't help.
+    /// Any other refusal: repeating the request does not help.
     #[error("the broker refused ({status}): {message}")]
     Rejected {
         /// The HTTP status.
@@ -54,7 +54,7 @@ pub enum Error {
         /// The broker's words, or a proxy's: one short line.
         message: String,
     },
-    /// The broker, or a proxy before it, is in trouble.
+    /// The broker or a proxy in front of it answered 5xx.
     #[error("the broker is in trouble ({status}): {message}")]
     Unavailable {
         /// The HTTP status.
@@ -65,13 +65,13 @@ pub enum Error {
     /// No connection could be made. Nothing was sent.
     #[error("the broker at {} can't be reached: {}", place(.0), root_cause(.0))]
     Unreachable(#[source] reqwest::Error),
-    /// No answer in time. The request may have been carried out.
+    /// No answer in time. The request may have been applied.
     #[error("the broker gave no answer in time")]
     TimedOut,
-    /// The connection broke. A request may have been carried out; a stream's unacked messages will come back.
+    /// The connection broke. A request may have been applied; a stream's unacked messages will come back.
     #[error("the connection to the broker broke: {}", .0.as_ref().map_or("the stream ended inside a line".into(), root_cause))]
     Interrupted(#[source] Option<reqwest::Error>),
-    /// An answer or a line that makes no sense: not a broker, or another version.
+    /// An answer or a line that can't be read: not a broker, or another version.
     #[error("the broker's {what} makes no sense ({problem}): {excerpt}")]
     Malformed {
         /// Which answer.
@@ -89,8 +89,9 @@ pub enum Error {
     },
 }
 
-/// A client that can't be made.
+/// Why a client can't be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Invalid {
     /// The base URL is not one.
     #[error("the broker's URL {0}; write it like http://broker.example:8080, with or without /v1")]
@@ -103,13 +104,13 @@ pub enum Invalid {
 }
 
 impl Error {
-    /// Whether creating the topic is the remedy.
+    /// Whether the topic has to be created.
     #[must_use]
     pub fn is_topic_missing(&self) -> bool {
         matches!(self, Self::TopicMissing)
     }
 
-    /// Whether there was no answer that a broker could have given: the request may have been carried out, and may be sent
+    /// Whether there was no answer from a broker: the request may have been applied, and may be sent
     /// again.
     #[must_use]
     pub fn is_no_answer(&self) -> bool {
@@ -124,7 +125,7 @@ impl Error {
         )
     }
 
-    /// What a refusal of an ack means.
+    /// The meaning of a refused ack.
     pub(super) fn of_ack(self) -> Self {
         match self {
             Self::Rejected { status: 409, .. } => Self::NotOwner,
@@ -132,7 +133,7 @@ impl Error {
         }
     }
 
-    /// What a refusal of a cumulative ack means.
+    /// The meaning of a refused cumulative ack.
     pub(super) fn of_ack_through(self) -> Self {
         match self {
             Self::Rejected { status: 404 | 405, .. } => Self::Unsupported,
@@ -152,7 +153,7 @@ impl Error {
         }
     }
 
-    /// What a status other than success means. Proxies answer in the broker's place, so the body may be anything.
+    /// The meaning of a status other than success. A proxy may answer for the broker, so the body may be anything.
     pub(super) async fn refusal(response: Response) -> Self {
         let status = response.status();
         let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -178,7 +179,7 @@ impl Error {
     }
 }
 
-/// Older brokers say the first to a produce and a consume, newer ones the second to a consume.
+/// Older brokers answer the first text to a produce and a consume, newer ones the second to a consume.
 fn is_topic_missing(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     ["topic does not exist", "topic not found"].iter().any(|text| message.contains(text))
@@ -195,7 +196,7 @@ pub(super) async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>
     Ok(body)
 }
 
-/// What a person would want to see of a body: its text on one short line, without markup if it is a page.
+/// An excerpt of a body for people: its text on one short line, without markup if it is HTML.
 pub(super) fn excerpt(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let is_page = text.trim_start().starts_with('<');
@@ -216,7 +217,7 @@ fn place(error: &reqwest::Error) -> String {
     error.url().map_or_else(|| "its URL".to_owned(), |url| url.origin().ascii_serialization())
 }
 
-/// reqwest's own text says "error sending request"; what a person wants is at the end of the chain.
+/// reqwest's own text is "error sending request"; the useful cause is at the end of the chain.
 fn root_cause(error: &reqwest::Error) -> Cow<'static, str> {
     let mut cause = error.source();
     while let Some(deeper) = cause.and_then(|cause| cause.source()) {

@@ -1,5 +1,5 @@
-//! What stands on the wire. The broker refuses a field that it does not know, at any depth, so requests carry exactly these.
-//! Unknown fields of what it sends are passed over, since versions differ.
+//! The JSON on the wire. The broker refuses unknown fields at any depth, so requests have exactly these.
+//! Unknown fields of its answers are ignored, since versions differ.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(super) struct Message<'a> {
     pub(super) envelope: Envelope<'a>,
 }
 
-/// For whoever looks at the broker; it makes no use of these two itself.
+/// For people who look at the broker; it does not use these two itself.
 #[derive(Serialize)]
 pub(super) struct Envelope<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -44,7 +44,7 @@ pub(super) struct Ack<'a> {
 /// The answer to `GET /v1/topics`.
 #[derive(Deserialize)]
 pub(super) struct Topics {
-    /// Go writes an empty list as `null` where nobody prevents it.
+    /// Go writes an empty list as `null` by default.
     topics: Option<Vec<Topic>>,
 }
 
@@ -65,7 +65,7 @@ impl Topics {
     }
 }
 
-/// One line of a stream. A line is only good for anything if it says what to ack; the rest may be missing.
+/// One line of a stream. What an ack needs is required; the rest may be missing.
 #[derive(Deserialize)]
 pub(super) struct Line {
     pub(super) partition: u32,
@@ -87,7 +87,7 @@ impl Line {
     }
 }
 
-/// A string as it is, anything else as JSON, nothing as nothing.
+/// A string as it is, anything else as JSON, `null` as empty.
 fn text(value: Value) -> String {
     match value {
         Value::String(text) => text,
@@ -96,7 +96,7 @@ fn text(value: Value) -> String {
     }
 }
 
-/// What an error's body says, where it is the broker's own: `{"error": code, "message": text, ...}`.
+/// The body of the broker's own errors: `{"error": code, "message": text, ...}`.
 #[derive(Default)]
 pub(super) struct Refusal {
     pub(super) message: Option<String>,
@@ -104,7 +104,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// Reads any body; a proxy's HTML just says nothing.
+    /// Reads any body; a proxy's HTML gives empty fields.
     pub(super) fn read(body: &[u8]) -> Self {
         let Ok(body) = serde_json::from_slice::<Value>(body) else { return Self::default() };
         let text = |field: &str| body.get(field)?.as_str().map(str::to_owned);

@@ -1,9 +1,9 @@
-//! What the broker's `/metrics` tell, in the Prometheus text format.
+//! Reads the broker's `/metrics`, in the Prometheus text format.
 
 use std::collections::BTreeMap;
 
-/// Reads `inflight_messages{group="g",partition="0",topic="t"} 2`: how many messages of each partition the group has been
-/// dealt and has not acked, whoever holds them. A partition that is not listed is not known.
+/// Reads `inflight_messages{group="g",partition="0",topic="t"} 2`: the number of messages in flight for the group, per
+/// partition, on all streams together. A partition that is not listed is unknown.
 pub(super) fn in_flight(text: &str, topic: &str, group: &str) -> BTreeMap<u32, u64> {
     let series = text.lines().filter_map(|line| line.strip_prefix("inflight_messages{")?.rsplit_once("} "));
     let ours = series.filter(|(labels, _)| {
@@ -26,7 +26,7 @@ fn label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {
     }
 }
 
-/// Whether what follows this text is escaped by it.
+/// Whether this text ends with an escaping backslash.
 fn is_escaped(text: &str) -> bool {
     text.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1
 }

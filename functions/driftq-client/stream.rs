@@ -1,4 +1,4 @@
-//! A consume call: a request that is answered when there is something to say, and a body that goes on and on.
+//! A consume call: the response begins with the first message, and its body does not end.
 
 use std::{
     fmt,
@@ -17,31 +17,31 @@ use super::{
     wire::Line,
 };
 
-/// No command of ours makes a longer line: [`crate::command`] keeps them far below. Other producers on a newer broker can
-/// send values of 4 MiB, and JSON makes at most six bytes of one.
+/// The longest line. A newer broker takes values of 4 MiB, and JSON escapes a byte to at most six.
 const MAX_LINE: usize = 25 * 1024 * 1024;
 
-/// Whose messages a stream gets.
+/// What a stream reads, and as whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
     /// The topic; it must exist.
     pub topic: String,
-    /// The group: one reading of the topic from its first message on. The broker makes it as needed.
+    /// The consumer group. A new one starts at the first message; the broker creates it.
     pub group: String,
-    /// Who reads. A name of its own for every stream: the messages of an owner that comes back under its old name
-    /// wait out their whole lease, those of one that is gone come back after 2 s.
+    /// The owner name, a new one for every stream: unacked messages of an owner that reconnects under its old name
+    /// wait for their whole lease; those of a missing owner come back after 2 s.
     pub owner: String,
     /// How long a message may stay unacked before it is delivered again, even to the stream that works on it.
     pub lease: Duration,
 }
 
-/// A message on its way through a [`Stream`].
+/// A message received on a [`Stream`].
+#[non_exhaustive]
 pub struct Delivery {
     /// The partition it came from.
     pub partition: u32,
-    /// Its offset: ascending in a partition, with gaps where a topic's partitions share one count (older brokers).
+    /// Its offset: ascending in a partition, with gaps where the partitions of a topic share one counter (older brokers).
     pub offset: u64,
-    /// How often it has been delivered, this time included, as far as the broker remembers: a restart starts at 1 again.
+    /// How often it has been delivered, this time included. A restart of the broker resets it to 1.
     pub attempts: u32,
     /// Its key; empty if it has none.
     pub key: String,
@@ -49,11 +49,11 @@ pub struct Delivery {
     pub value: String,
     /// Why it was delivered again, in the broker's words; empty the first time.
     pub last_error: String,
-    /// What acks it.
+    /// Acks it.
     pub token: AckToken,
 }
 
-/// The right to ack one message, as long as its stream is open. Neither cloned nor made by hand.
+/// The right to ack one message while its stream is open. It can't be cloned or constructed.
 #[derive(Debug)]
 #[must_use = "a message that is not acked is delivered again"]
 pub struct AckToken {
@@ -73,7 +73,7 @@ pub struct Stream {
 
 type Opening = Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>>;
 
-/// The subscription is kept alive by the stream that is open and by nobody else: that is how a token knows.
+/// Only the open stream keeps the subscription alive; a token checks that.
 enum State {
     Opening(Arc<Subscription>, Opening),
     Open(Arc<Subscription>, Response),
@@ -94,21 +94,21 @@ impl Stream {
         }
     }
 
-    /// When the response's headers arrived: with the first message, as a rule. `None` until then.
+    /// When the response's headers arrived, usually with the first message. `None` until then.
     #[must_use]
     pub fn opened_at(&self) -> Option<Instant> {
         self.opened_at
     }
 
-    /// Waits for the next message, for ever if need be: nothing is sent before the first call, and an empty topic is
-    /// silent. Cancel-safe: dropped and called again, it goes on where it was, and no message is lost between.
+    /// Waits for the next message, without a time limit: an empty topic is silent. The request is sent by the first call.
+    /// Cancel-safe: the future can be dropped and the method called again without losing a message.
     ///
-    /// `None` is the broker's orderly end. After that or an error the stream is over, and so are its tokens.
+    /// `None`: the broker closed the stream properly. After that, or after an error, the stream and its tokens have ended.
     ///
     /// # Errors
-    /// Opening: [`Error::TopicMissing`] and whatever a request can meet. Later: [`Error::Interrupted`], and
-    /// [`Error::Malformed`] or [`Error::LineTooLong`] for a line that can't be read. Such a line ends the stream on purpose.
-    /// It can't be acked, and its place is unknown, so acking anything behind it could be the end of it.
+    /// Opening: [`Error::TopicMissing`] and those of any request. Later: [`Error::Interrupted`], and
+    /// [`Error::Malformed`] or [`Error::LineTooLong`] for a line that can't be read. Such a line ends the stream on purpose:
+    /// its offset is unknown, so an ack of a later message could lose it.
     pub async fn next(&mut self) -> Result<Option<Delivery>, Error> {
         let next = self.advance().await;
         if !matches!(next, Ok(Some(_))) {
@@ -153,7 +153,7 @@ fn delivery(subscription: &Arc<Subscription>, line: &Bytes) -> Result<Delivery, 
     Ok(Delivery { partition, offset, attempts, key, value, last_error, token })
 }
 
-/// Names the topic and the place, not the message: what is in a queue does not belong in a log.
+/// Names the topic and the offset, not the message: messages don't belong in a log.
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delivery")

@@ -1,5 +1,5 @@
-//! One method for each call. Calls are plain: no retries, no background work; a timeout covers a call from its connection
-//! to the last byte of its answer.
+//! The client: one method for each endpoint. No retries and no background work. A timeout covers the whole call, from
+//! connecting to the last byte of the answer.
 
 use std::{
     collections::BTreeMap,
@@ -34,18 +34,18 @@ use super::{
 /// say how much: see [`Client::limits`].
 pub const MAX_VALUE: usize = 65_535;
 
-/// More of an answer than this is not read. The longest are the list of topics and the metrics.
+/// At most this much of an answer is read. The longest answers are the list of topics and the metrics.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
 /// A DriftQ broker. Cloning it is cheap, and clones share their connections.
 ///
-/// `Proof` is what the application accepts as evidence that a message may leave the queue. The client only asks that one
-/// is handed over; make it a type that cannot be had in any other way than by settling the message.
+/// `Proof` is the application's evidence that a message may leave the queue. The client only requires that one is passed by
+/// value; make it a type that only settling a message can create.
 pub struct Client<Proof> {
     http: reqwest::Client,
     address: Address,
     auth: HeaderMap,
-    /// What [`Client::limits_once`] has found.
+    /// The result of [`Client::limits_once`].
     limits: Arc<OnceCell<Limits>>,
     acks_singly: Arc<AtomicBool>,
     proof: PhantomData<fn(Proof)>,
@@ -58,7 +58,7 @@ pub struct Produce<'a> {
     pub topic: &'a str,
     /// Chooses the partition: messages of one key stay in one. Without a key it is partition 0.
     pub key: &'a str,
-    /// Any text but none.
+    /// Any text that is not empty.
     pub value: &'a str,
     /// Shown to whoever looks at the broker; may be empty.
     pub run_id: &'a str,
@@ -66,16 +66,17 @@ pub struct Produce<'a> {
     pub step_id: &'a str,
 }
 
-/// What an ack came to.
+/// The result of an ack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acked {
     /// The message has left the queue.
     Done,
-    /// It is not this stream's to ack any more: acked before, its lease is over, or the stream is (then nothing was sent).
+    /// This stream can't ack it any more: it was acked before, its lease has expired, or the stream has ended (then nothing
+    /// was sent).
     Gone,
 }
 
-/// An ack that failed, and what it takes to send it again.
+/// A failed ack, with the tokens and proofs to repeat it.
 #[derive(Debug)]
 pub struct Unacked<Proof> {
     /// What went wrong.
@@ -88,8 +89,8 @@ impl<Proof> Client<Proof> {
     /// A client for the broker at `address`. `auth`, for a proxy in front, is the value of the Authorization header
     /// (`Bearer …`), or another header in the form `Name: value`.
     ///
-    /// `http` should have a connect timeout, and none for whole requests or reads, which an idle stream would run into; it
-    /// should follow no redirects, which turn a POST into a GET.
+    /// `http` should have a connect timeout, but no timeout for whole requests or reads, since an idle stream would exceed
+    /// it. It should not follow redirects, which turn a POST into a GET.
     ///
     /// # Errors
     /// [`Invalid::Auth`], saying what to write instead.
@@ -104,8 +105,8 @@ impl<Proof> Client<Proof> {
         &self.address
     }
 
-    /// What this broker says of its limits. A broker without `GET /v1/config` says nothing. Ask on each stream: a broker may
-    /// have been restarted with others.
+    /// The limits that this broker reports; none if it has no `GET /v1/config`. Ask on each stream: the broker may
+    /// have been restarted with other limits.
     ///
     /// # Errors
     /// See [`Error`].
@@ -119,7 +120,7 @@ impl<Proof> Client<Proof> {
         Limits::read(&body).map_err(|problem| Error::malformed("configuration", problem, &body))
     }
 
-    /// As [`Client::limits`], asked once per process: for what is only refused if they have changed.
+    /// As [`Client::limits`], but asked once per process: for uses where an outdated limit only causes a refusal.
     ///
     /// # Errors
     /// See [`Error`]; the next call asks again.
@@ -127,7 +128,7 @@ impl<Proof> Client<Proof> {
         self.limits.get_or_try_init(|| self.limits(timeout)).await.copied()
     }
 
-    /// The names of the topics. Also tells whether the broker answers at all.
+    /// The names of the topics. Also a check that the broker answers.
     ///
     /// # Errors
     /// See [`Error`].
@@ -140,8 +141,8 @@ impl<Proof> Client<Proof> {
         Ok(topics.names())
     }
 
-    /// Creates a topic unless it exists. One that exists keeps its partition count, whatever is asked for. Older brokers
-    /// answer 201 then, newer ones 400 `topic already exists`: both are success, also when several ask at once.
+    /// Creates a topic if it is missing. An existing one keeps its partition count. Older brokers answer 201 then, newer
+    /// ones 400 `topic already exists`; both count as success, also when several clients create it at once.
     ///
     /// # Errors
     /// See [`Error`].
@@ -153,7 +154,7 @@ impl<Proof> Client<Proof> {
         }
     }
 
-    /// Enqueues a message. May be called again whatever the error: a message that was taken in after all is then there twice.
+    /// Enqueues a message. It may be repeated after any error; if the first one was accepted after all, there are two messages.
     ///
     /// # Errors
     /// [`Error::TooLarge`] before anything is sent, [`Error::Full`], [`Error::TopicMissing`]; and the others.
@@ -178,17 +179,17 @@ impl<Proof> Client<Proof> {
         Stream::new(subscription, request)
     }
 
-    /// The most bytes of key and value together that this broker takes, as far as it is known by now.
+    /// The most bytes of key and value together that this broker accepts, as far as known.
     fn max_value(&self) -> usize {
         self.limits.get().and_then(|limits| limits.max_value).unwrap_or(MAX_VALUE)
     }
 
-    /// Acks a message, against proof that it may go. Once its stream is over, nothing is sent: the message comes back on
-    /// another stream, and an ack from outside that stream's order could take lower offsets along.
+    /// Acks a message, given the proof that it is settled. After its stream has ended nothing is sent: the message comes back
+    /// on another stream, and an ack outside that stream's order could also ack lower offsets.
     ///
     /// # Errors
-    /// [`Error::NotOwner`], and the others, with what it takes to ack it again. Without an answer it may have been carried
-    /// out; then the next ack is [`Acked::Gone`].
+    /// [`Error::NotOwner`] and others, with the token and the proof to repeat it. Without an answer the ack may have been
+    /// applied; then the next one is [`Acked::Gone`].
     pub async fn ack(
         &self,
         token: AckToken,
@@ -203,15 +204,15 @@ impl<Proof> Client<Proof> {
         }
     }
 
-    /// Acks messages of one partition in one request, against proof for each. Give them in ascending order. The broker
-    /// refuses unless every offset from its commit up to the last of these is in flight and this stream's: so it never
-    /// passes over what another stream holds. It does count what it has sent to this stream and what has not arrived yet.
+    /// Acks messages of one partition in one request, given a proof for each, in ascending order. The broker
+    /// refuses unless every offset from its commit up to the last one is in flight on this stream. So the ack never
+    /// covers what another stream holds. It does cover messages that are on their way to this stream.
     ///
-    /// A message below the broker's commit, which another client has acked past, is not touched by that, and would come back
-    /// for ever: so what has been delivered before is acked by itself as well.
+    /// It does not ack a message below the broker's commit, which another client has acked past; that message would come
+    /// back for ever. So redelivered messages are also acked one by one.
     ///
     /// # Errors
-    /// [`Error::HeldElsewhere`]: wait, and ask again. [`Error::Unsupported`]: this broker acks one by one. And the others.
+    /// [`Error::HeldElsewhere`]: wait and repeat. [`Error::Unsupported`]: this broker only acks one by one. And others.
     pub async fn ack_through(
         &self,
         messages: Vec<(AckToken, Proof)>,
@@ -250,14 +251,14 @@ impl<Proof> Client<Proof> {
         Ok(Acked::Done)
     }
 
-    /// Whether [`Client::ack_through`] has turned out to be unsupported.
+    /// Whether the broker has refused [`Client::ack_through`] as unsupported.
     #[must_use]
     pub fn acks_singly(&self) -> bool {
         self.acks_singly.load(Ordering::Relaxed)
     }
 
-    /// How many messages of each partition the group has been dealt and has not acked, by whatever stream. A partition that
-    /// is missing is not known.
+    /// The number of messages in flight for the group, per partition, on all streams together. A partition that
+    /// is missing is unknown.
     ///
     /// # Errors
     /// See [`Error`].
@@ -274,7 +275,7 @@ impl<Proof> Client<Proof> {
         Ok(metrics::in_flight(&String::from_utf8_lossy(&body), topic, group))
     }
 
-    /// Only an answer that a broker could have given counts: a proxy's page with status 200 has not enqueued anything.
+    /// Checks that the answer is a broker's: a proxy's page with status 200 has not enqueued anything.
     async fn post(&self, path: &str, body: &impl Serialize, timeout: Duration) -> Result<(), Error> {
         // Structs of strings and numbers: this does not fail.
         let body = serde_json::to_vec(body).unwrap_or_default();

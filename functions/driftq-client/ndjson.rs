@@ -1,8 +1,8 @@
-//! Newline-delimited JSON: byte chunks, cut anywhere, to lines. Bytes only: a chunk may end inside a character.
+//! Newline-delimited JSON: splits byte chunks into lines. Works on bytes, since a chunk may end inside a character.
 
 use bytes::{Bytes, BytesMut};
 
-/// A line that is longer than the reader is willing to hold.
+/// A line over the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooLong;
 
@@ -10,25 +10,25 @@ pub(super) struct TooLong;
 #[derive(Debug)]
 pub(super) struct Lines {
     buffer: BytesMut,
-    /// So far into the buffer there is no newline: each byte is looked at once, however it trickles in.
+    /// There is no newline before this place in the buffer, so each byte is looked at once.
     searched: usize,
     limit: usize,
 }
 
 impl Lines {
-    /// Lines of up to `limit` bytes, their ends not counted.
+    /// Lines of up to `limit` bytes, without their ends.
     pub(super) fn new(limit: usize) -> Self {
         Self { buffer: BytesMut::new(), searched: 0, limit }
     }
 
-    /// Adds what has arrived.
+    /// Adds a chunk.
     pub(super) fn push(&mut self, chunk: &[u8]) {
         self.buffer.extend_from_slice(chunk);
     }
 
-    /// The next whole line that is not blank, without its `\n` or `\r\n`; `None` until more has arrived.
+    /// The next complete line that is not blank, without its `\n` or `\r\n`; `None` until more has arrived.
     ///
-    /// A line over the limit is refused as soon as that is known, and for ever: what follows it can't be trusted to be a line.
+    /// A line over the limit is an error as soon as that is known, and from then on: the next bytes may be the rest of it.
     pub(super) fn next(&mut self) -> Result<Option<Bytes>, TooLong> {
         loop {
             let newline = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n');

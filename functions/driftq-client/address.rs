@@ -1,4 +1,4 @@
-//! The address of a broker, checked and in one form, so that two spellings of one address are equal.
+//! The address of a broker, validated and normalised: two spellings of one address are equal.
 
 use std::{fmt, str::FromStr};
 
@@ -8,8 +8,8 @@ use super::Invalid;
 
 /// Where a broker listens: an http or https URL, with or without `/v1` and a trailing slash.
 ///
-/// Two spellings of one address (`http://Broker:80/v1/` and `http://broker`) are equal. Two names of one host are not:
-/// nothing is resolved.
+/// Two spellings of one address (`http://Broker:80/v1/` and `http://broker`) are equal. Two names of one host are not,
+/// since names are not resolved.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
     /// Ends in `/v1/`.
@@ -25,7 +25,7 @@ impl Address {
         &self.name
     }
 
-    /// Whether it is on this machine, by an address or as `localhost`.
+    /// Whether it is a loopback address or `localhost`.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         match self.base.host() {
@@ -36,7 +36,7 @@ impl Address {
         }
     }
 
-    /// Whether what is sent to it can be read on the way: `http` to another machine.
+    /// Whether requests to it are unencrypted on a network: `http` to another machine.
     #[must_use]
     pub fn is_exposed(&self) -> bool {
         self.base.scheme() == "http" && !self.is_loopback()

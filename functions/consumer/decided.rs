@@ -1,0 +1,46 @@
+//! Operator decisions that ended an effect, told to whoever follows a run. They are taken where there may be no broker.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::{Worker, events::Kind};
+use crate::{
+    effect_id::EffectId,
+    effects::{StoreError, record::Status},
+};
+
+const EVERY: Duration = Duration::from_secs(10);
+const PAGE: i32 = 64;
+
+/// Tells of them until told to stop, if there is a topic for it.
+pub(super) async fn tell(worker: &Worker, stop: &CancellationToken) {
+    while worker.events.are_wanted() {
+        if let Err(error) = tell_all(worker).await {
+            tracing::warn!(%error, "decided effects could not be read; their events are late");
+        }
+        tokio::select! {
+            () = sleep(EVERY) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+async fn tell_all(worker: &Worker) -> Result<(), StoreError> {
+    loop {
+        let all = worker.effects.untold(PAGE).await?;
+        for untold in &all {
+            if !worker.effects.take_untold(untold).await? {
+                continue;
+            }
+            let Ok(effect) = untold.record.effect_id.parse::<EffectId>() else { continue };
+            let is_done = untold.record.status == Status::Done;
+            let kind = if is_done { Kind::Done } else { Kind::Discarded };
+            worker.events.tell_of(kind, untold.of, &effect, untold.record.attempt);
+        }
+        if all.len() < PAGE as usize {
+            return Ok(());
+        }
+    }
+}
