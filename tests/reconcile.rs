@@ -212,6 +212,13 @@ async fn what_github_could_not_deliver_comes_in_by_our_own_door() -> Result<()> 
     // It is still shut: what is asked for fails once more.
     told.stack.run_consumer().await?;
     told.door.open().await?;
+    // The first look after it has opened asks for everything.
+    told.api.forget();
+    while told.api.seen_where(asks).is_empty() {
+        told.stack.run_consumer().await?;
+    }
+    let looks = told.api.seen_where(|seen| seen.path.ends_with("/deliveries")).len();
+    assert_eq!((looks, told.api.seen_where(asks).len()), (1, 3));
     told.until_applied(8).await?;
     told.each_once(8);
     let before = told.provider.redelivered();

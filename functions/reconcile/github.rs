@@ -92,6 +92,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_kind_of_hook_has_its_own_path() {
+        let hooks = [
+            Hook::Repository("octo/hello".to_owned(), 7),
+            Hook::Organization("octo".to_owned(), 7),
+            Hook::App("Iv23".to_owned()),
+        ];
+        assert_eq!(
+            hooks.map(|hook| path(&hook)),
+            ["/repos/octo/hello/hooks/7", "/orgs/octo/hooks/7", "/app/hook"]
+        );
+    }
+
+    #[test]
     fn the_next_page_is_named_by_the_link_header() {
         let of = |value: &str| next(&HeaderMap::from_iter([(header::LINK, value.parse().unwrap())]));
         let both = r#"<https://api.github.com/repositories/1/hooks/2/deliveries?per_page=1>; rel="first", <https://api.github.com/repositories/1/hooks/2/deliveries?per_page=1&cursor=v1_123>; rel="next""#;

@@ -43,6 +43,8 @@ pub struct Manners {
     pub per_page: usize,
     /// Whether it says that everything was delivered; or says that it will deliver again, and does not.
     pub lies: bool,
+    /// Of Stripe: the connected account whose events they are; none for its own.
+    pub account: Option<&'static str>,
     /// Until then, by our clock, every request is one too many.
     pub limited_until: Timestamp,
 }
@@ -63,6 +65,7 @@ impl Sender {
             shows_after: SignedDuration::ZERO,
             per_page: 100,
             lies: false,
+            account: None,
             limited_until: Timestamp::UNIX_EPOCH,
         };
         let client = http::client_for("http://")?;

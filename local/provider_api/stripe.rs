@@ -2,7 +2,8 @@
 //!
 //! As in <https://docs.stripe.com/api/events/list>: events from the newest on, `limit` up to 100, the next page by `starting_after`
 //! while `has_more`; `created[gte]` and `created[lte]` in seconds, `types[]`, and `delivery_success`, which is false also while a
-//! delivery is pending. After 30 days an event is gone, and is no place to start after (400, `resource_missing`). Of too many requests
+//! delivery is pending. Those of a connected account are listed for who names it in `Stripe-Account`
+//! (<https://docs.stripe.com/connect/authentication>). After 30 days an event is gone, and is no place to start after (400, `resource_missing`). Of too many requests
 //! it says no time (<https://docs.stripe.com/rate-limits>).
 
 use std::sync::Arc;
@@ -57,7 +58,8 @@ async fn list(State(feed): State<Arc<Feed>>, headers: HeaderMap, RawQuery(query)
     let one = |name: &str| all(name).into_iter().next();
     let number = |name: &str| one(name).and_then(|value| value.parse::<i64>().ok());
     let manners = feed.sender.manners();
-    let mut shown = feed.shown();
+    let account = headers.get("stripe-account").and_then(|account| account.to_str().ok());
+    let mut shown = if account == manners.account { feed.shown() } else { Vec::new() };
     shown.reverse();
     if let Some(last) = one("starting_after") {
         let Some(place) = shown.iter().position(|event| event.json["id"] == last) else {

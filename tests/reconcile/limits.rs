@@ -152,3 +152,21 @@ async fn an_answer_that_can_not_be_read_is_asked_for_again() -> Result<()> {
     told.each_once(1);
     told.stack.finish().await
 }
+
+/// A request has ten seconds, and the look goes on afterwards.
+#[tokio::test]
+async fn a_request_that_is_not_answered_is_given_up() -> Result<()> {
+    let told = stripe_with("").await?;
+    told.door.close().await;
+    told.provider.send(dispute_about("dp_1")?).await;
+    let hangs = told.api.once(|seen| seen.path == "/v1/events", Fault::HangBefore);
+    let began = Instant::now();
+    while hangs.count() == 0 {
+        told.stack.run_consumer_within(Duration::from_secs(60)).await?;
+    }
+    says(&told.stack, "a source is reconciled later").await?;
+    assert!(began.elapsed() < Duration::from_secs(30), "given up after {:?}", began.elapsed());
+    told.until_applied(1).await?;
+    told.each_once(1);
+    told.stack.finish().await
+}

@@ -1,10 +1,10 @@
-//! Paddle and Square: their APIs list every event, delivered or not.
+//! Paddle and Square, whose APIs list every event, delivered or not; and what Stripe is asked for.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use local::{
-    provider_api::{events::Listed, paddle, square},
+    provider_api::{events::Listed, paddle, square, stripe},
     proxy::{Seen, Wire},
     webhook::Webhook,
 };
@@ -12,7 +12,7 @@ use serde_json::json;
 use toml::{Table, Value};
 
 use super::{Told, reconciled, recovered};
-use crate::house::{add_steps, builder, config, settle};
+use crate::house::{add_steps, builder, config, dispute_about, settle};
 
 /// The source and its provider, asked all the time. A step wants what was paid.
 async fn told(provider: Listed, source: &str) -> Result<Told<Listed>> {
@@ -88,5 +88,31 @@ async fn what_square_could_not_deliver_is_fetched_and_done_once() -> Result<()> 
     let query = &asked[0].json()["query"]["filter"];
     assert_eq!(query["event_types"], json!(["paid"]), "no others are fetched");
     assert!(query["created_at"]["start_at"].is_string(), "{query}");
+    told.stack.finish().await
+}
+
+/// Only the events of that account, and of the types that a step wants.
+#[tokio::test]
+async fn stripe_is_asked_for_an_account_and_for_what_is_wanted() -> Result<()> {
+    let provider = stripe::start().await?;
+    provider.behave(|manners| manners.account = Some("acct_1"));
+    let api = Wire::start(&provider.url()).await?;
+    let mut config = config()?;
+    reconciled(&mut config, "stripe", &api.url(), "account = 'acct_1'")?;
+    let on = config.step("open_ticket")["on"].as_table_mut().context("on")?;
+    on.insert("type".into(), "charge.dispute.created".into());
+    let stack = builder(config)?.start().await?;
+    let door = Wire::start(&stack.url()).await?;
+    provider.send_to(&door.url(), stack.config.source("stripe")?);
+    stack.run_consumer().await?;
+    let told = Told { stack, provider, api, door };
+    told.door.close().await;
+    told.provider.send(dispute_about("dp_1")?).await;
+    let closed = |event: &mut serde_json::Value| event["type"] = "charge.dispute.closed".into();
+    told.provider.send(dispute_about("dp_2")?.edited(closed)).await;
+    told.until_applied(1).await?;
+    told.each_once(1);
+    let asked = told.api.seen();
+    assert!(asked.iter().all(|seen| seen.query.contains("types%5B%5D=charge.dispute.created")), "{asked:#?}");
     told.stack.finish().await
 }

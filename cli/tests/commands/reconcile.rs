@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use jiff::Timestamp;
 use local::{
     config::Config,
-    provider_api::{KEY, github, stripe},
+    provider_api::{KEY, github, gitlab, stripe},
     stack::Stack,
     webhook::Webhook,
 };
@@ -128,10 +128,15 @@ async fn real_events_are_signed_here_and_sent_to_what_is_up() {
     let stack = &place.stack;
     stripe.send(dispute(1)).await;
     github.send(Webhook::sample("github.issues.opened").unwrap()).await;
+    // GitLab's signing token signs as the source billing does.
+    let gitlab = gitlab::start().await.unwrap();
+    gitlab.send(Webhook::sample("billing.invoice.issued").unwrap()).await;
     let url = stack.url();
-    for (source, api, rest) in
-        [("stripe", stripe.url(), ""), ("github", github.url(), "repository = 'octo/hello'\nhook = 1")]
-    {
+    for (source, api, rest) in [
+        ("stripe", stripe.url(), ""),
+        ("github", github.url(), "repository = 'octo/hello'\nhook = 1"),
+        ("billing", gitlab.url(), "project = 'octo/hello'\nhook = 1"),
+    ] {
         let config = place.config(source, &api, rest);
         let fetched = place.typed(&["fetch", source, "--since", "10m", "--url", &url], &config).await;
         assert!(
@@ -142,7 +147,7 @@ async fn real_events_are_signed_here_and_sent_to_what_is_up() {
         );
     }
     let since = Timestamp::now();
-    while stack.third_party.ledger().applied().len() < 3 {
+    while stack.third_party.ledger().applied().len() < 4 {
         assert!(Timestamp::now().duration_since(since).as_secs() < 40);
         stack.run_consumer().await.unwrap();
     }

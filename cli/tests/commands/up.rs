@@ -10,7 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use local::{config::Config, server::ANY_PORT, third_party::ThirdParty};
+use local::{
+    config::Config,
+    provider_api::{KEY, stripe},
+    server::ANY_PORT,
+    third_party::ThirdParty,
+    webhook::Webhook,
+};
 use tempfile::TempDir;
 
 use super::{Ended, PATIENCE, functions, run, stop};
@@ -137,6 +143,24 @@ async fn own_secrets_win_and_a_duplicate_is_called_one() {
     let without = run(place.command(&["send", sample]).current_dir(elsewhere));
     assert_eq!(without.code, Some(2));
     assert!(without.err.contains("`up` has a STRIPE_WEBHOOK_SECRET of your own"), "{}", without.err);
+}
+
+/// Real events of a provider that can't reach this machine.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_fetched_comes_to_what_is_up() {
+    let (place, stripe) = (Place::new().await, stripe::start().await.unwrap());
+    assert!(!stripe.send(Webhook::sample("stripe.charge.dispute.created").unwrap()).await, "it knows no URL");
+    let mut config = Config::shipped().unwrap();
+    let asked = format!("every = '15m'\nkey = 'STRIPE_API_KEY'\nurl = '{}'", stripe.url());
+    let source = config.table()["sources"]["stripe"].as_table_mut().unwrap();
+    source.insert("reconcile".into(), asked.parse::<toml::Table>().unwrap().into());
+    let path = place.write("webhooks.toml", &config.to_string());
+    place.write(".env", &format!("STRIPE_API_KEY={KEY}\n"));
+    let up = place.up(&[], &[("WEBHOOKS_CONFIG", path.to_str().unwrap())]);
+    let fetched = run(&mut place.command(&["fetch", "stripe", "--since", "2h"]));
+    assert_eq!(fetched.code, Some(0), "{}", fetched.err);
+    assert!(fetched.out.trim().ends_with("charge.dispute.created: 202"), "{}", fetched.out);
+    up.until("an effect is done");
 }
 
 #[tokio::test]
