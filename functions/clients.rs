@@ -11,15 +11,17 @@ mod trust;
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
-use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableCredentialsProvider,
+    retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
+};
+use aws_sdk_dynamodb::{Client as DynamoDb, config::ProvideCredentials as _};
 use aws_sdk_secretsmanager::Client as SecretsManager;
 use reqwest::redirect;
 use rustls::ClientConfig;
 
 pub use self::{aws_signature::AwsSigner, third_parties::ThirdParties};
 use crate::{
-    broker,
     config::{
         ConfigError,
         brokers::{Brokers, Role},
@@ -110,12 +112,20 @@ pub struct Who<'a> {
 pub async fn aws_as(http: reqwest::Client, who: Who<'_>) -> SdkConfig {
     let retries = RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(BACKOFF);
     let mut defaults = aws_config::defaults(BehaviorVersion::latest());
+    // Where the default chain would find them first, as in a Lambda. The chain would make an STS client all the same, for what
+    // comes after.
+    let from_environment = EnvironmentVariableCredentialsProvider::new();
+    if who.profile.is_none() && from_environment.provide_credentials().await.is_ok() {
+        defaults = defaults.credentials_provider(from_environment);
+    }
     if let Some(profile) = who.profile {
         defaults = defaults.profile_name(profile);
     }
     if let Some(region) = who.region {
         defaults = defaults.region(Region::new(region.to_owned()));
     }
+    // Each try has a time limit that is shorter than what this would wait for.
+    let defaults = defaults.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     defaults.http_client(connector::over(http)).retry_config(retries).load().await
 }
 
@@ -152,7 +162,7 @@ pub fn command_topics(
     let Brokers { first, more, draining } = &environment.brokers;
     let all = || [first].into_iter().chain(more).chain(draining);
     let is_required = environment.command_signatures == Signatures::Required;
-    if is_required && secrets.get(COMMAND_KEY).is_none() && !all().all(broker::Address::is_loopback) {
+    if is_required && secrets.get(COMMAND_KEY).is_none() && !all().all(driftq_client::Address::is_loopback) {
         return Err(ConfigError::one("secrets", COMMAND_KEY, UNSIGNED.to_owned()));
     }
     let auth = secrets.get(DRIFTQ_AUTH_HEADER).map(Secret::expose);
@@ -164,12 +174,13 @@ pub fn command_topics(
         );
         return Err(ConfigError::one("secrets", DRIFTQ_AUTH_HEADER, problem));
     }
-    let topic = |address: &broker::Address| {
-        let broker = broker::Client::new(http.clone(), address.clone(), auth)
+    let topic = |address: &driftq_client::Address| {
+        let broker = driftq_client::Client::new(http.clone(), address.clone(), auth)
             .map_err(|error| ConfigError::one("secrets", DRIFTQ_AUTH_HEADER, error.to_string()))?;
         Ok(Topic { broker, name: environment.topic.clone(), partitions: environment.partitions })
     };
-    let topics = |addresses: &[broker::Address]| addresses.iter().map(topic).collect::<Result<Vec<_>, _>>();
+    let topics =
+        |addresses: &[driftq_client::Address]| addresses.iter().map(topic).collect::<Result<Vec<_>, _>>();
     Ok(Topics::new(topic(first)?, topics(more)?, topics(draining)?))
 }
 

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use driftq_client::{Client, Error, Produce};
+
 use crate::{
-    broker::{Client, Error, Produce},
     command::{Command, keys::CommandKeys},
     effects::Settled,
 };
@@ -23,7 +24,7 @@ pub struct Topic {
 impl Topic {
     /// A short and stable name of its broker, for logs, leases and hashing; see [`Address::name`].
     ///
-    /// [`Address::name`]: crate::broker::Address::name
+    /// [`Address::name`]: driftq_client::Address::name
     #[must_use]
     pub fn broker_name(&self) -> &str {
         self.broker.address().name()

@@ -43,6 +43,9 @@ impl Topics {
     /// removed moves only the keys that it gets or had, and the order of the configuration does not matter.
     #[must_use]
     pub fn for_key(&self, business_key: &str) -> &Topic {
+        if self.more.is_empty() {
+            return &self.first;
+        }
         let weight = |topic: &Topic| weight(topic.broker_name(), business_key);
         let highest = self.more.iter().fold((weight(&self.first), &self.first), |highest, topic| {
             let weight = weight(topic);
@@ -61,10 +64,10 @@ fn weight(broker: &str, business_key: &str) -> [u8; 32] {
 mod tests {
     use std::collections::BTreeMap;
 
+    use driftq_client::Client;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::broker::Client;
 
     /// A broker for each number, and none that is draining.
     fn topics(brokers: &[u8]) -> Topics {

@@ -9,7 +9,7 @@ mod flow;
 mod growth;
 pub(super) mod ingest;
 mod plain;
-mod recorded;
+pub(super) mod recorded;
 mod report;
 mod requests;
 pub(super) mod site;

@@ -42,9 +42,9 @@ async fn build() -> Result<Ingest, Error> {
     let consumer = consumer.map(|name| Invoker::new(http, &aws, name, &variable)).transpose()?;
     let operators = environment.operators;
     let wake_ups = WakeUps::new(consumer, Timestamp::now);
-    let dynamodb = clients::dynamodb(&aws, Patience::INGEST);
+    let dynamodb = move || clients::dynamodb(&aws, Patience::INGEST);
     let journal = config.journal.then_some(config.consumer.journal_grace);
-    let effects = Effects::new(dynamodb, environment.effects_table, config.consumer.keep_done);
+    let effects = Effects::when_needed(dynamodb, environment.effects_table, config.consumer.keep_done);
     let outbox = Outbox { topics, effects, journal };
     Ok(Ingest::new(config, keys, fetch, outbox, wake_ups, operators).with_spans(spans))
 }

@@ -3,7 +3,12 @@
 use std::{fs, time::Duration};
 
 use super::{
-    Config, ConfigError, EMBEDDED, brokers::Brokers, collector::Collector, hosts::Stage, problems::Problems,
+    Config, ConfigError, EMBEDDED,
+    brokers::Brokers,
+    checked::{Check, IS_CHECKED},
+    collector::Collector,
+    hosts::Stage,
+    problems::Problems,
     span::Span,
 };
 
@@ -133,10 +138,11 @@ pub fn load_config(get: Lookup<'_>) -> Result<Config, ConfigError> {
     let hosts = get("STAGE_HOSTS").unwrap_or_default();
     let stage = Stage::Of(&hosts);
     let Some(path) = get("WEBHOOKS_CONFIG").filter(|path| !path.is_empty()) else {
-        return Config::parse_of("webhooks.toml", EMBEDDED, stage);
+        let check = if IS_CHECKED { Check::Hosts } else { Check::All };
+        return Config::parse_of("webhooks.toml", EMBEDDED, stage, check);
     };
     match fs::read_to_string(&path) {
-        Ok(text) => Config::parse_of(&path, &text, stage),
+        Ok(text) => Config::parse_of(&path, &text, stage, Check::All),
         Err(error) => {
             let message = format!("{path}: {error}; name a readable file, or unset it");
             Err(ConfigError::one("environment", "WEBHOOKS_CONFIG", message))

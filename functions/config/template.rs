@@ -1,4 +1,4 @@
-//! Templates of `webhooks.toml`: compiled once at start, strict about what is missing.
+//! Templates of `webhooks.toml`: compiled once, at start or when first used, strict about what is missing.
 //!
 //! One language in three roles. *Text* prints what it is given. *JSON*: a value that is a single `{{ expression }}`
 //! keeps its type. *URL*: whatever is filled in is percent-encoded, so that a payload can't add a path segment, a
@@ -6,8 +6,13 @@
 //! is `null`: the business key of an event without an id must not be the word "none".
 
 mod names;
+mod view;
 
-use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value as Jinja,
@@ -15,7 +20,8 @@ use minijinja::{
 use serde_json::{Map, Value};
 
 use self::names::{Named, named};
-use super::{problems::Problems, url_template};
+pub(crate) use self::view::view;
+use super::{checked::Check, problems::Problems, url_template};
 
 /// How a template's output is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,10 +78,18 @@ pub struct RenderError {
 #[derive(Debug)]
 pub struct Templates {
     env: Environment<'static>,
+    /// Those that have been checked and are compiled when they are first used, by name; none if all are checked now.
+    later: Option<Later>,
+    /// The names that each of the others uses.
+    names: BTreeMap<Arc<str>, Vec<String>>,
+    /// Whether `digest` stands in any of them.
+    digest: bool,
 }
 
+type Later = Arc<Mutex<BTreeMap<Arc<str>, String>>>;
+
 impl Templates {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(check: Check) -> Self {
         let mut env = Environment::new();
         env.set_undefined_behavior(UndefinedBehavior::Strict);
         env.set_auto_escape_callback(|name| match name.rsplit_once('!') {
@@ -86,7 +100,11 @@ impl Templates {
         env.set_formatter(format);
         // It prints every variable, so a template would use names that it does not show.
         env.remove_global("debug");
-        Self { env }
+        let later = (check == Check::Hosts).then(Later::default);
+        if let Some(later) = later.clone() {
+            env.set_loader(move |name| Ok(lock(&later).get(name).cloned()));
+        }
+        Self { env, later, names: BTreeMap::new(), digest: false }
     }
 
     /// Compiles a template. `scope` lists the names it may use; `input.dispute` allows that field of `input` only.
@@ -102,8 +120,13 @@ impl Templates {
     }
 
     fn compile(&mut self, field: &str, role: Role, source: &str, scope: &[&str]) -> Result<Template, String> {
-        let name = format!("{field}{}", role.suffix());
-        self.env.add_template_owned(name.clone(), source.to_owned()).map_err(|e| syntax(&e))?;
+        let name: Arc<str> = format!("{field}{}", role.suffix()).into();
+        self.digest |= source.contains("digest");
+        if let Some(later) = &self.later {
+            lock(later).insert(name.clone(), source.to_owned());
+            return Ok(Template { name });
+        }
+        self.env.add_template_owned(name.to_string(), source.to_owned()).map_err(|e| syntax(&e))?;
         let template = self.env.get_template(&name).map_err(|e| syntax(&e))?;
         let mut names: Vec<_> = template.undeclared_variables(true).into_iter().collect();
         names.sort();
@@ -116,10 +139,11 @@ impl Templates {
                 "no {kind} is named {name:?}; https://docs.rs/minijinja/3/minijinja/{kind}s lists them"
             ));
         }
-        match names.iter().find(|name| !self.allows(scope, name)) {
-            Some(name) => Err(format!("{name} is not known here; known are {}", scope.join(", "))),
-            None => Ok(Template { name: name.into() }),
+        if let Some(name) = names.iter().find(|name| !self.allows(scope, name)) {
+            return Err(format!("{name} is not known here; known are {}", scope.join(", ")));
         }
+        self.names.insert(name.clone(), names);
+        Ok(Template { name })
     }
 
     fn has(&self, name: Named<'_>) -> bool {
@@ -153,7 +177,9 @@ impl Templates {
         scope: &[&str],
         problems: &mut Problems,
     ) -> Option<Template> {
-        if let Err(error) = self.env.compile_expression(source) {
+        if self.later.is_none()
+            && let Err(error) = self.env.compile_expression(source)
+        {
             problems.add(field, syntax(&error));
             return None;
         }
@@ -214,8 +240,17 @@ impl Templates {
 
     /// `{{ a }}` is one expression; `{{ a }}-{{ b }}` only looks like one from its ends.
     fn is_single_expression(&self, source: &str) -> bool {
-        let inner = source.trim().strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
-        inner.is_some_and(|inner| self.env.compile_expression(inner).is_ok())
+        let Some(inner) = source.trim().strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")) else {
+            return false;
+        };
+        // Only where there is a choice is it worth compiling it: what is no expression is no template either.
+        !["{{", "}}", "{%", "{#"].iter().any(|sign| inner.contains(sign))
+            || self.env.compile_expression(inner).is_ok()
+    }
+
+    /// Whether any of them may use `digest`.
+    pub(crate) fn may_use_digest(&self) -> bool {
+        self.digest
     }
 
     /// Renders text. A URL is rendered by its `UrlTemplate`.
@@ -242,18 +277,25 @@ impl Templates {
     /// Whether a template uses a name such as `headers`, or a field of it.
     #[must_use]
     pub fn uses(&self, template: &Template, name: &str) -> bool {
+        self.names_in(template).iter().any(|used| used.split('.').next() == Some(name))
+    }
+
+    /// The names that a template uses, with the engine's own.
+    fn names_in(&self, template: &Template) -> Cow<'_, [String]> {
+        if let Some(names) = self.names.get(&template.name) {
+            return names.into();
+        }
         let compiled = self.env.get_template(&template.name);
-        compiled.is_ok_and(|compiled| compiled.undeclared_variables(false).contains(name))
+        let names = compiled.map(|compiled| compiled.undeclared_variables(true)).unwrap_or_default();
+        let mut names: Vec<_> = names.into_iter().collect();
+        names.sort();
+        names.into()
     }
 
     /// The names that a template uses, with the fields of each as far as they are literal.
     pub(super) fn names(&self, template: &Template) -> Vec<String> {
-        let compiled = self.env.get_template(&template.name);
-        let names = compiled.map(|compiled| compiled.undeclared_variables(true)).unwrap_or_default();
-        let mut names: Vec<_> =
-            names.into_iter().filter(|name| !self.env.globals().any(|(global, _)| global == name)).collect();
-        names.sort();
-        names
+        let is_global = |name: &str| self.env.globals().any(|(global, _)| global == name);
+        self.names_in(template).iter().filter(|name| !is_global(name)).cloned().collect()
     }
 
     /// The same for all templates in JSON.
@@ -321,6 +363,10 @@ impl Template {
         };
         RenderError { field: self.field().to_owned(), message, missing }
     }
+}
+
+fn lock(later: &Later) -> std::sync::MutexGuard<'_, BTreeMap<Arc<str>, String>> {
+    later.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn syntax(error: &Error) -> String {

@@ -3,14 +3,12 @@
 
 use std::time::Duration;
 
+use driftq_client::{AckToken, Acked, Client, Error, Unacked};
 use tokio::{task::JoinSet, time::sleep};
 use tracing::Instrument as _;
 
 use super::ack_order::Run;
-use crate::{
-    broker::{AckToken, Acked, Client, Error, Unacked},
-    effects::Settled,
-};
+use crate::effects::Settled;
 
 const TIMEOUT: Duration = Duration::from_secs(1);
 /// Between an ack that came to nothing and the next.
@@ -77,7 +75,7 @@ impl Acks {
             };
             Sent { partition, offsets, outcome }
         };
-        self.sent.spawn(sending.in_current_span());
+        self.sent.spawn(Box::pin(sending).in_current_span());
     }
 
     /// The next one that has come to something.

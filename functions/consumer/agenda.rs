@@ -228,7 +228,7 @@ impl Agenda<'_> {
 
     fn spawn(&self, task: Task, plan: Plan, lease: Duration) {
         let work = Arc::clone(self.worker).due(task, plan, lease);
-        self.worker.background.spawn(work.in_current_span());
+        self.worker.background.spawn(Box::pin(work).in_current_span());
     }
 
     /// What waits for steps that have left the configuration, or are not in it yet, is parked once it is old.

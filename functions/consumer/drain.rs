@@ -8,6 +8,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use driftq_client::{AckToken, Delivery, Error, Stream, Subscription};
 use tokio::{
     task::{JoinError, JoinSet},
     time::{Instant, sleep_until},
@@ -24,11 +25,7 @@ use super::{
     run::Activity,
     work::Unsettled,
 };
-use crate::{
-    broker::{AckToken, Delivery, Error, Stream, Subscription},
-    effects::Settled,
-    topic::Topic,
-};
+use crate::{effects::Settled, topic::Topic};
 
 /// How often clocks are looked at while nothing happens.
 const TICK: Duration = Duration::from_millis(100);
@@ -199,11 +196,13 @@ impl<'a> Drain<'a> {
                 }
             };
             // A message that makes us panic must not take the others, or the order of acks, with it.
-            let work = tokio::spawn(async move { worker.message(&key, &value).await }.in_current_span());
+            let message = Box::pin(async move { worker.message(&key, &value).await });
+            let work = tokio::spawn(message.in_current_span());
             let (settled, ()) = tokio::join!(work, overtaken);
             (token, partition, offset, settled.unwrap_or(Err(Unsettled::Panicked)))
         };
-        self.working.spawn(work.in_current_span());
+        // Boxed, like every future that becomes a task: tokio copies those of several KB some ten times.
+        self.working.spawn(Box::pin(work).in_current_span());
     }
 
     fn on_work(&mut self, work: Result<Work, JoinError>) {

@@ -221,7 +221,7 @@ impl Worker {
         if origin == Origin::Agenda {
             return Ok(attempt.await?);
         }
-        let mut attempt = self.background.spawn(attempt.instrument(Span::current()));
+        let mut attempt = self.background.spawn(Box::pin(attempt).instrument(Span::current()));
         if let Some(settled) = handed_over {
             return Ok(settled);
         }

@@ -40,12 +40,11 @@ impl Effects {
         let mut chunks = 0;
         for chunk in packed.chunks(CHUNK) {
             let put = self.store.client.put_item().table_name(&self.store.table);
-            put.item(attr::RUN_ID, string(partition(effect)))
+            let put = put
+                .item(attr::RUN_ID, string(partition(effect)))
                 .item(attr::EFFECT_ID, string(sort(hash, chunks)))
-                .item(DATA, AttributeValue::B(Blob::new(chunk)))
-                .send()
-                .await
-                .map_err(|error| StoreError::unavailable(OPERATION, &error))?;
+                .item(DATA, AttributeValue::B(Blob::new(chunk)));
+            Box::pin(put.send()).await.map_err(|error| StoreError::unavailable(OPERATION, &error))?;
             chunks += 1;
         }
         Ok(ClaimCheck { chunks, bytes: json.len() as u64, of: None })
@@ -105,13 +104,12 @@ impl Effects {
         let mut packed = Vec::new();
         for chunk in 0..check.chunks {
             let get = self.store.client.get_item().table_name(&self.store.table);
-            let output = get
+            let get = get
                 .key(attr::RUN_ID, string(partition(effect)))
                 .key(attr::EFFECT_ID, string(sort(check.of.as_ref().unwrap_or(hash), chunk)))
-                .consistent_read(true)
-                .send()
-                .await
-                .map_err(|error| StoreError::unavailable("GetItem", &error))?;
+                .consistent_read(true);
+            let output =
+                Box::pin(get.send()).await.map_err(|error| StoreError::unavailable("GetItem", &error))?;
             let item = output.item.unwrap_or_default();
             let data = item.get(DATA).and_then(|data| data.as_b().ok()).ok_or(StoreError::Malformed(DATA))?;
             packed.extend_from_slice(data.as_ref());
@@ -148,12 +146,10 @@ impl Effects {
     ) -> Result<(), StoreError> {
         for chunk in 0..check.chunks {
             let delete = self.store.client.delete_item().table_name(&self.store.table);
-            delete
+            let delete = delete
                 .key(attr::RUN_ID, string(partition(effect)))
-                .key(attr::EFFECT_ID, string(sort(check.of.as_ref().unwrap_or(hash), chunk)))
-                .send()
-                .await
-                .map_err(|error| StoreError::unavailable("DeleteItem", &error))?;
+                .key(attr::EFFECT_ID, string(sort(check.of.as_ref().unwrap_or(hash), chunk)));
+            Box::pin(delete.send()).await.map_err(|error| StoreError::unavailable("DeleteItem", &error))?;
         }
         Ok(())
     }

@@ -4,10 +4,11 @@
 //! [`agenda`] what is to be done and when ·
 //! [`parked`] what can't be claimed at all · [`decided`] what operators ended, to be told · [`bulk`] one decision about many · [`redrive`] what is over, once more ·
 //! [`claim_check`] input too large for the broker · [`recent`] effects by time, and [`runs`] what the consumer's runs did, for
-//! whoever looks · [`pause`] of the consumer · [`stream_lease`] one stream at a time · [`reconciliation`] how far each source has been reconciled · `store` the conditional writes under all
+//! whoever looks · [`pause`] of the consumer · [`stream_lease`] one stream at a time · [`reconciliation`] how far each source has been reconciled, and what was [`asked`] for · `store` the conditional writes under all
 //! of them, and `transaction` several of them as one, with an item of a table of the user's own: [`row`].
 
 pub mod agenda;
+pub mod asked;
 pub mod bulk;
 pub mod claim_check;
 pub mod decided;
@@ -31,7 +32,7 @@ mod transaction;
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -78,7 +79,8 @@ impl KnownLanes {
 /// Nor does acking before settling compile: a lease is no proof,
 ///
 /// ```compile_fail,E0308
-/// # use driftq_webhooks::{broker::{AckToken, Client, Error}, effects::{Settled, guard::Lease}};
+/// # use driftq_client::{AckToken, Client, Error};
+/// # use driftq_webhooks::{effects::{Settled, guard::Lease}};
 /// # use std::time::Duration;
 /// # async fn wrong(broker: Client<Settled>, token: AckToken, lease: Lease) -> Result<(), Error> {
 /// broker.ack(token, lease, Duration::from_secs(1)).await?;
@@ -138,6 +140,17 @@ impl Effects {
     /// The table of that name. `keep_done`: how long records of done and discarded effects are kept.
     #[must_use]
     pub fn new(client: Client, table: String, keep_done: Duration) -> Self {
+        Self::when_needed(|| client, table, keep_done)
+    }
+
+    /// The same, by a client that is made when it is first used: ingest seldom needs one, and it takes a part of each start.
+    #[must_use]
+    pub fn when_needed(
+        client: impl FnOnce() -> Client + Send + 'static,
+        table: String,
+        keep_done: Duration,
+    ) -> Self {
+        let client = Arc::new(LazyLock::new(Box::new(client) as _));
         Self { store: Store { client, table }, keep_done, lanes: KnownLanes::default() }
     }
 
@@ -181,7 +194,7 @@ impl Effects {
         from: Option<Cursor>,
     ) -> Result<(Vec<Item>, Option<Cursor>), StoreError> {
         let query = self.query("run_id = :run", run_id).set_exclusive_start_key(from.map(|Cursor(key)| key));
-        let page = query.send().await.map_err(|error| StoreError::unavailable("Query", &error))?;
+        let page = Box::pin(query.send()).await.map_err(|error| StoreError::unavailable("Query", &error))?;
         Ok((page.items.unwrap_or_default(), page.last_evaluated_key.map(Cursor)))
     }
 
@@ -195,7 +208,7 @@ impl Effects {
     async fn item(&self, run_id: &str, effect_id: &str) -> Result<Item, StoreError> {
         let query = self.query("run_id = :run AND effect_id = :effect", run_id);
         let query = query.expression_attribute_values(":effect", string(effect_id));
-        let page = query.send().await.map_err(|error| StoreError::unavailable("Query", &error))?;
+        let page = Box::pin(query.send()).await.map_err(|error| StoreError::unavailable("Query", &error))?;
         Ok(page.items.unwrap_or_default().into_iter().next().unwrap_or_default())
     }
 

@@ -3,7 +3,10 @@
 //! A conditional write either applies, or is refused and returns the item that did not match. The SDK retries by
 //! itself, so our own first write can cause a refusal; every caller looks for its own mark in that item.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -29,9 +32,12 @@ pub(super) enum Write {
 /// The effects table.
 #[derive(Debug, Clone)]
 pub(super) struct Store {
-    pub(super) client: Client,
+    pub(super) client: LazyClient,
     pub(super) table: String,
 }
+
+/// A client that is made when it is first used.
+pub(super) type LazyClient = Arc<LazyLock<Client, Box<dyn FnOnce() -> Client + Send>>>;
 
 /// An update expression. All names go through `#`, since DynamoDB reserves many words.
 #[derive(Debug, Clone, Default)]
@@ -157,16 +163,19 @@ const PAUSES_MS: [u64; 5] = [5, 10, 20, 40, 80];
 const CONFLICT: &str = "TransactionConflictException";
 
 /// Repeats a write that conflicted with a transaction on its item: nothing was written. The SDK does not retry that.
+///
+/// The SDK's futures are boxed, here and at its other requests: they take 10 KB and more, which would be a part of every future
+/// around them, and be copied whenever one of those is moved.
 async fn past_transactions<T, E, F>(send: impl Fn() -> F) -> Result<T, SdkError<E>>
 where
     E: ProvideErrorMetadata,
     F: Future<Output = Result<T, SdkError<E>>>,
 {
     for pause in PAUSES_MS {
-        match send().await {
+        match Box::pin(send()).await {
             Err(error) if error.code() == Some(CONFLICT) => sleep(Duration::from_millis(pause)).await,
             outcome => return outcome,
         }
     }
-    send().await
+    Box::pin(send()).await
 }

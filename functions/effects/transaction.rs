@@ -116,7 +116,7 @@ impl Store {
     /// is not applied a second time.
     pub(super) async fn transact(&self, writes: Writes) -> Result<Transacted, StoreError> {
         let request = self.client.transact_write_items().set_transact_items(Some(writes.0));
-        let Err(error) = request.send().await else { return Ok(Transacted::Applied) };
+        let Err(error) = Box::pin(request.send()).await else { return Ok(Transacted::Applied) };
         match error.as_service_error() {
             Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
                 let obstacles: Vec<_> = cancelled.cancellation_reasons().iter().map(Obstacle::read).collect();

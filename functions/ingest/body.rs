@@ -1,7 +1,7 @@
 //! What a body says: JSON, else a form, else bytes. Only the bytes decide, which are what is signed. The Content-Type is
 //! not: whoever sends a webhook again can write any there, and must not have it read in another way.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use percent_encoding::percent_decode;
 use serde_json::{Map, Value};
@@ -10,14 +10,14 @@ use url::form_urlencoded;
 /// A body, read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
-    /// JSON of any kind.
-    Json(Value),
+    /// JSON of any kind. Shared with the templates that look into it.
+    Json(Arc<Value>),
     /// A form, and the JSON document in the field that the source names, if it is there.
     Form {
         /// The fields.
         form: Form,
         /// The document.
-        document: Option<Value>,
+        document: Option<Arc<Value>>,
     },
     /// Neither.
     Bytes,
@@ -38,7 +38,7 @@ impl Content {
     #[must_use]
     pub fn read(body: &[u8], json_field: Option<&str>) -> Self {
         match serde_json::from_slice(body) {
-            Ok(json) => Self::Json(json),
+            Ok(json) => Self::json(json),
             Err(_) => Self::read_form(body, json_field),
         }
     }
@@ -47,9 +47,16 @@ impl Content {
     #[must_use]
     pub fn read_form(body: &[u8], json_field: Option<&str>) -> Self {
         let Some(form) = Form::read(body) else { return Self::Bytes };
-        let document =
-            json_field.and_then(|name| serde_json::from_str(form.fields.get(name)?.as_str()?).ok());
+        let document = json_field
+            .and_then(|name| serde_json::from_str(form.fields.get(name)?.as_str()?).ok())
+            .map(Arc::new);
         Self::Form { form, document }
+    }
+
+    /// JSON.
+    #[must_use]
+    pub fn json(json: Value) -> Self {
+        Self::Json(json.into())
     }
 
     /// What `event` is in templates.
@@ -57,7 +64,17 @@ impl Content {
     pub fn event(&self) -> Option<&Value> {
         match self {
             Self::Json(json) => Some(json),
-            Self::Form { document, .. } => document.as_ref(),
+            Self::Form { document, .. } => document.as_deref(),
+            Self::Bytes => None,
+        }
+    }
+
+    /// The same, to be kept.
+    #[must_use]
+    pub fn shared_event(&self) -> Option<Arc<Value>> {
+        match self {
+            Self::Json(json) => Some(json.clone()),
+            Self::Form { document, .. } => document.clone(),
             Self::Bytes => None,
         }
     }

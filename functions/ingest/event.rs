@@ -3,17 +3,16 @@
 //! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>,
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html>).
 //!
-//! Envelope and reply have the types of `lambda_http`. Its conversion into a request is not used, because signatures need
-//! what that does not keep: of a repeated header in a format 1.0 event it shows the last line only, it decodes and
-//! reorders queries, and it panics at a body that is no base64.
-//!
-//! Three parts are taken out of the event before those types see it, and are read here:
-//! - Headers: the types' map keeps one of two single values whose names differ in case only, panics at more lines than
-//!   `http` can hold, and takes a malformed line for no event at all, which is a 5xx and not a 400.
-//! - Parameters: `QueryMap` has them in the order of a hash, and walking it panics at a name with an empty list.
-//! - The method is looked at first: the types take an empty one for GET, and a missing one for no event at all.
+//! An event is read in one pass, and only what is needed of it. The types of `lambda_http` are used for replies, and not for
+//! events, because signatures need what those do not keep: of a repeated header in a format 1.0 event its conversion into a
+//! request shows the last line only, it decodes and reorders queries, and it panics at a body that is no base64. Its map of
+//! headers keeps one of two single values whose names differ in case only, panics at more lines than `http` can hold, and takes
+//! a malformed line for no event at all, which is a 5xx and not a 400.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use envelope::{Door, Envelope};
@@ -22,7 +21,7 @@ use serde::{Deserialize, de::Error as _};
 use serde_json::Value;
 use tables::Tables;
 
-use super::query::Query;
+use super::query::{Parameters, Query};
 
 mod caller;
 mod envelope;
@@ -40,15 +39,24 @@ pub struct Event {
     request: Result<Request, Malformed>,
 }
 
-/// An event, apart.
+/// An event as AWS writes it, as far as it is read. Each door fills some of it in.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Parts {
     /// Format 2.0 has one, and format 1.0 if it is an HTTP API that speaks it.
     version: Option<String>,
-    #[serde(flatten)]
-    tables: Tables,
-    #[serde(flatten)]
-    rest: Value,
+    headers: Option<BTreeMap<String, String>>,
+    multi_value_headers: Option<BTreeMap<String, Vec<String>>>,
+    query_string_parameters: Option<BTreeMap<String, String>>,
+    multi_value_query_string_parameters: Option<Parameters>,
+    http_method: Option<String>,
+    path: Option<String>,
+    raw_path: Option<String>,
+    raw_query_string: Option<String>,
+    body: Option<String>,
+    is_base64_encoded: Option<bool>,
+    #[serde(default)]
+    request_context: Value,
 }
 
 /// A request, wherever it came from.
@@ -105,27 +113,23 @@ impl TryFrom<Parts> for Event {
 
     /// # Errors
     /// It is none that brings a request, as AWS writes them.
-    fn try_from(Parts { version, tables, rest }: Parts) -> Result<Self, serde_json::Error> {
+    fn try_from(parts: Parts) -> Result<Self, serde_json::Error> {
         let no_request = || serde_json::Error::missing_field("requestContext");
-        let door = Door::of(version.as_deref(), &rest).ok_or_else(no_request)?;
+        let door = Door::of(parts.version.as_deref(), &parts.request_context).ok_or_else(no_request)?;
+        let (tables, envelope, caller) = door.open(parts);
         let shape = Shape { door, lists: tables.lists() };
-        let Some(method) = door.method(&rest).as_str().and_then(|method| method.parse().ok()) else {
-            return Ok(Self { shape, request: Err(Malformed::Method) });
-        };
-        let caller = door.caller(&rest["requestContext"]);
-        let mut envelope = door.open(rest)?;
-        envelope.stage = envelope.stage.filter(|_| version.is_some());
-        Ok(Self { shape, request: request(door, method, tables, envelope, caller) })
+        Ok(Self { shape, request: request(door, tables, envelope, caller) })
     }
 }
 
 fn request(
     door: Door,
-    method: Method,
     tables: Tables,
     envelope: Envelope,
     caller: Option<Caller>,
 ) -> Result<Request, Malformed> {
+    let method =
+        envelope.method.as_deref().and_then(|method| method.parse().ok()).ok_or(Malformed::Method)?;
     let headers = tables.header_lines()?;
     let source_ip = match door {
         Door::LoadBalancer => forwarded_for(&headers),

@@ -2,7 +2,7 @@
 //!
 //! [`event`] what Lambda gets and wants back, with its [`query`] · [`signature`] the schemes ·
 //! [`keys`] what they are checked with · [`fetch`] what a provider is asked · [`request`] unverified to verified ·
-//! [`body`] what it says · [`route`] to commands · [`outbox`] durable before anyone is told · [`wake`] the consumer ·
+//! [`body`] what it says, and by which `names` · [`route`] to commands · [`outbox`] durable before anyone is told · [`wake`] the consumer ·
 //! [`runs`] the API for clients · [`parked`] the API for whoever decides · `operators` who may use them · `health` · `self_test` could it do its work · [`reply`] the only table of statuses ·
 //! [`intake`] what a request comes to, for log and metrics · [`preview`] what a webhook would come to, for a person ·
 //! [`fetched`] an event that the consumer has fetched from its provider.
@@ -14,6 +14,7 @@ pub mod fetched;
 mod health;
 pub mod intake;
 pub mod keys;
+mod names;
 mod operators;
 pub mod outbox;
 pub mod parked;
@@ -100,6 +101,7 @@ impl Ingest {
         shape.reply(reply.into())
     }
 
+    /// What a webhook does not need is boxed: it would be a part of the future of each, which is copied several times.
     async fn handle(&self, request: &Request, xray: Option<&str>, now: Timestamp) -> Reply {
         // As it is: `//runs/` is another path than `/runs`, and a gateway may have let anyone in there.
         let path: Vec<&str> = request.path.strip_prefix('/').unwrap_or_default().split('/').collect();
@@ -108,7 +110,7 @@ impl Ingest {
         }
         if let ["runs" | "parked" | "self-test", ..] = path[..] {
             return match self.operators.let_in(request.caller.as_ref()) {
-                Some(caller) => self.operate(caller, &path, request, xray, now).await,
+                Some(caller) => Box::pin(self.operate(caller, &path, request, xray, now)).await,
                 None => NO_PATH,
             };
         }
@@ -125,8 +127,8 @@ impl Ingest {
                     intake.take(&self.spans, unknown_source(&intake)).await
                 }
             },
-            (&Method::GET, ["webhooks", source]) => self.challenge(source, request, now).await,
-            (&Method::GET, ["healthz"]) => self.health().await,
+            (&Method::GET, ["webhooks", source]) => Box::pin(self.challenge(source, request, now)).await,
+            (&Method::GET, ["healthz"]) => Box::pin(self.health()).await,
             (_, ["webhooks", _]) => Reply::MethodNotAllowed("POST"),
             (_, ["healthz"]) => Reply::MethodNotAllowed("GET"),
             _ => NO_PATH,
@@ -311,8 +313,11 @@ impl Ingest {
         let effects = runs.iter().flat_map(|(_, effects)| effects).map(Ok);
         let keys = self.keys.get();
         let keys = keys.commands();
-        let accept = |routed: &'a Routed| async move {
-            self.outbox.accept(routed, keys, intake).await.map_err(|error| (&routed.effect, error))
+        // Boxed: it takes several KB, and is copied on its way among the others.
+        let accept = |routed: &'a Routed| {
+            Box::pin(async move {
+                self.outbox.accept(routed, keys, intake).await.map_err(|error| (&routed.effect, error))
+            })
         };
         self.wake_ups.beside(stream::iter(effects).try_for_each_concurrent(AT_ONCE, accept)).await
     }

@@ -79,7 +79,7 @@ impl<'c> Preview<'c> {
 
 impl<'c> Event<'c> {
     fn of(webhook: &Verified<'_>, config: &'c Config, now: Timestamp) -> Result<Self, Lacking> {
-        let context = webhook.context();
+        let context = webhook.context(&config.templates);
         let run_id = webhook.run_id(&config.templates, &context)?;
         let choose = |step| (step, route::choose(step, webhook, &run_id, config, &context, now));
         let mut steps: Vec<_> = config.steps.iter().map(choose).collect();

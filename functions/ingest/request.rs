@@ -1,16 +1,17 @@
 //! A webhook before and after its signature has been checked. Only [`Unverified::verify`] makes a [`Verified`] that can be acted
 //! on, and only that has an event: raw bytes are verified before anything is parsed.
 
-use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
 use jiff::Timestamp;
-use minijinja::{Value as Jinja, value::Serde};
+use minijinja::Value as Jinja;
 use serde_json::Value;
 
 use super::{
     body::Content,
     event::Request,
+    names::{Headers, Names},
     preview::Peek,
     signature::{
         self, Answer, Identity, Key, Location, Signed, certificate, confirmation, event, fingerprint,
@@ -55,7 +56,9 @@ pub struct Verified<'a> {
     handshake: Option<Answer>,
     confirmation: Option<Location>,
     content: Content,
-    fingerprint: String,
+    signed: Signed<'a>,
+    /// Computed when it is first needed: it takes a pass over the body.
+    fingerprint: OnceLock<String>,
 }
 
 /// Why a genuine webhook can't be worked on.
@@ -140,7 +143,7 @@ impl<'a> Unverified<'a> {
             Content::Form { .. } | Content::Bytes => None,
         };
         let content = match content {
-            Content::Json(body) => Content::Json(event(&source.scheme, body)),
+            Content::Json(body) => Content::json(event(&source.scheme, Arc::unwrap_or_clone(body))),
             other => other,
         };
         let handshake = match (&content, key) {
@@ -148,8 +151,8 @@ impl<'a> Unverified<'a> {
             _ => None,
         };
         let identity = identity_of(source, headers, &content);
-        let fingerprint = fingerprint(&source.scheme, &signed);
-        Verified { source, headers, identity, handshake, confirmation, content, fingerprint }
+        let fingerprint = OnceLock::new();
+        Verified { source, headers, identity, handshake, confirmation, content, signed, fingerprint }
     }
 }
 
@@ -181,8 +184,8 @@ impl Verified<'_> {
 
     /// The same webhook, as if this item of its array were all of it.
     fn about(&self, item: Value) -> Self {
-        let fingerprint = self.source.scheme.item_digest(&item);
-        let content = Content::Json(item);
+        let fingerprint = OnceLock::from(self.source.scheme.item_digest(&item));
+        let content = Content::json(item);
         Self {
             identity: identity_of(self.source, self.headers, &content),
             fingerprint,
@@ -196,7 +199,7 @@ impl Verified<'_> {
         if self.source.event_id.is_none() && self.source.event_type.is_none() {
             return Ok(self);
         }
-        let context = self.context();
+        let context = self.context(templates);
         let render = |name: &Name| {
             let text = templates.text(&name.template, &context).map_err(|error| self.lacking(error))?;
             if text.is_empty() {
@@ -251,26 +254,23 @@ impl Verified<'_> {
         self.identity.event_id.as_deref()
     }
 
-    /// What ingest templates see. A header's lines are one value, with commas, as format 2.0 has them anyway.
+    /// Digest of what was signed.
+    fn fingerprint(&self) -> &str {
+        self.fingerprint.get_or_init(|| fingerprint(&self.source.scheme, &self.signed))
+    }
+
+    /// What ingest's templates see.
     #[must_use]
-    pub fn context(&self) -> Jinja {
-        let lines = |name| {
-            let lines = self.headers.get_all(name).iter();
-            lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect::<Vec<_>>().join(",")
-        };
-        let headers = self.headers.keys().map(|name| (name.as_str(), Jinja::from(lines(name))));
-        let form = self.content.form().map(|form| Jinja::from(Serde(&form.fields)));
-        let names = [
-            ("headers", Some(Jinja::from(headers.collect::<BTreeMap<_, _>>()))),
-            ("source", Some(self.source.name.as_str().into())),
-            ("event_type", Some(self.event_type().into())),
-            ("digest", Some(self.fingerprint.as_str().into())),
-            ("event_id", self.event_id().map(Jinja::from)),
-            ("event", self.content.event().map(|event| Jinja::from(Serde(event)))),
-            ("form", form),
-        ];
-        let known = names.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        known.collect::<BTreeMap<_, _>>().into()
+    pub fn context(&self, templates: &Templates) -> Jinja {
+        Jinja::from_object(Names {
+            headers: Headers(self.headers.clone()).into(),
+            source: self.source.name.clone(),
+            event_type: self.identity.event_type.clone(),
+            digest: templates.may_use_digest().then(|| self.fingerprint().to_owned()),
+            event_id: self.identity.event_id.clone(),
+            event: self.content.shared_event(),
+            form: self.content.form().map(|form| form.fields.clone()),
+        })
     }
 
     /// The run: the same for every delivery of the same event.
@@ -288,7 +288,7 @@ impl Verified<'_> {
         let name = &self.source.name;
         let raw = match &self.identity.event_id {
             Some(id) if self.source.signs("event_id") => format!("{name}.{id}"),
-            _ => format!("{name}.sha256-{}", self.fingerprint),
+            _ => format!("{name}.sha256-{}", self.fingerprint()),
         };
         RunId::escape(&raw).map_err(|error| Lacking::Id { field: "event id".to_owned(), error })
     }

@@ -59,7 +59,7 @@ pub fn commands(
     config: &Config,
     now: Timestamp,
 ) -> Result<(RunId, Vec<Routed>), Lacking> {
-    let context = webhook.context();
+    let context = webhook.context(&config.templates);
     let run_id = webhook.run_id(&config.templates, &context)?;
     let mut routed = Vec::new();
     for step in &config.steps {

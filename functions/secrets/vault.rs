@@ -66,7 +66,7 @@ impl Vault {
 
 /// The parser's own message is not passed on: it may quote a secret.
 async fn document(client: &Client, id: &str) -> Result<Map<String, Value>, String> {
-    let answer = client.get_secret_value().secret_id(id).send().await;
+    let answer = Box::pin(client.get_secret_value().secret_id(id).send()).await;
     let answer = answer.map_err(|error| why(&error))?;
     let text = answer.secret_string().ok_or("binary; a JSON object is wanted")?;
     serde_json::from_str(text).map_err(|_| "not a JSON object of names and values".to_owned())

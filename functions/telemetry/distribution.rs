@@ -49,7 +49,8 @@ impl Distribution {
     /// many significant bits as it can. The seven that are always enough for an hour's milliseconds are under 1 % off.
     #[must_use]
     pub fn values(&self) -> Vec<(u64, u64)> {
-        let rounded = (1..=u64::BITS).rev().map(|bits| self.rounded(bits));
+        let longest = self.0.last_key_value().map_or(1, |(value, _)| u64::BITS - value.leading_zeros());
+        let rounded = (1..=longest.max(1)).rev().map(|bits| self.rounded(bits));
         rounded
             .into_iter()
             .find(|values| values.len() <= MAX_VALUES)

@@ -191,12 +191,12 @@ impl Spans {
 pub struct Sending(Option<(CancellationToken, JoinHandle<()>)>);
 
 impl Sending {
-    /// Waits for a request that is under way. It is over within [`CONSUMER_PATIENCE`].
-    pub async fn end(self) {
+    /// Waits within this time for a request that is under way. One that takes longer ends, and is counted, in the next run.
+    pub async fn end(self, patience: Duration) {
         let Some((is_over, sending)) = self.0 else { return };
         is_over.cancel();
-        // Err: it panicked, which has been logged.
-        drop(sending.await);
+        // Err: it takes longer; or it panicked, which has been logged.
+        drop(timeout(patience, sending).await);
     }
 }
 

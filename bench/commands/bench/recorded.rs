@@ -6,7 +6,7 @@ use local::{command, proxy::Wire, stack::Stack};
 use serde_json::{Value, json};
 
 /// The step that the recorded webhook starts.
-pub(super) const STEP: &str = "open_ticket";
+pub(in crate::commands) const STEP: &str = "open_ticket";
 /// A step like it, with a third party of its own. No webhook starts it.
 pub(super) const NEIGHBOUR: &str = "open_ticket_next_door";
 /// The business key that all hot commands share.

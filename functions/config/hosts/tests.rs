@@ -1,5 +1,5 @@
 use super::{
-    super::{Config, in_doubt::InDoubt},
+    super::{Config, checked::Check, in_doubt::InDoubt},
     *,
 };
 
@@ -22,7 +22,8 @@ in_flight = 3
 
 fn parsed(text: &str, stage: Stage<'_>) -> Result<Config, Vec<String>> {
     let told = |problem: &crate::config::Problem| format!("{}: {}", problem.field, problem.message);
-    Config::parse_of("webhooks.toml", text, stage).map_err(|error| error.problems.iter().map(told).collect())
+    Config::parse_of("webhooks.toml", text, stage, Check::All)
+        .map_err(|error| error.problems.iter().map(told).collect())
 }
 
 fn destination(text: &str, stage: Stage<'_>) -> Result<String, Vec<String>> {

@@ -1,10 +1,8 @@
-//! What brought a request, and what it tells beside headers, query and method: read by the types of `lambda_http`.
+//! What brought a request, and where in its event things stand.
 
-use lambda_http::aws_lambda_events::{
-    alb::AlbTargetGroupRequest,
-    apigw::{ApiGatewayProxyRequest, ApiGatewayV2httpRequest},
-};
 use serde_json::Value;
+
+use super::{Caller, Parts, tables::Tables};
 
 /// Who speaks which format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +18,7 @@ pub(super) enum Door {
 /// What stands around the tables of an event.
 #[derive(Debug)]
 pub(super) struct Envelope {
+    pub(super) method: Option<String>,
     pub(super) path: Option<String>,
     pub(super) stage: Option<String>,
     /// Only format 2.0 has it.
@@ -32,8 +31,8 @@ pub(super) struct Envelope {
 
 impl Door {
     /// By what the event says of itself; none if it brings no request.
-    pub(super) fn of(version: Option<&str>, event: &Value) -> Option<Self> {
-        let context = event.get("requestContext")?.as_object()?;
+    pub(super) fn of(version: Option<&str>, context: &Value) -> Option<Self> {
+        let context = context.as_object()?;
         Some(match context.get("elb") {
             Some(elb) if !elb.is_null() => Self::LoadBalancer,
             _ if version == Some("2.0") => Self::Format2,
@@ -41,66 +40,36 @@ impl Door {
         })
     }
 
-    /// The method, where it stands.
-    pub(super) fn method(self, event: &Value) -> &Value {
-        match self {
-            Self::Format2 => &event["requestContext"]["http"]["method"],
-            Self::Format1 | Self::LoadBalancer => &event["httpMethod"],
-        }
-    }
-
-    /// # Errors
-    /// AWS sends no such event.
-    pub(super) fn open(self, mut event: Value) -> serde_json::Result<Envelope> {
-        // Of any shape that an authorizer likes, which the types don't all take. `caller` has read them.
-        for unread in ["authorizer", "authentication"] {
-            event["requestContext"].as_object_mut().and_then(|context| context.remove(unread));
-        }
-        Ok(match self {
-            Self::Format1 => serde_json::from_value::<ApiGatewayProxyRequest>(event)?.into(),
-            Self::Format2 => serde_json::from_value::<ApiGatewayV2httpRequest>(event)?.into(),
-            Self::LoadBalancer => serde_json::from_value::<AlbTargetGroupRequest>(event)?.into(),
-        })
-    }
-}
-
-impl From<ApiGatewayProxyRequest> for Envelope {
-    fn from(event: ApiGatewayProxyRequest) -> Self {
-        let context = event.request_context;
-        Self {
-            path: event.path,
-            stage: context.stage,
-            raw_query: None,
-            source_ip: context.identity.source_ip,
-            body: event.body,
-            is_base64: event.is_base64_encoded,
-        }
-    }
-}
-
-impl From<ApiGatewayV2httpRequest> for Envelope {
-    fn from(event: ApiGatewayV2httpRequest) -> Self {
-        let context = event.request_context;
-        Self {
-            path: event.raw_path,
-            stage: context.stage,
-            raw_query: event.raw_query_string,
-            source_ip: context.http.source_ip,
-            body: event.body,
-            is_base64: event.is_base64_encoded,
-        }
-    }
-}
-
-impl From<AlbTargetGroupRequest> for Envelope {
-    fn from(event: AlbTargetGroupRequest) -> Self {
-        Self {
-            path: event.path,
-            stage: None,
-            raw_query: None,
-            source_ip: None,
-            body: event.body,
-            is_base64: event.is_base64_encoded,
-        }
+    /// Takes an event apart.
+    pub(super) fn open(self, parts: Parts) -> (Tables, Envelope, Option<Caller>) {
+        let Parts {
+            version, request_context: context, path, raw_path, raw_query_string, http_method, ..
+        } = parts;
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let stage = text(&context["stage"]).filter(|_| version.is_some());
+        let caller = self.caller(&context);
+        let envelope = Envelope {
+            method: match self {
+                Self::Format2 => text(&context["http"]["method"]),
+                Self::Format1 | Self::LoadBalancer => http_method,
+            },
+            path: if self == Self::Format2 { raw_path } else { path },
+            stage: stage.filter(|_| self != Self::LoadBalancer),
+            raw_query: raw_query_string.filter(|_| self == Self::Format2),
+            source_ip: match self {
+                Self::Format1 => text(&context["identity"]["sourceIp"]),
+                Self::Format2 => text(&context["http"]["sourceIp"]),
+                Self::LoadBalancer => None,
+            },
+            body: parts.body,
+            is_base64: parts.is_base64_encoded.unwrap_or_default(),
+        };
+        let tables = Tables {
+            headers: parts.headers,
+            multi_value_headers: parts.multi_value_headers,
+            query_string_parameters: parts.query_string_parameters,
+            multi_value_query_string_parameters: parts.multi_value_query_string_parameters,
+        };
+        (tables, envelope, caller)
     }
 }

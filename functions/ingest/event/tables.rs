@@ -3,18 +3,16 @@
 use std::collections::BTreeMap;
 
 use lambda_http::http::{HeaderMap, HeaderName, HeaderValue};
-use serde::Deserialize;
 
 use super::{Malformed, envelope::Door};
 use crate::ingest::query::{Parameters, Query};
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug)]
 pub(super) struct Tables {
-    headers: Option<BTreeMap<String, String>>,
-    multi_value_headers: Option<BTreeMap<String, Vec<String>>>,
-    query_string_parameters: Option<BTreeMap<String, String>>,
-    multi_value_query_string_parameters: Option<Parameters>,
+    pub(super) headers: Option<BTreeMap<String, String>>,
+    pub(super) multi_value_headers: Option<BTreeMap<String, Vec<String>>>,
+    pub(super) query_string_parameters: Option<BTreeMap<String, String>>,
+    pub(super) multi_value_query_string_parameters: Option<Parameters>,
 }
 
 impl Tables {

@@ -103,9 +103,10 @@ fn each_event_of_a_batch_is_a_run_of_its_own() {
         let config = config(&format!("scheme = \"{scheme}\""));
         let headers = HeaderMap::new();
         let source = &config.sources["it"];
-        let content = Content::Json(body.clone());
+        let content = Content::json(body.clone());
         let identity = identity_of(source, &headers, &content);
-        let fingerprint = "of the whole".to_owned();
+        let fingerprint = OnceLock::from("of the whole".to_owned());
+        let signed = Signed { headers: &headers, query: None, body: b"" };
         let webhook = Verified {
             source,
             headers: &headers,
@@ -113,10 +114,13 @@ fn each_event_of_a_batch_is_a_run_of_its_own() {
             handshake: None,
             confirmation: None,
             content,
+            signed,
             fingerprint,
         };
         let events = webhook.events(&config.templates).unwrap();
-        let run_id = |event: &Verified<'_>| event.run_id(&config.templates, &event.context()).unwrap();
+        let run_id = |event: &Verified<'_>| {
+            event.run_id(&config.templates, &event.context(&config.templates)).unwrap()
+        };
         events.iter().map(|event| run_id(event).to_string()).collect()
     };
     let body = json!([{ "sg_event_id": "a" }, { "email": "x@example.com" }, { "sg_event_id": "b" }]);
@@ -137,7 +141,7 @@ fn a_batch_that_is_delivered_again_is_the_same_runs() {
         let config = config(source);
         let headers = HeaderMap::new();
         let source = &config.sources["it"];
-        let content = Content::Json(body);
+        let content = Content::json(body);
         let webhook = Verified {
             source,
             headers: &headers,
@@ -145,10 +149,13 @@ fn a_batch_that_is_delivered_again_is_the_same_runs() {
             handshake: None,
             confirmation: None,
             content,
-            fingerprint: String::new(),
+            signed: Signed { headers: &headers, query: None, body: b"" },
+            fingerprint: OnceLock::new(),
         };
         let events = webhook.events(&config.templates).unwrap();
-        let run_id = |event: &Verified<'_>| event.run_id(&config.templates, &event.context()).unwrap();
+        let run_id = |event: &Verified<'_>| {
+            event.run_id(&config.templates, &event.context(&config.templates)).unwrap()
+        };
         events.iter().map(|event| run_id(event).to_string()).collect()
     };
     let hubspot = |attempt: u8| {

@@ -1,0 +1,77 @@
+//! Whether the embedded configuration is known to be right. Checking it takes a millisecond of each cold start, most of it for
+//! compiling templates that the process may never need, so `cargo webhooks check` notes that it has done so in
+//! `webhooks.checked`: a digest of the text. A file that was edited since is checked at start, as one that `WEBHOOKS_CONFIG`
+//! names always is.
+
+use super::EMBEDDED;
+
+/// As it was when it was last checked.
+const CHECKED: u64 = include!("../../webhooks.checked");
+
+/// Whether the text that was embedded is the one that was checked.
+pub(super) const IS_CHECKED: bool = digest(EMBEDDED) == CHECKED;
+
+/// What is left to check of a configuration that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Check {
+    /// All of it.
+    All,
+    /// That its hosts are those of the stage, and no more. Templates are compiled when they are first used.
+    Hosts,
+}
+
+/// The content of `webhooks.checked` for a text.
+#[must_use]
+pub fn note(text: &str) -> String {
+    format!(
+        "// Made by `cargo webhooks check`: a digest of webhooks.toml, which was right.\n{:#x}\n",
+        digest(text)
+    )
+}
+
+/// 64 bits of FNV-1a: a mistake would have to be made on purpose to pass for a text without it.
+const fn digest(text: &str) -> u64 {
+    let (mut hash, mut at) = (0xcbf2_9ce4_8422_2325_u64, 0);
+    while at < text.len() {
+        hash = (hash ^ text.as_bytes()[at] as u64).wrapping_mul(0x0100_0000_01b3);
+        at += 1;
+    }
+    hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, hosts::Stage};
+
+    #[test]
+    fn the_embedded_configuration_has_been_checked() {
+        Config::parse("webhooks.toml", EMBEDDED).unwrap();
+        let why = "webhooks.toml was edited; run `cargo webhooks check`, and commit webhooks.checked";
+        assert_eq!(digest(EMBEDDED), CHECKED, "{why}");
+    }
+
+    #[test]
+    fn another_text_is_not_the_checked_one() {
+        let edited = EMBEDDED.replacen("POST", "PUT", 1);
+        assert_ne!(digest(&edited), CHECKED);
+        assert!(note(EMBEDDED).ends_with(&format!("\n{CHECKED:#x}\n")));
+    }
+
+    #[test]
+    fn what_was_checked_reads_the_same_without_being_checked_again() {
+        let providers = include_str!("../../tests/providers.toml");
+        for text in [EMBEDDED, providers] {
+            let read = |check| Config::parse_of("toml", text, Stage::None, check).unwrap();
+            let (checked, read) = (read(Check::All), read(Check::Hosts));
+            assert_eq!(format!("{:?}", checked.steps), format!("{:?}", read.steps));
+            assert_eq!(format!("{:?}", checked.sources), format!("{:?}", read.sources));
+            assert_eq!(checked.uses, read.uses);
+            assert_eq!(checked.templates.may_use_digest(), read.templates.may_use_digest());
+            for step in &checked.steps {
+                let names = |config: &Config| config.templates.names(&step.business_key);
+                assert_eq!(names(&checked), names(&read));
+            }
+        }
+    }
+}
