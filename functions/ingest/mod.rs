@@ -55,7 +55,7 @@ use crate::{
 /// Commands that are made durable at the same time: a batch of webhooks may hold thousands.
 const AT_ONCE: usize = 16;
 
-/// All that ingest needs, made once.
+/// The ingest function's configuration and clients.
 #[derive(Debug)]
 pub struct Ingest {
     config: Config,
@@ -91,7 +91,7 @@ impl Ingest {
         Self { spans, ..self }
     }
 
-    /// Answers one event with the reply that it wants. `xray` is the trace that Lambda names for it.
+    /// Answers one event, in its own response format. `xray` is the trace that Lambda gives for it.
     pub async fn answer(&self, event: Event, xray: Option<&str>, now: Timestamp) -> Written {
         let shape = event.shape();
         let reply = match event.into_request() {
@@ -135,7 +135,7 @@ impl Ingest {
         }
     }
 
-    /// The routes for clients and for whoever decides.
+    /// The routes for clients and operators.
     async fn operate(
         &self,
         caller: &str,
@@ -267,7 +267,7 @@ impl Ingest {
         }
     }
 
-    /// All events of a webhook are started, or the provider hears that they are not: it delivers again then.
+    /// Starts all events of a webhook, or answers 503, so that the provider delivers again.
     async fn start(&self, webhook: Verified<'_>, intake: &Intake) -> Reply {
         let routed = webhook.events(&self.config.templates).and_then(|events| {
             let commands = events.iter().map(|event| route::commands(event, &self.config, intake.now));
@@ -301,7 +301,7 @@ impl Ingest {
         Reply::Accepted(runs)
     }
 
-    /// Nobody is woken for a webhook that asks for nothing.
+    /// The consumer is not woken for a webhook without commands.
     async fn make_durable<'a>(
         &self,
         runs: &'a [(RunId, Vec<Routed>)],
