@@ -1,11 +1,25 @@
 //! Ingest: verify ▶ route ▶ commands ▶ produce ▶ 2xx.
 //!
-//! [`event`] what Lambda gets and wants back, with its [`query`] · [`signature`] the schemes ·
-//! [`keys`] what they are checked with · [`fetch`] what a provider is asked · [`request`] unverified to verified ·
-//! [`body`] what it says, and by which `names` · [`route`] to commands · [`outbox`] durable before anyone is told · [`wake`] the consumer ·
-//! [`runs`] the API for clients · [`parked`] the API for whoever decides · `operators` who may use them · `health` · `self_test` could it do its work · [`reply`] the only table of statuses ·
-//! [`intake`] what a request comes to, for log and metrics · [`preview`] what a webhook would come to, for a person ·
-//! [`fetched`] an event that the consumer has fetched from its provider.
+//! In the order of the data path:
+//!
+//! | module | what |
+//! |---|---|
+//! | [`event`], [`query`] | AWS's events in, responses out |
+//! | [`keys`] | the keys of each source, derived from secrets |
+//! | [`signature`] | the schemes: whether a webhook is genuine, and which event it is |
+//! | [`fetch`] | certificates and confirmations that SNS needs |
+//! | [`request`] | from an unverified to a verified webhook |
+//! | [`body`], `names` | the verified body, and the names that templates use |
+//! | `rates` | the rate of each source |
+//! | [`route`] | one command for each step that wants the event |
+//! | [`outbox`] | makes each command durable, in the topic or in DynamoDB |
+//! | [`wake`] | wakes the consumer |
+//! | [`reply`] | every status that is answered |
+//! | [`intake`] | logs and metrics of one request |
+//!
+//! Beside it: [`runs`] and [`parked`], the HTTP API for clients and operators; `operators`, who may use it; `health` and
+//! `self_test`; [`preview`], what a webhook would start, for the command line; [`fetched`], an event that the consumer has
+//! fetched from its provider.
 
 pub mod body;
 pub mod event;
