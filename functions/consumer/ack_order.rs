@@ -16,7 +16,7 @@
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
-/// Where a message stands. `T` is what its ack takes.
+/// The state of a message. `T` is what its ack takes.
 #[derive(Debug)]
 enum State<T> {
     Working,

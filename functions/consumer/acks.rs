@@ -11,7 +11,7 @@ use super::ack_order::Run;
 use crate::effects::Settled;
 
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// Between an ack that came to nothing and the next.
+/// The pause before a failed ack is repeated.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What an ack takes.
@@ -78,7 +78,7 @@ impl Acks {
         self.sent.spawn(Box::pin(sending).in_current_span());
     }
 
-    /// The next one that has come to something.
+    /// The next result.
     pub(super) async fn next(&mut self) -> Option<Sent> {
         self.sent.join_next().await?.ok()
     }

@@ -1,4 +1,4 @@
-//! What is due, worked where it lies: each lane is read all through the run, and what is due goes straight to claim, call
+//! Works due records directly: each lane is read all through the run, and a due record goes straight to claim, call
 //! and commit.
 //!
 //! A lane is read page by page, so that each record is read about once, however many are due. It waits for a place at its

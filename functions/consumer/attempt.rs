@@ -1,4 +1,4 @@
-//! One attempt: resolve what is in doubt, call, and record what that came to.
+//! One attempt: resolve a doubt, call, and record the outcome.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ use crate::{
     },
 };
 
-/// What has been claimed.
+/// A claimed effect.
 #[derive(Debug)]
 pub(super) enum Claimed {
     /// Never tried with an unknown outcome.
@@ -43,7 +43,7 @@ pub(super) enum Claimed {
     InDoubt(Doubt),
 }
 
-/// What is to be done with it.
+/// What the attempt does.
 #[derive(Debug)]
 pub(super) enum Plan {
     /// Call, if there is no doubt in the way.
@@ -52,14 +52,14 @@ pub(super) enum Plan {
     Park(String),
 }
 
-/// What an attempt has come to, before that is on record.
+/// The outcome of an attempt, before it is recorded.
 #[derive(Debug)]
 pub(super) enum Verdict {
     /// The third party has applied it.
     Done(Receipt),
-    /// It is not known to have been applied.
+    /// It is not known to have succeeded.
     NotApplied(NotApplied),
-    /// An operator has to look.
+    /// An operator has to decide.
     Park(String),
     /// Its condition does not hold.
     Skip(String),

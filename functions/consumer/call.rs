@@ -44,7 +44,7 @@ pub enum Unfit {
     /// A template does not fit the input.
     #[error(transparent)]
     Render(#[from] RenderError),
-    /// No URL can be made of the input.
+    /// The input makes no legal URL.
     #[error(transparent)]
     Url(#[from] UrlError),
     /// What came out can't stand in a header. Holds the name of a field.
@@ -230,7 +230,7 @@ impl Caller {
     }
 }
 
-/// What a call has come to: for the effect, and for the destination.
+/// The outcome of a call, for the effect and for the destination.
 #[derive(Debug)]
 pub(super) struct Called {
     /// Whether it is known to have been applied; if not, how far that goes says [`NotApplied`].

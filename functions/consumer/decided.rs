@@ -1,4 +1,4 @@
-//! Operator decisions that ended an effect, told to whoever follows a run. They are taken where there may be no broker.
+//! Events about operator decisions that ended an effect: decisions are taken where there may be no broker.
 
 use std::time::Duration;
 

@@ -99,7 +99,7 @@ impl Meter {
         self.lock().unprinted.step(step).parked += 1;
     }
 
-    /// A command has come to something.
+    /// Counts a command's conclusion.
     pub(super) fn count(&self, step: &str, conclusion: &Conclusion<'_>, received_at: Timestamp) {
         match conclusion {
             Conclusion::Done { at, .. } => {
@@ -116,7 +116,7 @@ impl Meter {
         }
     }
 
-    /// All that has been counted so far.
+    /// The counts so far.
     pub(super) fn counts(&self) -> Counts {
         self.lock().total
     }

@@ -1,17 +1,27 @@
-//! The consumer: messages and what is due ▶ [ claim ▶ call ▶ commit ] ▶ ack in order.
+//! The consumer: messages and due records ▶ [ claim ▶ call ▶ commit ] ▶ ack in order.
 //!
-//! `run` every broker and the agenda side by side · `message` is it ours · `reader` one broker · `drain` one stream of it ·
-//! `agenda` what is due · `work` one command to its end · `attempt` one try of it · `sequel` a step that comes after others · `doubt` what an earlier one left open ·
-//! [`call`] the third party · [`row`] or an item of a table · `signature` proves to it that the call is ours · `look_up` whether it happened · `answer` what it
-//! said · [`outcome`] what a call can come to · [`backoff`] when to try again · `destinations` what keeps one third party's
-//! trouble from everything else · `turns` one at a time per effect.
+//! | module | what |
+//! |---|---|
+//! | `run` | all brokers and the agenda side by side, until nothing is left or time is up |
+//! | `reader`, `drain` | one broker; one stream of it |
+//! | `message`, `task` | parses and verifies a message; a command with what is needed to work on it |
+//! | `agenda` | due records |
+//! | `work` | one command, from its claim until it is settled |
+//! | `attempt` | one attempt: resolve a doubt, call, record the outcome |
+//! | `doubt`, `look_up` | the policies for effects in doubt |
+//! | [`call`], `signature`, `answer` | the request to the third party, its signature, its answer |
+//! | [`row`] | a step that writes an item of a table instead |
+//! | `sequel` | a step that comes after others |
+//! | [`outcome`], [`backoff`] | the outcome of a call; when to try again |
+//! | `destinations` | limits, circuit breaker and pauses of each third party |
+//! | `turns` | one task at a time per effect in this process |
+//! | [`ack_order`], `proof`, `acks` | which messages may be acked, why, and the acks under way |
 //!
-//! [`ack_order`] which acks may go · `proof` what the broker says about others · `acks` acks on their way.
+//! Reporting: `report` the conclusion of a command · `meter` counts and metrics · `gauges` how much waits · [`summary`] one run ·
+//! `spans` traces · `streams` the state of each broker's stream · `record` the record of a run · `events` the events topic ·
+//! `decided` events about decisions.
 //!
-//! `report` what a command has come to · `meter` counts and metrics · `gauges` how much waits · [`summary`] what the run did ·
-//! `spans` for who collects traces · `streams` where each broker's stream stands · `record` what the run leaves in the table · `events` for whoever follows a run ·
-//! `decided` what operators ended ·
-//! [`deadline`] how long there is · `reconcile` what providers are asked for beside all that.
+//! Beside it: [`deadline`] the time that is left · `reconcile` asks providers for what did not arrive.
 
 pub mod ack_order;
 mod acks;

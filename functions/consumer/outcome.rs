@@ -1,4 +1,4 @@
-//! What a call can come to: the one place where that is decided.
+//! The outcome of a call: the one place where it is decided.
 //!
 //! | class | examples | then |
 //! |---|---|---|
@@ -16,21 +16,21 @@ use rustls::AlertDescription;
 
 use crate::config::statuses::Statuses;
 
-/// What is known of a call that is not known to have been applied.
+/// Why a call is not known to have succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotApplied {
-    /// It can't have heard of it.
+    /// Nothing was sent.
     NotSent(String),
-    /// It says: not now.
+    /// It refused for now.
     RefusedForNow {
-        /// What it said.
+        /// Its answer, in short.
         why: String,
-        /// When it wants to be asked again.
+        /// Its `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// It says: never.
+    /// It refused for good.
     RefusedForGood(String),
-    /// Nobody knows.
+    /// It may have been applied.
     Unknown(String),
 }
 
@@ -94,7 +94,7 @@ pub fn of_error(error: reqwest::Error) -> NotApplied {
     NotApplied::Unknown(why)
 }
 
-/// Whether the third party refused our certificate, or wants one. In TLS 1.3 it says so when we have ended the handshake and sent
+/// Whether the third party refused our certificate, or requires one. In TLS 1.3 it says so when we have ended the handshake and sent
 /// the request already, which it then can't read.
 fn is_refused_handshake(error: &reqwest::Error) -> bool {
     use AlertDescription::{

@@ -28,7 +28,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) enum Read {
     /// As it was told.
     Stopped,
-    /// As it was told, and somebody was woken meanwhile: there may be more.
+    /// As it was told, and another consumer was woken meanwhile: there may be more.
     Requested,
     /// Another consumer reads this broker.
     Busy,

@@ -145,7 +145,7 @@ fn are_alike(last: &DestinationState, this: &DestinationState) -> bool {
         && last.paused_until.is_some() == this.paused_until.is_some()
 }
 
-/// As times stand in the table.
+/// A time at the table's precision.
 fn whole_ms(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }

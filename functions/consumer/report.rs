@@ -1,4 +1,4 @@
-//! What a command has come to, told once: one log line, one count, one event, all from the same value.
+//! The conclusion of a command, reported once: one log line, one count, one event, all from the same value.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{Worker, events::Kind, meter::NO_STEP, task::Task};
 use crate::effects::{How, parked::MALFORMED_RUN, record::Status};
 
-/// What a command has come to.
+/// The conclusion of a command.
 #[derive(Debug)]
 pub(super) enum Conclusion<'a> {
     /// The third party has applied it, and that is on record since then.
@@ -27,7 +27,7 @@ pub(super) enum Conclusion<'a> {
 }
 
 impl Conclusion<'_> {
-    /// What a command that was to go to the agenda has come to.
+    /// The conclusion of a command that was to go to the agenda.
     pub(super) fn of_enqueued(how: How, why: &'static str) -> Self {
         match how {
             How::Duplicate => Self::Duplicate { status: None },
@@ -50,7 +50,7 @@ impl Conclusion<'_> {
         }
     }
 
-    /// Why it has come to no good.
+    /// Why it did not succeed.
     pub(super) fn error(&self) -> Option<&str> {
         match self {
             Self::Deferred { why, .. } | Self::Parked { why, .. } => Some(why),

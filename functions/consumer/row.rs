@@ -1,4 +1,4 @@
-//! A step that writes an item of a table instead of calling: the item, and what a transaction with it can come to.
+//! A step that writes an item of a table instead of calling: the item, and the outcomes of its transaction.
 //!
 //! | class | then |
 //! |---|---|

@@ -47,7 +47,7 @@ impl Worker {
         Ok(input)
     }
 
-    /// What becomes of a step that is not to be done. None: it is wanted.
+    /// The verdict on a step that is not to be done. None: it is wanted.
     pub(super) fn unwanted(&self, task: &Task, step: &Step, given: &Given) -> Option<Verdict> {
         let when = step.after.as_ref()?.when.as_ref()?;
         match self.config.templates.holds(when, &late_context(task, given)) {

@@ -1,4 +1,4 @@
-//! Where each broker's stream stands. Kept between invocations, so that it is known since when a broker is unreachable.
+//! The state of each broker's stream. Kept between invocations, so that it is known since when a broker is unreachable.
 
 use std::{
     collections::BTreeMap,

@@ -1,11 +1,21 @@
 //! The effects table: the exactly-once guard, the retry agenda and the history, one record per effect.
 //!
-//! [`record`] the states, with `history` and `receipt` · [`standing`] where a run is, of all its records · [`guard`] claim, commit, defer, park ·
-//! [`agenda`] what is to be done and when ·
-//! [`parked`] what can't be claimed at all · [`decided`] what operators ended, to be told · [`bulk`] one decision about many · [`redrive`] what is over, once more ·
-//! [`claim_check`] input too large for the broker · [`recent`] effects by time, and [`runs`] what the consumer's runs did, for
-//! whoever looks · [`pause`] of the consumer · [`stream_lease`] one stream at a time · [`reconciliation`] how far each source has been reconciled, and what was [`asked`] for · `store` the conditional writes under all
-//! of them, and `transaction` several of them as one, with an item of a table of the user's own: [`row`].
+//! | module | what |
+//! |---|---|
+//! | [`record`], `history`, `receipt` | a record, its states and its parts |
+//! | [`guard`] | claim, then commit, defer, park or skip; decisions; chains |
+//! | [`agenda`] | due records, by lane and time |
+//! | [`parked`] | parks what can't be claimed |
+//! | [`claim_check`] | input that is too large for the broker |
+//! | [`row`] | an item of a user's table, written in the same transaction |
+//! | [`request`] | the idempotency keys of clients |
+//! | [`stream_lease`] | one stream at a time per broker |
+//! | [`pause`] | a pause of the consumer |
+//! | [`reconciliation`], [`asked`] | how far each source is reconciled; deliveries that were asked for |
+//! | `store`, `transaction` | the conditional writes under all of them |
+//!
+//! For operators: [`standing`] the state of a run · [`bulk`] one decision about many · [`decided`] decisions to be told ·
+//! [`redrive`] does finished effects again · [`recent`] effects by time · [`runs`] what the consumer's runs did.
 
 pub mod agenda;
 pub mod asked;

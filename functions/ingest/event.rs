@@ -39,7 +39,7 @@ pub struct Event {
     request: Result<Request, Malformed>,
 }
 
-/// An event as AWS writes it, as far as it is read. Each door fills some of it in.
+/// The parts of an AWS event that are read. Each event format fills in some of them.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Parts {
@@ -72,7 +72,7 @@ pub struct Request {
     pub query: Query,
     /// Who sent it, as AWS saw it; none if that can't be read.
     pub source_ip: Option<IpAddr>,
-    /// Whom AWS has authenticated; none if nobody asked it to.
+    /// The caller that AWS has authenticated, if there is an authorizer.
     pub caller: Option<Caller>,
     /// The bytes of its body.
     pub body: Vec<u8>,

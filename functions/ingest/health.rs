@@ -21,7 +21,7 @@ use crate::{config::brokers::Role, topic::Topic};
 /// What each broker and the table have to answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What one of them came to.
+/// The result of one check.
 #[derive(Debug, Clone, Copy, Serialize)]
 struct Check {
     ok: bool,

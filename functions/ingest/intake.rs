@@ -51,7 +51,7 @@ pub struct Intake {
     broker_refusals: AtomicU64,
 }
 
-/// What a request came to. A handshake comes to none of these.
+/// The outcome of a request. A handshake has none of these.
 #[derive(Debug)]
 enum Outcome {
     Accepted,
@@ -212,7 +212,7 @@ impl Intake {
     }
 }
 
-/// Why a webhook was refused, in one of a few words: each is a metric of its own.
+/// The reason of a refusal, one of a few words: each is a dimension of a metric.
 #[must_use]
 pub fn reason(refused: &Refused) -> &'static str {
     use webhook_verify::Refused as Signature;

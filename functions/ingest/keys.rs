@@ -14,7 +14,7 @@ use crate::{
     secrets::Secrets,
 };
 
-/// All that ingest makes of secrets.
+/// Everything that ingest derives from secrets.
 #[derive(Debug, Clone, Default)]
 pub struct Keys {
     /// By the source's name.

@@ -1,11 +1,25 @@
 //! Ingest: verify ▶ route ▶ commands ▶ produce ▶ 2xx.
 //!
-//! [`event`] what Lambda gets and wants back, with its [`query`] · [`webhook_verify`] the schemes ·
-//! [`keys`] what they are checked with · [`fetch`] what a provider is asked · [`request`] unverified to verified ·
-//! [`body`] what it says, and by which `names` · [`route`] to commands · [`outbox`] durable before anyone is told · [`wake`] the consumer ·
-//! [`runs`] the API for clients · [`parked`] the API for whoever decides · `operators` who may use them · `health` · `self_test` could it do its work · [`reply`] the only table of statuses ·
-//! [`intake`] what a request comes to, for log and metrics · [`preview`] what a webhook would come to, for a person ·
-//! [`fetched`] an event that the consumer has fetched from its provider.
+//! In the order of the data path:
+//!
+//! | module | what |
+//! |---|---|
+//! | [`event`], [`query`] | AWS's events in, responses out |
+//! | [`keys`] | the keys of each source, derived from secrets |
+//! | [`webhook_verify`] | the schemes: whether a webhook is genuine, and which event it is |
+//! | [`fetch`] | certificates and confirmations that SNS needs |
+//! | [`request`] | from an unverified to a verified webhook |
+//! | [`body`], `names` | the verified body, and the names that templates use |
+//! | `rates` | the rate of each source |
+//! | [`route`] | one command for each step that wants the event |
+//! | [`outbox`] | makes each command durable, in the topic or in DynamoDB |
+//! | [`wake`] | wakes the consumer |
+//! | [`reply`] | every status that is answered |
+//! | [`intake`] | logs and metrics of one request |
+//!
+//! Beside it: [`runs`] and [`parked`], the HTTP API for clients and operators; `operators`, who may use it; `health` and
+//! `self_test`; [`preview`], what a webhook would start, for the command line; [`fetched`], an event that the consumer has
+//! fetched from its provider.
 
 pub mod body;
 pub mod event;
@@ -56,7 +70,7 @@ use crate::{
 /// Commands that are made durable at the same time: a batch of webhooks may hold thousands.
 const AT_ONCE: usize = 16;
 
-/// All that ingest needs, made once.
+/// The ingest function's configuration and clients.
 #[derive(Debug)]
 pub struct Ingest {
     config: Config,
@@ -92,7 +106,7 @@ impl Ingest {
         Self { spans, ..self }
     }
 
-    /// Answers one event with the reply that it wants. `xray` is the trace that Lambda names for it.
+    /// Answers one event, in its own response format. `xray` is the trace that Lambda gives for it.
     pub async fn answer(&self, event: Event, xray: Option<&str>, now: Timestamp) -> Written {
         let shape = event.shape();
         let reply = match event.into_request() {
@@ -136,7 +150,7 @@ impl Ingest {
         }
     }
 
-    /// The routes for clients and for whoever decides.
+    /// The routes for clients and operators.
     async fn operate(
         &self,
         caller: &str,
@@ -268,7 +282,7 @@ impl Ingest {
         }
     }
 
-    /// All events of a webhook are started, or the provider hears that they are not: it delivers again then.
+    /// Starts all events of a webhook, or answers 503, so that the provider delivers again.
     async fn start(&self, webhook: Verified<'_>, intake: &Intake) -> Reply {
         let routed = webhook.events(&self.config.templates).and_then(|events| {
             let commands = events.iter().map(|event| route::commands(event, &self.config, intake.now));
@@ -302,7 +316,7 @@ impl Ingest {
         Reply::Accepted(runs)
     }
 
-    /// Nobody is woken for a webhook that asks for nothing.
+    /// The consumer is not woken for a webhook without commands.
     async fn make_durable<'a>(
         &self,
         runs: &'a [(RunId, Vec<Routed>)],

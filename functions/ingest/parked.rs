@@ -1,4 +1,4 @@
-//! The API for whoever decides about what is parked.
+//! The HTTP API for operators: parked effects and decisions.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -59,13 +59,13 @@ struct Many {
     note: String,
     #[serde(default)]
     filter: Filter,
-    /// Only say what it would come to.
+    /// Only plan it.
     #[serde(default)]
     plan: bool,
 }
 
 impl Ingest {
-    /// `GET /parked`: what needs a person, each with all that we know of it. `?after=` goes on where a page has ended.
+    /// `GET /parked`: the parked effects with their records. `?after=` continues where a page ended.
     pub(super) async fn show_parked(&self, query: &str) -> Reply {
         let after = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "after");
         let from = match after.map(|(_, token)| Cursor::of_token(&token)) {
@@ -90,7 +90,7 @@ impl Ingest {
         }
     }
 
-    /// `POST /parked/decide`: one decision about all that fit a filter, or with `plan` what it would come to.
+    /// `POST /parked/decide`: one decision about all that match a filter, or with `plan` only its plan.
     pub(super) async fn decide_all(&self, caller: &str, body: &[u8], now: Timestamp) -> Reply {
         let request: Many = match serde_json::from_slice(body) {
             Ok(request) => request,

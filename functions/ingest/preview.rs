@@ -1,4 +1,4 @@
-//! What a webhook would come to, for whoever writes `webhooks.toml`. Nothing is verified, so nothing may be done about it: this
+//! A preview of what a webhook would start, for authors of `webhooks.toml`. Nothing is verified, so nothing may be done about it: this
 //! says what ingest would do with a genuine one, by the same code.
 
 use jiff::Timestamp;
@@ -14,16 +14,16 @@ use crate::{
     effect_id::RunId,
 };
 
-/// The right to read what nobody has verified. Only a preview has it.
+/// The right to read an unverified webhook. Only a preview has it.
 #[derive(Debug)]
 pub(super) struct Peek(());
 
-/// What a webhook would come to.
+/// What a webhook would start.
 #[derive(Debug)]
 pub enum Preview<'c> {
     /// It would be refused: it is larger than this many bytes.
     TooLarge(usize),
-    /// The provider asks whether somebody is there, and would get this answer.
+    /// It is a handshake, which would get this answer.
     Handshake(Answer),
     /// The provider asks whether a subscription is wanted, and would be told.
     Confirmation,

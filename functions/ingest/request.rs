@@ -36,7 +36,7 @@ pub struct Unverified<'a> {
     pub request: &'a Request,
 }
 
-/// Why a webhook is not let in. For our log only: whoever sent it learns no more than that.
+/// Why a webhook is refused. For our log only: the sender learns no reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The signature does not hold.
@@ -230,7 +230,7 @@ impl Verified<'_> {
         self.source
     }
 
-    /// What to answer, if this is no event but the provider asking whether somebody is there.
+    /// The answer, if this is a handshake and not an event.
     #[must_use]
     pub fn handshake(&self) -> Option<&Answer> {
         self.handshake.as_ref()

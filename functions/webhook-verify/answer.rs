@@ -1,4 +1,4 @@
-//! What a provider wants to hear: handshakes, and successes of its own.
+//! Answers that providers expect: handshakes, and their own forms of success.
 
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;

@@ -12,7 +12,7 @@ use super::{
 /// How one provider writes it.
 pub(super) struct BodyMac {
     pub(super) header: &'static str,
-    /// What stands before the signature.
+    /// The text before the signature.
     pub(super) prefix: &'static str,
     pub(super) mac: MacFormat,
 }

@@ -1,4 +1,4 @@
-//! Headers that leave no room for a second reading, and the time that stands in them.
+//! Strict reading of headers: exactly one line, canonical timestamps, the window.
 
 use std::time::Duration;
 

@@ -156,7 +156,7 @@ impl Key {
         }
     }
 
-    /// Whether this is the secret itself. What is compared, in constant time, is what either makes of nothing.
+    /// Whether this is the secret itself. Compares both keys' HMACs of the empty message, in constant time.
     pub(super) fn is(&self, token: &str) -> bool {
         match (&self.0, Hmac::<Sha256>::new_from_slice(token.as_bytes())) {
             (Kind::Sha256(key), Ok(token)) => key.clone().verify(&token.finalize().into_bytes()).is_ok(),

@@ -77,10 +77,10 @@ pub struct Verified {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// A header that the scheme needs is not there.
-    #[error("there is no {0} header")]
+    #[error("the {0} header is missing")]
     Missing(&'static str),
     /// A header that the scheme needs is there more than once.
-    #[error("there are several {0} headers")]
+    #[error("the {0} header is repeated")]
     Repeated(&'static str),
     /// A header does not read as the provider writes it.
     #[error("the {0} header is malformed")]

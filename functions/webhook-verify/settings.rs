@@ -16,7 +16,7 @@ pub enum Setting {
     PublicUrl,
     /// `header`, required: where the signature is.
     Header,
-    /// `prefix`: what stands before the signature.
+    /// `prefix`: the text before the signature.
     Prefix,
     /// `encoding` and `algorithm` of the HMAC.
     Mac,

@@ -27,7 +27,7 @@ pub(super) struct Breaker {
     failing_since: Option<Instant>,
 }
 
-/// Where it stands.
+/// Its state.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     #[default]
@@ -42,7 +42,7 @@ pub(super) enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admission {
     Yes,
-    /// Yes, and everything else waits for what it comes to.
+    /// Yes, and everything else waits for its outcome.
     Probe,
     /// Not before then.
     No(Instant),
@@ -67,7 +67,7 @@ impl Breaker {
         admission
     }
 
-    /// Where it stands, and since when it has been open or about to be probed.
+    /// Its state, and since when it has been open or about to be probed.
     pub(super) fn state(&self) -> (State, Option<Instant>) {
         (self.state, self.failing_since)
     }

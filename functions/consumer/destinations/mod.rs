@@ -90,7 +90,7 @@ pub(super) enum Health {
     Well,
     /// It has not answered, or with a failure of its own.
     Failing,
-    /// It wants to be left alone for so long.
+    /// It asked for a pause.
     AskedForPause(Duration),
 }
 
@@ -251,7 +251,7 @@ impl Place {
         self.is_slow = true;
     }
 
-    /// What the call came to.
+    /// The outcome of the call.
     pub(super) fn report(&mut self, health: Health) {
         let now = Instant::now();
         self.is_probe = false;

@@ -1,4 +1,4 @@
-//! Where each destination stands, for whoever looks.
+//! The state of each destination, for operators.
 
 use std::sync::atomic::Ordering;
 

@@ -14,7 +14,7 @@ use super::envelope::Door;
 /// As much of a name is kept.
 const LONGEST: usize = 256;
 
-/// Somebody who was authenticated by AWS, by the name that AWS has for them.
+/// An authenticated caller, by the name that AWS gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller(String);
 

@@ -1,4 +1,4 @@
-//! What brought a request, and where in its event things stand.
+//! The event format, and where it keeps the parts of a request.
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ pub(super) enum Door {
     LoadBalancer,
 }
 
-/// What stands around the tables of an event.
+/// The parts of an event beside its tables.
 #[derive(Debug)]
 pub(super) struct Envelope {
     pub(super) method: Option<String>,

@@ -1,4 +1,4 @@
-//! The reply to an event, as its door reads it.
+//! The response formats, one per event format.
 
 use lambda_http::{
     Body,

@@ -206,11 +206,11 @@ fn missing_and_repeated_headers_are_named() {
             let (name, _) = without.headers.remove(index);
             let name = if scheme.name() == "hmac" { "configured" } else { &name };
             let refused = check(scheme, &without, NOW).unwrap_err();
-            assert_eq!(refused.to_string(), format!("there is no {name} header"));
+            assert_eq!(refused.to_string(), format!("the {name} header is missing"));
             let mut twice = sample.clone();
             twice.headers.push(sample.headers[index].clone());
             let refused = check(scheme, &twice, NOW).unwrap_err();
-            assert_eq!(refused.to_string(), format!("there are several {name} headers"));
+            assert_eq!(refused.to_string(), format!("the {name} header is repeated"));
         }
     }
 }
