@@ -19,6 +19,8 @@ pub(crate) struct Provider<'c> {
     pub(crate) source: &'c Source,
     client: Client<'c>,
     keeps: Duration,
+    /// Between deliveries that are asked for, as it likes it.
+    pub(crate) pause: Duration,
 }
 
 impl<'c> Provider<'c> {
@@ -35,7 +37,7 @@ impl<'c> Provider<'c> {
             ))
         })?;
         let client = Self::client(source, reconcile, config, own)?;
-        Ok(Self { source, client, keeps: reconcile.keeps })
+        Ok(Self { source, client, keeps: reconcile.keeps, pause: reconcile.pause() })
     }
 
     fn client(

@@ -22,7 +22,6 @@ use rustls::ClientConfig;
 
 pub use self::{aws_signature::AwsSigner, third_parties::ThirdParties};
 use crate::{
-    broker,
     config::{
         ConfigError,
         brokers::{Brokers, Role},
@@ -34,31 +33,31 @@ use crate::{
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// A connection that was idle longer is not used again. Between invocations a function is frozen, and a request on a
-/// connection that died meanwhile would leave its effect in doubt. DriftQ itself closes idle ones after 5 s.
+/// A connection that was idle longer is not reused. A function is frozen between invocations, and a request on a
+/// connection that died meanwhile would leave its effect in doubt. DriftQ closes idle connections after 5 s.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
-/// How often a request to AWS is made at most, and the longest pause before the second time; it doubles.
+/// The attempts of a request to AWS, and the longest pause before the second one; it doubles.
 const TRIES: u32 = 4;
 const BACKOFF: Duration = Duration::from_millis(50);
 
-/// How patient an AWS client is.
+/// Time limits of an AWS client.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// One try.
+    /// Of one attempt.
     pub attempt: Duration,
-    /// All tries of a request.
+    /// Of all attempts of a request.
     pub operation: Duration,
 }
 
 impl Patience {
-    /// Somebody waits for an answer, and hangs up after 3 s: one second is the broker's.
+    /// A provider waits for an answer, for 3 s at most, of which the broker may use one.
     pub const INGEST: Self =
         Self { attempt: Duration::from_millis(800), operation: Duration::from_millis(1700) };
-    /// Nobody waits, and a commit that is given up puts an effect in doubt.
+    /// No caller waits, and a commit that is given up puts an effect in doubt.
     pub const CONSUMER: Self =
         Self { attempt: Duration::from_millis(1500), operation: Duration::from_secs(5) };
-    /// At start nobody waits yet; a renewal has a limit of its own.
+    /// At start no caller waits; a refresh has a limit of its own.
     const SECRETS: Self = Self { attempt: Duration::from_millis(1500), operation: Duration::from_secs(5) };
 
     fn timeouts(self) -> TimeoutConfig {
@@ -100,7 +99,7 @@ pub async fn aws(http: reqwest::Client) -> SdkConfig {
     aws_as(http, Who::default()).await
 }
 
-/// Who asks AWS, and where; what is not said is as the environment says.
+/// The profile and region for AWS; the environment's where they are not given.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Who<'a> {
     /// The profile of the AWS configuration files.
@@ -109,7 +108,7 @@ pub struct Who<'a> {
     pub region: Option<&'a str>,
 }
 
-/// As [`aws`], for a person.
+/// As [`aws`], for the command line.
 pub async fn aws_as(http: reqwest::Client, who: Who<'_>) -> SdkConfig {
     let retries = RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(BACKOFF);
     let mut defaults = aws_config::defaults(BehaviorVersion::latest());
@@ -137,7 +136,7 @@ pub fn dynamodb(aws: &SdkConfig, patience: Patience) -> DynamoDb {
     DynamoDb::from_conf(config.build())
 }
 
-/// Where the values of these secrets are: in the secret that `SECRETS_ARN` names, else in the environment.
+/// The store of these secrets: the secret that `SECRETS_ARN` names, else the environment.
 #[must_use]
 pub fn vault(
     aws: &SdkConfig,
@@ -151,7 +150,7 @@ pub fn vault(
     Vault::secrets_manager(names, SecretsManager::from_conf(config.build()), id)
 }
 
-/// The topic of commands at each broker, with what its proxy asks for.
+/// The topic of commands at each broker, with the header that its proxy requires.
 ///
 /// # Errors
 /// `DRIFTQ_AUTH_HEADER` can't be used, or it would be sent unencrypted, or commands unsigned, to a broker on another machine.
@@ -163,7 +162,7 @@ pub fn command_topics(
     let Brokers { first, more, draining } = &environment.brokers;
     let all = || [first].into_iter().chain(more).chain(draining);
     let is_required = environment.command_signatures == Signatures::Required;
-    if is_required && secrets.get(COMMAND_KEY).is_none() && !all().all(broker::Address::is_loopback) {
+    if is_required && secrets.get(COMMAND_KEY).is_none() && !all().all(driftq_client::Address::is_loopback) {
         return Err(ConfigError::one("secrets", COMMAND_KEY, UNSIGNED.to_owned()));
     }
     let auth = secrets.get(DRIFTQ_AUTH_HEADER).map(Secret::expose);
@@ -175,12 +174,13 @@ pub fn command_topics(
         );
         return Err(ConfigError::one("secrets", DRIFTQ_AUTH_HEADER, problem));
     }
-    let topic = |address: &broker::Address| {
-        let broker = broker::Client::new(http.clone(), address.clone(), auth)
+    let topic = |address: &driftq_client::Address| {
+        let broker = driftq_client::Client::new(http.clone(), address.clone(), auth)
             .map_err(|error| ConfigError::one("secrets", DRIFTQ_AUTH_HEADER, error.to_string()))?;
         Ok(Topic { broker, name: environment.topic.clone(), partitions: environment.partitions })
     };
-    let topics = |addresses: &[broker::Address]| addresses.iter().map(topic).collect::<Result<Vec<_>, _>>();
+    let topics =
+        |addresses: &[driftq_client::Address]| addresses.iter().map(topic).collect::<Result<Vec<_>, _>>();
     Ok(Topics::new(topic(first)?, topics(more)?, topics(draining)?))
 }
 

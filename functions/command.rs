@@ -1,8 +1,8 @@
 //! A command: "do this step for this business key, with this input". The value of a message on the topic.
 //!
-//! It carries only the input that its step names, not the webhook's body: a partition holds few bytes of unacked messages
-//! (64 KiB at the oldest brokers), and the fewer personal data in a queue the better. Input that would fill more than a
-//! quarter of a partition is left in DynamoDB, and the command carries a [`ClaimCheck`] for it.
+//! It has only the input that its step names, not the webhook's body: a partition holds few bytes of unacked messages
+//! (64 KiB at the oldest brokers), and a queue should hold little personal data. Input that would fill more than a
+//! quarter of a partition is stored in DynamoDB, and the command carries a [`ClaimCheck`] for it.
 
 pub mod flow;
 pub mod keys;
@@ -21,11 +21,11 @@ use crate::{
     trace::{self, Traceparent},
 };
 
-/// A command of up to this many bytes of JSON travels whole, whatever the broker: a quarter of what a partition of the
-/// oldest ones holds.
+/// A command of up to this many bytes of JSON carries its input at every broker: a quarter of a partition of the oldest
+/// ones.
 pub const MAX_INLINE: usize = 16 * 1024;
-/// No command of more bytes travels whole, however much the broker takes: it may have to stand in a record, and DynamoDB
-/// takes 400 KB.
+/// No larger command carries its input, however much the broker accepts: it may have to fit into a record, and a DynamoDB
+/// item has at most 400 KB.
 pub const MOST_INLINE: usize = 128 * 1024;
 
 /// What a step works on: the fields that its `input` table names, by name.
@@ -38,38 +38,38 @@ pub struct Command {
     pub run_id: RunId,
     /// The step.
     pub step: StepId,
-    /// What it is about.
+    /// The business key.
     pub business_key: String,
-    /// The input, or where it is kept.
+    /// The input, or a reference to it.
     pub payload: Payload,
-    /// Digest of the input: the same effect with other input is a mistake to surface, unless it is done already.
+    /// Digest of the input: the same effect with other input is parked, unless it is done already.
     pub input_hash: InputHash,
     /// How many attempts had been counted when this command was written: 0 for a fresh one. It can claim the effect only
     /// while that is still so, which makes every older copy of a retried command harmless.
     #[serde(default)]
     pub attempt: u32,
-    /// How many effects the run has, later steps included, so that whoever follows it knows when it is complete.
+    /// The number of effects of the run, later steps included, so that its completion can be recognised.
     pub of: u32,
-    /// When ingest took it in, or when the last of its predecessors was done.
+    /// When ingest accepted it, or when the last of its predecessors was done.
     pub received_at: Timestamp,
-    /// Who sent it, for logs and metrics: a source, or `api`. Older commands don't say.
+    /// The source, or `api`, for logs and metrics. Older commands have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// The trace that it belongs to, for logs and for the third party. Older commands have none, and one that can't be
-    /// read is none.
+    /// The trace that it belongs to, for logs and for the third party. Older commands have none, and an unreadable one
+    /// is ignored.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "trace::lenient")]
     pub traceparent: Option<Traceparent>,
     /// The steps that come after it.
     #[serde(default, skip_serializing_if = "Flow::is_empty")]
     pub flow: Flow,
-    /// What is kept of the answers to the steps before it.
+    /// Fields of the receipts of the steps before it.
     #[serde(default, skip_serializing_if = "Receipts::is_empty")]
     pub receipts: Receipts,
-    /// What a consumer must understand to carry it out. A consumer that does not leaves it to a newer one, as while both are
-    /// being replaced. A new field that must not be ignored is named here wherever it is used.
+    /// What a consumer must understand to do it. A consumer that does not leaves the command to a newer one, as during a
+    /// deployment. A new field that must not be ignored is named here wherever it is used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<String>,
-    /// Fields of a newer version. They stay with the command: it may be deferred here, and carried out there.
+    /// Fields of a newer version. They stay with the command: this version may defer it, and the newer one do it.
     #[serde(flatten, deserialize_with = "newer::fields")]
     pub newer: BTreeMap<String, Value>,
 }
@@ -78,20 +78,20 @@ pub struct Command {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Payload {
-    /// Small enough to travel.
+    /// The input itself.
     Input(Input),
-    /// Left in DynamoDB.
+    /// A reference: the input is stored in DynamoDB.
     ClaimCheck(ClaimCheck),
 }
 
-/// A reference to input that is kept in DynamoDB, compressed and in chunks.
+/// A reference to input that is stored in DynamoDB, compressed and in chunks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimCheck {
     /// How many chunks it has.
     pub chunks: u32,
     /// Bytes of JSON before compression.
     pub bytes: u64,
-    /// Digest of all that is kept, if that is more than the input: what later steps take from the event is kept with it.
+    /// Digest of everything that is stored, if later steps' inputs are stored with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<InputHash>,
 }
@@ -102,7 +102,7 @@ pub struct ClaimCheck {
 pub struct InputHash(String);
 
 impl InputHash {
-    /// Digests input. Key order does not matter, at any depth.
+    /// Digests input. Key order does not matter at any depth.
     #[must_use]
     pub fn of(input: &Input) -> Self {
         let mut canonical = serde_json::to_value(input).unwrap_or_default();
@@ -125,13 +125,13 @@ impl From<String> for InputHash {
 }
 
 impl Command {
-    /// Whether this version understands all that it needs.
+    /// Whether this version understands everything in `needs`.
     #[must_use]
     pub fn is_understood(&self) -> bool {
         self.needs.iter().all(|need| newer::UNDERSTOOD.contains(&need.as_str()))
     }
 
-    /// With what comes after it.
+    /// With the steps that come after it.
     #[must_use]
     pub fn followed_by(self, flow: Flow) -> Self {
         let needs = if flow.is_empty() && self.receipts.is_empty() { Vec::new() } else { newer::of_chain() };
@@ -146,7 +146,7 @@ impl Command {
         EffectId::new(self.run_id.clone(), self.step.clone(), self.business_key.clone())
     }
 
-    /// The message value. JSON of a value made of strings, numbers and maps cannot fail to serialise.
+    /// The JSON of the command. Strings, numbers and maps always serialise.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()

@@ -14,7 +14,7 @@
 //! **Consumer**, one invocation
 //! 1. `consumer::run` has all brokers and the agenda worked side by side, until they are quiet or time is up;
 //! 2. messages: [`effects::stream_lease`] makes sure that one consumer at a time reads a broker, and `consumer::drain` receives
-//!    from the [`broker`];
+//!    from the [`driftq_client`];
 //! 3. what is due: `consumer::agenda` reads the [agenda](effects::agenda) in the effects table, one lane per step;
 //! 4. `consumer::destinations` says whether the third party is called now;
 //! 5. `consumer::work` takes a message or a due effect to its end:
@@ -28,7 +28,6 @@
 //! What a user edits is in [`config`]; what differs between deployments in [`config::environment`]; what is printed in
 //! [`telemetry`], with the [`trace`] that goes through all of it.
 
-pub mod broker;
 pub mod clients;
 pub mod command;
 pub mod config;

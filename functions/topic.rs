@@ -1,10 +1,11 @@
-//! A topic to write to. At older brokers one that never held a message is gone after a restart, so it is created whenever
-//! it turns out to be missing, and not at every start.
+//! A topic at one broker. Older brokers forget an empty topic when they restart, so it is created whenever it is missing, and
+//! not at every start.
 
 use std::time::Duration;
 
+use driftq_client::{Client, Error, Produce};
+
 use crate::{
-    broker::{Client, Error, Produce},
     command::{Command, keys::CommandKeys},
     effects::Settled,
 };
@@ -23,7 +24,7 @@ pub struct Topic {
 impl Topic {
     /// A short and stable name of its broker, for logs, leases and hashing; see [`Address::name`].
     ///
-    /// [`Address::name`]: crate::broker::Address::name
+    /// [`Address::name`]: driftq_client::Address::name
     #[must_use]
     pub fn broker_name(&self) -> &str {
         self.broker.address().name()
@@ -44,7 +45,7 @@ impl Topic {
         self.publish(&command.business_key, &message, run_id, step_id, limit).await
     }
 
-    /// Writes a message. `run_id` and `step_id` are for whoever looks at the broker.
+    /// Writes a message. `run_id` and `step_id` are for people who look at the broker.
     ///
     /// # Errors
     /// As [`Topic::publish_command`].

@@ -1,4 +1,4 @@
-//! The topic of commands at every broker: where a new command goes, and what is still to be read.
+//! The topic of commands at all brokers: which one gets a new command, and which are only drained.
 
 use std::iter;
 
@@ -64,10 +64,10 @@ fn weight(broker: &str, business_key: &str) -> [u8; 32] {
 mod tests {
     use std::collections::BTreeMap;
 
+    use driftq_client::Client;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::broker::Client;
 
     /// A broker for each number, and none that is draining.
     fn topics(brokers: &[u8]) -> Topics {

@@ -1,8 +1,8 @@
 //! The trace that a webhook belongs to, in the form of a `traceparent` header (W3C Trace Context,
 //! <https://www.w3.org/TR/trace-context/>): it goes with the command to the third party and stands in every log line.
 //!
-//! It is for whoever looks for one delivery among many systems, and nothing else: it is no part of an effect's identity,
-//! and whatever is wrong with one leaves the webhook as it is.
+//! It only helps to follow one delivery through many systems: it is no part of an effect's identity,
+//! and an invalid one is ignored.
 
 use std::fmt;
 

@@ -77,6 +77,8 @@ def typed(url, folder):
         "AWS_SECRET_ACCESS_KEY": "moto",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_PAGER": "",
+        # Whoever types this has an editor.
+        "EDITOR": "true",
     }
     os.environ.update(env)
     vpc, subnets = network(boto3.client("ec2"))

@@ -77,9 +77,8 @@ async fn webhook(item: &Item, provider: &Provider<'_>) -> Result<Webhook> {
         What::Event(event) => Ok(Webhook::new(name, event.event())),
         What::Delivered(delivery) | What::Undelivered(delivery) => {
             let sent = provider.api().sent(delivery).await.context("the provider")?;
-            // The provider's names for it; its signature is ours to make.
-            let named = sent.headers.iter().filter(|(name, _)| name.starts_with("x-github-"));
-            Ok(named.fold(Webhook::new(name, &sent.body), |webhook, (name, value)| webhook.with(name, value)))
+            let webhook = Webhook::new(name, &sent.body);
+            Ok(sent.headers.iter().fold(webhook, |webhook, (name, value)| webhook.with(name, value)))
         }
     }
 }

@@ -1,14 +1,14 @@
 //! `reconcile`: asks a provider for what did not arrive in a time, by hand. It says what it would do, asks, and does it.
 
-use std::{collections::HashSet, path::PathBuf, process::ExitCode, time::Duration};
+use std::{collections::HashSet, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::Args as ClapArgs;
 use driftq_webhooks::{
     config::Config,
-    effects::{Effects, reconciliation::Recovery},
+    effects::{Effects, asked::Asked, reconciliation::Recovery},
     ingest::{fetched, route::Routed},
-    reconcile::{Item, What, Window, missing::Missing},
+    reconcile::{Delivery, Item, What, Window, missing::Missing},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -65,13 +65,11 @@ Examples:
 
 /// How many are shown of a plan.
 const SAMPLES: usize = 10;
-/// Between deliveries that are asked for, as GitHub advises.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// What has to be done about one event.
-enum Step {
+enum Step<'i> {
     /// Its delivery is made again.
-    Redeliver(String),
+    Redeliver(&'i Delivery),
     /// These have no record.
     Recover(Vec<Routed>),
     /// It lacks something.
@@ -106,7 +104,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     }
     let (mut recovered, mut failed) = (0, 0);
     for (item, step) in plan {
-        match act(step, &provider, &effects).await {
+        match act(item, step, &provider, &effects).await {
             Ok(count) => recovered += count,
             Err(error) => {
                 failed += 1;
@@ -128,7 +126,7 @@ async fn plan<'i>(
     provider: &Provider<'_>,
     config: &Config,
     effects: &Effects,
-) -> Result<Vec<(&'i Item, Step)>> {
+) -> Result<Vec<(&'i Item, Step<'i>)>> {
     let (mut missing, mut plan) = (Missing::default(), Vec::new());
     for item in all {
         if !missing.is(item, window) {
@@ -136,7 +134,7 @@ async fn plan<'i>(
         }
         let step = match &item.what {
             What::Delivered(_) => continue,
-            What::Undelivered(delivery) => Step::Redeliver(delivery.clone()),
+            What::Undelivered(delivery) => Step::Redeliver(delivery),
             What::Event(event) => match fetched::commands(provider.source, event, config, Timestamp::now()) {
                 Err(lacking) => Step::Unfit(lacking.to_string()),
                 Ok(routed) => match unknown(routed, effects).await? {
@@ -163,12 +161,14 @@ async fn unknown(routed: Vec<Routed>, effects: &Effects) -> Result<Vec<Routed>> 
 }
 
 /// How much it has recovered.
-async fn act(step: Step, provider: &Provider<'_>, effects: &Effects) -> Result<usize> {
+async fn act(item: &Item, step: Step<'_>, provider: &Provider<'_>, effects: &Effects) -> Result<usize> {
     match step {
         Step::Unfit(why) => anyhow::bail!(why),
         Step::Redeliver(delivery) => {
-            provider.api().redeliver(&delivery).await.context("the provider")?;
-            sleep(PAUSE).await;
+            let asked = Asked { at: Timestamp::now(), is_lost: false };
+            effects.remember_asked(&provider.source.name, &item.event_id, asked).await?;
+            provider.api().redeliver(delivery).await.context("the provider")?;
+            sleep(provider.pause).await;
             Ok(1)
         }
         Step::Recover(routed) => {
@@ -182,7 +182,7 @@ async fn act(step: Step, provider: &Provider<'_>, effects: &Effects) -> Result<u
     }
 }
 
-fn told(plan: &[(&Item, Step)], all: usize) -> String {
+fn told(plan: &[(&Item, Step<'_>)], all: usize) -> String {
     let mut lines = vec![format!(
         "{} missing of {} that the provider tells of",
         plan.len(),
@@ -197,7 +197,7 @@ fn told(plan: &[(&Item, Step)], all: usize) -> String {
     lines.join("\n")
 }
 
-fn does(step: &Step) -> String {
+fn does(step: &Step<'_>) -> String {
     match step {
         Step::Redeliver(_) => "would be delivered again".to_owned(),
         Step::Recover(routed) => {
@@ -208,7 +208,7 @@ fn does(step: &Step) -> String {
     }
 }
 
-fn json_of(plan: &[(&Item, Step)], all: usize) -> Value {
-    let one = |(item, step): &(&Item, Step)| json!({ "event_id": item.event_id, "event_type": item.event_type, "at": item.at, "does": does(step) });
+fn json_of(plan: &[(&Item, Step<'_>)], all: usize) -> Value {
+    let one = |(item, step): &(&Item, Step<'_>)| json!({ "event_id": item.event_id, "event_type": item.event_type, "at": item.at, "does": does(step) });
     json!({ "told": all, "missing": plan.iter().map(one).collect::<Vec<_>>() })
 }

@@ -98,7 +98,10 @@ fn story(record: &Record) -> String {
         lines.push(format!("  {}: {doubt}", paint.red("not known whether it happened")));
     }
     if let Some(at) = record.recovered_at {
-        lines.push(format!("  {}  fetched from the provider: the event had not arrived", time(at)));
+        lines.push(format!(
+            "  {}  recovered: the event had not arrived, and the provider was asked for it",
+            time(at)
+        ));
     }
     if let Some(old) = &record.redrive_of {
         lines.push(format!("  redrive of {old}"));

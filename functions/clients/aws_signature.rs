@@ -26,13 +26,13 @@ pub struct AwsSigner {
 pub(crate) struct Unsigned(String);
 
 impl AwsSigner {
-    /// With the credentials and, where a step names none, the region of the function.
+    /// With the function's credentials, and its region where a step names none.
     #[must_use]
     pub fn new(aws: &SdkConfig) -> Self {
         Self { region: aws.region().map(ToString::to_string), credentials: aws.credentials_provider() }
     }
 
-    /// Signs a request that is complete: its content type, what is called `x-amz-…`, and its body.
+    /// Signs a complete request: its content type, its `x-amz-…` headers, and its body.
     ///
     /// # Errors
     /// There are no credentials, or no region.

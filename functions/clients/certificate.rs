@@ -1,4 +1,4 @@
-//! The certificate that is shown to a third party which asks for one (mutual TLS).
+//! The client certificate for a third party that requires one (mutual TLS).
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use rustls::{
     sign::{CertifiedKey, SingleCertAndKey},
 };
 
-/// The same way to speak TLS, with this certificate: PEM, its chain (its own first) and its key.
+/// The same TLS configuration with this certificate, in PEM: the chain (its own certificate first) and the key.
 ///
 /// # Errors
-/// What is wrong with it. No parser's own message is passed on: it may quote what could not be read.
+/// What is wrong with it. The parser's own message is not passed on: it may quote the secret.
 pub(super) fn shown(tls: &ClientConfig, pem: &str) -> Result<ClientConfig, String> {
     let pem = pem.as_bytes();
     let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();

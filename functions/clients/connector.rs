@@ -1,6 +1,6 @@
-//! The HTTP client as the AWS SDK wants it
-//! (<https://docs.aws.amazon.com/sdk-for-rust/latest/dg/http.html>). The SDK's own client would keep a second pool and read
-//! the system's certificates at each start, which takes longer than all the rest of it.
+//! Our HTTP client as an HTTP client of the AWS SDK
+//! (<https://docs.aws.amazon.com/sdk-for-rust/latest/dg/http.html>). The SDK's own client would have a second pool and read
+//! the system's certificates at each start, which takes longer than the rest of the start.
 
 use aws_smithy_runtime_api::{
     client::{
@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::body::SdkBody;
 use reqwest::{Body, Request};
 
-/// Makes the SDK's requests by `http`. Timeouts are the SDK's own, of a try and of an operation; to connect, those of `http`.
+/// Sends the SDK's requests by `http`. The SDK limits attempts and operations; `http` limits connecting.
 pub(crate) fn over(http: reqwest::Client) -> SharedHttpClient {
     let connector: SharedHttpConnector = Connector(http).into_shared();
     http_client_fn(move |_, _| connector.clone())
@@ -37,7 +37,7 @@ async fn exchange(http: reqwest::Client, request: HttpRequest) -> Result<HttpRes
         .map_err(|error| ConnectorError::other(error.into(), None))
 }
 
-/// By this the SDK knows whether to try again.
+/// Classifies the error, so that the SDK knows whether to retry.
 fn failed(error: reqwest::Error) -> ConnectorError {
     match error {
         error if error.is_builder() => ConnectorError::user(error.into()),

@@ -1,8 +1,8 @@
 //! Asynchronous invocation of one Lambda function
 //! (<https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>).
 //!
-//! One signed request over the shared HTTP client. The SDK's Lambda crate would add a megabyte to the binary for it; the
-//! signer is in the binary already, since the SDK's other clients use it.
+//! One signed request over the shared HTTP client. The SDK's Lambda crate would add a megabyte to the binary; the
+//! signer is in the binary anyway, since the SDK's other clients use it.
 
 use std::{net::IpAddr, time::SystemTime};
 
@@ -18,7 +18,7 @@ use url::{Host, Url};
 
 use crate::config::{ConfigError, environment::Lookup};
 
-/// The event. The consumer does not look at it.
+/// The event. The consumer ignores it.
 const EVENT: &str = "{}";
 
 /// Invokes one function.
@@ -30,7 +30,7 @@ pub struct Invoker {
     credentials: SharedCredentialsProvider,
 }
 
-/// Why Lambda did not take an invocation, or may not have.
+/// Why Lambda did not accept an invocation, or may not have.
 #[derive(Debug, thiserror::Error)]
 pub enum InvokeError {
     /// There are no credentials.
@@ -84,7 +84,7 @@ impl Invoker {
     /// Invokes the function with `X-Amz-Invocation-Type: Event`. Lambda keeps the event while the function is busy.
     ///
     /// # Errors
-    /// See [`InvokeError`]. Without an answer it may have been invoked all the same.
+    /// See [`InvokeError`]. Without an answer the function may still have been invoked.
     pub async fn invoke(&self, now: Timestamp) -> Result<(), InvokeError> {
         let credentials = self.credentials.provide_credentials().await;
         let credentials = credentials.map_err(|error| InvokeError::Credentials(error.to_string()))?;
@@ -101,7 +101,7 @@ impl Invoker {
     }
 }
 
-/// With its causes: reqwest's own words don't say whether it was DNS, TLS or a refusal.
+/// With its causes: reqwest's own message does not say whether it was DNS, TLS or a refusal.
 fn no_answer(error: reqwest::Error) -> InvokeError {
     let error = error.without_url();
     let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
@@ -114,7 +114,7 @@ fn endpoint_of(region: &str) -> String {
     format!("https://lambda.{region}.{suffix}")
 }
 
-/// An endpoint without a slash at its end. What leaves this machine is encrypted.
+/// An endpoint without a trailing slash. Only a loopback one may be unencrypted.
 fn usable(endpoint: &str) -> Result<String, &'static str> {
     let url = Url::parse(endpoint.trim()).map_err(|_| "not a URL")?;
     let loopback = match url.host() {

@@ -1,8 +1,8 @@
-//! The clients of third parties. A third party's name is its own, so what it resolves to is checked: a name that leads to this
-//! machine, into a private network or to a metadata service would let its owner read what we can reach. The broker's and AWS's
-//! addresses are the operator's, so their client resolves as it likes.
+//! The HTTP clients for third parties. A third party controls its own DNS name, so the addresses are checked: a name that
+//! resolves to this machine, a private network or a metadata service would let its owner reach what we can reach. The
+//! addresses of brokers and AWS come from the operator, so their client does not check them.
 //!
-//! A destination that asks for a client certificate has a client of its own, so that no other is shown it.
+//! A destination with a client certificate has its own client, so that no other destination sees the certificate.
 
 use std::{
     collections::BTreeMap,
@@ -34,16 +34,16 @@ use crate::{
 pub struct ThirdParties {
     /// It connects to public addresses only.
     guarded: Client,
-    /// It connects to any.
+    /// It connects to any address.
     open: Client,
     tls: Arc<ClientConfig>,
     destinations: Arc<Destinations>,
-    /// By destination, with the secret that each was made of.
+    /// By destination, with the secret that each was made from.
     certified: Arc<Mutex<BTreeMap<String, (Secret, Client)>>>,
 }
 
 impl ThirdParties {
-    /// The clients for what this configuration calls. `open` must not follow redirects.
+    /// The clients for the destinations of this configuration. `open` must not follow redirects.
     ///
     /// # Errors
     /// `SSL_CERT_FILE` can't be used.
@@ -90,11 +90,11 @@ pub struct UnusableCertificate {
     why: String,
 }
 
-/// Resolves names to public addresses, and to those only the client connects.
+/// Resolves names to public addresses; the client connects to those only.
 #[derive(Debug)]
 struct PublicOnly;
 
-/// A name does not lead to the public internet.
+/// A name resolves to no public address.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{host} resolves to {address}, {what}; if it may, add allow_private = true to its [destinations] table"
@@ -115,7 +115,7 @@ impl Resolve for PublicOnly {
     }
 }
 
-/// Those of a name's addresses that are public. `localhost` stands in webhooks.toml only if its author wants this machine.
+/// The public ones of a name's addresses. `localhost` is allowed: it is in webhooks.toml only if its author wants it.
 fn public(host: &str, found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, NotPublic> {
     let problem = |address: &SocketAddr| {
         let loopback = host == LOCALHOST && address.ip().is_loopback();

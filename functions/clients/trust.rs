@@ -1,5 +1,5 @@
-//! Whose certificates are trusted: Mozilla's list, compiled in, since to read and parse the system's takes 5 ms of each start;
-//! or those of `SSL_CERT_FILE`, for a broker or a third party behind a private authority.
+//! Trusted certificate authorities: Mozilla's list, compiled in, since reading and parsing the system's list takes 5 ms of
+//! each start; or those of `SSL_CERT_FILE`, for a broker or a third party behind a private authority.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use crate::config::{ConfigError, environment::Lookup};
 
 const FILE: &str = "SSL_CERT_FILE";
 
-/// How to speak TLS.
+/// The TLS configuration.
 ///
 /// # Errors
-/// `SSL_CERT_FILE` can't be read, or holds no certificate, or one that can't be used: nobody is trusted by mistake.
+/// `SSL_CERT_FILE` can't be read, has no certificate, or has one that can't be used. There is no fallback.
 pub(super) fn tls(get: Lookup<'_>) -> Result<ClientConfig, ConfigError> {
     let problem = |problem: String| ConfigError::one("environment", FILE, problem);
     let roots = match get(FILE).filter(|path| !path.is_empty()) {

@@ -1,8 +1,7 @@
-//! The steps that come after a command's own: which each waits for, what it is about, and what it takes from the event.
+//! The plan of a run's later steps: for each, the steps that it waits for, its business key, and its input from the event.
 //!
-//! Ingest plans them all, since only ingest sees the event. The plan travels with the command, under its signature, and the
-//! commit of each effect passes the rest of it on. What depends on an answer of a third party is filled in when a step begins,
-//! from the receipts of the steps before it.
+//! Ingest plans all of them, since only ingest sees the event. The plan travels with the command, under its signature, and
+//! the commit of each effect passes the rest of it on. Templates that use receipts are filled in when a step begins.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,33 +23,33 @@ pub struct Flow(pub BTreeMap<StepId, Planned>);
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Planned {
-    /// What it is about.
+    /// The business key.
     pub business_key: String,
     /// The steps that it waits for. It begins when all of them are done.
     pub after: BTreeSet<StepId>,
-    /// What it takes from the event.
+    /// The input that comes from the event.
     #[serde(default, skip_serializing_if = "Input::is_empty")]
     pub input: Input,
-    /// How long after its turn it begins.
+    /// How long it waits before it begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<Delay>,
-    /// Which fields of which receipts it uses.
+    /// The fields of receipts that it uses.
     #[serde(default, skip_serializing_if = "Uses::is_empty")]
     pub uses: Uses,
 }
 
-/// How long after its turn a step begins, or when.
+/// How long a step waits before it begins, or until when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Delay {
-    /// So many milliseconds later.
+    /// Milliseconds after its predecessors are done.
     Millis(u64),
     /// Not before then.
     Until(Timestamp),
 }
 
 impl Delay {
-    /// When a step is due whose turn is now.
+    /// When a step is due whose predecessors are done now.
     #[must_use]
     pub fn due(self, now: Timestamp) -> Timestamp {
         match self {
@@ -65,21 +64,21 @@ impl Delay {
 /// Fields of receipts, by step.
 pub type Uses = BTreeMap<StepId, BTreeSet<String>>;
 
-/// What is kept of the answers to the steps before, by step and field. A step that is done has an entry, if only an empty one.
+/// Fields of the receipts of earlier steps, by step and field. Every done step has an entry, which may be empty.
 pub type Receipts = BTreeMap<StepId, Map<String, Value>>;
 
-/// A step that comes next, as one of those before it sees it.
+/// A successor, from the view of one of its predecessors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Next {
     /// Its effect.
     pub effect: EffectId,
-    /// Its command, with the receipts that this one of its predecessors knows of.
+    /// Its command, with the receipts that this predecessor knows.
     pub command: Command,
-    /// All that it waits for.
+    /// All its predecessors.
     pub after: BTreeSet<StepId>,
     /// When it is due, if that is later than now.
     pub due: Option<Timestamp>,
-    /// Why it is not to be done at all.
+    /// Why it is skipped, if it is.
     pub skipped: Option<String>,
 }
 
@@ -90,7 +89,7 @@ impl Flow {
         self.0.is_empty()
     }
 
-    /// The part of it that comes after a step, directly or not.
+    /// The part of the plan that comes after a step, directly or not.
     #[must_use]
     pub fn after(&self, step: &StepId) -> Self {
         let mut found = BTreeMap::new();
@@ -108,7 +107,7 @@ impl Flow {
         }
     }
 
-    /// Takes the inputs out, to be kept elsewhere.
+    /// Takes the inputs out, to be stored elsewhere.
     #[must_use]
     pub fn without_inputs(mut self) -> (Self, BTreeMap<StepId, Input>) {
         let taken = |(id, planned): (&StepId, &mut Planned)| (id.clone(), std::mem::take(&mut planned.input));
@@ -132,10 +131,10 @@ impl Flow {
         used.flatten().map(String::as_str).collect()
     }
 
-    /// What comes directly after an effect that is done. Of the receipt's fields those are kept that later steps use.
+    /// The direct successors of an effect that is done. Only receipt fields that later steps use are kept.
     ///
     /// # Errors
-    /// Its names make no effect id; ingest has made one of them before.
+    /// Its names make no legal effect id; ingest has checked them before.
     pub fn next(
         &self,
         command: &Command,
@@ -150,7 +149,7 @@ impl Flow {
         directly.map(|(id, planned)| self.one(command, (id, planned), &receipts, None, now)).collect()
     }
 
-    /// All that comes after an effect that is skipped, directly or not: it is skipped as well.
+    /// Everything that comes after a skipped effect, directly or not: it is skipped as well.
     ///
     /// # Errors
     /// As [`Flow::next`].
@@ -191,7 +190,7 @@ impl Flow {
 }
 
 impl Next {
-    /// Whether all that it waits for is done, as far as a command knows.
+    /// Whether all its predecessors are done, as far as a command knows.
     #[must_use]
     pub fn is_ready(&self, command: &Command) -> bool {
         self.after.iter().all(|step| command.receipts.contains_key(step))

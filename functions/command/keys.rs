@@ -1,8 +1,8 @@
-//! Commands on a topic are signed, so that whoever reaches the broker can't have commands of their own carried out with our
-//! credentials: HMAC-SHA256 over the message's JSON, in its last field.
+//! Signatures of commands on a topic, so that whoever reaches the broker can't add commands that the consumer then calls with
+//! our credentials: HMAC-SHA256 over the message's JSON, in its last field.
 //!
-//! `COMMAND_KEY` is the key, a secret of both functions. While it is rotated it holds several, separated by commas or blanks:
-//! the first signs, and any of them is good.
+//! `COMMAND_KEY` is the key, a secret of both functions. During a rotation it holds several, separated by commas or blanks:
+//! the first one signs, and all of them verify.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -13,9 +13,9 @@ use crate::{
     secrets::{COMMAND_KEY, Secrets},
 };
 
-/// In bytes. 32 random bytes in hex have 64.
+/// The shortest key, in bytes. 32 random bytes in hex have 64.
 const SHORTEST: usize = 16;
-/// The key signs nothing else.
+/// Domain separation: the key signs nothing else in this context.
 const CONTEXT: &[u8] = b"driftq-webhooks command 1\n";
 const FIELD: &str = ",\"mac\":\"";
 const END: &str = "\"}";
@@ -30,18 +30,18 @@ pub struct CommandKeys {
 /// Why a message is not one of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotOurs {
-    /// It bears no signature.
+    /// It has no signature.
     #[error(
         "it is not signed; COMMAND_SIGNATURES says what to do while an earlier version still sends such commands"
     )]
     Unsigned,
-    /// It bears a signature, and none of the keys has made it.
+    /// No key has made its signature.
     #[error("its signature is not of COMMAND_KEY: another key, or somebody else has written it")]
     Forged,
 }
 
 impl CommandKeys {
-    /// What the secret holds; none if there is no such secret.
+    /// The keys in the secret; none if there is no such secret.
     ///
     /// # Errors
     /// A key is too short.

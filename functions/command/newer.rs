@@ -1,21 +1,21 @@
-//! What a newer version has written.
+//! Fields and needs of commands that a newer version has written.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// That other steps come after, or before, the command's own: who ignored that would never begin them.
+/// The command is part of a chain: a consumer that ignored that would never begin the later steps.
 const STEPS_AFTER: &str = "after";
-/// What this version understands of what commands may need.
+/// The needs that this version understands.
 pub(super) const UNDERSTOOD: [&str; 1] = [STEPS_AFTER];
 
-/// What a command of a chain needs.
+/// The needs of a command of a chain.
 pub(super) fn of_chain() -> Vec<String> {
     vec![STEPS_AFTER.to_owned()]
 }
 
-/// The fields that this version does not know, without the signature: that is the message's and not the command's.
+/// The fields that this version does not know, without the signature, which belongs to the message.
 ///
 /// # Errors
 /// They are no map.

@@ -1,9 +1,9 @@
 //! `DRIFTQ_HTTP_URL` and `DRIFTQ_DRAIN_URL`: the brokers, as two comma-separated lists.
 
+use driftq_client::{Address, Invalid};
 use serde::Serialize;
 
 use super::{environment::Lookup, problems::Problems};
-use crate::broker::{Address, Invalid};
 
 /// What a broker is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -43,6 +43,8 @@ pub struct Reconcile {
 pub enum Provider {
     /// GitHub lists deliveries, and delivers one again on request.
     GitHub(Hook),
+    /// GitLab lists them too, with all that was sent, and sends one again on request.
+    GitLab(GitLabHook),
     /// Stripe lists events.
     Stripe {
         /// Which of them are fetched.
@@ -65,6 +67,15 @@ pub enum Hook {
     Organization(String, u64),
     /// Of a GitHub App, by its client id.
     App(String),
+}
+
+/// A webhook at GitLab.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GitLabHook {
+    /// Of a project: its path, and the hook's number.
+    Project(String, u64),
+    /// Of a group, likewise.
+    Group(String, u64),
 }
 
 /// Which events are fetched.
@@ -91,7 +102,7 @@ struct Known {
 }
 
 /// A provider that can be asked has a row here, a [`Provider`], and a file in `functions/reconcile` that says where its facts are from.
-const KNOWN: [Known; 4] = [
+const KNOWN: [Known; 5] = [
     Known { scheme: "github", url: "https://api.github.com", keeps_days: 3, read: read_hook },
     Known {
         scheme: "paddle",
@@ -104,6 +115,13 @@ const KNOWN: [Known; 4] = [
         url: "https://connect.squareup.com",
         keeps_days: 28,
         read: |_, _| Some(Provider::Square),
+    },
+    // Of those who sign so, GitLab has such a list for its receivers.
+    Known {
+        scheme: "standard-webhooks",
+        url: "https://gitlab.com/api/v4",
+        keeps_days: 7,
+        read: read_gitlab_hook,
     },
     Known { scheme: "stripe", url: "https://api.stripe.com", keeps_days: 30, read: read_stripe },
 ];
@@ -124,9 +142,11 @@ impl Reconcile {
         let url: Option<String> = section.optional("url", "the URL of the provider's API", problems);
         let Some(known) = KNOWN.iter().find(|known| known.scheme == scheme.name()) else {
             let others = KNOWN.map(|known| known.scheme).join(", ");
-            let message = format!(
-                "{scheme} has no list of events or deliveries that can be asked for; these have: {others}"
-            );
+            // What GitLab sends again is another body, and without a signed id it would be another run.
+            let message = match scheme.name() {
+                "gitlab" => "without a signed id, what is sent again would be done again; use its signing token, with scheme = \"standard-webhooks\"".to_owned(),
+                _ => format!("{scheme} has no list of events or deliveries that can be asked for; these have: {others}"),
+            };
             problems.add(section.place(), message);
             return None;
         };
@@ -145,7 +165,24 @@ impl Reconcile {
 
     /// Whether its events are fetched, and don't come in by our own door.
     pub(crate) fn fetches(&self) -> bool {
-        !matches!(self.provider, Provider::GitHub(_))
+        !matches!(self.provider, Provider::GitHub(_) | Provider::GitLab(_))
+    }
+
+    /// How many deliveries are asked for in a minute. GitHub advises a second between such requests
+    /// (<https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api>); GitLab takes five
+    /// (<https://docs.gitlab.com/api/project_webhooks/#resend-a-project-webhook-event>).
+    pub(crate) fn requests_a_minute(&self) -> u32 {
+        if matches!(self.provider, Provider::GitLab(_)) { 5 } else { 30 }
+    }
+
+    /// The pause between such requests.
+    #[must_use]
+    pub fn pause(&self) -> Duration {
+        if matches!(self.provider, Provider::GitLab(_)) {
+            Duration::from_secs(12)
+        } else {
+            Duration::from_secs(1)
+        }
     }
 }
 
@@ -217,6 +254,24 @@ fn read_hook(section: &mut Section, problems: &mut Problems) -> Option<Provider>
         (None, None, Some(id), None) if legal && !id.contains('/') => Some(Provider::GitHub(Hook::App(id))),
         _ => {
             problems.add(section.place(), format!("not one webhook of GitHub's; {one}"));
+            None
+        }
+    }
+}
+
+fn read_gitlab_hook(section: &mut Section, problems: &mut Problems) -> Option<Provider> {
+    let project: Option<String> = section.optional("project", "\"group/project\"", problems);
+    let group: Option<String> = section.optional("group", "its path", problems);
+    let hook: Option<u64> = section.optional("hook", "the number of the webhook", problems);
+    let is_legal = |path: &String| path.split('/').all(is_word);
+    match (project.filter(is_legal), group.filter(is_legal), hook) {
+        (Some(path), None, Some(hook)) if path.contains('/') => {
+            Some(Provider::GitLab(GitLabHook::Project(path, hook)))
+        }
+        (None, Some(path), Some(hook)) => Some(Provider::GitLab(GitLabHook::Group(path, hook))),
+        _ => {
+            let one = "write { project = \"group/project\", hook = 1 } or { group = \"group\", hook = 1 }";
+            problems.add(section.place(), format!("not one webhook of GitLab's; {one}"));
             None
         }
     }

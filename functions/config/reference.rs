@@ -52,7 +52,7 @@ fn every_field_has_a_row_and_every_row_a_field() {
             "## `[[steps]]`",
             vec![step(&format!("{CALL}{PARK}zzz = 1")), step("zzz = 1\nput = { table = 'orders' }")],
         ),
-        ("### `reconcile`", ["stripe", "github"].map(asked).into()),
+        ("### `reconcile`", ["stripe", "github", "standard-webhooks"].map(asked).into()),
         ("### `on`", vec![step("on = { zzz = 1 }")]),
         ("## `call`", vec![step("call = { zzz = 1 }")]),
         ("### `auth`", vec![step("call = { url = 'https://a.example.com/', auth = { zzz = 1 } }")]),

@@ -3,14 +3,12 @@
 
 use std::time::Duration;
 
+use driftq_client::{AckToken, Acked, Client, Error, Unacked};
 use tokio::{task::JoinSet, time::sleep};
 use tracing::Instrument as _;
 
 use super::ack_order::Run;
-use crate::{
-    broker::{AckToken, Acked, Client, Error, Unacked},
-    effects::Settled,
-};
+use crate::effects::Settled;
 
 const TIMEOUT: Duration = Duration::from_secs(1);
 /// Between an ack that came to nothing and the next.

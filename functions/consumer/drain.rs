@@ -8,6 +8,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use driftq_client::{AckToken, Delivery, Error, Stream, Subscription};
 use tokio::{
     task::{JoinError, JoinSet},
     time::{Instant, sleep_until},
@@ -24,11 +25,7 @@ use super::{
     run::Activity,
     work::Unsettled,
 };
-use crate::{
-    broker::{AckToken, Delivery, Error, Stream, Subscription},
-    effects::Settled,
-    topic::Topic,
-};
+use crate::{effects::Settled, topic::Topic};
 
 /// How often clocks are looked at while nothing happens.
 const TICK: Duration = Duration::from_millis(100);

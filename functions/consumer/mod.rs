@@ -73,7 +73,6 @@ use turns::Turns;
 use uuid::Uuid;
 
 use crate::{
-    broker,
     config::{
         Config,
         environment::{Environment, Signatures},
@@ -130,7 +129,7 @@ struct Worker {
 pub enum RunError {
     /// A broker could not be read from.
     #[error("the topic could not be drained: {0}")]
-    Broker(broker::Error),
+    Broker(driftq_client::Error),
     /// The effects table could not be used.
     #[error("the effects table: {0}")]
     Table(#[from] StoreError),
@@ -199,7 +198,7 @@ impl Consumer {
         let run = Run { worker: &worker, readings, streams, idle_exit: self.idle_exit };
         let spans = self.spans.begin();
         let outcome = recorder.while_running(run.run()).await;
-        spans.end().await;
+        spans.end(deadline.half(CONSUMER_PATIENCE)).await;
         // The events end when the last of their senders is dropped.
         drop(worker);
         let events_dropped = sending.finish().await;

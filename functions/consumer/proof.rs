@@ -6,13 +6,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use driftq_client::{Error, Limits};
 use tokio::{task::JoinSet, time::Instant};
 
 use super::ack_order::{AckOrder, Held, Run};
-use crate::{
-    broker::{Error, Limits},
-    topic::Topic,
-};
+use crate::topic::Topic;
 
 /// From the response headers on: 2 s, a tick of 1 s, and as much again as that tick.
 pub(super) const HOLD: Duration = Duration::from_secs(4);

@@ -53,8 +53,9 @@ impl Streams {
 
 #[cfg(test)]
 mod tests {
+    use driftq_client::Error;
+
     use super::*;
-    use crate::broker::Error;
 
     #[test]
     fn a_broker_is_unreachable_since_the_first_run_that_found_it_so() {

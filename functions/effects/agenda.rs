@@ -1,12 +1,12 @@
-//! The agenda: a sparse index of the records that want attention at some time, by lane.
+//! The agenda: a sparse index of the records that need work at some time, by lane and time.
 //!
-//! Each step has a lane of its own, so that what is due for one destination never stands behind what is due for another.
-//! Who puts a record here: ingest when the broker refuses, a call that has to wait, a message that its partition must not
-//! wait for, a claim (for when its lease ends), and an operator who wants a parked effect tried again. The consumer works
-//! what is due where it lies. Parked records have a lane of their own, which lists what a person should look at.
+//! Each step has its own lane, so that a long queue of one destination does not hide due records of another.
+//! A record gets here when the broker refuses a command, when a call has to wait, when a message must not hold up its
+//! partition, by a claim (for the end of its lease), and when an operator wants a parked effect tried again. The consumer
+//! works due records directly. Parked records have their own lane, which lists what an operator has to decide.
 //!
-//! A record under `:lanes` names every lane that was ever used, so that what waits for a step that has left the
-//! configuration is still found.
+//! A record under `:lanes` names every lane that was ever used, so that effects of a step that was removed from the
+//! configuration are still found.
 
 use std::collections::HashMap;
 
@@ -34,23 +34,23 @@ use crate::{
 const LANES_RUN: &str = ":lanes";
 const LANES: &str = "lanes";
 
-/// A record whose time has come, or soon will.
+/// A record that is due, or soon will be.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Due {
-    /// Since when it is due.
+    /// When it is or was due.
     pub due_at: Timestamp,
-    /// What to do.
+    /// Its command.
     pub command: Command,
 }
 
-/// Some of what a lane holds, by time.
+/// A page of a lane, by time.
 #[derive(Debug, Default)]
 pub struct Page {
-    /// The earliest first.
+    /// Its records, the earliest first.
     pub due: Vec<Due>,
-    /// Records that hold no command that can be read: somebody else wrote them.
+    /// Records without a readable command: something else wrote them.
     pub unreadable: usize,
-    /// Where the next page begins, if there may be more.
+    /// Where the next page begins, if there may be one.
     pub next: Option<Cursor>,
 }
 
@@ -59,7 +59,7 @@ pub struct Page {
 pub struct Cursor(pub(super) HashMap<String, AttributeValue>);
 
 impl Cursor {
-    /// As a text that can stand in a URL.
+    /// As a text for a URL.
     #[must_use]
     pub fn token(&self) -> String {
         let plain = |value: &AttributeValue| match value {
@@ -72,7 +72,7 @@ impl Cursor {
         URL_SAFE_NO_PAD.encode(Value::from(key).to_string())
     }
 
-    /// Of such a text; none if it is none.
+    /// Reads such a text; none if it is malformed.
     #[must_use]
     pub fn of_token(token: &str) -> Option<Self> {
         let key: Map<String, Value> = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
@@ -88,16 +88,16 @@ impl Cursor {
 /// How much waits in a lane.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Waiting {
-    /// How many records, up to the most that were asked for.
+    /// The number of records, up to the limit of the question.
     pub count: u64,
-    /// Since when the oldest has been due.
+    /// When the oldest became due.
     pub oldest: Option<Timestamp>,
 }
 
 impl Effects {
-    /// Keeps a command, to be worked on at `due`, and says what became of it. A record that is there already answers for
-    /// it: as a duplicate, or, if an attempt is under way, by coming due when that attempt's lease ends. If the record
-    /// contradicts it, it is parked.
+    /// Stores a command, due at `due`, and says how it is settled. An existing record answers for
+    /// it: as a duplicate, or, if an attempt is under way, by becoming due when that attempt's lease ends. If the record
+    /// contradicts the command, the command is parked.
     ///
     /// # Errors
     /// It is not durable here.
@@ -115,7 +115,7 @@ impl Effects {
         }
     }
 
-    /// There is a record already. One in progress may belong to a dead consumer, so it must come due by itself.
+    /// There is a record already. One in progress may belong to a dead consumer, so it must become due by itself.
     async fn enqueue_beside(
         &self,
         record: &Record,
@@ -144,7 +144,7 @@ impl Effects {
     /// Makes a pending command due at once after all.
     ///
     /// # Errors
-    /// DynamoDB could not be asked; it comes due when it was to.
+    /// DynamoDB could not be asked; it becomes due at its old time.
     pub async fn expedite(&self, effect: &EffectId, now: Timestamp) -> Result<(), StoreError> {
         let condition = Condition {
             expression: "#status = :pending",
@@ -156,7 +156,7 @@ impl Effects {
         self.store.update((effect.run_id().as_str(), &effect.to_string()), change, condition).await.map(drop)
     }
 
-    /// Lets a record come due later, as long as nothing has become of it.
+    /// Moves a due record to a later time, unless it was claimed.
     ///
     /// # Errors
     /// DynamoDB could not be asked; it stays due.
@@ -196,7 +196,7 @@ impl Effects {
         Ok(Page { unreadable: items.len() - due.len(), due, next })
     }
 
-    /// What is due in a lane by `until`, by time.
+    /// The query for records of a lane that are due by `until`, by time.
     fn lane_query(&self, lane: &str, until: Timestamp) -> QueryFluentBuilder {
         let query = self.store.client.query().table_name(&self.store.table).index_name(DUE_INDEX);
         query
@@ -223,8 +223,8 @@ impl Effects {
         Ok((page.items.unwrap_or_default(), page.last_evaluated_key.map(Cursor)))
     }
 
-    /// How many records of a lane are due by `until`, counted up to `most`, and since when the oldest has been. It reads
-    /// each record that it counts.
+    /// The number of records of a lane that are due by `until`, counted up to `most`, and when the oldest became due. It
+    /// reads each record that it counts.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
@@ -269,8 +269,8 @@ impl Effects {
         Ok((items.iter().map(Record::read).collect::<Result<_, _>>()?, next))
     }
 
-    /// Writes down that these steps have lanes, unless this process has done so before. Before a lane's first use, so that
-    /// every lane that holds something is read.
+    /// Records the lanes of these steps, unless this process has done so. To be called before a lane's first use, so that
+    /// every lane with records is read.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
@@ -322,7 +322,7 @@ impl Effects {
     }
 }
 
-/// A record of what has not been tried, to be worked on at `due`.
+/// A `pending` record, due at `due`.
 pub(super) fn pending_item(effect: &EffectId, command: &Command, due: Timestamp, now: Timestamp) -> Item {
     let mut item = new_item(effect, Status::Pending, &command.input_hash, now);
     item.insert(attr::ATTEMPT.into(), count(0));
@@ -337,7 +337,7 @@ pub(super) fn lane(effect: &EffectId) -> AttributeValue {
     string(effect.step_id().as_str())
 }
 
-/// Only where no record stands.
+/// Only if there is no record.
 pub(super) fn absent() -> Condition<'static> {
     Condition {
         expression: "attribute_not_exists(#effect_id)",

@@ -1,7 +1,7 @@
-//! One decision about many parked effects: a plan first, then each of them, fenced by its attempts like a single one.
+//! One decision about many parked effects: first a plan, then a decision about each, fenced by its attempts like a single one.
 //!
-//! It can be stopped at any time and begun again: what has been decided is not parked any more, so the same filter finds the
-//! rest. Before the first effect changes, a record says who decides what, why, and about which.
+//! It can be stopped at any time and repeated: decided effects are not parked any more, so the same filter finds the
+//! rest. Before the first effect changes, a record says who decides what, why, and about which effects.
 
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
@@ -19,7 +19,7 @@ use crate::{
     effect_id::EffectId,
 };
 
-/// The run of the records that say who has decided about many.
+/// The run id of the records about bulk decisions.
 const BULK_RUN: &str = ":bulk";
 const DECISION: &str = "decision";
 const BY: &str = "by";
@@ -32,7 +32,7 @@ const AT_ONCE: usize = 32;
 /// Effects that a plan shows.
 const SAMPLES: usize = 5;
 
-/// Which parked effects. All that is said must fit.
+/// Which parked effects: all given fields must match.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
@@ -45,7 +45,7 @@ pub struct Filter {
     /// Whose reason contains this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// About this.
+    /// Of this business key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub business_key: Option<String>,
     /// Parked at this time or later.
@@ -54,30 +54,30 @@ pub struct Filter {
     /// Parked before this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Timestamp>,
-    /// Only those that may have happened, or only the others.
+    /// Only those in doubt, or only the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_doubt: Option<bool>,
 }
 
-/// What is to become of those that fit, and where that comes from.
+/// A decision about all that match, and who takes it.
 #[derive(Debug, Clone, Copy)]
 pub struct Bulk<'a> {
     /// Names this decision in the history of each effect.
     pub id: Uuid,
-    /// Which.
+    /// Which effects.
     pub filter: &'a Filter,
-    /// What, by whom, and why.
+    /// The decision, by whom, and why.
     pub said: Said<'a>,
 }
 
-/// What the configuration says of a parked effect's step.
+/// The configuration of a parked effect's step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
     /// There is no such step: nothing can be called.
     Gone,
-    /// A doubt is for a person.
+    /// Only an operator can resolve a doubt.
     Parks,
-    /// A doubt is resolved by the step itself.
+    /// The step's policy can resolve a doubt.
     Resolves,
 }
 
@@ -93,7 +93,8 @@ impl Policy {
     }
 }
 
-/// Who has decided what about many, why, and about which. It is kept as long as records of done effects.
+/// The record of a bulk decision: who decided what, why, and about which effects. It is kept as long as records of done
+/// effects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BulkRecord {
     /// Names it in the history of each effect.
@@ -104,7 +105,7 @@ pub struct BulkRecord {
     pub by: String,
     /// Why, in their words.
     pub note: String,
-    /// Which: a filter, in JSON.
+    /// Which effects: a filter, in JSON.
     #[serde(serialize_with = "as_json")]
     pub filter: String,
     /// When it was begun.
@@ -126,45 +127,45 @@ impl BulkRecord {
     }
 }
 
-/// Why a decision can't be about an effect.
+/// Why an effect can't be decided so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unfit {
     /// It can't be called: no command, one that contradicts a record, or of a step that is gone.
     NotCallable,
-    /// It may have happened, which a retry says nothing about and its step can't find out.
+    /// It is in doubt: a retry does not say whether it happened, and its step's policy can't find out.
     InDoubt,
 }
 
-/// What a decision would come to.
+/// The plan of a decision.
 #[derive(Debug, Default, Serialize)]
 pub struct Plan {
-    /// All that is parked.
+    /// The number of parked effects.
     pub parked: u64,
     /// How many would be decided.
     pub would_decide: u64,
-    /// How many fit the filter and could not be: they may have happened.
+    /// How many match and could not be decided: they are in doubt.
     pub in_doubt: u64,
-    /// How many fit the filter and could not be called.
+    /// How many match and could not be called.
     pub not_callable: u64,
     /// Some of those that would be decided.
     pub samples: Vec<Record>,
 }
 
-/// What a decision has come to.
+/// The result of a decision.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub struct Tally {
     /// Decided.
     pub decided: u64,
     /// Changed by somebody else meanwhile.
     pub overtaken: u64,
-    /// Not decided: they may have happened.
+    /// Not decided: they are in doubt.
     pub in_doubt: u64,
     /// Not decided: they can't be called.
     pub not_callable: u64,
-    /// Not decided: later steps use their receipts, which can be told of one at a time only.
+    /// Not decided: later steps use their receipts, which can only be given one at a time.
     #[serde(skip_serializing_if = "is_none")]
     pub lacking: u64,
-    /// There may be more that fit.
+    /// There may be more that match.
     pub more: bool,
 }
 
@@ -174,7 +175,7 @@ fn is_none(count: &u64) -> bool {
 }
 
 impl Filter {
-    /// Whether it says nothing, so that everything fits.
+    /// Whether it is empty, so that everything matches.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -195,7 +196,7 @@ impl Filter {
 }
 
 impl Decision {
-    /// Why this can't be decided about a record; none if it can.
+    /// Why a record can't be decided so; none if it can.
     #[must_use]
     pub fn unfit(self, record: &Record, policy: Policy) -> Option<Unfit> {
         if !self.is_called() {
@@ -210,7 +211,7 @@ impl Decision {
 }
 
 impl Effects {
-    /// What a decision would come to. It reads all that is parked.
+    /// Plans a decision. It reads all parked records.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
@@ -243,10 +244,10 @@ impl Effects {
         }
     }
 
-    /// Decides about all that fit, but about no more than `most`, and tells `progress` after each page.
+    /// Decides about all that match, `most` at most, and calls `progress` after each page.
     ///
     /// # Errors
-    /// DynamoDB could not be asked. What has been decided is on record; the same again goes on with the rest.
+    /// DynamoDB could not be asked. Decided effects stay decided; the same decision again goes on with the rest.
     pub async fn decide_all(
         &self,
         bulk: Bulk<'_>,
@@ -298,7 +299,7 @@ impl Effects {
         }
     }
 
-    /// One page of the records of who has decided about many.
+    /// One page of the records of bulk decisions.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
@@ -310,7 +311,7 @@ impl Effects {
         Ok((items.iter().map(BulkRecord::read).collect::<Result<_, _>>()?, next))
     }
 
-    /// Who decides what, why, and about which. It is kept as long as records of done effects.
+    /// Records who decides what, why, and about which effects. The record is kept as long as those of done effects.
     pub(super) async fn write_down(
         &self,
         id: Uuid,

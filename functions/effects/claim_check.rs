@@ -1,4 +1,4 @@
-//! Input that is too large for the broker: left here, compressed and in chunks, and fetched by the step that needs it.
+//! Input that is too large for the broker: stored in the table, compressed and in chunks, and fetched when the step needs it.
 
 use std::io::{Read, Write as _};
 
@@ -20,12 +20,12 @@ use crate::{
 /// A DynamoDB item holds 400 KB with its names and keys.
 const CHUNK: usize = 350 * 1024;
 const DATA: &str = "data";
-/// Where the inputs of later steps stand among the fields of an input. No template can name such a field.
+/// The field for later steps' inputs. No template can name such a field.
 const LATER: &str = ":later";
 const OPERATION: &str = "PutItem";
 
 impl Effects {
-    /// Leaves input here. The same input of the same effect replaces itself.
+    /// Stores input. The same input of the same effect replaces itself.
     ///
     /// # Errors
     /// DynamoDB could not be asked, or not for all of it.
@@ -50,7 +50,7 @@ impl Effects {
         Ok(ClaimCheck { chunks, bytes: json.len() as u64, of: None })
     }
 
-    /// Leaves a command's input here, and with it what later steps take from the event.
+    /// Stores a command's input, and with it the inputs of later steps.
     ///
     /// # Errors
     /// As [`Effects::check_in`].
@@ -68,7 +68,7 @@ impl Effects {
         Ok(Command { payload: Payload::ClaimCheck(check), flow, ..command })
     }
 
-    /// A command's input, and what comes after it with theirs.
+    /// A command's input, and the later steps with theirs.
     ///
     /// # Errors
     /// As [`Effects::check_out`].
@@ -118,7 +118,7 @@ impl Effects {
         serde_json::from_slice(&json).map_err(|_| StoreError::Malformed(DATA))
     }
 
-    /// Lets the large input of an effect expire that has nothing left to do or to decide, if the command has such.
+    /// Sets the expiry of a finished effect's large input, if the command has one.
     ///
     /// # Errors
     /// DynamoDB could not be asked, or not for all of it; what is left costs storage and nothing else.
@@ -134,7 +134,7 @@ impl Effects {
         Ok(())
     }
 
-    /// Throws input away once its effect is done.
+    /// Deletes input once its effect is done.
     ///
     /// # Errors
     /// DynamoDB could not be asked; what is left costs storage and nothing else.
@@ -155,7 +155,7 @@ impl Effects {
     }
 }
 
-/// A partition of its own, so that the Query of a run does not read it.
+/// A partition key of its own, so that the Query of a run does not read it.
 fn partition(effect: &EffectId) -> String {
     format!(":claimcheck:{effect}")
 }
@@ -164,7 +164,7 @@ fn sort(hash: &InputHash, chunk: u32) -> String {
     format!("{}:{chunk:04}", hash.as_str())
 }
 
-/// Only where something stands.
+/// Only if there is an item.
 fn present() -> Condition<'static> {
     let expression = "attribute_exists(#effect_id)";
     Condition { expression, names: &[attr::EFFECT_ID], values: Vec::new() }
@@ -176,7 +176,7 @@ fn pack(json: &[u8]) -> std::io::Result<Vec<u8>> {
     packer.finish()
 }
 
-/// Never unpacks more than was packed.
+/// Unpacks at most as many bytes as were packed.
 fn unpack(packed: &[u8], bytes: u64) -> std::io::Result<Vec<u8>> {
     let mut json = Vec::new();
     GzDecoder::new(packed).take(bytes).read_to_end(&mut json)?;

@@ -1,22 +1,22 @@
-//! The table could not be used.
+//! Errors of the effects table.
 
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 /// The table could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// A newer attempt owns the effect: whatever we found out is not ours to record.
+    /// A newer attempt owns the effect, so this one must not record its outcome.
     #[error("a newer attempt has taken the effect over")]
     Fenced,
-    /// DynamoDB did not do it, or we don't know whether it did.
+    /// The request failed, or its outcome is unknown.
     #[error("DynamoDB {operation}: {why}")]
     Unavailable {
         /// The request.
         operation: &'static str,
-        /// What the SDK says after its retries.
+        /// The SDK's error after its retries.
         why: String,
     },
-    /// A record holds something that we never write.
+    /// A record has an attribute that this program never writes so.
     #[error("the record's {0} is missing or malformed")]
     Malformed(&'static str),
 }

@@ -1,8 +1,8 @@
-//! How an effect's attempts ended: the first few and the newest of them, so that a record stays small however often its
+//! How an effect's attempts ended: the first few and the newest ones, so that a record stays small however often its
 //! effect is tried.
 //!
-//! DynamoDB can't trim a list in the update that appends to it, so a record's history is written whole. Whoever writes it has
-//! read the record, and the write applies only while the record is as it was read.
+//! DynamoDB can't trim a list in the update that appends to it, so a record's history is written whole, from the record as
+//! it was read, and only while the record is unchanged.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
@@ -22,7 +22,7 @@ const FIRST: usize = 5;
 /// How one attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Ended {
-    /// Which, from 1.
+    /// The attempt, from 1.
     pub attempt: u32,
     /// When that was recorded.
     pub at: Timestamp,
@@ -50,17 +50,17 @@ fn is_zero(count: &u32) -> bool {
 }
 
 impl Ended {
-    /// `what` is cut if it is long.
+    /// A long `what` is cut.
     pub(super) fn new(attempt: u32, at: Timestamp, what: &str) -> Self {
         Self { attempt, at, what: short(what), by: None }
     }
 
-    /// Of somebody.
+    /// With the one who decided.
     pub(super) fn by(self, who: &str) -> Self {
         Self { by: Some(short(who)), ..self }
     }
 
-    /// Whether this is the same entry, as far as the table keeps it.
+    /// Whether this is the same entry, at the precision of the table.
     pub(super) fn is(&self, other: &Self) -> bool {
         self.write() == other.write()
     }
@@ -92,7 +92,7 @@ impl History {
         Ok(Self { entries, dropped: number(item, attr::HISTORY_DROPPED)?.unwrap_or_default() })
     }
 
-    /// Adds an entry, and drops what is then too much.
+    /// Adds an entry, and drops the oldest after the first few if there are too many.
     pub(super) fn with(mut self, ended: Ended) -> Self {
         self.entries.push(ended);
         while self.entries.len() > KEPT {
@@ -102,12 +102,12 @@ impl History {
         self
     }
 
-    /// Its entries, as they stand in a record.
+    /// Its entries as an attribute value.
     pub(super) fn value(&self) -> AttributeValue {
         AttributeValue::L(self.entries.iter().map(Ended::write).collect())
     }
 
-    /// Puts it in place of the record's.
+    /// Replaces the record's history.
     pub(super) fn write(&self, change: Change) -> Change {
         let change = change.set(attr::HISTORY, self.value());
         if self.dropped == 0 { change } else { change.set(attr::HISTORY_DROPPED, count(self.dropped)) }

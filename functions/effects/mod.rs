@@ -4,10 +4,11 @@
 //! [`agenda`] what is to be done and when ·
 //! [`parked`] what can't be claimed at all · [`decided`] what operators ended, to be told · [`bulk`] one decision about many · [`redrive`] what is over, once more ·
 //! [`claim_check`] input too large for the broker · [`recent`] effects by time, and [`runs`] what the consumer's runs did, for
-//! whoever looks · [`pause`] of the consumer · [`stream_lease`] one stream at a time · [`reconciliation`] how far each source has been reconciled · `store` the conditional writes under all
+//! whoever looks · [`pause`] of the consumer · [`stream_lease`] one stream at a time · [`reconciliation`] how far each source has been reconciled, and what was [`asked`] for · `store` the conditional writes under all
 //! of them, and `transaction` several of them as one, with an item of a table of the user's own: [`row`].
 
 pub mod agenda;
+pub mod asked;
 pub mod bulk;
 pub mod claim_check;
 pub mod decided;
@@ -67,7 +68,7 @@ impl KnownLanes {
     }
 }
 
-/// Proof that a message's effect is settled: the only thing that acks. It can't be copied, and nothing outside this
+/// Proof that a message is settled: an ack takes one. It can't be copied, and nothing outside this
 /// module can make one.
 ///
 /// ```compile_fail,E0451
@@ -78,7 +79,8 @@ impl KnownLanes {
 /// Nor does acking before settling compile: a lease is no proof,
 ///
 /// ```compile_fail,E0308
-/// # use driftq_webhooks::{broker::{AckToken, Client, Error}, effects::{Settled, guard::Lease}};
+/// # use driftq_client::{AckToken, Client, Error};
+/// # use driftq_webhooks::{effects::{Settled, guard::Lease}};
 /// # use std::time::Duration;
 /// # async fn wrong(broker: Client<Settled>, token: AckToken, lease: Lease) -> Result<(), Error> {
 /// broker.ack(token, lease, Duration::from_secs(1)).await?;
@@ -106,19 +108,19 @@ pub struct Settled {
 /// What settled a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
-    /// The third party applied the effect, and that is on record.
+    /// The third party applied the effect, and that is recorded.
     Done,
     /// The record says that another message has settled or will settle the effect.
     Duplicate,
     /// It is on the agenda for later.
     Deferred,
-    /// Another attempt has it, and the record is on the agenda for when that attempt's lease ends.
+    /// Another attempt has it, and the record is on the agenda for the end of that attempt's lease.
     Held,
-    /// This process's own attempt goes on, and the record is on the agenda for when its lease ends.
+    /// This process's own attempt goes on, and the record is on the agenda for the end of its lease.
     HandedOver,
-    /// A person has to look at it.
+    /// An operator has to decide.
     Parked,
-    /// It is not wanted, and that is on record.
+    /// Its condition does not hold, and that is recorded.
     Skipped,
 }
 
@@ -152,7 +154,7 @@ impl Effects {
         Self { store: Store { client, table }, keep_done, lanes: KnownLanes::default() }
     }
 
-    /// When DynamoDB may remove what has nothing left to do.
+    /// When DynamoDB may remove a finished record.
     fn expiry(&self, now: Timestamp) -> AttributeValue {
         seconds(now + self.keep_done)
     }
@@ -196,13 +198,13 @@ impl Effects {
         Ok((page.items.unwrap_or_default(), page.last_evaluated_key.map(Cursor)))
     }
 
-    /// One record of a run, as it is now. By a Query, so that a function that shows runs needs no other permission.
+    /// One record of a run, as it is now. It uses a Query, so that a function that shows runs needs no other permission.
     async fn record(&self, run_id: &str, effect_id: &str) -> Result<Option<Record>, StoreError> {
         let item = self.item(run_id, effect_id).await?;
         if item.is_empty() { Ok(None) } else { Record::read(&item).map(Some) }
     }
 
-    /// The same as it stands in the table; empty if there is none.
+    /// The same as an item; empty if there is none.
     async fn item(&self, run_id: &str, effect_id: &str) -> Result<Item, StoreError> {
         let query = self.query("run_id = :run AND effect_id = :effect", run_id);
         let query = query.expression_attribute_values(":effect", string(effect_id));
@@ -215,7 +217,7 @@ impl Effects {
         query.key_condition_expression(condition).expression_attribute_values(":run", string(run_id))
     }
 
-    /// Whether the table answers: a read of nothing, by the same path as [`Effects::run`].
+    /// Whether the table answers: reads nothing, in the same way as [`Effects::run`].
     ///
     /// # Errors
     /// DynamoDB could not be asked.

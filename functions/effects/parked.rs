@@ -1,5 +1,5 @@
-//! What is parked without a lease: commands that can't be claimed at all. They are kept beside the record that stands
-//! in their way, if there is one, under a sort key that no effect id can have: those never start with `:`.
+//! Parking without a lease: commands and messages that can't be claimed at all. They are kept beside the record that they
+//! contradict, if there is one, under a sort key that no effect id can have: effect ids never start with `:`.
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -16,12 +16,13 @@ use crate::{command::Command, effect_id::EffectId};
 /// The run under which unreadable messages are parked. No run id can be this: they hold no `:`.
 pub const MALFORMED_RUN: &str = ":malformed";
 
-/// Bytes that are kept of a message that is no command. An item holds 400 KB, and some brokers take messages of that size.
+/// Bytes that are kept of a message that is no command. An item has at most 400 KB, and some brokers accept messages of that
+/// size.
 const KEPT: usize = 64 * 1024;
 
 impl Effects {
-    /// The message can't be what the effect's record is about: parked beside it. Where there is none, since it was outlived,
-    /// it is parked as the effect itself, so that an operator can decide what becomes of it.
+    /// Parks a command that does not match its effect's record, beside that record. If the record may have expired, the
+    /// command is parked as the effect itself, so that an operator can decide.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
@@ -46,7 +47,7 @@ impl Effects {
         self.park_beside(item, &why, now).await
     }
 
-    /// A message that is no command: parked under [`MALFORMED_RUN`] by its digest, so that it blocks nothing behind it. A
+    /// Parks a message that is no command, under [`MALFORMED_RUN`] and its digest, so that it blocks nothing. A
     /// long one is cut.
     ///
     /// # Errors

@@ -1,13 +1,13 @@
-//! What the third party answered when it applied an effect, as far as it is kept.
+//! The receipt: what is kept of the third party's answer to an applied effect.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Bytes of JSON that a receipt's fields may take, names included. A DynamoDB item holds 400 KB in all, and a commit that
+/// Bytes of JSON that a receipt's fields may take, names included. A DynamoDB item has at most 400 KB, and a commit that
 /// can't be written would leave the effect in doubt although the answer is known.
 const LARGEST: usize = 16 * 1024;
 
-/// What the third party answered when it applied the effect.
+/// What is kept of the third party's answer to an applied effect.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
     /// HTTP status.

@@ -1,8 +1,7 @@
-//! Effects by the time at which they were first heard of, the newest first: for whoever looks at a deployment. No function
-//! needs it.
+//! Effects by the time at which they were first recorded, the newest first, for operators. No function uses it.
 //!
 //! The index `recent` has the keys of every effect. Its partitions are days, in four shards each, so that a busy day's writes
-//! are spread. Its keys never change, so it costs one write an effect: where an effect stands is read from its record.
+//! are spread. Its keys never change, so it costs one write per effect; the state is read from the record.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -19,10 +18,10 @@ use crate::effect_id::EffectId;
 /// The sparse index of all effects: `day` and `created_at`, keys only.
 pub const RECENT_INDEX: &str = "recent";
 const SHARDS: u8 = 4;
-/// As many keys as are read at a time from a shard, and as many records as DynamoDB gives at once.
+/// Keys per page of a shard, and the most records that DynamoDB returns at once.
 const PAGE: i32 = 100;
 
-/// Walks back in time.
+/// Reads effects backwards in time.
 #[derive(Debug)]
 pub struct Recent<'a> {
     effects: &'a Effects,
@@ -30,7 +29,7 @@ pub struct Recent<'a> {
     before: Timestamp,
     day: Date,
     shards: Vec<Shard>,
-    /// Records that were read and not yet given.
+    /// Records that were read ahead.
     ahead: VecDeque<Record>,
 }
 
@@ -38,7 +37,7 @@ pub struct Recent<'a> {
 struct Shard {
     partition: String,
     keys: VecDeque<Key>,
-    /// From where the next page is read.
+    /// Where the next page begins.
     next: Next,
 }
 
@@ -48,7 +47,7 @@ enum Next {
     Nowhere,
 }
 
-/// Where a record is.
+/// The key of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Key {
     created_at: Timestamp,
@@ -71,14 +70,14 @@ fn day_of(time: Timestamp) -> Date {
 }
 
 impl Effects {
-    /// Effects that were first heard of from `since` on and before `before`, the newest first.
+    /// Effects that were first recorded from `since` on and before `before`, the newest first.
     #[must_use]
     pub fn recent(&self, since: Timestamp, before: Timestamp) -> Recent<'_> {
         let day = day_of(before);
         Recent { effects: self, since, before, day, shards: shards_of(day), ahead: VecDeque::new() }
     }
 
-    /// The records with these keys that there are.
+    /// The existing records of these keys.
     async fn records(&self, keys: &[Key]) -> Result<Vec<Record>, StoreError> {
         let mut wanted =
             Some(keys_and_attributes(keys)?).map(|keys| HashMap::from([(self.store.table.clone(), keys)]));
@@ -99,7 +98,7 @@ impl Effects {
 }
 
 impl Recent<'_> {
-    /// The next one; none at the end. 100 are read at a time.
+    /// The next effect; none at the end. 100 are read at a time.
     ///
     /// # Errors
     /// As [`Recent::page`].
@@ -110,7 +109,7 @@ impl Recent<'_> {
         Ok(self.ahead.pop_front())
     }
 
-    /// The next so many, at most 100; none at the end.
+    /// The next effects, at most 100; empty at the end.
     ///
     /// # Errors
     /// DynamoDB could not be asked, or the table has no such index: it was made by an earlier version.

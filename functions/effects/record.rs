@@ -1,4 +1,4 @@
-//! One record per effect: its states, and how they stand in DynamoDB.
+//! The record of an effect: its states, and their form in DynamoDB. `docs/design.md` has each transition.
 //!
 //! ```text
 //! (absent) ──claim──▶ in_progress ──commit──▶ done
@@ -39,7 +39,7 @@ pub(super) mod attr {
     pub(in crate::effects) const ATTEMPT_ID: &str = "attempt_id";
     /// Attempts that no longer count against the budget, since an operator asked for more.
     pub(in crate::effects) const FORGIVEN: &str = "forgiven";
-    /// When an operator asked for more: a budget of time counts from here.
+    /// When an operator asked for more: the budget of time counts from here.
     pub(in crate::effects) const FORGIVEN_AT: &str = "forgiven_at";
     pub(in crate::effects) const INPUT_HASH: &str = "input_hash";
     pub(in crate::effects) const LEASE_UNTIL: &str = "lease_until";
@@ -53,9 +53,9 @@ pub(super) mod attr {
     pub(in crate::effects) const HISTORY_DROPPED: &str = "history_dropped";
     pub(in crate::effects) const RECEIPT: &str = "receipt";
     pub(in crate::effects) const COMMAND: &str = "command";
-    /// The run as which it was put to work again, the last time.
+    /// The run of its last redrive.
     pub(in crate::effects) const REDRIVEN_AS: &str = "redriven_as";
-    /// The effect that this one does again.
+    /// The effect that this one redrives.
     pub(in crate::effects) const REDRIVE_OF: &str = "redrive_of";
     /// When it was fetched from the provider, since it had not been delivered.
     pub(in crate::effects) const RECOVERED_AT: &str = "recovered_at";
@@ -64,27 +64,27 @@ pub(super) mod attr {
     pub(in crate::effects) const DUE_AT: &str = "due_at";
     /// How many effects the run has; where a decision has ended one of several.
     pub(in crate::effects) const OF: &str = "of";
-    /// Hash key of the `recent` index: when the effect was first heard of.
+    /// Hash key of the `recent` index: when the effect was first recorded.
     pub(in crate::effects) const DAY: &str = "day";
-    /// DynamoDB's TTL, in seconds; only where nothing is left to do or to decide, and never trusted for correctness.
+    /// DynamoDB's TTL, in seconds; only on finished records, and never trusted for correctness.
     pub(in crate::effects) const EXPIRES_AT: &str = "expires_at";
 }
 
-/// Where an effect stands.
+/// The state of an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Kept here before any attempt: the broker did not take it, it is journalled, or it waits for its destination.
+    /// Stored before any attempt: the broker did not accept it, it is journalled or delayed, or it waits for its destination.
     Pending,
-    /// Claimed. If the lease is over, it is not known whether the call was made.
+    /// Claimed. If the lease has expired, it is not known whether the call was made.
     InProgress,
-    /// Tried, not applied as far as is known, and due to be tried again.
+    /// Tried, not known to have been applied, and due to be tried again.
     Waiting,
     /// The third party applied it.
     Done,
-    /// It needs a person.
+    /// An operator has to decide.
     Parked,
-    /// A person decided against it.
+    /// An operator decided against it.
     Discarded,
     /// It comes after several steps, and some of them are done.
     Awaiting,
@@ -110,7 +110,7 @@ impl Status {
         Self::Skipped,
     ];
 
-    /// As it stands in the table.
+    /// Its name in the table.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -145,44 +145,44 @@ pub struct Record {
     pub effect_id: String,
     /// The step.
     pub step: String,
-    /// What it is about.
+    /// The business key.
     pub business_key: String,
-    /// Where it stands.
+    /// Its state.
     pub status: Status,
     /// Attempts counted so far, each at its claim.
     pub attempt: u32,
-    /// When it was first heard of.
+    /// When it was first recorded.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
     /// When it was first claimed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_attempt_at: Option<Timestamp>,
-    /// Until when the present attempt is on its own.
+    /// Until when the present attempt has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_until: Option<Timestamp>,
-    /// When it is to be tried again, or since when it is parked.
+    /// When it is due, or since when it is parked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
-    /// Why nobody knows whether an earlier attempt was applied.
+    /// Why it is in doubt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub doubt: Option<String>,
-    /// Why it waits or is parked.
+    /// Why it waits or was parked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
-    /// The third party's answer.
+    /// The receipt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,
     /// How its attempts ended.
     #[serde(flatten)]
     pub history: History,
-    /// The command with its input, kept while it, or a person, may need it again: JSON, or whatever was on the topic.
+    /// The command with its input, kept while an attempt or an operator may need it: JSON, or the message as it was.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_json_if_any")]
     pub command: Option<String>,
-    /// The run as which it was put to work again, the last time that it was.
+    /// The run of its last redrive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redriven_as: Option<String>,
-    /// The effect that this one does again.
+    /// The effect that this one redrives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redrive_of: Option<String>,
     /// When its event was fetched from the provider, since it had not arrived.
@@ -199,13 +199,13 @@ pub struct Record {
 }
 
 impl Record {
-    /// Without what the step was given, which may be personal.
+    /// Without the step's input, which may be personal.
     #[must_use]
     pub fn without_input(self) -> Self {
         Self { command: None, ..self }
     }
 
-    /// Whether a command asks for something else than this record is about. Nothing contradicts a done effect: a
+    /// Whether a command has other input than this record. A done effect is never contradicted: a
     /// deployment that changes a step's `input` changes the digest of every webhook that is delivered again.
     pub(super) fn contradicts(&self, command: &Command) -> bool {
         self.status != Status::Done && self.input_hash != command.input_hash
@@ -251,16 +251,16 @@ fn as_json_if_any<S: Serializer>(command: &Option<String>, serializer: S) -> Res
     as_json(command.as_deref().unwrap_or_default(), serializer)
 }
 
-/// The value that a text of JSON is of; any other text as it is.
+/// Parses a text as JSON; any other text stays a text.
 pub(super) fn as_json<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
     serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)).serialize(serializer)
 }
 
-/// Longer texts are cut: a record holds 400 KB, with all that it has to say.
+/// Longer texts are cut: an item has at most 400 KB.
 const LONGEST_TEXT: usize = 1024;
 const CUT: &str = "…";
 
-/// A text that may come from elsewhere, cut if it is long.
+/// A text from outside, cut if it is long.
 pub(super) fn short(text: &str) -> String {
     if text.len() <= LONGEST_TEXT {
         return text.to_owned();

@@ -1,8 +1,8 @@
-//! Effects that are over, put to work again: each as a new effect of a new run, beside the old one.
+//! Redrive: does finished effects again, each as a new effect of a new run, beside the old one.
 //!
 //! The new run's id names the old run and the redrive, so the same redrive again makes the same ids, and does nothing twice.
-//! The new effect has a new idempotency key: the third party takes it for another one, and does it again. One transaction
-//! makes the new record and marks the old one, so a redrive can be stopped at any time: typed again it goes on with the rest.
+//! The new effect has a new idempotency key, so the third party does it again. One transaction makes the new record and
+//! marks the old one. So a redrive can be stopped at any time: the same redrive again goes on with the rest.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::{StreamExt as _, stream};
@@ -25,14 +25,14 @@ use crate::{
 
 /// Between the old run and the redrive's name. No run id of a webhook holds it: there a `~` comes before two hex digits.
 const MARK: &str = "~redrive~";
-/// Effects that are put to work at the same time.
+/// Effects that are redriven at the same time.
 const AT_ONCE: usize = 32;
 /// Records that are read at a time.
 const PAGE: usize = 100;
 /// Effects that a plan shows.
 const SAMPLES: usize = 5;
 
-/// A redrive, and where it comes from.
+/// A redrive, and who wants it.
 #[derive(Debug, Clone, Copy)]
 pub struct Redrive<'a> {
     /// Its name. The same name again does nothing twice.
@@ -41,24 +41,24 @@ pub struct Redrive<'a> {
     pub by: &'a str,
     /// Why, in their words.
     pub note: &'a str,
-    /// Whether it is also about what has been redriven before, and about what a redrive has made.
+    /// Whether to include effects that were redriven before, and those that a redrive has made.
     pub again: bool,
-    /// First heard of at this time or later.
+    /// First recorded at this time or later.
     pub since: Timestamp,
-    /// First heard of before this time.
+    /// First recorded before this time.
     pub before: Timestamp,
 }
 
 /// Why an effect can't be redriven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unfit {
-    /// It is not over: it is still to be done, or decided about.
+    /// It is not finished: it is still to be done or to be decided.
     NotOver,
     /// It has been redriven before, or a redrive has made it.
     Redriven,
-    /// Its record keeps no command.
+    /// Its record has no command.
     NoCommand,
-    /// Its input was too large for its command, and is thrown away when an effect is done.
+    /// Its input was too large for its command, and was deleted when the effect was done.
     LargeInput,
     /// There is no such step any more.
     NoStep,
@@ -66,7 +66,7 @@ pub enum Unfit {
     TooLong,
 }
 
-/// Those that fit and are left out, by the reason.
+/// Effects that match and are left out, by reason.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
     /// See [`Unfit::NotOver`].
@@ -83,10 +83,10 @@ pub struct LeftOut {
     pub too_long: u64,
 }
 
-/// What a redrive would come to.
+/// The plan of a redrive.
 #[derive(Debug, Default, Serialize)]
 pub struct Plan {
-    /// Effects that fit.
+    /// Effects that match.
     pub fit: u64,
     /// How many of them would be done again.
     pub would_redrive: u64,
@@ -96,14 +96,14 @@ pub struct Plan {
     pub samples: Vec<Record>,
 }
 
-/// What a redrive has come to.
+/// The result of a redrive.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub struct Tally {
-    /// Put to work again.
+    /// Redriven.
     pub redriven: u64,
     /// Changed by somebody else meanwhile.
     pub overtaken: u64,
-    /// Those that fit and were left out.
+    /// Those that match and were left out.
     pub left_out: LeftOut,
 }
 
@@ -152,7 +152,7 @@ impl Redrive<'_> {
 }
 
 impl Effects {
-    /// What a redrive of all that fit would come to. It reads each effect of its time.
+    /// Plans a redrive of all that match. It reads each effect of that time.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
@@ -181,10 +181,10 @@ impl Effects {
         Ok(plan)
     }
 
-    /// Puts all that fit to work again, and tells `progress` after each page. `filter` says in words what fits.
+    /// Redrives all that match, and calls `progress` after each page. `filter` describes the filter in words.
     ///
     /// # Errors
-    /// DynamoDB could not be asked. What has been put to work is on record; the same again goes on with the rest.
+    /// DynamoDB could not be asked. Redriven effects stay so; the same redrive again goes on with the rest.
     pub async fn redrive_all(
         &self,
         redrive: &Redrive<'_>,
@@ -219,7 +219,7 @@ impl Effects {
         }
     }
 
-    /// Makes the new effect, due now, and marks the old one. False: the old one has changed, or the new one is there.
+    /// Makes the new effect, due now, and marks the old one. False: the old one has changed, or the new one exists.
     async fn again(
         &self,
         redrive: &Redrive<'_>,
@@ -248,7 +248,7 @@ impl Effects {
     }
 }
 
-/// Over, and unchanged since it was read.
+/// Finished, and unchanged since it was read.
 fn as_seen(old: &Record) -> Condition<'static> {
     let values: Vec<(&'static str, AttributeValue)> = vec![
         ("done", string(Status::Done.as_str())),

@@ -1,5 +1,5 @@
-//! What clients asked for under an `Idempotency-Key`: the same key with another payload is a mistake to tell them at
-//! once, before the command has even reached the consumer.
+//! The `Idempotency-Key`s of clients: the same key with another payload is refused at once, before the command reaches the
+//! consumer.
 
 use jiff::Timestamp;
 
@@ -13,7 +13,7 @@ use super::{
 use crate::{command::InputHash, effect_id::EffectId};
 
 impl Effects {
-    /// Remembers which effect and input a run was started with. False: it was another.
+    /// Records the effect and the input that a run was started with. False: it was started with others.
     ///
     /// # Errors
     /// DynamoDB could not be asked.

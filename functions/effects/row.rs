@@ -1,29 +1,29 @@
-//! An item of a table of the user's own, written in the transaction that records its effect as done.
+//! A row: an item of one of the user's tables, written in the transaction that records its effect as done.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use serde_json::{Map, Value, json};
 
-/// One item, and what is done to it: all templates filled in.
+/// One write to an item, with all templates filled in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// The table's name.
     pub table: String,
-    /// What is done to the item.
+    /// The change.
     pub change: Change,
-    /// Only if this holds.
+    /// The condition of the write.
     pub condition: Option<Condition>,
 }
 
-/// What is done to an item.
+/// A change of an item.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// It is replaced, or made.
+    /// Puts it.
     Put(Map<String, Value>),
-    /// Some of its fields are.
+    /// Changes some of its fields.
     Update {
-        /// Which item.
+        /// Its key.
         key: Map<String, Value>,
         /// Fields that are given these values.
         set: Map<String, Value>,
@@ -32,11 +32,11 @@ pub enum Change {
         /// Fields that are removed.
         remove: Vec<String>,
     },
-    /// It is removed.
+    /// Deletes it.
     Delete(Map<String, Value>),
 }
 
-/// A DynamoDB condition expression, and what stands for its placeholders.
+/// A DynamoDB condition expression, with its placeholders.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Condition {
     /// The expression.
@@ -54,7 +54,7 @@ struct Placeholders {
 }
 
 impl Row {
-    /// For whoever wants to look at it.
+    /// As JSON, for people.
     #[must_use]
     pub fn json(&self) -> Value {
         let change = match &self.change {
@@ -72,7 +72,7 @@ impl Row {
         }
     }
 
-    /// As a part of a transaction. None: the SDK can't make one of it.
+    /// As a write of a transaction. None: the SDK can't build it.
     pub(super) fn write(&self) -> Option<TransactWriteItem> {
         let mut given = Placeholders::default();
         let condition = self.condition.as_ref().map(|condition| {
@@ -109,8 +109,8 @@ impl Row {
 }
 
 impl Placeholders {
-    /// The update expression. Names that DynamoDB reserves are legal, since all go through `#`; no name of the condition begins
-    /// with a digit that is ours to give.
+    /// The update expression. Reserved names are legal, since all go through `#`; ours begin with a digit, and those of the
+    /// condition never do.
     fn update(&mut self, set: &Map<String, Value>, add: &Map<String, Value>, remove: &[String]) -> String {
         let mut parts = Vec::new();
         let mut clause = |word: &str, fields: Vec<String>| {
@@ -156,7 +156,7 @@ fn attributes(fields: &Map<String, Value>) -> HashMap<String, AttributeValue> {
     fields.iter().map(|(name, value)| (name.clone(), attribute(value))).collect()
 }
 
-/// JSON as DynamoDB keeps it.
+/// JSON as an attribute value.
 fn attribute(value: &Value) -> AttributeValue {
     match value {
         Value::Null => AttributeValue::Null(true),

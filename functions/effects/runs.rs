@@ -1,5 +1,5 @@
-//! What each run of the consumer did, for whoever looks at a deployment: one small record per run, by time, under a run id of
-//! its own. It is no effect: it stands in no index, and no function reads it. It expires after two days.
+//! What each run of the consumer did, for operators: one small record per run, by time, under a run id of
+//! its own. It is no effect, is in no index, and no function reads it. It expires after two days.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
@@ -22,7 +22,7 @@ const KEPT: SignedDuration = SignedDuration::from_hours(48);
 /// One run of the consumer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsumerRun {
-    /// A name for this run, and for no other.
+    /// A unique name of this run.
     pub id: String,
     /// When it began.
     pub began_at: Timestamp,
@@ -52,11 +52,11 @@ pub struct ConsumerRun {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
-    /// Nothing more came.
+    /// Nothing was left to do.
     Drained,
-    /// Time was up; the rest is for the next one.
+    /// Its time was over; the next run does the rest.
     Deadline,
-    /// Another consumer reads the topic; what was due has been worked on all the same.
+    /// Another consumer reads the topic; due effects were still worked on.
     Busy,
     /// An operator has paused the consumer, so nothing was done.
     Paused,
@@ -80,9 +80,9 @@ pub struct Counts {
     pub skipped: u64,
     /// Effects deferred to a later attempt.
     pub deferred: u64,
-    /// Messages left to the agenda before any claim.
+    /// Messages moved to the agenda before any claim.
     pub enqueued: u64,
-    /// Effects and messages that need a person.
+    /// Effects and messages that need an operator.
     pub parked: u64,
     /// Those of them that may have been applied.
     pub parked_in_doubt: u64,
@@ -107,7 +107,7 @@ pub struct Latency {
     pub p99_ms: u64,
 }
 
-/// What one third party has to bear, and whether it is called.
+/// The load on one third party, and whether it is called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DestinationState {
     /// Its host, with a port if the configuration names one.
@@ -115,12 +115,12 @@ pub struct DestinationState {
     /// Calls in flight.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub in_flight: u64,
-    /// How many there may be.
+    /// The limit of calls in flight.
     pub limit: u64,
-    /// Effects that wait in the process for a place among them. Those that are put off stand on the agenda instead.
+    /// Effects that wait in the process for a place. Deferred ones are on the agenda instead.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub waiting: u64,
-    /// Whether failures have stopped calls.
+    /// The circuit breaker.
     #[serde(default, skip_serializing_if = "Breaker::is_closed")]
     pub breaker: Breaker,
     /// Until when it has asked for a pause.
@@ -154,12 +154,12 @@ pub enum Breaker {
 pub struct StreamState {
     /// The broker's name: its address without credentials.
     pub broker: String,
-    /// Where it stands.
+    /// Its state.
     #[serde(flatten)]
     pub stands: Stands,
 }
 
-/// Where a stream stands.
+/// The state of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum Stands {
@@ -174,7 +174,7 @@ pub enum Stands {
         /// Since a run first found it so.
         since: Timestamp,
     },
-    /// The right to read it was lost, or the table could not be asked for it.
+    /// The stream lease was lost, or the table could not be asked for it.
     NoLease,
 }
 
@@ -184,7 +184,7 @@ fn is_zero(count: &u64) -> bool {
 }
 
 impl End {
-    /// As it stands in logs and records.
+    /// As in logs and records.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -224,7 +224,7 @@ fn sortable(time: Timestamp) -> String {
 }
 
 impl Effects {
-    /// Leaves the record of a run, in place of the same run's earlier one. A write that arrives late replaces nothing newer.
+    /// Writes the record of a run, in place of the same run's earlier one. A late write replaces nothing newer.
     ///
     /// # Errors
     /// DynamoDB could not be asked.

@@ -1,7 +1,8 @@
-//! Where a run stands: its effects, the steps that have not begun, and what stops them.
+//! The state of a run: its effects, the steps that have not begun, and what blocks them.
 //!
-//! A step that comes after others has no record before one of them is done. What is known of it until then is in the plan that
-//! their commands carry. So a parked step names what it stops, and nothing has to be written to stop it or to set it free.
+//! A step that comes after others has no record before one of them is done. Until then it is only in the plan that
+//! their commands carry. So a parked step's command names the steps that it blocks, and nothing has to be written to block
+//! or to release them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,13 +15,13 @@ use crate::{
     effect_id::{EffectId, StepId},
 };
 
-/// Where a run stands.
+/// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
-    /// Something is under way, or will be by itself.
+    /// Something is under way or due.
     Running,
-    /// All of it is done, skipped or discarded.
+    /// All its steps are done, skipped or discarded.
     Done,
     /// Nothing is under way, and an operator has to decide about something.
     Parked,
@@ -31,9 +32,9 @@ pub enum RunState {
 /// A run, as it is now.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Standing {
-    /// All of it, in a word.
+    /// The run as a whole.
     pub state: RunState,
-    /// Its steps. Those that begin by themselves come first, each other one after those that it waits for.
+    /// Its steps, each after the ones that it waits for.
     pub steps: Vec<StepStanding>,
 }
 
@@ -42,20 +43,20 @@ pub struct Standing {
 pub struct StepStanding {
     /// The step.
     pub step: String,
-    /// Its effect, or what is kept beside one.
+    /// Its effect, or a record that is kept beside one.
     pub effect_id: String,
     /// The steps that it comes after.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub after: BTreeSet<StepId>,
-    /// As its record says; `awaiting` or `blocked` if it has not begun.
+    /// The state of its record; `awaiting` or `blocked` if it has not begun.
     pub status: &'static str,
-    /// The effects that stop it.
+    /// The effects that block it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blocked_by: Vec<String>,
     /// When it was first claimed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub began_at: Option<Timestamp>,
-    /// When it was over.
+    /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
     /// The third party's answer.
@@ -67,7 +68,7 @@ const AWAITING: &str = Status::Awaiting.as_str();
 const BLOCKED: &str = "blocked";
 
 impl Standing {
-    /// Of a run's records. `after` says which steps a step comes after by the configuration, for those of which no plan is left.
+    /// From a run's records. `after` gives a step's predecessors by the configuration, where no plan is left.
     #[must_use]
     pub fn of(records: &[Record], after: impl Fn(&str) -> BTreeSet<StepId>) -> Self {
         let plan = plan_of(records);
@@ -147,14 +148,14 @@ impl StepStanding {
     }
 }
 
-/// All that the commands on record plan.
+/// The plan in all commands of the records.
 fn plan_of(records: &[Record]) -> Flow {
     let commands = records.iter().filter_map(|record| record.command.as_deref());
     let commands = commands.filter_map(|json| serde_json::from_str::<Command>(json).ok());
     Flow(commands.flat_map(|command| command.flow.0).collect())
 }
 
-/// All steps before one, directly or not.
+/// All predecessors of a step, direct or not.
 fn before<'a>(step: &str, edges: &'a BTreeMap<String, BTreeSet<StepId>>) -> BTreeSet<&'a str> {
     let of = |step: &str| edges.get(step).into_iter().flatten().map(StepId::as_str);
     let mut found = BTreeSet::new();

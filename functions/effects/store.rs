@@ -1,7 +1,7 @@
-//! Conditional writes to the effects table, and what they can come to.
+//! Conditional writes to the effects table, and their results.
 //!
-//! A conditional write either applies, or is refused and shows the item that stood in its way. The SDK retries by
-//! itself, so a refusal can be caused by our own first write; every caller looks for its own mark in that item.
+//! A conditional write either applies, or is refused and returns the item that did not match. The SDK retries by
+//! itself, so our own first write can cause a refusal; every caller looks for its own mark in that item.
 
 use std::{
     sync::{Arc, LazyLock},
@@ -21,9 +21,9 @@ use super::{
     record::{Item, attr, string},
 };
 
-/// What a conditional write came to.
+/// The result of a conditional write.
 pub(super) enum Write {
-    /// It applied. For an update: the item as it is now.
+    /// It was applied. For an update: the item as it is now.
     Applied(Item),
     /// Its condition did not hold: the item as it was, empty if there was none.
     Refused(Item),
@@ -39,7 +39,7 @@ pub(super) struct Store {
 /// A client that is made when it is first used.
 pub(super) type LazyClient = Arc<LazyLock<Client, Box<dyn FnOnce() -> Client + Send>>>;
 
-/// An update expression in the making. All names go through `#`, since DynamoDB reserves many words.
+/// An update expression. All names go through `#`, since DynamoDB reserves many words.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Change {
     set: Vec<(&'static str, AttributeValue)>,
@@ -53,7 +53,7 @@ impl Change {
         self
     }
 
-    /// Sets what is not there yet.
+    /// Sets an attribute if it is missing.
     pub(super) fn set_once(mut self, name: &'static str, value: AttributeValue) -> Self {
         self.set_once.push((name, value));
         self
@@ -158,11 +158,11 @@ impl Store {
     }
 }
 
-/// How long a write waits for a transaction on the same item, time after time.
+/// The pauses before a write is repeated because of a transaction on the same item.
 const PAUSES_MS: [u64; 5] = [5, 10, 20, 40, 80];
 const CONFLICT: &str = "TransactionConflictException";
 
-/// Sends a write again that has met a transaction on its item: nothing was written. The SDK does not do so by itself.
+/// Repeats a write that conflicted with a transaction on its item: nothing was written. The SDK does not retry that.
 ///
 /// The SDK's futures are boxed, here and at its other requests: they take 10 KB and more, which would be a part of every future
 /// around them, and be copied whenever one of those is moved.

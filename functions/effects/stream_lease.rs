@@ -1,8 +1,8 @@
-//! One stream at a time for each topic and group at a broker: two could not keep the order of acks between them.
-//! The lease is a record in the effects table, fenced like any other, and short, so that a dead consumer is soon replaced.
+//! The stream lease: one stream at a time per topic, group and broker, since two could not keep the order of acks between
+//! them. It is a record in the effects table, fenced like any other, and short, so that a dead consumer is soon replaced.
 //!
-//! A consumer that finds it taken leaves a mark: it was woken for something. Whoever has the lease sees the mark when it
-//! gives the lease up, and looks once more. So no wake-up is lost to a consumer that was about to end.
+//! A consumer that finds it taken sets a mark, since it was woken for a reason. The owner sees the mark when it
+//! releases the lease, and looks for work once more. So no wake-up is lost while a consumer is about to end.
 
 use std::time::Duration;
 
@@ -30,26 +30,26 @@ pub struct StreamLease {
     pub length: Duration,
 }
 
-/// What taking a stream lease came to.
+/// The result of taking a stream lease.
 #[derive(Debug)]
 pub enum Taken {
     /// It is ours.
     Ours(StreamLease),
-    /// Another consumer has it until then, and will see that it was asked for.
+    /// Another consumer has it until then, and will see the mark.
     Held(Timestamp),
 }
 
-/// What giving a stream lease up came to.
+/// The result of releasing a stream lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Released {
-    /// Nobody asked for it meanwhile.
+    /// There was no mark.
     Quietly,
-    /// Another consumer was woken and could not have it: there may be more to do.
+    /// Another consumer was woken and found it taken: there may be more to do.
     Requested,
 }
 
 impl Effects {
-    /// Takes the stream of that name, or leaves the mark that it was asked for.
+    /// Takes the stream lease of that name, or sets the mark.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
@@ -86,7 +86,7 @@ impl Effects {
         }
     }
 
-    /// Keeps the stream. [`StoreError::Fenced`]: another has taken it, and no ack may be sent any more.
+    /// Renews the lease. [`StoreError::Fenced`]: another has taken it, and no ack may be sent any more.
     ///
     /// # Errors
     /// Fenced, or DynamoDB could not be asked.
@@ -98,7 +98,7 @@ impl Effects {
         }
     }
 
-    /// Gives the stream up.
+    /// Releases the lease.
     ///
     /// # Errors
     /// As [`Effects::renew_stream`]; it ends by itself then.

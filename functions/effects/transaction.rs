@@ -1,7 +1,7 @@
-//! Several conditional writes that apply together or not at all.
+//! Transactions: several conditional writes that apply together or not at all.
 //!
-//! DynamoDB cancels a transaction if a condition does not hold, and also if another write to one of its items is under way. The
-//! first says something about the items, which it shows; the second only says to try again.
+//! DynamoDB cancels a transaction if a condition does not hold, and also if another write to one of its items is under way. In
+//! the first case it returns the items; the second only means that it should be tried again.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ use super::{
 
 const OPERATION: &str = "TransactWriteItems";
 
-/// What a transaction came to.
+/// The result of a transaction.
 #[derive(Debug)]
 pub(super) enum Transacted {
     /// All of it applied.
@@ -33,7 +33,7 @@ pub(super) enum Transacted {
     Invalid(String),
 }
 
-/// What is in the way of one write.
+/// Why one write of a cancelled transaction was not applied.
 #[derive(Debug)]
 pub(super) enum Obstacle {
     /// Nothing.
@@ -48,7 +48,7 @@ pub(super) enum Obstacle {
     Unfit(String),
 }
 
-/// The writes of a transaction, in the order in which obstacles are told.
+/// The writes of a transaction, in the order of its obstacles.
 #[derive(Debug, Default)]
 pub(super) struct Writes(Vec<TransactWriteItem>);
 
@@ -134,13 +134,13 @@ impl Store {
     }
 }
 
-/// It was not applied, and nothing says that it never will be.
+/// An error: it was not applied, but may be later.
 pub(super) fn not_applied(why: String) -> StoreError {
     StoreError::Unavailable { operation: OPERATION, why }
 }
 
 impl Obstacle {
-    /// Whether somebody else has changed the item, or is doing so.
+    /// Whether another writer has changed the item, or is doing so.
     pub(super) fn is_another_write(&self) -> bool {
         matches!(self, Self::Condition(_) | Self::Conflict)
     }

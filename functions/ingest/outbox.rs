@@ -11,7 +11,6 @@ use tracing::Instrument as _;
 
 use super::{intake::Intake, route::Routed};
 use crate::{
-    broker,
     command::{Command, MAX_INLINE, MOST_INLINE, Payload, keys::CommandKeys},
     effect_id::EffectId,
     effects::{Effects, How, StoreError},
@@ -45,7 +44,7 @@ pub enum NotDurable {
         /// The broker's name.
         name: String,
         /// What the broker said.
-        broker: broker::Error,
+        broker: driftq_client::Error,
         /// What the table said.
         table: StoreError,
     },
@@ -183,12 +182,12 @@ impl Outbox {
     }
 }
 
-fn neither(topic: &Topic, broker: broker::Error, table: StoreError) -> NotDurable {
+fn neither(topic: &Topic, broker: driftq_client::Error, table: StoreError) -> NotDurable {
     NotDurable::Neither { name: topic.broker_name().to_owned(), broker, table }
 }
 
 /// The broker did not take a command, but the table did.
-fn kept(how: How, intake: &Intake, topic: &Topic, error: &broker::Error) {
+fn kept(how: How, intake: &Intake, topic: &Topic, error: &driftq_client::Error) {
     let broker = topic.broker_name();
     if how == How::Parked {
         intake.parked();

@@ -117,6 +117,15 @@ fn accepted(runs: &[(RunId, Vec<Routed>)]) -> Value {
     }
 }
 
+/// The effects that an answer of ours names; none if it is no such answer.
+#[must_use]
+pub fn effects_of(answer: &str) -> Vec<EffectId> {
+    let answer: Value = serde_json::from_str(answer).unwrap_or_default();
+    let runs = answer["runs"].as_array().map_or(std::slice::from_ref(&answer), Vec::as_slice);
+    let effects = runs.iter().filter_map(|run| run["effects"].as_array()).flatten();
+    effects.filter_map(|effect| effect["effect_id"].as_str()?.parse().ok()).collect()
+}
+
 fn exactly(answer: Answer) -> Response<String> {
     let mut response = Response::new(answer.body);
     *response.status_mut() = answer.status;
@@ -143,4 +152,21 @@ fn json(status: StatusCode, body: &Value) -> Response<String> {
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_effects_of_an_answer_are_read_back() {
+        let run = |id: &str| json!({ "run_id": id, "effects": [{ "effect_id": format!("{id}:s:k"), "step": "s" }] });
+        let of = |answer: Value| {
+            effects_of(&answer.to_string()).iter().map(EffectId::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(of(run("a")), ["a:s:k"]);
+        assert_eq!(of(json!({ "runs": [run("a"), run("b")] })), ["a:s:k", "b:s:k"]);
+        assert!(of(json!({ "effects": [{ "effect_id": "none" }, 7] })).is_empty());
+        assert!(effects_of("ok").is_empty());
+    }
 }

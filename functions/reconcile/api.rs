@@ -14,6 +14,8 @@ use crate::consumer::outcome::{NotApplied, of_error, parse_retry_after};
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Larger answers are not read: a page of events has some hundred kilobytes.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
+/// Of what it says when it refuses, so many letters are kept.
+const MOST_WORDS: usize = 200;
 /// GitHub wants a name (<https://docs.github.com/en/rest/using-the-rest-api/getting-started-with-the-rest-api#user-agent>).
 const USER_AGENT: &str = concat!("driftq-webhooks/", env!("CARGO_PKG_VERSION"));
 
@@ -28,15 +30,24 @@ pub enum Failure {
         /// For how long there should be none, if it says so.
         pause: Option<Duration>,
     },
-    /// It does not have what was asked for: too old, or never there.
-    #[error("answered {0}: it does not have what was asked for")]
-    Gone(u16),
+    /// It does not have what was asked for: too old, or never there; or can't do that with it.
+    #[error("answered {status}: it does not have what was asked for{}", told(why))]
+    Gone {
+        /// With which status.
+        status: u16,
+        /// Its own words, if they are few.
+        why: String,
+    },
     /// The key, or the request, is not accepted.
     #[error("{0}")]
     Refused(String),
     /// It can't be reached, or is in trouble.
     #[error("{0}")]
     Unavailable(String),
+}
+
+fn told(why: &str) -> String {
+    if why.is_empty() { String::new() } else { format!(" ({why})") }
 }
 
 /// An answer that can be gone by.
@@ -114,7 +125,7 @@ async fn judge(response: Response) -> Result<Answer, Failure> {
         403 | 503 if pause(&headers, Timestamp::now()).is_some() => {
             Err(Failure::Limited { status, pause: pause(&headers, Timestamp::now()) })
         }
-        400 | 404 | 410 | 422 => Err(Failure::Gone(status)),
+        400 | 404 | 410 | 422 => Err(Failure::Gone { status, why: words(response).await }),
         500..=599 => Err(Failure::Unavailable(format!("answered {status}"))),
         _ => Err(Failure::Refused(format!("answered {status}"))),
     }
@@ -130,6 +141,12 @@ fn pause(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     text("x-ratelimit-remaining").filter(|left| *left == "0")?;
     let reset = Timestamp::from_second(text("x-ratelimit-reset")?.parse().ok()?).ok()?;
     Some(Duration::try_from(reset.duration_since(now)).unwrap_or_default())
+}
+
+/// What it says of itself.
+async fn words(response: Response) -> String {
+    let message = read(response).await.unwrap_or_default()["message"].take();
+    message.as_str().unwrap_or_default().chars().take(MOST_WORDS).collect()
 }
 
 async fn read(mut response: Response) -> Result<Value, Failure> {

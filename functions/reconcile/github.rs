@@ -7,7 +7,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    Failure, Item, Page, Sent, What,
+    Delivery, Failure, Item, Page, Sent,
     api::{Api, Request},
     text, time,
 };
@@ -21,23 +21,34 @@ pub(super) async fn page(api: &Api<'_>, hook: &Hook, page: Option<&str>) -> Resu
     request.query.push(("per_page", PER_PAGE.to_owned()));
     request.query.extend(page.map(|cursor| ("cursor", cursor.to_owned())));
     let answer = api.get(&format!("{}/deliveries", path(hook)), request).await?;
-    let deliveries = answer.json.as_array().ok_or_else(unreadable)?;
-    let items = deliveries.iter().map(|delivery| item(delivery).ok_or_else(unreadable));
+    let Value::Array(deliveries) = answer.json else { return Err(unreadable()) };
+    let items = deliveries.into_iter().map(|delivery| item(delivery).ok_or_else(unreadable));
     Ok(Page { items: items.collect::<Result<_, _>>()?, next: next(&answer.headers) })
 }
 
 /// Has a delivery made again. GitHub takes the order (202), and delivers soon.
-pub(super) async fn redeliver(api: &Api<'_>, hook: &Hook, delivery: &str) -> Result<(), Failure> {
-    api.post(&format!("{}/deliveries/{delivery}/attempts", path(hook)), versioned()).await.map(drop)
+pub(super) async fn redeliver(api: &Api<'_>, hook: &Hook, delivery: &Delivery) -> Result<(), Failure> {
+    let attempts = format!("{}/deliveries/{}/attempts", path(hook), delivery.id);
+    api.post(&attempts, versioned()).await.map(drop)
 }
 
 /// What was sent. The body is JSON of the same value, not the same bytes.
-pub(super) async fn sent(api: &Api<'_>, hook: &Hook, delivery: &str) -> Result<Sent, Failure> {
-    let mut answer = api.get(&format!("{}/deliveries/{delivery}", path(hook)), versioned()).await?;
-    let headers = answer.json["request"]["headers"].as_object().into_iter().flatten();
+pub(super) async fn sent(api: &Api<'_>, hook: &Hook, delivery: &Delivery) -> Result<Sent, Failure> {
+    let mut whole = whole(api, hook, delivery).await?;
+    let headers = whole["request"]["headers"].as_object().into_iter().flatten();
     let headers = headers.filter_map(|(name, value)| Some((name.to_lowercase(), value.as_str()?.to_owned())));
-    let headers = headers.collect();
-    Ok(Sent { headers, body: answer.json["request"]["payload"].take() })
+    let headers = headers.filter(|(name, _)| name.starts_with("x-github-")).collect();
+    Ok(Sent { headers, body: whole["request"]["payload"].take() })
+}
+
+/// What we answered.
+pub(super) async fn answer(api: &Api<'_>, hook: &Hook, delivery: &Delivery) -> Result<String, Failure> {
+    Ok(text(&whole(api, hook, delivery).await?["response"]["payload"]))
+}
+
+async fn whole(api: &Api<'_>, hook: &Hook, delivery: &Delivery) -> Result<Value, Failure> {
+    let answer = api.get(&format!("{}/deliveries/{}", path(hook), delivery.id), versioned()).await?;
+    Ok(answer.json)
 }
 
 fn versioned() -> Request<'static> {
@@ -53,14 +64,13 @@ fn path(hook: &Hook) -> String {
     }
 }
 
-fn item(delivery: &Value) -> Option<Item> {
-    let is_well = delivery["status_code"].as_u64().is_some_and(|status| (200..300).contains(&status));
-    let id = delivery["id"].as_u64()?.to_string();
+fn item(listed: Value) -> Option<Item> {
+    let is_well = listed["status_code"].as_u64().is_some_and(|status| (200..300).contains(&status));
     Some(Item {
-        at: time(&delivery["delivered_at"])?,
-        event_id: delivery["guid"].as_str()?.to_owned(),
-        event_type: text(&delivery["event"]),
-        what: if is_well { What::Delivered(id) } else { What::Undelivered(id) },
+        at: time(&listed["delivered_at"])?,
+        event_id: listed["guid"].as_str()?.to_owned(),
+        event_type: text(&listed["event"]),
+        what: Delivery { id: listed["id"].as_u64()?.to_string(), listed }.that(is_well),
     })
 }
 

@@ -31,12 +31,12 @@ impl Missing {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use serde_json::Value;
 
-    use super::*;
+    use super::{super::Delivery, *};
 
     fn item(at: i64, id: &str, is_delivered: bool) -> Item {
-        let what =
-            if is_delivered { What::Delivered(at.to_string()) } else { What::Undelivered(at.to_string()) };
+        let what = Delivery { id: at.to_string(), listed: Value::Null }.that(is_delivered);
         let at = Timestamp::from_second(at).unwrap();
         Item { at, event_id: id.to_owned(), event_type: String::new(), what }
     }

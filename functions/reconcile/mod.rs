@@ -1,6 +1,6 @@
 //! Asking a provider for what did not arrive: its API tells what it has sent, or what has happened.
 //!
-//! `api` one request, bounded, with what an answer means · `github` deliveries, and `app_token` for a GitHub App ·
+//! `api` one request, bounded, with what an answer means · `github` and `gitlab` deliveries, and `app_token` for a GitHub App ·
 //! `stripe`, `paddle` and `square` events · [`missing`] what of it is to be recovered. When that is done, and how far it has come, is for the
 //! consumer (`consumer::reconcile`) or a person (`cargo webhooks reconcile`) to say.
 //!
@@ -12,6 +12,7 @@
 mod api;
 mod app_token;
 mod github;
+mod gitlab;
 pub mod missing;
 mod paddle;
 mod square;
@@ -63,11 +64,26 @@ pub struct Item {
 #[derive(Debug)]
 pub enum What {
     /// It was delivered, by this delivery.
-    Delivered(String),
+    Delivered(Delivery),
     /// It was not, by this delivery, which can be made again.
-    Undelivered(String),
+    Undelivered(Delivery),
     /// The event itself.
     Event(Fetched),
+}
+
+/// An attempt to deliver an event.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The provider's name for it.
+    id: String,
+    /// As it is listed.
+    listed: Value,
+}
+
+impl Delivery {
+    fn that(self, is_well: bool) -> What {
+        if is_well { What::Delivered(self) } else { What::Undelivered(self) }
+    }
 }
 
 /// An event that was fetched from its provider. Only an answer of the provider's API makes one.
@@ -124,6 +140,7 @@ impl<'a> Client<'a> {
     pub async fn page(&self, window: Window, page: Option<&str>) -> Result<Page, Failure> {
         match self.provider {
             Provider::GitHub(hook) => github::page(&self.api, hook, page).await,
+            Provider::GitLab(hook) => gitlab::page(&self.api, hook, page).await,
             Provider::Stripe { events, account } => {
                 let account = account.as_deref();
                 stripe::page(&self.api, window, page, *events, account, &self.types).await
@@ -137,29 +154,53 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     /// See [`Failure`].
-    pub async fn sent(&self, delivery: &str) -> Result<Sent, Failure> {
+    pub async fn sent(&self, delivery: &Delivery) -> Result<Sent, Failure> {
         match self.provider {
             Provider::GitHub(hook) => github::sent(&self.api, hook, delivery).await,
-            Provider::Stripe { .. } | Provider::Paddle | Provider::Square => Err(Failure::Gone(404)),
+            Provider::GitLab(_) => Ok(gitlab::sent(delivery)),
+            Provider::Stripe { .. } | Provider::Paddle | Provider::Square => Err(none()),
         }
+    }
+
+    /// What we answered to a delivery, as far as the provider has kept it.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn answer(&self, delivery: &Delivery) -> Result<String, Failure> {
+        match self.provider {
+            Provider::GitHub(hook) => github::answer(&self.api, hook, delivery).await,
+            Provider::GitLab(_) => Ok(gitlab::answer(delivery)),
+            Provider::Stripe { .. } | Provider::Paddle | Provider::Square => Err(none()),
+        }
+    }
+
+    /// Whether [`Client::answer`] takes no request of its own.
+    pub(crate) fn lists_answers(&self) -> bool {
+        matches!(self.provider, Provider::GitLab(_))
     }
 
     /// Has a delivery made again.
     ///
     /// # Errors
     /// See [`Failure`].
-    pub async fn redeliver(&self, delivery: &str) -> Result<(), Failure> {
+    pub async fn redeliver(&self, delivery: &Delivery) -> Result<(), Failure> {
         match self.provider {
             Provider::GitHub(hook) => github::redeliver(&self.api, hook, delivery).await,
-            Provider::Stripe { .. } | Provider::Paddle | Provider::Square => Ok(()),
+            Provider::GitLab(hook) => gitlab::redeliver(&self.api, hook, delivery).await,
+            Provider::Stripe { .. } | Provider::Paddle | Provider::Square => Err(none()),
         }
     }
+}
+
+/// A list of events has no deliveries.
+fn none() -> Failure {
+    Failure::Gone { status: 404, why: String::new() }
 }
 
 /// What was sent with a delivery.
 #[derive(Debug)]
 pub struct Sent {
-    /// Its headers. A provider may leave out, or cover, what is secret.
+    /// The headers that say what it is. Its signature is not among them.
     pub headers: Vec<(String, String)>,
     /// Its body.
     pub body: Value,

@@ -1,4 +1,4 @@
-//! What is made of secrets, and made anew once they have been rotated: no deployment is needed for that.
+//! A value derived from secrets, refreshed after they are rotated, without a deployment.
 
 use std::{
     fmt,
@@ -12,24 +12,23 @@ use tokio::{sync::Mutex, time::timeout};
 use super::{Secrets, Vault};
 use crate::config::ConfigError;
 
-/// Read again when it is older, as AWS's own cache does
-/// (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/retrieving-secrets_lambda.html>): so long is a secret still
-/// good, or a token still used, that has been taken out of the vault.
+/// The age at which secrets are read again, as in AWS's own cache
+/// (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/retrieving-secrets_lambda.html>). A secret that was removed
+/// is accepted or used for up to this long.
 pub const MAX_AGE: Duration = Duration::from_secs(300);
-/// The vault is never asked sooner than this after it was asked again, whether it answered or not: that is all that
-/// forged webhooks can make it bear.
+/// The least time between two reads, successful or not. It bounds the reads that forged webhooks can cause.
 pub const PAUSE: Duration = Duration::from_secs(60);
-/// For as long, whoever needs the answer waits: a provider hangs up after 3 s.
+/// How long a caller waits for a read: a provider closes the connection after 3 s.
 const RENEWAL: Duration = Duration::from_secs(1);
 
 type Make<T> = Box<dyn Fn(&Secrets) -> Result<T, ConfigError> + Send + Sync>;
 
-/// Something that is made of secrets. Once there is one, there is always one: a renewal that fails leaves it as it was.
+/// A value derived from secrets. A failed refresh keeps the old value.
 pub struct Current<T> {
     vault: Vault,
     make: Make<T>,
     made: RwLock<Made<T>>,
-    /// When the vault was last asked again. Locked while it is: whoever comes meanwhile waits for the same answer.
+    /// When the secrets were last read again. Locked during a read, so that concurrent callers wait for the same one.
     asked: Mutex<Option<Timestamp>>,
 }
 
@@ -39,10 +38,10 @@ struct Made<T> {
 }
 
 impl<T> Current<T> {
-    /// Reads the vault for the first time. This is the start, so it takes the time that it takes.
+    /// Reads the secrets for the first time, at start, without a time limit of its own.
     ///
     /// # Errors
-    /// The vault can't be read, or all that is wrong with what it holds.
+    /// The secrets can't be read, or everything that is wrong with them.
     pub async fn start(
         vault: Vault,
         now: Timestamp,
@@ -52,10 +51,10 @@ impl<T> Current<T> {
         Self::of(vault, &secrets, now, make)
     }
 
-    /// Of what the vault has just said.
+    /// Derived from secrets that have just been read.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// Everything that is wrong with them.
     pub fn of(
         vault: Vault,
         secrets: &Secrets,
@@ -66,12 +65,12 @@ impl<T> Current<T> {
         Ok(Self { vault, make: Box::new(make), made, asked: Mutex::default() })
     }
 
-    /// As it was last made.
+    /// The present value.
     pub fn get(&self) -> Arc<T> {
         Arc::clone(&self.made.read().unwrap_or_else(PoisonError::into_inner).value)
     }
 
-    /// As it was last made, if that is not too long ago; else made anew.
+    /// The present value, refreshed first if it is too old.
     pub async fn fresh(&self, now: Timestamp) -> Arc<T> {
         let made_at = self.made.read().unwrap_or_else(PoisonError::into_inner).at;
         if apart(made_at, now) > MAX_AGE {
@@ -80,7 +79,7 @@ impl<T> Current<T> {
         self.get()
     }
 
-    /// Another than this one, for when it does not serve: one that has been made meanwhile, or is made now.
+    /// A newer value than this one, for when it does not fit: one that was refreshed meanwhile, or is refreshed now.
     pub async fn other_than(&self, seen: &Arc<T>, now: Timestamp) -> Option<Arc<T>> {
         if Arc::ptr_eq(seen, &self.get()) {
             self.renew(now).await;
@@ -113,7 +112,7 @@ impl<T> Current<T> {
     }
 }
 
-/// Either way: a clock that is set back must not make what is old young.
+/// In both directions: a clock that is set back must not make an old value look new.
 fn apart(then: Timestamp, now: Timestamp) -> Duration {
     now.duration_since(then).unsigned_abs()
 }

@@ -1,7 +1,7 @@
 //! Secrets: named in `webhooks.toml`, never written there and never printed.
 //!
-//! [`vault`] where their values are: in the environment, or on AWS in one Secrets Manager secret · [`current`] what is made
-//! of them, and made anew once they have been rotated.
+//! [`vault`] the store of their values: the environment, or on AWS one Secrets Manager secret · [`current`] values derived
+//! from them, refreshed after a rotation.
 
 pub mod current;
 #[cfg(test)]

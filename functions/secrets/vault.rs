@@ -1,8 +1,7 @@
-//! Where the values of secrets are.
+//! The secret store: where the values of secrets are.
 //!
-//! Without `SECRETS_ARN` they are variables of the environment. With it, they are the keys of one JSON document in Secrets
-//! Manager, and the environment is not looked at: one place only, so that no variable that was left behind can hide a
-//! secret that has been rotated.
+//! Without `SECRETS_ARN` they are environment variables. With it, they are the keys of one JSON document in Secrets
+//! Manager, and the environment is ignored, so that a forgotten variable can't hide a rotated secret.
 
 use std::{error::Error, iter};
 
@@ -16,7 +15,7 @@ use serde_json::{Map, Value};
 use super::{Names, Secrets};
 use crate::config::ConfigError;
 
-/// The place, and what is wanted of it.
+/// The store, and the names that are read from it.
 #[derive(Debug)]
 pub struct Vault {
     names: Names,
@@ -30,7 +29,7 @@ enum Place {
 }
 
 impl Vault {
-    /// Variables, which never change while a process runs.
+    /// Environment variables, which never change while a process runs.
     #[must_use]
     pub fn environment(names: Names, get: fn(&str) -> Option<String>) -> Self {
         Self { names, place: Place::Environment(get) }
@@ -42,15 +41,15 @@ impl Vault {
         Self { names, place: Place::SecretsManager { client, id } }
     }
 
-    /// Whether it can say something else the next time.
+    /// Whether its values can change while the process runs.
     pub(super) fn changes(&self) -> bool {
         matches!(self.place, Place::SecretsManager { .. })
     }
 
-    /// Reads all that is wanted.
+    /// Reads all names.
     ///
     /// # Errors
-    /// The place can't be read; or else every secret that it lacks, together.
+    /// The store can't be read; or all secrets that are missing in it.
     pub async fn read(&self) -> Result<Secrets, ConfigError> {
         match &self.place {
             Place::Environment(get) => Secrets::find(&self.names, "environment", get),
@@ -65,7 +64,7 @@ impl Vault {
     }
 }
 
-/// No parser's own message is passed on: it may quote what could not be read.
+/// The parser's own message is not passed on: it may quote a secret.
 async fn document(client: &Client, id: &str) -> Result<Map<String, Value>, String> {
     let answer = Box::pin(client.get_secret_value().secret_id(id).send()).await;
     let answer = answer.map_err(|error| why(&error))?;

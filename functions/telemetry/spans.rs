@@ -5,7 +5,7 @@
 //!
 //! OpenTelemetry's SDK is not used: it sends from a thread of its own, at times of its own, and brings a dozen crates. A Lambda
 //! function is frozen between invocations, so spans leave before it answers, and there must be a limit to how long that takes.
-//! The trace context was here already ([`Traceparent`]), and what is sent is one JSON document ([`super::otlp`]).
+//! The trace context was here already ([`Traceparent`]), and what is sent is one JSON document (`otlp`).
 //!
 //! Nothing depends on a collector: one that does not answer in time is left alone for a while, and what it did not take is
 //! dropped and counted.
@@ -191,12 +191,12 @@ impl Spans {
 pub struct Sending(Option<(CancellationToken, JoinHandle<()>)>);
 
 impl Sending {
-    /// Waits for a request that is under way. It is over within [`CONSUMER_PATIENCE`].
-    pub async fn end(self) {
+    /// Waits within this time for a request that is under way. One that takes longer ends, and is counted, in the next run.
+    pub async fn end(self, patience: Duration) {
         let Some((is_over, sending)) = self.0 else { return };
         is_over.cancel();
-        // Err: it panicked, which has been logged.
-        drop(sending.await);
+        // Err: it takes longer; or it panicked, which has been logged.
+        drop(timeout(patience, sending).await);
     }
 }
 

@@ -85,7 +85,7 @@ impl Listed {
         let json = webhook.json();
         let name = json[id].clone();
         self.feed.lock().push(Event { json, at, is_delivered: false });
-        let is_well = matches!(self.feed.sender.deliver(webhook).await, Some(200..=299));
+        let is_well = matches!(self.feed.sender.deliver(webhook).await, Some((200..=299, _)));
         for event in self.feed.lock().iter_mut().filter(|event| event.json[id] == name) {
             event.is_delivered |= is_well;
         }

@@ -2,11 +2,13 @@
 //! show it late, refuse a wrong key and too many requests, and lie if told to. Outages are for a [wire](crate::proxy::Wire) in front of
 //! them.
 //!
-//! [`github`] has deliveries, which it makes again on request · [`stripe`], [`paddle`] and [`square`] have [`events`]. Each names the
-//! pages of the provider that it follows.
+//! [`github`] and [`gitlab`] have [`deliveries`], which they make again on request · [`stripe`], [`paddle`] and [`square`] have
+//! [`events`]. Each names the pages of the provider that it follows.
 
+pub mod deliveries;
 pub mod events;
 pub mod github;
+pub mod gitlab;
 pub mod paddle;
 pub mod square;
 pub mod stripe;
@@ -96,8 +98,14 @@ impl Sender {
         (shows_after..keeps).contains(&self.now().duration_since(at))
     }
 
-    /// Delivers a webhook, and gives the status; none if there was no answer.
-    async fn deliver(&self, webhook: Webhook) -> Option<u16> {
+    /// Where webhooks are posted to.
+    fn url(&self) -> String {
+        let door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        door.as_ref().map(|(url, _)| url.clone()).unwrap_or_default()
+    }
+
+    /// Delivers a webhook, and gives the status and the body of the answer; none if there was none.
+    async fn deliver(&self, webhook: Webhook) -> Option<(u16, String)> {
         let (url, source) = self.door.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         // Signed by our clock, as if its own were right: that clocks differ is a matter of the signature's tolerance.
         let webhook = webhook.signed(&source, Timestamp::now()).ok()?;
@@ -106,7 +114,7 @@ impl Sender {
             request = request.header(name, value);
         }
         let answer = request.timeout(PATIENCE).send().await.ok()?;
-        Some(answer.status().as_u16())
+        Some((answer.status().as_u16(), answer.text().await.ok()?))
     }
 }
 

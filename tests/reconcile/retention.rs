@@ -6,6 +6,7 @@ use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 use local::{
     hook::Hook,
+    provider_api::github::HOOK,
     proxy::{Fault, Seen},
     stack::Stack,
 };
@@ -90,6 +91,8 @@ async fn a_delivery_that_is_gone_when_it_is_asked_for_is_lost_and_told() -> Resu
     told.api.once(asks, Fault::HookBefore(age));
     not_looked_for(&told.stack, SignedDuration::from_hours(71)).await?;
     told.until_applied(2).await?;
+    told.look_again(HOOK).await?;
+    told.look_again(HOOK).await?;
     let printed = Printed::by_consumer(&told.stack, 2).await?;
     printed.assert(&[("Recovered", 1.0), ("Unrecovered", 1.0), ("ReconcileFailed", 0.0)]);
     let lost: Vec<_> = printed.of("lost").collect();

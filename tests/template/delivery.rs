@@ -92,3 +92,18 @@ fn cloudformation_takes_the_template_without_an_upload() -> Result<()> {
     assert!(module.contains(sent), "Terraform sends it so");
     Ok(())
 }
+
+/// What must pass at GitHub is what must pass on any machine, and it needs no key.
+#[test]
+fn the_workflow_for_changes_runs_what_runs_here() -> Result<()> {
+    let workflow = parse(".github/workflows/ci.yml")?;
+    assert_eq!(workflow["permissions"], serde_json::json!({ "contents": "read" }));
+    let steps = workflow["jobs"]["run"]["steps"].as_array().context("no steps")?;
+    assert_eq!(steps.iter().filter(|step| step["run"] == ".ci/run").count(), 1);
+    let manifest: toml::Table = read("Cargo.toml")?.parse()?;
+    let version = manifest["workspace"]["package"]["rust-version"].as_str().context("no version")?;
+    let installed = steps.iter().filter_map(|step| step["run"].as_str());
+    let installs = installed.filter(|run| run.contains(&format!("rustup default {version}"))).count();
+    assert_eq!(installs, 1, "the oldest Rust that is supported");
+    Ok(())
+}

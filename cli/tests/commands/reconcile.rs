@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use jiff::Timestamp;
 use local::{
     config::Config,
-    provider_api::{KEY, github::GitHub, stripe},
+    provider_api::{KEY, github, stripe},
     stack::Stack,
     webhook::Webhook,
 };
@@ -98,12 +98,12 @@ async fn what_did_not_arrive_is_planned_and_then_done_once() {
     }
     assert_eq!(stack.third_party.ledger().attempts().len(), 3);
     let shown = place.typed(&["show", "evt_1", "--config", config_arg], &config).await;
-    assert!(shown.out.contains("fetched from the provider"), "{}", shown.out);
+    assert!(shown.out.contains("recovered: the event had not arrived"), "{}", shown.out);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn github_is_asked_to_deliver_again() {
-    let (place, github) = (Place::new().await, GitHub::start().await.unwrap());
+    let (place, github) = (Place::new().await, github::start().await.unwrap());
     let stack = &place.stack;
     let issue = Webhook::sample("github.issues.opened").unwrap();
     github.send_to("http://127.0.0.1:9", stack.config.source("github").unwrap());
@@ -124,7 +124,7 @@ async fn github_is_asked_to_deliver_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn real_events_are_signed_here_and_sent_to_what_is_up() {
     let (place, stripe, github) =
-        (Place::new().await, stripe::start().await.unwrap(), GitHub::start().await.unwrap());
+        (Place::new().await, stripe::start().await.unwrap(), github::start().await.unwrap());
     let stack = &place.stack;
     stripe.send(dispute(1)).await;
     github.send(Webhook::sample("github.issues.opened").unwrap()).await;

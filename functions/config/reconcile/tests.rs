@@ -54,6 +54,11 @@ fn each_provider_says_whom_to_ask() {
     assert_eq!(provider("stripe", ""), ("https://api.stripe.com/".to_owned(), failed));
     let all = Provider::Stripe { events: Events::All, account: Some("acct_1".to_owned()) };
     assert_eq!(provider("stripe", ", events = \"all\", account = \"acct_1\"").1, all);
+    let hook = GitLabHook::Project("octo/sub/hello".to_owned(), 7);
+    let told = provider("standard-webhooks", ", project = \"octo/sub/hello\", hook = 7");
+    assert_eq!(told, ("https://gitlab.com/api/v4".to_owned(), Provider::GitLab(hook)));
+    let told = provider("standard-webhooks", ", group = \"octo\", hook = 7");
+    assert_eq!(told.1, Provider::GitLab(GitLabHook::Group("octo".to_owned(), 7)));
     assert_eq!(provider("paddle", "").1, Provider::Paddle);
     assert_eq!(provider("square", "").1, Provider::Square);
 }
@@ -87,6 +92,19 @@ fn every_mistake_is_named() {
     ] {
         assert!(one("github", &format!("{well}{hook}")).contains("not one webhook of GitHub's"), "{hook}");
     }
+    for hook in [
+        "",
+        ", project = \"octo/hello\"",
+        ", project = \"hello\", hook = 1",
+        ", project = \"octo/../hello\", hook = 1",
+        ", project = \"octo/hello\", group = \"octo\", hook = 1",
+        ", group = \"octo?\", hook = 1",
+    ] {
+        let problem = one("standard-webhooks", &format!("{well}{hook}"));
+        assert!(problem.contains("not one webhook of GitLab's"), "{hook}");
+    }
+    let unsigned = of("gitlab", well);
+    assert!(unsigned[0].contains("use its signing token"), "{unsigned:?}");
 }
 
 #[test]

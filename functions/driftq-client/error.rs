@@ -91,6 +91,7 @@ pub enum Error {
 
 /// Why a client can't be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Invalid {
     /// The base URL is not one.
     #[error("the broker's URL {0}; write it like http://broker.example:8080, with or without /v1")]

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 /// A broker's limits, as far as it tells them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Whether it has `GET /v1/config` at all. Those that do have `POST /v1/ack-cumulative` as well.
     pub is_told: bool,

@@ -17,8 +17,7 @@ use super::{
     wire::Line,
 };
 
-/// The longest line. Commands are far shorter ([`crate::command`]). Other producers on a newer broker can
-/// send values of 4 MiB, and JSON escapes a byte to at most six.
+/// The longest line. A newer broker takes values of 4 MiB, and JSON escapes a byte to at most six.
 const MAX_LINE: usize = 25 * 1024 * 1024;
 
 /// What a stream reads, and as whom.
@@ -36,6 +35,7 @@ pub struct Subscription {
 }
 
 /// A message received on a [`Stream`].
+#[non_exhaustive]
 pub struct Delivery {
     /// The partition it came from.
     pub partition: u32,

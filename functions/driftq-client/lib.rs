@@ -34,7 +34,7 @@
 //! ```no_run
 //! # async fn example(http: reqwest::Client) -> Result<(), Box<dyn std::error::Error>> {
 //! use std::time::Duration;
-//! use driftq_webhooks::broker::{Client, Subscription};
+//! use driftq_client::{Client, Subscription};
 //!
 //! /// Made only where a message's work is recorded.
 //! struct Recorded;
@@ -58,7 +58,7 @@
 //!
 //! ```compile_fail,E0061
 //! # use std::time::Duration;
-//! # use driftq_webhooks::broker::{Client, Delivery, Unacked};
+//! # use driftq_client::{Client, Delivery, Unacked};
 //! # struct Recorded;
 //! # async fn example(broker: Client<Recorded>, delivery: Delivery) -> Result<(), Unacked<Recorded>> {
 //! broker.ack(delivery.token, Duration::from_secs(1)).await?;
@@ -70,7 +70,7 @@
 //!
 //! ```compile_fail,E0308
 //! # use std::time::Duration;
-//! # use driftq_webhooks::broker::{Client, Delivery, Unacked};
+//! # use driftq_client::{Client, Delivery, Unacked};
 //! # struct Recorded;
 //! # async fn example(broker: Client<Recorded>, delivery: Delivery) -> Result<(), Unacked<Recorded>> {
 //! broker.ack(delivery.token, (), Duration::from_secs(1)).await?;
@@ -96,3 +96,8 @@ pub use self::{
     limits::Limits,
     stream::{AckToken, Delivery, Stream, Subscription},
 };
+
+/// The example in `README.md`, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("README.md")]
+struct Readme;

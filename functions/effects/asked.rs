@@ -1,0 +1,103 @@
+//! What a provider was asked to deliver again, until it has: one small record per event, under a run id of the source's own. It is no
+//! effect and stands in no index.
+//!
+//! A delivery that comes again looks as the first one did, so ingest can't tell it from that. But the provider lists it, with what we
+//! answered: the effects' names. Those are then marked as recovered. It costs nothing where webhooks are taken and effects are done.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    Effects,
+    error::StoreError,
+    record::{Item, attr, millis, optional_text, seconds, string, time},
+    store::{Change, Condition, Write},
+};
+use crate::effect_id::EffectId;
+
+const ASKED_AT: &str = "asked_at";
+const LOST: &str = "lost";
+/// As long as any provider that delivers again on request keeps what it has sent.
+const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// An event that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// When.
+    pub at: Timestamp,
+    /// The provider does not have it any more, which has been told.
+    pub is_lost: bool,
+}
+
+/// No run id can be this: they hold no `:`.
+fn partition(source: &str) -> String {
+    format!(":asked:{source}")
+}
+
+impl Effects {
+    /// Remembers that this event is asked for, or that it is lost.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn remember_asked(&self, source: &str, event_id: &str, asked: Asked) -> Result<(), StoreError> {
+        let Asked { at, is_lost } = asked;
+        let mut item = Item::from([
+            (attr::RUN_ID.into(), string(partition(source))),
+            (attr::EFFECT_ID.into(), string(event_id)),
+            (ASKED_AT.into(), millis(at)),
+            (attr::EXPIRES_AT.into(), seconds(at + KEPT)),
+        ]);
+        if is_lost {
+            item.insert(LOST.into(), AttributeValue::Bool(true));
+        }
+        let put = self.store.client.put_item().table_name(&self.store.table).set_item(Some(item));
+        put.send().await.map(drop).map_err(|error| StoreError::unavailable("PutItem", &error))
+    }
+
+    /// The events of a source that were asked for and have not been seen to arrive.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn asked(&self, source: &str) -> Result<HashMap<String, Asked>, StoreError> {
+        let (mut asked, mut from) = (HashMap::new(), None);
+        loop {
+            let (items, next) = self.run_items(&partition(source), from).await?;
+            for item in items {
+                let at = time(&item, ASKED_AT)?.ok_or(StoreError::Malformed(ASKED_AT))?;
+                let is_lost = item.contains_key(LOST);
+                let event_id = optional_text(&item, attr::EFFECT_ID);
+                asked.extend(event_id.map(|event_id| (event_id, Asked { at, is_lost })));
+            }
+            from = next;
+            if from.is_none() {
+                return Ok(asked);
+            }
+        }
+    }
+
+    /// Forgets that an event was asked for.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn forget_asked(&self, source: &str, event_id: &str) -> Result<(), StoreError> {
+        let delete = self.store.client.delete_item().table_name(&self.store.table);
+        let delete = delete.key(attr::RUN_ID, string(partition(source)));
+        let delete = delete.key(attr::EFFECT_ID, string(event_id));
+        delete.send().await.map(drop).map_err(|error| StoreError::unavailable("DeleteItem", &error))
+    }
+
+    /// Marks an effect as recovered then. False: it has no record yet.
+    ///
+    /// # Errors
+    /// DynamoDB could not be asked.
+    pub async fn mark_recovered(&self, effect: &EffectId, at: Timestamp) -> Result<bool, StoreError> {
+        let recorded =
+            Condition { expression: "attribute_exists(#status)", names: &[attr::STATUS], values: Vec::new() };
+        let change = Change::default().set_once(attr::RECOVERED_AT, millis(at));
+        let name = effect.to_string();
+        let write = self.store.update((effect.run_id().as_str(), &name), change, recorded).await?;
+        Ok(matches!(write, Write::Applied(_)))
+    }
+}
