@@ -41,8 +41,10 @@ const fn digest(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
-    use crate::config::{Config, hosts::Stage};
+    use crate::config::{Config, environment::load_config, hosts::Stage};
 
     #[test]
     fn the_embedded_configuration_has_been_checked() {
@@ -56,6 +58,16 @@ mod tests {
         let edited = EMBEDDED.replacen("POST", "PUT", 1);
         assert_ne!(digest(&edited), CHECKED);
         assert!(note(EMBEDDED).ends_with(&format!("\n{CHECKED:#x}\n")));
+    }
+
+    #[test]
+    fn a_file_of_its_own_is_checked_at_each_start() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, EMBEDDED.replacen("{{ event.data.object.id }}", "{{ event. }}", 1)).unwrap();
+        let path = file.path().display().to_string();
+        let get = |name: &str| (name == "WEBHOOKS_CONFIG").then(|| path.clone());
+        let error = load_config(&get).expect_err("a template that is none");
+        assert!(error.to_string().contains("business_key"), "{error}");
     }
 
     #[test]

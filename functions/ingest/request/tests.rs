@@ -98,6 +98,13 @@ fn lacks(config: &Config, request: &Request) -> String {
 }
 
 #[test]
+fn a_template_that_uses_the_digest_gets_that_of_the_body() {
+    let config = config("scheme = \"github\"\nKEY = digest");
+    let routed = routed(&config, &signed("github", b"{}", &[])).unwrap();
+    assert_eq!(routed[0].1, hex::encode(Sha256::digest(b"{}")));
+}
+
+#[test]
 fn each_event_of_a_batch_is_a_run_of_its_own() {
     let runs = |scheme: &str, body: &Value| -> Vec<String> {
         let config = config(&format!("scheme = \"{scheme}\""));
