@@ -34,8 +34,8 @@ mod tests {
     use super::*;
     use crate::clients::trust;
 
-    const CLIENT: &str = include_str!("../../tests/client_certificates/client.pem");
-    const OTHER: &str = include_str!("../../tests/client_certificates/server.pem");
+    const CLIENT: &str = include_str!("../../tests/stories/client_certificates/client.pem");
+    const OTHER: &str = include_str!("../../tests/stories/client_certificates/server.pem");
 
     fn problem(pem: &str) -> Option<String> {
         shown(&trust::tls(&|_| None).unwrap(), pem).err()

@@ -205,7 +205,7 @@ mod tests {
         let (refused, ()) = tokio::join!(get(PublicOnly, format!("http://localhost:{port}/")), connected);
         assert!(matches!(refused, Err(NotApplied::Unknown(_))), "{refused:?}");
     }
-    const CLIENT: &str = include_str!("../../tests/client_certificates/client.pem");
+    const CLIENT: &str = include_str!("../../tests/stories/client_certificates/client.pem");
 
     async fn secrets(value: fn(&str) -> Option<String>) -> Arc<Secrets> {
         let vault = Vault::environment(BTreeSet::from(["A_CERTIFICATE".to_owned()]), value);

@@ -1,0 +1,77 @@
+//! Two messages in hand are no proof that nothing else is in flight: a newer broker deals 32 of a partition. A dead consumer's
+//! stream, which the broker believes open, holds 18 of 21 webhooks when the broker loses its memory.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use local::{
+    broker::Profile,
+    http::Answer,
+    proxy::{Fault, Seen},
+};
+
+use super::{
+    ack, consumes, deliver_all, is_not_ours_to_kill, once_each, power_cut, shared::leave_stream, tickets,
+};
+use crate::setup::{PATIENCE, builder, config};
+
+fn asks_for_metrics(seen: &Seen) -> bool {
+    seen.goes_to("GET", "/metrics")
+}
+
+/// It finds out how much is in flight, or what may be acked.
+fn asks(seen: &Seen) -> bool {
+    asks_for_metrics(seen) || ack(seen)
+}
+
+#[tokio::test]
+async fn what_a_newer_brokers_dead_stream_holds_is_not_passed_over() -> Result<()> {
+    nothing_is_passed_over(|_| false).await
+}
+
+/// Then the broker checks each ack by itself.
+#[tokio::test]
+async fn nor_without_metrics() -> Result<()> {
+    nothing_is_passed_over(asks_for_metrics).await
+}
+
+/// A broker whose limit has been raised: it neither tells it nor acks cumulatively.
+#[tokio::test]
+async fn nor_where_the_limit_is_not_known() -> Result<()> {
+    nothing_is_passed_over(|seen| ["/v1/config", "/v1/ack-cumulative"].contains(&seen.path.as_str())).await
+}
+
+/// At a broker that does not have these calls.
+async fn nothing_is_passed_over(lacks: fn(&Seen) -> bool) -> Result<()> {
+    let builder = builder(config()?)?.broker_profile(Profile::G3);
+    let stack = builder.env("DRIFTQ_PARTITIONS", "1").env("IDLE_EXIT", "2s").start().await?;
+    if is_not_ours_to_kill(&stack) {
+        return Ok(());
+    }
+    stack.broker_wire.always(lacks, Fault::Answer(Answer::status(404).with_body("404 page not found\n")));
+    leave_stream(&stack).await?;
+    let names: Vec<_> = (1..=20).map(|number| format!("dp_{number}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let (dead, by_turns) = names.split_at(16);
+    deliver_all(&stack, dead).await?;
+
+    let opened = stack.broker_wire.once(consumes, Fault::Pass);
+    let story = async {
+        opened.within(PATIENCE).await?;
+        // The dead one's stream and the living one's are dealt two each.
+        deliver_all(&stack, by_turns).await?;
+        stack.third_party.until(PATIENCE, |ledger| ledger.applied().len() >= 3).await?;
+        // By the second time, it has had an answer to the first. A consumer that does not ask has acked.
+        for _ in 0..2 {
+            let _ = stack.broker_wire.once(asks, Fault::Pass).within(Duration::from_secs(1)).await;
+        }
+        power_cut(&stack).run().await;
+        anyhow::Ok(())
+    };
+    let (settling, told) = tokio::join!(stack.run_until_settled(3 * PATIENCE), story);
+    told?;
+    settling?;
+    assert_eq!(tickets(&stack), once_each(&[&["first"], &names[..]].concat()));
+    assert_eq!(stack.third_party.ledger().attempts().len(), 21);
+    stack.finish().await
+}

@@ -1,0 +1,76 @@
+//! What an ack takes along: a commit is a high-water mark, so a message that is passed over is lost with the broker's
+//! memory. Each story kills broker and consumer at the moment when that would show.
+
+use anyhow::Result;
+use local::{http::Answer, proxy::Fault, stack::Stack, third_party::Behaviour};
+
+use super::{
+    ack, deliver_all, is_not_ours_to_kill, name_in, once_each, power_cut, side_by_side, stack_of, tickets,
+};
+use crate::setup::{PATIENCE, TICKETS, settle};
+
+#[tokio::test]
+async fn a_message_that_is_done_is_not_acked_before_a_lower_one_of_its_partition() -> Result<()> {
+    let stack = stack_of(2, "400ms").await?;
+    if is_not_ours_to_kill(&stack) {
+        return Ok(());
+    }
+    let name = |partition, name: &str| name_in(partition, 2, name);
+    let [low, high] = [name(0, "low"), name(0, "high")];
+    let beacons = [name(1, "first"), name(1, "second")];
+    // Neither its claim nor its hand-over can be recorded: nothing answers for it but its message.
+    let claimed = stack.table_wire()?.once(|seen| seen.is("PutItem"), Fault::HangBefore);
+    deliver_all(&stack, &[&low]).await?;
+    let story = async {
+        claimed.within(PATIENCE).await?;
+        deliver_all(&stack, &[&high]).await?;
+        // A beacon's ack tells that acks go out now, and a second one that all that were ready have gone.
+        for beacon in &beacons {
+            let acked =
+                stack.broker_wire.once(|seen| ack(seen) && seen.json()["partition"] == 1, Fault::Pass);
+            deliver_all(&stack, &[beacon]).await?;
+            acked.within(PATIENCE).await?;
+        }
+        power_cut(&stack).run().await;
+        anyhow::Ok(())
+    };
+    let (killed, told) = tokio::join!(stack.run_consumer(), story);
+    told?;
+    assert!(killed.is_err_and(|error| error.is_death()));
+    settle(&stack).await?;
+    assert_eq!(tickets(&stack), once_each(&[&low, &high, &beacons[0], &beacons[1]]));
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn what_a_dead_consumer_had_in_hand_is_not_passed_over_by_the_next_ones_first_acks() -> Result<()> {
+    high_after_low(stack_of(1, "400ms").await?).await
+}
+
+#[tokio::test]
+async fn nor_if_the_brokers_metrics_can_not_be_had() -> Result<()> {
+    let pages = [Answer::html(404), Answer::status(200).with_body("consumer_lag{topic=\"t\"} 7\n")];
+    let stories = pages.map(async |page| {
+        let stack = stack_of(1, "400ms").await?;
+        stack.broker_wire.always(|seen| seen.goes_to("GET", "/metrics"), Fault::Answer(page));
+        high_after_low(stack).await
+    });
+    side_by_side(stories).await
+}
+
+async fn high_after_low(stack: Stack) -> Result<()> {
+    if is_not_ours_to_kill(&stack) {
+        return Ok(());
+    }
+    let kill = stack.consumer.killer().hook();
+    stack.third_party.script(TICKETS, [Behaviour::hang().with_hook(kill)]);
+    deliver_all(&stack, &["low"]).await?;
+    assert!(stack.run_consumer().await.is_err_and(|error| error.is_death()));
+    // The next consumer is dealt this one at once, and the lower one only later (docs/driftq-contract.md, A5).
+    deliver_all(&stack, &["high"]).await?;
+    let cut = stack.broker_wire.once(ack, Fault::HookAfter(power_cut(&stack)));
+    settle(&stack).await?;
+    assert_eq!(cut.count(), 1);
+    assert_eq!(tickets(&stack), once_each(&["low", "high"]));
+    stack.finish().await
+}

@@ -1,0 +1,73 @@
+//! A consumer is gone, but its FIN was lost: the broker believes its stream open, and goes on dealing it messages.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use local::{
+    proxy::{Fault, Hits, Seen},
+    stack::Stack,
+};
+
+use super::{ack, consumes, deliver_all, is_not_ours_to_kill, once_each, power_cut, stack_of, tickets};
+use crate::setup::PATIENCE;
+
+/// Longer than two leases: a message that is dealt to the dead is dealt to the living the next time.
+const IDLE_EXIT: &str = "10s";
+
+/// Leaves a stream half open that holds nothing yet.
+pub(super) async fn leave_stream(stack: &Stack) -> Result<()> {
+    stack.broker_wire.once(consumes, Fault::HalfOpen);
+    stack.broker_wire.once(ack, Fault::HookAfter(stack.consumer.killer().hook()));
+    deliver_all(stack, &["first"]).await?;
+    assert!(stack.run_consumer().await.is_err_and(|error| error.is_death()));
+    // Its stream lease has to end before the next one can open a stream. On a busy machine such a short run may be killed.
+    let opens = || stack.run_consumer_within(Duration::from_millis(2500));
+    while !opens().await.is_ok_and(|run| run.outcome != "busy") {}
+    Ok(())
+}
+
+/// The next streams' leases are shorter than the dead one's. With equal ones the turns can fall alike for a long time, and
+/// the same message to the dead each time.
+fn shorten_leases(stack: &Stack) -> Hits {
+    stack.broker_wire.always(consumes, Fault::Query("lease_ms", "3400".into()))
+}
+
+#[tokio::test]
+async fn what_a_dead_consumers_stream_is_dealt_is_done_in_the_end() -> Result<()> {
+    let stack = stack_of(4, IDLE_EXIT).await?;
+    leave_stream(&stack).await?;
+    shorten_leases(&stack);
+    let names = ["a", "b", "c", "d", "e"];
+    // Dealt to the dead, all of them that there is room for.
+    deliver_all(&stack, &names).await?;
+    let settling = stack.run_until_settled(3 * PATIENCE).await?;
+    assert_eq!(settling.total(|run| run.done), 5);
+    assert_eq!(tickets(&stack), once_each(&["first", "a", "b", "c", "d", "e"]));
+    assert_eq!(stack.third_party.ledger().attempts().len(), 6);
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn what_a_dead_consumers_stream_was_dealt_is_not_passed_over_by_an_ack() -> Result<()> {
+    let stack = stack_of(1, IDLE_EXIT).await?;
+    if is_not_ours_to_kill(&stack) {
+        return Ok(());
+    }
+    leave_stream(&stack).await?;
+    // Offset 0 was `first`. The streams take turns, so b and c are dealt to the living while a lower one is with the dead:
+    // b after a, or c after b.
+    for offset in [2, 3] {
+        let is_it = move |seen: &Seen| ack(seen) && seen.json()["offset"] == offset;
+        stack.broker_wire.once(is_it, Fault::HookAfter(power_cut(&stack)));
+    }
+    let opened = shorten_leases(&stack);
+    let story = async {
+        opened.within(PATIENCE).await?;
+        deliver_all(&stack, &["a", "b", "c"]).await
+    };
+    let (settling, told) = tokio::join!(stack.run_until_settled(3 * PATIENCE), story);
+    told?;
+    settling?;
+    assert_eq!(tickets(&stack), once_each(&["first", "a", "b", "c"]));
+    stack.finish().await
+}

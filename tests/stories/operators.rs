@@ -1,0 +1,128 @@
+//! Who may start runs, look at them, and decide: whoever the gateway has authenticated, and to anyone else there are no such
+//! paths.
+
+use anyhow::{Result, ensure};
+use local::{
+    gateway::{Authorizer, Door},
+    http::Answer,
+    stack::Stack,
+    third_party::Behaviour,
+};
+use serde_json::{Value, json};
+
+use crate::setup::{TICKETS, builder, config, deliver, dispute, only_effect, settle, stack};
+
+/// All that operators and clients can ask for.
+async fn asked(stack: &Stack) -> Result<Vec<Answer>> {
+    let decision =
+        json!({ "effect_id": "r:s:k", "attempt": 1, "decision": "discard", "note": "Ada: not wanted" });
+    Ok(vec![
+        stack.post_json("/runs", &[], &run()).await?,
+        stack.get("/runs/stripe.evt_1").await?,
+        stack.get("/parked").await?,
+        stack.post_json("/runs/stripe.evt_1/decide", &[], &decision).await?,
+    ])
+}
+
+fn run() -> Value {
+    json!({
+        "step": "open_ticket", "business_key": "dp_1",
+        "input": { "dispute": "dp_1", "charge": "ch_1", "amount": 5, "reason": "fraudulent" },
+    })
+}
+
+#[tokio::test]
+async fn where_nobody_is_authenticated_there_are_no_such_paths() -> Result<()> {
+    let stack = stack().await?;
+    let nowhere = stack.get("/nowhere").await?;
+    let unauthenticated = Door::ALL.map(|door| (door, Authorizer::Nobody));
+    // What a load balancer tells of its users stands in headers, which anyone can send.
+    let lists = [Door::LoadBalancer, Door::LoadBalancerLists].map(|door| (door, Authorizer::Iam));
+    for (door, authorizer) in unauthenticated.into_iter().chain(lists) {
+        stack.gateway.act_as(door);
+        stack.gateway.authorize_by(authorizer);
+        for answer in asked(&stack).await? {
+            assert_eq!((answer.status, &answer.body), (404, &nowhere.body), "{door:?}");
+        }
+        let wrong_method = stack.get("/runs").await?;
+        assert_eq!((wrong_method.status, &wrong_method.body), (404, &nowhere.body), "{door:?}");
+        let spoofed = [("x-amzn-oidc-identity", "ada"), ("authorization", "Bearer ada")];
+        assert_eq!(stack.post_json("/runs", &spoofed, &run()).await?.status, 404, "{door:?}");
+    }
+    assert!(stack.effects().await?.is_empty() && stack.broker_wire.seen().is_empty());
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn every_authorizer_of_every_door_lets_in_whom_it_knows() -> Result<()> {
+    let stack = stack().await?;
+    for door in [Door::HttpApi, Door::HttpApiStage, Door::FunctionUrl, Door::RestApi] {
+        for authorizer in Authorizer::ALL {
+            stack.gateway.act_as(door);
+            stack.gateway.authorize_by(authorizer);
+            let statuses: Vec<_> = asked(&stack).await?.iter().map(|answer| answer.status).collect();
+            ensure!(statuses == [202, 404, 200, 404], "{door:?} {authorizer:?}: {statuses:?}");
+        }
+    }
+    let started = stack.ingest.log().tail(usize::MAX);
+    for authorizer in Authorizer::ALL {
+        assert!(started.contains(&format!("\"caller\":\"{}\"", authorizer.user())), "{authorizer:?}");
+    }
+    settle(&stack).await?;
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn the_history_names_who_decided() -> Result<()> {
+    let stack = stack().await?;
+    stack.third_party.script(TICKETS, [Behaviour::refuse(422)]);
+    deliver(&stack, &dispute()?).await?;
+    settle(&stack).await?;
+    let effect = only_effect(&stack).await?;
+    let path = format!("/runs/{}/decide", effect.run_id);
+    let decision = json!({
+        "effect_id": effect.effect_id, "attempt": effect.attempt, "decision": "discard", "note": "a duplicate",
+    });
+    stack.gateway.authorize_by(Authorizer::Iam);
+    assert_eq!(stack.post_json(&path, &[], &decision).await?.status, 200);
+    let record = only_effect(&stack).await?.record;
+    let decided =
+        record["history"].as_array().and_then(|history| history.last()).cloned().unwrap_or_default();
+    assert_eq!(
+        (&decided["what"], &decided["by"]),
+        (&json!("discard: a duplicate"), &json!(Authorizer::Iam.user()))
+    );
+    stack.finish().await
+}
+
+/// `//runs/` and `/$default/runs` may be let in by a gateway that guards `/runs`.
+#[tokio::test]
+async fn paths_are_taken_as_they_are() -> Result<()> {
+    let stack = builder(config()?)?.env("OPERATOR_API", "open").start().await?;
+    for path in ["//runs/", "/runs/", "//runs", "/$default/runs", "/runs//", "/%72uns"] {
+        assert_eq!(stack.post_json(path, &[], &run()).await?.status, 404, "{path}");
+    }
+    for path in ["/parked/", "//parked", "/healthz/", "//healthz", "/$default/healthz"] {
+        assert_eq!(stack.get(path).await?.status, 404, "{path}");
+    }
+    assert!(
+        stack.effects().await?.is_empty() && stack.broker_wire.seen_where(crate::setup::produces).is_empty()
+    );
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn a_deployment_can_open_them_to_everybody_and_must_say_so() -> Result<()> {
+    let stack = builder(config()?)?.env("OPERATOR_API", "open").start().await?;
+    stack.gateway.act_as(Door::LoadBalancer);
+    stack.gateway.authorize_by(Authorizer::Nobody);
+    assert_eq!(stack.post_json("/runs", &[], &run()).await?.status, 202);
+    assert_eq!(stack.get("/parked").await?.status, 200);
+    settle(&stack).await?;
+    stack.finish().await?;
+
+    let refused = builder(config()?)?.env("OPERATOR_API", "yes").start().await;
+    let error = format!("{:#}", refused.err().map(|error| error.to_string()).unwrap_or_default());
+    assert!(error.contains("OPERATOR_API: neither authenticated nor open"), "{error}");
+    Ok(())
+}

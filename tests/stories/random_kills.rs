@@ -1,0 +1,142 @@
+//! Random kills while commands are drained: each is done, and none is called twice. The first generation's broker is killed at 50
+//! moments. Of a newer one each consumer's stream lives on when the consumer is gone, and consumer and broker are killed in turn.
+//!
+//! `KILL_SEED` repeats a run's moments, though not what the machine does in between.
+
+use std::{collections::BTreeMap, env, ops::Range, path::Path, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use local::{broker::Profile, hook::Hook, proxy::Fault, stack::Stack, third_party::Behaviour};
+use tokio::time::sleep;
+
+use crate::{
+    drain::is_not_ours_to_kill,
+    setup::{TICKETS, builder, config, consumes, deliver, dispute_about, table},
+};
+
+/// Longer than it takes to do them all.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+#[tokio::test]
+async fn a_broker_killed_at_fifty_random_moments_of_a_drain_loses_and_doubles_nothing() -> Result<()> {
+    const COMMANDS: usize = 500;
+    const KILLS: usize = 50;
+    let stack = stack(Profile::G0).await?;
+    if is_not_ours_to_kill(&stack) {
+        return Ok(());
+    }
+    // A third party that forgets keys: a second call would be a second ticket.
+    stack.third_party.forget_keys(TICKETS);
+    let mut commands = deliver_all(&stack, 0..COMMANDS).await?;
+    commands.sort();
+    let mut moments = Moments::seeded()?;
+    let killing = async {
+        let mut amid = 0;
+        for _ in 0..KILLS {
+            sleep(moments.next()).await;
+            amid += usize::from(stack.third_party.ledger().attempts().len() < COMMANDS);
+            stack.broker.restart().await?;
+        }
+        println!("{amid} of {KILLS} kills struck before the last call");
+        anyhow::Ok(())
+    };
+    let (settling, killed) = tokio::join!(stack.run_until_settled(PATIENCE), killing);
+    killed?;
+    let settling = settling?;
+    println!("{} duplicates, {} runs failed", settling.total(|run| run.duplicates), settling.failures.len());
+    let ledger = stack.third_party.ledger();
+    assert_once_each(&commands, &ledger.applied_by_key());
+    assert_eq!((ledger.attempts().len(), ledger.deduped().len()), (COMMANDS, 0));
+    stack.finish().await
+}
+
+/// A killed consumer's calls are repeated, with the same key.
+#[tokio::test]
+async fn nor_with_streams_that_live_on_at_a_newer_broker() -> Result<()> {
+    const BATCH: usize = 40;
+    const KILLS: usize = 12;
+    let stack = stack(Profile::G3).await?;
+    if is_not_ours_to_kill(&stack) {
+        return Ok(());
+    }
+    let streams = stack.broker_wire.always(consumes, Fault::HalfOpen);
+    let (mut moments, mut commands) = (Moments::seeded()?, Vec::new());
+    let schedule = stack.schedule(Duration::from_millis(300));
+    streams.within(PATIENCE).await?;
+    for number in 0..KILLS {
+        commands.extend(deliver_all(&stack, number * BATCH..(number + 1) * BATCH).await?);
+        sleep(moments.next()).await;
+        let opened = streams.count();
+        match number % 2 {
+            0 => drop(stack.consumer.killer().kill().await),
+            _ => stack.broker.restart().await?,
+        }
+        // After a consumer's death, the next batch is dealt to a living stream and a dead one's in turn.
+        streams.reach(opened + 1, PATIENCE).await?;
+    }
+    drop(schedule);
+    // Otherwise the last consumer's stream would live on, and messages be dealt to it for minutes.
+    stack.broker_wire.heal();
+    stack.broker.restart().await?;
+    stack.run_until_settled(PATIENCE).await?;
+    commands.sort();
+    assert_once_each(&commands, &stack.third_party.ledger().applied_by_key());
+    stack.finish().await
+}
+
+/// With a third party that takes its time, and patience for it, so that no call is given up on a busy machine. The broker is a
+/// process of its own, so that SIGKILL is SIGKILL: its binary is built beside the functions for the tests of `cli`.
+async fn stack(profile: Profile) -> Result<Stack> {
+    let mut config = config()?;
+    table(config.step("open_ticket"), "call").insert("timeout".into(), "10s".into());
+    let binary = Path::new(env!("CARGO_BIN_EXE_consumer")).with_file_name("webhooks");
+    let builder = builder(config)?.broker_profile(profile);
+    ensure!(binary.exists(), "{} is missing; build it with `cargo build -p cli`", binary.display());
+    let stack = builder.broker_process(binary).start().await?;
+    let slow = Hook::new(async || sleep(Duration::from_millis(100)).await);
+    stack.third_party.always(TICKETS, Behaviour::apply().with_hook(slow));
+    Ok(stack)
+}
+
+/// Delivers disputes of these numbers, and gives their effects.
+async fn deliver_all(stack: &Stack, numbers: Range<usize>) -> Result<Vec<String>> {
+    let names = numbers.map(|number| format!("dp_{number}"));
+    let delivered = stream::iter(names).map(async |name| deliver(stack, &dispute_about(&name)?).await);
+    delivered.buffer_unordered(4).try_concat().await
+}
+
+fn assert_once_each(commands: &[String], applied: &BTreeMap<String, usize>) {
+    let doubled: Vec<_> = applied.iter().filter(|(_, times)| **times > 1).collect();
+    assert!(doubled.is_empty(), "applied twice: {doubled:?}");
+    let lost: Vec<_> = commands.iter().filter(|id| !applied.contains_key(*id)).collect();
+    assert!(lost.is_empty() && applied.keys().eq(commands), "lost: {lost:?}");
+}
+
+/// How long to wait before each kill: some strike while a stream is opened and the first messages come, and some in the midst
+/// of the acks.
+struct Moments(u64);
+
+impl Moments {
+    fn seeded() -> Result<Self> {
+        let seed = match env::var("KILL_SEED") {
+            Ok(seed) => seed.parse().context("KILL_SEED is no number")?,
+            Err(_) => uuid::Uuid::new_v4().as_u64_pair().0,
+        };
+        println!("KILL_SEED={seed}");
+        Ok(Self(seed | 1))
+    }
+
+    fn next(&mut self) -> Duration {
+        let early = self.below(10) < 7;
+        Duration::from_millis(if early { self.below(600) } else { 600 + self.below(900) })
+    }
+
+    /// xorshift64
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}

@@ -1,0 +1,117 @@
+//! GitLab sends an event again on request, in other bytes and under the same signed id.
+
+use anyhow::{Context, Result};
+use local::{
+    provider_api::{
+        deliveries::Deliverer,
+        gitlab::{self, EVENTS},
+    },
+    proxy::{End, Fault, Seen, Wire},
+    webhook::Webhook,
+};
+use serde_json::json;
+use toml::{Table, Value};
+
+use super::{Told, marks::until_marked, reconciled, recovered};
+use crate::{
+    printed::Printed,
+    setup::{add_steps, builder, config, settle},
+};
+
+async fn told() -> Result<Told<Deliverer>> {
+    let provider = gitlab::start().await?;
+    let api = Wire::start(&provider.url()).await?;
+    let mut config = config()?;
+    let source: Table =
+        "scheme = 'standard-webhooks'\nsecrets = ['A_SIGNING_TOKEN']\nevent_type = '{{ event.object_kind }}'"
+            .parse()?;
+    config.table()["sources"].as_table_mut().context("sources")?.insert("it".into(), Value::Table(source));
+    reconciled(&mut config, "it", &api.url(), "project = 'octo/hello'\nhook = 1")?;
+    add_steps(
+        &mut config,
+        "[[steps]]\nid = 'it'\non = { source = 'it', type = 'issue' }\nbusiness_key = '{{ event.object_attributes.iid }}'\n\
+         input = { title = '{{ event.object_attributes.title }}' }\n\
+         call = { url = 'https://tickets.example.com/it', json = { title = '{{ input.title }}' } }\nin_doubt = { policy = 'park' }",
+    );
+    let stack = builder(config)?.start().await?;
+    let door = Wire::start(&stack.url()).await?;
+    provider.send_to(&door.url(), stack.config.source("it")?);
+    stack.run_consumer().await?;
+    Ok(Told { stack, provider, api, door })
+}
+
+fn issue(number: u64) -> Webhook {
+    let event = json!({
+        "object_kind": "issue", "user": { "email": "someone@example.com" },
+        "object_attributes": { "iid": number, "title": format!("Issue {number}") },
+    });
+    Webhook::new("it", &event).with("x-gitlab-event", "Issue Hook")
+}
+
+fn resends(seen: &Seen) -> bool {
+    seen.path.ends_with("/resend")
+}
+
+#[tokio::test]
+async fn what_gitlab_could_not_deliver_comes_in_by_our_own_door() -> Result<()> {
+    let told = told().await?;
+    told.provider.behave(|manners| manners.per_page = 1);
+    assert!(told.provider.send(issue(1)).await);
+    settle(&told.stack).await?;
+    told.door.close().await;
+    for number in 2..4 {
+        assert!(!told.provider.send(issue(number)).await);
+    }
+    // It is still shut: GitLab tries, and says that it could not.
+    while told.api.seen_where(resends).is_empty() {
+        told.stack.run_consumer().await?;
+    }
+    assert_eq!(told.api.seen_where(resends)[0].end, End::Upstream(422));
+    told.door.open().await?;
+    told.until_applied(3).await?;
+    told.each_once(3);
+    until_marked(&told, ":asked:it").await?;
+    assert_eq!(recovered(&told.stack).await?.len(), 2);
+
+    let before = told.provider.redelivered();
+    told.look_again(EVENTS).await?;
+    assert_eq!(told.provider.redelivered(), before, "what has arrived is not asked for");
+    told.stack.finish().await
+}
+
+/// Our answer is lost, so that GitLab takes it for a failure. What it sends again has no email address any more, and the same id.
+#[tokio::test]
+async fn an_event_whose_answer_was_lost_is_done_once() -> Result<()> {
+    let told = told().await?;
+    told.door.once(|seen| seen.method == "POST", Fault::CutAfter);
+    assert!(!told.provider.send(issue(1)).await);
+    settle(&told.stack).await?;
+    while told.provider.redelivered() == 0 {
+        told.stack.run_consumer().await?;
+    }
+    settle(&told.stack).await?;
+    told.each_once(1);
+    told.stack.finish().await
+}
+
+/// The hook had a wrong URL for a while. What it has missed then GitLab does not send to another.
+#[tokio::test]
+async fn what_gitlab_sent_to_another_url_is_lost_and_told() -> Result<()> {
+    let told = told().await?;
+    let source = told.stack.config.source("it")?;
+    told.provider.send_to("http://127.0.0.1:9", source.clone());
+    assert!(!told.provider.send(issue(1)).await);
+    told.provider.send_to(&told.door.url(), source);
+    told.door.close().await;
+    assert!(!told.provider.send(issue(2)).await);
+    told.door.open().await?;
+    told.until_applied(1).await?;
+    told.each_once(1);
+    until_marked(&told, ":asked:it").await?;
+    told.look_again(EVENTS).await?;
+    let printed = Printed::by_consumer(&told.stack, 2).await?;
+    printed.assert(&[("Recovered", 1.0), ("Unrecovered", 1.0)]);
+    let lost: Vec<_> = printed.of("lost").collect();
+    assert!(lost[0]["error"].as_str().unwrap().contains("URL has changed"), "{lost:?}");
+    told.stack.finish().await
+}

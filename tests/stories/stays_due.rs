@@ -1,0 +1,53 @@
+//! An effect that is claimed stays on the agenda, for when the claim's lease ends: the claim may be all that is left of it.
+
+use anyhow::Result;
+use local::{
+    hook::Hook,
+    proxy::{Fault, Seen},
+    stack::Stack,
+    third_party::Behaviour,
+};
+
+use crate::{
+    drain::is_not_ours_to_kill,
+    setup::{TICKETS, deliver, dispute, only_effect, settle, stack},
+};
+
+fn claims_again(seen: &Seen) -> bool {
+    seen.is("UpdateItem") && seen.mentions(":untried")
+}
+
+fn takes_over(seen: &Seen) -> bool {
+    seen.is("UpdateItem") && seen.mentions("did not report back")
+}
+
+/// The consumer is killed, and whatever the topic held is lost.
+fn disaster(stack: &Stack) -> Hook {
+    let (consumer, broker) = (stack.consumer.killer(), stack.broker.clone());
+    Hook::new(move || {
+        let (consumer, broker) = (consumer.clone(), broker.clone());
+        async move {
+            broker.wipe().await.expect("the broker is ours, and starts again");
+            consumer.kill().await;
+        }
+    })
+}
+
+/// It was put off, so it is in the table and nowhere else: then the second attempt dies, and the third that takes it over.
+#[tokio::test]
+async fn an_effect_whose_claims_die_comes_due_again_without_its_message() -> Result<()> {
+    let stack = stack().await?;
+    if is_not_ours_to_kill(&stack) {
+        return Ok(());
+    }
+    stack.third_party.script(TICKETS, [Behaviour::refuse(429)]);
+    let table = stack.table_wire()?;
+    let second = table.once(claims_again, Fault::HookAfter(disaster(&stack)));
+    let third = table.once(takes_over, Fault::HookAfter(disaster(&stack)));
+    deliver(&stack, &dispute()?).await?;
+    let settling = settle(&stack).await?;
+    assert_eq!((settling.deaths(), second.count(), third.count()), (2, 1, 1));
+    assert!(only_effect(&stack).await?.is_done());
+    assert_eq!(stack.third_party.ledger().applied().len(), 1);
+    stack.finish().await
+}
