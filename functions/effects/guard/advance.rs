@@ -1,9 +1,9 @@
-//! An effect is done, and what comes after it begins: one transaction.
+//! Commits an effect and begins its successors, in one transaction.
 //!
-//! The effect's own record is fenced as in every end of an attempt. Each successor's record is put if it is absent, or added to
-//! if another predecessor was done before. So whatever crashes, and however many predecessors end at the same time, a successor
-//! begins once, when the last of them is on record: two that end at the same time both write its record, and the one that
-//! DynamoDB refuses looks at what the other has written.
+//! The effect's own record is fenced as in every end of an attempt. Each successor's record is put if it is absent, or updated if another
+//! predecessor was done before. So a successor begins exactly once, when its last predecessor is recorded as done, whatever crashes and
+//! however many predecessors end at the same time: two that end together both write its record. DynamoDB refuses one of them, and that
+//! one reads what the other wrote.
 
 use std::time::Duration;
 
@@ -24,14 +24,14 @@ use crate::{
     },
 };
 
-/// The process that has a successor in hand goes on with it at once. The agenda brings it after this time, if that process dies.
+/// When a new successor is due on the agenda. The process that began it works on it at once; the agenda is for the case that it dies.
 const IN_HAND: Duration = Duration::from_secs(1);
-/// Each time that a transaction is cancelled, another one of the same run was applied, or the table is busy.
+/// Attempts at one transaction. Each cancellation means that another one of the same run was applied, or that the table is busy.
 const TRIES: u32 = 25;
-/// The longest pause before the next try. It is random: two that were cancelled together would meet again.
+/// The longest pause before the next try, in milliseconds. Pauses are random, so that two cancelled together do not collide again.
 const MOST_PAUSE_MS: u64 = 40;
 
-/// What writing an item may take, with all tries.
+/// The time limit for writing an item, all tries included.
 const PATIENCE: Duration = Duration::from_secs(5);
 const NO_CONDITION: &str = "its condition does not hold";
 
@@ -41,34 +41,34 @@ pub(in crate::effects) struct End<'a> {
     pub(in crate::effects) key: (&'a str, &'a str),
     pub(in crate::effects) change: Change,
     pub(in crate::effects) condition: Condition<'a>,
-    /// An item of another table that is written with it.
+    /// An item of another table, written in the same transaction.
     pub(in crate::effects) row: Option<&'a Row>,
 }
 
-/// What came of it.
+/// The result of an attempt to end an effect.
 #[derive(Debug)]
 pub(in crate::effects) enum Advanced {
-    /// It is on record; these have begun.
+    /// The end is recorded, and these commands have begun.
     Applied(Vec<Command>),
-    /// The effect's record was not as the condition wants it: as it is.
+    /// The condition on the effect's record did not hold. Contains the record as it is.
     Refused(Item),
     /// The item of the other table can't be written, for this reason.
     RowRefused(String),
 }
 
-/// What came of an item that was to be written.
+/// The result of writing an item of another table.
 #[derive(Debug)]
 pub enum Written {
-    /// It is written, and that is on record.
+    /// The item is written, and the effect is recorded as done.
     Done {
-        /// The proof.
+        /// Proof that the message is settled.
         settled: Settled,
-        /// What has begun by that.
+        /// The commands that have begun.
         begun: Vec<Command>,
     },
-    /// Neither is.
+    /// Neither the item nor the effect's end is written.
     Not {
-        /// To defer or to park with.
+        /// The lease, to defer or to park with.
         lease: Box<Lease>,
         /// Why not.
         why: NotWritten,
@@ -78,23 +78,22 @@ pub enum Written {
 /// Why an item was not written.
 #[derive(Debug)]
 pub enum NotWritten {
-    /// It never will be.
+    /// Permanently refused.
     Refused(String),
-    /// Not now, or there was no answer. If it has been written all the same, the effect is done, and every other end is refused.
+    /// Not possible now, or there was no answer. If the write was applied after all, the effect is done, and every other end is refused.
     Unavailable(String),
 }
 
-/// A successor, and what stands in the table for it.
+/// A successor, and its record as last read from the table.
 struct Successor<'a> {
     next: &'a Next,
-    /// With large input left in the table.
+    /// The command; large input is already stored in the table.
     command: Command,
     seen: Item,
 }
 
 impl Effects {
-    /// The third party applied the effect, and what comes next begins. Gives the commands that have begun. A command that is `kept`
-    /// stays with the record.
+    /// Commits an effect and begins its successors. Returns the commands that have begun. A `kept` command stays in the record.
     ///
     /// # Errors
     /// As [`Effects::commit`].
@@ -115,10 +114,10 @@ impl Effects {
         Ok((Settled::new(How::Done), begun))
     }
 
-    /// Writes an item of another table, and with it that the effect is done; what comes next begins.
+    /// Writes an item of another table, marks the effect as done, and begins its successors, in one transaction.
     ///
     /// # Errors
-    /// A newer attempt has the effect.
+    /// [`StoreError::Fenced`]: a newer attempt owns the effect.
     pub async fn commit_with_row(
         &self,
         lease: Lease,
@@ -150,7 +149,7 @@ impl Effects {
         }
     }
 
-    /// The effect is not wanted, and neither is what comes after it.
+    /// Skips an effect and everything that comes after it.
     ///
     /// # Errors
     /// As [`Effects::commit`].
@@ -183,14 +182,14 @@ impl Effects {
         let end = End { key: (run_id, &effect_id), change, condition, row: None };
         match self.end_and_begin(end, next, now).await? {
             Advanced::Applied(begun) => Ok(begun),
-            // Applied before, all of it: what has begun is on the agenda.
+            // All of it was applied before: what has begun is on the agenda.
             Advanced::Refused(item) if lease.has_ended(&item, status) => Ok(Vec::new()),
             Advanced::Refused(_) => Err(StoreError::Fenced),
             Advanced::RowRefused(why) => Err(not_applied(why)),
         }
     }
 
-    /// Ends an effect, and begins what comes next, as far as nothing else has to be waited for.
+    /// Ends an effect and begins those successors that wait for nothing else.
     pub(in crate::effects) async fn end_and_begin(
         &self,
         end: End<'_>,
@@ -277,8 +276,8 @@ impl Effects {
     }
 }
 
-/// What a cancelled transaction came to, of the obstacles to the effect's end, to the item of another table, and to the successors
-/// that were `written`. None: it is tried again, with what was seen of the successors.
+/// Reads the result of a cancelled transaction from the obstacles to the effect's end, to the item of another table, and to the
+/// successors that were `written`. None: try again, with the successors' records as returned.
 fn refusal(
     obstacles: Vec<Obstacle>,
     has_row: bool,
@@ -309,7 +308,7 @@ fn refusal(
 }
 
 impl Successor<'_> {
-    /// What its record is to become, and with which command. None: its record needs no change from here.
+    /// The new state and command of the successor's record. None: its record needs no change from here.
     fn wanted(&self) -> Result<Option<(Status, Command)>, StoreError> {
         let mut command = self.command.clone();
         if !self.seen.is_empty() {
@@ -332,7 +331,7 @@ impl Successor<'_> {
     }
 }
 
-/// Only while nobody has added to it: another predecessor that ends at the same time.
+/// Holds only while no other predecessor, ending at the same time, has updated the record.
 fn as_seen(item: &Item) -> Condition<'static> {
     let seen = item.get(attr::COMMAND).cloned().unwrap_or_else(|| string(""));
     Condition {

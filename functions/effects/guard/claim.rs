@@ -1,4 +1,4 @@
-//! The claim: who may call.
+//! The claim: an attempt takes the exclusive right to make the call.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use crate::effects::{
     store::{Change, Condition, Write},
 };
 
-/// By so much a command must be younger than what is kept, for its record to be there if there ever was one. A record is kept
-/// from a time after the command was received; the clocks that told both may differ, by far less than this.
+/// How much younger than the retention period a command must be for a missing record to mean "never claimed". Retention is counted from
+/// a time after the command was received. The two times may come from different clocks, which differ by far less than this margin.
 const MARGIN: Duration = Duration::from_secs(3600);
 
 impl Effects {
@@ -34,8 +34,8 @@ impl Effects {
         }
     }
 
-    /// The first attempt. Most often there is no record, and a put makes it. A record that waits on the agenda is claimed in
-    /// place, so that it stays there: it may be all that is left of the command. Where that is to be expected it comes first.
+    /// Claims for a first attempt. Usually there is no record, and a put creates it. A record that waits on the agenda is claimed in place,
+    /// so that it stays on the agenda: it may hold the only copy of the command. Where a record is expected, that is tried first.
     async fn claim_first(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
         if ask.is_recorded {
             let write = self.claim_in_place(ask, now).await?;
@@ -78,7 +78,7 @@ impl Effects {
         age > self.keep_done.saturating_sub(MARGIN)
     }
 
-    /// In place, so that the time of the first attempt and any doubt stay on record; and only where there is a record.
+    /// Claims in place, so that the time of the first attempt and any doubt are kept. Applies only if there is a record.
     async fn claim_in_place(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
         let change = take(ask, ask.command.attempt, now);
         let condition = Condition {
@@ -89,7 +89,7 @@ impl Effects {
         self.update(ask.effect, change, condition).await
     }
 
-    /// Something stood in the way of a claim: what does it mean?
+    /// Derives the result of a claim from the record that caused its refusal.
     async fn refused(&self, ask: &Request<'_>, item: &Item, now: Timestamp) -> Result<Claim, StoreError> {
         if item.is_empty() {
             let is_first = ask.command.attempt == 0;
@@ -115,7 +115,7 @@ impl Effects {
         }
     }
 
-    /// The other attempt's lease is over and it has not reported back: in doubt, never fresh.
+    /// Takes over from an attempt whose lease has expired without an outcome: the effect is in doubt, never fresh.
     async fn take_over(
         &self,
         ask: &Request<'_>,
@@ -135,7 +135,7 @@ impl Effects {
         if record.attempt_id.as_deref() == Some(&ask.attempt_id.to_string()) {
             return Ok(won(ask, record, true));
         }
-        // It reported back after all, or somebody else was faster. Look again when the message is next delivered.
+        // The other attempt recorded its outcome after all, or another claim was faster. Look again at the next delivery.
         Ok(match record.lease_until.filter(|_| record.status == Status::InProgress) {
             Some(until) => {
                 let attempt_id = record.attempt_id.unwrap_or_default();
@@ -168,10 +168,10 @@ fn won(ask: &Request<'_>, record: Record, taken_over: bool) -> Claim {
     }
 }
 
-/// What every claim in place writes. `counted` is the attempts on record so far.
+/// What every claim in place writes. `counted` is the number of attempts recorded so far.
 ///
-/// The effect stays on the agenda, for when this lease ends: another message of it may have been settled on the strength
-/// of its being there (see `watch`), and must not be left with nothing if this attempt dies.
+/// The effect stays on the agenda, due when this lease ends: another message of the same effect may have been settled because the record
+/// is there (see `watch`), so the effect must still be worked on if this attempt dies.
 fn take(ask: &Request<'_>, counted: u32, now: Timestamp) -> Change {
     let until = now + ask.lease;
     Change::default()

@@ -1,7 +1,7 @@
-//! Operator decisions on parked effects: back to work, or over.
+//! Operator decisions on parked effects: retry them or end them.
 //!
-//! Only a parked record can be decided on, and only while it has the attempts that the operator has seen. So the second of
-//! two decisions at a time is refused, and so is one that was made on an old list.
+//! A decision applies only to a parked record, and only while its attempt count is the one that the operator saw. So the second of two
+//! concurrent decisions is refused, and so is one based on an outdated list.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
@@ -21,26 +21,25 @@ use crate::{
     },
 };
 
-/// What an operator knows of a parked effect, or wants done about it.
+/// An operator's decision on a parked effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
-    /// The cause is fixed: it is tried again, with a whole budget. A doubt stays one, and the step's policy resolves it as
-    /// before.
+    /// The cause is fixed: the effect is tried again, with a new retry budget. A doubt is kept, and the step's policy resolves it as before.
     Retry,
-    /// I have looked, and it did not happen: it is called, as if for the first time.
+    /// The operator has checked that the call was not applied: it is made as if for the first time.
     NotApplied,
-    /// I have looked, and it happened: it is done.
+    /// The operator has checked that the call was applied: the effect is done.
     Applied,
-    /// It is not wanted any more.
+    /// The effect is no longer wanted.
     Discard,
 }
 
 impl Decision {
-    /// All of them.
+    /// All decisions.
     pub const ALL: [Self; 4] = [Self::Retry, Self::NotApplied, Self::Applied, Self::Discard];
 
-    /// As it stands in a record's history.
+    /// The name used in a record's history.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -57,12 +56,12 @@ impl Decision {
         matches!(self, Self::Retry | Self::NotApplied)
     }
 
-    /// Whether it can't be about what is in doubt. What is in doubt without an attempt on record is known to no policy.
+    /// Whether this decision is not allowed for an effect in doubt. No policy can resolve a doubt without a recorded attempt.
     pub(in crate::effects) fn needs_certainty(self, policy_resolves: bool, attempt: u32) -> bool {
         self == Self::Retry && !(policy_resolves && attempt > 0)
     }
 
-    /// What the effect becomes.
+    /// The effect's state after this decision.
     fn status(self) -> Status {
         match self {
             Self::Retry | Self::NotApplied => Status::Waiting,
@@ -72,52 +71,52 @@ impl Decision {
     }
 }
 
-/// Which parked record, as the operator has seen it.
+/// A parked record, as the operator saw it.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
-    /// Its run.
+    /// The run.
     pub run_id: &'a str,
-    /// Its effect id, or the name of a record kept beside one.
+    /// The effect id, or the name of a record kept beside one.
     pub effect_id: &'a str,
-    /// Its attempts.
+    /// The attempt count that the operator saw.
     pub attempt: u32,
-    /// Whether the step's policy can resolve a doubt by itself. Where it can't, to retry would only park it again.
+    /// Whether the step's policy can resolve a doubt. If it can't, a retry would only park the effect again.
     pub policy_resolves: bool,
 }
 
-/// A decision, and where it comes from.
+/// A decision, with its author and reason.
 #[derive(Debug, Clone, Copy)]
 pub struct Said<'a> {
-    /// What is to become of the effect.
+    /// The decision.
     pub decision: Decision,
-    /// Who was authenticated.
+    /// The authenticated operator.
     pub by: &'a str,
-    /// Why, in their words.
+    /// The operator's reason.
     pub note: &'a str,
 }
 
-/// What came of a decision.
+/// The result of a decision.
 #[derive(Debug)]
 pub enum Decided {
-    /// It is on record: the effect as it is now.
+    /// It is recorded. Contains the effect's new record.
     Taken(Box<Record>),
-    /// The record is not parked, or has other attempts: as it is now.
+    /// The record is not parked, or has another attempt count. Contains the record as it is.
     Overtaken(Box<Record>),
-    /// It is in doubt, and only an operator can tell whether it happened: a retry does not say so.
+    /// The effect is in doubt, and only an operator can find out whether it was applied. A retry does not answer that.
     InDoubt,
     /// There is no such record.
     Unknown,
-    /// It can't be called: it is a message that is no command, or one that contradicts its effect's record.
+    /// Nothing can be called: the record holds an unreadable message, or a command that contradicts its effect's record.
     NotCallable,
-    /// It can't be taken for done without these fields of its receipt: later steps use them.
+    /// It can't be marked as applied without these receipt fields, which later steps use.
     LacksReceipt(Vec<String>),
 }
 
 impl Effects {
-    /// Records a decision, and acts on it. Who has decided and why goes into the record's history.
+    /// Records a decision and acts on it. The operator and the reason go into the record's history.
     ///
     /// # Errors
-    /// DynamoDB could not be asked. It may be recorded all the same: look before deciding again.
+    /// DynamoDB could not be asked. The decision may be recorded all the same: look before deciding again.
     pub async fn decide(
         &self,
         seen: Seen<'_>,
@@ -127,8 +126,8 @@ impl Effects {
         self.decide_with(seen, said, &Map::new(), now).await
     }
 
-    /// The same, with what the third party gave to an effect that it has applied, for the steps that come after it. They begin in
-    /// the same transaction.
+    /// Like [`Effects::decide`], with the receipt fields of an applied effect, which later steps use. Those steps begin in the same
+    /// transaction.
     ///
     /// # Errors
     /// As [`Effects::decide`].
@@ -150,8 +149,7 @@ impl Effects {
         let ended = Ended::new(seen.attempt, now, &format!("{}: {note}", decision.as_str())).by(by);
         let change =
             change.set(attr::STATUS, string(decision.status().as_str())).set(attr::UPDATED_AT, millis(now));
-        // The condition holds only while the history is as it was read: no entry is added without an attempt being counted
-        // or the state being changed.
+        // The condition holds only while the history is as it was read: every new entry comes with a counted attempt or a change of state.
         let change = before.history.clone().with(ended.clone()).write(change);
         let needs_certainty = decision.needs_certainty(seen.policy_resolves, seen.attempt);
         let condition = as_seen(seen.attempt, needs_certainty);
@@ -180,7 +178,7 @@ impl Effects {
         Ok(decided)
     }
 
-    /// What comes after a parked effect, or else the fields of its receipt that this needs and that were not told.
+    /// The successors of a parked effect; or the receipt fields that they need and that the operator did not give.
     async fn next_of(
         &self,
         parked: &Record,
@@ -201,7 +199,7 @@ impl Effects {
         Ok(Ok(flow.next(&command, receipt, now).map_err(malformed)?))
     }
 
-    /// One update, or a transaction where something comes next.
+    /// One update, or a transaction if there are successors.
     async fn end_or_update(&self, end: End<'_>, next: &[Next], now: Timestamp) -> Result<Write, StoreError> {
         if next.is_empty() {
             return self.store.update(end.key, end.change, end.condition).await;
@@ -215,7 +213,7 @@ impl Effects {
         }
     }
 
-    /// Best effort: what is left costs storage.
+    /// Sets the input's expiry, best effort: what is left costs storage only.
     async fn let_input_expire(&self, record: &Record, now: Timestamp) {
         let Some(command) = record.command.as_deref().and_then(|json| serde_json::from_str(json).ok()) else {
             return;
@@ -225,7 +223,7 @@ impl Effects {
         }
     }
 
-    /// What a decision changes besides the state. None: there is nothing that could be called.
+    /// The attributes that a decision changes besides the state. None: there is nothing that can be called.
     fn consequence(&self, seen: Seen<'_>, decision: Decision, now: Timestamp) -> Option<Change> {
         let over = match seen.effect_id.parse::<EffectId>() {
             Ok(_) => Change::default().set(attr::LANE, string(DECIDED_LANE)).set(attr::DUE_AT, millis(now)),
@@ -238,7 +236,7 @@ impl Effects {
         };
         match decision {
             Decision::Retry => again(),
-            // A third party's memory of the key counts from the next attempt.
+            // How long a third party remembers the key counts from the next attempt.
             Decision::NotApplied => Some(again()?.remove(&[attr::DOUBT, attr::FIRST_ATTEMPT_AT])),
             Decision::Applied => {
                 Some(over.set(attr::EXPIRES_AT, self.expiry(now)).remove(&[attr::COMMAND, attr::DOUBT]))
@@ -248,14 +246,14 @@ impl Effects {
     }
 }
 
-/// What an operator told of an answer that nobody has recorded.
+/// The receipt of an answer that was not recorded, with the fields that the operator gave.
 fn told(fields: &Map<String, Value>) -> AttributeValue {
     let receipt = Receipt::new(0, "told by an operator".to_owned(), fields.clone());
     string(serde_json::to_string(&receipt).unwrap_or_default())
 }
 
-/// The record is not as the operator has seen it; or it is in doubt, which the condition excludes where only a look at the
-/// third party helps.
+/// The result of a refused decision: the record has changed since the operator saw it, or it is in doubt, which the condition excludes
+/// where only a check at the third party helps.
 fn refused(record: Record, seen: Seen<'_>, ended: &Ended) -> Decided {
     // The SDK sent it again and lost to its own first write.
     let is_ours = record.history.entries.last().is_some_and(|last| last.is(ended));
@@ -270,7 +268,7 @@ fn is_as_seen(record: &Record, seen: Seen<'_>) -> bool {
     record.status == Status::Parked && record.attempt == seen.attempt
 }
 
-/// Parked, after the attempts that the operator has seen.
+/// Holds while the record is parked with the attempt count that the operator saw.
 fn as_seen(attempt: u32, without_doubt: bool) -> Condition<'static> {
     let values = vec![("parked", string(Status::Parked.as_str())), ("seen", count(attempt))];
     if without_doubt {

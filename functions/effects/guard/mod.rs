@@ -4,7 +4,7 @@
 //! claimed, so that crashes and timeouts use up the budget. Every write after the claim is fenced: it applies only
 //! while the record still bears this attempt's id, so that a stale attempt can never overwrite a newer one.
 //!
-//! This file has the types, which make the wrong orders not compile; `claim`, `settle`, `advance` and [`decide`] have the writes.
+//! This file has the types, which make a wrong order of calls fail to compile. `claim`, `settle`, `advance` and [`decide`] have the writes.
 
 mod advance;
 mod claim;
@@ -30,7 +30,7 @@ use crate::{
     effect_id::EffectId,
 };
 
-/// The right to call the third party once, for a time. Only the guard makes one; `commit`, `defer` and `park` use it up.
+/// A lease: the right to call the third party once, for a time. Only the guard makes one; `commit`, `defer` and `park` consume it.
 #[derive(Debug)]
 #[must_use = "a claimed effect is committed, deferred or parked"]
 pub struct Lease {
@@ -47,8 +47,8 @@ pub struct Lease {
     on_agenda: bool,
 }
 
-/// A lease on an effect of which nobody knows whether an earlier attempt was applied. It can't be used for a call
-/// before the step's policy has said that calling again is safe.
+/// A lease on an effect in doubt: an earlier attempt may have been applied. It can't be used for a call before the step's policy has
+/// said that calling again is safe.
 #[derive(Debug)]
 #[must_use = "a doubt is resolved by the step's policy"]
 pub struct Doubt {
@@ -56,66 +56,66 @@ pub struct Doubt {
     why: String,
 }
 
-/// Another attempt, in another process, has the effect and may still be calling.
+/// An effect that another attempt has claimed, perhaps in another process, and for which it may still be calling.
 #[derive(Debug)]
 pub struct Held {
     effect: EffectId,
     attempt_id: String,
-    /// Until when it has it.
+    /// When that attempt's lease ends.
     pub until: Timestamp,
 }
 
-/// The effect's own record already answers for this message.
+/// An effect whose own record already covers this message.
 #[derive(Debug)]
 pub struct Recorded {
-    /// Where the effect stands.
+    /// The effect's state.
     pub status: Status,
     settled: Settled,
 }
 
-/// The message can't be what the record is about; a person must look at both.
+/// A message that contradicts the effect's record; an operator must look at both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mismatch {
     /// The same effect with other input, and not done.
     OtherInput {
-        /// Digest of the input on record.
+        /// Digest of the recorded input.
         recorded: InputHash,
     },
-    /// A retry of an effect that has no record any more.
+    /// A retry of an effect whose record is missing.
     NoRecord,
-    /// A first attempt, of a command so old that the record of its effect may have come and gone.
+    /// A first attempt, of a command so old that its effect's record may have expired.
     Outlived,
 }
 
-/// What a claim came to.
+/// The result of a claim.
 #[derive(Debug)]
 pub enum Claim {
-    /// Ours, and never tried with an unknown outcome.
+    /// Claimed, and no earlier attempt has an unknown outcome.
     Won(Lease),
-    /// Ours, but an earlier attempt may have been applied.
+    /// Claimed, but an earlier attempt may have been applied.
     InDoubt(Doubt),
-    /// Another attempt is at work.
+    /// Another attempt has the lease.
     Held(Held),
     /// Done, parked, or waiting for a later attempt than this message's.
     Recorded(Recorded),
-    /// Not claimed, and not safe to.
+    /// Not claimed: that would not be safe.
     Mismatch(Mismatch),
 }
 
-/// Who asks for which effect.
+/// A request to claim an effect.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// The effect.
     pub effect: &'a EffectId,
-    /// The command that asks for it.
+    /// The command that asks for the effect.
     pub command: &'a Command,
-    /// Random, new for every claim.
+    /// Fencing token: random, new for every claim.
     pub attempt_id: Uuid,
-    /// How long the call and its commit may take.
+    /// The lease's length: the time for the call and its commit.
     pub lease: Duration,
-    /// Whether there is a record to be expected: for what comes from the agenda, and with a journal.
+    /// Whether a record is expected: for commands from the agenda, and with a journal.
     pub is_recorded: bool,
-    /// Whether the record is to be on the agenda for when the lease ends, from the claim on.
+    /// Whether the claim puts the record on the agenda, due when the lease ends.
     pub on_agenda: bool,
 }
 
@@ -136,7 +136,7 @@ impl Mismatch {
         }
     }
 
-    /// Whether the effect may have been applied, for all we know.
+    /// Whether the effect may have been applied.
     #[must_use]
     pub fn in_doubt(&self) -> bool {
         *self == Self::Outlived
@@ -150,50 +150,50 @@ impl Lease {
         &self.effect
     }
 
-    /// Which attempt this is, from 1.
+    /// The attempt's number, from 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
 
-    /// Which attempt this is of the budget, from 1: an operator's decision starts a new one.
+    /// The attempt's number within the retry budget, from 1. An operator's decision starts a new budget.
     #[must_use]
     pub fn tries(&self) -> u32 {
         self.attempt.saturating_sub(self.forgiven)
     }
 
-    /// If the claim has put the record on the agenda for when this lease ends, that settles the message.
+    /// Proof that the message is settled, if the claim has put the record on the agenda for the end of this lease.
     #[must_use]
     pub fn handed_over(&self) -> Option<Settled> {
         self.on_agenda.then(|| Settled::new(How::HandedOver))
     }
 
-    /// This attempt as others see it, to be put on the agenda for when its lease ends.
+    /// This attempt as other attempts see it, to be put on the agenda for the end of its lease.
     #[must_use]
     pub fn held(&self) -> Held {
         let Self { effect, attempt_id, until, .. } = self;
         Held { effect: effect.clone(), attempt_id: attempt_id.clone(), until: *until }
     }
 
-    /// For how long the effect has been tried within the budget: since its first attempt, or since an operator's decision.
+    /// How long the effect has been tried within the budget: since its first attempt, or since an operator's decision.
     #[must_use]
     pub fn tried_for(&self, now: Timestamp) -> Duration {
         let began = self.forgiven_at.map_or(self.first_attempt_at, |at| at.max(self.first_attempt_at));
         Duration::try_from(now.duration_since(began)).unwrap_or_default()
     }
 
-    /// Whether this claim took the effect over from an attempt that did not report back.
+    /// Whether this claim took over from an attempt that did not record its outcome.
     #[must_use]
     pub fn taken_over(&self) -> bool {
         self.taken_over
     }
 
-    /// Nobody knows whether this attempt was applied.
+    /// Marks this attempt as in doubt: it may have been applied.
     pub fn doubted(self) -> Self {
         Self { in_doubt: true, ..self }
     }
 
-    /// Whether this attempt or an earlier one may have been applied, for all we know.
+    /// Whether this attempt or an earlier one may have been applied.
     #[must_use]
     pub fn in_doubt(&self) -> bool {
         self.in_doubt
@@ -201,7 +201,7 @@ impl Lease {
 }
 
 impl Held {
-    /// The attempt that has a record, if it is in progress.
+    /// The attempt in a record, if the record is in progress.
     pub(super) fn of_record(effect: &EffectId, record: &Record) -> Option<Self> {
         let attempt_id = record.attempt_id.clone().filter(|_| record.status == Status::InProgress)?;
         let until = record.lease_until.unwrap_or(record.updated_at);
@@ -210,19 +210,19 @@ impl Held {
 }
 
 impl Doubt {
-    /// When the effect was first tried: a third party's memory of keys counts from here.
+    /// When the effect was first tried. How long a third party remembers keys counts from here.
     #[must_use]
     pub fn first_attempt_at(&self) -> Timestamp {
         self.lease.first_attempt_at
     }
 
-    /// Which attempt this is, from 1.
+    /// The attempt's number, from 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.lease.attempt
     }
 
-    /// Which attempt this is of the budget, from 1.
+    /// The attempt's number within the retry budget, from 1.
     #[must_use]
     pub fn tries(&self) -> u32 {
         self.lease.tries()
@@ -234,7 +234,7 @@ impl Doubt {
         &self.why
     }
 
-    /// Whether this claim took the effect over from an attempt that did not report back.
+    /// Whether this claim took over from an attempt that did not record its outcome.
     #[must_use]
     pub fn taken_over(&self) -> bool {
         self.lease.taken_over
@@ -258,24 +258,24 @@ impl Doubt {
         self.lease.held()
     }
 
-    /// The third party was asked, and knows.
+    /// The third party was asked, and its answer resolves the doubt.
     pub fn looked_up(self) -> Lease {
         Lease { in_doubt: false, ..self.lease }
     }
 
-    /// The third party is known to dedupe this key: calling again is safe.
+    /// The third party deduplicates by this key: calling again is safe.
     pub fn same_key_is_safe(self) -> Lease {
         self.lease
     }
 
-    /// Nothing is called: the lease, to park with.
+    /// The doubt stays and nothing is called: the lease, to park with.
     pub fn unresolved(self) -> Lease {
         self.lease
     }
 }
 
 impl Recorded {
-    /// The message has nothing left to do.
+    /// Proof that the message is settled: nothing is left to do for it.
     pub fn settled(self) -> Settled {
         self.settled
     }
@@ -292,7 +292,7 @@ impl Effects {
     }
 }
 
-/// Only while this attempt has the effect.
+/// Holds only while this attempt owns the effect.
 fn fence(attempt_id: &str) -> Condition<'static> {
     Condition {
         expression: "#attempt_id = :mine AND #status = :in_progress",
@@ -301,7 +301,7 @@ fn fence(attempt_id: &str) -> Condition<'static> {
     }
 }
 
-/// What every record starts with.
+/// The attributes that every record starts with.
 pub(super) fn new_item(effect: &EffectId, status: Status, input_hash: &InputHash, now: Timestamp) -> Item {
     Item::from([
         (attr::RUN_ID.into(), string(effect.run_id().as_str())),

@@ -1,4 +1,4 @@
-//! The ends of an attempt: commit, defer, park; and what to do with a message whose effect another attempt has.
+//! The ends of an attempt (commit, defer, park), and how a message is settled whose effect another attempt has claimed.
 
 use jiff::Timestamp;
 
@@ -13,21 +13,21 @@ use crate::{
     },
 };
 
-/// Why and until when an effect waits.
+/// Why an effect waits, and until when.
 #[derive(Debug, Clone, Copy)]
 pub struct Deferral<'a> {
-    /// What is to be done.
+    /// The command to try again.
     pub command: &'a Command,
     /// When to try again.
     pub due: Timestamp,
-    /// What happened.
+    /// The reason, for the record.
     pub why: &'a str,
-    /// Whether the attempt may have been applied all the same.
+    /// Whether the attempt may have been applied.
     pub in_doubt: bool,
 }
 
 impl Effects {
-    /// The third party applied the effect.
+    /// Records that the third party applied the effect.
     ///
     /// # Errors
     /// It could not be recorded: the message must not be acked, and the effect will be in doubt.
@@ -42,8 +42,8 @@ impl Effects {
         Ok(Settled::new(How::Done))
     }
 
-    /// What a commit writes. A command that is `kept` stays for as long as the record, so that the effect can be
-    /// [redriven](crate::effects::redrive); not a large one.
+    /// The change that a commit writes. A `kept` command stays for as long as the record, so that the effect can be
+    /// [redriven](crate::effects::redrive); large input is not kept.
     pub(super) fn done(
         &self,
         lease: &Lease,
@@ -64,7 +64,7 @@ impl Effects {
         Ok(lease.ending(Status::Done, "done", change, now))
     }
 
-    /// Not now: the command leaves the queue and comes due again.
+    /// Defers the effect: the command leaves the queue and becomes due again later.
     ///
     /// # Errors
     /// As [`Effects::commit`].
@@ -88,7 +88,7 @@ impl Effects {
         Ok(Settled::new(How::Deferred))
     }
 
-    /// Never by itself: a person has to look.
+    /// Parks the effect: it is not tried again before an operator decides.
     ///
     /// # Errors
     /// As [`Effects::commit`].
@@ -113,7 +113,7 @@ impl Effects {
         Ok(Settled::new(How::Parked))
     }
 
-    /// Ends an attempt: one fenced update.
+    /// Ends an attempt, with one fenced update.
     pub(super) async fn report(
         &self,
         lease: Lease,
@@ -126,18 +126,18 @@ impl Effects {
         }
     }
 
-    /// Another attempt has the effect. The message leaves the queue all the same, since from now on the record itself
-    /// is due when that attempt's lease ends: the message settles on that, not on the other attempt's word.
+    /// Settles a message whose effect another attempt has claimed. The record becomes due when that attempt's lease ends, so the message can
+    /// leave the queue and does not depend on whether the other attempt records its outcome.
     ///
     /// # Errors
-    /// DynamoDB could not be asked, or the other attempt has just reported back ([`StoreError::Fenced`]): claim again.
+    /// DynamoDB could not be asked, or the other attempt has just recorded its outcome ([`StoreError::Fenced`]): claim again.
     pub async fn watch(&self, held: Held, command: &Command, now: Timestamp) -> Result<Settled, StoreError> {
         self.put_on_agenda(held, command, now).await?;
         Ok(Settled::new(How::Held))
     }
 
-    /// An attempt of this process goes on, and its message leaves the queue: from now on the record itself is due when the
-    /// attempt's lease ends, should it not report back by then.
+    /// Settles a message whose attempt goes on in this process. The record becomes due when the attempt's lease ends, in case no outcome is
+    /// recorded by then.
     ///
     /// # Errors
     /// As [`Effects::watch`].
@@ -165,7 +165,7 @@ impl Effects {
 }
 
 impl Lease {
-    /// What every end of an attempt writes.
+    /// The change that every end of an attempt writes.
     pub(super) fn ending(&self, status: Status, what: &str, change: Change, now: Timestamp) -> Change {
         let change = change
             .set(attr::STATUS, string(status.as_str()))
@@ -174,7 +174,7 @@ impl Lease {
         self.history.clone().with(Ended::new(self.attempt, now, what)).write(change)
     }
 
-    /// Whether a record says that this attempt has ended so: the SDK sent a write again, and lost to its own first one.
+    /// Whether a record shows that this attempt has ended so: the SDK sent a write again, and its own first one was applied.
     pub(super) fn has_ended(&self, item: &Item, status: Status) -> bool {
         let record = Record::read(item).ok();
         record.is_some_and(|record| {
