@@ -1,4 +1,4 @@
-//! The agenda: a sparse index of the records that need work at some time, by lane and time.
+//! The agenda: a sparse index of records that are due at some time, by lane and time.
 //!
 //! Each step has its own lane, so that a long queue of one destination does not hide due records of another.
 //! A record gets here when the broker refuses a command, when a call has to wait, when a message must not hold up its
@@ -34,10 +34,10 @@ use crate::{
 const LANES_RUN: &str = ":lanes";
 const LANES: &str = "lanes";
 
-/// A record that is due, or soon will be.
+/// A record that is due or will soon be due.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Due {
-    /// When it is or was due.
+    /// When it is due.
     pub due_at: Timestamp,
     /// Its command.
     pub command: Command,
@@ -88,19 +88,18 @@ impl Cursor {
 /// How much waits in a lane.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Waiting {
-    /// The number of records, up to the limit of the question.
+    /// The number of records, up to the query's limit.
     pub count: u64,
     /// When the oldest became due.
     pub oldest: Option<Timestamp>,
 }
 
 impl Effects {
-    /// Stores a command, due at `due`, and says how it is settled. An existing record answers for
-    /// it: as a duplicate, or, if an attempt is under way, by becoming due when that attempt's lease ends. If the record
-    /// contradicts the command, the command is parked.
+    /// Stores a command, due at `due`. If the effect already has a record, that record settles the message: as a duplicate, or, if an attempt
+    /// is in progress, by becoming due when that attempt's lease ends. If the record contradicts the command, the command is parked.
     ///
     /// # Errors
-    /// It is not durable here.
+    /// The command could not be stored durably.
     pub async fn enqueue(
         &self,
         effect: &EffectId,
@@ -129,19 +128,19 @@ impl Effects {
         }
         let Some(held) = Held::of_record(effect, record) else {
             if record.status.is_over() {
-                // Ingest has just left its input here again.
+                // Ingest has just stored its input again.
                 self.expire_input(command, now).await?;
             }
             return Ok(Settled::new(How::Duplicate));
         };
         match self.watch(held, command, now).await {
-            // It has just reported back: done, parked, or on the agenda.
+            // The attempt has just recorded its outcome: done, parked, or on the agenda.
             Err(StoreError::Fenced) => Ok(Settled::new(How::Duplicate)),
             watched => watched,
         }
     }
 
-    /// Makes a pending command due at once after all.
+    /// Makes a pending command due now.
     ///
     /// # Errors
     /// DynamoDB could not be asked; it becomes due at its old time.
@@ -152,11 +151,11 @@ impl Effects {
             values: vec![("pending", string(Status::Pending.as_str()))],
         };
         let change = Change::default().set(attr::DUE_AT, millis(now));
-        // Refused: it has been claimed meanwhile, which is as good.
+        // Refused: it has been claimed meanwhile, which has the same effect.
         self.store.update((effect.run_id().as_str(), &effect.to_string()), change, condition).await.map(drop)
     }
 
-    /// Moves a due record to a later time, unless it was claimed.
+    /// Postpones a due record, unless it was claimed.
     ///
     /// # Errors
     /// DynamoDB could not be asked; it stays due.
@@ -176,7 +175,7 @@ impl Effects {
             ],
         };
         let change = Change::default().set(attr::DUE_AT, millis(due));
-        // Refused: somebody has claimed it, or has postponed it as well.
+        // Refused: another consumer has claimed or postponed it.
         self.store.update((effect.run_id().as_str(), &effect.to_string()), change, condition).await.map(drop)
     }
 
@@ -269,8 +268,7 @@ impl Effects {
         Ok((items.iter().map(Record::read).collect::<Result<_, _>>()?, next))
     }
 
-    /// Records the lanes of these steps, unless this process has done so. To be called before a lane's first use, so that
-    /// every lane with records is read.
+    /// Registers the lanes of these steps, once per process. Call it before a lane's first use, so that every lane with records is read.
     ///
     /// # Errors
     /// DynamoDB could not be asked.

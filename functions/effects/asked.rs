@@ -1,8 +1,8 @@
-//! What a provider was asked to deliver again, until it has: one small record per event, under a run id of the source's own. It is no
-//! effect and stands in no index.
+//! Redelivery requests: which events a provider was asked to deliver again and that have not arrived yet. One small record per event, under
+//! a run id of the source's own. It is not an effect and is in no index.
 //!
-//! A delivery that comes again looks as the first one did, so ingest can't tell it from that. But the provider lists it, with what we
-//! answered: the effects' names. Those are then marked as recovered. It costs nothing where webhooks are taken and effects are done.
+//! A redelivery looks like the first delivery, so ingest can't tell them apart. But the provider lists the delivery with our response, which
+//! names the effects. Those are then marked as recovered. This adds no cost to ingest or to effects.
 
 use std::collections::HashMap;
 
@@ -22,12 +22,12 @@ const LOST: &str = "lost";
 /// As long as any provider that delivers again on request keeps what it has sent.
 const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// An event that was asked for.
+/// A requested redelivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
-    /// When.
+    /// When it was requested.
     pub at: Timestamp,
-    /// The provider does not have it any more, which has been told.
+    /// The provider no longer has the event, and that was reported.
     pub is_lost: bool,
 }
 
@@ -37,7 +37,7 @@ fn partition(source: &str) -> String {
 }
 
 impl Effects {
-    /// Remembers that this event is asked for, or that it is lost.
+    /// Records that a redelivery was requested, or that the event is lost.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
@@ -56,7 +56,7 @@ impl Effects {
         put.send().await.map(drop).map_err(|error| StoreError::unavailable("PutItem", &error))
     }
 
-    /// The events of a source that were asked for and have not been seen to arrive.
+    /// The events of a source that were requested and have not arrived yet.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
@@ -77,7 +77,7 @@ impl Effects {
         }
     }
 
-    /// Forgets that an event was asked for.
+    /// Removes the record of a requested event.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
@@ -88,7 +88,7 @@ impl Effects {
         delete.send().await.map(drop).map_err(|error| StoreError::unavailable("DeleteItem", &error))
     }
 
-    /// Marks an effect as recovered then. False: it has no record yet.
+    /// Marks an effect as recovered at that time. False: it has no record yet.
     ///
     /// # Errors
     /// DynamoDB could not be asked.

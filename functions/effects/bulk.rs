@@ -1,4 +1,4 @@
-//! One decision about many parked effects: first a plan, then a decision about each, fenced by its attempts like a single one.
+//! Bulk decisions on parked effects: first a plan, then a decision on each effect, fenced by its attempt count like a single one.
 //!
 //! It can be stopped at any time and repeated: decided effects are not parked any more, so the same filter finds the
 //! rest. Before the first effect changes, a record says who decides what, why, and about which effects.
@@ -32,7 +32,7 @@ const AT_ONCE: usize = 32;
 /// Effects that a plan shows.
 const SAMPLES: usize = 5;
 
-/// Which parked effects: all given fields must match.
+/// A filter for parked effects: all given fields must match.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
@@ -42,7 +42,7 @@ pub struct Filter {
     /// Of this step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
-    /// Whose reason contains this.
+    /// The reason contains this text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// Of this business key.
@@ -59,18 +59,18 @@ pub struct Filter {
     pub in_doubt: Option<bool>,
 }
 
-/// A decision about all that match, and who takes it.
+/// A bulk decision, with its author and reason.
 #[derive(Debug, Clone, Copy)]
 pub struct Bulk<'a> {
-    /// Names this decision in the history of each effect.
+    /// The decision's id in the history of each effect.
     pub id: Uuid,
     /// Which effects.
     pub filter: &'a Filter,
-    /// The decision, by whom, and why.
+    /// The decision, its author and the reason.
     pub said: Said<'a>,
 }
 
-/// The configuration of a parked effect's step.
+/// What a parked effect's step can do about a doubt, by the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
     /// There is no such step: nothing can be called.
@@ -82,7 +82,7 @@ pub enum Policy {
 }
 
 impl Policy {
-    /// Of the step with this id.
+    /// Looks up the step with this id.
     #[must_use]
     pub fn of(config: &Config, step: &str) -> Self {
         match config.step(step).map(|step| &step.in_doubt) {
@@ -101,14 +101,14 @@ pub struct BulkRecord {
     pub bulk: String,
     /// What was decided, or `redrive`.
     pub decision: String,
-    /// Who.
+    /// The operator.
     pub by: String,
-    /// Why, in their words.
+    /// The operator's reason.
     pub note: String,
     /// Which effects: a filter, in JSON.
     #[serde(serialize_with = "as_json")]
     pub filter: String,
-    /// When it was begun.
+    /// When the bulk decision was started.
     pub created_at: Timestamp,
 }
 
@@ -127,25 +127,25 @@ impl BulkRecord {
     }
 }
 
-/// Why an effect can't be decided so.
+/// Why a decision can't be applied to an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unfit {
-    /// It can't be called: no command, one that contradicts a record, or of a step that is gone.
+    /// It can't be called: it has no command, its command contradicts a record, or its step no longer exists.
     NotCallable,
-    /// It is in doubt: a retry does not say whether it happened, and its step's policy can't find out.
+    /// It is in doubt: a retry does not tell whether it was applied, and its step's policy can't find out.
     InDoubt,
 }
 
 /// The plan of a decision.
 #[derive(Debug, Default, Serialize)]
 pub struct Plan {
-    /// The number of parked effects.
+    /// Number of parked effects.
     pub parked: u64,
-    /// How many would be decided.
+    /// Number of effects that would be decided.
     pub would_decide: u64,
-    /// How many match and could not be decided: they are in doubt.
+    /// Number of matching effects that can't be decided because they are in doubt.
     pub in_doubt: u64,
-    /// How many match and could not be called.
+    /// Number of matching effects that can't be called.
     pub not_callable: u64,
     /// Some of those that would be decided.
     pub samples: Vec<Record>,
@@ -154,18 +154,18 @@ pub struct Plan {
 /// The result of a decision.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub struct Tally {
-    /// Decided.
+    /// Number of decided effects.
     pub decided: u64,
-    /// Changed by somebody else meanwhile.
+    /// Number of effects that changed meanwhile.
     pub overtaken: u64,
-    /// Not decided: they are in doubt.
+    /// Not decided: in doubt.
     pub in_doubt: u64,
-    /// Not decided: they can't be called.
+    /// Not decided: can't be called.
     pub not_callable: u64,
-    /// Not decided: later steps use their receipts, which can only be given one at a time.
+    /// Not decided: later steps use their receipts, which can only be given for one effect at a time.
     #[serde(skip_serializing_if = "is_none")]
     pub lacking: u64,
-    /// There may be more that match.
+    /// Whether more may match.
     pub more: bool,
 }
 
@@ -175,7 +175,7 @@ fn is_none(count: &u64) -> bool {
 }
 
 impl Filter {
-    /// Whether it is empty, so that everything matches.
+    /// Whether the filter is empty and matches everything.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -196,7 +196,7 @@ impl Filter {
 }
 
 impl Decision {
-    /// Why a record can't be decided so; none if it can.
+    /// Why the decision can't be applied to a record; none if it can.
     #[must_use]
     pub fn unfit(self, record: &Record, policy: Policy) -> Option<Unfit> {
         if !self.is_called() {
@@ -211,7 +211,7 @@ impl Decision {
 }
 
 impl Effects {
-    /// Plans a decision. It reads all parked records.
+    /// Plans a bulk decision. It reads all parked records.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
@@ -244,10 +244,10 @@ impl Effects {
         }
     }
 
-    /// Decides about all that match, `most` at most, and calls `progress` after each page.
+    /// Decides on all matching effects, at most `most`, and calls `progress` after each page.
     ///
     /// # Errors
-    /// DynamoDB could not be asked. Decided effects stay decided; the same decision again goes on with the rest.
+    /// DynamoDB could not be asked. Decided effects stay decided; repeating the same decision continues with the rest.
     pub async fn decide_all(
         &self,
         bulk: Bulk<'_>,
@@ -329,7 +329,7 @@ impl Effects {
             (attr::CREATED_AT.into(), millis(now)),
             (attr::EXPIRES_AT.into(), self.expiry(now)),
         ]);
-        // Refused: it was written down when this was begun.
+        // Refused: the record was written when this decision was started.
         self.store.put(item, absent()).await.map(drop)
     }
 }

@@ -91,10 +91,10 @@ impl Effects {
         Ok((input, flow.with_inputs(later)))
     }
 
-    /// Fetches input.
+    /// Fetches a command's large input.
     ///
     /// # Errors
-    /// DynamoDB could not be asked; [`StoreError::Malformed`] if it is not all there.
+    /// DynamoDB could not be asked; [`StoreError::Malformed`] if a part is missing.
     pub async fn check_out(
         &self,
         effect: &EffectId,
@@ -118,7 +118,7 @@ impl Effects {
         serde_json::from_slice(&json).map_err(|_| StoreError::Malformed(DATA))
     }
 
-    /// Sets the expiry of a finished effect's large input, if the command has one.
+    /// Sets the expiry of a finished effect's large input, if there is any.
     ///
     /// # Errors
     /// DynamoDB could not be asked, or not for all of it; what is left costs storage and nothing else.
@@ -128,7 +128,7 @@ impl Effects {
         for chunk in 0..check.chunks {
             let key = (partition(&effect), sort(check.of.as_ref().unwrap_or(&command.input_hash), chunk));
             let change = Change::default().set(attr::EXPIRES_AT, self.expiry(now));
-            // Refused: it is gone already, and must not come back empty.
+            // Refused: the item is already deleted, and an update must not recreate it empty.
             self.store.update((&key.0, &key.1), change, present()).await?;
         }
         Ok(())

@@ -1,7 +1,7 @@
-//! Effects that an operator's decision has ended, and that no event has told of yet.
+//! Effects that an operator's decision has ended and for which no event has been published yet.
 //!
-//! Whoever takes a decision may have no broker at hand. So the decision itself puts the record into a lane of its own, and
-//! the consumer tells of it in its next run.
+//! A decision may be made where no broker is configured. So the decision itself puts the record into a lane of its own, and the consumer
+//! publishes the event in its next run.
 
 use jiff::Timestamp;
 
@@ -15,7 +15,7 @@ use super::{
 /// No step has this id: they hold no `:`.
 pub(super) const DECIDED_LANE: &str = ":decided";
 
-/// One of them.
+/// An effect whose end has not been published yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Untold {
     /// The effect.
@@ -25,7 +25,7 @@ pub struct Untold {
 }
 
 impl Effects {
-    /// Those decided first, at most `limit` of them.
+    /// The unpublished effects, those decided first, at most `limit` of them.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
@@ -34,7 +34,7 @@ impl Effects {
         items.iter().map(Untold::read).collect()
     }
 
-    /// Takes one out of its lane. True for only one of those that try: it tells of it.
+    /// Removes a record from the lane. True for only one caller, which then publishes the event.
     ///
     /// # Errors
     /// DynamoDB could not be asked.

@@ -16,7 +16,7 @@ use super::{
 
 /// Entries that are kept, each of at most about 1.1 KB.
 const KEPT: usize = 50;
-/// How many of them are the first ones; the others are the newest.
+/// How many of them are the first entries; the others are the newest.
 const FIRST: usize = 5;
 
 /// How one attempt ended.
@@ -24,22 +24,22 @@ const FIRST: usize = 5;
 pub struct Ended {
     /// The attempt, from 1.
     pub attempt: u32,
-    /// When that was recorded.
+    /// When the end was recorded.
     pub at: Timestamp,
-    /// `done`, or why not; or what an operator decided after it.
+    /// `done`, or the reason for another end; or the operator's decision after it.
     pub what: String,
-    /// Who decided, as AWS authenticated them.
+    /// The operator, as authenticated by AWS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
 
-/// How all of them ended, the oldest first.
+/// How all attempts ended, the oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct History {
     /// The first few and the newest.
     #[serde(rename = "history", skip_serializing_if = "Vec::is_empty")]
     pub entries: Vec<Ended>,
-    /// How many were dropped between them.
+    /// How many entries between them were dropped.
     #[serde(rename = "history_dropped", skip_serializing_if = "is_zero")]
     pub dropped: u32,
 }
@@ -50,12 +50,12 @@ fn is_zero(count: &u32) -> bool {
 }
 
 impl Ended {
-    /// A long `what` is cut.
+    /// A new entry. A long `what` is cut.
     pub(super) fn new(attempt: u32, at: Timestamp, what: &str) -> Self {
         Self { attempt, at, what: short(what), by: None }
     }
 
-    /// With the one who decided.
+    /// Adds the operator who decided.
     pub(super) fn by(self, who: &str) -> Self {
         Self { by: Some(short(who)), ..self }
     }

@@ -11,11 +11,11 @@
 //! | [`request`] | the idempotency keys of clients |
 //! | [`stream_lease`] | one stream at a time per broker |
 //! | [`pause`] | a pause of the consumer |
-//! | [`reconciliation`], [`asked`] | how far each source is reconciled; deliveries that were asked for |
+//! | [`reconciliation`], [`asked`] | how far each source is reconciled; requested redeliveries |
 //! | `store`, `transaction` | the conditional writes under all of them |
 //!
-//! For operators: [`standing`] the state of a run · [`bulk`] one decision about many · [`decided`] decisions to be told ·
-//! [`redrive`] does finished effects again · [`recent`] effects by time · [`runs`] what the consumer's runs did.
+//! For operators: [`standing`] the state of a run · [`bulk`] one decision on many effects · [`decided`] decisions not yet published ·
+//! [`redrive`] does finished effects again · [`recent`] effects by time · [`runs`] what each consumer run did.
 
 pub mod agenda;
 pub mod asked;
@@ -68,7 +68,7 @@ pub struct Effects {
     lanes: KnownLanes,
 }
 
-/// The lanes that this process has written down.
+/// The lanes that this process has registered.
 #[derive(Debug, Clone, Default)]
 struct KnownLanes(Arc<Mutex<HashSet<StepId>>>);
 
@@ -124,9 +124,9 @@ pub enum How {
     Duplicate,
     /// It is on the agenda for later.
     Deferred,
-    /// Another attempt has it, and the record is on the agenda for the end of that attempt's lease.
+    /// Another attempt has claimed it, and the record is on the agenda for the end of that attempt's lease.
     Held,
-    /// This process's own attempt goes on, and the record is on the agenda for the end of its lease.
+    /// The attempt goes on in this process, and the record is on the agenda for the end of its lease.
     HandedOver,
     /// An operator has to decide.
     Parked,
@@ -147,13 +147,13 @@ impl Settled {
 }
 
 impl Effects {
-    /// The table of that name. `keep_done`: how long records of done and discarded effects are kept.
+    /// Opens the table of that name. `keep_done`: how long records of done and discarded effects are kept.
     #[must_use]
     pub fn new(client: Client, table: String, keep_done: Duration) -> Self {
         Self::when_needed(|| client, table, keep_done)
     }
 
-    /// The same, by a client that is made when it is first used: ingest seldom needs one, and it takes a part of each start.
+    /// Like `new`, with a client that is created at first use: ingest seldom needs one, and creating it takes a part of each cold start.
     #[must_use]
     pub fn when_needed(
         client: impl FnOnce() -> Client + Send + 'static,
@@ -208,13 +208,13 @@ impl Effects {
         Ok((page.items.unwrap_or_default(), page.last_evaluated_key.map(Cursor)))
     }
 
-    /// One record of a run, as it is now. It uses a Query, so that a function that shows runs needs no other permission.
+    /// One record of a run, as it is now. It uses a Query, so that a function that only shows runs needs no other permission.
     async fn record(&self, run_id: &str, effect_id: &str) -> Result<Option<Record>, StoreError> {
         let item = self.item(run_id, effect_id).await?;
         if item.is_empty() { Ok(None) } else { Record::read(&item).map(Some) }
     }
 
-    /// The same as an item; empty if there is none.
+    /// The same record as an item; empty if there is none.
     async fn item(&self, run_id: &str, effect_id: &str) -> Result<Item, StoreError> {
         let query = self.query("run_id = :run AND effect_id = :effect", run_id);
         let query = query.expression_attribute_values(":effect", string(effect_id));
@@ -227,7 +227,7 @@ impl Effects {
         query.key_condition_expression(condition).expression_attribute_values(":run", string(run_id))
     }
 
-    /// Whether the table answers: reads nothing, in the same way as [`Effects::run`].
+    /// Whether the table can be read: a query that returns nothing, made as in [`Effects::run`].
     ///
     /// # Errors
     /// DynamoDB could not be asked.

@@ -16,8 +16,7 @@ use crate::{command::Command, effect_id::EffectId};
 /// The run under which unreadable messages are parked. No run id can be this: they hold no `:`.
 pub const MALFORMED_RUN: &str = ":malformed";
 
-/// Bytes that are kept of a message that is no command. An item has at most 400 KB, and some brokers accept messages of that
-/// size.
+/// Bytes that are kept of an unreadable message. An item has at most 400 KB, and some brokers accept messages of that size.
 const KEPT: usize = 64 * 1024;
 
 impl Effects {
@@ -47,8 +46,7 @@ impl Effects {
         self.park_beside(item, &why, now).await
     }
 
-    /// Parks a message that is no command, under [`MALFORMED_RUN`] and its digest, so that it blocks nothing. A
-    /// long one is cut.
+    /// Parks an unreadable message under [`MALFORMED_RUN`] and its digest, so that it does not block the topic. A long one is cut.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
@@ -84,7 +82,7 @@ impl Effects {
         item.insert(attr::LANE.into(), string(PARKED_LANE));
         item.insert(attr::DUE_AT.into(), millis(now));
         item.insert(attr::LAST_ERROR.into(), string(short(why)));
-        // Refused: it has been parked before, which is as good.
+        // Refused: it has been parked before, which has the same effect.
         self.store.put(item, absent()).await?;
         Ok(Settled::new(How::Parked))
     }

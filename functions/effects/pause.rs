@@ -1,5 +1,5 @@
-//! A pause of the consumer: a record in the table, which each run looks for before it does anything. It is no part of a
-//! deployment, so no deployment ends it.
+//! A pause of the consumer: a record in the table, which each run checks before it does anything. It is not part of a deployment, so a
+//! deployment does not end it.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -22,17 +22,17 @@ const SINCE: &str = "since";
 pub struct Pause {
     /// Since when.
     pub since: Timestamp,
-    /// Who.
+    /// The operator who paused it.
     pub by: String,
-    /// Why.
+    /// The reason.
     pub note: String,
 }
 
 impl Effects {
-    /// The pause that is in force.
+    /// The pause in force, if any.
     ///
     /// # Errors
-    /// DynamoDB could not be asked, or the record is not ours.
+    /// DynamoDB could not be asked, or the record is malformed.
     pub async fn pause(&self) -> Result<Option<Pause>, StoreError> {
         let get = self.store.client.get_item().table_name(&self.store.table).consistent_read(true);
         let output = get
@@ -60,7 +60,7 @@ impl Effects {
         put.send().await.map(drop).map_err(|error| StoreError::unavailable("PutItem", &error))
     }
 
-    /// Ends the pause, if there is one. A second time it changes nothing.
+    /// Ends the pause, if there is one. It is idempotent.
     ///
     /// # Errors
     /// DynamoDB could not be asked.

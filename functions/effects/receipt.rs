@@ -23,8 +23,7 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Keeps as many of the fields as fit, the smallest first. A part of a field could be taken for all of it, so a field is
-    /// kept whole or not at all.
+    /// Keeps as many of the fields as fit, the smallest first. A field is kept whole or not at all, since a part could be mistaken for the whole.
     #[must_use]
     pub fn new(status: u16, digest: String, fields: Map<String, Value>) -> Self {
         let mut by_size: Vec<_> =

@@ -1,8 +1,8 @@
-//! How far each source has been reconciled, and whose turn it is to go on: one record per source, under a run id of its own.
-//! It is no effect and stands in no index.
+//! Reconciliation progress: how far each source has been reconciled, and when the next turn is. One record per source, under a run id of its
+//! own. It is not an effect and is in no index.
 //!
-//! A turn is a lease: one consumer at a time asks a provider. Its writes are fenced, so that one which has lost its turn moves
-//! nothing; what it has asked for or enqueued meanwhile is harmless, because of the guard.
+//! A turn is a lease: one consumer at a time asks a provider. Its writes are fenced, so a consumer that has lost its turn can't move the
+//! position. What it has requested or enqueued meanwhile is harmless, because of the guard.
 
 use std::time::Duration;
 
@@ -30,66 +30,66 @@ const POSITION: &str = "position";
 /// How far a source has been reconciled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// Nothing older is ever asked for: it was there before anybody asked.
+    /// The start: when reconciliation first ran. Older events are never asked for.
     pub floor: Timestamp,
-    /// Everything until then has been looked at.
+    /// High-water mark: everything before it has been checked.
     pub looked_until: Timestamp,
-    /// The look that is under way.
+    /// The scan in progress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look: Option<Look>,
-    /// Looks in a row that have failed.
+    /// Number of consecutive failed scans.
     #[serde(default)]
     pub failures: u32,
 }
 
-/// A look at what a provider has sent in a time, from its end to its beginning.
+/// A scan of what a provider has sent in a period, from its end to its beginning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Look {
-    /// From when.
+    /// Start of the period.
     pub from: Timestamp,
-    /// Until when.
+    /// End of the period.
     pub until: Timestamp,
-    /// What is newer has been handled already.
+    /// Newer events have been handled already.
     pub handled_from: Timestamp,
-    /// The page to go on with; none for the first.
+    /// The page to continue with; none for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<String>,
 }
 
-/// The right to reconcile a source, for a time.
+/// A turn: the right to reconcile a source, for a time.
 #[derive(Debug)]
 #[must_use = "end it, so that the next look is planned"]
 pub struct Turn {
     source: String,
     owner: String,
     length: Duration,
-    /// How far it has come.
+    /// The source's position.
     pub position: Position,
 }
 
-/// What asking for a turn came to.
+/// The result of asking for a turn.
 #[derive(Debug)]
 pub enum Taken {
-    /// It is ours.
+    /// The turn is taken.
     Ours(Turn),
-    /// It is not time yet, or another consumer has it.
+    /// It is not yet time, or another consumer has the turn.
     NotBefore(Timestamp),
 }
 
-/// What became of an event's effect that was fetched from the provider.
+/// What recovering a fetched event did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recovery {
-    /// There was no record of it. There is one now, and it is due.
+    /// There was no record. One was created, and it is due.
     Recovered,
-    /// Its record answers for it.
+    /// The effect already has a record.
     Known,
 }
 
 impl Effects {
-    /// Takes the turn of a source, if it is time. The first one ever begins now.
+    /// Takes the turn of a source, if it is time. The first turn ever starts at the present time.
     ///
     /// # Errors
-    /// DynamoDB could not be asked, or the record is not ours.
+    /// DynamoDB could not be asked, or the record is malformed.
     pub async fn take_turn(
         &self,
         source: &str,
@@ -116,18 +116,18 @@ impl Effects {
         }
     }
 
-    /// Records how far it has come, and keeps the turn.
+    /// Records the position and keeps the turn.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`]: another has the turn. Or DynamoDB could not be asked.
+    /// [`StoreError::Fenced`]: another consumer has the turn. Or DynamoDB could not be asked.
     pub async fn keep_turn(&self, turn: &Turn, now: Timestamp) -> Result<(), StoreError> {
         self.write_turn(turn, Change::default().set(attr::LEASE_UNTIL, millis(now + turn.length))).await
     }
 
-    /// Records how far it has come, and when to go on.
+    /// Records the position and the time of the next turn.
     ///
     /// # Errors
-    /// As [`Effects::keep_turn`]; the turn then ends by itself.
+    /// As [`Effects::keep_turn`]; the turn then expires.
     pub async fn end_turn(&self, turn: Turn, next_at: Timestamp) -> Result<(), StoreError> {
         let over = Change::default().set(attr::LEASE_UNTIL, millis(Timestamp::UNIX_EPOCH));
         self.write_turn(&turn, over.set(NEXT_AT, millis(next_at))).await
@@ -146,8 +146,8 @@ impl Effects {
         }
     }
 
-    /// Puts the effect of a fetched event on the agenda, due now or later, unless there is a record of it: one conditional put says both.
-    /// The topic is not needed for it. A command of the same event that arrives meanwhile meets this record, as a journal's.
+    /// Puts the effect of a fetched event on the agenda, due now or later, unless it has a record: one conditional put does both. The topic is
+    /// not used. A command of the same event that arrives meanwhile finds this record, as with a journal.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
@@ -173,7 +173,7 @@ impl Effects {
                 if is_large && record.status.is_over() {
                     self.expire_input(&command, now).await?;
                 }
-                // The SDK may have sent the put again, and lost to its own first one.
+                // The SDK may have sent the put again, after its own first one was applied.
                 let is_own =
                     record.recovered_at.is_some_and(|at| at.as_millisecond() == now.as_millisecond());
                 Ok(if is_own { Recovery::Recovered } else { Recovery::Known })
@@ -183,7 +183,7 @@ impl Effects {
 }
 
 fn position(item: &Item, now: Timestamp) -> Result<Position, StoreError> {
-    // Providers date what they list by whole seconds.
+    // Providers list events with a precision of one second.
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     let begins = Position { floor: now, looked_until: now, look: None, failures: 0 };
     let Some(json) = optional_text(item, POSITION) else { return Ok(begins) };

@@ -55,14 +55,14 @@ pub(super) mod attr {
     pub(in crate::effects) const COMMAND: &str = "command";
     /// The run of its last redrive.
     pub(in crate::effects) const REDRIVEN_AS: &str = "redriven_as";
-    /// The effect that this one redrives.
+    /// The effect that this one repeats.
     pub(in crate::effects) const REDRIVE_OF: &str = "redrive_of";
-    /// When it was fetched from the provider, since it had not been delivered.
+    /// When its event was fetched from the provider because it had not been delivered.
     pub(in crate::effects) const RECOVERED_AT: &str = "recovered_at";
     /// Hash key of the `due` index; absent from records that need no attention.
     pub(in crate::effects) const LANE: &str = "lane";
     pub(in crate::effects) const DUE_AT: &str = "due_at";
-    /// How many effects the run has; where a decision has ended one of several.
+    /// How many effects the run has; only where a decision has ended one of several.
     pub(in crate::effects) const OF: &str = "of";
     /// Hash key of the `recent` index: when the effect was first recorded.
     pub(in crate::effects) const DAY: &str = "day";
@@ -125,7 +125,7 @@ impl Status {
         }
     }
 
-    /// Nothing is left to do or to decide.
+    /// Whether nothing is left to do or to decide.
     #[must_use]
     pub fn is_over(self) -> bool {
         matches!(self, Self::Done | Self::Discarded | Self::Skipped)
@@ -158,16 +158,16 @@ pub struct Record {
     /// When it was first claimed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_attempt_at: Option<Timestamp>,
-    /// Until when the present attempt has it.
+    /// When the present attempt's lease ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_until: Option<Timestamp>,
-    /// When it is due, or since when it is parked.
+    /// When it is due, or when it was parked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
     /// Why it is in doubt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub doubt: Option<String>,
-    /// Why it waits or was parked.
+    /// The reason for which it waits or was parked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
     /// The receipt.
@@ -176,7 +176,7 @@ pub struct Record {
     /// How its attempts ended.
     #[serde(flatten)]
     pub history: History,
-    /// The command with its input, kept while an attempt or an operator may need it: JSON, or the message as it was.
+    /// The command with its input, kept while an attempt or an operator may need it: JSON, or the message as it was received.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_json_if_any")]
     pub command: Option<String>,
     /// The run of its last redrive.
@@ -199,14 +199,14 @@ pub struct Record {
 }
 
 impl Record {
-    /// Without the step's input, which may be personal.
+    /// The record without the step's input, which may be personal data.
     #[must_use]
     pub fn without_input(self) -> Self {
         Self { command: None, ..self }
     }
 
-    /// Whether a command has other input than this record. A done effect is never contradicted: a
-    /// deployment that changes a step's `input` changes the digest of every webhook that is delivered again.
+    /// Whether a command has other input than this record. A done effect is never contradicted: a deployment that changes a step's `input`
+    /// changes the digest of every redelivered webhook.
     pub(super) fn contradicts(&self, command: &Command) -> bool {
         self.status != Status::Done && self.input_hash != command.input_hash
     }
@@ -214,7 +214,7 @@ impl Record {
     /// Reads an item.
     ///
     /// # Errors
-    /// An attribute is missing or of another type: somebody else wrote it.
+    /// An attribute is missing or of another type: another program wrote it.
     pub(super) fn read(item: &Item) -> Result<Self, StoreError> {
         let status = text(item, attr::STATUS)?;
         let status = Status::parse(&status).ok_or(StoreError::Malformed(attr::STATUS))?;
@@ -229,7 +229,7 @@ impl Record {
             updated_at: time(item, attr::UPDATED_AT)?.ok_or(StoreError::Malformed(attr::UPDATED_AT))?,
             first_attempt_at: time(item, attr::FIRST_ATTEMPT_AT)?,
             lease_until: time(item, attr::LEASE_UNTIL)?,
-            // What is over is due only for being told of.
+            // A finished effect is in the index only until its event is published.
             due_at: time(item, attr::DUE_AT)?.filter(|_| !status.is_over()),
             doubt: optional_text(item, attr::DOUBT),
             last_error: optional_text(item, attr::LAST_ERROR),

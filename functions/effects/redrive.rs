@@ -1,4 +1,4 @@
-//! Redrive: does finished effects again, each as a new effect of a new run, beside the old one.
+//! Redrive: repeats finished effects, each as a new effect of a new run, beside the old one.
 //!
 //! The new run's id names the old run and the redrive, so the same redrive again makes the same ids, and does nothing twice.
 //! The new effect has a new idempotency key, so the third party does it again. One transaction makes the new record and
@@ -32,16 +32,16 @@ const PAGE: usize = 100;
 /// Effects that a plan shows.
 const SAMPLES: usize = 5;
 
-/// A redrive, and who wants it.
+/// A redrive, with its author and reason.
 #[derive(Debug, Clone, Copy)]
 pub struct Redrive<'a> {
-    /// Its name. The same name again does nothing twice.
+    /// The redrive's id. Repeating a redrive with the same id does nothing twice.
     pub id: Uuid,
-    /// Who wants it.
+    /// The operator.
     pub by: &'a str,
-    /// Why, in their words.
+    /// The operator's reason.
     pub note: &'a str,
-    /// Whether to include effects that were redriven before, and those that a redrive has made.
+    /// Whether to include effects that were redriven before, and effects that a redrive created.
     pub again: bool,
     /// First recorded at this time or later.
     pub since: Timestamp,
@@ -52,21 +52,21 @@ pub struct Redrive<'a> {
 /// Why an effect can't be redriven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unfit {
-    /// It is not finished: it is still to be done or to be decided.
+    /// It is not finished: something is left to do or to decide.
     NotOver,
-    /// It has been redriven before, or a redrive has made it.
+    /// It has been redriven before, or a redrive created it.
     Redriven,
     /// Its record has no command.
     NoCommand,
     /// Its input was too large for its command, and was deleted when the effect was done.
     LargeInput,
-    /// There is no such step any more.
+    /// Its step no longer exists.
     NoStep,
     /// The new run's id would be too long.
     TooLong,
 }
 
-/// Effects that match and are left out, by reason.
+/// Numbers of matching effects that are left out, by reason.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
     /// See [`Unfit::NotOver`].
@@ -86,24 +86,24 @@ pub struct LeftOut {
 /// The plan of a redrive.
 #[derive(Debug, Default, Serialize)]
 pub struct Plan {
-    /// Effects that match.
+    /// Number of matching effects.
     pub fit: u64,
-    /// How many of them would be done again.
+    /// Number of effects that would be redriven.
     pub would_redrive: u64,
-    /// The others.
+    /// The effects that are left out.
     pub left_out: LeftOut,
-    /// Some of those that would be done again.
+    /// Some of those that would be redriven.
     pub samples: Vec<Record>,
 }
 
 /// The result of a redrive.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub struct Tally {
-    /// Redriven.
+    /// Number of redriven effects.
     pub redriven: u64,
-    /// Changed by somebody else meanwhile.
+    /// Number of effects that changed meanwhile.
     pub overtaken: u64,
-    /// Those that match and were left out.
+    /// The matching effects that were left out.
     pub left_out: LeftOut,
 }
 
@@ -121,7 +121,7 @@ impl LeftOut {
 }
 
 impl Redrive<'_> {
-    /// The new effect's command, or why there can be none.
+    /// The new effect's command, or why the effect can't be redriven.
     fn command(&self, old: &Record, has_step: impl Fn(&str) -> bool) -> Result<(EffectId, Command), Unfit> {
         if !old.status.is_over() {
             return Err(Unfit::NotOver);
@@ -140,7 +140,7 @@ impl Redrive<'_> {
             return Err(Unfit::NoStep);
         }
         let run_id = RunId::try_from(run_id).map_err(|_| Unfit::TooLong)?;
-        // What comes after it has been begun already, in its own run.
+        // Its successors have already begun, in their own run.
         let command =
             Command { run_id, attempt: 0, of: 1, traceparent: None, ..command }.followed_by(Flow::default());
         Ok((command.effect_id().map_err(|_| Unfit::TooLong)?, command))
@@ -152,7 +152,7 @@ impl Redrive<'_> {
 }
 
 impl Effects {
-    /// Plans a redrive of all that match. It reads each effect of that time.
+    /// Plans a redrive of all matching effects. It reads each effect of that period.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
@@ -181,10 +181,10 @@ impl Effects {
         Ok(plan)
     }
 
-    /// Redrives all that match, and calls `progress` after each page. `filter` describes the filter in words.
+    /// Redrives all matching effects, and calls `progress` after each page. `filter` describes the filter in words.
     ///
     /// # Errors
-    /// DynamoDB could not be asked. Redriven effects stay so; the same redrive again goes on with the rest.
+    /// DynamoDB could not be asked. Redriven effects stay redriven; repeating the same redrive continues with the rest.
     pub async fn redrive_all(
         &self,
         redrive: &Redrive<'_>,
@@ -219,7 +219,7 @@ impl Effects {
         }
     }
 
-    /// Makes the new effect, due now, and marks the old one. False: the old one has changed, or the new one exists.
+    /// Creates the new effect, due now, and marks the old one. False: the old one has changed, or the new one exists.
     async fn again(
         &self,
         redrive: &Redrive<'_>,

@@ -1,5 +1,4 @@
-//! The `Idempotency-Key`s of clients: the same key with another payload is refused at once, before the command reaches the
-//! consumer.
+//! `Idempotency-Key`s of clients: the same key with another payload is refused at once, before the command reaches the consumer.
 
 use jiff::Timestamp;
 
@@ -13,7 +12,7 @@ use super::{
 use crate::{command::InputHash, effect_id::EffectId};
 
 impl Effects {
-    /// Records the effect and the input that a run was started with. False: it was started with others.
+    /// Records the effect and the input with which a run was started. False: it was started with others.
     ///
     /// # Errors
     /// DynamoDB could not be asked.

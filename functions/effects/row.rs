@@ -19,20 +19,20 @@ pub struct Row {
 /// A change of an item.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// Puts it.
+    /// Puts an item.
     Put(Map<String, Value>),
-    /// Changes some of its fields.
+    /// Updates fields of an item.
     Update {
-        /// Its key.
+        /// The item's key.
         key: Map<String, Value>,
-        /// Fields that are given these values.
+        /// Fields to set.
         set: Map<String, Value>,
-        /// Numbers that are added to.
+        /// Numbers to add to fields.
         add: Map<String, Value>,
-        /// Fields that are removed.
+        /// Fields to remove.
         remove: Vec<String>,
     },
-    /// Deletes it.
+    /// Deletes an item.
     Delete(Map<String, Value>),
 }
 
@@ -54,7 +54,7 @@ struct Placeholders {
 }
 
 impl Row {
-    /// As JSON, for people.
+    /// The write as JSON, to be shown.
     #[must_use]
     pub fn json(&self) -> Value {
         let change = match &self.change {
@@ -72,7 +72,7 @@ impl Row {
         }
     }
 
-    /// As a write of a transaction. None: the SDK can't build it.
+    /// The write as part of a transaction. None: the SDK can't build it.
     pub(super) fn write(&self) -> Option<TransactWriteItem> {
         let mut given = Placeholders::default();
         let condition = self.condition.as_ref().map(|condition| {
@@ -109,7 +109,7 @@ impl Row {
 }
 
 impl Placeholders {
-    /// The update expression. Reserved names are legal, since all go through `#`; ours begin with a digit, and those of the
+    /// The update expression. Reserved names are legal, since all go through `#`. Our placeholders begin with a digit, and those of the
     /// condition never do.
     fn update(&mut self, set: &Map<String, Value>, add: &Map<String, Value>, remove: &[String]) -> String {
         let mut parts = Vec::new();

@@ -1,5 +1,5 @@
-//! What each run of the consumer did, for operators: one small record per run, by time, under a run id of
-//! its own. It is no effect, is in no index, and no function reads it. It expires after two days.
+//! Consumer runs: what each run did, for operators. One small record per run, by time, under a run id of its own. It is not an effect, is
+//! in no index, and no function reads it. It expires after two days.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
@@ -24,22 +24,22 @@ const KEPT: SignedDuration = SignedDuration::from_hours(48);
 pub struct ConsumerRun {
     /// A unique name of this run.
     pub id: String,
-    /// When it began.
+    /// When the run began.
     pub began_at: Timestamp,
-    /// When this was written. If it has not ended and this is some minutes old, the run has died.
+    /// When this record was written. If the run has not ended and this is some minutes old, the run has died.
     pub written_at: Timestamp,
-    /// How it ended; none while it goes on.
+    /// How the run ended; none while it goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<End>,
-    /// Why it failed.
+    /// The cause, if the run failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// What it has done so far.
     pub counts: Counts,
-    /// Events that did not reach the events topic.
+    /// Number of events that could not be published to the events topic.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub events_dropped: u64,
-    /// From webhook to first call, if a first call was made.
+    /// Time from webhook to first call, if a first call was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received_to_call: Option<Latency>,
     /// Each third party of the configuration, by host.
@@ -56,7 +56,7 @@ pub enum End {
     Drained,
     /// Its time was over; the next run does the rest.
     Deadline,
-    /// Another consumer reads the topic; due effects were still worked on.
+    /// The invocation's time was used up; the next run does the rest.
     Busy,
     /// An operator has paused the consumer, so nothing was done.
     Paused,
@@ -76,7 +76,7 @@ pub struct Counts {
     pub done: u64,
     /// Commands whose effect was already on record.
     pub duplicates: u64,
-    /// Effects whose condition did not hold when their turn came.
+    /// Effects skipped because their condition did not hold.
     pub skipped: u64,
     /// Effects deferred to a later attempt.
     pub deferred: u64,
@@ -84,13 +84,13 @@ pub struct Counts {
     pub enqueued: u64,
     /// Effects and messages that need an operator.
     pub parked: u64,
-    /// Those of them that may have been applied.
+    /// Parked effects that are in doubt.
     pub parked_in_doubt: u64,
-    /// Attempts after which it is not known whether they were applied.
+    /// Attempts whose outcome is unknown.
     pub in_doubt: u64,
-    /// Messages whose effect another attempt has.
+    /// Messages whose effect another attempt has claimed.
     pub held: u64,
-    /// Messages that were received and will come back.
+    /// Messages received and not acked: they will be redelivered.
     pub unacked: u64,
     /// How long the oldest due effect had waited when the run first looked, in seconds; none if it could not look.
     pub oldest_due_s: Option<u64>,
@@ -101,13 +101,13 @@ pub struct Counts {
 pub struct Latency {
     /// First calls.
     pub calls: u64,
-    /// Half of them came within so many milliseconds.
+    /// Median, in milliseconds.
     pub p50_ms: u64,
-    /// 99 of 100 came within so many milliseconds.
+    /// 99th percentile, in milliseconds.
     pub p99_ms: u64,
 }
 
-/// The load on one third party, and whether it is called.
+/// The state of one destination: its load and its circuit breaker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DestinationState {
     /// Its host, with a port if the configuration names one.
@@ -117,13 +117,13 @@ pub struct DestinationState {
     pub in_flight: u64,
     /// The limit of calls in flight.
     pub limit: u64,
-    /// Effects that wait in the process for a place. Deferred ones are on the agenda instead.
+    /// Effects that wait in the process for a call slot. Deferred effects are on the agenda instead.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub waiting: u64,
     /// The circuit breaker.
     #[serde(default, skip_serializing_if = "Breaker::is_closed")]
     pub breaker: Breaker,
-    /// Until when it has asked for a pause.
+    /// When the pause ends that the third party has asked for, by `Retry-After`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_until: Option<Timestamp>,
 }
@@ -132,17 +132,17 @@ pub struct DestinationState {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum Breaker {
-    /// Calls are made.
+    /// Closed: calls are made.
     #[default]
     Closed,
-    /// No call is made before `until`; then one probe decides.
+    /// Open: no call is made before `until`; then one probe decides.
     Open {
         /// Since when calls have failed.
         since: Timestamp,
-        /// When it is probed at the earliest.
+        /// The earliest time of the next probe.
         until: Timestamp,
     },
-    /// The probe is under way.
+    /// Half-open: the probe is in progress.
     Probing {
         /// Since when calls have failed.
         since: Timestamp,
@@ -163,18 +163,18 @@ pub struct StreamState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum Stands {
-    /// It is read.
+    /// It is being read.
     Reading,
     /// It was read until the run ended.
     Drained,
     /// Another consumer reads it.
     Busy,
-    /// The broker can't be read from.
+    /// The broker can't be reached for reading.
     Unreachable {
-        /// Since a run first found it so.
+        /// When a run first found it unreachable.
         since: Timestamp,
     },
-    /// The stream lease was lost, or the table could not be asked for it.
+    /// The stream lease was lost, or could not be taken because the table did not answer.
     NoLease,
 }
 
@@ -184,7 +184,7 @@ fn is_zero(count: &u64) -> bool {
 }
 
 impl End {
-    /// As in logs and records.
+    /// The name used in logs and records.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -198,7 +198,7 @@ impl End {
 }
 
 impl Counts {
-    /// Whether nothing was done at all.
+    /// Whether the run did nothing at all.
     #[must_use]
     pub fn is_idle(self) -> bool {
         Self { oldest_due_s: None, ..self } == Self::default()
@@ -212,19 +212,19 @@ impl Breaker {
 }
 
 impl ConsumerRun {
-    /// By time, and then by name.
+    /// The sort key: by time, then by run id.
     fn sort_key(&self) -> String {
         format!("{}#{}", sortable(self.began_at), self.id)
     }
 }
 
-/// Texts of one length, in the order of time.
+/// A timestamp as text of fixed length, which sorts by time.
 fn sortable(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
 impl Effects {
-    /// Writes the record of a run, in place of the same run's earlier one. A late write replaces nothing newer.
+    /// Writes the record of a run, and replaces the run's earlier one. A late write replaces nothing newer.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
@@ -280,7 +280,7 @@ fn read(item: &Item) -> Result<ConsumerRun, StoreError> {
 mod tests {
     use super::*;
 
-    /// What five idle third parties and one broker come to.
+    /// The size of a record with five idle destinations and one broker.
     #[test]
     fn a_record_of_a_usual_size_is_one_write_unit() {
         let destination = |number: usize| DestinationState {
@@ -304,7 +304,7 @@ mod tests {
             streams: vec![StreamState { broker: "driftq.internal:8080".into(), stands: Stands::Drained }],
         };
         let json = serde_json::to_string(&run).unwrap();
-        // The item has some 100 bytes more, and a unit is 1 KB.
+        // The item has about 100 bytes more, and a write unit is 1 KB.
         assert!(json.len() < 900, "{}", json.len());
         assert_eq!(serde_json::from_str::<ConsumerRun>(&json).unwrap(), run);
     }

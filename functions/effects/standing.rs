@@ -1,8 +1,7 @@
 //! The state of a run: its effects, the steps that have not begun, and what blocks them.
 //!
-//! A step that comes after others has no record before one of them is done. Until then it is only in the plan that
-//! their commands carry. So a parked step's command names the steps that it blocks, and nothing has to be written to block
-//! or to release them.
+//! A step that comes after others has no record before one of them is done. Until then it exists only in the plan that their commands
+//! carry. So a parked step's command names the steps that it blocks, and nothing has to be written to block or to release them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,13 +18,13 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
-    /// Something is under way or due.
+    /// Something is in progress or due.
     Running,
     /// All its steps are done, skipped or discarded.
     Done,
-    /// Nothing is under way, and an operator has to decide about something.
+    /// Nothing is in progress, and an operator has to decide on something.
     Parked,
-    /// Nothing is under way and there is nothing to decide about, but some of it comes after a step that was discarded.
+    /// Nothing is in progress and nothing needs a decision, but some steps come after a step that was discarded.
     Blocked,
 }
 
@@ -34,7 +33,7 @@ pub enum RunState {
 pub struct Standing {
     /// The run as a whole.
     pub state: RunState,
-    /// Its steps, each after the ones that it waits for.
+    /// Its steps, each after its predecessors.
     pub steps: Vec<StepStanding>,
 }
 
@@ -68,7 +67,7 @@ const AWAITING: &str = Status::Awaiting.as_str();
 const BLOCKED: &str = "blocked";
 
 impl Standing {
-    /// From a run's records. `after` gives a step's predecessors by the configuration, where no plan is left.
+    /// Builds the state from a run's records. `after` gives a step's predecessors by the configuration, where no plan is left.
     #[must_use]
     pub fn of(records: &[Record], after: impl Fn(&str) -> BTreeSet<StepId>) -> Self {
         let plan = plan_of(records);
@@ -137,7 +136,7 @@ impl StepStanding {
         Self {
             step: record.step.clone(),
             effect_id: record.effect_id.clone(),
-            // What is kept beside an effect is no part of the graph.
+            // A record kept beside an effect is not part of the graph.
             after: if record.effect_id.parse::<EffectId>().is_ok() { after } else { BTreeSet::new() },
             status: record.status.as_str(),
             blocked_by: Vec::new(),
@@ -148,14 +147,14 @@ impl StepStanding {
     }
 }
 
-/// The plan in all commands of the records.
+/// The plan, merged from the commands of all records.
 fn plan_of(records: &[Record]) -> Flow {
     let commands = records.iter().filter_map(|record| record.command.as_deref());
     let commands = commands.filter_map(|json| serde_json::from_str::<Command>(json).ok());
     Flow(commands.flat_map(|command| command.flow.0).collect())
 }
 
-/// All predecessors of a step, direct or not.
+/// All predecessors of a step, direct and indirect.
 fn before<'a>(step: &str, edges: &'a BTreeMap<String, BTreeSet<StepId>>) -> BTreeSet<&'a str> {
     let of = |step: &str| edges.get(step).into_iter().flatten().map(StepId::as_str);
     let mut found = BTreeSet::new();

@@ -1,7 +1,7 @@
 //! Conditional writes to the effects table, and their results.
 //!
-//! A conditional write either applies, or is refused and returns the item that did not match. The SDK retries by
-//! itself, so our own first write can cause a refusal; every caller looks for its own mark in that item.
+//! A conditional write either applies, or is refused and returns the item that did not match. The SDK retries by itself, so our own first
+//! write can cause a refusal; every caller looks for its own attempt id in that item.
 
 use std::{
     sync::{Arc, LazyLock},
@@ -36,7 +36,7 @@ pub(super) struct Store {
     pub(super) table: String,
 }
 
-/// A client that is made when it is first used.
+/// A client that is created at first use.
 pub(super) type LazyClient = Arc<LazyLock<Client, Box<dyn FnOnce() -> Client + Send>>>;
 
 /// An update expression. All names go through `#`, since DynamoDB reserves many words.
@@ -64,13 +64,13 @@ impl Change {
         self
     }
 
-    /// Every attribute that it names.
+    /// The attributes that it names.
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
         let set = self.set.iter().chain(&self.set_once).map(|(name, _)| *name);
         set.chain(self.remove.iter().copied())
     }
 
-    /// Every value, by the name of its attribute.
+    /// The values, by attribute name.
     pub(super) fn into_values(self) -> impl Iterator<Item = (&'static str, AttributeValue)> {
         self.set.into_iter().chain(self.set_once)
     }
@@ -84,7 +84,7 @@ impl Change {
     }
 }
 
-/// None if there is nothing in it: DynamoDB takes no empty one.
+/// One clause of the expression. None if it is empty: DynamoDB rejects empty clauses.
 fn clause(verb: &str, actions: impl Iterator<Item = String>) -> Option<String> {
     let actions: Vec<_> = actions.collect();
     (!actions.is_empty()).then(|| format!("{verb} {}", actions.join(", ")))

@@ -1,5 +1,5 @@
-//! The stream lease: one stream at a time per topic, group and broker, since two could not keep the order of acks between
-//! them. It is a record in the effects table, fenced like any other, and short, so that a dead consumer is soon replaced.
+//! The stream lease: one stream at a time per topic, group and broker, since two streams could not keep the order of acks. It is a record
+//! in the effects table, fenced like any other, and short, so that a dead consumer is soon replaced.
 //!
 //! A consumer that finds it taken sets a mark, since it was woken for a reason. The owner sees the mark when it
 //! releases the lease, and looks for work once more. So no wake-up is lost while a consumer is about to end.
@@ -26,14 +26,14 @@ const WAKE_REQUESTED: &str = "wake_requested";
 pub struct StreamLease {
     name: String,
     owner: String,
-    /// How long each renewal lasts.
+    /// The length of each renewal.
     pub length: Duration,
 }
 
 /// The result of taking a stream lease.
 #[derive(Debug)]
 pub enum Taken {
-    /// It is ours.
+    /// The lease is taken.
     Ours(StreamLease),
     /// Another consumer has it until then, and will see the mark.
     Held(Timestamp),
@@ -44,7 +44,7 @@ pub enum Taken {
 pub enum Released {
     /// There was no mark.
     Quietly,
-    /// Another consumer was woken and found it taken: there may be more to do.
+    /// Another consumer was woken and found the lease taken: there may be more to do.
     Requested,
 }
 
@@ -79,14 +79,14 @@ impl Effects {
             values: vec![("theirs", string(owner_of(&item)?)), ("now", millis(now))],
         };
         let mark = Change::default().set(WAKE_REQUESTED, millis(now));
-        // Refused: it has just been given up or taken. Whoever asks again at the returned time finds out.
+        // Refused: the lease has just been released or taken. The caller finds out when it asks again at the returned time.
         match self.store.update((STREAM, name), mark, held).await? {
             Write::Applied(item) => Ok(Taken::Held(until(&item)?)),
             Write::Refused(_) => Ok(Taken::Held(now)),
         }
     }
 
-    /// Renews the lease. [`StoreError::Fenced`]: another has taken it, and no ack may be sent any more.
+    /// Renews the lease. [`StoreError::Fenced`]: another consumer has taken it, and no ack may be sent any more.
     ///
     /// # Errors
     /// Fenced, or DynamoDB could not be asked.
@@ -101,7 +101,7 @@ impl Effects {
     /// Releases the lease.
     ///
     /// # Errors
-    /// As [`Effects::renew_stream`]; it ends by itself then.
+    /// As [`Effects::renew_stream`]; the lease then expires.
     pub async fn release_stream(&self, lease: StreamLease) -> Result<Released, StoreError> {
         let quietly = Condition {
             expression: "#owner = :mine AND attribute_not_exists(#wake_requested)",

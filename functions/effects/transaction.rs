@@ -25,18 +25,18 @@ const OPERATION: &str = "TransactWriteItems";
 /// The result of a transaction.
 #[derive(Debug)]
 pub(super) enum Transacted {
-    /// All of it applied.
+    /// All writes were applied.
     Applied,
-    /// Nothing of it did: for each write, what was in its way.
+    /// None was applied: for each write, its obstacle.
     Cancelled(Vec<Obstacle>),
-    /// Nothing of it did: DynamoDB takes no such request.
+    /// None was applied: DynamoDB rejects the request as invalid.
     Invalid(String),
 }
 
 /// Why one write of a cancelled transaction was not applied.
 #[derive(Debug)]
 pub(super) enum Obstacle {
-    /// Nothing.
+    /// This write has no obstacle.
     None,
     /// Its condition did not hold: the item as it is, empty if there is none.
     Condition(Item),
@@ -44,7 +44,7 @@ pub(super) enum Obstacle {
     Conflict,
     /// The table is throttled.
     Throttled,
-    /// It can't be written, ever.
+    /// The item can never be written.
     Unfit(String),
 }
 
@@ -125,7 +125,7 @@ impl Store {
             Some(error) if error.code() == Some("ValidationException") => {
                 Ok(Transacted::Invalid(error.message().unwrap_or_default().to_owned()))
             }
-            // The same transaction, whose first answer was late.
+            // The same transaction, whose first response is still outstanding.
             Some(TransactWriteItemsError::TransactionInProgressException(_)) => {
                 Ok(Transacted::Cancelled(Vec::new()))
             }
@@ -134,13 +134,13 @@ impl Store {
     }
 }
 
-/// An error: it was not applied, but may be later.
+/// The error for a transaction that was not applied and may be applied later.
 pub(super) fn not_applied(why: String) -> StoreError {
     StoreError::Unavailable { operation: OPERATION, why }
 }
 
 impl Obstacle {
-    /// Whether another writer has changed the item, or is doing so.
+    /// Whether another writer has changed the item or is changing it.
     pub(super) fn is_another_write(&self) -> bool {
         matches!(self, Self::Condition(_) | Self::Conflict)
     }
