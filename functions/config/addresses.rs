@@ -1,5 +1,5 @@
-//! Which IP addresses are not on the public internet: those of this machine, of a private network, of a cloud's metadata
-//! service, and those that lead nowhere.
+//! IP addresses that are not on the public internet: loopback, private networks, cloud metadata services, and addresses that are not
+//! routable.
 //!
 //! From IANA's registries of special-purpose addresses
 //! (<https://www.iana.org/assignments/iana-ipv4-special-registry>, <https://www.iana.org/assignments/iana-ipv6-special-registry>).
@@ -52,12 +52,12 @@ const fn v4([a, b, c, d]: [u8; 4], prefix: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
 }
 
-/// Of the first three groups, and the last.
+/// An IPv6 network, from the first three groups and the last.
 const fn v6([a, b, c, last]: [u16; 4], prefix: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, last), prefix)
 }
 
-/// What an address is that is not on the public internet, such as "a private address". None: it is.
+/// What kind of non-public address this is, such as "a private address". None: it is public.
 #[must_use]
 pub(crate) fn not_public(address: IpAddr) -> Option<&'static str> {
     match address {
@@ -69,7 +69,7 @@ pub(crate) fn not_public(address: IpAddr) -> Option<&'static str> {
     }
 }
 
-/// The IPv4 address that an IPv6 address leads to: mapped or compatible (RFC 4291), by NAT64 (RFC 6052) or 6to4 (RFC 3056).
+/// The IPv4 address embedded in an IPv6 address: mapped or compatible (RFC 4291), by NAT64 (RFC 6052) or 6to4 (RFC 3056).
 fn within(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let of = |high: u16, low: u16| {
         let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
@@ -115,7 +115,7 @@ mod tests {
             ("255.255.255.255", RESERVED),
             ("198.19.0.1", RESERVED),
             ("2001::1", RESERVED),
-            // Another spelling of one of those.
+            // IPv4 addresses embedded in IPv6 addresses.
             ("::ffff:127.0.0.1", LOOPBACK),
             ("::ffff:169.254.169.254", LINK_LOCAL),
             ("::10.0.0.1", PRIVATE),

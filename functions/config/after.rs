@@ -1,7 +1,7 @@
-//! `after`: a step that begins when others are done, and may use what is kept of the answers to them.
+//! `after`: a step that begins when other steps are done, and may use the receipts of their calls.
 //!
-//! What such a step takes from the event is filled in at ingest, like any step's input; what it takes from `receipts` when it
-//! begins, and so is a condition on them. One template can't use both, since they are known at different times.
+//! The event's values are filled into such a step's input at ingest, as for any step. Values from `receipts`, and conditions on them, are
+//! evaluated when the step begins. One template can't use both, since they are known at different times.
 
 use serde::Deserialize;
 
@@ -13,17 +13,17 @@ use super::{
 };
 use crate::effect_id::StepId;
 
-/// What is known when a step begins that comes after others.
+/// Names that are known only when a step with predecessors begins.
 const LATE: [&str; 2] = ["receipts", "input"];
 
-/// What a step comes after.
+/// A step's predecessors, and what is evaluated when it begins.
 #[derive(Debug, Clone)]
 pub struct After {
     /// Its predecessors: it begins when all of them are done.
     pub steps: Vec<StepId>,
-    /// A condition on what is known then. If it does not hold, the step is skipped.
+    /// A condition that is evaluated when the step begins. If it does not hold, the step is skipped.
     pub when: Option<Template>,
-    /// Input that is filled in then, by name.
+    /// Input that is filled in when the step begins, by name.
     pub input: Vec<(String, JsonTemplate)>,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn scope(has_predecessors: bool) -> Vec<&'static str> {
     INGEST_SCOPE.iter().chain(late).copied().collect()
 }
 
-/// Whether a template can't be rendered before the step begins.
+/// Whether a template can be rendered only when the step begins.
 pub(super) fn is_late(names: &[String]) -> bool {
     names.iter().any(|name| LATE.iter().any(|late| is_within(name, late)))
 }
@@ -51,7 +51,7 @@ pub(super) fn is_within(name: &str, whole: &str) -> bool {
     name.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// The predecessors, each once.
+/// Reads the predecessors, each once.
 pub(super) fn read(section: &mut Section, problems: &mut Problems) -> Option<Vec<StepId>> {
     let names: Names = section.optional("after", "the id of a step, or a list of them", problems)?;
     let names = match names {
@@ -75,7 +75,7 @@ pub(super) fn read(section: &mut Section, problems: &mut Problems) -> Option<Vec
 }
 
 impl After {
-    /// Takes what is late out of a step's condition and input.
+    /// Separates the late parts from a step's condition and input.
     pub(super) fn split(
         steps: Vec<StepId>,
         when: &mut Option<Template>,

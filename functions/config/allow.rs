@@ -1,5 +1,5 @@
-//! `allow` of a source: the networks that its webhooks come from, where a provider publishes them. A second lock beside the
-//! signature, never instead of it. What counts is the address that AWS saw; behind a proxy of one's own, that is the proxy's.
+//! `allow` of a source: the networks that its webhooks come from, where a provider publishes them. It is an additional check beside the
+//! signature and never replaces it. The address is the one that AWS saw; behind your own proxy, that is the proxy's.
 
 use std::net::IpAddr;
 
@@ -18,7 +18,7 @@ pub enum Allow {
 }
 
 impl Allow {
-    /// Whether a webhook may come from there. If there is a list, an address that nobody told is not on it.
+    /// Whether a webhook may come from this address. If there is a list, an unknown address is refused.
     #[must_use]
     pub fn includes(&self, from: Option<IpAddr>) -> bool {
         match self {
@@ -48,7 +48,7 @@ impl Allow {
     }
 }
 
-/// An address alone is a network of one. One with bits after its prefix is a mistake: which part was meant?
+/// Parses a network. A single address is a network of one. An address with bits set after its prefix is an error, since it is ambiguous.
 fn network(text: &str) -> Result<IpNet, String> {
     let address = || text.parse::<IpAddr>().map(IpNet::from);
     match text.parse::<IpNet>().or_else(|_| address()) {

@@ -1,30 +1,30 @@
-//! `auth`: whose credentials go with a request, or who signs it.
+//! `auth`: the credentials or the signature of a request.
 
 use http::HeaderName;
 
 use super::{problems::Problems, section::Section, source::check_secret_name};
 
-/// Where the credentials come from. The strings are names of secrets.
+/// Source of the credentials. The strings are names of secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Auth {
     /// `Authorization: Bearer <secret>`.
     Bearer(String),
     /// `Authorization: Basic <base64 of the secret, user:password>`.
     Basic(String),
-    /// A header of its own, such as `X-Api-Key`.
+    /// A custom header, such as `X-Api-Key`.
     Header {
-        /// Which header.
+        /// The header's name.
         name: HeaderName,
         /// The secret's name.
         secret: String,
     },
-    /// `webhook-id`, `webhook-timestamp` and `webhook-signature`, by a secret `whsec_…`.
+    /// Signature in `webhook-id`, `webhook-timestamp` and `webhook-signature`, made with a secret `whsec_…`.
     StandardWebhooks(String),
-    /// AWS's Signature Version 4, by the role of the function: no secret is named.
+    /// AWS Signature Version 4, with the function's role: no secret is named.
     Aws {
-        /// The service, as it signs itself: `events`, `sqs`, `sns`.
+        /// The service's signing name: `events`, `sqs`, `sns`.
         service: String,
-        /// The function's own, if it is not named.
+        /// The region; the function's own if absent.
         region: Option<String>,
     },
 }
@@ -80,7 +80,7 @@ impl Auth {
     }
 }
 
-/// Neither is looked up anywhere, so that what can't be right is named at start.
+/// Service and region are not verified with AWS, so malformed values are reported at start.
 fn read_aws(
     service: String,
     region: Option<String>,

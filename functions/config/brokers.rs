@@ -9,9 +9,9 @@ use super::{environment::Lookup, problems::Problems};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// It gets new commands, and is read.
+    /// It gets new commands and is read.
     Accepting,
-    /// It is read, and gets nothing new.
+    /// It is read and gets no new commands.
     Draining,
 }
 
@@ -38,7 +38,7 @@ pub struct Brokers {
 }
 
 impl Brokers {
-    /// Reads both variables. None if there is no broker to write to, and then the problems say why.
+    /// Reads both variables. None if there is no broker to write to; the problems then say why.
     pub(super) fn read(get: Lookup<'_>, problems: &mut Problems) -> Option<Self> {
         let mut seen = Vec::new();
         let mut list = |role: Role| {
@@ -64,7 +64,7 @@ struct Seen {
     entry: usize,
 }
 
-/// The addresses of one variable. Those in `seen` may not occur again; the new ones are added to it.
+/// The addresses of one variable. Those in `seen` are duplicates; new ones are added to it.
 fn list(role: Role, text: &str, seen: &mut Vec<Seen>, problems: &mut Problems) -> Vec<Address> {
     let mut addresses = Vec::new();
     for (index, text) in text.split(',').map(str::trim).enumerate() {
@@ -80,7 +80,7 @@ fn list(role: Role, text: &str, seen: &mut Vec<Seen>, problems: &mut Problems) -
     addresses
 }
 
-/// The address of one entry, or what is wrong with it. An entry that is no address is not quoted: it may hold credentials.
+/// The address of one entry, or its error. A malformed entry is not quoted: it may hold credentials.
 fn check(role: Role, text: &str, seen: &[Seen]) -> Result<Address, String> {
     if text.is_empty() {
         return Err("empty; remove a comma, or write an address there".to_owned());

@@ -15,38 +15,38 @@ use super::{
     url_template::UrlTemplate,
 };
 
-/// What a call template may use besides the step's `input`.
+/// Names that a call template may use besides the step's `input`.
 const CALL_SCOPE: [&str; 6] = ["run_id", "effect_id", "step", "business_key", "attempt", "idempotency_key"];
-/// What templates about an answer may use.
+/// Names that templates for a response may use.
 pub(super) const ANSWER_SCOPE: [&str; 2] = ["response.status", "response.json"];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A Lambda runs for at most 15 minutes, and the commit needs some of it.
+/// A Lambda function runs for at most 15 minutes, and the commit needs part of it.
 const MAX_TIMEOUT: Duration = Duration::from_secs(14 * 60);
 
 /// A request to a third party.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// POST unless said otherwise.
+    /// The HTTP method; POST by default.
     pub method: Method,
-    /// Where it goes.
+    /// The URL.
     pub url: UrlTemplate,
-    /// Whose credentials go with it, or who signs it.
+    /// The credentials or the signature.
     pub auth: Option<Auth>,
     /// Further headers.
     pub headers: Vec<(HeaderName, Template)>,
-    /// What is sent.
+    /// The request body.
     pub body: Body,
-    /// For the whole exchange, from connecting to the last byte of the answer.
+    /// Time limit of the whole exchange, from connecting to the last byte of the response.
     pub timeout: Duration,
-    /// What its statuses mean, where that is not what they usually mean.
+    /// Statuses with a non-standard meaning.
     pub statuses: Statuses,
-    /// A condition on a 2xx answer, for those who answer 200 to a refusal as well.
+    /// A condition on a 2xx response, for third parties that also answer 200 to a refusal.
     pub applied_if: Option<Template>,
-    /// What is kept of the answer, by name.
+    /// The fields of the response that are kept, by name.
     pub receipt: Vec<(String, JsonTemplate)>,
 }
 
-/// What is sent.
+/// A request body.
 #[derive(Debug, Clone)]
 pub enum Body {
     /// Nothing.
@@ -58,7 +58,7 @@ pub enum Body {
 }
 
 impl Call {
-    /// Where it goes: see [`UrlTemplate::destination`].
+    /// The destination: see [`UrlTemplate::destination`].
     #[must_use]
     pub fn destination(&self) -> String {
         self.url.destination()
@@ -92,7 +92,7 @@ impl Call {
     }
 }
 
-/// What a template of a call, or of a look-up, may use.
+/// Names that a template of a call or a look-up may use.
 pub(super) fn call_scope(input: &[(String, JsonTemplate)]) -> Vec<String> {
     let inputs = input.iter().map(|(name, _)| format!("input.{name}"));
     inputs.chain(CALL_SCOPE.map(str::to_owned)).collect()
@@ -141,19 +141,19 @@ fn read_headers(
     headers
 }
 
-/// Headers that carry the guarantee, the credentials or the framing.
+/// Whether a header is reserved: it carries the idempotency key, the credentials or the framing.
 fn is_ours(name: &HeaderName, auth: Option<&Auth>) -> bool {
     let signs = matches!(auth, Some(Auth::StandardWebhooks(_)));
     let is_aws = matches!(auth, Some(Auth::Aws { .. }));
     ["idempotency-key", "authorization", "content-length", "host", "transfer-encoding"]
         .contains(&name.as_str())
-        // AWS's services name the version of their protocol in it.
+        // AWS services name the protocol version in it.
         || (name == CONTENT_TYPE && !is_aws)
         || (is_aws && ["x-amz-date", "x-amz-security-token"].contains(&name.as_str()))
         || (signs && SIGNED.contains(&name.as_str()))
 }
 
-/// What a signature consists of.
+/// The headers of a signature.
 const SIGNED: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
 
 fn read_texts(field: &'static str, section: &mut Section, problems: &mut Problems) -> Vec<(String, String)> {

@@ -1,22 +1,21 @@
-//! Whether the embedded configuration is known to be right. Checking it takes a millisecond of each cold start, most of it for
-//! compiling templates that the process may never need, so `cargo webhooks check` notes that it has done so in
-//! `webhooks.checked`: a digest of the text. A file that was edited since is checked at start, as one that `WEBHOOKS_CONFIG`
-//! names always is.
+//! Whether the embedded configuration has been checked at build time. Checking it takes a millisecond of each cold start, most of it for
+//! compiling templates that the process may never need. So `cargo webhooks check` records in `webhooks.checked` a digest of the text that
+//! it has checked. A file that was edited since is checked at start, and so is any file that `WEBHOOKS_CONFIG` names.
 
 use super::EMBEDDED;
 
-/// As it was when it was last checked.
+/// Digest of the text that was last checked.
 const CHECKED: u64 = include!("../../webhooks.checked");
 
-/// Whether the text that was embedded is the one that was checked.
+/// Whether the embedded text is the one that was checked.
 pub(super) const IS_CHECKED: bool = digest(EMBEDDED) == CHECKED;
 
-/// What is left to check of a configuration that is read.
+/// Which checks of a configuration remain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Check {
-    /// All of it.
+    /// All checks.
     All,
-    /// That its hosts are those of the stage, and no more. Templates are compiled when they are first used.
+    /// Only the hosts of the stage. Templates are compiled when they are first used.
     Hosts,
 }
 
@@ -29,7 +28,7 @@ pub fn note(text: &str) -> String {
     )
 }
 
-/// 64 bits of FNV-1a: a mistake would have to be made on purpose to pass for a text without it.
+/// 64-bit FNV-1a. It detects edits, not attacks: the file and its digest come from the same repository.
 const fn digest(text: &str) -> u64 {
     let (mut hash, mut at) = (0xcbf2_9ce4_8422_2325_u64, 0);
     while at < text.len() {

@@ -1,5 +1,5 @@
-//! Where traces go: the variables of OpenTelemetry's OTLP exporter
-//! (<https://opentelemetry.io/docs/specs/otel/protocol/exporter/>), as far as they are read here.
+//! The trace collector: those variables of OpenTelemetry's OTLP exporter
+//! (<https://opentelemetry.io/docs/specs/otel/protocol/exporter/>) that are supported.
 
 use url::{Host, Url};
 
@@ -9,15 +9,15 @@ const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
 const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
-/// The only form in which spans are sent.
+/// The only supported protocol.
 const HTTP_JSON: &str = "http/json";
 
 /// A collector of traces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Collector {
-    /// Where spans are posted to.
+    /// The URL that spans are posted to.
     pub url: Url,
-    /// `OTEL_SERVICE_NAME`: what the function is called in traces.
+    /// `OTEL_SERVICE_NAME`: the function's name in traces.
     pub service: Option<String>,
 }
 
@@ -43,7 +43,7 @@ impl Collector {
         Some(Self { url, service })
     }
 
-    /// Whether what is sent to it can be read on the way: `http` to another machine.
+    /// Whether spans would be sent unencrypted: `http` to another machine.
     #[must_use]
     pub fn is_exposed(&self) -> bool {
         let is_here = match self.url.host() {

@@ -1,4 +1,4 @@
-//! `delay`: how long after its turn a step begins, or when.
+//! `delay`: how long a step waits before it begins, or until when.
 
 use jiff::Timestamp;
 
@@ -14,9 +14,9 @@ use crate::command::flow;
 /// A step's delay.
 #[derive(Debug, Clone)]
 pub enum Delay {
-    /// It stands in the file.
+    /// A constant in the file.
     Fixed(flow::Delay),
-    /// The event says it.
+    /// Taken from the event, by a template.
     Template(Template),
 }
 
@@ -35,10 +35,10 @@ impl Delay {
         parse(&text).map_err(|why| problems.add(field, why)).ok().map(Self::Fixed)
     }
 
-    /// What it comes to for an event.
+    /// The delay for an event.
     ///
     /// # Errors
-    /// The event lacks it, or has something else there.
+    /// The event lacks the field, or its value is not a delay.
     pub fn of(&self, templates: &Templates, context: &minijinja::Value) -> Result<flow::Delay, RenderError> {
         match self {
             Self::Fixed(delay) => Ok(*delay),
@@ -49,7 +49,7 @@ impl Delay {
     }
 }
 
-/// A span of time, or a moment.
+/// Parses a duration or a timestamp.
 pub(crate) fn parse(text: &str) -> Result<flow::Delay, String> {
     if let Ok(moment) = text.parse::<Timestamp>() {
         return Ok(flow::Delay::Until(moment));

@@ -1,5 +1,5 @@
-//! `[destinations."api.example.com"]`: how much a third party is asked to bear, and where it may be. A destination is a host, with its port if a
-//! call's URL names one. Without a line of configuration each has the defaults.
+//! `[destinations."api.example.com"]`: the limits of a third party, and whether its address may be private. A destination is a host, with
+//! its port if a call's URL names one. A destination without a table has the defaults.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,23 +12,23 @@ use super::{
     Sources, problems::Problems, rate::Rate, section::Section, source::check_secret_name, step::Step,
 };
 
-/// Calls in flight at a time, unless said otherwise.
+/// Default limit of calls in flight.
 const DEFAULT_IN_FLIGHT: NonZeroU32 = NonZeroU32::new(64).unwrap();
 
-/// How much a destination is asked to bear, and where it may be.
+/// The limits of a destination, and its network settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
-    /// Calls in flight at a time.
+    /// Maximum number of calls in flight.
     pub in_flight: NonZeroU32,
-    /// How fast calls may begin. None: as fast as they can.
+    /// The rate at which calls may begin. None: unlimited.
     pub rate: Option<Rate>,
-    /// Whether it may be on this machine or in a private network.
+    /// Whether its address may be loopback or in a private network.
     pub allow_private: bool,
-    /// The name of the secret with the certificate that it is shown, and its key.
+    /// Name of the secret with our client certificate and its key.
     pub client_certificate: Option<String>,
 }
 
-/// By host.
+/// Destinations by host.
 pub type Destinations = BTreeMap<String, Destination>;
 
 impl Default for Destination {
@@ -70,8 +70,8 @@ pub(super) fn read(root: &mut Section, problems: &mut Problems) -> Destinations 
     destinations
 }
 
-/// A destination that no step calls is a slip of the pen. And a private address that stands in a URL is one too, unless its
-/// destination says otherwise: what a name resolves to is checked at each connection, an address only here.
+/// A destination that no step calls is a mistake. So is a private address in a URL, unless its destination allows it: resolved names are
+/// checked at each connection, but a literal address only here.
 pub(super) fn check(
     destinations: &Destinations,
     sources: &Sources,

@@ -1,4 +1,4 @@
-//! Configuration by environment: what differs between one deployment and the next. `docs/configuration.md` has the table.
+//! Configuration by environment variables: what differs between deployments. `docs/configuration.md` has the table.
 
 use std::{fs, time::Duration};
 
@@ -21,52 +21,52 @@ pub struct Environment {
     pub topic: String,
     /// `DRIFTQ_GROUP`.
     pub group: String,
-    /// `DRIFTQ_PARTITIONS`: asked for when the topic has to be created.
+    /// `DRIFTQ_PARTITIONS`: the number of partitions if the topic has to be created.
     pub partitions: u32,
     /// `EVENTS_TOPIC`.
     pub events_topic: Option<String>,
     /// `EFFECTS_TABLE`.
     pub effects_table: String,
-    /// `SECRETS_ARN`: the ARN or the name of the Secrets Manager secret that holds all others.
+    /// `SECRETS_ARN`: ARN or name of the Secrets Manager secret that holds all secrets.
     pub secrets_arn: Option<String>,
     /// `IDLE_EXIT`.
     pub idle_exit: Duration,
-    /// `CONSUMER_FUNCTION`: the name or ARN of the function that ingest wakes up.
+    /// `CONSUMER_FUNCTION`: name or ARN of the function that ingest wakes up.
     pub consumer_function: Option<String>,
     /// `COMMAND_SIGNATURES`.
     pub command_signatures: Signatures,
     /// `OPERATOR_API`.
     pub operators: Operators,
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT` and its kind.
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` and related variables.
     pub collector: Option<Collector>,
 }
 
-/// Whether commands on a topic have to be signed.
+/// Whether commands on a topic must be signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signatures {
-    /// They have to, unless every broker is on this machine and there is no key.
+    /// They must be, unless every broker is on this machine and there is no key.
     Required,
-    /// Unsigned ones are taken too: while an earlier version, which does not sign, is replaced.
+    /// Unsigned commands are accepted too, while an earlier version that does not sign is replaced.
     Optional,
 }
 
-/// Who may start runs, look at them, and decide.
+/// Who may use the operator API: start runs, read them, and make decisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operators {
-    /// Whoever AWS has authenticated: IAM, or an authorizer of the gateway. To anyone else there are no such paths.
+    /// Callers that AWS has authenticated, by IAM or an authorizer of the gateway. For others, these paths do not exist.
     Authenticated,
-    /// Everybody who reaches the function. Somebody else has to keep strangers out.
+    /// Everyone who can reach the function. Access must be restricted in front of it.
     Open,
 }
 
-/// Looks a variable up; an empty one counts as absent.
+/// Looks up a variable; an empty one counts as absent.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 impl Environment {
     /// Reads the variables.
     ///
     /// # Errors
-    /// Every one that is missing or malformed.
+    /// Every variable that is missing or malformed.
     pub fn read(get: Lookup<'_>) -> Result<Self, ConfigError> {
         let mut problems = Problems::default();
         let get = |name: &str| get(name).filter(|value| !value.trim().is_empty());
@@ -124,16 +124,16 @@ impl Environment {
     }
 }
 
-/// The characters and the length that Lambda's Invoke allows
+/// Whether a name has the characters and length that Lambda's Invoke allows
 /// (<https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>).
 fn names_function(name: &str) -> bool {
     name.len() <= 170 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_:$".contains(&byte))
 }
 
-/// The configuration that `WEBHOOKS_CONFIG` names, else the embedded one, with the hosts that `STAGE_HOSTS` says.
+/// Loads the file that `WEBHOOKS_CONFIG` names, else the embedded one, with the hosts from `STAGE_HOSTS`.
 ///
 /// # Errors
-/// The file can't be read, or all that is wrong with it.
+/// The file can't be read, or everything that is wrong with it.
 pub fn load_config(get: Lookup<'_>) -> Result<Config, ConfigError> {
     let hosts = get("STAGE_HOSTS").unwrap_or_default();
     let stage = Stage::Of(&hosts);

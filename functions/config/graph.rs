@@ -1,4 +1,4 @@
-//! The graph that the steps' `after` make: checked at start, so that no run waits for something that can't come.
+//! The graph that the steps' `after` form. It is checked at start, so that no run waits for a step that can't begin.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{command::flow::Uses, effect_id::StepId};
 
-/// Of so many steps before it a step may use receipts: each may have 16 KB, and its record holds all of them.
+/// How many predecessors' receipts a step may use: each may have 16 KB, and the step's record holds all of them.
 const MOST_RECEIPTS: usize = 8;
 
-/// Which fields of receipts each step uses.
+/// Which receipt fields each step uses.
 pub(super) type UsesOf = BTreeMap<StepId, Uses>;
 
 struct Graph<'a> {
@@ -23,7 +23,7 @@ struct Graph<'a> {
     templates: &'a Templates,
 }
 
-/// Reports what is wrong with the graph, and says which receipts each step uses.
+/// Reports errors in the graph, and finds which receipts each step uses.
 pub(super) fn check(
     steps: &[Option<Step>],
     sources: &Sources,
@@ -69,7 +69,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// All steps before this one, directly or not; this one as well, if there is a circle.
+    /// All steps before this one, direct and indirect; in a cycle, this one as well.
     fn before(&self, step: &Step) -> BTreeSet<&'a StepId> {
         let mut found = BTreeSet::new();
         let mut open: Vec<&StepId> = step.after.iter().flat_map(|after| &after.steps).collect();
@@ -82,7 +82,7 @@ impl<'a> Graph<'a> {
         found
     }
 
-    /// What begins a run must begin all that the step waits for: the same events, in the same run.
+    /// Every event that starts a run with this step must also start all its predecessors, in the same run.
     fn check_beginning(
         &self,
         step: &Step,

@@ -5,9 +5,9 @@
 //! CRM_HOST = ["crm.example.com", "crm.staging.example.com"]
 //! ```
 //!
-//! A URL may then be `https://{{ env.CRM_HOST }}/…`, and nothing else in the file may use `env`. Which of the hosts it is, is
-//! said by `STAGE_HOSTS`. It is filled in before anything is checked, so that all that holds for a literal host holds for it:
-//! a payload can't choose it, and neither can the environment choose one that the file does not list.
+//! A URL may then be `https://{{ env.CRM_HOST }}/…`; nothing else in the file may use `env`. `STAGE_HOSTS` selects the host. It is filled
+//! in before any check, so all rules for a literal host apply: a payload can't choose the host, and the environment can't choose one that
+//! the file does not list.
 
 use std::collections::BTreeMap;
 
@@ -16,21 +16,21 @@ use toml::{Table, Value};
 use super::problems::Problems;
 
 const FIELD: &str = "hosts";
-/// In the place of a host that is not known, until the errors are told (RFC 2606).
+/// Placeholder for an unknown host, until the errors are reported (RFC 2606).
 const UNKNOWN: &str = "unknown.invalid";
-/// Where a step may have a URL.
+/// The fields of a step that may have a URL.
 const URLS: [[&str; 2]; 2] = [["call", "url"], ["in_doubt", "url"]];
 
 /// Which host each name stands for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Stage<'a> {
-    /// The first that is listed: where nothing is deployed, as in `cargo webhooks check`.
+    /// The first one listed: where nothing is deployed, as in `cargo webhooks check`.
     None,
-    /// As `STAGE_HOSTS` says: `CRM_HOST=crm.example.com,SHOP_HOST=…`.
+    /// The content of `STAGE_HOSTS`: `CRM_HOST=crm.example.com,SHOP_HOST=…`.
     Of(&'a str),
 }
 
-/// Fills the hosts in, and takes the table that lists them away.
+/// Fills in the hosts, and removes the `[hosts]` table.
 pub(super) fn fill_in(table: &mut Table, stage: Stage<'_>, problems: &mut Problems) {
     let listed = read(table.remove(FIELD), problems);
     let said = match stage {
@@ -66,7 +66,7 @@ pub(super) fn fill_in(table: &mut Table, stage: Stage<'_>, problems: &mut Proble
                 Some(Ok(filled)) => *url = filled,
                 Some(Err(why)) => {
                     problems.add(format!("{id}.{section}.{field}"), why);
-                    // So that its other mistakes are told, and not this one twice.
+                    // The placeholder lets the URL's other errors be reported, and this one only once.
                     if let Some(Ok(filled)) = filled_in(url, |_| Ok(UNKNOWN.to_owned())) {
                         *url = filled;
                     }
@@ -77,11 +77,11 @@ pub(super) fn fill_in(table: &mut Table, stage: Stage<'_>, problems: &mut Proble
     fill_in_destinations(table, choose);
 }
 
-/// A destination's table may be named so as well; if the host is not known, the URL's problem tells.
+/// A destination's table may use the same placeholder. If the host is unknown, the error at the URL reports it.
 fn fill_in_destinations(table: &mut Table, choose: impl Fn(&str) -> Result<String, String>) {
     let Some(destinations) = table.get_mut("destinations").and_then(Value::as_table_mut) else { return };
     for name in destinations.keys().cloned().collect::<Vec<_>>() {
-        // With its port, if it names one.
+        // With its port, if there is one.
         if let Some((placeholder, port)) = placeholder(&name)
             && let Ok(host) = choose(placeholder)
             && let Some(limits) = destinations.remove(&name)
@@ -91,16 +91,16 @@ fn fill_in_destinations(table: &mut Table, choose: impl Fn(&str) -> Result<Strin
     }
 }
 
-/// The URL with its host, if that is a placeholder.
+/// The URL with its host filled in, if the host is a placeholder.
 fn filled_in(url: &str, choose: impl Fn(&str) -> Result<String, String>) -> Option<Result<String, String>> {
     let (scheme, rest) = url.split_once("://")?;
     let (name, path) = placeholder(rest)?;
-    // Nothing but a port or a path may follow, or it would be a part of another host.
+    // Only a port or a path may follow; anything else would make it part of another host.
     let ends = path.is_empty() || path.starts_with(['/', ':', '?', '#']);
     ends.then(|| choose(name).map(|host| format!("{scheme}://{host}{path}")))
 }
 
-/// The name in `{{ env.NAME }}` at the beginning, and what follows it.
+/// The name in `{{ env.NAME }}` at the beginning of a text, and the rest of the text.
 fn placeholder(text: &str) -> Option<(&str, &str)> {
     let (inside, rest) = text.strip_prefix("{{")?.split_once("}}")?;
     Some((inside.trim().strip_prefix("env.")?, rest))
@@ -128,13 +128,13 @@ fn read(listed: Option<Value>, problems: &mut Problems) -> BTreeMap<String, Vec<
     all
 }
 
-/// A name or an address, and nothing that would end it.
+/// Whether a text is a host name or address, without characters that would end it.
 fn is_host(host: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
     !host.is_empty() && host.bytes().all(legal)
 }
 
-/// What `STAGE_HOSTS` says, as far as the file lists it.
+/// The assignments in `STAGE_HOSTS` that the file lists.
 fn said<'a>(
     text: &'a str,
     listed: &BTreeMap<String, Vec<String>>,
@@ -147,7 +147,7 @@ fn said<'a>(
             continue;
         };
         match listed.get(name) {
-            // One environment for several files: what this one does not list, it does not need.
+            // One environment may serve several files: a name that this file does not list is ignored.
             None => {}
             Some(hosts) if hosts.iter().any(|it| it == host) => drop(all.insert(name, host)),
             Some(hosts) => problems.add(

@@ -1,4 +1,4 @@
-//! `in_doubt`: what to do when nobody knows whether a call was applied. There is no default, since none is safe.
+//! `in_doubt`: what to do when it is unknown whether a call was applied. There is no default, since none is safe.
 
 use std::time::Duration;
 
@@ -17,38 +17,38 @@ const EXPECTED: &str = "in_doubt = { policy = \"same-key\", window = \"24h\" }, 
 /// A step's policy.
 #[derive(Debug, Clone)]
 pub enum InDoubt {
-    /// The third party dedupes on `Idempotency-Key`: call again with the same key, within its memory.
+    /// The third party deduplicates by `Idempotency-Key`: call again with the same key, within its window.
     SameKey {
         /// How long it remembers a key, counted from the first attempt.
         window: Duration,
     },
-    /// The third party can be asked whether it happened.
+    /// The third party can be asked whether the call was applied.
     LookUp(Box<LookUp>),
-    /// A person decides.
+    /// An operator decides.
     Park,
-    /// There is no doubt: what is done and the record of it are one transaction.
+    /// There is never a doubt: the write and its record are one transaction.
     Impossible,
 }
 
-/// A question to the third party: did this happen?
+/// A request that asks the third party whether a call was applied.
 #[derive(Debug, Clone)]
 pub struct LookUp {
-    /// What is asked, by a GET.
+    /// The URL, requested with GET.
     pub url: UrlTemplate,
-    /// Whose credentials go with it.
+    /// The credentials.
     pub auth: Option<Auth>,
-    /// For the whole exchange.
+    /// Time limit of the whole exchange.
     pub timeout: Duration,
-    /// When the answer says that it happened: commit.
+    /// Holds if the response says that the call was applied: commit.
     pub found: Template,
-    /// When the answer says that it did not: call. If neither holds, nobody knows.
+    /// Holds if the response says that it was not applied: call. If neither holds, the effect stays in doubt.
     pub not_found: Template,
-    /// What is kept of the answer; the call's own if this is empty.
+    /// The fields of the response that are kept; the call's own if empty.
     pub receipt: Vec<(String, JsonTemplate)>,
 }
 
 impl InDoubt {
-    /// What resolving a doubt may take, before the call itself.
+    /// How long resolving a doubt may take, before the call itself.
     #[must_use]
     pub fn timeout(&self) -> Duration {
         match self {
@@ -57,7 +57,7 @@ impl InDoubt {
         }
     }
 
-    /// That of a step that writes to a table.
+    /// The policy of a step that writes to a table.
     pub(super) fn of_row(step: &mut Section, problems: &mut Problems) -> Option<Self> {
         if step.take("in_doubt").is_some() {
             let why = "remove it: the item and the record of it are one transaction, so there is no doubt";

@@ -1,9 +1,11 @@
-//! `webhooks.toml`: what a user edits. Everything that is wrong with it is found at start, and reported together.
+//! `webhooks.toml`, the file that users edit. All its errors are found at start and reported together.
 //!
-//! [`source`] who may send, [`allow`] from where, [`reconcile`] how it is asked for what did not arrive · [`step`] what to do then, [`after`] which others, with the `graph` of them, and with which [`delay`] · [`call`] the request to the third party, or the [`row`] of a table; with its
-//! [`url_template`] and the `hosts` that differ between stages, [`auth`] and [`statuses`], [`destination`] how much it is asked to bear and which `addresses` it may have · [`in_doubt`] what to do when an
-//! outcome is unknown · [`retry`] for how long to try again · [`template`] the language in all of them · [`environment`] what
-//! differs between one deployment and the next, with the lists of [`brokers`] and the [`collector`] of traces · [`checked`] whether the embedded file is known to be right.
+//! For a source: [`source`] its settings, [`allow`] its networks, [`reconcile`] how missing events are fetched.
+//! For a step: [`step`] its settings, [`after`] its predecessors, with their `graph`, [`delay`] its delay, [`call`] its request or [`row`]
+//! its table item, [`url_template`] the request's URL, with the `hosts` of each stage, [`auth`] its credentials, [`statuses`] the meaning of
+//! response statuses, [`in_doubt`] its policy, [`retry`] its retries. [`destination`] has the limits of a third party, with `addresses` that
+//! are private, and [`template`] the template language. [`environment`] is what differs between deployments, with the [`brokers`] and the
+//! trace [`collector`]. [`checked`] tells whether the embedded file was checked at build time.
 
 pub(crate) mod addresses;
 pub mod after;
@@ -54,54 +56,54 @@ use toml::{Table, Value};
 
 use crate::{command::flow::Uses, effect_id::StepId};
 
-/// The file that was in the repository when this was built.
+/// The `webhooks.toml` that was in the repository at build time.
 pub const EMBEDDED: &str = include_str!("../../webhooks.toml");
 
-/// A whole configuration, checked.
+/// A complete, checked configuration.
 #[derive(Debug)]
 pub struct Config {
     /// The compiled templates of everything below.
     pub templates: Templates,
-    /// By name.
+    /// Sources by name.
     pub sources: BTreeMap<String, Source>,
-    /// In the order of the file.
+    /// Steps in the order of the file.
     pub steps: Vec<Step>,
-    /// Limits of destinations that have their own.
+    /// Limits of destinations that have a table.
     pub destinations: Destinations,
-    /// `journal = true`: every command is written to the table at ingest, side by side with the topic, so that even the
-    /// loss of the broker's disk loses nothing. It costs one write more for each effect.
+    /// `journal = true`: ingest writes every command to the effects table as well as to the topic, so that even the loss of the broker's disk
+    /// loses nothing. It costs one more write per effect.
     pub journal: bool,
-    /// How the consumer works.
+    /// Settings of the consumer.
     pub consumer: ConsumerSettings,
-    /// Which fields of receipts each step uses.
+    /// Which receipt fields each step uses.
     uses: graph::UsesOf,
 }
 
-/// `[consumer]`: what rarely needs changing.
+/// `[consumer]`: settings that rarely need a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsumerSettings {
-    /// With a journal: a command comes due in the table this long after it went to the broker, so that what the broker
-    /// loses is done all the same. Longer than the topic's usual backlog takes.
+    /// With a journal: how long after it went to the broker a command becomes due in the table, so that commands that the broker loses are
+    /// still done. It must be longer than the topic's usual backlog takes.
     pub journal_grace: Duration,
-    /// How long a dead consumer keeps the next one from the stream.
+    /// Length of the stream lease: how long a dead consumer blocks the next one.
     pub stream_lease: Duration,
-    /// What recording an outcome and acking may take, after a call: a lease outlasts its call by this much, and no call
-    /// is begun that would leave less before the invocation's end. Longer than DynamoDB may take to answer.
+    /// Time reserved after a call for recording the outcome and acking. A lease outlasts its call by this much, and no call begins that would
+    /// leave less before the invocation's end. It must be longer than DynamoDB may take to respond.
     pub settle: Duration,
-    /// A message does not wait for its call any longer than this: the attempt is put on the agenda for when its lease ends,
-    /// the message leaves the topic, and its partition goes on.
+    /// The longest time that a message waits for its call. After it, the attempt is put on the agenda, due when its lease ends, the message
+    /// leaves the topic, and its partition goes on.
     pub slow_call: Duration,
-    /// How long the record of an effect is kept that is done or was decided about: longer than any provider redelivers.
+    /// How long the record of a done or discarded effect is kept: longer than any provider redelivers.
     pub keep_done: Duration,
-    /// Whether that record keeps the command with its input, so that the effect can be done again on request.
+    /// Whether that record keeps the command with its input, so that the effect can be redriven.
     pub keep_commands: bool,
 }
 
-/// DynamoDB usually answers within 10 ms, and Lambda's clocks are right to within some, so that this much is seldom exceeded.
-/// Where it is, an effect is taken over while its first attempt ends: in doubt, and fenced, so that only a look-up can be led
-/// astray. The default leaves room for a client's three tries as well.
+/// DynamoDB usually responds within 10 ms, and Lambda's clocks differ by about as little, so this is seldom exceeded. If it is, the effect
+/// is taken over while its first attempt is ending: it is then in doubt, and fenced, so only a look-up can give a wrong result. The default
+/// also leaves time for three tries of a client.
 const LEAST_SETTLE: Duration = Duration::from_secs(1);
-/// Providers deliver again by themselves for up to 7 days (WhatsApp), and on demand as long as they keep an event: 30 days at
+/// Providers redeliver automatically for up to 7 days (WhatsApp), and on request as long as they keep an event: 30 days at
 /// most (Stripe, `stripe events resend`).
 const LEAST_KEEP_DONE: Duration = Duration::from_secs(31 * 24 * 3600);
 
@@ -119,15 +121,15 @@ impl Default for ConsumerSettings {
 }
 
 impl Config {
-    /// Reads and checks a configuration. `file` names it in errors. Of `[hosts]` the first of each is taken.
+    /// Reads and checks a configuration. `file` names it in errors. For each of `[hosts]`, the first host is used.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// Everything that is wrong with it.
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
         Self::parse_of(file, text, Stage::None, Check::All)
     }
 
-    /// The same, with the hosts of a stage, and checked as far as it has to be.
+    /// Like `parse`, with the hosts of a stage and only the remaining checks.
     fn parse_of(file: &str, text: &str, stage: Stage<'_>, check: Check) -> Result<Self, ConfigError> {
         let mut problems = Problems::default();
         let mut table: Table = match text.parse() {
@@ -162,25 +164,25 @@ impl Config {
         })
     }
 
-    /// The step of that name.
+    /// Looks up a step.
     #[must_use]
     pub fn step(&self, id: &str) -> Option<&Step> {
         self.steps.iter().find(|step| step.id.as_str() == id)
     }
 
-    /// The steps that a step comes after.
+    /// The predecessors of a step.
     #[must_use]
     pub fn predecessors(&self, step: &str) -> BTreeSet<StepId> {
         let after = self.step(step).and_then(|step| step.after.as_ref());
         after.into_iter().flat_map(|after| after.steps.iter().cloned()).collect()
     }
 
-    /// Which fields of receipts a step uses.
+    /// Which receipt fields a step uses.
     pub(crate) fn uses(&self, step: &StepId) -> Uses {
         self.uses.get(step).cloned().unwrap_or_default()
     }
 
-    /// The longest that any attempt may take.
+    /// The longest time that any attempt may take.
     #[must_use]
     pub fn slowest_attempt(&self) -> Duration {
         self.steps.iter().map(Step::longest).max().unwrap_or_default()
@@ -251,7 +253,7 @@ fn read_consumer(mut section: Section, problems: &mut Problems) -> ConsumerSetti
 /// A message's lease at the broker is four times as long.
 const MOST_SLOW_CALL: Duration = Duration::from_secs(10);
 
-/// Steps refer to sources that exist, name their effects by what those sign, and no two share an id.
+/// Checks that steps refer to existing sources, that their identities use signed values, and that ids are unique.
 fn check_references(
     sources: &Sources,
     steps: &[Option<Step>],
@@ -279,8 +281,7 @@ fn check_references(
     }
 }
 
-/// A key is used again only while a whole attempt and its settling fit into the window. One that is shorter would park
-/// every doubt.
+/// Checks that a whole attempt fits into each `same_key` window, since a key is reused only then. A shorter window would park every doubt.
 fn check_windows(steps: &[Option<Step>], settle: Duration, problems: &mut Problems) {
     for step in steps.iter().flatten() {
         let needed = step.longest() + settle;

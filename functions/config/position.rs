@@ -1,4 +1,4 @@
-//! On which line of the file a field stands. It is looked up only where something is wrong with one.
+//! Line numbers of fields in the file. They are looked up only for errors.
 
 use toml::{
     Spanned,
@@ -7,7 +7,7 @@ use toml::{
 
 use super::problems::Problem;
 
-/// What the file's text is no TOML for.
+/// The TOML syntax errors of the file.
 pub(super) fn malformed(text: &str) -> impl Iterator<Item = Problem> {
     let (_, errors) = DeTable::parse_recoverable(text);
     errors.into_iter().map(|error| Problem {
@@ -17,8 +17,7 @@ pub(super) fn malformed(text: &str) -> impl Iterator<Item = Problem> {
     })
 }
 
-/// Says for each problem on which line it is, and puts them in the order of the file. A field that is missing is looked for
-/// where it should stand.
+/// Sets the line number of each problem, and sorts the problems by it. For a missing field, it is the line of its table.
 pub(super) fn locate(text: &str, problems: &mut [Problem]) {
     if let Ok(document) = DeTable::parse(text) {
         for problem in problems.iter_mut() {
@@ -33,14 +32,14 @@ fn line(text: &str, at: usize) -> usize {
     1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
 }
 
-/// Where the deepest part of `path` begins that is there.
+/// Where the deepest existing part of `path` begins.
 fn find(table: &DeTable<'_>, path: &str) -> Option<usize> {
     let parts = table.iter().filter_map(|(key, value)| {
         let name = key.get_ref();
         let rest = after(path, name).or_else(|| after(path, &format!("{name:?}")))?;
         Some((rest, key, value))
     });
-    // A key may hold dots, so that a shorter one may begin the same way.
+    // A key may contain dots, so a shorter key may match as well.
     let (rest, key, value) = parts.min_by_key(|(rest, ..)| rest.len())?;
     find_within(value, rest).or(Some(key.span().start))
 }
@@ -56,7 +55,7 @@ fn find_within(value: &Spanned<DeValue<'_>>, rest: &str) -> Option<usize> {
     }
 }
 
-/// The item that `[2]` names, or `.open_ticket` by its id: of two that have it, the second is at fault.
+/// The item that `[2]` or `.open_ticket` (by its id) names. If two have the id, the second is meant.
 fn element<'a, 'p>(
     items: &'a [Spanned<DeValue<'_>>],
     path: &'p str,
@@ -72,7 +71,7 @@ fn element<'a, 'p>(
     Some((items.iter().rfind(has_id)?, rest))
 }
 
-/// What follows `name` in a path that begins with it.
+/// The rest of a path after `name`.
 fn after<'p>(path: &'p str, name: &str) -> Option<&'p str> {
     path.strip_prefix(name).filter(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }

@@ -1,19 +1,19 @@
-//! What is wrong with a configuration file: all of it, not the first of it.
+//! All errors of a configuration file, not only the first.
 
 use std::fmt;
 
-/// One mistake.
+/// One error in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// On which line of the file, if it is one.
+    /// The line in the file, if it is in a file.
     pub line: Option<usize>,
-    /// Where: `steps.open_ticket.call.url`.
+    /// The field's path: `steps.open_ticket.call.url`.
     pub field: String,
-    /// What is wrong there, and what to write instead.
+    /// What is wrong, and what to write instead.
     pub message: String,
 }
 
-/// The mistakes found so far.
+/// The errors found so far.
 #[derive(Debug, Default)]
 pub(super) struct Problems(Vec<Problem>);
 
@@ -26,7 +26,7 @@ impl Problems {
         self.0.extend(problems);
     }
 
-    /// The value if nothing was wrong, else everything that was.
+    /// Returns the value if there are no errors, else all errors.
     pub(super) fn or<T>(self, file: &str, value: T) -> Result<T, ConfigError> {
         if self.0.is_empty() {
             return Ok(value);
@@ -34,18 +34,18 @@ impl Problems {
         Err(self.into_error(file))
     }
 
-    /// Everything that was wrong.
+    /// Converts the errors found into a [`ConfigError`].
     pub(super) fn into_error(self, file: &str) -> ConfigError {
         ConfigError { file: file.to_owned(), problems: self.0 }
     }
 }
 
-/// Everything that is wrong with a file.
+/// All errors of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The file, or `environment`.
+    /// The file's name, or `environment`.
     pub file: String,
-    /// In the order of the file.
+    /// The errors, in the order of the file.
     pub problems: Vec<Problem>,
 }
 

@@ -1,15 +1,15 @@
-//! `rate` and `burst`: how fast something may go, in a destination and in a source.
+//! `rate` and `burst`: the rate limits of destinations and sources.
 
 use std::num::NonZeroU32;
 
 use super::{problems::Problems, section::Section};
 
-/// A rate.
+/// A rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// In a second.
+    /// Operations per second.
     pub per_second: NonZeroU32,
-    /// How many may come at once after a quiet time.
+    /// How many operations may come at once after a quiet period.
     pub burst: NonZeroU32,
 }
 

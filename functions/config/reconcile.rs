@@ -1,4 +1,4 @@
-//! `reconcile` of a source: asking the provider for what did not arrive, by its API and under our own key.
+//! `reconcile` of a source: fetches missing events from the provider's API, with our own API key.
 
 use std::time::Duration;
 
@@ -16,40 +16,40 @@ use super::{
     url_template::UrlTemplate,
 };
 
-/// A provider's API costs it something, and a door that was shut is seen soon enough.
+/// The shortest interval: each query costs the provider something, and outages are noticed soon enough.
 const LEAST_EVERY: Duration = Duration::from_secs(60);
-/// What GitHub keeps is gone after three days, so that a longer interval would miss some.
+/// The longest interval: GitHub keeps deliveries for three days, so a longer interval could miss some.
 const MOST_EVERY: Duration = Duration::from_secs(24 * 3600);
 
-/// How a provider is asked for what did not arrive.
+/// How missing events of a source are recovered.
 #[derive(Debug, Clone)]
 pub struct Reconcile {
-    /// How often.
+    /// The interval.
     pub every: Duration,
-    /// Where its API is: a literal host.
+    /// The API's base URL; its host is literal.
     pub url: UrlTemplate,
-    /// The same, to build requests on.
+    /// The same URL, parsed, as the base of requests.
     pub base: Url,
-    /// The name of the secret that the API takes.
+    /// Name of the secret with the API key.
     pub key: String,
-    /// Whom, and for what.
+    /// The provider, with its settings.
     pub provider: Provider,
-    /// For how long the provider keeps what it has sent. It tells of nothing older.
+    /// How long the provider keeps what it has sent. Older events can't be listed.
     pub keeps: Duration,
 }
 
-/// A provider whose API tells what it has sent.
+/// A provider whose API lists what it has sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Provider {
-    /// GitHub lists deliveries, and delivers one again on request.
+    /// GitHub lists deliveries and redelivers on request.
     GitHub(Hook),
-    /// GitLab lists them too, with all that was sent, and sends one again on request.
+    /// GitLab lists deliveries with their content and redelivers on request.
     GitLab(GitLabHook),
     /// Stripe lists events.
     Stripe {
-        /// Which of them are fetched.
+        /// Which events are fetched.
         events: Events,
-        /// The connected account whose events they are; none for one's own.
+        /// The connected account; none for the user's own.
         account: Option<String>,
     },
     /// Paddle lists events.
@@ -58,23 +58,23 @@ pub enum Provider {
     Square,
 }
 
-/// A webhook at GitHub.
+/// The owner of a GitHub webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hook {
-    /// Of a repository: `owner/name`, and the hook's number.
+    /// A repository, `owner/name`, and the hook's number.
     Repository(String, u64),
-    /// Of an organization, and the hook's number.
+    /// An organization, and the hook's number.
     Organization(String, u64),
-    /// Of a GitHub App, by its client id.
+    /// A GitHub App, by its client id.
     App(String),
 }
 
-/// A webhook at GitLab.
+/// The owner of a GitLab webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GitLabHook {
-    /// Of a project: its path, and the hook's number.
+    /// A project, by its path, and the hook's number.
     Project(String, u64),
-    /// Of a group, likewise.
+    /// A group, and the hook's number.
     Group(String, u64),
 }
 
@@ -82,26 +82,26 @@ pub enum GitLabHook {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Events {
-    /// Those that the provider says it has not delivered.
+    /// Those that the provider reports as not delivered.
     #[default]
     Failed,
-    /// All of them, whatever the provider says.
+    /// All of them, whether delivered or not.
     All,
 }
 
-/// What is known of a provider.
+/// The static properties of a provider.
 struct Known {
     /// The scheme of its webhooks.
     scheme: &'static str,
-    /// Where its API is.
+    /// The default URL of its API.
     url: &'static str,
-    /// For how long it keeps what it has sent.
+    /// How many days it keeps what it has sent.
     keeps_days: u64,
-    /// What else its table says.
+    /// Reads the provider's own fields.
     read: fn(&mut Section, &mut Problems) -> Option<Provider>,
 }
 
-/// A provider that can be asked has a row here, a [`Provider`], and a file in `functions/reconcile` that says where its facts are from.
+/// All supported providers. Each has a row here, a [`Provider`], and a file in `functions/reconcile` that cites its API reference.
 const KNOWN: [Known; 5] = [
     Known { scheme: "github", url: "https://api.github.com", keeps_days: 3, read: read_hook },
     Known {
@@ -116,7 +116,7 @@ const KNOWN: [Known; 5] = [
         keeps_days: 28,
         read: |_, _| Some(Provider::Square),
     },
-    // Of those who sign so, GitLab has such a list for its receivers.
+    // Of the providers with this scheme, GitLab can list the deliveries to its receivers.
     Known {
         scheme: "standard-webhooks",
         url: "https://gitlab.com/api/v4",
@@ -142,7 +142,7 @@ impl Reconcile {
         let url: Option<String> = section.optional("url", "the URL of the provider's API", problems);
         let Some(known) = KNOWN.iter().find(|known| known.scheme == scheme.name()) else {
             let others = KNOWN.map(|known| known.scheme).join(", ");
-            // What GitLab sends again is another body, and without a signed id it would be another run.
+            // GitLab redelivers with another body; without a signed id it would be another run.
             let message = match scheme.name() {
                 "gitlab" => "without a signed id, what is sent again would be done again; use its signing token, with scheme = \"standard-webhooks\"".to_owned(),
                 _ => format!("{scheme} has no list of events or deliveries that can be asked for; these have: {others}"),
@@ -163,13 +163,13 @@ impl Reconcile {
         Some(Self { every, url: url?, base: base?, key: key?, provider: provider?, keeps })
     }
 
-    /// Whether its events are fetched, and don't come in by our own door.
+    /// Whether events are fetched, rather than redelivered to ingest.
     pub(crate) fn fetches(&self) -> bool {
         !matches!(self.provider, Provider::GitHub(_) | Provider::GitLab(_))
     }
 
-    /// How many deliveries are asked for in a minute. GitHub advises a second between such requests
-    /// (<https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api>); GitLab takes five
+    /// How many redeliveries are requested per minute. GitHub advises one second between requests
+    /// (<https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api>); GitLab accepts five per minute
     /// (<https://docs.gitlab.com/api/project_webhooks/#resend-a-project-webhook-event>).
     pub(crate) fn requests_a_minute(&self) -> u32 {
         if matches!(self.provider, Provider::GitLab(_)) { 5 } else { 30 }
@@ -186,7 +186,7 @@ impl Reconcile {
     }
 }
 
-/// What a fetched event is called must be what a delivered one is called, and it comes without headers and in other bytes.
+/// Checks that a fetched event gets the same identity as a delivered one, although it has no headers and other bytes.
 pub(super) fn check_identity(
     source: &super::source::Source,
     identity: Option<&Template>,
@@ -277,7 +277,7 @@ fn read_gitlab_hook(section: &mut Section, problems: &mut Problems) -> Option<Pr
     }
 }
 
-/// What can stand in a path or a header as it is.
+/// Whether a text can be used in a path or header without escaping.
 fn is_word(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     !name.is_empty() && name.bytes().all(legal) && name.bytes().any(|byte| byte != b'.')

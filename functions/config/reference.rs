@@ -1,4 +1,4 @@
-//! `docs/webhooks-toml.md` against the code: its fields, its examples and its errors.
+//! Checks `docs/webhooks-toml.md` against the code: its fields, its examples and its errors.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ const STEP: &str = "[[steps]]\nid = 's'\nbusiness_key = 'k'\n";
 const CALL: &str = "call = { url = 'https://a.example.com/' }\n";
 const PARK: &str = "in_doubt = { policy = 'park' }\n";
 
-/// The part of the page under a heading, up to the next one.
+/// The part of the page under a heading, up to the next heading.
 fn part(heading: &str) -> &'static str {
     let (_, after) = PAGE.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no {heading:?}"));
     after.split("\n#").next().unwrap_or_default()
@@ -22,7 +22,7 @@ fn documented(heading: &str) -> BTreeSet<String> {
     rows.map(|(field, _)| field.to_owned()).collect()
 }
 
-/// The fields that the code knows, as it tells whoever writes another one.
+/// The fields that the code accepts, from the error message about an unknown field.
 fn known(file: &str) -> BTreeSet<String> {
     let error = Config::parse("webhooks.toml", file).expect_err("an unknown field");
     let unknown = error.problems.iter().find(|problem| problem.field.ends_with("zzz"));
@@ -66,7 +66,7 @@ fn every_field_has_a_row_and_every_row_a_field() {
         ("## `[consumer]`", vec!["[consumer]\nzzz = 1".to_owned()]),
     ] {
         let mut known: BTreeSet<_> = files.iter().flat_map(|file| known(file)).collect();
-        // Filled in before anything else is read.
+        // `hosts` is filled in before anything else is read.
         known.extend((heading == "## Above all tables").then(|| "hosts".to_owned()));
         assert_eq!(documented(heading), known, "{heading}");
     }
@@ -94,7 +94,7 @@ fn every_default_of_the_consumer_is_the_one_of_the_code() {
     assert_eq!(read.consumer, super::ConsumerSettings::default());
 }
 
-/// Of the rows of the last table: what is written, and what is said about it.
+/// The rows of the last table: an input and its error message.
 #[test]
 fn every_mistake_is_told_as_the_page_says() {
     let first = format!(

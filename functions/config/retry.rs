@@ -1,7 +1,7 @@
-//! `retry`: for how long a failing effect is tried again, and with which pauses.
+//! `retry`: for how long a failing effect is tried again, and with which backoff.
 //!
-//! The default outlasts an outage of a day. Each further try is decided on when one has failed, so the last one is made once
-//! `give_up_after` is over, and not before.
+//! The default outlasts an outage of a day. Each retry is decided when a try has failed, so the last one is made after `give_up_after`, not
+//! before.
 
 use std::{fmt, time::Duration};
 
@@ -9,17 +9,17 @@ use jiff::{RoundMode, SignedDuration, SignedDurationRound, Unit};
 
 use super::{problems::Problems, section::Section, span::Span};
 
-/// More tries than this are not counted when a budget is described.
+/// Tries above this number are not counted when a retry budget is described.
 const MANY: u32 = 10_000;
 
-/// When to try again, and when to leave it to an operator. At least one of the two limits is set.
+/// The backoff and the retry budget. At least one of the two limits is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// No further try once this much time has passed since the first one began, or since an operator asked for more.
+    /// No further try once this much time has passed since the first try began, or since an operator's retry.
     pub give_up_after: Option<Duration>,
-    /// No further try after so many, those that crashed included.
+    /// No further try after this many, including those that crashed.
     pub max_attempts: Option<u32>,
-    /// Upper bound of the first pause; doubled each time.
+    /// Upper bound of the first pause; doubled after each try.
     pub backoff: Duration,
     /// Upper bound of every pause.
     pub max_backoff: Duration,
@@ -37,7 +37,7 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// Reads the section. `longest`: how long one attempt may take, where that is known.
+    /// Reads the section. `longest`: the longest time that one attempt may take, if known.
     pub(super) fn read(mut section: Section, longest: Option<Duration>, problems: &mut Problems) -> Self {
         let default = Self::default();
         let mut time = |field| {
@@ -89,7 +89,7 @@ impl Retry {
         doubled.min(self.max_backoff)
     }
 
-    /// Which limit `tries` tries in this much time have reached. None: there is another try.
+    /// The limit that `tries` tries in this much time have reached. None: there is another try.
     #[must_use]
     pub fn exhausted(&self, tries: u32, time: Duration) -> Option<String> {
         if self.max_attempts.is_some_and(|max| tries >= max) {
@@ -99,7 +99,7 @@ impl Retry {
         Some(format!("gave up after {}", text(limit)))
     }
 
-    /// How many tries fit, and how long they take, if each pause is half its bound: the mean, since they are evenly spread.
+    /// How many tries fit into the budget, and how long they take, if each pause is half its bound, the mean of an even distribution.
     fn expected(&self) -> (u32, Duration) {
         let (mut tries, mut time) = (1, Duration::ZERO);
         while tries < MANY && self.exhausted(tries, time).is_none() {
@@ -110,7 +110,7 @@ impl Retry {
     }
 }
 
-/// `24h: about 55 tries, pauses up to 1h`.
+/// Such as `24h: about 55 tries, pauses up to 1h`.
 impl fmt::Display for Retry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (tries, time) = self.expected();
@@ -122,12 +122,12 @@ impl fmt::Display for Retry {
             (None, _) if tries == MANY => write!(f, "over {MANY} tries")?,
             (None, _) => write!(f, "{tries} tries: about {}", text(time))?,
         }
-        // The cap, unless the doubling is over before that.
+        // The cap, unless the tries end before the doubling reaches it.
         write!(f, ", pauses up to {}", text(self.pause_bound(tries - 1)))
     }
 }
 
-/// As people write it, without what does not matter beside the rest.
+/// A duration in readable form, without parts that are negligible.
 fn text(span: Duration) -> String {
     let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
     let unit = match span.as_secs() {

@@ -1,7 +1,7 @@
-//! `put`, `update` and `delete`: one item of a DynamoDB table of one's own, instead of a call.
+//! `put`, `update` and `delete`: writes one item of a user's DynamoDB table, instead of a call.
 //!
-//! The item and the effect's own record are written in one transaction, so it is always known whether it happened: such a step
-//! has no `in_doubt`.
+//! The item and the effect's own record are written in one transaction, so it is always known whether it happened: such a step has no
+//! `in_doubt`.
 
 use std::{collections::BTreeSet, fmt, time::Duration};
 
@@ -14,47 +14,47 @@ use super::{
     template::{JsonTemplate, Templates},
 };
 
-/// What writing it may take: as long as a client waits for DynamoDB.
+/// Time limit of the write: as long as a client waits for DynamoDB.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Fields of an item, or values of a condition, by name.
 pub type Fields = Vec<(String, JsonTemplate)>;
 
-/// One item that is written.
+/// A write of one item.
 #[derive(Debug, Clone)]
 pub struct Row {
     /// The table's name.
     pub table: String,
-    /// What is done to the item.
+    /// The kind of write.
     pub change: Change,
-    /// Only if this holds; if not, the step is refused for good.
+    /// Condition of the write. If it does not hold, the step is refused for good.
     pub condition: Option<Condition>,
-    /// What is kept for later steps, by name.
+    /// Fields that are kept for later steps, by name.
     pub receipt: Fields,
 }
 
-/// What is done to an item.
+/// The kind of write to an item.
 #[derive(Debug, Clone)]
 pub enum Change {
-    /// It is replaced, or made.
+    /// Replaces or creates the item.
     Put {
-        /// All of it, its key included.
+        /// The whole item, its key included.
         item: Fields,
     },
-    /// Some of its fields are.
+    /// Updates fields of the item.
     Update {
-        /// Which item.
+        /// The item's key.
         key: Fields,
-        /// Fields that are given these values.
+        /// Fields to set.
         set: Fields,
-        /// Numbers that are added to.
+        /// Numbers to add to fields.
         add: Fields,
-        /// Fields that are removed.
+        /// Fields to remove.
         remove: Vec<String>,
     },
-    /// It is removed.
+    /// Deletes the item.
     Delete {
-        /// Which item.
+        /// The item's key.
         key: Fields,
     },
 }
@@ -70,7 +70,7 @@ pub struct Condition {
     pub values: Fields,
 }
 
-/// The kinds, by the name of the field.
+/// The kinds, by the name of their field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Put,
@@ -102,7 +102,7 @@ impl fmt::Display for Row {
 }
 
 impl Row {
-    /// What `[destinations]` calls the table.
+    /// The table's name in `[destinations]`.
     #[must_use]
     pub fn destination(&self) -> String {
         format!("dynamodb:{}", self.table)
@@ -145,7 +145,7 @@ impl Row {
     }
 }
 
-/// The names that DynamoDB allows.
+/// Reads a table name, with the characters that DynamoDB allows.
 fn read_table(section: &mut Section, problems: &mut Problems) -> Option<String> {
     let table: String = section.required("table", "table = \"orders\" or another", problems)?;
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
@@ -197,7 +197,7 @@ fn read_condition(
     Some(Condition { expression, names, values })
 }
 
-/// The names after a sign.
+/// The placeholder names after a sign.
 fn placeholders(expression: &str, sign: char) -> BTreeSet<String> {
     let after = expression.split(sign).skip(1);
     let name = |text: &str| text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();

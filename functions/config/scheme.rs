@@ -1,5 +1,4 @@
-//! `scheme` of a source, and the fields that some schemes need beside it. They are read only for those: for another scheme
-//! they are unknown fields.
+//! `scheme` of a source, and the additional fields of some schemes. For other schemes, these fields are unknown fields.
 
 use std::{fmt::Display, str::FromStr};
 
@@ -8,7 +7,7 @@ use webhook_verify::{MacFormat, Scheme, Setting, Settings, Topic};
 
 use super::{problems::Problems, section::Section};
 
-/// The scheme, and its settings unless they are unusable.
+/// Reads the scheme. None if its settings are unusable.
 pub(super) fn read(section: &mut Section, problems: &mut Problems) -> Option<(Scheme, Option<Settings>)> {
     let name: String = section.required("scheme", "scheme = \"stripe\" or another", problems)?;
     let scheme = Scheme::named(&name);
@@ -17,12 +16,12 @@ pub(super) fn read(section: &mut Section, problems: &mut Problems) -> Option<(Sc
     Some((scheme, settings))
 }
 
-/// A required one that is missing or malformed makes the whole unusable; all are read all the same, to report all problems.
+/// A missing or malformed required setting makes the scheme unusable. All settings are read anyway, to report all problems.
 fn read_settings(scheme: &Scheme, section: &mut Section, problems: &mut Problems) -> Option<Settings> {
     let mut settings = Settings::default();
     let mut complete = true;
     if scheme.takes(Setting::PublicUrl) {
-        // Behind a custom domain, the event does not tell which URL the provider called.
+        // Behind a custom domain, the event does not contain the URL that the provider called.
         let expected = "public_url = \"https://…\", as it stands at the provider";
         settings.public_url = parsed("public_url", expected, section, problems);
         complete &= settings.public_url.is_some();
@@ -56,7 +55,7 @@ fn read_settings(scheme: &Scheme, section: &mut Section, problems: &mut Problems
     complete.then_some(settings)
 }
 
-/// None if one of them can't be used.
+/// Reads the topics. None if one of them can't be used.
 fn topics(section: &mut Section, problems: &mut Problems) -> Vec<Topic> {
     let expected = "topics = [\"arn:aws:sns:us-east-1:123456789012:orders\"]";
     let arns: Option<Vec<String>> = section.required("topics", expected, problems);

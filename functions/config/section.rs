@@ -1,11 +1,11 @@
-//! A TOML table that is read field by field, so that every mistake in it is reported, not only the first.
+//! A TOML table that is read field by field, so that every error in it is reported, not only the first.
 
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use super::problems::Problems;
 
-/// One table of the file, and where it stands.
+/// A table of the file, with its path.
 pub(super) struct Section {
     path: String,
     table: Table,
@@ -17,12 +17,12 @@ impl Section {
         Self { path: path.into(), table, known: Vec::new() }
     }
 
-    /// Where `field` stands in the file.
+    /// The path of `field` in the file.
     pub(super) fn path(&self, field: &str) -> String {
         if self.path.is_empty() { field.to_owned() } else { format!("{}.{field}", self.path) }
     }
 
-    /// Where the section itself stands.
+    /// The path of the section itself.
     pub(super) fn place(&self) -> &str {
         &self.path
     }
@@ -32,7 +32,7 @@ impl Section {
         self.path = path;
     }
 
-    /// A field that may be absent. `expected` says what to write.
+    /// Reads an optional field. `expected` says what to write.
     pub(super) fn optional<T: DeserializeOwned>(
         &mut self,
         field: &'static str,
@@ -50,7 +50,7 @@ impl Section {
         }
     }
 
-    /// A field that must be there.
+    /// Reads a required field.
     pub(super) fn required<T: DeserializeOwned>(
         &mut self,
         field: &'static str,
@@ -71,13 +71,13 @@ impl Section {
         Some(Self::new(self.path(field), table))
     }
 
-    /// A value that is read elsewhere.
+    /// Removes and returns a value that other code reads.
     pub(super) fn take(&mut self, field: &'static str) -> Option<Value> {
         self.known.push(field);
         self.table.remove(field)
     }
 
-    /// Whatever is left was not asked for.
+    /// Reports all remaining fields as unknown.
     pub(super) fn finish(self, problems: &mut Problems) {
         for field in self.table.keys() {
             let message = format!("unknown field; known are {}", self.known.join(", "));

@@ -1,4 +1,4 @@
-//! `[sources.NAME]`: who may send, and how we know that it is them.
+//! `[sources.NAME]`: a sender of webhooks, and how its webhooks are authenticated.
 
 mod signed;
 
@@ -19,10 +19,10 @@ use super::{
     template::{Role, Template, Templates},
 };
 
-/// What an ingest template may use.
+/// Names that an ingest template may use.
 pub(super) const INGEST_SCOPE: [&str; 7] =
     ["event", "form", "headers", "source", "event_id", "event_type", "digest"];
-/// Bytes of body, after base64. Lambda itself takes at most 6 MB an event.
+/// The default limit of the body in bytes, after base64 decoding. Lambda itself accepts events of at most 6 MB.
 const DEFAULT_MAX_BODY: usize = 1024 * 1024;
 
 /// A sender of webhooks.
@@ -30,38 +30,38 @@ const DEFAULT_MAX_BODY: usize = 1024 * 1024;
 pub struct Source {
     /// Its name, the last part of `/webhooks/{source}`.
     pub name: String,
-    /// How it signs, with the settings that takes.
+    /// The signature scheme, with its settings.
     pub scheme: Scheme,
-    /// Names of the secrets, any of which may have signed.
+    /// Names of the secrets; a signature by any of them is accepted.
     pub secrets: Vec<String>,
-    /// Accepted age of a signed timestamp, either way.
+    /// Accepted difference between a signed timestamp and our clock, in both directions.
     pub tolerance: Duration,
-    /// Largest body in bytes.
+    /// Maximum body size in bytes.
     pub max_body: usize,
-    /// The field of a form in which the event is, as JSON: `payload` for Slack's interactions.
+    /// The form field that holds the event as JSON: `payload` for Slack's interactions.
     pub json_field: Option<String>,
-    /// Where else than usual an event's id is.
+    /// The event's id, where it is not in the usual place.
     pub event_id: Option<Name>,
-    /// Where else than usual an event's type is.
+    /// The event's type, where it is not in the usual place.
     pub event_type: Option<Name>,
-    /// Its own run id, for when several events mean one business fact.
+    /// The run id, for when several events mean one business fact.
     pub run_id: Option<Template>,
-    /// Where webhooks may come from.
+    /// The networks that webhooks may come from.
     pub allow: Allow,
-    /// How many genuine webhooks one process of ingest takes. None: as many as come.
+    /// How many authenticated webhooks one ingest process accepts. None: unlimited.
     pub rate: Option<Rate>,
-    /// How the provider is asked for what did not arrive.
+    /// How missing events are recovered.
     pub reconcile: Option<Reconcile>,
-    /// For Meta, the name of the secret that its GET shows.
+    /// For Meta: name of the secret that its GET request must contain.
     pub verify_token: Option<String>,
 }
 
-/// What an event is called, or what kind it is of, by a template of the source.
+/// An event's id or type, by a template.
 #[derive(Debug, Clone)]
 pub struct Name {
     /// The template.
     pub template: Template,
-    /// Whether all that it uses is signed.
+    /// Whether it uses only signed values.
     pub signed: bool,
 }
 
@@ -74,7 +74,7 @@ impl Source {
     ) -> Option<Self> {
         check_name(name, &section, problems);
         let scheme = scheme::read(&mut section, problems);
-        // SNS has certificates and no secrets.
+        // SNS uses certificates and no secrets.
         let has_secrets = scheme.as_ref().is_none_or(|(scheme, _)| !scheme.takes(Setting::Topics));
         let secrets = if has_secrets { secret_names(&mut section, problems) } else { Some(Vec::new()) };
         let tolerance: Option<Span> = section.optional("tolerance", "a time such as \"5m\"", problems);
@@ -139,7 +139,7 @@ fn verify_token(section: &mut Section, problems: &mut Problems) -> Option<String
     Some(name)
 }
 
-/// The name starts run ids and ends a path. `api` is taken by `POST /runs`.
+/// The name begins run ids and ends a path. `api` is reserved for `POST /runs`.
 fn check_name(name: &str, section: &Section, problems: &mut Problems) {
     let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
     if name == "api" || name.is_empty() || name.len() > 64 || !name.bytes().all(legal) {
@@ -160,7 +160,7 @@ fn secret_names(section: &mut Section, problems: &mut Problems) -> Option<Vec<St
     Some(names)
 }
 
-/// Secrets are named as environment variables are. Anything else is probably a secret itself, so it is not repeated.
+/// Checks a secret's name, which has the form of an environment variable. Anything else may be a secret itself, so it is not quoted.
 pub(super) fn check_secret_name(name: &str, field: &str, problems: &mut Problems) {
     let legal = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
     if name.is_empty() || !name.bytes().all(legal) {

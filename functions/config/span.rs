@@ -1,14 +1,14 @@
-//! Times as people write them: `30s`, `5m`, `1h 30m`, `24h`.
+//! Durations in readable form: `30s`, `5m`, `1h 30m`, `24h`.
 
 use std::{str::FromStr, time::Duration};
 
 use jiff::SignedDuration;
 use serde::Deserialize;
 
-/// Longer than anything here can mean, and short enough to be added to any date.
+/// The longest duration: longer than any setting needs, and short enough to be added to any date.
 const MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-/// A span of time, never negative and at most ten years.
+/// A duration, never negative and at most ten years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Span(Duration);

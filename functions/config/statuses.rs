@@ -1,17 +1,17 @@
-//! `[steps.call.statuses]`: what an answer means, where that is not what it usually means.
+//! `[steps.call.statuses]`: statuses with a non-standard meaning.
 
 use super::{problems::Problems, section::Section};
 
-/// Statuses that mean something of their own at this third party.
+/// Statuses that have a special meaning at this third party.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Statuses {
-    /// It is done: 409 for "exists already", say.
+    /// Applied: 409 for "exists already", for example.
     pub applied: Vec<u16>,
-    /// Not done, and to be tried again.
+    /// Not applied; try again.
     pub refused_for_now: Vec<u16>,
-    /// Not done, and never will be.
+    /// Not applied, and never will be.
     pub refused_for_good: Vec<u16>,
-    /// Nobody knows.
+    /// Unknown whether applied.
     pub unknown: Vec<u16>,
 }
 

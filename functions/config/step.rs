@@ -1,4 +1,4 @@
-//! `[[steps]]`: what to do when something arrives, how often to try, and what to do when in doubt.
+//! `[[steps]]`: what to do for an event, how often to try, and what to do when in doubt.
 
 use std::{fmt, time::Duration};
 
@@ -18,41 +18,41 @@ use super::{
 };
 use crate::{effect_id::StepId, effects::PARKED_LANE};
 
-/// One thing to be done once for each business key of a run.
+/// A step: one action per business key of a run.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// Its name, a part of every effect id.
+    /// Its id, a part of every effect id.
     pub id: StepId,
-    /// Which events start it. None: only `POST /runs` does, or the steps that it comes after.
+    /// The events that start it. None: only `POST /runs` or its predecessors do.
     pub on: Option<Trigger>,
-    /// Which steps it comes after.
+    /// Its predecessors.
     pub after: Option<After>,
-    /// How long after its turn it begins.
+    /// How long it waits before it begins.
     pub delay: Option<Delay>,
     /// A condition on the event.
     pub when: Option<Template>,
-    /// Its own run id, instead of the source's.
+    /// The run id, instead of the source's.
     pub run_id: Option<Template>,
-    /// What the effect is about.
+    /// Identifies what the effect is about.
     pub business_key: Template,
-    /// Whether its run id and business key may use what is not signed.
+    /// Whether its run id and business key may use unsigned values.
     pub(super) unsigned: Option<Unsigned>,
-    /// What the call may use and ingest fills in, by name.
+    /// The call's input, filled in at ingest, by name.
     pub input: Vec<(String, JsonTemplate)>,
-    /// What is done.
+    /// The call or the write.
     pub action: Action,
-    /// What to do when a call's outcome can't be known.
+    /// The policy for effects in doubt.
     pub in_doubt: InDoubt,
-    /// For how long to try again, and when.
+    /// The backoff and the retry budget.
     pub retry: Retry,
 }
 
-/// What a step does.
+/// The action of a step.
 #[derive(Debug, Clone)]
 pub enum Action {
-    /// It calls a third party.
+    /// Calls a third party.
     Call(Box<Call>),
-    /// It writes an item to a table of one's own.
+    /// Writes an item to a table of the user's.
     Write(Box<Row>),
 }
 
@@ -66,13 +66,13 @@ pub struct Trigger {
 }
 
 impl Step {
-    /// The longest that one attempt may take: what is asked first, and the call.
+    /// The longest time that one attempt may take: the look-up and the call.
     #[must_use]
     pub fn longest(&self) -> Duration {
         self.action.timeout() + self.in_doubt.timeout()
     }
 
-    /// What is called, if it calls.
+    /// The call, if the step makes one.
     #[must_use]
     pub fn call(&self) -> Option<&Call> {
         match &self.action {
@@ -81,7 +81,7 @@ impl Step {
         }
     }
 
-    /// The host that it calls, or the table that it writes to, as `[destinations]` names it.
+    /// The destination: the host that it calls, or the table that it writes to, as in `[destinations]`.
     #[must_use]
     pub fn destination(&self) -> String {
         match &self.action {
@@ -90,13 +90,13 @@ impl Step {
         }
     }
 
-    /// Whose credentials go with its call, or who signs it.
+    /// The credentials or the signature of its call.
     #[must_use]
     pub fn auth(&self) -> Option<&Auth> {
         self.call()?.auth.as_ref()
     }
 
-    /// The fields that are kept of the answer to it.
+    /// The names of its receipt's fields.
     pub(super) fn receipt_fields(&self) -> impl Iterator<Item = &str> {
         let receipt = match &self.action {
             Action::Call(call) => &call.receipt,
@@ -105,7 +105,7 @@ impl Step {
         receipt.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Every URL that it asks, with its field.
+    /// Every URL that it requests, with the field's name.
     pub fn urls(&self) -> impl Iterator<Item = (&str, &UrlTemplate)> {
         let look_up = match &self.in_doubt {
             InDoubt::LookUp(look_up) => Some(&look_up.url),
@@ -117,14 +117,14 @@ impl Step {
 }
 
 impl Trigger {
-    /// Whether an event of the source is meant.
+    /// Whether an event matches.
     #[must_use]
     pub fn matches(&self, event_type: &str) -> bool {
         glob(&self.event_type, event_type)
     }
 }
 
-/// `*` stands for any run of characters, also none.
+/// Matches a pattern in which `*` stands for any run of characters, also none.
 fn glob(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(head) else { return false };
@@ -235,7 +235,7 @@ impl fmt::Display for Action {
     }
 }
 
-/// Reads the id first, so that every other mistake is reported under it.
+/// Reads the id first, so that every other error is reported under it.
 fn read_id(index: usize, section: &mut Section, problems: &mut Problems) -> Option<StepId> {
     let Some(id) = section.required::<String>("id", "id = \"open_ticket\" or another", problems) else {
         section.rename(format!("steps[{index}]"));

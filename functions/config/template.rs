@@ -1,9 +1,8 @@
-//! Templates of `webhooks.toml`: compiled once, at start or when first used, strict about what is missing.
+//! Templates of `webhooks.toml`: compiled once, at start or at first use. An undefined value is an error.
 //!
-//! One language in three roles. *Text* prints what it is given. *JSON*: a value that is a single `{{ expression }}`
-//! keeps its type. *URL*: whatever is filled in is percent-encoded, so that a payload can't add a path segment, a
-//! query or a host; [`url_template`] has the rest. A field that is undefined is an error everywhere, and in text and URLs so
-//! is `null`: the business key of an event without an id must not be the word "none".
+//! One language with three kinds of output. *Text* prints the values. *JSON*: a value that is a single `{{ expression }}` keeps its type.
+//! *URL*: every value is percent-encoded, so that a payload can't add a path segment, a query or a host; see [`url_template`]. An undefined
+//! field is an error everywhere, and in text and URLs so is `null`: the business key of an event without an id must not be the word "none".
 
 mod names;
 mod view;
@@ -23,7 +22,7 @@ use self::names::{Named, named};
 pub(crate) use self::view::view;
 use super::{checked::Check, problems::Problems, url_template};
 
-/// How a template's output is made.
+/// The kind of a template's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Text,
@@ -41,7 +40,7 @@ impl Role {
     }
 }
 
-/// A compiled template, known by the field that holds it.
+/// A compiled template, identified by its field in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     name: Arc<str>,
@@ -50,27 +49,27 @@ pub struct Template {
 /// JSON with templates in it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JsonTemplate {
-    /// As it stands in the file.
+    /// A literal value.
     Literal(Value),
-    /// A string with `{{ }}` in it: text.
+    /// A string that contains `{{ }}`: text.
     Text(Template),
-    /// A single `{{ expression }}`: its value.
+    /// A single `{{ expression }}`: its value, with its type.
     Expression(Template),
-    /// Each item.
+    /// An array; each item may have templates.
     Array(Vec<JsonTemplate>),
-    /// Each value; the keys are literal.
+    /// An object; each value may have templates, the keys are literal.
     Object(Vec<(String, JsonTemplate)>),
 }
 
-/// A template met data that it can't work with.
+/// A template can't be rendered with this data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {message}")]
 pub struct RenderError {
     /// The template: `steps.open_ticket.business_key`.
     pub field: String,
-    /// What is missing or wrong: `event.data.object.id is missing`. Holds names, never values.
+    /// What is missing or wrong: `event.data.object.id is missing`. Contains names, never values.
     pub message: String,
-    /// The name that is missing, if that is what is wrong.
+    /// The missing name, if that is the error.
     pub missing: Option<String>,
 }
 
@@ -78,11 +77,11 @@ pub struct RenderError {
 #[derive(Debug)]
 pub struct Templates {
     env: Environment<'static>,
-    /// Those that have been checked and are compiled when they are first used, by name; none if all are checked now.
+    /// Templates that have been checked and are compiled at first use, by name; none if all are compiled now.
     later: Option<Later>,
-    /// The names that each of the others uses.
+    /// The names that each compiled template uses.
     names: BTreeMap<Arc<str>, Vec<String>>,
-    /// Whether `digest` stands in any of them.
+    /// Whether any of them uses `digest`.
     digest: bool,
 }
 
@@ -98,7 +97,7 @@ impl Templates {
             _ => AutoEscape::None,
         });
         env.set_formatter(format);
-        // It prints every variable, so a template would use names that it does not show.
+        // It prints every variable, so a template could use names that it does not show.
         env.remove_global("debug");
         let later = (check == Check::Hosts).then(Later::default);
         if let Some(later) = later.clone() {
@@ -147,7 +146,7 @@ impl Templates {
     }
 
     fn has(&self, name: Named<'_>) -> bool {
-        // They want arguments that are not given here, and say so: that one is there.
+        // These functions fail without arguments, which proves that the function exists.
         let (error, unknown) = match name {
             Named::Filter(name) => {
                 (self.env.empty_state().apply_filter(name, &[]).err(), ErrorKind::UnknownFilter)
@@ -164,7 +163,7 @@ impl Templates {
             name.strip_prefix(*known).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
         let global = self.env.globals().any(|(global, _)| global == name);
-        // `input` alone is the whole table, of which each field is allowed.
+        // `input` alone is the whole table, of which every field is allowed.
         let whole = |known: &&str| known.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
         global || scope.iter().any(within) || scope.iter().any(whole)
     }
@@ -238,12 +237,12 @@ impl Templates {
         added.unwrap_or(JsonTemplate::Literal(Value::Null))
     }
 
-    /// `{{ a }}` is one expression; `{{ a }}-{{ b }}` only looks like one from its ends.
+    /// Whether a text is one expression: `{{ a }}` is, but `{{ a }}-{{ b }}` only has the same ends.
     fn is_single_expression(&self, source: &str) -> bool {
         let Some(inner) = source.trim().strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")) else {
             return false;
         };
-        // Only where there is a choice is it worth compiling it: what is no expression is no template either.
+        // Compile it only if it is ambiguous: an invalid expression is an invalid template as well.
         !["{{", "}}", "{%", "{#"].iter().any(|sign| inner.contains(sign))
             || self.env.compile_expression(inner).is_ok()
     }
@@ -267,7 +266,7 @@ impl Templates {
         })
     }
 
-    /// The name of which this is the value, among those that a template uses.
+    /// The template name whose value this is.
     pub(super) fn printed_as(&self, template: &Template, value: &str, context: &Jinja) -> Option<String> {
         let compiled = self.env.get_template(&template.name).ok()?;
         let names: BTreeSet<_> = compiled.undeclared_variables(true).into_iter().collect();
@@ -280,7 +279,7 @@ impl Templates {
         self.names_in(template).iter().any(|used| used.split('.').next() == Some(name))
     }
 
-    /// The names that a template uses, with the engine's own.
+    /// The names that a template uses, including the engine's own.
     fn names_in(&self, template: &Template) -> Cow<'_, [String]> {
         if let Some(names) = self.names.get(&template.name) {
             return names.into();
@@ -292,13 +291,13 @@ impl Templates {
         names.into()
     }
 
-    /// The names that a template uses, with the fields of each as far as they are literal.
+    /// The names that a template uses, with their fields as far as these are literal.
     pub(super) fn names(&self, template: &Template) -> Vec<String> {
         let is_global = |name: &str| self.env.globals().any(|(global, _)| global == name);
         self.names_in(template).iter().filter(|name| !is_global(name)).cloned().collect()
     }
 
-    /// The same for all templates in JSON.
+    /// The names that all templates in a JSON value use.
     pub(super) fn names_of(&self, json: &JsonTemplate) -> Vec<String> {
         match json {
             JsonTemplate::Literal(_) => Vec::new(),
@@ -310,7 +309,7 @@ impl Templates {
         }
     }
 
-    /// As it stands in the file.
+    /// The template's text in the file.
     pub(super) fn source(&self, template: &Template) -> String {
         self.env.get_template(&template.name).map(|found| found.source().to_owned()).unwrap_or_default()
     }
@@ -350,7 +349,7 @@ impl Templates {
 }
 
 impl Template {
-    /// The field of `webhooks.toml` that holds it.
+    /// The template's field in `webhooks.toml`.
     #[must_use]
     pub fn field(&self) -> &str {
         self.name.rsplit_once('!').map_or(&*self.name, |(field, _)| field)
@@ -374,7 +373,7 @@ fn syntax(error: &Error) -> String {
     format!("not a template: {detail}")
 }
 
-/// The first name, in order, that the context can't answer.
+/// The first name, in order, that is missing from the context.
 fn first_missing(names: impl IntoIterator<Item = String>, context: &Jinja) -> Option<String> {
     let names: BTreeSet<_> = names.into_iter().collect();
     names

@@ -1,4 +1,4 @@
-//! The whole file, as a user meets it.
+//! The whole configuration file, as a user writes it.
 
 use minijinja::{Value as Jinja, value::Serde};
 use serde_json::{Value, json};
@@ -418,7 +418,7 @@ fn a_private_address_in_a_url_is_named_unless_its_destination_allows_it() {
     for host in ["127.0.0.1:8080", "[::1]:8080", "localhost", "1.1.1.1"] {
         parse(&MINIMAL.replace("tickets.example.com", host));
     }
-    // Other spellings of a private address.
+    // Other notations of a private address.
     for host in ["0xa9fea9fe", "169.254.43518", "[::ffff:169.254.169.254]", "0"] {
         let found = problems(&MINIMAL.replace("tickets.example.com", host));
         assert!(

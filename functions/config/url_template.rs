@@ -1,5 +1,5 @@
-//! The URL of a request to a third party. A payload can never choose where that request goes: scheme, host and port are
-//! literal, and what is filled into the path stays the part of it that the template gives it.
+//! The URL of a request to a third party. A payload can never choose the request's target: scheme, host and port are literal, and a value
+//! in the path stays within the part where the template puts it.
 
 use std::{borrow::Cow, net::IpAddr};
 
@@ -16,12 +16,12 @@ use super::{
     template::{RenderError, Role, Template, Templates},
 };
 
-/// These enclose what is filled in, until the path has been checked. Unicode keeps both for the inside of programs, so no
-/// sender has a use for them (<https://www.unicode.org/faq/private_use#nonchar1>).
+/// Markers around each filled-in value, until the path has been checked. Unicode reserves both for internal use, so no sender needs them
+/// (<https://www.unicode.org/faq/private_use#nonchar1>).
 const BEGIN: char = '\u{FDD0}';
 const END: char = '\u{FDD1}';
 
-/// The one name that is this machine's by definition.
+/// The only name that always means this machine.
 pub(crate) const LOCALHOST: &str = "localhost";
 
 /// A URL with a literal scheme, host and port.
@@ -31,23 +31,23 @@ pub struct UrlTemplate {
     origin: Origin,
 }
 
-/// No URL can be made of this input. Trying again would not help. Holds names, never values.
+/// The input makes no valid URL. Trying again would not help. Contains names, never values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// A field is missing, or an expression does not fit the data.
     #[error(transparent)]
     Render(#[from] RenderError),
-    /// With that value, the path would name another resource.
+    /// With this value, the path would name another resource.
     #[error("{field}: {placeholder} {problem}; the path would name another resource")]
     Path {
         /// The template: `steps.open_ticket.call.url`.
         field: String,
-        /// What was filled in: `input.dispute`.
+        /// The placeholder: `input.dispute`.
         placeholder: String,
         /// What is wrong with its value.
         problem: &'static str,
     },
-    /// What came out is no URL, or too long for one.
+    /// The result is not a valid URL, or too long.
     #[error("{field}: {why}")]
     Invalid {
         /// The template.
@@ -55,7 +55,7 @@ pub enum UrlError {
         /// What is wrong.
         why: String,
     },
-    /// It leads to another place than the one in `webhooks.toml`.
+    /// The result has another origin than the one in `webhooks.toml`.
     #[error("{field}: does not lead where webhooks.toml says")]
     Elsewhere {
         /// The template.
@@ -64,7 +64,7 @@ pub enum UrlError {
 }
 
 impl UrlTemplate {
-    /// Reads `url`: everything before the path has to be literal.
+    /// Reads `url`: everything before the path must be literal.
     pub(super) fn read(
         source: &str,
         section: &Section,
@@ -82,24 +82,24 @@ impl UrlTemplate {
         Some(Self { template, origin })
     }
 
-    /// Where it leads: its literal host, with its port if it names one.
+    /// The destination: its literal host, with its port if it names one.
     #[must_use]
     pub fn destination(&self) -> String {
         let origin = self.origin.ascii_serialization();
         origin.split_once("://").map_or(origin.as_str(), |(_, host)| host).to_owned()
     }
 
-    /// The field of `webhooks.toml` that holds it.
+    /// The template's field in `webhooks.toml`.
     pub(super) fn field(&self) -> &str {
         self.template.field()
     }
 
-    /// What its host is, if that is an address which is not on the internet. Loopback is for its author to use.
+    /// The kind of its host's address, if that is not public. Loopback is allowed for local use.
     pub(super) fn private_address(&self) -> Option<&'static str> {
         not_public(self.address()?).filter(|_| !self.is_loopback())
     }
 
-    /// Whether its host is this machine, by its address or as [`LOCALHOST`].
+    /// Whether its host is this machine, by a loopback address or as [`LOCALHOST`].
     pub(super) fn is_loopback(&self) -> bool {
         let localhost = matches!(self.host(), Some(Host::Domain(name)) if name == LOCALHOST);
         localhost || self.address().is_some_and(|address| address.to_canonical().is_loopback())
@@ -109,7 +109,7 @@ impl UrlTemplate {
         matches!(&self.origin, Origin::Tuple(scheme, ..) if scheme == "https")
     }
 
-    /// Credentials go to another machine only by https: whoever is on the way could read and use them.
+    /// Credentials go to another machine only over https: otherwise they could be read on the network.
     pub(super) fn check_exposure(&self, auth: Option<&Auth>, problems: &mut Problems) {
         if auth.is_some() && !self.is_https() && !self.is_loopback() {
             problems
@@ -132,7 +132,7 @@ impl UrlTemplate {
         }
     }
 
-    /// Fills it in.
+    /// Fills in the template.
     ///
     /// # Errors
     /// See [`UrlError`].
@@ -147,7 +147,7 @@ impl UrlTemplate {
         let invalid = |why: String| UrlError::Invalid { field: field(), why };
         let url =
             Url::parse(&marked.replace([BEGIN, END], "")).map_err(|error| invalid(error.to_string()))?;
-        // The HTTP client's own limits, which it would report only when it is about to send.
+        // The HTTP client's own limits, which it would otherwise report only when sending.
         url.as_str().parse::<Uri>().map_err(|error| invalid(error.to_string()))?;
         if url.origin() == self.origin { Ok(url) } else { Err(UrlError::Elsewhere { field: field() }) }
     }
@@ -169,7 +169,7 @@ fn read_origin(source: &str) -> Result<Origin, String> {
     Ok(url.origin())
 }
 
-/// Whether a template has a block whose output is kept and printed later.
+/// Whether a template captures the output of a block to print it later.
 fn is_captured(source: &str) -> bool {
     source.split("{%").skip(1).filter_map(|rest| rest.split("%}").next()).any(|tag| {
         let tag = tag.trim_start_matches(['-', '+']).trim_start();
@@ -177,8 +177,8 @@ fn is_captured(source: &str) -> bool {
     })
 }
 
-/// A value as it is filled into a URL: RFC 3986's unreserved characters stand, everything else is escaped. None: it holds
-/// what encloses it.
+/// A value as it is filled into a URL: RFC 3986's unreserved characters are kept, everything else is percent-encoded. None: it contains one
+/// of the markers.
 pub(super) fn fill_in(value: &str) -> Option<String> {
     if value.contains([BEGIN, END]) {
         return None;
@@ -187,9 +187,9 @@ pub(super) fn fill_in(value: &str) -> Option<String> {
     Some(format!("{BEGIN}{}{END}", escaped.replace('+', "%20")))
 }
 
-/// Checks the path of a URL in which what was filled in is enclosed. The error is the value, and what is wrong with it.
+/// Checks the path of a URL with marked values. The error is the value and what is wrong with it.
 fn check_path(marked: &str) -> Result<(), (String, &'static str)> {
-    // What is filled in is escaped, so it holds none of these.
+    // Values are percent-encoded, so they contain none of these.
     let path = marked.split(['?', '#']).next().unwrap_or_default();
     for segment in path.split(['/', '\\']).filter(|segment| segment.contains(BEGIN)) {
         let filled: Vec<_> = segment.split(BEGIN).skip(1).filter_map(|rest| rest.split(END).next()).collect();
@@ -206,7 +206,7 @@ fn check_path(marked: &str) -> Result<(), (String, &'static str)> {
 const DOTS: &str = "makes a path segment . or ..";
 const SLASH: &str = "holds a / or a \\";
 
-/// What is wrong with an escaped value, in a path. Some servers decode a path twice, so that `%2e%2e` walks it as well.
+/// What is wrong with an encoded value in a path. Some servers decode a path twice, so `%2e%2e` is a traversal as well.
 fn problem_of(filled: &str) -> Option<&'static str> {
     match &*decoded(filled) {
         [] => Some("is empty"),
@@ -216,8 +216,8 @@ fn problem_of(filled: &str) -> Option<&'static str> {
     }
 }
 
-/// What is wrong with a segment whose parts are harmless alone, such as `%2` and `e`. Slashes of the template's own are not
-/// counted: GitLab's projects are `group%2F{{ input.project }}`.
+/// What is wrong with a segment whose parts are harmless alone, such as `%2` and `e`. The template's own encoded slashes are not counted:
+/// GitLab's projects are `group%2F{{ input.project }}`.
 fn problem_together(segment: &str) -> Option<&'static str> {
     let whole = segment.replace([BEGIN, END], "");
     let whole = decoded(&whole);
@@ -241,7 +241,7 @@ fn unescaped(filled: &str) -> String {
     percent_decode_str(filled).decode_utf8_lossy().into_owned()
 }
 
-/// Decoded until there is nothing left to decode.
+/// Percent-decodes until nothing changes.
 fn decoded(text: &str) -> Cow<'_, [u8]> {
     let mut bytes = Cow::Borrowed(text.as_bytes());
     loop {

@@ -1,8 +1,8 @@
-//! Many measurements in one line: each value once, and how often it came.
+//! Many measurements in one log line: each distinct value with its count.
 
 use std::{collections::BTreeMap, time::Duration};
 
-/// How many values a metric may have in a line
+/// The maximum number of values of a metric in one line
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
 const MAX_VALUES: usize = 100;
 
@@ -11,12 +11,12 @@ const MAX_VALUES: usize = 100;
 pub struct Distribution(BTreeMap<u64, u64>);
 
 impl Distribution {
-    /// One measurement.
+    /// Adds a measurement.
     pub fn add(&mut self, value: u64) {
         *self.0.entry(value).or_default() += 1;
     }
 
-    /// One time, in whole milliseconds.
+    /// Adds a duration, in whole milliseconds.
     pub fn add_time(&mut self, time: Duration) {
         self.add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     }
@@ -33,7 +33,7 @@ impl Distribution {
         self.0.values().sum()
     }
 
-    /// The smallest value that so many of a hundred measurements do not exceed; none if nothing was measured.
+    /// A percentile: the smallest value that this percentage of the measurements does not exceed; none if nothing was measured.
     #[must_use]
     pub fn percentile(&self, of_hundred: u64) -> Option<u64> {
         let rank = (self.count() * of_hundred).div_ceil(100);
@@ -45,8 +45,8 @@ impl Distribution {
         self.0.iter().find(reaches).map(|(value, _)| *value)
     }
 
-    /// Each value and how often it came, the smallest first: as measured while a line can hold that, else rounded to as
-    /// many significant bits as it can. The seven that are always enough for an hour's milliseconds are under 1 % off.
+    /// Each value with its count, the smallest first: exact while a line can hold them, else rounded to as many significant bits as fit. Seven
+    /// bits always fit for the milliseconds of an hour, with an error under 1 %.
     #[must_use]
     pub fn values(&self) -> Vec<(u64, u64)> {
         let longest = self.0.last_key_value().map_or(1, |(value, _)| u64::BITS - value.leading_zeros());

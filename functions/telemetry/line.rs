@@ -1,4 +1,4 @@
-//! One line of metrics, in CloudWatch's embedded metric format: Lambda's log carries them there, and no request is made
+//! A line of metrics in CloudWatch's embedded metric format: CloudWatch extracts them from Lambda's log, so no request is made
 //! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
 
 use std::{
@@ -14,7 +14,7 @@ use metrique_writer_format_emf::{Emf, MetricDefinition, MetricDirective};
 
 use super::{distribution::Distribution, let_through, metrics::Metric, namespace};
 
-/// A line of metrics in the making.
+/// A line of metrics being built.
 #[derive(Debug, Default)]
 pub struct Line {
     metrics: Vec<(&'static Metric, Distribution)>,
@@ -34,7 +34,7 @@ impl Line {
         if value == 0 { self } else { self.count(metric, value) }
     }
 
-    /// Adds many measurements. Without any, the metric is left out.
+    /// Adds many measurements. If there are none, the metric is left out.
     #[must_use]
     pub fn all(mut self, metric: &'static Metric, values: Distribution) -> Self {
         if !values.is_empty() {
@@ -43,18 +43,18 @@ impl Line {
         self
     }
 
-    /// Adds a property, under which the metrics of that dimension are then also counted.
+    /// Adds a dimension: its metrics are then also counted by the value of this property.
     #[must_use]
     pub fn property(mut self, name: &'static str, value: &str) -> Self {
         self.properties.insert(name, value.to_owned());
         self
     }
 
-    /// Prints the line. What can't be printed is lost, and nothing else.
+    /// Prints the line. If that fails, only these metrics are lost.
     pub fn print(&self) {
         let mut line = Vec::new();
         match self.format(&mut line) {
-            // In one piece, so that no other line gets between.
+            // In one write, so that lines do not interleave.
             Ok(()) => drop(io::stdout().lock().write_all(&line)),
             Err(error) => tracing::error!(%error, "metrics could not be written"),
         }

@@ -1,6 +1,6 @@
-//! What is measured, and what each metric means: the one list, from which code and documents are checked.
+//! The list of all metrics and their meanings, against which code and documents are checked.
 //!
-//! Every metric is there as a total. Those with a dimension are there by its values as well.
+//! Every metric is recorded as a total. Those with a dimension are also recorded by its values.
 
 use metrique_writer_core::unit::{NegativeScale, Unit};
 
@@ -14,9 +14,9 @@ pub struct Metric {
     pub name: &'static str,
     /// What it counts in.
     pub unit: Unit,
-    /// The dimension by which it is also there.
+    /// The dimension by which it is also recorded.
     pub by: Option<&'static str>,
-    /// Which function measures it.
+    /// The function that records it.
     pub function: &'static str,
     /// What it means.
     pub meaning: &'static str,
@@ -33,7 +33,7 @@ macro_rules! metrics {
             pub static $constant: Metric =
                 Metric { name: $name, unit: $unit, by: $by, function: $function, meaning: $meaning };
         )*
-        /// Every metric there is.
+        /// All metrics.
         pub static ALL: &[&Metric] = &[$(&$constant),*];
     };
 }
@@ -117,7 +117,7 @@ metrics! {
 mod tests {
     use super::*;
 
-    /// `docs/logging.md` has one row for each metric, and no other.
+    /// `docs/logging.md` has exactly one row per metric.
     #[test]
     fn the_document_lists_what_is_measured() {
         let document = include_str!("../../docs/logging.md");

@@ -1,11 +1,11 @@
-//! Logs and metrics: JSON lines on standard output, where Lambda takes them from. `docs/logging.md` says when a line is
-//! written, what is in it, and what never is.
+//! Logs and metrics: JSON lines on standard output, which Lambda collects. `docs/logging.md` says when a line is written, what it contains,
+//! and what it never contains.
 //!
-//! [`metrics`] what is measured · [`line`](mod@line) one line of it · [`distribution`] many measurements in one ·
-//! [`spans`] for who collects traces, in the form of `otlp`.
+//! [`metrics`] the list of metrics · [`line`](mod@line) a line of metrics · [`distribution`] many measurements in one line ·
+//! [`spans`] spans for a trace collector, encoded by `otlp`.
 //!
-//! A failure is logged once, at the boundary where it is dealt with. What it is about (the Lambda request, the run, the
-//! effect) stands in the spans around it, whose fields are fields of the line.
+//! A failure is logged once, where it is handled. Its context (the Lambda request, the run, the effect) is in the enclosing spans, whose
+//! fields are fields of the line.
 
 pub mod distribution;
 pub mod line;
@@ -25,14 +25,13 @@ use crate::config::environment::Lookup;
 
 /// Lambda's own log level setting.
 const LOG_LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
-/// Where CloudWatch keeps the metrics: one for each stack, so that none is mixed with another's.
+/// The CloudWatch namespace of the metrics: one per stack, so that stacks are not mixed.
 const METRICS_NAMESPACE: &str = "METRICS_NAMESPACE";
 static NAMESPACE: OnceLock<String> = OnceLock::new();
-/// The level at which Lambda lets a line through, whatever it is set to.
+/// A log level that Lambda lets through, whatever its setting.
 static LET_THROUGH: OnceLock<String> = OnceLock::new();
 
-/// Starts logging, at the level that Lambda's own setting names (`AWS_LAMBDA_LOG_LEVEL`), else at INFO; and measuring, in
-/// `METRICS_NAMESPACE`.
+/// Starts logging, at the level of Lambda's own setting (`AWS_LAMBDA_LOG_LEVEL`), else at INFO, and metrics, in `METRICS_NAMESPACE`.
 pub fn start(get: Lookup<'_>) {
     if let Some(namespace) = get(METRICS_NAMESPACE).filter(|name| !name.trim().is_empty()) {
         NAMESPACE.get_or_init(|| namespace);
@@ -47,9 +46,9 @@ pub fn start(get: Lookup<'_>) {
         LET_THROUGH.get_or_init(|| setting);
     }
     let logs = json().with_filter(filter_fn(move |line| is_wanted(line, level)));
-    // Err: somebody logs already, and goes on.
+    // Err: a logger is already installed; it is kept.
     drop(tracing::subscriber::set_global_default(Registry::default().with(logs)));
-    // Not the message: it may quote what was being worked on.
+    // Without the panic's message: it may quote the data being processed.
     panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string);
         tracing::error!(location, "a defect: this program panicked");
@@ -60,7 +59,7 @@ fn namespace() -> &'static str {
     NAMESPACE.get().map_or(metrics::NAMESPACE, String::as_str)
 }
 
-/// One flat object a line: its own fields, and those of all spans around it.
+/// One flat object per line: its own fields, and those of all enclosing spans.
 fn json<S>() -> JsonLayer<S>
 where
     S: tracing::Subscriber + for<'span> tracing_subscriber::registry::LookupSpan<'span>,
@@ -73,10 +72,10 @@ where
     json
 }
 
-/// Spans are wanted whatever the level: an error's line needs their fields. What Lambda's runtime says of a handler
-/// that failed or panicked has been said by us, without the panic's message.
+/// Whether a line is logged. Spans are kept at every level: an error's line needs their fields. The Lambda runtime's line about a failed or
+/// panicked handler is dropped, since we have logged it already, without the panic's message.
 ///
-/// Of the crates that we use only warnings: in their details stand bodies, tokens and items, which are no log's business.
+/// Of our dependencies only warnings are logged: their details contain bodies, tokens and items, which must not be logged.
 fn is_wanted(line: &Metadata<'_>, level: LevelFilter) -> bool {
     if line.is_span() {
         return *line.level() <= LevelFilter::INFO;
@@ -91,8 +90,8 @@ fn is_ours(target: &str) -> bool {
     [env!("CARGO_CRATE_NAME"), "ingest", "consumer"].contains(&krate)
 }
 
-/// The level that a metric's line bears. Lambda takes a line without one for INFO, and drops it where only warnings are
-/// wanted (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>); alarms need it.
+/// The level of a metrics line. Lambda treats a line without a level as INFO, and drops it where only warnings are wanted
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>); alarms need it.
 fn let_through() -> &'static str {
     LET_THROUGH.get().map_or("INFO", String::as_str)
 }

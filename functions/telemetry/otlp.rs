@@ -1,5 +1,4 @@
-//! Spans as OTLP writes them in JSON (<https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding>): ids in hex, and
-//! 64-bit numbers as text.
+//! Spans in OTLP's JSON encoding (<https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding>): ids in hex, and 64-bit numbers as text.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,7 +9,7 @@ use super::spans::Span;
 /// The status of a span that failed.
 const ERROR: u8 = 2;
 
-/// One request's body.
+/// The body of an export request.
 pub(super) fn document(service: &str, spans: Vec<Value>) -> Value {
     let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
     json!({ "resourceSpans": [{
@@ -19,7 +18,7 @@ pub(super) fn document(service: &str, spans: Vec<Value>) -> Value {
     }] })
 }
 
-/// A span that ends at this time.
+/// A span with this end time.
 pub(super) fn span(span: &Span<'_>, end: SystemTime) -> Value {
     let end = end.duration_since(UNIX_EPOCH).unwrap_or_default();
     let attributes: Vec<_> = span.attributes.iter().map(|(name, value)| attribute(name, value)).collect();

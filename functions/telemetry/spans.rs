@@ -1,14 +1,13 @@
-//! Spans, for those who collect traces: one per webhook, one per command, and below that one per request to a third party.
+//! Spans for a trace collector: one per webhook, one per command, and below that one per request to a third party.
 //!
 //! They are sent as OTLP by HTTP and JSON (<https://opentelemetry.io/docs/specs/otlp/#otlphttp>) to the [`Collector`] that the
 //! environment names. Without one, nothing is recorded and nothing is sent.
 //!
-//! OpenTelemetry's SDK is not used: it sends from a thread of its own, at times of its own, and brings a dozen crates. A Lambda
-//! function is frozen between invocations, so spans leave before it answers, and there must be a limit to how long that takes.
-//! The trace context was here already ([`Traceparent`]), and what is sent is one JSON document (`otlp`).
+//! OpenTelemetry's SDK is not used: it sends from its own thread on its own schedule, and brings a dozen crates. A Lambda function is
+//! frozen between invocations, so spans must be sent before it responds, within a time limit. The trace context was implemented already
+//! ([`Traceparent`]), and the request is one JSON document (`otlp`).
 //!
-//! Nothing depends on a collector: one that does not answer in time is left alone for a while, and what it did not take is
-//! dropped and counted.
+//! Nothing depends on a collector: after a timeout it is not called for a while, and spans that it did not accept are dropped and counted.
 
 use std::{
     sync::{
@@ -39,49 +38,49 @@ use crate::{
     trace::Traceparent,
 };
 
-/// How long a webhook's answer waits for a collector at most.
+/// The longest time that a webhook's response waits for a collector.
 pub const INGEST_PATIENCE: Duration = Duration::from_millis(200);
-/// How long a run of the consumer waits for a collector at its end, and how long an export beside its work may take.
+/// How long a consumer run waits for a collector at its end, and the time limit of an export during the run.
 pub const CONSUMER_PATIENCE: Duration = Duration::from_secs(1);
-/// A collector that has failed is left alone for so long: otherwise each webhook would wait for it.
+/// How long a failed collector is not called: otherwise each webhook would wait for it.
 const PAUSE: Duration = Duration::from_secs(30);
-/// While a run goes on, spans are sent as often as this, or as soon as there are so many.
+/// The longest interval between exports during a run.
 const EVERY: Duration = Duration::from_secs(5);
 const ENOUGH: usize = 512;
-/// More than so many are not kept.
+/// The maximum number of spans kept.
 const MOST: usize = 2048;
 
-/// What is between a span's two ends, as OTLP numbers it.
+/// A span's kind, with OTLP's number.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
-    /// A request that came.
+    /// A request received.
     Server = 2,
-    /// A request that was made.
+    /// A request sent.
     Client = 3,
-    /// A message that was worked on.
+    /// A message processed.
     Consumer = 5,
 }
 
 /// A span that has ended.
 #[derive(Debug)]
 pub struct Span<'a> {
-    /// Its trace, and its own id.
+    /// The span's trace and its own id.
     pub trace: Traceparent,
-    /// The span that it is part of.
+    /// The parent span.
     pub parent: Option<Traceparent>,
     /// Its kind.
     pub kind: Kind,
-    /// What it is about, in one of few words.
+    /// What the span is about, from a small set of names.
     pub name: String,
-    /// When it began. It ends now.
+    /// When it began. It ends when it is recorded.
     pub began: Instant,
-    /// What is known of it: nothing that was sent, and no secret.
+    /// Attributes: no data that was sent, and no secrets.
     pub attributes: Vec<(&'static str, Value)>,
     /// Why it failed.
     pub error: Option<&'a str>,
 }
 
-/// Where spans go: to a collector, or nowhere.
+/// The destination of spans: a collector, or none.
 #[derive(Debug, Clone, Default)]
 pub struct Spans(Option<Arc<Exporter>>);
 
@@ -98,10 +97,10 @@ struct Exporter {
 }
 
 impl Spans {
-    /// To the collector that the environment names, by this client, which must not follow redirects.
+    /// Sends to the collector from the environment, with this client, which must not follow redirects.
     ///
     /// # Errors
-    /// `OTEL_EXPORTER_OTLP_HEADERS` can't be used, or would be sent unencrypted to another machine.
+    /// `OTEL_EXPORTER_OTLP_HEADERS` is malformed, or would be sent unencrypted to another machine.
     pub fn to(
         collector: Option<Collector>,
         function: &str,
@@ -132,7 +131,7 @@ impl Spans {
         }))))
     }
 
-    /// The span of a request, and the one that it is part of: its sender's, if that names one. X-Ray's segments go elsewhere.
+    /// The span of a request, and its parent: the sender's span, if the request names one. X-Ray's segments are not used.
     #[must_use]
     pub fn of_request(&self, headers: &HeaderMap, xray: Option<&str>) -> (Traceparent, Option<Traceparent>) {
         if self.0.is_none() {
@@ -154,7 +153,7 @@ impl Spans {
         }
     }
 
-    /// A span has ended. It is made only where it is recorded.
+    /// Records the end of a span. The span is built only if it is recorded.
     pub fn end<'a>(&self, trace: &Traceparent, span: impl FnOnce() -> Span<'a>) {
         let Some(exporter) = self.0.as_deref().filter(|_| trace.is_sampled()) else { return };
         let mut waiting = lock(&exporter.waiting);
@@ -168,14 +167,14 @@ impl Spans {
         }
     }
 
-    /// Sends what has ended, within this time.
+    /// Sends the ended spans, within this time.
     pub async fn export(&self, patience: Duration) {
         if let Some(exporter) = &self.0 {
             exporter.export(patience).await;
         }
     }
 
-    /// Sends spans from now on, beside other work, until that has ended.
+    /// Starts to send spans in the background, until [`Sending::end`].
     pub fn begin(&self) -> Sending {
         Sending(self.0.as_ref().map(|exporter| {
             let (exporter, is_over) = (Arc::clone(exporter), CancellationToken::new());
@@ -185,17 +184,17 @@ impl Spans {
     }
 }
 
-/// Spans are being sent.
+/// Spans are being sent in the background.
 #[derive(Debug)]
 #[must_use]
 pub struct Sending(Option<(CancellationToken, JoinHandle<()>)>);
 
 impl Sending {
-    /// Waits within this time for a request that is under way. One that takes longer ends, and is counted, in the next run.
+    /// Waits within this time for a request in flight. One that takes longer ends, and is counted, in the next run.
     pub async fn end(self, patience: Duration) {
         let Some((is_over, sending)) = self.0 else { return };
         is_over.cancel();
-        // Err: it takes longer; or it panicked, which has been logged.
+        // Err: it takes longer, or it panicked, which has been logged.
         drop(timeout(patience, sending).await);
     }
 }
@@ -249,7 +248,7 @@ impl Exporter {
     }
 
     fn is_closed(&self) -> bool {
-        // A clock that was set back must not keep it closed.
+        // A clock that was set back must not prolong the pause.
         let left = lock(&self.closed_until).and_then(|until| until.duration_since(SystemTime::now()).ok());
         left.is_some_and(|left| left <= PAUSE)
     }
@@ -259,7 +258,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Which header can't be used. Names are no secrets, values are.
+/// A malformed header. Names are not secret, values are.
 #[derive(Debug, thiserror::Error)]
 enum BadHeader {
     #[error("entry {0} is not name=value")]
@@ -270,7 +269,7 @@ enum BadHeader {
     Value(usize, #[source] InvalidHeaderValue),
 }
 
-/// `name=value` pairs with commas between them; values are percent-encoded.
+/// Parses comma-separated `name=value` pairs; values are percent-encoded.
 fn parse_headers(text: &str) -> Result<HeaderMap, BadHeader> {
     let entries = text.split(',').map(str::trim).enumerate().filter(|(_, entry)| !entry.is_empty());
     let header = |(at, entry): (usize, &str)| {

@@ -1,4 +1,4 @@
-//! Graphs that can't work, each with what is said about it.
+//! Invalid graphs, each with its error message.
 
 use crate::config::Config;
 
@@ -12,7 +12,7 @@ scheme = "github"
 secrets = ["GITHUB_WEBHOOK_SECRET"]
 "#;
 
-/// A step, of these lines and what every step has. It keeps `id` of each answer.
+/// The TOML of a step with these lines and the required fields. Its receipt has `id`.
 fn step(id: &str, lines: &str) -> String {
     format!(
         r#"
@@ -43,7 +43,7 @@ fn problems(steps: &[(&str, &str)]) -> Vec<String> {
         .collect()
 }
 
-/// Two steps: `first`, by an event, and `second` with these lines.
+/// The problems of two steps: `first`, started by an event, and `second` with these lines.
 fn second(lines: &str) -> Vec<String> {
     problems(&[("first", ON), ("second", lines)])
 }
@@ -131,7 +131,7 @@ fn receipts_are_of_steps_before_and_of_fields_that_they_keep() {
     );
 }
 
-/// The event is seen at ingest only, and the receipts later only.
+/// The event is known only at ingest, and the receipts only later.
 #[test]
 fn one_template_is_filled_in_at_one_time() {
     assert_eq!(
@@ -149,7 +149,7 @@ fn one_template_is_filled_in_at_one_time() {
     assert!(second(when)[0].starts_with("steps.second.when: event is gone when the step begins"));
 }
 
-/// Whoever has seen one webhook could send it again as another effect.
+/// Otherwise anyone who has seen one webhook could replay it as another effect.
 #[test]
 fn a_later_steps_business_key_is_signed_as_well() {
     let on = r#"on = { source = "github", type = "*" }"#;

@@ -73,7 +73,7 @@ fn a_host_is_a_host_and_stands_alone() {
         let problems = parsed(&file.replace("crm.staging.example.com", host), Stage::None).unwrap_err();
         assert!(problems[0].starts_with("hosts.CRM_HOST: not a list of hosts"), "{host}: {problems:?}");
     }
-    // A part of a host, a path or a body, a key, an input.
+    // Not allowed: part of a host, a path or body, a key, an input.
     for (from, to) in [
         ("{{ env.CRM_HOST }}:8443", "{{ env.CRM_HOST }}.example.com"),
         ("{{ env.CRM_HOST }}:8443", "api.{{ env.CRM_HOST }}"),

@@ -1,4 +1,4 @@
-//! What `reconcile` may say, and what it may not.
+//! Valid and invalid `reconcile` tables.
 
 use super::*;
 use crate::config::Config;

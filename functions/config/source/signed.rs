@@ -1,25 +1,25 @@
-//! Which names of templates are signed, and the rule for them: a run id and a business key are made of signed names only.
+//! Which template names are signed, and the rule that run ids and business keys use signed names only.
 //!
-//! They are what makes an effect another effect. Whoever has seen one webhook can send it again with everything changed that
-//! its signature does not cover; if an identity used any of that, each copy would be another call.
+//! They determine the effect's identity. Anyone who has seen one webhook can send it again with changes to everything that its signature
+//! does not cover. If an identity used any of that, each copy would be another call.
 
 use serde::Deserialize;
 use webhook_verify::Scheme;
 
 use super::{Problems, Source, Template, Templates};
 
-/// What an ingest template may use, apart from `source`, which is ours.
+/// Names that an ingest template may use, apart from `source`, which is not part of the webhook.
 const NAMES: [&str; 6] = ["event_id", "event_type", "event", "form", "digest", "headers"];
 
-/// `unsigned = "accept"`: identities in the same table may use what is not signed.
+/// `unsigned = "accept"`: identities in the same table may use unsigned values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::config) enum Unsigned {
-    /// Whoever has seen one webhook can have the effect applied again, and the user knows that.
+    /// Anyone who has seen one webhook can have the effect applied again; the user accepts that.
     Accept,
 }
 
-/// Whether a template uses nothing but what the scheme signs.
+/// Whether a template uses only signed values.
 pub(super) fn is_signed(
     scheme: &Scheme,
     json_field: Option<&str>,
@@ -29,14 +29,14 @@ pub(super) fn is_signed(
     NAMES.iter().all(|name| !templates.uses(template, name) || scheme_signs(scheme, json_field, name))
 }
 
-/// `event` is a part of the form where the source has a `json_field`.
+/// `event` is part of the form if the source has a `json_field`.
 fn scheme_signs(scheme: &Scheme, json_field: Option<&str>, name: &str) -> bool {
     let signed = |name| scheme.signed().contains(&name);
     signed(name) && (name != "event" || json_field.is_none() || signed("form"))
 }
 
 impl Source {
-    /// Whether the signature covers what a template sees under this name.
+    /// Whether the signature covers the value of this name.
     pub(crate) fn signs(&self, name: &str) -> bool {
         let own = match name {
             "event_id" => self.event_id.as_ref(),
@@ -46,7 +46,7 @@ impl Source {
         own.map_or_else(|| scheme_signs(&self.scheme, self.json_field.as_deref(), name), |own| own.signed)
     }
 
-    /// Reports an identity that uses what is not signed, unless its table says that it may.
+    /// Reports an identity that uses unsigned values, unless its table accepts them.
     pub(in crate::config) fn check_identity(
         &self,
         identity: Option<&Template>,

@@ -1,4 +1,4 @@
-//! What a source may say, and what it may not.
+//! Valid and invalid source tables.
 
 use crate::config::{Config, allow::Allow};
 
@@ -7,7 +7,7 @@ fn problems(source: &str, step: &str) -> Vec<String> {
     with_key(source, "{{ source }}", step)
 }
 
-/// Likewise, with that business key.
+/// Like `problems`, with this business key.
 fn with_key(source: &str, key: &str, step: &str) -> Vec<String> {
     let text = format!(
         r#"
@@ -30,7 +30,7 @@ fn with_key(source: &str, key: &str, step: &str) -> Vec<String> {
     }
 }
 
-/// Which of the names an identity of that scheme may use, without `unsigned = "accept"`.
+/// Which names an identity of that scheme may use, without `unsigned = "accept"`.
 fn allowed(source: &str) -> Vec<&'static str> {
     let names = [
         ("event_id", "{{ event_id }}"),
@@ -93,7 +93,7 @@ fn a_name_of_the_source_is_signed_if_all_that_it_is_made_of_is() {
         let names = allowed(&format!("{source}\nevent_id = \"{event_id}\""));
         assert_eq!(names.contains(&"event_id"), expected, "{source} {event_id}");
     }
-    // In a form of Twilio's, nothing separates one field from the next.
+    // In Twilio's signature base, nothing separates one form field from the next.
     let twilio = "scheme = \"twilio\"\npublic_url = \"https://x.org/it\"\njson_field = \"Payload\"";
     assert_eq!(allowed(twilio), ["digest", "source"]);
 }
@@ -114,7 +114,7 @@ fn what_is_not_signed_names_an_effect_only_if_that_is_accepted() {
         assert_eq!(with_key(github, template, accepted), [""; 0]);
         assert_eq!(problems(github, &format!("{accepted}\nrun_id = \"{template}\"")), [""; 0]);
         assert_eq!(problems(&format!("{github}\n{accepted}\nrun_id = \"{template}\""), ""), [""; 0]);
-        // It stands in the table of the template, and is not for others.
+        // It is in the template's own table and does not apply to other tables.
         assert_eq!(with_key(&format!("{github}\n{accepted}"), template, "").len(), 1);
         assert_eq!(problems(&format!("{github}\nrun_id = \"{template}\""), accepted).len(), 1);
     }

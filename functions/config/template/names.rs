@@ -1,9 +1,9 @@
-//! The filters and tests that a template names. The engine looks them up only when it renders, which is at a webhook: too late
-//! to hear that one is misspelt.
+//! The filters and tests that a template uses. The engine resolves them only when it renders, at a webhook, which is too late to report a
+//! misspelt name.
 
 use std::iter;
 
-/// A name of something that the engine must know.
+/// The name of a filter or test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Named<'a> {
     /// `upper` in `event.id | upper`.
@@ -12,7 +12,7 @@ pub(super) enum Named<'a> {
     Test(&'a str),
 }
 
-/// A piece of an expression.
+/// A token of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Token<'a> {
     Word(&'a str),
@@ -20,7 +20,7 @@ enum Token<'a> {
     Literal,
 }
 
-/// All that a template names.
+/// All filters and tests that a template uses.
 pub(super) fn named(source: &str) -> Vec<Named<'_>> {
     let mut names = Vec::new();
     let mut rest = source;
@@ -69,7 +69,7 @@ fn names_in<'a>(tokens: &[Token<'a>]) -> Vec<Named<'a>> {
     (0..tokens.len()).filter_map(at).collect()
 }
 
-/// The tokens up to `end`, and what follows it.
+/// The tokens up to `end`, and the rest of the text.
 fn read<'a>(code: &'a str, end: &str) -> (Vec<Token<'a>>, &'a str) {
     let (mut rest, mut depth) = (code, 0_usize);
     let tokens = iter::from_fn(|| {
@@ -90,7 +90,7 @@ fn read<'a>(code: &'a str, end: &str) -> (Vec<Token<'a>>, &'a str) {
     (tokens, rest.strip_prefix(end).unwrap_or(rest))
 }
 
-/// The first token, and its length.
+/// The first token and its length.
 fn first(code: &str) -> (Token<'_>, usize) {
     let Some(sign) = code.chars().next() else { return (Token::Literal, 0) };
     if sign == '"' || sign == '\'' {
@@ -103,7 +103,7 @@ fn first(code: &str) -> (Token<'_>, usize) {
     }
 }
 
-/// The length of a text in quotes.
+/// The length of a quoted string.
 fn literal(code: &str, quote: char) -> usize {
     let mut escaped = true; // the quote that opens it
     let end = code.char_indices().find(|(_, c)| {

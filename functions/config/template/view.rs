@@ -1,5 +1,5 @@
-//! JSON as templates see it: looked into where it lies. Of an event of some kilobytes they use a few fields, so the engine's
-//! own tree of it would cost more than all that is made with it.
+//! A view of JSON for templates, without a copy. Templates use a few fields of an event of some kilobytes, so converting it to the engine's
+//! own values would cost more than all rendering.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ enum Key {
     Index(usize),
 }
 
-/// What templates see of a JSON value.
+/// A view of a JSON value for templates.
 pub(crate) fn view(root: Arc<Value>) -> Jinja {
     scalar(&root).unwrap_or_else(|| Jinja::from_object(Inside { root, path: Vec::new() }))
 }
@@ -112,7 +112,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a template does with it, it is what the engine makes of the same JSON.
+        /// For every template operation, the view gives the same result as the engine's own value of the same JSON.
         #[test]
         fn it_looks_like_the_engines_own_tree(json in any_json()) {
             let (ours, theirs) = (view(Arc::new(json.clone())), Jinja::from(Serde(&json)));

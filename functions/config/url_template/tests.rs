@@ -1,4 +1,4 @@
-//! What an event's field can make of a URL.
+//! The effect of an event's field on a URL.
 
 use minijinja::value::Serde;
 use serde_json::{Value, json};
