@@ -1,30 +1,30 @@
-//! Which settled messages may be acked now. Pure: no broker, no clock.
+//! The order of acks: which settled messages may be acked now. Pure: no broker, no clock.
 //!
-//! A commit is a high-water mark: if offset 5 is acked before 3 and the broker process dies, 3 is lost. So within a
-//! partition a message is acked only when every lower offset is acked or settled, and it is *proven* that no lower one is
-//! in flight elsewhere or still on its way to us. A dead consumer's stream may live on at the broker and be dealt messages
-//! in turn with ours, and redeliveries may come in any order.
+//! A commit is a high-water mark: if offset 5 is acked before 3 and the broker process dies, 3 is lost. So within a partition a message is
+//! acked only when every lower offset is acked or settled, and it is *proven* that no lower one is in flight elsewhere or not yet delivered
+//! to us. A dead consumer's stream may remain open at the broker and get messages alternately with ours, and redeliveries may come in any
+//! order.
 //!
-//! What proves it, for all offsets up to the highest that we hold:
+//! Any of these proves it, for all offsets up to the highest that we hold:
 //! * **contiguity**: we hold each offset from the last proven one on, without a gap;
 //! * **a count**: the broker counts no more messages of the partition in flight than we hold;
-//! * **the limit**: we hold as many as the broker says that it deals at most;
+//! * **the limit**: we hold as many messages as the broker delivers at most;
 //! * **the broker's own check**, where it acks cumulatively ([`AckOrder::unproven_runs`]).
 //!
-//! First deliveries ascend, so whatever is below a message that we hold was dealt before it: it is enough that the proof
-//! held at one moment. A delivery at or below what was proven shows that it did not hold, and the proof is forgotten.
+//! First deliveries have ascending offsets, so every offset below a message that we hold was delivered before it: it is enough that the
+//! proof held at one moment. A delivery at or below a proven offset shows that the proof was wrong, and it is discarded.
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
-/// The state of a message. `T` is what its ack takes.
+/// The state of a message. `T` is what an ack needs.
 #[derive(Debug)]
 enum State<T> {
     Working,
-    /// It could not be settled; it keeps everything above it from being acked, until it is delivered again.
+    /// It could not be settled. Nothing above it can be acked until it is redelivered.
     Unsettled,
     Settled(T),
     Acking,
-    /// Settled, and its ack refused: it is still in flight, and nothing waits for it.
+    /// Settled, but its ack was refused: it is still in flight, and blocks nothing.
     Refused,
 }
 
@@ -37,27 +37,27 @@ pub struct AckOrder<T> {
 #[derive(Debug)]
 struct Partition<T> {
     messages: BTreeMap<u64, State<T>>,
-    /// Every offset up to here is acked or held by us.
+    /// Every offset up to this one is acked or held by us.
     proven: Option<u64>,
     /// The highest offset acked on this stream.
     acked: Option<u64>,
     /// How many acks have been sent.
     sent: u64,
-    /// An ack of several messages has been refused: the next one is of the lowest alone.
+    /// An ack of several messages was refused: the next one is for the lowest alone.
     is_split: bool,
 }
 
-/// What we hold of a partition, to be compared with what the broker counts from then on.
+/// What we hold of a partition, to be compared with a later count by the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
     /// The partition.
     pub partition: u32,
-    /// How many messages of it are certainly in flight.
+    /// The number of its messages that are certainly in flight.
     pub messages: u64,
-    /// The lowest is settled: its ack waits.
+    /// Whether the lowest is settled and its ack waits.
     pub is_settled: bool,
     up_to: u64,
-    /// Acks sent before.
+    /// The number of acks sent before.
     sent: u64,
 }
 
@@ -66,16 +66,16 @@ pub struct Held {
 pub struct Run<T> {
     /// The partition.
     pub partition: u32,
-    /// Offsets, and what their acks take. Never empty.
+    /// Offsets, and what their acks need. Never empty.
     pub messages: Vec<(u64, T)>,
 }
 
-/// Whether a delivery is to be worked on.
+/// Whether a delivery must be worked on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivered {
-    /// Yes.
+    /// Yes: it is new.
     Fresh,
-    /// No: its lease ran out and the broker sent it again while it is still being worked on.
+    /// No: its lease expired and the broker redelivered it while it is still being worked on.
     Again,
 }
 
@@ -92,7 +92,7 @@ impl<T> Default for Partition<T> {
 }
 
 impl<T> AckOrder<T> {
-    /// A message has been received.
+    /// Records that a message was received.
     pub fn received(&mut self, partition: u32, offset: u64) -> Delivered {
         let partition = self.partitions.entry(partition).or_default();
         match partition.messages.entry(offset) {
@@ -110,12 +110,12 @@ impl<T> AckOrder<T> {
         Delivered::Fresh
     }
 
-    /// A message is settled; `ack` is what its ack takes.
+    /// Records that a message is settled; `ack` is what its ack needs.
     pub fn settled(&mut self, partition: u32, offset: u64, ack: T) {
         self.put(partition, offset, State::Settled(ack));
     }
 
-    /// A message could not be settled.
+    /// Records that a message could not be settled.
     pub fn unsettled(&mut self, partition: u32, offset: u64) {
         self.put(partition, offset, State::Unsettled);
     }
@@ -124,7 +124,7 @@ impl<T> AckOrder<T> {
         self.partitions.entry(partition).or_default().messages.insert(offset, state);
     }
 
-    /// What may be acked now, at most `longest` messages of a partition, since the ack of some must arrive before the next.
+    /// The messages that may be acked now, at most `longest` per partition, since their ack must arrive before the next one is sent.
     pub fn ready(&mut self, longest: usize) -> Vec<Run<T>> {
         let take = |(number, partition): (&u32, &mut Partition<T>)| {
             partition.extend();
@@ -133,19 +133,19 @@ impl<T> AckOrder<T> {
         self.partitions.iter_mut().filter_map(take).collect()
     }
 
-    /// What could be acked if it were proven. Only for a broker that checks by itself, and refuses if it is not so. It counts
-    /// as ours what is still on its way to us, so this serves for the first ack of a partition only: from then on, a gap
-    /// between what is acked and what we hold is waited for.
+    /// The messages that could be acked if their order were proven. Only for a broker that checks this itself and refuses otherwise. It counts
+    /// messages that are still on their way to us as ours, so this serves only for the first ack of a partition: after that, a gap between
+    /// what is acked and what we hold must be filled first.
     pub fn unproven_runs(&mut self) -> Vec<Run<T>> {
         let take = |(number, partition): (&u32, &mut Partition<T>)| {
             partition.question().filter(|_| partition.acked.is_none())?;
-            // Nothing, unless its lowest is settled.
+            // Empty unless the lowest message is settled.
             partition.take_run(*number, u64::MAX, usize::MAX)
         };
         self.partitions.iter_mut().filter_map(take).collect()
     }
 
-    /// Partitions of which a message could be acked, now or once it is settled, if it were proven.
+    /// Partitions in which a message could be acked, now or once it is settled, if the order were proven.
     pub fn unproven(&self) -> Vec<Held> {
         let question = |(number, partition): (&u32, &Partition<T>)| {
             let (messages, up_to) = partition.question()?;
@@ -155,8 +155,8 @@ impl<T> AckOrder<T> {
         self.partitions.iter().filter_map(question).collect()
     }
 
-    /// No other message of the partition is in flight than those that we held. That is void if an ack has been sent since:
-    /// it may have made room in the count for a message that we don't hold.
+    /// Proves that no messages of the partition are in flight other than those in `held`. Void if an ack was sent since: it may have made room
+    /// in the count for a message that we don't hold.
     pub fn prove(&mut self, held: Held) {
         let partition = self.partitions.get_mut(&held.partition);
         if let Some(partition) = partition.filter(|partition| partition.sent == held.sent) {
@@ -164,13 +164,13 @@ impl<T> AckOrder<T> {
         }
     }
 
-    /// The broker deals at most `limit` messages of a partition at a time.
+    /// Proves the order by the limit: the broker delivers at most `limit` messages of a partition at a time.
     pub fn prove_by_limit(&mut self, limit: u64) {
         self.unproven().into_iter().filter(|held| held.messages >= limit).for_each(|held| self.prove(held));
     }
 
-    /// An ack could not be carried out yet, and is to be tried again. Another stream may have been dealt one message or the
-    /// other of a long run each time: so its lowest is tried alone, and then the whole run again.
+    /// Returns an ack that could not be carried out yet, to be tried again. Each try of a long run may fail because another stream holds one
+    /// of its messages at that time: so the lowest message is tried alone, and then the whole run again.
     pub fn returned(&mut self, run: Run<T>) {
         self.partitions.entry(run.partition).or_default().is_split = run.messages.len() > 1;
         for (offset, ack) in run.messages {
@@ -178,12 +178,12 @@ impl<T> AckOrder<T> {
         }
     }
 
-    /// An ack has been refused: the message is settled and nothing waits for it, but it is still in flight.
+    /// Records that an ack was refused: the message is settled and blocks nothing, but it is still in flight.
     pub fn refused(&mut self, partition: u32, offset: u64) {
         self.put(partition, offset, State::Refused);
     }
 
-    /// An ack has been carried out.
+    /// Records that an ack was carried out.
     pub fn acked(&mut self, partition: u32, offset: u64) {
         if let Some(partition) = self.partitions.get_mut(&partition) {
             partition.messages.remove(&offset);
@@ -192,7 +192,7 @@ impl<T> AckOrder<T> {
         }
     }
 
-    /// Whether some message is being worked on, or its ack is under way or could be.
+    /// Whether a message is being worked on, or its ack is in flight or possible.
     pub fn is_busy(&self) -> bool {
         self.partitions.values().any(|partition| {
             let is_under_way = |state| matches!(state, &State::Working | &State::Acking);
@@ -201,7 +201,7 @@ impl<T> AckOrder<T> {
         })
     }
 
-    /// How many messages were received and not acked, apart from those whose ack was refused.
+    /// The number of messages received and not acked, without those whose ack was refused.
     pub fn unacked(&self) -> usize {
         let states = self.partitions.values().flat_map(|partition| partition.messages.values());
         states.filter(|state| !matches!(state, State::Refused)).count()
@@ -209,13 +209,13 @@ impl<T> AckOrder<T> {
 }
 
 impl<T> Partition<T> {
-    /// The lowest message that others wait for.
+    /// The lowest message that blocks others.
     fn lowest(&self) -> Option<(u64, &State<T>)> {
         let mut states = self.messages.iter().map(|(offset, state)| (*offset, state));
         states.find(|(_, state)| !matches!(state, State::Refused))
     }
 
-    /// Contiguity: what we hold from the next offset on is proven.
+    /// Contiguity: what we hold from the next offset on, without a gap, is proven.
     fn extend(&mut self) {
         while let Some(next) = self.proven.and_then(|proven| proven.checked_add(1))
             && self.messages.contains_key(&next)
@@ -224,9 +224,9 @@ impl<T> Partition<T> {
         }
     }
 
-    /// How many messages we hold and up to where, if the lowest of them waits for a proof, or will once it is settled: the
-    /// answer is looked for while it is being worked on. As long as it waits, no other is being acked: all of them are in
-    /// flight. One whose ack was refused is not counted, for it may have been acked all the same.
+    /// The number and highest offset of the messages that we hold, if the lowest one needs a proof, now or once it is settled: the proof is
+    /// requested while it is being worked on. While it waits, no other message is acked, so all of them are in flight. A message whose ack was
+    /// refused is not counted, since it may have been acked after all.
     fn question(&self) -> Option<(u64, u64)> {
         let (offset, State::Settled(_) | State::Working) = self.lowest()? else { return None };
         if self.proven.is_some_and(|proven| offset <= proven) {
@@ -237,7 +237,7 @@ impl<T> Partition<T> {
         Some((in_flight.count() as u64, highest))
     }
 
-    /// Takes the settled messages at the low end, without a gap between them.
+    /// Takes the settled messages at the low end, up to the first gap.
     fn take_run(&mut self, partition: u32, up_to: u64, longest: usize) -> Option<Run<T>> {
         let longest = if self.is_split { 1 } else { longest };
         let is_refused = |state: &State<T>| matches!(state, State::Refused);
@@ -271,7 +271,7 @@ mod tests {
 
     use super::*;
 
-    /// As the broker's count says.
+    /// Proves the order, as if the broker's count matched.
     fn all_are_ours<T>(order: &mut AckOrder<T>) {
         order.unproven().into_iter().for_each(|held| order.prove(held));
     }

@@ -1,5 +1,5 @@
-//! Acks on their way to the broker. An ack without an answer is sent again on the same stream: its partition goes on only
-//! after it, and a lost one would hold it up until the messages' lease ends.
+//! Acks in flight. An ack without a response is sent again on the same stream: its partition depends on it, and a lost ack would block the
+//! partition until the messages' lease expires.
 
 use std::time::Duration;
 
@@ -14,26 +14,26 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// The pause before a failed ack is repeated.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What an ack takes.
+/// What an ack needs.
 pub(super) type Ack = (AckToken, Settled);
 
-/// Acks under way, at most one per partition.
+/// Acks in flight, at most one per partition.
 #[derive(Debug)]
 pub(super) struct Acks {
     broker: Client<Settled>,
     sent: JoinSet<Sent>,
 }
 
-/// How the broker is asked.
+/// How messages are acked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum How {
-    /// The one message of the run. Only with a proof that nothing lower is in flight elsewhere.
+    /// A single message. Only with a proof that nothing lower is in flight elsewhere.
     One,
-    /// All messages of the run, if the broker finds that nothing lower is in flight elsewhere.
+    /// All messages of the run, if the broker itself finds that nothing lower is in flight elsewhere.
     Through,
 }
 
-/// What came of an ack.
+/// The result of an ack, with its partition and messages.
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) partition: u32,
@@ -41,16 +41,16 @@ pub(super) struct Sent {
     pub(super) outcome: Outcome,
 }
 
-/// What came of an ack.
+/// The result of an ack.
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// The messages have left the queue.
     Acked,
-    /// They were not this stream's to ack any more.
+    /// They no longer belonged to this stream.
     Gone,
-    /// Not now: ask again.
+    /// Not possible yet: try again.
     Wait(Run<Ack>),
-    /// Never on this stream. They are settled all the same, and come back as duplicates.
+    /// Not possible on this stream. The messages are settled and will be redelivered as duplicates.
     Refused(Error),
 }
 
@@ -59,7 +59,7 @@ impl Acks {
         Self { broker, sent: JoinSet::new() }
     }
 
-    /// Sends one.
+    /// Sends an ack.
     pub(super) fn send(&mut self, run: Run<Ack>, how: How) {
         let broker = self.broker.clone();
         let sending = async move {
@@ -87,13 +87,13 @@ impl Acks {
         self.sent.is_empty()
     }
 
-    /// Gives up: no more is sent.
+    /// Stops: no more acks are sent.
     pub(super) fn stop(&mut self) {
         self.sent.abort_all();
     }
 }
 
-/// Sends an ack until it is answered, and gives back what is to wait.
+/// Sends an ack until there is a response, and returns what must be tried again.
 async fn send(
     broker: &Client<Settled>,
     mut messages: Vec<Ack>,
@@ -111,13 +111,13 @@ async fn send(
         };
         let Unacked { error, messages: unacked } = match answer {
             Ok(Acked::Done) => return Ok(Outcome::Acked),
-            // The first one was carried out.
+            // The first ack was carried out.
             Ok(Acked::Gone) if is_again => return Ok(Outcome::Acked),
             Ok(Acked::Gone) => return Ok(Outcome::Gone),
             Err(unacked) => unacked,
         };
         match error {
-            // Perhaps the first one was carried out. They are settled, so nothing has to wait for them.
+            // The first ack may have been carried out. The messages are settled, so nothing has to wait for them.
             Error::HeldElsewhere { .. } | Error::Unsupported if is_again => {
                 return Ok(Outcome::Refused(error));
             }

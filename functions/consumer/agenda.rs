@@ -1,9 +1,8 @@
-//! Works due records directly: each lane is read all through the run, and a due record goes straight to claim, call
-//! and commit.
+//! Works on due records directly: each lane is polled during the run, and a due record goes straight to claim, call and commit.
 //!
-//! A lane is read page by page, so that each record is read about once, however many are due. It waits for a place at its
-//! step's destination like any message, and hardly read while the destination is closed. So no lane delays another, and a
-//! dead destination with a long queue costs next to nothing.
+//! A lane is read page by page, so that each record is read about once, however many are due. A due record waits for a call slot at its
+//! step's destination like any message, and a lane is rarely read while its destination is closed. So no lane delays another, and a failing
+//! destination with a long queue costs very little.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -36,43 +35,43 @@ use crate::{
     },
 };
 
-/// Records of a lane that are read at a time.
+/// Records read from a lane at a time.
 const PAGE: i32 = 64;
-/// Records of a lane that wait for a place at a time.
+/// Records of a lane that may wait for a call slot at a time.
 const WAITING: usize = 16;
-/// A lane with nothing due is read this often.
+/// Polling interval of a lane with nothing due.
 const POLL: Duration = Duration::from_secs(1);
-/// The run does not end while something falls due this soon.
+/// The run does not end while a record becomes due within this time.
 const SOON: Duration = Duration::from_secs(5);
-/// What needs a newer version is looked at this often.
+/// Polling interval for records that need a newer version.
 pub(super) const NEWER_POLL: Duration = Duration::from_secs(60);
-/// Due times are kept in whole milliseconds, and two clocks are read one after the other.
+/// Tolerance for due times: they are stored in whole milliseconds, and two clocks are read one after the other.
 const SLACK: Duration = Duration::from_millis(20);
-/// Lanes of steps that `webhooks.toml` does not have are read this often.
+/// Polling interval of lanes whose step is not in `webhooks.toml`.
 const UNKNOWN_POLL: Duration = Duration::from_secs(10);
 
-/// Works what is due.
+/// Works on due records.
 #[derive(Debug)]
 pub(super) struct Agenda<'a> {
     pub(super) worker: &'a Arc<Worker>,
     pub(super) activity: &'a Activity,
     pub(super) stop: &'a CancellationToken,
-    /// Wakes the lanes that pause.
+    /// Wakes the lanes that are waiting.
     pub(super) look_again: Notify,
 }
 
 /// When a lane is read next.
 enum Next {
-    /// From that place on, at once.
+    /// From this position, at once.
     Page(Cursor),
-    /// From its beginning, then.
+    /// From the beginning, at this time.
     At(Instant),
-    /// As [`Next::At`], and the run stays for it.
+    /// As [`Next::At`], and the run does not end before.
     Soon(Instant),
 }
 
 impl Agenda<'_> {
-    /// Works all lanes until it is told to stop.
+    /// Works on all lanes until told to stop.
     pub(super) async fn run(&self) {
         let steps = &self.worker.config.steps;
         if let Err(error) = self.worker.effects.register_lanes(steps.iter().map(|step| &step.id)).await {
@@ -110,7 +109,7 @@ impl Agenda<'_> {
         }
     }
 
-    /// Whether something is due that could be worked on now or soon. If so, all lanes are read again at once.
+    /// Whether a record is due that could be worked on now or soon. If so, all lanes are read again at once.
     pub(super) async fn has_due(&self) -> bool {
         let steps = self.worker.config.steps.iter().filter_map(|step| Some((step, self.horizon(step)?)));
         let looks = steps.map(async |(step, horizon)| {
@@ -125,7 +124,7 @@ impl Agenda<'_> {
         has_due
     }
 
-    /// How far ahead the run looks for the step: not at all if there is no time for it, or its destination stays closed.
+    /// How far ahead the run looks for due records of the step: none if there is no time for it, or its destination stays closed.
     fn horizon(&self, step: &Step) -> Option<Duration> {
         let lease = step.longest() + self.worker.config.consumer.settle;
         let closed_until = self.worker.destinations.of(step).closed_until();
@@ -137,7 +136,7 @@ impl Agenda<'_> {
         }
     }
 
-    /// Begins what is due of one page.
+    /// Starts the due records of one page.
     async fn work_page(
         &self,
         step: &Step,
@@ -148,7 +147,7 @@ impl Agenda<'_> {
         let lease = step.longest() + self.worker.config.consumer.settle;
         let has_time = self.worker.deadline.leaves(lease);
         if !has_time && self.worker.deadline.could_leave(lease) {
-            // The next run has more time.
+            // Left to the next run, which has more time.
             return Ok(Next::At(Instant::now() + POLL));
         }
         if let Some(until) = destination.closed_until() {
@@ -169,7 +168,7 @@ impl Agenda<'_> {
         }
         let (due, later): (Vec<_>, Vec<_>) = page.due.into_iter().partition(|due| due.due_at <= now);
         let begun = stream::iter(due).map(|due| self.begin(due, destination, lease, has_time));
-        // Several wait at a time, as several messages do, so that both get their share of the places.
+        // Several records wait at a time, as several messages do, so that both get a share of the call slots.
         let all_begun = begun.buffer_unordered(WAITING).all(future::ready).await;
         Ok(match (all_begun, later.first(), page.next) {
             (false, ..) => Next::At(Instant::now()),
@@ -179,7 +178,7 @@ impl Agenda<'_> {
         })
     }
 
-    /// The run stays for a destination that opens soon, if something will be due there.
+    /// Keeps the run going for a destination that opens soon, if a record will be due there.
     async fn wait_closed(&self, step: &Step, until: Instant) -> Result<Next, StoreError> {
         let now = Instant::now();
         let closed_for = until.saturating_duration_since(now);
@@ -191,7 +190,7 @@ impl Agenda<'_> {
         Ok(if page.due.is_empty() { Next::At(until.min(now + POLL)) } else { Next::Soon(until) })
     }
 
-    /// Begins one, once its destination has a place for it. False: not now.
+    /// Starts a record once its destination has a call slot. False: not now.
     async fn begin(&self, due: Due, destination: &Arc<Destination>, lease: Duration, has_time: bool) -> bool {
         let Ok(task) = Task::new(due.command, &self.worker.spans) else { return true };
         if !task.command.is_understood() {
@@ -215,7 +214,7 @@ impl Agenda<'_> {
         true
     }
 
-    /// It stays on the agenda for the next version, and does not keep this run going.
+    /// Leaves a record on the agenda for the next version. It does not keep this run going.
     async fn leave_to_newer(&self, task: Task) {
         if let Some(plan) = self.worker.not_for_us(&task) {
             return self.spawn(task, plan, self.worker.config.consumer.settle);
@@ -231,7 +230,7 @@ impl Agenda<'_> {
         self.worker.background.spawn(Box::pin(work).in_current_span());
     }
 
-    /// What waits for steps that have left the configuration, or are not in it yet, is parked once it is old.
+    /// Parks old records of steps that are no longer in the configuration, or not yet.
     async fn work_unknown(&self) {
         while !self.stop.is_cancelled() {
             if let Err(error) = self.work_unknown_lanes().await {
@@ -252,7 +251,7 @@ impl Agenda<'_> {
             let mut from = None;
             while !self.stop.is_cancelled() {
                 let page = worker.effects.due(lane, worker.now(), PAGE, from.take()).await?;
-                // Those that have been due longest come first, and they are about the oldest.
+                // The longest due come first, and those are about the oldest.
                 let mut is_old = false;
                 for due in page.due {
                     let Ok(task) = Task::new(due.command, &worker.spans) else { continue };

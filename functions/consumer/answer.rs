@@ -1,4 +1,4 @@
-//! What a third party answered, as far as we read it.
+//! A third party's response, as far as it is read.
 
 use minijinja::{Value as Jinja, context, value::Serde};
 use reqwest::Response;
@@ -10,10 +10,10 @@ use crate::{
     effects::record::Receipt,
 };
 
-/// More of an answer than this is not read.
+/// The limit of the body that is read.
 const MAX_ANSWER: usize = 256 * 1024;
 
-/// An answer.
+/// A response with its body.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -21,7 +21,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Reads as much of the body as there is, up to a limit.
+    /// Reads the body, up to the limit.
     pub(super) async fn read(mut response: Response) -> Self {
         let status = response.status().as_u16();
         let mut body = Vec::new();
@@ -34,7 +34,7 @@ impl Answer {
         Self { status, body }
     }
 
-    /// What templates about an answer see. A body that is not JSON is missing.
+    /// The context of templates about a response. If the body is not JSON, `response.json` is missing.
     pub(super) fn context(&self) -> Jinja {
         let json: Option<Value> = serde_json::from_slice(&self.body).ok();
         match json {
@@ -45,7 +45,7 @@ impl Answer {
         }
     }
 
-    /// What is kept of it. A field that it lacks is left out: the effect was applied all the same.
+    /// The receipt of the response. A missing field is left out: the effect was applied anyway.
     pub(super) fn receipt(&self, fields: &[(String, JsonTemplate)], templates: &Templates) -> Receipt {
         let context = self.context();
         let fields = fields

@@ -37,7 +37,7 @@ use crate::{
 /// A claimed effect.
 #[derive(Debug)]
 pub(super) enum Claimed {
-    /// Never tried with an unknown outcome.
+    /// No earlier attempt has an unknown outcome.
     Won(Lease),
     /// An earlier attempt may have been applied.
     InDoubt(Doubt),
@@ -55,7 +55,7 @@ pub(super) enum Plan {
 /// The outcome of an attempt, before it is recorded.
 #[derive(Debug)]
 pub(super) enum Verdict {
-    /// The third party has applied it.
+    /// Applied by the third party.
     Done(Receipt),
     /// It is not known to have succeeded.
     NotApplied(NotApplied),
@@ -63,15 +63,15 @@ pub(super) enum Verdict {
     Park(String),
     /// Its condition does not hold.
     Skip(String),
-    /// An item is to be written, and that it is done with it.
+    /// Not yet known: an item must be written, together with the effect's end.
     Write(Box<Prepared>),
 }
 
-/// How an attempt ended.
+/// How an attempt ended, with the commands that have begun.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) settled: Settled,
-    /// What has begun by that.
+    /// The commands that have begun.
     pub(super) begun: Vec<Command>,
 }
 
@@ -158,7 +158,7 @@ impl Worker {
             let why = "webhooks.toml has no such step".to_owned();
             return (claimed.unresolved(), Verdict::Park(why));
         };
-        // Also in doubt: an attempt that died has found the same, and called only if it held.
+        // Also when in doubt: an attempt that died had evaluated the same condition, and called only if it held.
         if let Some(verdict) = self.unwanted(task, step, given) {
             return (claimed.unresolved(), verdict);
         }
@@ -237,7 +237,7 @@ impl Worker {
         Ok(Ended { settled, begun })
     }
 
-    /// The command, if its record is to keep it.
+    /// The command, if the effect's record must keep it.
     pub(super) fn kept<'t>(&self, task: &'t Task) -> Option<&'t Command> {
         self.config.consumer.keep_commands.then_some(&task.command)
     }
@@ -263,7 +263,7 @@ impl Worker {
             NotApplied::Unknown(why) => (why, None, true),
             NotApplied::RefusedForGood(why) => return self.park(task, lease, &why).await,
         };
-        // Only a step's call ends here.
+        // Only the call of an existing step ends here.
         let Some(step) = task.step(&self.config) else { return self.park(task, lease, &why).await };
         if in_doubt {
             self.meter.in_doubt();
@@ -277,7 +277,7 @@ impl Worker {
         }
         let mut pause = pause(&step.retry, lease.tries(), retry_after, random());
         if in_doubt && matches!(step.in_doubt, InDoubt::LookUp(_)) {
-            // A call that has timed out may yet land. Asked before that, the third party would say that nothing happened.
+            // A call that timed out may still arrive. A look-up before that would find that it was not applied.
             pause = pause.max(step.longest() + self.config.consumer.settle);
         }
         self.defer(task, lease, &why, in_doubt, pause).await
@@ -305,13 +305,13 @@ impl Worker {
         Ok(settled)
     }
 
-    /// Measures a call, or a write in place of one.
+    /// Records metrics of a call, or of a write.
     pub(super) fn called(&self, task: &Task, began: Instant) {
         let waited = waited(task, began, self.now());
         self.meter.called(task.step_id(&self.config), began.elapsed(), waited);
     }
 
-    /// Best effort: what is left costs storage and nothing else.
+    /// Discards large input, best effort: what is left costs storage only.
     pub(super) async fn discard_input(&self, task: &Task) {
         let Payload::ClaimCheck(check) = &task.command.payload else { return };
         if let Err(error) = self.effects.discard(&task.effect, &task.command.input_hash, check).await {
@@ -320,14 +320,13 @@ impl Worker {
     }
 }
 
-/// From when ingest took the command in to when its first call began; none for later ones, which waited on purpose.
+/// The time from ingest to the start of the first call; none for later calls, which were delayed on purpose.
 fn waited(task: &Task, began: Instant, now: Timestamp) -> Option<Duration> {
     let age = Duration::try_from(now.duration_since(task.command.received_at)).unwrap_or_default();
     (task.command.attempt == 0).then(|| age.saturating_sub(began.elapsed()))
 }
 
-/// Whether earlier attempts have used the budget up: crashed ones, since what was deferred had another try left, however
-/// late that comes.
+/// Whether earlier attempts have used up the budget. Only crashed attempts can: a deferred effect still had a try left, however late it is made.
 fn used_up_before(step: &Step, lease: &Lease, now: Timestamp) -> Option<String> {
     let time = if lease.taken_over() { lease.tried_for(now) } else { Duration::ZERO };
     step.retry.exhausted(lease.tries().saturating_sub(1), time)

@@ -1,4 +1,4 @@
-//! When to try again: exponential with full jitter, capped, and never before the third party wants to be asked.
+//! Backoff: exponential with full jitter, capped, and never before the third party's `Retry-After`
 //! (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>)
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::config::retry::Retry;
 /// The longest `Retry-After` that is honoured.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// The pause after `attempt` attempts. `random` is any number, evenly spread.
+/// The pause after `attempt` attempts. `random` is a uniformly distributed number.
 #[must_use]
 pub fn pause(retry: &Retry, attempt: u32, retry_after: Option<Duration>, random: u64) -> Duration {
     let bound_ms = u64::try_from(retry.pause_bound(attempt).as_millis()).unwrap_or(u64::MAX);

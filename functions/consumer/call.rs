@@ -1,4 +1,4 @@
-//! The third party: one request, made of the step's templates, with the effect's idempotency key.
+//! Calls to third parties: one request, built from the step's templates, with the effect's idempotency key.
 
 use std::sync::Arc;
 
@@ -38,19 +38,19 @@ pub struct Caller {
     aws: Option<AwsSigner>,
 }
 
-/// A request that can't be made. Unless a [secret](Unfit::Secret) is to blame, trying again would not help.
+/// A request that can't be built. Trying again would not help, except for a [secret](Unfit::Secret).
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
     /// A template does not fit the input.
     #[error(transparent)]
     Render(#[from] RenderError),
-    /// The input makes no legal URL.
+    /// The input makes no valid URL.
     #[error(transparent)]
     Url(#[from] UrlError),
-    /// What came out can't stand in a header. Holds the name of a field.
+    /// The result can't be used in a header. Contains the name of a field.
     #[error("{0}: not a legal header value")]
     Header(String),
-    /// A secret can't be used, until an operator puts another in its place.
+    /// A secret can't be used until an operator replaces it.
     #[error("the secret {name} {why}")]
     Secret {
         /// Its name.
@@ -67,24 +67,24 @@ impl Unfit {
 }
 
 impl Caller {
-    /// Calls by these clients and with these secrets.
+    /// Creates a caller with these HTTP clients and secrets.
     #[must_use]
     pub fn new(clients: ThirdParties, secrets: Current<Secrets>) -> Self {
         Self { clients, secrets: secrets.into(), aws: None }
     }
 
-    /// And with this signer, for calls to AWS.
+    /// Adds a signer for calls to AWS.
     #[must_use]
     pub fn with_aws(self, aws: AwsSigner) -> Self {
         Self { aws: Some(aws), ..self }
     }
 
-    /// Reads the credentials again if that was long ago. Once an invocation: what is not in use can be revoked.
+    /// Reads the secrets again if they are old. Called once per invocation, so that unused credentials can be revoked.
     pub(super) async fn renew_secrets(&self, now: Timestamp) {
         self.secrets.fresh(now).await;
     }
 
-    /// All secrets, as they were last read.
+    /// All secrets, as last read.
     pub(super) fn secrets(&self) -> Arc<Secrets> {
         self.secrets.get()
     }
@@ -94,7 +94,7 @@ impl Caller {
         &self.clients
     }
 
-    /// Others than these, if they can be had.
+    /// Newer secrets than these, if there are any.
     pub(super) async fn secrets_other_than(
         &self,
         seen: &Arc<Secrets>,
@@ -103,7 +103,7 @@ impl Caller {
         self.secrets.other_than(seen, now).await
     }
 
-    /// Makes the request of one attempt. `trace` is its span.
+    /// Builds the request of one attempt. `trace` is its span.
     ///
     /// # Errors
     /// See [`Unfit`].
@@ -119,7 +119,7 @@ impl Caller {
         self.request(call, templates, input, (lease.effect(), lease.attempt()), trace, now)
     }
 
-    /// The same for an attempt that nobody has claimed: to be looked at and not to be sent, which takes a lease.
+    /// Like `prepare`, for an effect that is not claimed: the request is for display. To send one takes a lease.
     ///
     /// # Errors
     /// See [`Unfit`].
@@ -138,7 +138,7 @@ impl Caller {
         let mut request = Request::new(method.clone(), url.render(templates, &context)?);
         *request.timeout_mut() = Some(*timeout);
         request.headers_mut().insert("idempotency-key", header_value("idempotency-key", &key)?);
-        // Before the step's own headers, which may say otherwise.
+        // Before the step's own headers, which may override it.
         continue_trace(&mut request, trace)?;
         for (name, template) in headers {
             let value = header_value(template.field(), &templates.text(template, &context)?)?;
@@ -147,7 +147,7 @@ impl Caller {
         set_body(&mut request, body, templates, &context)?;
         match auth {
             Some(Auth::StandardWebhooks(name)) => self.sign(&mut request, name, &key, now)?,
-            // It is signed when it is sent: credentials may have to be fetched first.
+            // It is signed when it is sent, since credentials may have to be fetched first.
             Some(Auth::Aws { .. }) => {}
             Some(auth) => self.authorise(&mut request, auth)?,
             None => {}
@@ -164,7 +164,7 @@ impl Caller {
             Auth::Bearer(_) => (header::AUTHORIZATION, format!("Bearer {secret}")),
             Auth::Basic(_) => (header::AUTHORIZATION, format!("Basic {}", BASE64_STANDARD.encode(secret))),
             Auth::Header { name, .. } => (name.clone(), secret.to_owned()),
-            // A call is signed when it is complete, and a look-up never is.
+            // A call is signed when it is complete, and a look-up is never signed.
             Auth::StandardWebhooks(_) | Auth::Aws { .. } => return Ok(()),
         };
         let unusable = |_| Unfit::secret(named, "is not a legal header value");
@@ -174,7 +174,7 @@ impl Caller {
         Ok(())
     }
 
-    /// Signs the bytes that will be sent.
+    /// Signs the body as it will be sent.
     fn sign(&self, request: &mut Request, name: &str, key: &str, now: Timestamp) -> Result<(), Unfit> {
         let secrets = self.secrets.get();
         let secret = secrets.get(name).map_or("", Secret::expose);
@@ -184,21 +184,21 @@ impl Caller {
         Ok(())
     }
 
-    /// Each attempt is signed anew: a signature is good for some minutes.
+    /// Signs a call for AWS. Each attempt is signed anew: a signature is valid for some minutes.
     async fn sign_for_aws(&self, request: &mut Request, call: &Call, now: Timestamp) -> Result<(), String> {
         let Some(Auth::Aws { service, region }) = &call.auth else { return Ok(()) };
         let signer = self.aws.as_ref().ok_or("there is nothing to sign for AWS with")?;
         signer.sign(request, service, region.as_deref(), now).await.map_err(|error| error.to_string())
     }
 
-    /// Sends a request that was made for this URL.
+    /// Sends a request that was built for this URL.
     pub(super) async fn send(&self, request: Request, url: &UrlTemplate) -> Result<Response, NotApplied> {
         let client = self.clients.client(url, &self.secrets.get());
         let client = client.map_err(|error| NotApplied::NotSent(error.to_string()))?;
         client.execute(request).await.map_err(of_error)
     }
 
-    /// Calls the third party. It takes a lease to do so.
+    /// Calls the third party. This takes a lease.
     pub(super) async fn call(
         &self,
         mut request: Request,
@@ -230,15 +230,15 @@ impl Caller {
     }
 }
 
-/// The outcome of a call, for the effect and for the destination.
+/// The outcome of a call, for the effect and for its destination.
 #[derive(Debug)]
 pub(super) struct Called {
-    /// Whether it is known to have been applied; if not, how far that goes says [`NotApplied`].
+    /// The receipt if the call was applied; else [`NotApplied`] says what is known.
     pub(super) outcome: Result<Receipt, NotApplied>,
     pub(super) health: Health,
 }
 
-/// The status says that it was applied. Unless the step takes the body to be sure, nothing about that can undo it.
+/// Judges a response whose status means "applied". The body can change that only if the step has `applied_if`.
 async fn judge_body(response: Response, call: &Call, templates: &Templates) -> Result<Receipt, NotApplied> {
     let Call { applied_if, receipt, .. } = call;
     let answer = Answer::read(response).await;
@@ -257,7 +257,7 @@ async fn judge_body(response: Response, call: &Call, templates: &Templates) -> R
     Ok(answer.receipt(receipt, templates))
 }
 
-/// What the templates of a request see.
+/// The context of a request's templates.
 pub(super) fn request_context(input: &Input, effect: &EffectId, attempt: u32) -> Jinja {
     context! {
         input => Jinja::from(Serde(input)),
@@ -270,7 +270,7 @@ pub(super) fn request_context(input: &Input, effect: &EffectId, attempt: u32) ->
     }
 }
 
-/// Each request tells the third party its span.
+/// Adds the trace context: each request tells the third party its span.
 pub(super) fn continue_trace(request: &mut Request, trace: &Traceparent) -> Result<(), Unfit> {
     let value = header_value(TRACEPARENT.as_str(), &trace.to_string())?;
     request.headers_mut().insert(TRACEPARENT, value);
@@ -289,7 +289,7 @@ fn set_body(request: &mut Request, body: &Body, templates: &Templates, context: 
             ("application/x-www-form-urlencoded", form.finish())
         }
     };
-    // AWS's services want another one, which the step says.
+    // AWS services need another one, which the step sets.
     request.headers_mut().entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static(content_type));
     *request.body_mut() = Some(bytes.into());
     Ok(())

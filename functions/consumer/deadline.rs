@@ -1,11 +1,11 @@
-//! How long this invocation may still run.
+//! The time left in this invocation.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// The end of the invocation, if it is known.
+/// The end of the invocation, if known.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline(Option<Time>);
 
@@ -16,8 +16,7 @@ struct Time {
 }
 
 impl Deadline {
-    /// From `Context.deadline`, in ms since 1970. One in the past means unknown, not "no time left": some tools send 0
-    /// or 1970's.
+    /// From `Context.deadline`, in ms since 1970. A time in the past means "unknown", not "no time left": some tools send 0 or a time in 1970.
     #[must_use]
     pub fn from_context(deadline_ms: u64, now: Timestamp) -> Self {
         let now_ms = u64::try_from(now.as_millisecond()).unwrap_or_default();
@@ -26,19 +25,19 @@ impl Deadline {
         Self(left.map(|ms| time(Duration::from_millis(ms))))
     }
 
-    /// Whether there is time for something that may take this long.
+    /// Whether there is time left for something that may take this long.
     #[must_use]
     pub fn leaves(&self, needed: Duration) -> bool {
         self.0.is_none_or(|time| Instant::now() + needed <= time.end)
     }
 
-    /// Whether there would be time for it in an invocation as long as this one, a second for its start put aside.
+    /// Whether there would be time for it in a full invocation of this length, less one second for its start.
     #[must_use]
     pub fn could_leave(&self, needed: Duration) -> bool {
         self.0.is_none_or(|time| needed + Duration::from_secs(1) <= time.whole)
     }
 
-    /// What something may take that comes last: `most`, or half of what is left, so that there is time to report back.
+    /// The time limit for the last operation: `most`, or half of what is left, so that there is time to report.
     #[must_use]
     pub fn half(&self, most: Duration) -> Duration {
         self.0.map_or(most, |time| most.min(time.end.saturating_duration_since(Instant::now()) / 2))

@@ -1,4 +1,4 @@
-//! Events about operator decisions that ended an effect: decisions are taken where there may be no broker.
+//! Publishes events about operator decisions that ended an effect: decisions may be made where no broker is configured.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(10);
 const PAGE: i32 = 64;
 
-/// Tells of them until told to stop, if there is a topic for it.
+/// Publishes them until told to stop, if there is an events topic.
 pub(super) async fn tell(worker: &Worker, stop: &CancellationToken) {
     while worker.events.are_wanted() {
         if let Err(error) = tell_all(worker).await {

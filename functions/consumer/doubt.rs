@@ -1,4 +1,4 @@
-//! An earlier attempt may have been applied: what the step's policy says about calling again.
+//! Resolves a doubt (an earlier attempt may have been applied) by the step's policy.
 
 use std::time::{Duration, Instant};
 
@@ -13,16 +13,16 @@ use crate::{
     effects::guard::{Doubt, Lease},
 };
 
-/// An effect whose process died is taken up at once until this try, and waits from then on, as after any failure: what
-/// kills its process each time must not kill one after the other, and all that is under way in them.
+/// Up to this try, an effect whose process died is tried again at once; after that, it waits as after any failure. Otherwise an effect that
+/// crashes its process each time would crash one process after the other, with all other work in them.
 const AT_ONCE: u32 = 2;
 
-/// What the policy says.
+/// The result of a policy.
 #[derive(Debug)]
 pub(super) enum Resolved {
     /// Calling is safe.
     Call(Lease),
-    /// There is nothing to call.
+    /// Nothing is to be called.
     Ended(Lease, Verdict),
 }
 
@@ -44,7 +44,7 @@ impl Worker {
             _ if doubt.taken_over() && doubt.tries() > AT_ONCE => {
                 Resolved::Ended(doubt.unresolved(), Verdict::NotApplied(NotApplied::NotSent(why)))
             }
-            // The transaction that was to write the item was not applied, or the effect would be done.
+            // If the transaction that writes the item had been applied, the effect would be done.
             InDoubt::Impossible => Resolved::Call(doubt.looked_up()),
             InDoubt::LookUp(look_up) => self.look_up(task, (step, given), look_up, doubt).await,
             InDoubt::SameKey { window } => {
@@ -58,7 +58,7 @@ impl Worker {
         }
     }
 
-    /// Found: commit. Not found: call. Cannot tell: later, and at the end park.
+    /// Looks up the call. Found: commit. Not found: call. Unknown: later, and finally park.
     async fn look_up(
         &self,
         task: &Task,
@@ -95,8 +95,8 @@ impl Worker {
     }
 }
 
-/// Whether an attempt whose lease ends at `end` still falls into the third party's memory of the first one's key. A lease
-/// outlasts its call by more than clocks may differ, and the first attempt's time was told by another clock.
+/// Whether an attempt whose lease ends at `end` is still within the window in which the third party remembers the first attempt's key. A lease
+/// outlasts its call by more than clocks may differ; the first attempt's time may come from another clock.
 fn within(window: Duration, first: Timestamp, end: Timestamp) -> bool {
     Duration::try_from(end.duration_since(first)).unwrap_or_default() <= window
 }

@@ -2,9 +2,9 @@
 //!
 //! * Acks go out in order within a partition, and none without a proof that no lower message is in flight elsewhere
 //!   ([`AckOrder`], `proof`).
-//! * When the stream breaks, or the stream lease is lost, no more acks are sent. What was received and not acked comes
-//!   back on the next stream, and the guard makes that cheap.
-//! * An empty topic sends nothing, not even headers: that it is quiet is told by the clock.
+//! * When the stream breaks, or the stream lease is lost, no more acks are sent. Unacked messages are redelivered on the next stream, and the
+//! guard makes that cheap.
+//! * A stream of an empty topic sends nothing, not even headers: that it is quiet is detected by the clock.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,36 +27,36 @@ use super::{
 };
 use crate::{effects::Settled, topic::Topic};
 
-/// How often clocks are looked at while nothing happens.
+/// How often clocks are checked while nothing happens.
 const TICK: Duration = Duration::from_millis(100);
-/// How long acks are waited for once nothing is read any more.
+/// How long outstanding acks are waited for once nothing is read any more.
 const LAST_ACKS: Duration = Duration::from_secs(2);
-/// Messages acked in one request.
+/// The maximum number of messages in one ack.
 const LONGEST_RUN: usize = 256;
 
-/// What is drained, and how.
+/// What is read, and how.
 #[derive(Debug, Clone)]
 pub(super) struct Reading {
     pub(super) topic: Topic,
     pub(super) group: String,
-    /// How long the broker leaves a message with us. Each stream's is a little longer by chance.
+    /// Length of a message's lease at the broker. Each stream's is randomly a little longer.
     pub(super) lease: Duration,
 }
 
-/// Why a drain ended.
+/// Why reading a stream ended.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// It was told to.
+    /// It was told to stop.
     Stopped,
     /// The stream broke.
     Broken(Error),
-    /// Another consumer has taken the stream lease, or may have.
+    /// Another consumer has taken the stream lease, or may have taken it.
     LeaseLost,
 }
 
 type Work = (AckToken, u32, u64, Result<Settled, Unsettled>);
 
-/// What is under way on one stream.
+/// The work in progress on one stream.
 pub(super) struct Drain<'a> {
     worker: &'a Arc<Worker>,
     activity: &'a Activity,
@@ -71,7 +71,7 @@ pub(super) struct Drain<'a> {
 }
 
 impl<'a> Drain<'a> {
-    /// Opens a stream, under an owner name of its own.
+    /// Opens a stream, with a unique owner name.
     pub(super) fn open(worker: &'a Arc<Worker>, reading: &Reading, activity: &'a Activity) -> Self {
         let Reading { topic, group, lease } = reading;
         let owner = Uuid::new_v4();
@@ -95,8 +95,7 @@ impl<'a> Drain<'a> {
         }
     }
 
-    /// Drains until it is told to stop, or the stream ends; whatever was begun is finished first. Says whether the broker
-    /// has answered anything.
+    /// Reads until told to stop, or until the stream ends, and finishes all work that was started. Returns whether the broker has responded.
     pub(super) async fn run(
         mut self,
         stop: &CancellationToken,
@@ -125,7 +124,7 @@ impl<'a> Drain<'a> {
         }
     }
 
-    /// When clocks are looked at next.
+    /// When clocks are checked next.
     fn wakes_at(&self) -> Instant {
         let (now, tick) = (Instant::now(), Instant::now() + TICK);
         self.proof.next_count().filter(|count| *count > now).map_or(tick, |count| tick.min(count))
@@ -139,22 +138,22 @@ impl<'a> Drain<'a> {
         }
     }
 
-    /// Whether nothing is under way any more on a stream that has ended.
+    /// Whether all work is finished on a stream that has ended.
     fn is_over(&mut self) -> bool {
         let is_acking = self.may_ack() && (self.order.is_busy() || !self.acks.is_empty());
-        // Nor is it quiet before the broker had time to answer.
+        // And not before the broker had time to respond.
         if is_acking || !self.working.is_empty() || !self.proof.is_known() {
             self.activity.touch();
         }
-        // Acks that wait for a message elsewhere may have to be left, and those that wait for one that is not read any more.
+        // Acks that wait for a message elsewhere may have to be given up, and so may those that wait for one that is no longer read.
         let has_time = self.ended_at.elapsed() < LAST_ACKS;
         let waits =
             is_acking && has_time && self.worker.deadline.leaves(self.worker.config.consumer.settle / 2);
         self.ended.is_some() && !waits && self.working.is_empty()
     }
 
-    /// Acks may still be sent on this stream. Without counts, not once nothing is read any more: what is on its way to us would
-    /// pass for ours.
+    /// Whether acks may still be sent on this stream. Without counts, not after reading has stopped: messages on their way to us would count as
+    /// ours.
     fn may_ack(&self) -> bool {
         match self.ended {
             None => true,
@@ -195,13 +194,13 @@ impl<'a> Drain<'a> {
                     tokio::time::sleep(REORDERED).await;
                 }
             };
-            // A message that makes us panic must not take the others, or the order of acks, with it.
+            // A panic at one message must not affect the other messages or the order of acks.
             let message = Box::pin(async move { worker.message(&key, &value).await });
             let work = tokio::spawn(message.in_current_span());
             let (settled, ()) = tokio::join!(work, overtaken);
             (token, partition, offset, settled.unwrap_or(Err(Unsettled::Panicked)))
         };
-        // Boxed, like every future that becomes a task: tokio copies those of several KB some ten times.
+        // Boxed, like every future that becomes a task: tokio copies a future of several KB about ten times.
         self.working.spawn(Box::pin(work).in_current_span());
     }
 
@@ -235,8 +234,8 @@ impl<'a> Drain<'a> {
     }
 }
 
-/// Up to an eighth longer. With equal leases a dead consumer's stream that the broker believes open can be dealt the same
-/// message each time that it comes round.
+/// The lease, up to an eighth longer. With equal leases, the stream of a dead consumer that the broker believes open can get the same message
+/// again each time it is redelivered.
 fn varied(lease: Duration, random: Uuid) -> Duration {
     lease + lease.mul_f64(f64::from(random.as_bytes()[15]) / 256.0 / 8.0)
 }

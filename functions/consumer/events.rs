@@ -1,6 +1,5 @@
-//! The events topic, for whoever wants to follow a run. Best effort: a full, missing or unreachable one never delays
-//! or fails an effect, and what is dropped is counted. (A topic that nobody reads fills up and then refuses for
-//! ever.)
+//! The events topic, for programs that follow runs. Best effort: a full, missing or unreachable topic never delays or fails an effect, and
+//! dropped events are counted. (A topic without readers fills up and then refuses everything.)
 
 use std::{
     sync::{
@@ -21,13 +20,13 @@ use crate::{
     topic::Topic,
 };
 
-/// Events that may wait to be sent. More are dropped.
+/// Capacity of the send queue. When it is full, events are dropped.
 const QUEUE: usize = 1024;
 const PRODUCE_TIMEOUT: Duration = Duration::from_secs(2);
-/// What the last events of an invocation are given.
+/// Time limit for sending the last events of an invocation.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What happened to an effect.
+/// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) enum Kind {
     #[serde(rename = "step.started")]
@@ -36,7 +35,7 @@ pub(super) enum Kind {
     Done,
     #[serde(rename = "side_effect.skipped")]
     Skipped,
-    /// An operator decided against it.
+    /// Ended by an operator's decision.
     #[serde(rename = "side_effect.discarded")]
     Discarded,
     #[serde(rename = "step.skipped")]
@@ -62,14 +61,14 @@ struct Event {
     of: u32,
 }
 
-/// Where the worker tells what happens. It never waits.
+/// The sender's handle. It never waits.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Events {
     queue: Option<mpsc::Sender<Event>>,
     told: Arc<AtomicU64>,
 }
 
-/// The sending end of one invocation.
+/// The background task that sends the events of one invocation.
 #[derive(Debug, Default)]
 pub(super) struct Sending {
     task: Option<JoinHandle<()>>,
@@ -78,7 +77,7 @@ pub(super) struct Sending {
 }
 
 impl Events {
-    /// Starts sending, if there is a topic for it.
+    /// Starts sending, if there is an events topic.
     pub(super) fn start(topic: Option<Topic>, effects: &Effects) -> (Self, Sending) {
         let Some(topic) = topic else { return Default::default() };
         let (queue, events) = mpsc::channel(QUEUE);
@@ -89,17 +88,17 @@ impl Events {
         (Self { queue: Some(queue), told: Arc::clone(&told) }, Sending { task, told, sent })
     }
 
-    /// Whether there is a topic for them.
+    /// Whether there is an events topic.
     pub(super) fn are_wanted(&self) -> bool {
         self.queue.is_some()
     }
 
-    /// Something happened. If the queue is full, the event is dropped.
+    /// Queues an event. If the queue is full, the event is dropped.
     pub(super) fn tell(&self, kind: Kind, command: &Command, effect: &EffectId, attempt: u32) {
         self.tell_of(kind, command.of, effect, attempt);
     }
 
-    /// The same for an effect of which only the record is left; `of` is how many effects its run has.
+    /// Like `tell`, for an effect of which only the record is left; `of` is how many effects its run has.
     pub(super) fn tell_of(&self, kind: Kind, of: u32, effect: &EffectId, attempt: u32) {
         let Some(queue) = &self.queue else { return };
         self.told.fetch_add(1, Ordering::Relaxed);
@@ -117,7 +116,7 @@ impl Events {
 }
 
 impl Sending {
-    /// Sends what is left, within two seconds, and says how many events were dropped in all. Every [`Events`] must be gone.
+    /// Sends the remaining events, within two seconds, and returns how many were dropped in all. Every [`Events`] must be dropped before.
     pub(super) async fn finish(self) -> u64 {
         if let Some(mut task) = self.task
             && timeout(FLUSH_TIMEOUT, &mut task).await.is_err()
@@ -148,15 +147,15 @@ impl Sender {
         }
     }
 
-    /// A run with several effects is complete when the last of them is done, skipped or discarded: one more read, and only for
-    /// these. When several look at once, all of them are over, so the one that was over last tells it.
+    /// A run with several effects is complete when the last of them is done, skipped or discarded: one more read, and only for these. If several
+    /// attempts check at once, all effects have ended, so only the one that ended last publishes it.
     async fn is_last(&self, event: &Event) -> bool {
         if event.of <= 1 {
             return true;
         }
         let records = self.effects.run(&event.run_id).await.unwrap_or_default();
         let over = || records.iter().filter(|record| record.status.is_over());
-        // What is skipped together with another step has no attempt, so it tells of nothing.
+        // An effect skipped together with its predecessor has no attempt and publishes nothing.
         let tells = over().filter(|record| record.status != Status::Skipped || record.attempt > 0);
         let last = tells.max_by_key(|record| (record.updated_at, &record.effect_id));
         over().count() >= event.of as usize && last.is_some_and(|last| last.effect_id == event.effect_id)

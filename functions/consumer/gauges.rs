@@ -1,4 +1,4 @@
-//! How much waits, once a minute: for alarms that must stay on for as long as it does.
+//! Gauges: the number of waiting records, once a minute, for alarms that must stay on while records wait.
 
 use std::{
     collections::BTreeMap,
@@ -20,15 +20,15 @@ use crate::{
 };
 
 const EVERY: Duration = Duration::from_secs(60);
-/// Counted up to here, so that a long queue does not cost a read for each record in it every minute.
+/// Counts stop here, so that a long queue does not cost one read per record every minute.
 const MOST: u16 = 1000;
 
-/// When this process last looked, by the clock on the wall: others stand still while a function is frozen.
+/// When this process last counted, by the wall clock: monotonic clocks stop while a function is frozen.
 #[derive(Debug, Default)]
 pub(super) struct LastLook(Mutex<Option<Timestamp>>);
 
 impl LastLook {
-    /// How long until the next look; if it is time, this is it.
+    /// How long until the next count; if it is due, it counts as done.
     fn due_in(&self, now: Timestamp) -> Option<Duration> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let age = last.map(|last| Duration::try_from(now.duration_since(last)).unwrap_or(EVERY));
@@ -41,7 +41,7 @@ impl LastLook {
     }
 }
 
-/// Looks once a minute until told to stop.
+/// Counts once a minute until told to stop.
 pub(super) async fn every_minute(worker: &Arc<Worker>, stop: &CancellationToken) {
     while !stop.is_cancelled() {
         match worker.last_look.due_in(worker.now()) {
@@ -60,7 +60,7 @@ pub(super) async fn every_minute(worker: &Arc<Worker>, stop: &CancellationToken)
     }
 }
 
-/// So that a long run is not silent until its end.
+/// Logs progress, so that a long run is not silent until its end.
 fn log(worker: &Worker) {
     let Counts { received, from_agenda, done, deferred, parked, .. } = worker.meter.counts();
     tracing::info!(outcome = "running", received, from_agenda, done, deferred, parked, "a run goes on");
@@ -77,7 +77,7 @@ async fn look(worker: &Worker) -> Result<(), StoreError> {
     let age = oldest.map(|oldest| Duration::try_from(now.duration_since(oldest)).unwrap_or_default());
     let parked = worker.effects.parked(i32::from(MOST)).await?;
     let in_doubt = parked.iter().filter(|record| record.doubt.is_some()).count() as u64;
-    // Steps of the configuration are told also when nothing of theirs is parked, so that alarms go off again.
+    // Steps of the configuration are included with zero, so that alarms go off again.
     let mut by_step: BTreeMap<&str, u64> =
         worker.config.steps.iter().map(|step| (step.id.as_str(), 0)).collect();
     for record in &parked {

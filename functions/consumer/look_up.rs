@@ -1,4 +1,4 @@
-//! The question to a third party that can be asked: did this happen?
+//! The look-up: asks the third party whether a call was applied.
 
 use http::Method;
 use minijinja::context;
@@ -15,21 +15,21 @@ use crate::{
     trace::Traceparent,
 };
 
-/// What it said.
+/// The result of a look-up.
 #[derive(Debug)]
 pub(super) enum LookedUp {
-    /// It happened.
+    /// It was applied.
     Found(Receipt),
-    /// It did not.
+    /// It was not applied.
     NotFound,
-    /// It is still not known.
+    /// Still unknown.
     CannotTell(String),
-    /// It can't be asked, now or later.
+    /// The request can't be made, now or later.
     CannotAsk(Unfit),
 }
 
 impl Caller {
-    /// Asks about an effect that is in doubt. `not_found` counts only where `found` does not hold.
+    /// Looks up an effect that is in doubt. `not_found` is evaluated only if `found` does not hold.
     pub(super) async fn look_up(
         &self,
         look_up: &LookUp,
@@ -50,7 +50,7 @@ impl Caller {
             Err(error) => return LookedUp::CannotTell(error.why().to_owned()),
         };
         let context = context! { ..answer.context(), ..asked };
-        // A condition that does not fit the answer does not hold.
+        // A condition that can't be evaluated on the response does not hold.
         if templates.holds(&look_up.found, &context).unwrap_or(false) {
             let fields = if look_up.receipt.is_empty() { &call.receipt } else { &look_up.receipt };
             return LookedUp::Found(answer.receipt(fields, templates));

@@ -1,4 +1,4 @@
-//! What a message says, if it is one of ours.
+//! Reads a message: verifies its signature and parses its command.
 
 use std::borrow::Cow;
 
@@ -13,13 +13,13 @@ impl Worker {
     /// The command that a message carries.
     ///
     /// # Errors
-    /// Why it carries none. That may quote the message, so it goes into a record and not into the log.
+    /// Why it is not a command. The text may quote the message, so it goes into a record and not into the log.
     pub(super) async fn read(&self, message: &str) -> Result<Task, String> {
         let json = self.verified(message).await.map_err(|not_ours| not_ours.to_string())?;
         Task::read(&json, &self.spans)
     }
 
-    /// Where no key fits, the key may have been rotated since it was read.
+    /// If no key matches, the keys are read again: they may have been rotated.
     async fn verified<'a>(&self, message: &'a str) -> Result<Cow<'a, str>, NotOurs> {
         let secrets = self.caller.secrets();
         match verified(message, &secrets, self.signatures) {
@@ -33,7 +33,7 @@ impl Worker {
 }
 
 fn verified<'a>(message: &'a str, secrets: &Secrets, rule: Signatures) -> Result<Cow<'a, str>, NotOurs> {
-    // That the keys are fit has been checked when the secrets were read.
+    // The keys were checked when the secrets were read.
     let Some(keys) = CommandKeys::of(secrets).map_err(|_| NotOurs::Forged)? else {
         return Ok(message.into());
     };

@@ -1,5 +1,4 @@
-//! What is measured while commands are worked on: counts for the run's summary, and metrics, which are printed once a minute
-//! and at the end. 500 calls are a few lines.
+//! Counts for the run's summary, and metrics, which are printed once a minute and at the end. 500 calls make only a few lines.
 
 use std::{
     collections::BTreeMap,
@@ -22,17 +21,17 @@ use crate::{
     },
 };
 
-/// The step of a message that asks for none of `webhooks.toml`.
+/// The step of a message whose step is not in `webhooks.toml`.
 pub(super) const NO_STEP: &str = "?";
 
-/// What everything in a run writes to.
+/// The counts and metrics of one run.
 #[derive(Debug, Default)]
 pub(super) struct Meter(Mutex<Measured>);
 
 #[derive(Debug, Default)]
 struct Measured {
     total: Counts,
-    /// Of the whole run.
+    /// For the whole run.
     received_to_call: Distribution,
     unprinted: Unprinted,
 }
@@ -53,34 +52,34 @@ struct OfStep {
 }
 
 impl Meter {
-    /// A message has been received.
+    /// Counts a received message.
     pub(super) fn received(&self) {
         self.add(|counts| counts.received += 1);
     }
 
-    /// A due record is worked on.
+    /// Counts a due record.
     pub(super) fn taken_from_agenda(&self) {
         self.add(|counts| counts.from_agenda += 1);
     }
 
-    /// Messages will come back.
+    /// Counts messages that will be redelivered.
     pub(super) fn unacked(&self, messages: u64) {
         self.add(|counts| counts.unacked += messages);
     }
 
-    /// An attempt has ended, and it is not known whether it was applied.
+    /// Counts an attempt whose outcome is unknown.
     pub(super) fn in_doubt(&self) {
         self.add(|counts| counts.in_doubt += 1);
     }
 
-    /// The earliest due time of a lane, at the first look.
+    /// Records the earliest due time of a lane, at the first poll.
     pub(super) fn oldest_due(&self, due_at: Option<Timestamp>, now: Timestamp) {
         let age = due_at.map(|due_at| Duration::try_from(now.duration_since(due_at)).unwrap_or_default());
         let age = Some(age.unwrap_or_default().as_secs());
         self.add(|counts| counts.oldest_due_s = counts.oldest_due_s.max(age));
     }
 
-    /// A call has been made. `waited`: since its command was received, if this is its first.
+    /// Records a call. `waited`: since its command was received, if this is its first call.
     pub(super) fn called(&self, step: &str, took: Duration, waited: Option<Duration>) {
         let mut measured = self.lock();
         measured.unprinted.step(step).calls.add_time(took);
@@ -90,7 +89,7 @@ impl Meter {
         }
     }
 
-    /// Something has been parked.
+    /// Counts a parked effect or message.
     pub(super) fn parked(&self, step: &str, in_doubt: bool) {
         self.add(|counts| {
             counts.parked += 1;
@@ -121,7 +120,7 @@ impl Meter {
         self.lock().total
     }
 
-    /// How long webhooks have waited for their first call so far; none if none was made.
+    /// How long webhooks have waited for their first call so far; none if there was no call.
     pub(super) fn received_to_call(&self) -> Option<Latency> {
         let measured = self.lock();
         let waited = &measured.received_to_call;
@@ -154,7 +153,7 @@ impl Unprinted {
         self.steps.entry(step.to_owned()).or_default()
     }
 
-    /// A line for all, and one for each step that something happened to.
+    /// Prints a line for the totals, and one for each step with any counts.
     fn print(self) {
         let Counts { received, from_agenda, done, duplicates, deferred, enqueued, held, .. } = self.counts;
         Line::default()

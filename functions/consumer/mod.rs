@@ -21,7 +21,7 @@
 //! `spans` traces · `streams` the state of each broker's stream · `record` the record of a run · `events` the events topic ·
 //! `decided` events about decisions.
 //!
-//! Beside it: [`deadline`] the time that is left · `reconcile` asks providers for what did not arrive.
+//! Also: [`deadline`] the time that is left · `reconcile` fetches missing events from providers.
 
 pub mod ack_order;
 mod acks;
@@ -93,7 +93,7 @@ use crate::{
     topics::Topics,
 };
 
-/// The consumer function's configuration and clients, and what it remembers between invocations.
+/// The consumer function's configuration, clients, and state between invocations.
 #[derive(Debug)]
 pub struct Consumer {
     config: Arc<Config>,
@@ -104,7 +104,7 @@ pub struct Consumer {
     last_record: LastRecord,
     next_turns: Arc<NextTurns>,
     streams: Streams,
-    /// When the last run ended, by both clocks.
+    /// When the last run ended, by the monotonic and the wall clock.
     last_end: Mutex<Option<(Instant, Timestamp)>>,
     readings: Vec<Reading>,
     idle_exit: Duration,
@@ -114,7 +114,7 @@ pub struct Consumer {
     clock: fn() -> Timestamp,
 }
 
-/// What works on commands during one invocation.
+/// Works on commands during one invocation.
 #[derive(Debug)]
 struct Worker {
     config: Arc<Config>,
@@ -123,7 +123,7 @@ struct Worker {
     destinations: Destinations,
     deadline: Deadline,
     turns: Turns,
-    /// Attempts that no message waits for.
+    /// Attempts that continue after their message was settled.
     background: TaskTracker,
     events: Events,
     meter: Arc<Meter>,
@@ -134,22 +134,22 @@ struct Worker {
     clock: fn() -> Timestamp,
 }
 
-/// An invocation could not do all of its work. What it had begun is finished, and nothing is lost.
+/// An invocation could not do all of its work. Started work is finished, and nothing is lost.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// A broker could not be read from.
+    /// A broker could not be read.
     #[error("the topic could not be drained: {0}")]
     Broker(driftq_client::Error),
     /// The effects table could not be used.
     #[error("the effects table: {0}")]
     Table(#[from] StoreError),
-    /// The stream lease was lost, so no more could be acked.
+    /// The stream lease was lost, so nothing more could be acked.
     #[error("another consumer has taken the stream, or the lease on it could not be renewed in time")]
     LeaseLost,
 }
 
 impl Consumer {
-    /// Puts it together.
+    /// Creates the consumer.
     #[must_use]
     pub fn new(
         config: Config,
@@ -185,13 +185,13 @@ impl Consumer {
         }
     }
 
-    /// The same, with its spans sent there.
+    /// Adds an exporter of spans.
     #[must_use]
     pub fn with_spans(self, spans: Spans) -> Self {
         Self { spans, ..self }
     }
 
-    /// One invocation.
+    /// Runs one invocation.
     ///
     /// # Errors
     /// See [`RunError`].
@@ -209,7 +209,7 @@ impl Consumer {
         let spans = self.spans.begin();
         let outcome = recorder.while_running(run.run()).await;
         spans.end(deadline.half(CONSUMER_PATIENCE)).await;
-        // The events end when the last of their senders is dropped.
+        // Sending events ends when the last of their senders is dropped.
         drop(worker);
         let events_dropped = sending.finish().await;
         let summary = Summary {
@@ -226,7 +226,7 @@ impl Consumer {
         outcome.map(|_| summary)
     }
 
-    /// Between invocations a function is frozen, and the monotonic clock may stand still meanwhile.
+    /// Accounts for the time since the last run: a function is frozen between invocations, and the monotonic clock may stop.
     fn thaw(&self) {
         let Some((shown, real)) = *self.last_end() else { return };
         let real = Duration::try_from((self.clock)().duration_since(real)).unwrap_or_default();
@@ -276,7 +276,7 @@ impl Worker {
         (self.clock)()
     }
 
-    /// Waits for every attempt that goes on in the background.
+    /// Waits for all attempts in the background.
     async fn finish(&self) {
         self.background.close();
         self.background.wait().await;

@@ -1,4 +1,4 @@
-//! The outcome of a call: the one place where it is decided.
+//! The outcome of a call. It is decided here and nowhere else.
 //!
 //! | class | examples | then |
 //! |---|---|---|
@@ -21,21 +21,21 @@ use crate::config::statuses::Statuses;
 pub enum NotApplied {
     /// Nothing was sent.
     NotSent(String),
-    /// It refused for now.
+    /// Refused, but may be accepted later.
     RefusedForNow {
-        /// Its answer, in short.
+        /// The response, in short.
         why: String,
-        /// Its `Retry-After`.
+        /// The response's `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// It refused for good.
+    /// Refused permanently.
     RefusedForGood(String),
-    /// It may have been applied.
+    /// The call may have been applied.
     Unknown(String),
 }
 
 impl NotApplied {
-    /// What happened, in words.
+    /// The reason, in words.
     #[must_use]
     pub fn why(&self) -> &str {
         match self {
@@ -47,7 +47,7 @@ impl NotApplied {
     }
 }
 
-/// Judges an answer. What the step says of a status goes before what it usually means.
+/// Judges a response by its status. The step's `statuses` take precedence over the usual meanings.
 ///
 /// # Errors
 /// Every class but applied.
@@ -72,8 +72,8 @@ pub fn of_status(
     }
 }
 
-/// Judges a call without an answer. Only an error while connecting proves that nothing was sent; or one before that, in the
-/// request itself, which the next attempt would meet again.
+/// Judges a call without a response. Only a connection error proves that nothing was sent, or an error before that in the request itself,
+/// which would recur at the next attempt.
 #[must_use]
 pub fn of_error(error: reqwest::Error) -> NotApplied {
     let error = error.without_url();
@@ -94,8 +94,8 @@ pub fn of_error(error: reqwest::Error) -> NotApplied {
     NotApplied::Unknown(why)
 }
 
-/// Whether the third party refused our certificate, or requires one. In TLS 1.3 it says so when we have ended the handshake and sent
-/// the request already, which it then can't read.
+/// Whether the third party refused our certificate, or requires one. In TLS 1.3 it reports this after we have completed the handshake and sent
+/// the request, which it then can't read.
 fn is_refused_handshake(error: &reqwest::Error) -> bool {
     use AlertDescription::{
         AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked,
@@ -118,7 +118,7 @@ fn is_refused_handshake(error: &reqwest::Error) -> bool {
     })
 }
 
-/// The TLS alert that is the cause of an error of the connection.
+/// The TLS alert that caused a connection error.
 fn alert_received(cause: &(dyn Error + 'static)) -> Option<AlertDescription> {
     match cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()? {
         rustls::Error::AlertReceived(alert) => Some(*alert),
@@ -134,7 +134,7 @@ fn root_cause(error: &dyn Error) -> String {
     cause.to_string()
 }
 
-/// Seconds, or a date (RFC 9110, section 10.2.3).
+/// Parses `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3).
 pub(crate) fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse() {
         return Some(Duration::from_secs(seconds));

@@ -1,8 +1,8 @@
-//! What the broker can tell about messages in flight elsewhere: its limits, its counts, or only its silence.
+//! Proves which messages may be in flight elsewhere: by the broker's limits, its counts, its own check, or by time.
 //!
-//! In this order: the limit that it names; its metrics, asked where an ack waits for them; its own check, if it acks
-//! cumulatively; and where none of these can be had, the clock. A dead predecessor's messages come back 2 s after a new
-//! owner connects, on a tick of up to 1 s, so the first acks are held that long and as much again.
+//! In this order: the limit that the broker states; its metrics, requested when an ack waits for them; its own check, if it acks
+//! cumulatively; and if none of these is available, time. A dead predecessor's messages are redelivered 2 s after a new owner connects, on a
+//! tick of up to 1 s, so the first acks are held that long and as much again.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -14,63 +14,63 @@ use crate::topic::Topic;
 
 /// From the response headers on: 2 s, a tick of 1 s, and as much again as that tick.
 pub(super) const HOLD: Duration = Duration::from_secs(4);
-/// Two messages that are dealt together may arrive in either order. A count tells that another one is on its way; without
-/// counts none is acked sooner than this after it came, so that a lower one which was overtaken is known by then.
+/// Two messages that are delivered together may arrive in either order. A count shows that another message is on its way. Without counts, no
+/// message is acked before this much time has passed since it arrived, so that a lower one that arrives late is known by then.
 pub(super) const REORDERED: Duration = Duration::from_millis(5);
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// After so many questions in a row that got no answer, the metrics count as not to be had.
+/// After this many consecutive requests without a response, the metrics count as unavailable.
 const UNANSWERED: u32 = 5;
-/// How long the metrics are left alone after they have answered; twice as long after each answer in a row that proved nothing,
-/// up to the longest. Each pair of messages of a partition may need an answer, so this bounds the pace of a drain.
+/// The minimum pause after a response of the metrics; doubled after each consecutive response that proved nothing, up to the longest. Each
+/// pair of messages of a partition may need a response, so this bounds the pace of a drain.
 const COUNT_EVERY: Duration = Duration::from_millis(2);
 const LONGEST_COUNT_EVERY: Duration = Duration::from_millis(100);
-/// So much longer while no ack waits for them yet.
+/// The additional pause while no ack waits.
 const AHEAD: Duration = Duration::from_millis(10);
-/// And so many times as long as they took to answer, so that a broker with much to count is not kept busy by it.
+/// The pause is at least this many times the metrics' response time, so that a broker with much to count is not kept busy.
 const SHARE: u32 = 4;
 
-/// Asks the broker what it takes to ack.
+/// Requests what is needed to ack.
 #[derive(Debug)]
 pub(super) struct Proof {
     topic: Topic,
     group: String,
-    /// None: not asked for yet. An error: not known on this stream.
+    /// None: not requested yet. An error: unknown on this stream.
     limits: Option<Result<Limits, ()>>,
     counts: Counts,
-    /// How often in a row the metrics were asked and did not answer.
+    /// Number of consecutive metrics requests without a response.
     unanswered: u32,
-    /// How often in a row they answered, and that proved nothing.
+    /// Number of consecutive responses that proved nothing.
     fruitless: u32,
     asking: JoinSet<Answer>,
 }
 
-/// Whether the broker tells how many messages are in flight.
+/// Whether the broker reports how many messages are in flight.
 #[derive(Debug, Clone, Copy)]
 enum Counts {
-    /// It does, and is asked again from then on.
+    /// It does; they are requested again from this time on.
     Again(Instant),
-    /// It doesn't, since then.
+    /// It does not, since this time.
     Never(Instant),
 }
 
-/// What the broker has answered.
+/// A response of the broker.
 #[derive(Debug)]
 pub(super) enum Answer {
     Limits(Result<Limits, Error>),
     Counts(Counted),
 }
 
-/// What the metrics said.
+/// A response of the metrics.
 #[derive(Debug)]
 pub(super) struct Counted {
-    /// What was held before they were asked.
+    /// What was held before the request.
     held: Vec<Held>,
     counts: Result<BTreeMap<u32, u64>, Error>,
     took: Duration,
 }
 
 impl Proof {
-    /// Begins by asking for the limits.
+    /// Starts by requesting the limits.
     pub(super) fn new(topic: Topic, group: String) -> Self {
         let (counts, mut asking) = (Counts::Again(Instant::now()), JoinSet::new());
         let broker = topic.broker.clone();
@@ -78,7 +78,7 @@ impl Proof {
         Self { topic, group, limits: None, counts, unanswered: 0, fruitless: 0, asking }
     }
 
-    /// Whether it is known by now how this broker acks.
+    /// Whether it is known how this broker acks.
     pub(super) fn is_known(&self) -> bool {
         self.limits.is_some()
     }
@@ -88,12 +88,12 @@ impl Proof {
         matches!(self.limits, Some(Ok(limits)) if limits.is_told) && !self.topic.broker.acks_singly()
     }
 
-    /// Whether order and clock are all there is to go by.
+    /// Whether only order and time are available as proof.
     pub(super) fn is_blind(&self) -> bool {
         matches!(self.counts, Counts::Never(_))
     }
 
-    /// Proves what can be proven, and asks for the rest. What the broker has to check by itself comes back.
+    /// Proves what can be proven, and requests the rest. Returns what the broker has to check itself.
     pub(super) fn seek<T>(&mut self, order: &mut AckOrder<T>, opened_at: Option<Instant>) -> Vec<Run<T>> {
         if let Some(Ok(Limits { max_in_flight: Some(limit), .. })) = self.limits {
             order.prove_by_limit(limit);
@@ -109,7 +109,7 @@ impl Proof {
             }
             Counts::Never(since) if since.elapsed() < REORDERED => {}
             Counts::Never(_) if self.is_cumulative() => return order.unproven_runs(),
-            // Messages that will yet be seen may be lower than those that have been.
+            // Messages that are still to come may be lower than those received.
             Counts::Never(_) if opened_at.is_none_or(|opened| opened.elapsed() < HOLD) => {}
             Counts::Never(_) => open.into_iter().for_each(|held| order.prove(held)),
         }
@@ -125,7 +125,7 @@ impl Proof {
         });
     }
 
-    /// When the metrics may be asked next, if that is known.
+    /// When the metrics may be requested next, if known.
     pub(super) fn next_count(&self) -> Option<Instant> {
         match self.counts {
             Counts::Again(at) if self.asking.is_empty() => Some(at),
@@ -133,12 +133,12 @@ impl Proof {
         }
     }
 
-    /// The broker's next answer.
+    /// The broker's next response.
     pub(super) async fn next(&mut self) -> Option<Answer> {
         self.asking.join_next().await?.ok()
     }
 
-    /// Learns from an answer. Says whether the broker gave one just now: its limits a process may know since long ago.
+    /// Processes a response. Returns whether it is fresh from the broker: the limits may have been cached by the process.
     pub(super) fn learn<T>(&mut self, answer: Answer, order: &mut AckOrder<T>) -> bool {
         match answer {
             Answer::Limits(limits) => {
@@ -159,12 +159,12 @@ impl Proof {
             _ => 0,
         };
         let why = match counts {
-            // A passing trouble is no reason to go by the clock for the rest of the stream.
+            // A temporary failure is no reason to rely on time for the rest of the stream.
             Err(_) if (1..UNANSWERED).contains(&self.unanswered) => {
                 self.counts = Counts::Again(Instant::now() + LONGEST_COUNT_EVERY);
                 return false;
             }
-            // What we hold is in flight, so its partition must be there.
+            // What we hold is in flight, so its partition must be in the counts.
             Ok(counts) if held.iter().all(|held| counts.contains_key(&held.partition)) => {
                 let is_all = |held: &Held| counts[&held.partition] <= held.messages;
                 let proven: Vec<_> = held.into_iter().filter(is_all).collect();
@@ -182,7 +182,7 @@ impl Proof {
     }
 }
 
-/// How long the metrics are left alone.
+/// The pause before the next request of the metrics.
 fn pause(took: Duration, fruitless: u32) -> Duration {
     let wait = COUNT_EVERY.saturating_mul(1 << fruitless.min(16)).min(LONGEST_COUNT_EVERY);
     wait.max(took.saturating_mul(SHARE))

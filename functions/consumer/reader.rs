@@ -1,4 +1,4 @@
-//! One broker during one run: take its stream lease, and drain stream after stream until told to stop.
+//! Reads one broker during one run: takes its stream lease, and reads stream after stream until told to stop.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,18 +17,18 @@ use crate::effects::{
     stream_lease::{Released, StreamLease, Taken},
 };
 
-/// How often a broken stream is opened again.
+/// How often a broken stream is reopened.
 const STREAMS: u32 = 5;
 pub(super) const CREATE_TIMEOUT: Duration = Duration::from_secs(2);
-/// What a broker gets to show that it is there.
+/// How long the broker may take to respond.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How the reading of one broker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Read {
-    /// As it was told.
+    /// Stopped as told.
     Stopped,
-    /// As it was told, and another consumer was woken meanwhile: there may be more.
+    /// Stopped as told; another consumer was woken meanwhile, so there may be more to do.
     Requested,
     /// Another consumer reads this broker.
     Busy,
@@ -44,7 +44,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads until it is told to stop.
+    /// Reads until told to stop.
     ///
     /// # Errors
     /// The broker or the table could not be used, or the stream lease was lost. Only this broker is affected.
@@ -56,7 +56,7 @@ impl Reader<'_> {
         let keeping = AbortOnDropHandle::new(tokio::spawn(keeping.in_current_span()));
         let outcome = self.drain(&lost).await;
         keeping.abort();
-        // Once the renewal has been given up, the lease is only held here.
+        // After the renewal task has ended, only this function holds the lease.
         let _ = keeping.await;
         let released = match Arc::into_inner(lease) {
             Some(lease) => self.worker.effects.release_stream(lease).await,
@@ -72,8 +72,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Takes the stream lease. That of a living consumer has been renewed within the last third of its length, and then
-    /// nothing is to be had here. A dead one's runs out while we wait.
+    /// Takes the stream lease. A living consumer has renewed its lease within the last third of the lease's length; then the broker is busy. A
+    /// dead consumer's lease expires while we wait.
     async fn take(&self) -> Result<Option<StreamLease>, StoreError> {
         let Worker { effects, config, deadline, .. } = &**self.worker;
         let length = config.consumer.stream_lease;
@@ -99,7 +99,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Drains stream after stream.
+    /// Reads stream after stream.
     async fn drain(&self, lost: &CancellationToken) -> Result<(), RunError> {
         let (mut broken, mut has_answered) = (0, false);
         loop {
@@ -130,7 +130,7 @@ impl Reader<'_> {
         }
     }
 
-    /// An empty topic is silent, and so is a broker that hangs.
+    /// Checks that the broker responds: both an empty topic and a broker that hangs send nothing.
     async fn answers(&self, has_answered: bool) -> Result<(), RunError> {
         if has_answered {
             return Ok(());
@@ -139,7 +139,7 @@ impl Reader<'_> {
     }
 }
 
-/// Renews the lease until it is lost: to another consumer, or because it can't be renewed before it ends.
+/// Renews the lease until it is lost: to another consumer, or because it can't be renewed before it expires.
 async fn keep(worker: Arc<Worker>, lease: Arc<StreamLease>, lost: CancellationToken) {
     let mut renewed = Instant::now();
     loop {

@@ -1,11 +1,10 @@
-//! Asking each provider for what did not arrive, as often as its source says, beside everything else that a run does.
+//! Reconciliation: asks each provider for missing events, as often as its source says, in parallel with the rest of a run.
 //!
-//! A look goes back from now to where the last one ended, and some minutes further: clocks differ, an event may be listed late, and a
-//! provider that says it will deliver again may not. What has been handled is recorded as the look goes on, so that the next
-//! consumer goes on from there. It is cut short when the run ends, when the provider asks for a pause, or after some pages: no
-//! effect waits for it.
+//! A scan goes back from now to where the last one ended, and some minutes further: clocks differ, an event may be listed late, and a provider
+//! may not redeliver although it said so. Progress is recorded during the scan, so that the next consumer continues from there. A scan is
+//! interrupted when the run ends, when the provider asks for a pause, or after some pages: no effect waits for it.
 //!
-//! `look` what is looked at, page by page · `recovery` what is done about it · here when, and what is told of it.
+//! `look` scans page by page · `recovery` recovers an event · this file decides when, and reports.
 
 mod look;
 mod recovery;
@@ -38,13 +37,13 @@ use crate::{
 
 /// How often it is checked whether a source is due.
 const TICK: Duration = Duration::from_secs(5);
-/// How long a dead consumer keeps others from a source: longer than a page and the writes for it may take.
+/// Length of a turn: how long a dead consumer blocks a source. It is longer than a page and its writes may take.
 const TURN: Duration = Duration::from_secs(60);
-/// After a failure, doubled with each further one, up to the source's own interval.
+/// Backoff after a failure, doubled with each further one, up to the source's own interval.
 const BACKOFF: Duration = Duration::from_secs(10);
 const MOST_BACKOFF: Duration = Duration::from_secs(3600);
 
-/// When each source is next to be looked at, as far as this process knows.
+/// When each source is due next, as far as this process knows.
 #[derive(Debug, Default)]
 pub(super) struct NextTurns(Mutex<BTreeMap<String, Timestamp>>);
 
@@ -59,7 +58,7 @@ impl NextTurns {
     }
 }
 
-/// Looks at each source when it is due, until told to stop.
+/// Scans each source when it is due, until told to stop.
 pub(super) async fn as_due(worker: &Arc<Worker>, activity: &Activity, stop: &CancellationToken) {
     let sources = worker.config.sources.values();
     let sources: Vec<_> = sources.filter_map(|source| Some((source, source.reconcile.as_ref()?))).collect();
@@ -74,7 +73,7 @@ pub(super) async fn as_due(worker: &Arc<Worker>, activity: &Activity, stop: &Can
             let turn = activity.while_busy(turn(worker, source, reconcile));
             tokio::select! {
                 biased;
-                // What has been handled is on record; the turn ends by itself.
+                // Progress is recorded, and the turn expires.
                 () = stop.cancelled() => return,
                 () = turn => {}
             }
@@ -132,13 +131,13 @@ fn tell(source: &Source, ended: &Ended, recovered: u64) {
 
 /// How a turn ended.
 enum Ended {
-    /// All of the time was looked at.
+    /// The whole period was scanned.
     Complete,
-    /// There is more, from then on.
+    /// There is more, from this time on.
     CutShort { after: Duration },
-    /// The provider did not answer as it should.
+    /// The provider did not respond, or not as expected.
     Failed(Failure),
-    /// The effects table did not.
+    /// The effects table could not be used.
     NoTable(StoreError),
 }
 
@@ -154,7 +153,7 @@ impl From<StoreError> for Ended {
     }
 }
 
-/// In how long to go on.
+/// The pause before the next turn.
 fn pause(ended: &Ended, position: &mut Position, every: Duration) -> Duration {
     match ended {
         Ended::Complete => every,
@@ -167,7 +166,7 @@ fn pause(ended: &Ended, position: &mut Position, every: Duration) -> Duration {
     }
 }
 
-/// How long to wait after a failure: at least `pause`, and longer with each one.
+/// The pause after a failure: at least `pause`, and longer with each failure.
 fn after_failure(pause: Option<Duration>, position: &mut Position, every: Duration) -> Duration {
     let backoff = BACKOFF.saturating_mul(1 << position.failures.min(10)).min(every);
     position.failures += 1;

@@ -1,5 +1,5 @@
-//! What a run leaves in the table: a record at its end, and about once a minute while it goes on. Wake-ups make many short
-//! runs, so one that did nothing and has nothing new to say writes nothing, within a minute of this process's last record.
+//! The record of a run: written at its end, and about once a minute while it goes on. Wake-ups cause many short runs, so a run that did
+//! nothing and has nothing new to report writes nothing, within a minute of this process's last record.
 
 use std::{
     pin::pin,
@@ -20,18 +20,18 @@ use crate::effects::{
     runs::{ConsumerRun, DestinationState},
 };
 
-/// A run that is over sooner leaves one record, at its end.
+/// A run that ends sooner writes only one record, at its end.
 const FIRST_AFTER: Duration = Duration::from_secs(5);
 const EVERY: Duration = Duration::from_secs(60);
-/// Less than a minute, so that each run of the schedule leaves a record.
+/// How long an unchanged state is not written. Less than a minute, so that each scheduled run writes a record.
 const QUIET_FOR: Duration = Duration::from_secs(45);
-/// A table that does not answer delays the end of a run by no more than this.
+/// Time limit of a write: the end of a run is not delayed any longer by a table that does not respond.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Characters of an error that are kept. The log has all of it.
+/// Characters of an error that are kept. The log has the whole text.
 const LONGEST_ERROR: usize = 300;
 
-/// What this process has last left.
+/// The last record of this process.
 #[derive(Debug, Default)]
 pub(super) struct LastRecord(Mutex<Option<ConsumerRun>>);
 
@@ -41,7 +41,7 @@ impl LastRecord {
     }
 }
 
-/// Leaves the records of one run.
+/// Writes the records of one run.
 #[derive(Debug)]
 pub(super) struct Recorder<'a> {
     pub(super) effects: &'a Effects,
@@ -56,7 +56,7 @@ pub(super) struct Recorder<'a> {
 }
 
 impl Recorder<'_> {
-    /// Runs, and leaves a record about once a minute meanwhile.
+    /// Runs, and writes a record about once a minute meanwhile.
     pub(super) async fn while_running<T>(&self, run: impl Future<Output = T>) -> T {
         let mut run = pin!(run);
         loop {
@@ -71,14 +71,14 @@ impl Recorder<'_> {
         }
     }
 
-    /// How long until the next record of a run that goes on.
+    /// How long until the next record of the present run.
     fn next_in(&self) -> Duration {
         let (now, first) = ((self.clock)(), self.began_at + FIRST_AFTER);
         let next = self.last.lock().as_ref().map(|last| last.written_at + EVERY);
         Duration::try_from(next.map_or(first, |next| next.max(first)).duration_since(now)).unwrap_or_default()
     }
 
-    /// Leaves the record of the end.
+    /// Writes the last record.
     pub(super) async fn end(&self, summary: &Summary, error: Option<&RunError>) {
         let record = ConsumerRun {
             outcome: Some(summary.outcome),
@@ -92,7 +92,7 @@ impl Recorder<'_> {
         }
     }
 
-    /// Whether a run did nothing, and has found everything as this process's last record says.
+    /// Whether a run did nothing, and found everything as in this process's last record.
     fn is_known(&self, record: &ConsumerRun) -> bool {
         let last = self.last.lock();
         let Some(last) = last.as_ref().filter(|last| last.outcome == record.outcome) else { return false };
@@ -121,7 +121,7 @@ impl Recorder<'_> {
         }
     }
 
-    /// Nothing depends on it: a run does not fail for it.
+    /// Writes a record. A run does not fail if this fails.
     async fn leave(&self, record: ConsumerRun) {
         let left = timeout(self.deadline.half(PATIENCE), self.effects.leave_run(&record)).await;
         let error = match left {
@@ -132,12 +132,12 @@ impl Recorder<'_> {
         if let Some(error) = error {
             tracing::warn!(error, "the run's record was not written; only the console misses it");
         }
-        // What could not be written is not tried again at once either.
+        // A failed write is not repeated at once either.
         *self.last.lock() = Some(record);
     }
 }
 
-/// But for times, which are a little different each time that they are read.
+/// Whether two states are equal except for times, which differ a little at each reading.
 fn are_alike(last: &DestinationState, this: &DestinationState) -> bool {
     let breaker = |state: &DestinationState| std::mem::discriminant(&state.breaker);
     last.host == this.host
@@ -145,7 +145,7 @@ fn are_alike(last: &DestinationState, this: &DestinationState) -> bool {
         && last.paused_until.is_some() == this.paused_until.is_some()
 }
 
-/// A time at the table's precision.
+/// A time with the table's precision.
 fn whole_ms(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }

@@ -10,19 +10,19 @@ use crate::effects::{How, parked::MALFORMED_RUN, record::Status};
 /// The conclusion of a command.
 #[derive(Debug)]
 pub(super) enum Conclusion<'a> {
-    /// The third party has applied it, and that is on record since then.
+    /// The third party has applied it, and this was recorded then.
     Done { status: u16, at: Timestamp },
     /// It is tried again after the pause.
     Deferred { why: &'a str, in_doubt: bool, pause: Duration },
     /// It was put on the agenda before any claim.
     Enqueued { why: &'static str },
-    /// An operator has to look.
+    /// An operator has to decide.
     Parked { why: &'a str, in_doubt: bool },
-    /// The effect's record answers for it.
+    /// The effect's record covers it.
     Duplicate { status: Option<Status> },
-    /// Another attempt has it.
+    /// Another attempt has claimed it.
     Held,
-    /// Its condition does not hold, so it is not done, and neither is what comes after it.
+    /// Its condition does not hold, so it is skipped, with everything that comes after it.
     Skipped { why: &'a str },
 }
 
@@ -37,7 +37,7 @@ impl Conclusion<'_> {
         }
     }
 
-    /// In one word.
+    /// The outcome's name.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
             Self::Done { .. } => "done",
@@ -75,7 +75,7 @@ impl Conclusion<'_> {
 }
 
 impl Worker {
-    /// Logs it, counts it, ends its span, and sends the event.
+    /// Logs it, counts it, ends its span, and publishes the event.
     pub(super) fn report(&self, task: &Task, attempt: u32, conclusion: &Conclusion<'_>) {
         let (outcome, duration_ms) = (conclusion.outcome(), task.duration_ms());
         match conclusion {
@@ -111,7 +111,7 @@ impl Worker {
         }
     }
 
-    /// A message that is no command has been parked.
+    /// Reports that an unreadable message was parked.
     pub(super) fn report_malformed(&self) {
         tracing::error!(
             outcome = "parked",

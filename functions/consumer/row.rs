@@ -2,11 +2,11 @@
 //!
 //! | class | then |
 //! |---|---|
-//! | applied | it is on record by the same transaction |
-//! | its condition does not hold, or DynamoDB takes no such item | park |
-//! | no such table, no permission, throttled, no answer | defer |
+//! | applied | it is recorded by the same transaction |
+//! | its condition does not hold, or DynamoDB rejects the item | park |
+//! | no such table, no permission, throttled, no response | defer |
 //!
-//! Also what got no answer is never in doubt: if the transaction was applied, the effect is done, and the deferral is refused.
+//! Without a response the effect is not in doubt either: if the transaction was applied, the effect is done, and the deferral is refused.
 
 use std::time::Instant;
 
@@ -40,7 +40,7 @@ use crate::{
     },
 };
 
-/// An item to be written, and what is then on record.
+/// An item to be written, and the receipt that is then recorded.
 #[derive(Debug)]
 pub(super) struct Prepared {
     row: Row,
@@ -83,7 +83,7 @@ fn fields_of(
 }
 
 impl Worker {
-    /// Makes the item of one attempt.
+    /// Prepares the item of one attempt.
     pub(super) fn prepare_row(
         &self,
         task: &Task,
@@ -103,7 +103,7 @@ impl Worker {
         }
     }
 
-    /// Writes it, and with it that it is done.
+    /// Writes the item and the effect's end, in one transaction.
     pub(super) async fn write(
         &self,
         task: &Task,

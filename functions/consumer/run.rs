@@ -1,4 +1,4 @@
-//! One run: every broker's stream and the agenda, side by side, until all of them are quiet or time is up.
+//! One run: every broker's stream and the agenda, in parallel, until all of them are quiet or time is up.
 
 use std::{
     sync::{
@@ -29,10 +29,10 @@ use super::{
 
 /// How often it is checked whether the run is over.
 const TICK: Duration = Duration::from_millis(50);
-/// No run ends before it has been quiet for so many ticks, in which each part of it can say that it is busy.
+/// A run ends only after this many quiet ticks, in each of which its parts can report activity.
 const QUIET_TICKS: u32 = 4;
 
-/// For how many ticks nothing has happened. Ticks and not time: a process that gets no CPU for a while has not been quiet.
+/// The number of quiet ticks. Ticks and not time: a process that gets no CPU for a while has not been quiet.
 #[derive(Debug, Default)]
 pub(super) struct Activity(AtomicU32);
 
@@ -46,17 +46,17 @@ pub(super) struct Run<'a> {
 }
 
 impl Activity {
-    /// Something happens.
+    /// Reports activity.
     pub(super) fn touch(&self) {
         self.0.store(0, Ordering::Relaxed);
     }
 
-    /// A tick has passed. How long nothing has happened.
+    /// Counts a tick. Returns how long nothing has happened.
     fn tick(&self) -> Duration {
         TICK * self.0.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 
-    /// Something happens for as long as this takes.
+    /// Reports activity for as long as this future takes.
     pub(super) async fn while_busy<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         let mut ticks = interval(TICK);
@@ -70,11 +70,11 @@ impl Activity {
 }
 
 impl Run<'_> {
-    /// Runs, unless an operator has paused the consumer. A consumer that was woken meanwhile, and found the stream taken, is answered by going round once more.
+    /// Runs, unless an operator has paused the consumer. If another consumer was woken meanwhile and found the stream taken, runs once more.
     ///
     /// # Errors
-    /// Of a broker whose topic could not be drained; the others and the agenda are worked all the same. Or it could not be
-    /// read whether there is a pause: nothing is done then, since claims need the table as well.
+    /// A broker's topic could not be read; the other brokers and the agenda are still worked on. Or the pause could not be read: then nothing is
+    /// done, since claims need the table as well.
     pub(super) async fn run(&self) -> Result<End, RunError> {
         if let Some(pause) = self.worker.effects.pause().await? {
             tracing::info!(since = %pause.since, by = pause.by, why = pause.note, "the consumer is paused");
@@ -118,8 +118,8 @@ impl Run<'_> {
         (end, reads)
     }
 
-    /// Tells everything to stop once it is quiet, or time is up. Ingest does not wake a consumer that it knows to be awake, so what
-    /// it has put on the agenda meanwhile is looked for at the end.
+    /// Stops everything once the run is quiet, or time is up. Ingest does not wake a consumer that it knows to be awake, so the agenda is checked
+    /// again at the end for what ingest has added.
     async fn watch(&self, activity: &Activity, agenda: &Agenda<'_>, stop: &CancellationToken) -> End {
         let idle_exit = self.idle_exit.max(TICK * QUIET_TICKS);
         loop {
@@ -143,7 +143,7 @@ impl Run<'_> {
     }
 }
 
-/// The other brokers and the agenda go on; the run fails at its end.
+/// Logs the failure of one broker. The others and the agenda go on; the run fails at its end.
 fn log(reading: &Reading, error: &RunError) {
     tracing::warn!(broker = reading.topic.broker_name(), %error, "a broker is not read any more in this run");
 }

@@ -1,4 +1,4 @@
-//! A step that comes after others: the input that depends on their receipts, whether it is wanted, and what comes after it.
+//! A step that comes after others: its input from their receipts, its condition, and its successors.
 
 use std::sync::Arc;
 
@@ -20,23 +20,23 @@ use crate::{
     effects::{StoreError, record::Receipt},
 };
 
-/// What a command was given: its input, and the steps that come after it with theirs. Fetched once per attempt, before anything
-/// is called, so that nothing but the table's writes can fail after the call.
+/// A command's input, and its later steps with theirs. Fetched once per attempt, before any call, so that after the call only the table's
+/// writes can fail.
 #[derive(Debug)]
 pub(super) struct Given {
-    /// What ingest has filled in.
+    /// The input that ingest has filled in.
     input: Input,
     flow: Flow,
 }
 
 impl Worker {
-    /// Fetches what is too large to travel with the command.
+    /// Fetches input that is too large for the command.
     pub(super) async fn given(&self, task: &Task) -> Result<Given, StoreError> {
         let (input, flow) = self.effects.input_and_flow(&task.effect, &task.command).await?;
         Ok(Given { input, flow })
     }
 
-    /// All of a step's input: what ingest has filled in, and what depends on receipts.
+    /// A step's whole input: what ingest has filled in, and what depends on receipts.
     pub(super) fn input(&self, task: &Task, step: &Step, given: &Given) -> Result<Input, RenderError> {
         let mut input = given.input.clone();
         let Some(After { input: late, .. }) = &step.after else { return Ok(input) };
@@ -47,7 +47,7 @@ impl Worker {
         Ok(input)
     }
 
-    /// The verdict on a step that is not to be done. None: it is wanted.
+    /// The verdict on a step whose condition does not hold. None: it is wanted.
     pub(super) fn unwanted(&self, task: &Task, step: &Step, given: &Given) -> Option<Verdict> {
         let when = step.after.as_ref()?.when.as_ref()?;
         match self.config.templates.holds(when, &late_context(task, given)) {
@@ -57,8 +57,7 @@ impl Worker {
         }
     }
 
-    /// Goes on with what has begun. It is on the agenda as well, which brings it if its destination has no place for it now, or
-    /// if this process dies.
+    /// Works on the commands that have begun. They are on the agenda as well, in case the destination has no call slot now, or this process dies.
     pub(super) fn go_on(self: &Arc<Self>, begun: Vec<Command>) {
         for command in begun {
             let Ok(task) = Task::new(command, &self.spans) else { continue };
@@ -80,7 +79,7 @@ impl Worker {
 }
 
 impl Given {
-    /// What comes directly after an effect that is done.
+    /// The direct successors of an effect that is done.
     pub(super) fn next(
         &self,
         task: &Task,
@@ -91,13 +90,13 @@ impl Given {
         next.map_err(|_| StoreError::Malformed("command"))
     }
 
-    /// All that comes after an effect that is skipped.
+    /// Everything that comes after an effect that is skipped.
     pub(super) fn skipped(&self, task: &Task, now: Timestamp) -> Result<Vec<Next>, StoreError> {
         self.flow.skipped(&task.command, now).map_err(|_| StoreError::Malformed("command"))
     }
 }
 
-/// What is known when a step begins that comes after others.
+/// The template context of a step that comes after others.
 fn late_context(task: &Task, given: &Given) -> Jinja {
     context! {
         receipts => Jinja::from(Serde(&task.command.receipts)),

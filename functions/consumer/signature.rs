@@ -1,4 +1,4 @@
-//! Signs calls as Standard Webhooks, so that the third party knows that they are ours, and when they were made
+//! Signs calls as Standard Webhooks, so that the third party can verify their sender and time
 //! (<https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>).
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -13,13 +13,13 @@ pub(super) const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signat
 
 const PREFIX: &str = "whsec_";
 
-/// A secret that nothing can be signed with.
+/// A secret that can't be used for signing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not whsec_ and base64; while rotating, several with spaces or commas between them")]
 pub(super) struct NotASecret;
 
-/// The three headers of a call with this idempotency key and body. Each secret makes one signature, and the third party takes
-/// any of them.
+/// The three signature headers of a call with this idempotency key and body. Each secret makes one signature, and the third party accepts any
+/// of them.
 pub(super) fn headers(
     secrets: &str,
     idempotency_key: &str,
@@ -39,8 +39,8 @@ pub(super) fn headers(
     Ok([(ID, value(&id)?), (TIMESTAMP, value(&at)?), (SIGNATURE, signature)])
 }
 
-/// The specification forbids a full stop in an id, since it would let the border between id, timestamp and body move. Verifiers
-/// that follow it refuse a comma as well.
+/// The webhook id for an idempotency key. The specification forbids a full stop in an id, since it would make the boundary between id, timestamp
+/// and body ambiguous. Verifiers that follow it refuse a comma as well.
 fn webhook_id(idempotency_key: &str) -> String {
     if idempotency_key.contains(['.', ',']) {
         return format!("sha256-{}", hex::encode(Sha256::digest(idempotency_key)));
@@ -69,8 +69,8 @@ mod tests {
         Ok(headers.map(|(_, value)| value.to_str().unwrap().to_owned()))
     }
 
-    /// Svix's own example (<https://docs.svix.com/receiving/verifying-payloads/how-manual>), which is in the tests of the
-    /// libraries of Standard Webhooks too.
+    /// Svix's own example (<https://docs.svix.com/receiving/verifying-payloads/how-manual>), which the Standard Webhooks libraries use in their
+    /// tests, too.
     #[test]
     fn the_published_example_is_signed_as_published() {
         let [id, at, signature] =

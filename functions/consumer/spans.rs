@@ -1,4 +1,4 @@
-//! The spans of a command: one for what it has come to, and below it one for each request to a third party.
+//! The spans of a command: one for its conclusion, and below it one for each request to a third party.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl Worker {
-    /// A command has come to something.
+    /// Ends the span of a command.
     pub(super) fn end_span(&self, task: &Task, attempt: u32, conclusion: &Conclusion<'_>) {
         self.spans.end(&task.trace, || Span {
             trace: task.trace,
@@ -33,7 +33,7 @@ impl Worker {
         });
     }
 
-    /// A call has been made. `trace` is what the third party was told.
+    /// Ends the span of a call. `trace` is the context that was sent to the third party.
     pub(super) fn end_call(
         &self,
         task: &Task,
@@ -59,7 +59,7 @@ impl Worker {
         });
     }
 
-    /// A third party has been asked whether it happened.
+    /// Ends the span of a look-up.
     pub(super) fn end_look_up(&self, task: &Task, (trace, began): (Traceparent, Instant), look_up: &LookUp) {
         self.spans.end(&trace, || Span {
             trace,

@@ -1,4 +1,4 @@
-//! The state of each broker's stream. Kept between invocations, so that it is known since when a broker is unreachable.
+//! The state of each broker's stream. Kept between invocations, to know since when a broker is unreachable.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use crate::effects::runs::{Stands, StreamState};
 pub(super) struct Streams(Mutex<BTreeMap<String, Stands>>);
 
 impl Streams {
-    /// A broker is to be read. One that was unreachable counts as that until it has been read.
+    /// Records that a broker is about to be read. An unreachable one counts as such until it has been read.
     pub(super) fn begin(&self, broker: &str) {
         let mut streams = self.lock();
         match streams.get_mut(broker) {
@@ -25,7 +25,7 @@ impl Streams {
         }
     }
 
-    /// A broker is not read any more in this run.
+    /// Records that a broker is no longer read in this run.
     pub(super) fn end(&self, broker: &str, read: &Result<Read, RunError>, now: Timestamp) {
         let mut streams = self.lock();
         let before = streams.get(broker).copied();
@@ -39,7 +39,7 @@ impl Streams {
         streams.insert(broker.to_owned(), stands);
     }
 
-    /// All of them.
+    /// The states of all streams.
     pub(super) fn states(&self) -> Vec<StreamState> {
         let state =
             |(broker, stands): (&String, &Stands)| StreamState { broker: broker.clone(), stands: *stands };

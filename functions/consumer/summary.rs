@@ -1,4 +1,4 @@
-//! What an invocation did: returned, logged, and counted.
+//! The summary of an invocation: returned, logged, and counted.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::telemetry::{
     metrics::{BROKER_UNREACHABLE, EVENTS_DROPPED, FAILED_RUNS, PAUSED, RUNS},
 };
 
-/// What an invocation did.
+/// The summary of an invocation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// How it ended.
@@ -17,14 +17,14 @@ pub struct Summary {
     /// What it did.
     #[serde(flatten)]
     pub counts: Counts,
-    /// Events that did not reach the events topic.
+    /// Events that could not be published to the events topic.
     pub events_dropped: u64,
     /// How long it took.
     pub ms: u64,
 }
 
 impl Summary {
-    /// One line per run, and its metrics.
+    /// Logs one line and prints the metrics of the run.
     pub(super) fn tell(&self, error: Option<&RunError>) {
         let Counts { received, from_agenda, done, duplicates, deferred, enqueued, .. } = self.counts;
         let Counts { parked, parked_in_doubt, in_doubt, held, unacked, oldest_due_s, .. } = self.counts;
@@ -58,7 +58,7 @@ impl Summary {
         self.print(error);
     }
 
-    /// A failed run is no `Runs` of zero: an alarm waits for there being none.
+    /// A failed run does not print `Runs` as zero: an alarm detects that the metric is missing.
     fn print(&self, error: Option<&RunError>) {
         let unreachable = matches!(error, Some(RunError::Broker(_)));
         Line::default()

@@ -1,4 +1,4 @@
-//! What a message or a due record asks for, and what every line about it says.
+//! A task: a command from a message or a due record, with its log fields.
 
 use std::time::Instant;
 
@@ -13,21 +13,21 @@ use crate::{
     trace::Traceparent,
 };
 
-/// A command, and what follows from it.
+/// A command, with what is derived from it.
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) command: Command,
     pub(super) effect: EffectId,
-    /// Its span: the command's trace, or a new one.
+    /// The span: the command's trace, or a new one.
     pub(super) trace: Traceparent,
     began: Instant,
 }
 
 impl Task {
-    /// Reads a message's value.
+    /// Parses a message's value.
     ///
     /// # Errors
-    /// Why it is no command. That may quote the message, so it goes into a record and not into the log.
+    /// Why it is not a command. The text may quote the message, so it goes into a record and not into the log.
     pub(super) fn read(value: &str, spans: &Spans) -> Result<Self, String> {
         let command: Command = serde_json::from_str(value).map_err(|error| error.to_string())?;
         if let Payload::Input(input) = &command.payload
@@ -38,22 +38,22 @@ impl Task {
         Self::new(command, spans).map_err(|error| error.to_string())
     }
 
-    /// From a command.
+    /// Makes a task of a command.
     ///
     /// # Errors
-    /// Its ids make no effect id.
+    /// Its ids do not form an effect id.
     pub(super) fn new(command: Command, spans: &Spans) -> Result<Self, crate::effect_id::IdError> {
         let effect = command.effect_id()?;
         let trace = spans.of_command(command.traceparent);
         Ok(Self { command, effect, trace, began: Instant::now() })
     }
 
-    /// Its step; none if `webhooks.toml` has no such step (any more, or yet).
+    /// Its step; none if `webhooks.toml` does not have it (any more, or yet).
     pub(super) fn step<'a>(&self, config: &'a Config) -> Option<&'a Step> {
         config.step(self.command.step.as_str())
     }
 
-    /// The step's id, one of few.
+    /// The step's id, or [`NO_STEP`](super::meter::NO_STEP), so that metrics have few values.
     pub(super) fn step_id(&self, config: &Config) -> &str {
         self.step(config).map_or(NO_STEP, |_| self.command.step.as_str())
     }
@@ -68,7 +68,7 @@ impl Task {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// What every line about it says.
+    /// The span with the log fields of all its lines.
     pub(super) fn span(&self) -> Span {
         let Self { command, effect, trace, .. } = self;
         let (run_id, step, source) = (&command.run_id, &command.step, command.source.as_deref());

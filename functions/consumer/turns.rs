@@ -1,5 +1,5 @@
-//! One at a time for each effect, within this process: a duplicate often sits beside its original in the same
-//! partition. It waits here for the original's attempt and then finds the effect recorded, for one request.
+//! One task at a time per effect, within this process: a duplicate often follows its original in the same partition. It waits here for the
+//! original's attempt and then finds the effect recorded, for one request.
 
 use std::{
     collections::HashMap,

@@ -1,8 +1,8 @@
-//! One command to its end: a message that has been received, or a record that is due.
+//! Works on one command until it is settled: a received message, or a due record.
 //!
-//! A message is settled as soon as something durable answers for it: its effect's record is done, parked, or on the agenda.
-//! So a message never waits long. While its effect's destination is closed, or its call is slow, the record is put on the
-//! agenda, the message leaves the topic, and its partition goes on.
+//! A message is settled as soon as it is covered durably: its effect's record is done, parked, or on the agenda. So a message never waits
+//! long. While its effect's destination is closed, or its call is slow, the record is put on the agenda, the message leaves the topic, and
+//! its partition goes on.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ use crate::effects::{
     guard::{Claim, Held, Mismatch, Recorded, Request},
 };
 
-/// Why a message is not settled. It stays in the topic and comes back.
+/// Why a message is not settled. It stays in the topic and is redelivered.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unsettled {
     /// A defect in this program.
@@ -36,19 +36,19 @@ pub(super) enum Unsettled {
     Store(#[from] StoreError),
 }
 
-/// How often a claim is repeated when another attempt reports back in between.
+/// How often a claim is repeated when another attempt records its outcome in between.
 const CLAIMS: u32 = 3;
-/// A command of a step that `webhooks.toml` does not have, or that a newer version has written for itself, is kept this long
-/// before it is parked: while a deployment is under way, its ingest can be newer than this consumer.
+/// How long a command is kept before it is parked if its step is not in `webhooks.toml`, or if it needs a newer version: during a
+/// deployment, ingest can be newer than this consumer.
 const NOT_FOR_US: SignedDuration = SignedDuration::from_hours(1);
 
-/// What a step's time says.
+/// Whether an attempt fits into the time.
 enum Fit {
-    /// There is time for it: its lease takes this long.
+    /// It fits: its lease takes this long.
     Now(Duration),
-    /// Not in what is left of this invocation.
+    /// Not into the rest of this invocation.
     Later,
-    /// In no invocation.
+    /// Not into any invocation.
     Never(Duration),
 }
 
@@ -85,8 +85,8 @@ impl Worker {
     }
 
     async fn settle(self: &Arc<Self>, task: &Arc<Task>) -> Result<Settled, Unsettled> {
-        // A duplicate often sits beside its original in the same partition: it waits for the original's attempt, and then
-        // finds the effect on record. If that takes long, the claim says who has it.
+        // A duplicate often follows its original in the same partition: it waits for the original's attempt, and then finds the effect recorded.
+        // If that takes long, the claim tells which attempt has it.
         let turn = timeout(self.config.consumer.slow_call, self.turns.take(&task.effect)).await.ok();
         let step = task.step(&self.config).filter(|_| task.command.is_understood());
         let Some(step) = step else {
@@ -117,9 +117,9 @@ impl Worker {
         }
     }
 
-    /// Works on a record that is due. What comes of it is on record.
+    /// Works on a due record. The result is recorded.
     pub(super) async fn due(self: Arc<Self>, task: Task, plan: Plan, lease: Duration) {
-        // Already being worked on here, as a message: its own attempt moves the record.
+        // It is already being worked on here, as a message: that attempt moves the record.
         let Some(turn) = self.turns.try_take(&task.effect) else { return };
         self.meter.taken_from_agenda();
         let (span, task) = (task.span(), Arc::new(task));
@@ -132,8 +132,7 @@ impl Worker {
         work.instrument(span).await;
     }
 
-    /// What is done about a command of an unknown step, or that needs what only a newer version understands. None: nothing
-    /// yet.
+    /// The plan for a command of an unknown step, or one that only a newer version understands. None: wait.
     pub(super) fn not_for_us(&self, task: &Task) -> Option<Plan> {
         let why = if task.command.is_understood() {
             "webhooks.toml has no such step".to_owned()
@@ -154,14 +153,14 @@ impl Worker {
         }
     }
 
-    /// Leaves it to the agenda, before any claim: no attempt is used.
+    /// Puts the command on the agenda, before any claim: no attempt is used.
     async fn enqueue(&self, task: &Task, due: Timestamp, why: &'static str) -> Result<Settled, Unsettled> {
         let settled = self.effects.enqueue(&task.effect, &task.command, due, self.now()).await?;
         self.report(task, task.command.attempt, &Conclusion::of_enqueued(settled.how(), why));
         Ok(settled)
     }
 
-    /// Claims the effect, and goes on as that comes out.
+    /// Claims the effect, and continues by the result.
     async fn claim(
         self: &Arc<Self>,
         task: &Arc<Task>,
@@ -192,7 +191,7 @@ impl Worker {
         Err(StoreError::Fenced.into())
     }
 
-    /// Begins an attempt. A message waits for it, but not long.
+    /// Starts an attempt. A message waits for it, but not long.
     async fn begin(
         self: &Arc<Self>,
         task: &Arc<Task>,
@@ -230,7 +229,7 @@ impl Worker {
         }
         match self.effects.hand_over(held, &task.command, self.now()).await {
             Ok(settled) => Ok(settled),
-            // It has just ended, or the table can't be asked: then the message waits for the end.
+            // The attempt has just ended, or the table can't be asked: then the message waits for the end.
             Err(_) => Ok(attempt.await.map_err(|_| Unsettled::Panicked)??),
         }
     }
@@ -258,7 +257,7 @@ impl Worker {
     }
 }
 
-/// A step that needs more time than the function's timeout gives.
+/// The plan for a step that needs more time than the function's timeout.
 pub(super) fn never_fits(needed: Duration) -> Plan {
     let needed = needed.as_secs_f64();
     Plan::Park(format!(

@@ -1,4 +1,4 @@
-//! One request to a provider's API: bounded in time and size, no redirects, and what its answer means.
+//! One request to a provider's API: bounded in time and size, without redirects, and with its failures classified.
 
 use std::time::Duration;
 
@@ -10,38 +10,38 @@ use url::Url;
 
 use crate::consumer::outcome::{NotApplied, of_error, parse_retry_after};
 
-/// What a request may take.
+/// Time limit of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Larger answers are not read: a page of events has some hundred kilobytes.
+/// Size limit of a response: a page of events has some hundred kilobytes.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
-/// Of what it says when it refuses, so many letters are kept.
+/// Characters that are kept of an error message.
 const MOST_WORDS: usize = 200;
-/// GitHub wants a name (<https://docs.github.com/en/rest/using-the-rest-api/getting-started-with-the-rest-api#user-agent>).
+/// GitHub requires it (<https://docs.github.com/en/rest/using-the-rest-api/getting-started-with-the-rest-api#user-agent>).
 const USER_AGENT: &str = concat!("driftq-webhooks/", env!("CARGO_PKG_VERSION"));
 
-/// Why there is no answer to go by.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// Too many requests were made.
     #[error("answered {status}: too many requests")]
     Limited {
-        /// With which status.
+        /// The status.
         status: u16,
-        /// For how long there should be none, if it says so.
+        /// The pause that the provider asks for, if any.
         pause: Option<Duration>,
     },
-    /// It does not have what was asked for: too old, or never there; or can't do that with it.
+    /// The requested object does not exist, is too old, or does not support the operation.
     #[error("answered {status}: it does not have what was asked for{}", told(why))]
     Gone {
-        /// With which status.
+        /// The status.
         status: u16,
-        /// Its own words, if they are few.
+        /// The provider's message, if it is short.
         why: String,
     },
-    /// The key, or the request, is not accepted.
+    /// The key or the request was rejected.
     #[error("{0}")]
     Refused(String),
-    /// It can't be reached, or is in trouble.
+    /// It can't be reached, or has a server failure.
     #[error("{0}")]
     Unavailable(String),
 }
@@ -50,11 +50,11 @@ fn told(why: &str) -> String {
     if why.is_empty() { String::new() } else { format!(" ({why})") }
 }
 
-/// An answer that can be gone by.
+/// A successful response.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) headers: HeaderMap,
-    /// Null if there is none.
+    /// The body; null if there is none.
     pub(super) json: Value,
 }
 
@@ -66,7 +66,7 @@ pub(super) struct Api<'a> {
     authorization: HeaderValue,
 }
 
-/// A request in the making.
+/// A request being built.
 #[derive(Debug, Default)]
 pub(super) struct Request<'a> {
     pub(super) query: Vec<(&'a str, String)>,
@@ -75,7 +75,7 @@ pub(super) struct Request<'a> {
 }
 
 impl<'a> Api<'a> {
-    /// With this bearer token; none if it can't stand in a header.
+    /// Uses this bearer token; none if it can't be used in a header.
     pub(super) fn new(client: reqwest::Client, base: &'a Url, token: &str) -> Option<Self> {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
         authorization.set_sensitive(true);
@@ -109,7 +109,7 @@ impl<'a> Api<'a> {
     }
 }
 
-/// There was no answer, or not all of it. The URL and the headers stay out of it.
+/// There was no response, or only a part of it. URL and headers are left out.
 fn lost(error: reqwest::Error) -> Failure {
     Failure::Unavailable(match of_error(error) {
         NotApplied::NotSent(why) | NotApplied::Unknown(why) | NotApplied::RefusedForGood(why) => why,
@@ -131,7 +131,7 @@ async fn judge(response: Response) -> Result<Answer, Failure> {
     }
 }
 
-/// `Retry-After`; or, if nothing is left of a limit, when it begins anew, as GitHub says
+/// `Retry-After`; or, if a rate limit is used up, the time until it is reset, as GitHub documents
 /// (<https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit>).
 fn pause(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
@@ -143,7 +143,7 @@ fn pause(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     Some(Duration::try_from(reset.duration_since(now)).unwrap_or_default())
 }
 
-/// What it says of itself.
+/// The provider's error message.
 async fn words(response: Response) -> String {
     let message = read(response).await.unwrap_or_default()["message"].take();
     message.as_str().unwrap_or_default().chars().take(MOST_WORDS).collect()

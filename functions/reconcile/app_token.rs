@@ -1,4 +1,4 @@
-//! The token of a GitHub App: a JWT, signed by its private key and good for some minutes
+//! The token of a GitHub App: a JWT, signed with its private key and valid for some minutes
 //! (<https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app>).
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE};
@@ -10,15 +10,15 @@ use ring::{
 use rustls::pki_types::{PrivateKeyDer, pem::PemObject as _};
 use serde_json::json;
 
-/// GitHub advises so much, against clocks that differ.
+/// How far it is backdated; GitHub advises this, in case clocks differ.
 const BEFORE: SignedDuration = SignedDuration::from_secs(60);
-/// GitHub takes ten minutes at most.
+/// How long it is valid; GitHub accepts at most ten minutes.
 const AFTER: SignedDuration = SignedDuration::from_secs(540);
 
-/// A token for that client id, by a private key in PEM.
+/// A token for this client id, signed with a private key in PEM.
 ///
 /// # Errors
-/// What is wrong with the key. It is never quoted.
+/// What is wrong with the key. The key is never quoted.
 pub(super) fn of(client_id: &str, pem: &str, now: Timestamp) -> Result<String, &'static str> {
     let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| "holds no PEM private key")?;
     let pair = match &key {

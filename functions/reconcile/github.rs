@@ -1,5 +1,5 @@
-//! GitHub's deliveries (<https://docs.github.com/en/rest/repos/webhooks>, `/orgs/webhooks`, `/apps/webhooks`). It never delivers again by
-//! itself, and advises what is done here
+//! GitHub's deliveries (<https://docs.github.com/en/rest/repos/webhooks>, `/orgs/webhooks`, `/apps/webhooks`). GitHub never redelivers
+//! automatically, and recommends this procedure
 //! (<https://docs.github.com/en/webhooks/using-webhooks/handling-failed-webhook-deliveries>). It keeps deliveries for three days.
 
 use http::{HeaderMap, header};
@@ -15,7 +15,7 @@ use crate::config::reconcile::Hook;
 
 const PER_PAGE: &str = "30";
 
-/// Deliveries, the newest first.
+/// A page of deliveries, the newest first.
 pub(super) async fn page(api: &Api<'_>, hook: &Hook, page: Option<&str>) -> Result<Page, Failure> {
     let mut request = versioned();
     request.query.push(("per_page", PER_PAGE.to_owned()));
@@ -26,13 +26,13 @@ pub(super) async fn page(api: &Api<'_>, hook: &Hook, page: Option<&str>) -> Resu
     Ok(Page { items: items.collect::<Result<_, _>>()?, next: next(&answer.headers) })
 }
 
-/// Has a delivery made again. GitHub takes the order (202), and delivers soon.
+/// Requests a redelivery. GitHub accepts it (202) and redelivers soon.
 pub(super) async fn redeliver(api: &Api<'_>, hook: &Hook, delivery: &Delivery) -> Result<(), Failure> {
     let attempts = format!("{}/deliveries/{}/attempts", path(hook), delivery.id);
     api.post(&attempts, versioned()).await.map(drop)
 }
 
-/// What was sent. The body is JSON of the same value, not the same bytes.
+/// What was sent. The body has the same JSON value, but not the same bytes.
 pub(super) async fn sent(api: &Api<'_>, hook: &Hook, delivery: &Delivery) -> Result<Sent, Failure> {
     let mut whole = whole(api, hook, delivery).await?;
     let headers = whole["request"]["headers"].as_object().into_iter().flatten();
@@ -41,7 +41,7 @@ pub(super) async fn sent(api: &Api<'_>, hook: &Hook, delivery: &Delivery) -> Res
     Ok(Sent { headers, body: whole["request"]["payload"].take() })
 }
 
-/// What we answered.
+/// Our response to a delivery.
 pub(super) async fn answer(api: &Api<'_>, hook: &Hook, delivery: &Delivery) -> Result<String, Failure> {
     Ok(text(&whole(api, hook, delivery).await?["response"]["payload"]))
 }
@@ -78,7 +78,7 @@ fn unreadable() -> Failure {
     Failure::Unavailable("answered no list of deliveries".to_owned())
 }
 
-/// The cursor in the `Link` header. Only the cursor: the URL beside it is not followed, so that no answer can lead elsewhere.
+/// The cursor in the `Link` header. The URL in it is not followed, so that no response can redirect us.
 fn next(headers: &HeaderMap) -> Option<String> {
     let links = headers.get_all(header::LINK).iter().filter_map(|line| line.to_str().ok());
     let mut links = links.flat_map(|line| line.split(','));

@@ -1,7 +1,6 @@
-//! GitLab's webhook events (<https://docs.gitlab.com/api/project_webhooks/#list-project-webhook-events>, `/group_webhooks`). It keeps them
-//! for seven days, delivers once, and sends one again on request, five a minute. What it sends again has the same `Idempotency-Key`,
-//! which a signing token signs as `webhook-id` (<https://docs.gitlab.com/user/project/integrations/webhooks/>); and `[REDACTED]` where a
-//! value was an email address.
+//! GitLab's webhook events (<https://docs.gitlab.com/api/project_webhooks/#list-project-webhook-events>, `/group_webhooks`). GitLab keeps them
+//! for seven days, delivers once, and redelivers on request, five per minute. A redelivery has the same `Idempotency-Key`, which a signing
+//! token signs as `webhook-id` (<https://docs.gitlab.com/user/project/integrations/webhooks/>), and `[REDACTED]` in place of email addresses.
 
 use serde_json::Value;
 
@@ -12,12 +11,12 @@ use super::{
 };
 use crate::config::reconcile::GitLabHook;
 
-/// Events with all that was sent and answered. GitLab gives 20 at most.
+/// Events per page, each with its whole request and response. GitLab returns 20 at most.
 const PER_PAGE: &str = "10";
-/// Of an event that was too large to be kept.
+/// The placeholder for an event that was too large to be kept.
 const OVERSIZE: &str = "oversize";
 
-/// Events, the newest first. Pages have numbers: while new ones come, one is seen again, and none is passed over.
+/// A page of events, the newest first. Pages are numbered: while new events arrive, one may be seen twice, but none is missed.
 pub(super) async fn page(api: &Api<'_>, hook: &GitLabHook, page: Option<&str>) -> Result<Page, Failure> {
     let mut query = vec![("per_page", PER_PAGE.to_owned())];
     query.extend(page.map(|number| ("page", number.to_owned())));
@@ -29,8 +28,8 @@ pub(super) async fn page(api: &Api<'_>, hook: &GitLabHook, page: Option<&str>) -
     Ok(Page { items: items.collect::<Result<_, _>>()?, next })
 }
 
-/// Has an event sent again, and waits until it is. GitLab refuses (422) what it can't send: because our door is shut, or the hook is
-/// disabled or has another URL than then. The last one is for good.
+/// Requests a redelivery, and waits until it is made. GitLab refuses (422) if ingest can't be reached, or if the hook is disabled or its URL has
+/// changed since. The last case is permanent.
 pub(super) async fn redeliver(api: &Api<'_>, hook: &GitLabHook, delivery: &Delivery) -> Result<(), Failure> {
     if delivery.listed["request_data"][OVERSIZE] == true {
         return Err(Failure::Gone { status: 200, why: "it was too large to be kept".to_owned() });
@@ -43,7 +42,7 @@ pub(super) async fn redeliver(api: &Api<'_>, hook: &GitLabHook, delivery: &Deliv
     }
 }
 
-/// What was sent, with `[REDACTED]` for email addresses.
+/// What was sent, with `[REDACTED]` in place of email addresses.
 pub(super) fn sent(delivery: &Delivery) -> Sent {
     let headers = delivery.listed["request_headers"].as_object().into_iter().flatten();
     let headers = headers.filter_map(|(name, value)| {
@@ -57,7 +56,7 @@ pub(super) fn sent(delivery: &Delivery) -> Sent {
     Sent { headers: headers.collect(), body: delivery.listed["request_data"].clone() }
 }
 
-/// What we answered.
+/// Our response to a delivery.
 pub(super) fn answer(delivery: &Delivery) -> String {
     text(&delivery.listed["response_body"])
 }
@@ -72,7 +71,7 @@ fn path(hook: &GitLabHook) -> String {
 }
 
 fn item(listed: Value) -> Option<Item> {
-    // A number in a text, or why there was no answer.
+    // The status as a text, or why there was no response.
     let is_well = listed["response_status"].as_str().is_some_and(|status| status.starts_with('2'));
     Some(Item {
         at: time(&listed["created_at"])?,

@@ -1,20 +1,19 @@
-//! What of a provider's pages is to be recovered. They come from the newest to the oldest, so that a delivery which succeeded is seen
-//! before the ones of the same event that had failed.
+//! Decides which events of a provider's pages are missing. Pages go from the newest to the oldest, so a successful delivery is seen before
+//! earlier failed ones of the same event.
 
 use std::collections::HashSet;
 
 use super::{Item, What, Window};
 
-/// What has been seen of a look so far.
+/// What a scan has seen so far.
 #[derive(Debug, Default)]
 pub struct Missing {
-    /// Events that were delivered, or that have been asked for.
+    /// Events that were delivered or requested.
     settled: HashSet<String>,
 }
 
 impl Missing {
-    /// Whether something is to be done about it: it is of the time that is looked at, and no other delivery of the same event answers
-    /// for it.
+    /// Whether an event is missing: it is within the scanned period, and no other delivery of it succeeded or was requested.
     pub fn is(&mut self, item: &Item, window: Window) -> bool {
         let is_within = (window.from..=window.until).contains(&item.at);
         match item.what {
@@ -22,7 +21,7 @@ impl Missing {
                 self.settled.insert(item.event_id.clone());
                 false
             }
-            // What is newer than the look belongs to the next one.
+            // What is newer than the scan belongs to the next one.
             What::Undelivered(_) | What::Event(_) => is_within && self.settled.insert(item.event_id.clone()),
         }
     }

@@ -1,13 +1,13 @@
-//! Asking a provider for what did not arrive: its API tells what it has sent, or what has happened.
+//! Clients for providers' APIs, to find and recover missing events: an API lists what was sent, or what has happened.
 //!
-//! `api` one request, bounded, with what an answer means · `github` and `gitlab` deliveries, and `app_token` for a GitHub App ·
-//! `stripe`, `paddle` and `square` events · [`missing`] what of it is to be recovered. When that is done, and how far it has come, is for the
-//! consumer (`consumer::reconcile`) or a person (`cargo webhooks reconcile`) to say.
+//! `api` one bounded request and its failures · `github` and `gitlab` deliveries, with `app_token` for a GitHub App · `stripe`, `paddle` and
+//! `square` events · [`missing`] which of them are missing. When to scan, and from where, is decided by the consumer
+//! (`consumer::reconcile`) or by a user (`cargo webhooks reconcile`).
 //!
-//! * **Deliveries** are not fetched: the provider is asked to deliver again, and they come in by our own verified door.
-//! * **Events** are fetched under our own key. They are as genuine as the provider's host and TLS are.
+//! * **Deliveries** are not fetched: the provider is asked to redeliver, and ingest verifies the redelivery as usual.
+//! * **Events** are fetched with our own key. They are as authentic as the provider's host and TLS.
 //!
-//! Asking for too much is harmless: a run's id is made of the event, and the guard lets each effect happen once.
+//! Recovering too much is harmless: a run's id is derived from the event, and the guard applies each effect once.
 
 mod api;
 mod app_token;
@@ -29,43 +29,43 @@ use crate::config::{
     source::Source,
 };
 
-/// A time of which everything is looked at.
+/// The period of a scan.
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
-    /// From when.
+    /// Start.
     pub from: Timestamp,
-    /// Until when.
+    /// End.
     pub until: Timestamp,
 }
 
-/// Some of what a provider has sent, the newest first.
+/// A page of what a provider has sent, the newest first.
 #[derive(Debug)]
 pub struct Page {
-    /// What is on it.
+    /// The deliveries or events.
     pub items: Vec<Item>,
-    /// The name of the next page, if there is one.
+    /// The cursor of the next page, if there is one.
     pub next: Option<String>,
 }
 
 /// A delivery or an event.
 #[derive(Debug)]
 pub struct Item {
-    /// When it was sent, or happened, by the provider's clock.
+    /// When it was sent or happened, by the provider's clock.
     pub at: Timestamp,
-    /// The provider's name for the event: the same for every delivery of it.
+    /// The provider's id of the event: the same for every delivery of it.
     pub event_id: String,
-    /// The provider's name for the kind of event.
+    /// The provider's type of the event.
     pub event_type: String,
-    /// What can be done about it.
+    /// The delivery or the event itself.
     pub what: What,
 }
 
-/// What a provider tells of an event.
+/// What a provider lists.
 #[derive(Debug)]
 pub enum What {
-    /// It was delivered, by this delivery.
+    /// A successful delivery.
     Delivered(Delivery),
-    /// It was not, by this delivery, which can be made again.
+    /// A failed delivery, which can be redelivered.
     Undelivered(Delivery),
     /// The event itself.
     Event(Fetched),
@@ -74,9 +74,9 @@ pub enum What {
 /// An attempt to deliver an event.
 #[derive(Debug)]
 pub struct Delivery {
-    /// The provider's name for it.
+    /// The provider's id of the delivery.
     id: String,
-    /// As it is listed.
+    /// The delivery as listed.
     listed: Value,
 }
 
@@ -86,7 +86,7 @@ impl Delivery {
     }
 }
 
-/// An event that was fetched from its provider. Only an answer of the provider's API makes one.
+/// An event fetched from its provider. Only a response of the provider's API makes one.
 #[derive(Debug)]
 pub struct Fetched(Value);
 
@@ -98,20 +98,20 @@ impl Fetched {
     }
 }
 
-/// A provider that can be asked.
+/// The client of one provider's API.
 #[derive(Debug)]
 pub struct Client<'a> {
     api: Api<'a>,
     provider: &'a Provider,
-    /// The types of events that are wanted, if they are few and have no `*`.
+    /// The wanted event types, if they are few and have no `*`.
     types: Vec<&'a str>,
 }
 
-/// As many types as Stripe takes.
+/// The maximum number of types that Stripe accepts.
 const MOST_TYPES: usize = 20;
 
 impl<'a> Client<'a> {
-    /// The client of a source, as its `reconcile` says. `key` is the value of the secret that it names.
+    /// The client for a source's `reconcile`. `key` is the value of the secret that it names.
     ///
     /// # Errors
     /// The key can't be used.
@@ -133,7 +133,7 @@ impl<'a> Client<'a> {
         Ok(Self { api, provider: &reconcile.provider, types: types(source, config) })
     }
 
-    /// A page of what was sent in that time, or a little more.
+    /// A page of what was sent in this period, or a little more.
     ///
     /// # Errors
     /// See [`Failure`].
@@ -162,7 +162,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// What we answered to a delivery, as far as the provider has kept it.
+    /// Our response to a delivery, as far as the provider has kept it.
     ///
     /// # Errors
     /// See [`Failure`].
@@ -174,12 +174,12 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Whether [`Client::answer`] takes no request of its own.
+    /// Whether [`Client::answer`] needs no request of its own.
     pub(crate) fn lists_answers(&self) -> bool {
         matches!(self.provider, Provider::GitLab(_))
     }
 
-    /// Has a delivery made again.
+    /// Requests a redelivery.
     ///
     /// # Errors
     /// See [`Failure`].
@@ -192,7 +192,7 @@ impl<'a> Client<'a> {
     }
 }
 
-/// A list of events has no deliveries.
+/// The failure for providers that list events and have no deliveries.
 fn none() -> Failure {
     Failure::Gone { status: 404, why: String::new() }
 }
@@ -200,13 +200,13 @@ fn none() -> Failure {
 /// What was sent with a delivery.
 #[derive(Debug)]
 pub struct Sent {
-    /// The headers that say what it is. Its signature is not among them.
+    /// The headers that identify the event, without the signature.
     pub headers: Vec<(String, String)>,
-    /// Its body.
+    /// The body.
     pub body: Value,
 }
 
-/// What the steps of a source want. None: too many to name, or they can't be named.
+/// The event types that a source's steps want. None: too many, or a pattern with `*`.
 fn types<'a>(source: &Source, config: &'a Config) -> Vec<&'a str> {
     let triggers = config.steps.iter().filter_map(|step| step.on.as_ref());
     let mut types: Vec<_> =
@@ -219,13 +219,13 @@ fn types<'a>(source: &Source, config: &'a Config) -> Vec<&'a str> {
     if can_be_named { types } else { Vec::new() }
 }
 
-/// A time as it stands in JSON. One without a zone, as Square writes them, is in UTC.
+/// A timestamp in JSON. Without a zone, as in Square's API, it is UTC.
 fn time(value: &Value) -> Option<Timestamp> {
     let text = value.as_str()?;
     text.parse().ok().or_else(|| TimeZone::UTC.to_timestamp(text.parse().ok()?).ok())
 }
 
-/// A text in JSON; empty if it is none.
+/// A string in JSON; empty if it is missing.
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }

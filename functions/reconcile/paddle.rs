@@ -1,5 +1,5 @@
-//! Paddle's events (<https://developer.paddle.com/api-reference/events/list-events>). It keeps them for 90 days, and delivers for three.
-//! A fetched event lacks the `notification_id` of a delivered one.
+//! Paddle's events (<https://developer.paddle.com/api-reference/events/list-events>). Paddle keeps them for 90 days, and tries to deliver for
+//! three. A fetched event lacks the `notification_id` of a delivered one.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ use super::{
 
 const PER_PAGE: &str = "50";
 
-/// Events, the newest first.
+/// A page of events, the newest first.
 pub(super) async fn page(api: &Api<'_>, page: Option<&str>) -> Result<Page, Failure> {
     let mut query = vec![("per_page", PER_PAGE.to_owned()), ("order_by", "id[DESC]".to_owned())];
     query.extend(page.map(|last| ("after", last.to_owned())));

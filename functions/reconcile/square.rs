@@ -1,5 +1,5 @@
-//! Square's events (<https://developer.squareup.com/reference/square/events-api/search-events>). It keeps them for 28 days, once that
-//! has been enabled, and delivers for one.
+//! Square's events (<https://developer.squareup.com/reference/square/events-api/search-events>). Square keeps them for 28 days, if that has
+//! been enabled, and tries to deliver for one day.
 
 use serde_json::{Value, json};
 
@@ -10,10 +10,10 @@ use super::{
 };
 
 const LIMIT: u32 = 50;
-/// Of the API, so that its answers stay as they are read here.
+/// The API's version, so that its responses keep the format that is read here.
 const VERSION: &str = "2025-01-23";
 
-/// Events of that time, the newest first.
+/// A page of events of this period, the newest first.
 pub(super) async fn page(
     api: &Api<'_>,
     window: Window,
@@ -35,7 +35,7 @@ pub(super) async fn page(
     let mut answer = api.post("/v2/events", request).await?;
     let events = match answer.json["events"].take() {
         Value::Array(events) => events,
-        // Square leaves out what is empty.
+        // Square leaves out empty fields.
         Value::Null if answer.json.is_object() => Vec::new(),
         _ => return Err(unreadable()),
     };

@@ -1,4 +1,4 @@
-//! Stripe's events (<https://docs.stripe.com/api/events/list>). It keeps them for 30 days, and delivers for three.
+//! Stripe's events (<https://docs.stripe.com/api/events/list>). Stripe keeps them for 30 days, and tries to deliver for three.
 
 use serde_json::Value;
 
@@ -9,10 +9,10 @@ use super::{
 };
 use crate::config::reconcile::Events;
 
-/// Events of some kilobytes each.
+/// Events per page, of some kilobytes each.
 const LIMIT: &str = "50";
 
-/// Events of that time, the newest first.
+/// A page of events of this period, the newest first.
 pub(super) async fn page(
     api: &Api<'_>,
     window: Window,

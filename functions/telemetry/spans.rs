@@ -44,7 +44,7 @@ pub const INGEST_PATIENCE: Duration = Duration::from_millis(200);
 pub const CONSUMER_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a failed collector is not called: otherwise each webhook would wait for it.
 const PAUSE: Duration = Duration::from_secs(30);
-/// The longest interval between exports during a run.
+/// During a run, spans are sent this often, or as soon as there are [`ENOUGH`].
 const EVERY: Duration = Duration::from_secs(5);
 const ENOUGH: usize = 512;
 /// The maximum number of spans kept.

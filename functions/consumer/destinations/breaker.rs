@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Failures in a row that open it.
+/// Number of consecutive failures that opens it.
 const THRESHOLD: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Whether a third party is called at all.
+/// The circuit breaker of one destination.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
     state: State,
-    /// Failures in a row while closed.
+    /// Consecutive failures while closed.
     failures: u32,
     /// How often it has opened since the last success.
     openings: u32,
@@ -27,7 +27,7 @@ pub(super) struct Breaker {
     failing_since: Option<Instant>,
 }
 
-/// Its state.
+/// The breaker's state.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     #[default]
@@ -42,9 +42,9 @@ pub(super) enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admission {
     Yes,
-    /// Yes, and everything else waits for its outcome.
+    /// Yes, as a probe: all other calls wait for its outcome.
     Probe,
-    /// Not before then.
+    /// Not before this time.
     No(Instant),
 }
 
@@ -53,7 +53,7 @@ pub(super) enum Admission {
 pub(super) enum Changed {
     Nothing,
     Closed,
-    /// For this long.
+    /// Opened, for this long.
     Opened(Duration),
 }
 
@@ -67,12 +67,12 @@ impl Breaker {
         admission
     }
 
-    /// Its state, and since when it has been open or about to be probed.
+    /// The state, and since when it has been open or half open.
     pub(super) fn state(&self) -> (State, Option<Instant>) {
         (self.state, self.failing_since)
     }
 
-    /// As [`Breaker::admit`], and takes nothing.
+    /// As [`Breaker::admit`], without starting a probe.
     pub(super) fn look(&self, now: Instant) -> Admission {
         match self.state {
             State::Closed => Admission::Yes,
@@ -82,7 +82,7 @@ impl Breaker {
         }
     }
 
-    /// A call has been answered. One that began before the breaker opened tells nothing new.
+    /// Records a response. A call that began before the breaker opened does not change it.
     pub(super) fn succeeded(&mut self) -> Changed {
         self.failures = 0;
         match self.state {
@@ -94,7 +94,7 @@ impl Breaker {
         }
     }
 
-    /// A call was not answered, or by a failure of the third party's. `random` is any number, evenly spread.
+    /// Records a call without a response, or with a server failure. `random` is a uniformly distributed number.
     pub(super) fn failed(&mut self, now: Instant, random: u64) -> Changed {
         self.failures = self.failures.saturating_add(1);
         match self.state {
@@ -104,7 +104,7 @@ impl Breaker {
         }
         let doubled = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(self.openings));
         let most = doubled.min(LONGEST_PAUSE);
-        // From half of it to all of it, so that several processes do not probe together.
+        // From half of it to all of it, so that several processes do not probe at the same time.
         let half = most / 2;
         let jitter = random % u64::try_from(half.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
         let pause = half + Duration::from_millis(jitter);
@@ -114,7 +114,7 @@ impl Breaker {
         Changed::Opened(pause)
     }
 
-    /// Time has passed that its clock has not shown.
+    /// Adds time that the monotonic clock has not counted.
     pub(super) fn advance(&mut self, by: Duration) {
         if let State::Open { until } = &mut self.state {
             *until = until.checked_sub(by).unwrap_or(*until);
@@ -122,7 +122,7 @@ impl Breaker {
         self.failing_since = self.failing_since.and_then(|since| since.checked_sub(by).or(Some(since)));
     }
 
-    /// A probe was not made after all.
+    /// Records that a probe was not made.
     pub(super) fn abandoned(&mut self, now: Instant) {
         if self.state == State::Probing {
             self.state = State::Open { until: now };

@@ -1,10 +1,10 @@
-//! Destinations: what keeps one third party's trouble from everything else.
+//! Destinations: isolation of third parties, so that trouble at one does not affect the others.
 //!
-//! Each host has so many calls in flight at a time, a rate if one is configured, a `breaker`, and a pause while it has asked
-//! for one by 429 or 503 with `Retry-After`. What finds it closed is put on the agenda before it is claimed, so that no
-//! attempt is used up. All of it is in memory: one process works at a time as a rule, and a new one soon learns the same.
+//! Each host has a limit of calls in flight, a rate if one is configured, a circuit `breaker`, and a pause while it has asked for one by 429
+//! or 503 with `Retry-After`. An effect whose destination is closed is put on the agenda before it is claimed, so that no attempt is used up.
+//! This state is in memory: usually only one process works at a time, and a new process soon finds out the same.
 //!
-//! `breaker` whether it is called at all · `shown` where each destination stands, for whoever looks.
+//! `breaker` the circuit breaker · `shown` the state of each destination, for operators.
 
 mod breaker;
 mod shown;
@@ -30,9 +30,9 @@ use crate::pace::Pace;
 
 /// How long a destination counts as slow after a slow call.
 const SLOW_FOR: Duration = Duration::from_secs(2);
-/// How long a message waits for a place at a destination that is busy but not slow, before it goes to the agenda.
+/// How long a message waits for a call slot at a destination that is busy but not slow, before it goes to the agenda.
 const MESSAGE_WAITS: Duration = Duration::from_secs(1);
-/// The longest pause that `Retry-After` can ask for. Effects have theirs, up to a day; others are tried sooner.
+/// The longest pause of a destination by `Retry-After`. An effect's own pause may be up to a day; other effects are tried sooner.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// Every destination of the configuration, by host.
@@ -45,7 +45,7 @@ pub(super) struct Destination {
     host: String,
     limit: usize,
     places: Arc<Semaphore>,
-    /// How many wait for a place.
+    /// How many wait for a call slot.
     waiting: AtomicUsize,
     state: Mutex<State>,
     openings: AtomicU64,
@@ -61,7 +61,7 @@ struct State {
     slow_until: Option<Instant>,
 }
 
-/// A place at a destination, for one call. The call is to be reported.
+/// A call slot at a destination. The call's result must be reported.
 #[derive(Debug)]
 #[must_use = "it is held for as long as the call lasts"]
 pub(super) struct Place {
@@ -71,24 +71,24 @@ pub(super) struct Place {
     _permit: OwnedSemaphorePermit,
 }
 
-/// Why there is no place.
+/// Why there is no call slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoPlace {
-    /// The breaker is open, or it has asked for a pause.
+    /// The breaker is open, or the third party has asked for a pause.
     Closed {
-        /// Not before then.
+        /// Not before this time.
         until: Instant,
     },
-    /// All places are taken, or its rate is used up.
+    /// All slots are taken, or the rate is used up.
     Busy,
 }
 
-/// What a call says about the destination, whatever it says about the effect.
+/// What a call's result says about the destination, independent of the effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Health {
-    /// It has answered.
+    /// It has responded.
     Well,
-    /// It has not answered, or with a failure of its own.
+    /// It did not respond, or responded with a server failure.
     Failing,
     /// It asked for a pause.
     AskedForPause(Duration),
@@ -103,14 +103,14 @@ impl Destinations {
         ))
     }
 
-    /// Where a step of the same configuration calls.
+    /// The destination of a step of the same configuration.
     pub(super) fn of(&self, step: &Step) -> Arc<Destination> {
         let host = step.destination();
         let known = self.0.get(&host).cloned();
         known.unwrap_or_else(|| Arc::new(Destination::new(Limits::default(), host)))
     }
 
-    /// Time has passed that the monotonic clock has not shown: it stands still while a function is frozen.
+    /// Adds time that the monotonic clock has not counted: it stops while a function is frozen.
     pub(super) fn advance(&self, by: Duration) {
         for destination in self.0.values() {
             let mut state = destination.lock();
@@ -119,7 +119,7 @@ impl Destinations {
         }
     }
 
-    /// How often each has been closed by its breaker since this was last asked.
+    /// How often each breaker has opened since the last call of this.
     pub(super) fn take_openings(&self) -> Vec<(&str, u64)> {
         let taken =
             self.0.values().map(|each| (each.host.as_str(), each.openings.swap(0, Ordering::Relaxed)));
@@ -148,13 +148,13 @@ impl Destination {
         }
     }
 
-    /// Until when nothing is called here. None: it is open for calls.
+    /// Until when no calls are made here. None: it is open for calls.
     pub(super) fn closed_until(&self) -> Option<Instant> {
         let now = Instant::now();
         self.lock().closed_until(now)
     }
 
-    /// Whether one call decides about all others.
+    /// Whether a probe is in progress.
     pub(super) fn is_probing(&self) -> bool {
         self.lock().breaker.look(Instant::now()) != Admission::Yes
     }
@@ -165,13 +165,13 @@ impl Destination {
         state.slow > 0 || state.slow_until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// A place for a message, which its partition waits for: soon, or not at all.
+    /// Gets a call slot for a message. It waits only a short time, since the message's partition waits too.
     pub(super) async fn place_for_message(self: &Arc<Self>) -> Result<Place, NoPlace> {
         let now = Instant::now();
         self.place_by(if self.is_slow() { now } else { now + MESSAGE_WAITS }).await
     }
 
-    /// A place for what is due, which nothing waits behind. First come, first served, like messages.
+    /// Gets a call slot for a due record, which blocks nothing else. First come, first served, together with messages.
     pub(super) async fn place_for_due(self: &Arc<Self>) -> Result<Place, NoPlace> {
         self.place_by(Instant::now() + Duration::from_secs(3600)).await
     }
@@ -188,7 +188,7 @@ impl Destination {
             Place { destination: Arc::clone(self), is_probe: false, is_slow: false, _permit: permit };
         let begins = {
             let (mut state, now) = (self.lock(), Instant::now());
-            // It may have closed meanwhile.
+            // It may have closed in the meantime.
             if let Some(until) = state.closed_until(now) {
                 return Err(NoPlace::Closed { until });
             }
@@ -243,7 +243,7 @@ impl Place {
         self.destination.is_slow()
     }
 
-    /// The call takes longer than `slow_call`.
+    /// Records that the call takes longer than `slow_call`.
     pub(super) fn slow(&mut self) {
         let mut state = self.destination.lock();
         state.slow += usize::from(!self.is_slow);
@@ -251,7 +251,7 @@ impl Place {
         self.is_slow = true;
     }
 
-    /// The outcome of the call.
+    /// Reports the result of the call.
     pub(super) fn report(&mut self, health: Health) {
         let now = Instant::now();
         self.is_probe = false;
@@ -277,7 +277,7 @@ impl Place {
     }
 }
 
-/// One that waits for a place, also if it gives up.
+/// Counts a waiter for a call slot, also if it gives up.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{Destination, Destinations, breaker::State};
 use crate::effects::runs::{Breaker, DestinationState};
 
-/// One moment, by both clocks.
+/// One moment, by the monotonic and the wall clock.
 #[derive(Debug, Clone, Copy)]
 struct Now {
     shown: Instant,
@@ -16,7 +16,7 @@ struct Now {
 }
 
 impl Destinations {
-    /// All of them, by host.
+    /// The states of all destinations, by host.
     pub(in crate::consumer) fn states(&self, now: Timestamp) -> Vec<DestinationState> {
         let now = Now { shown: Instant::now(), real: now };
         self.0.values().map(|destination| destination.shown(now)).collect()
@@ -51,7 +51,7 @@ impl Now {
         }
     }
 
-    /// The other clock's time of an instant.
+    /// The wall-clock time of an instant.
     fn real(self, at: Instant) -> Timestamp {
         let ahead = jiff::SignedDuration::try_from(at.saturating_duration_since(self.shown));
         let behind = jiff::SignedDuration::try_from(self.shown.saturating_duration_since(at));

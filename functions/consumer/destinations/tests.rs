@@ -1,4 +1,4 @@
-//! By the real clock: what these wait for is a second or two.
+//! These tests use the real clock and wait for a second or two.
 
 use std::num::NonZeroU32;
 

@@ -1,4 +1,4 @@
-//! One look at what a provider has sent, from its end to its beginning, page by page.
+//! A scan of what a provider has sent, from its end to its beginning, page by page.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -16,18 +16,18 @@ use crate::{
     secrets::Secret,
 };
 
-/// Each look goes so much further back than where the last one ended.
+/// How much further back each scan goes than where the last one ended.
 const OVERLAP: Duration = Duration::from_secs(600);
-/// A fetched event that is younger is left to its delivery, which is under way.
+/// A younger fetched event is left alone, since its delivery may be in progress.
 const GRACE: Duration = Duration::from_secs(60);
-/// Pages per turn. The rest is for the next.
+/// Pages per turn. The rest is for the next turn.
 const MOST_PAGES: u32 = 20;
-/// The same in time. A page that is under way is finished.
+/// Time limit of a turn. A page in progress is finished.
 const MOST_TIME: Duration = Duration::from_secs(30);
-/// When as many deliveries have been asked for as the provider likes.
+/// The period of the provider's rate limit for redeliveries.
 const A_MINUTE: Duration = Duration::from_secs(60);
 
-/// How much of a turn is left.
+/// What is left of a turn.
 struct Limit {
     pages: u32,
     until: Instant,
@@ -51,15 +51,15 @@ pub(super) struct Looking<'a> {
     pub(super) source: &'a Source,
     reconcile: &'a Reconcile,
     pub(super) found: Found,
-    /// Events that have been asked for and not been seen to arrive.
+    /// Events that were requested and have not arrived yet.
     pub(super) asked: HashMap<String, Asked>,
 }
 
-/// What a turn has found, and how far it has come.
+/// What a turn has found, and its progress.
 pub(super) struct Found {
     pub(super) turn: Turn,
     pub(super) recovered: u64,
-    /// Events that can't be had or worked on, and times that were looked at too late.
+    /// Events that can't be fetched or processed, and periods that were scanned too late.
     pub(super) lost: u64,
 }
 
@@ -74,7 +74,7 @@ impl<'a> Looking<'a> {
         Self { worker, source, reconcile, found, asked: HashMap::new() }
     }
 
-    /// Looks, and does what is to be done.
+    /// Scans, and recovers missing events.
     pub(super) async fn look(mut self, now: Timestamp) -> (Ended, Found) {
         let ended = match self.begin(now) {
             None => Ended::Complete,
@@ -85,7 +85,7 @@ impl<'a> Looking<'a> {
         (ended, self.found)
     }
 
-    /// The look that is under way, or the next one, as far back as the provider's memory reaches. None: there is nothing to look at yet.
+    /// The scan in progress, or the next one, as far back as the provider keeps events. None: there is nothing to scan yet.
     fn begin(&mut self, now: Timestamp) -> Option<()> {
         let reach = now - self.reconcile.keeps;
         let position = &mut self.found.turn.position;
@@ -100,7 +100,7 @@ impl<'a> Looking<'a> {
         if look.until <= look.from {
             return None;
         }
-        // What is older was looked at by the look before this one.
+        // Older events were seen by the scan before this one.
         let since = position.looked_until.max(look.from);
         position.look = Some(Look { from: look.from.max(reach), ..look });
         if since < reach {
@@ -122,7 +122,7 @@ impl<'a> Looking<'a> {
             let Some(look) = self.found.turn.position.look.clone() else { return Ok(Ended::Complete) };
             let all = Window { from: look.from, until: look.until };
             let page = match client.page(all, look.page.as_deref()).await {
-                // The page is not there any more: once again from the newest. What was handled is passed over.
+                // The page no longer exists: start again from the newest. Handled events are skipped.
                 Err(Failure::Gone { .. }) if look.page.is_some() => {
                     self.found.turn.position.look = Some(Look { page: None, ..look });
                     continue;
@@ -158,7 +158,7 @@ impl<'a> Looking<'a> {
         Client::new(source, reconcile, &worker.config, client, key, now)
     }
 
-    /// All of a page has been handled.
+    /// Moves to the next page: all of this one has been handled.
     fn turn_page(&mut self, next: Option<String>, oldest: Option<Timestamp>) {
         let position = &mut self.found.turn.position;
         let Some(look) = position.look.take() else { return };

@@ -1,5 +1,5 @@
-//! What is done about an event that had not arrived: it is fetched, or its provider is asked to deliver it again and it comes in by our
-//! own door. What came so is marked in its run.
+//! Recovers an event that has not arrived: it is fetched, or its provider is asked to redeliver it, and it then arrives at ingest. The effects
+//! of recovered events are marked.
 
 use super::{Ended, look::Looking};
 use crate::{
@@ -9,17 +9,17 @@ use crate::{
 };
 
 impl Looking<'_> {
-    /// Whether it has come since it was asked for.
+    /// Whether a requested event has arrived.
     pub(super) fn has_come(&self, item: &Item) -> bool {
         matches!(item.what, What::Delivered(_)) && self.asked.contains_key(&item.event_id)
     }
 
-    /// Whether the provider is known not to have it any more.
+    /// Whether the provider is known to have lost it.
     pub(super) fn is_lost(&self, item: &Item) -> bool {
         self.asked.get(&item.event_id).is_some_and(|asked| asked.is_lost)
     }
 
-    /// Whether that took a request that the provider likes to be few.
+    /// Recovers an event. Returns whether that took a request under the provider's rate limit.
     pub(super) async fn handle(&mut self, client: &Client<'_>, item: &Item) -> Result<bool, Ended> {
         match &item.what {
             What::Delivered(delivery) => {
@@ -46,7 +46,7 @@ impl Looking<'_> {
         delivery: &Delivery,
     ) -> Result<(), Ended> {
         let (source, event_id, event_type) = (&self.source.name, &item.event_id, &item.event_type);
-        // Before it is asked for: it may arrive while we die.
+        // Recorded before the request: the event may arrive while this process dies.
         let asked = Asked { at: self.worker.now(), is_lost: false };
         self.worker.effects.remember_asked(source, event_id, asked).await?;
         match client.redeliver(delivery).await {
@@ -71,14 +71,14 @@ impl Looking<'_> {
         }
     }
 
-    /// Marks the effects of what was asked for and has come. Those that have no record yet are marked by a later look.
+    /// Marks the effects of requested events that have arrived. Those without a record yet are marked by a later scan.
     async fn mark(&mut self, client: &Client<'_>, item: &Item, delivery: &Delivery) -> Result<(), Ended> {
         let (source, event_id) = (&self.source.name, &item.event_id);
         let Some(asked) = self.asked.remove(event_id) else { return Ok(()) };
         let answer = match client.answer(delivery).await {
             Ok(answer) => answer,
             Err(Failure::Gone { .. }) => String::new(),
-            // Nothing depends on it that has not happened.
+            // Nothing depends on the mark: the effects are recorded already.
             Err(error) => {
                 tracing::debug!(source, event_id, %error, "what was recovered is marked later");
                 return Ok(());
@@ -94,7 +94,7 @@ impl Looking<'_> {
         Ok(())
     }
 
-    /// Has all effects of an event done that are not on record.
+    /// Puts all effects of an event that have no record on the agenda.
     async fn recover(&mut self, item: &Item, event: &Fetched) -> Result<(), Ended> {
         let (source, event_id, event_type) = (&self.source.name, &item.event_id, &item.event_type);
         let now = self.worker.now();
