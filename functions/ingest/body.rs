@@ -1,5 +1,5 @@
-//! What a body says: JSON, else a form, else bytes. Only the bytes decide, which are what is signed. The Content-Type is
-//! not: whoever sends a webhook again can write any there, and must not have it read in another way.
+//! Parses a body: as JSON, else as a form, else as bytes. Only the bytes decide, since they are signed. The Content-Type is not signed: anyone
+//! who replays a webhook can change it, and must not change how the body is parsed.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -7,12 +7,12 @@ use percent_encoding::percent_decode;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-/// A body, read.
+/// A parsed body.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
-    /// JSON of any kind. Shared with the templates that look into it.
+    /// Any JSON value. Shared with the templates that use it.
     Json(Arc<Value>),
-    /// A form, and the JSON document in the field that the source names, if it is there.
+    /// A form, with the JSON document in the field that the source names, if there is one.
     Form {
         /// The fields.
         form: Form,
@@ -23,13 +23,13 @@ pub enum Content {
     Bytes,
 }
 
-/// A form's fields by name. The same pair of name and value counts once, as it does for Twilio's signature. A name with
-/// several values has none here: which of them is meant would be for their order to say, and that is not always signed.
+/// A form's fields by name. A repeated pair of name and value counts once, as in Twilio's signature. A name with several values has no value
+/// here: only the order could tell which one is meant, and the order is not always signed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Form {
-    /// What can be used.
+    /// Names with one value.
     pub fields: Map<String, Value>,
-    /// The names that have several values.
+    /// Names with several values.
     pub ambiguous: BTreeSet<String>,
 }
 
@@ -43,7 +43,7 @@ impl Content {
         }
     }
 
-    /// Reads a body that was signed as a form, and so is nothing else, even if it is valid JSON as well.
+    /// Parses a body that was signed as a form. It is never parsed as JSON, even if it is valid JSON as well.
     #[must_use]
     pub fn read_form(body: &[u8], json_field: Option<&str>) -> Self {
         let Some(form) = Form::read(body) else { return Self::Bytes };
@@ -53,13 +53,13 @@ impl Content {
         Self::Form { form, document }
     }
 
-    /// JSON.
+    /// A JSON body.
     #[must_use]
     pub fn json(json: Value) -> Self {
         Self::Json(json.into())
     }
 
-    /// What `event` is in templates.
+    /// The value of `event` in templates.
     #[must_use]
     pub fn event(&self) -> Option<&Value> {
         match self {
@@ -69,7 +69,7 @@ impl Content {
         }
     }
 
-    /// The same, to be kept.
+    /// The same value, shared.
     #[must_use]
     pub fn shared_event(&self) -> Option<Arc<Value>> {
         match self {
@@ -79,7 +79,7 @@ impl Content {
         }
     }
 
-    /// What `form` is in templates.
+    /// The value of `form` in templates.
     #[must_use]
     pub fn form(&self) -> Option<&Form> {
         match self {
@@ -88,7 +88,7 @@ impl Content {
         }
     }
 
-    /// Why there is no such name as `event.data.id` or `form.To`, if the body is the reason.
+    /// Why a name such as `event.data.id` or `form.To` is missing, if the body is the reason.
     #[must_use]
     pub fn why_missing(&self, name: &str) -> Option<String> {
         let (root, field) = name.split_once('.').unwrap_or((name, ""));
@@ -108,8 +108,8 @@ impl Content {
 }
 
 impl Form {
-    /// Only what a browser could write: no byte that a query can't hold (RFC 3986, section 3.4), every escape whole, and
-    /// text when unescaped. Whatever else is no form, so that nothing is read in two ways.
+    /// Parses a form, only as a browser writes it: no bytes that a query can't contain (RFC 3986, section 3.4), every escape complete, and UTF-8
+    /// after decoding. Anything else is not a form, so that there is only one way to parse a body.
     fn read(body: &[u8]) -> Option<Self> {
         let written = body.contains(&b'=') && body.iter().all(|b| stands_in_a_query(*b));
         if !written || !escapes_are_whole(body) || percent_decode(body).decode_utf8().is_err() {

@@ -1,13 +1,11 @@
-//! The events that bring a request, and the replies that take its answer back: of REST APIs (payload format 1.0), of HTTP
-//! APIs and function URLs (2.0), and of Application Load Balancers
+//! AWS events in, responses out: for REST APIs (payload format 1.0), HTTP APIs and function URLs (2.0), and Application Load Balancers
 //! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>,
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html>).
 //!
-//! An event is read in one pass, and only what is needed of it. The types of `lambda_http` are used for replies, and not for
-//! events, because signatures need what those do not keep: of a repeated header in a format 1.0 event its conversion into a
-//! request shows the last line only, it decodes and reorders queries, and it panics at a body that is no base64. Its map of
-//! headers keeps one of two single values whose names differ in case only, panics at more lines than `http` can hold, and takes
-//! a malformed line for no event at all, which is a 5xx and not a 400.
+//! An event is parsed in one pass, and only the parts that are needed. The types of `lambda_http` are used for responses but not for events,
+//! because they lose what signatures need. From a format 1.0 event, its request has only the last line of a repeated header, and decoded
+//! and reordered queries, and it panics at a body that is not base64. Its header map keeps one of two single values whose names differ only in
+//! case, panics at more lines than `http` can hold, and rejects the whole event for a malformed line, which is a 5xx instead of a 400.
 
 use std::{
     collections::BTreeMap,
@@ -31,7 +29,7 @@ mod tables;
 pub use caller::Caller;
 pub use shape::{Shape, Written};
 
-/// A request as Lambda gets it.
+/// An event with a request, as Lambda receives it.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Parts")]
 pub struct Event {
@@ -43,7 +41,7 @@ pub struct Event {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Parts {
-    /// Format 2.0 has one, and format 1.0 if it is an HTTP API that speaks it.
+    /// Present in format 2.0, and in format 1.0 from HTTP APIs.
     version: Option<String>,
     headers: Option<BTreeMap<String, String>>,
     multi_value_headers: Option<BTreeMap<String, Vec<String>>>,
@@ -59,47 +57,47 @@ struct Parts {
     request_context: Value,
 }
 
-/// A request, wherever it came from.
+/// A request, independent of the event format.
 #[derive(Debug)]
 pub struct Request {
     /// Its method.
     pub method: Method,
     /// Its path, without the stage's name.
     pub path: String,
-    /// Each line of its headers, as far as the event tells.
+    /// Its headers, with each line as far as the event has it.
     pub headers: HeaderMap,
     /// Its query.
     pub query: Query,
-    /// Who sent it, as AWS saw it; none if that can't be read.
+    /// The sender's IP address, as seen by AWS; none if it can't be parsed.
     pub source_ip: Option<IpAddr>,
-    /// The caller that AWS has authenticated, if there is an authorizer.
+    /// The caller authenticated by AWS, if there is an authorizer.
     pub caller: Option<Caller>,
     /// The bytes of its body.
     pub body: Vec<u8>,
 }
 
-/// No request that HTTP allows.
+/// The event contains no valid HTTP request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// The method is missing or none.
+    /// The method is missing or malformed.
     #[error("the method is missing or malformed")]
     Method,
-    /// A header's name or value holds what it may not.
+    /// A header's name or value has invalid characters.
     #[error("a header is malformed")]
     Header,
-    /// The body is said to be base64 and is not.
+    /// The body is marked as base64 and is not.
     #[error("the body is not base64")]
     Body,
 }
 
 impl Event {
-    /// How its reply is written.
+    /// The format of the response.
     #[must_use]
     pub fn shape(&self) -> Shape {
         self.shape
     }
 
-    /// What was sent.
+    /// Extracts the request.
     ///
     /// # Errors
     /// See [`Malformed`].
@@ -112,7 +110,7 @@ impl TryFrom<Parts> for Event {
     type Error = serde_json::Error;
 
     /// # Errors
-    /// It is none that brings a request, as AWS writes them.
+    /// Not an API Gateway, function URL or ALB event.
     fn try_from(parts: Parts) -> Result<Self, serde_json::Error> {
         let no_request = || serde_json::Error::missing_field("requestContext");
         let door = Door::of(parts.version.as_deref(), &parts.request_context).ok_or_else(no_request)?;
@@ -146,8 +144,7 @@ fn request(
     Ok(Request { method, path, headers, query, source_ip, caller, body })
 }
 
-/// HTTP APIs leave the stage's name in the path, but for the default stage, which has none there. REST APIs take it out
-/// themselves.
+/// The path without the stage's name. HTTP APIs leave it in the path, except for the default stage, which has none there. REST APIs remove it.
 fn own_path(envelope: &Envelope) -> &str {
     let path = envelope.path.as_deref().unwrap_or_default();
     let stage = envelope.stage.as_deref().filter(|stage| *stage != "$default");
@@ -155,14 +152,14 @@ fn own_path(envelope: &Envelope) -> &str {
     rest.filter(|rest| rest.starts_with('/')).unwrap_or(path)
 }
 
-/// A load balancer appends the address that it saw to whatever the client had written into `X-Forwarded-For`
+/// The client's address. A load balancer appends the address that it saw to the client's own `X-Forwarded-For`
 /// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html>).
 fn forwarded_for(headers: &HeaderMap) -> Option<&str> {
     let last = headers.get_all("x-forwarded-for").iter().next_back()?;
     last.to_str().ok()?.rsplit(',').next()
 }
 
-/// With the port, if a load balancer keeps ports.
+/// Parses an address, with a port if the load balancer preserves ports.
 fn address(told: &str) -> Option<IpAddr> {
     let with_port = || told.trim().parse().ok().map(|addr: SocketAddr| addr.ip());
     told.trim().parse().ok().or_else(with_port).map(|ip: IpAddr| ip.to_canonical())
