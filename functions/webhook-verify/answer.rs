@@ -1,11 +1,11 @@
-//! Answers that providers expect: handshakes, and their own forms of success.
+//! Responses that providers expect: to handshakes, and as a success.
 
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use super::{Key, Scheme};
 
-/// A whole answer.
+/// A complete response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The status.
@@ -16,7 +16,7 @@ pub struct Answer {
     pub body: String,
 }
 
-/// A GET, which carries no signature.
+/// A GET request, which has no signature.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
     /// Its headers.
@@ -26,7 +26,7 @@ pub struct Asked<'a> {
 }
 
 impl Answer {
-    /// For whoever can't show what is asked for, or comes from where the provider never does.
+    /// The response to a request without the expected token, or from an address that the provider does not use.
     #[must_use]
     pub fn forbidden() -> Self {
         Self { status: StatusCode::FORBIDDEN, ..Self::text("") }
@@ -41,32 +41,31 @@ impl Answer {
     }
 }
 
-/// How a provider is told that its event was taken.
+/// The response that a provider accepts as a success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Success {
-    /// With any 2xx, so with the one that says most.
+    /// Any 2xx, so the most informative one.
     Any,
-    /// With 200, whatever the body.
+    /// 200, with any body.
     Ok,
-    /// With this and nothing else.
+    /// Exactly this response.
     Only(Answer),
 }
 
-/// The answer to a verified request that is no event but asks whether somebody is there. `body` is its JSON and `key` the
-/// key that it was verified with.
+/// The response to a verified request that is a handshake and not an event. `body` is its JSON, and `key` is the key that verified it.
 #[must_use]
 pub fn handshake(scheme: &Scheme, body: &Value, key: &Key) -> Option<Answer> {
     (scheme.provider.handshake)(body, key)
 }
 
-/// The answer to a GET; `None` if the provider sends none. `token` is what it must show, where it shows one; without one, nobody
-/// is answered.
+/// The response to a GET; `None` if the provider sends none. `token` is what the request must contain, for providers that send one; without a
+/// token, the request is refused.
 #[must_use]
 pub fn challenge(scheme: &Scheme, request: &Asked<'_>, token: Option<&Key>) -> Option<Answer> {
     (scheme.provider.challenge)(request, token)
 }
 
-/// How to tell the provider that its event was taken.
+/// The response that the provider accepts as a success.
 #[must_use]
 pub fn success(scheme: &Scheme) -> Success {
     (scheme.provider.success)()

@@ -1,5 +1,5 @@
-//! An HMAC of the body and nothing else, in a header of its own: the most common way to sign. There is no timestamp, so an
-//! old delivery stays genuine; a provider that signs like this needs an id in the body, or a run id that is the body's digest.
+//! An HMAC of the body alone, in one header: the most common scheme. There is no timestamp, so an old delivery stays valid. A provider with this
+//! scheme needs an id in the body, or a run id that is the body's digest.
 
 use http::header::AsHeaderName;
 
@@ -9,7 +9,7 @@ use super::{
     settings::MacFormat,
 };
 
-/// How one provider writes it.
+/// The format of one provider.
 pub(super) struct BodyMac {
     pub(super) header: &'static str,
     /// The text before the signature.
@@ -23,7 +23,7 @@ impl BodyMac {
     }
 }
 
-/// Checks the only line of a header, which the log calls `known_as`. Two lines that were joined are longer than a signature.
+/// Verifies the only line of a header, called `known_as` in the log. Two joined lines are longer than a signature.
 pub(super) fn verify_in(
     name: impl AsHeaderName,
     known_as: &'static str,

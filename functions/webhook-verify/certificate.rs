@@ -1,4 +1,4 @@
-//! RSA signatures by the key of a certificate.
+//! RSA signatures, verified with the key of a certificate.
 
 use ring::signature::{
     RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256, RsaParameters,
@@ -10,9 +10,9 @@ use webpki::EndEntityCert;
 /// The hash of an RSA signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hash {
-    /// SNS's first version.
+    /// SNS's signature version 1.
     Sha1,
-    /// Its second.
+    /// SNS's signature version 2.
     Sha256,
 }
 
@@ -29,7 +29,7 @@ pub(super) fn rsa_key(pem: &str) -> Option<Vec<u8>> {
     Some(content(key, 0x03)?.strip_prefix(&[0])?.to_vec())
 }
 
-/// What is in a DER element that fills `bytes`.
+/// The content of a DER element that fills `bytes`.
 fn content(bytes: &[u8], tag: u8) -> Option<&[u8]> {
     let rest = bytes.strip_prefix(&[tag])?;
     let (first, rest) = rest.split_first()?;
@@ -45,7 +45,7 @@ fn content(bytes: &[u8], tag: u8) -> Option<&[u8]> {
     (rest.len() == length).then_some(rest)
 }
 
-/// Whether the key signed this.
+/// Whether the signature is valid.
 pub(super) fn signed(key: &[u8], hash: Hash, message: &[u8], signature: &[u8]) -> bool {
     let parameters: &'static RsaParameters = match hash {
         Hash::Sha1 => &RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,

@@ -1,4 +1,4 @@
-//! Strict reading of headers: exactly one line, canonical timestamps, the window.
+//! Strict parsing of headers: exactly one line, canonical timestamps, and the tolerance window.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::Refused;
 
-/// While a provider rotates secrets it signs with each of them, which are two, seldom three. More are refused before any is
-/// checked: an Ed25519 signature costs another pass over the body, and 110 of them over 1 MB took 118 ms.
+/// The maximum number of signatures. While a provider rotates secrets it signs with each of them: two, rarely three. More are refused before any
+/// is checked: an Ed25519 signature costs another pass over the body, and 110 of them over 1 MB took 118 ms.
 pub(super) const MAX_SIGNATURES: usize = 16;
 
 /// A header's only line.
@@ -16,7 +16,7 @@ pub(super) fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a
     only_as(headers, name, name)
 }
 
-/// A header's only line, under the name that our log has for it.
+/// A header's only line, with the name for the log.
 pub(super) fn only_as<'a>(
     headers: &'a HeaderMap,
     name: impl AsHeaderName,
@@ -30,19 +30,19 @@ pub(super) fn only_as<'a>(
     line.to_str().map_err(|_| Refused::Malformed(known_as))
 }
 
-/// A header that tells more about an event, if it is there and not empty.
+/// An optional header with more about an event, if it is not empty.
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<&'a str> {
     only(headers, name).ok().filter(|value| !value.is_empty())
 }
 
-/// Refuses a request in which the same header is there under a second name, with another value.
+/// Refuses a request in which the same header has a second name with another value.
 pub(super) fn same(headers: &HeaderMap, name: &'static str, other: &'static str) -> Result<(), Refused> {
     let mut values = headers.get_all(name).iter().chain(headers.get_all(other));
     let first = values.next();
     if values.all(|value| Some(value) == first) { Ok(()) } else { Err(Refused::Contradicted(name)) }
 }
 
-/// When a webhook may have been signed.
+/// The tolerance window of signed timestamps.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Window {
     pub(super) tolerance: Duration,
@@ -50,8 +50,8 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Checks seconds since 1970; `malformed` is for what isn't. Only digits, and no zero before others: the signature is
-    /// over the text, so a second way to write a number would be a second text for one time.
+    /// Checks seconds since 1970; `malformed` is the error for anything else. Only digits without leading zeros: the signature covers the text, so a
+    /// second notation would be a second text for the same time.
     pub(super) fn check(self, seconds: &str, malformed: Refused) -> Result<(), Refused> {
         let canonical =
             seconds.bytes().all(|b| b.is_ascii_digit()) && (seconds == "0" || !seconds.starts_with('0'));
@@ -61,8 +61,8 @@ impl Window {
         }
     }
 
-    /// Checks seconds that are signed with no separator after them. All have ten digits (until 2286), so that none can be
-    /// moved to or from what follows.
+    /// Checks seconds that are signed without a separator after them. All have ten digits (until 2286), so the boundary to what follows is
+    /// unambiguous.
     pub(super) fn check_unseparated(self, seconds: &str, malformed: Refused) -> Result<(), Refused> {
         if seconds.len() == 10 { self.check(seconds, malformed) } else { Err(malformed) }
     }
@@ -77,8 +77,8 @@ impl Window {
         }
     }
 
-    /// Checks a time such as `2021-03-25T05:09:27Z`, signed with no separator after it. All end with their only `Z`, so that
-    /// nothing can be moved to or from what follows.
+    /// Checks a time such as `2021-03-25T05:09:27Z` that is signed without a separator after it. It ends with its only `Z`, so the boundary to what
+    /// follows is unambiguous.
     pub(super) fn check_rfc3339(self, time: &str, malformed: Refused) -> Result<(), Refused> {
         let canonical = time.len() <= 30 && time.find('Z').is_some_and(|at| at + 1 == time.len());
         match time.parse::<Timestamp>() {

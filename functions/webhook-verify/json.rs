@@ -1,5 +1,5 @@
-//! JSON that is read before it is known to be genuine, for the providers that put the signature into the body. A key that is
-//! there twice is refused: two programs could take different ones of its values. And digests of JSON that is genuine.
+//! JSON that is parsed before it is verified, for providers that put the signature into the body. Duplicate keys are refused: two programs could
+//! use different values of them. Also digests of verified JSON.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use serde::{
 use serde_json::{Map, Number, Value};
 use sha2::{Digest as _, Sha256};
 
-/// Reads a document in which no object has a key twice.
+/// Parses a document in which no object has duplicate keys.
 pub(super) fn unambiguous(bytes: &[u8]) -> Option<Value> {
     let mut document = serde_json::Deserializer::from_slice(bytes);
     let value = Unambiguous.deserialize(&mut document).ok()?;
@@ -18,8 +18,7 @@ pub(super) fn unambiguous(bytes: &[u8]) -> Option<Value> {
     Some(value)
 }
 
-/// The digest of a verified body, if it is an object without that field: one that the provider changes when it delivers the
-/// same event again.
+/// The digest of a verified JSON object without one field: a field that the provider changes at a redelivery of the same event.
 pub(super) fn digest_without(body: &[u8], field: &str) -> String {
     match serde_json::from_slice(body) {
         Ok(object @ Value::Object(_)) => digest_of(&object, field),
@@ -31,7 +30,7 @@ pub(super) fn digest_without(body: &[u8], field: &str) -> String {
 pub(super) fn digest_of(document: &Value, field: &str) -> String {
     let mut document = document.clone();
     document.as_object_mut().map(|fields| fields.remove(field));
-    // serde_json sorts by itself unless some crate in the build turns its `preserve_order` feature on.
+    // serde_json sorts by default, unless a crate in the build enables its `preserve_order` feature.
     document.sort_all_objects();
     hex::encode(Sha256::digest(document.to_string()))
 }

@@ -1,4 +1,4 @@
-//! A secret, ready for use: MACs compared in constant time, public-key signatures checked strictly, and both read strictly.
+//! Prepared keys: MACs compared in constant time, public-key signatures verified strictly, and both decoded strictly.
 
 use std::fmt;
 
@@ -16,8 +16,8 @@ use sha2::{Sha256, Sha512};
 
 use super::{Refused, Verified, certificate};
 
-/// For secrets: some are given out without padding, or with stray bits in the last character, and every reference library of
-/// Standard Webhooks takes those. Signatures are read strictly.
+/// Lenient base64, for secrets: some are issued without padding, or with unused bits set in the last character, and every reference library of
+/// Standard Webhooks accepts those. Signatures are decoded strictly.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -25,7 +25,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// What a signature is checked with. Made by [`Scheme::key`](super::Scheme::key).
+/// A key that verifies signatures. Made by [`Scheme::key`](super::Scheme::key).
 #[derive(Clone)]
 pub struct Key(Kind);
 
@@ -40,24 +40,24 @@ enum Kind {
     Rsa(Vec<u8>),
 }
 
-/// A secret that can't be used.
+/// A secret that is not a usable key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// Nothing, or only spaces.
+    /// Empty, or only spaces.
     #[error("is blank; anybody could sign with it")]
     Blank,
-    /// Not what the provider gave out.
+    /// Not in the provider's format.
     #[error("is not base64 after its whsec_; copy it whole from the provider")]
     NotBase64,
-    /// Not what the provider gave out.
+    /// Not in the provider's format.
     #[error("is not hex; copy it whole from the provider")]
     NotHex,
-    /// The scheme is checked with a public key, and this is none.
+    /// The scheme uses public keys, and this is not one.
     #[error("is not the public key that the scheme is checked with; copy it whole from the provider")]
     NotPublic,
 }
 
-/// An HMAC key may have any length, so only a blank one is refused.
+/// An HMAC key may have any length, so only an empty one is refused.
 impl From<InvalidLength> for KeyError {
     fn from(_: InvalidLength) -> Self {
         Self::Blank
@@ -69,7 +69,7 @@ impl Key {
         Ok(Self(Kind::Sha1(Hmac::new_from_slice(not_blank(secret)?.as_bytes())?)))
     }
 
-    /// The length of a signature says which of the two it is.
+    /// A key for both hashes; the length of a signature tells which one is used.
     pub(super) fn sha1_or_sha256(secret: &str) -> Result<Self, KeyError> {
         let secret = not_blank(secret)?.as_bytes();
         Ok(Self(Kind::Sha1OrSha256(Hmac::new_from_slice(secret)?, Hmac::new_from_slice(secret)?)))
@@ -83,13 +83,13 @@ impl Key {
         Ok(Self(Kind::Sha512(Hmac::new_from_slice(not_blank(secret)?.as_bytes())?)))
     }
 
-    /// The decoded key is random bytes, and those of them that look like spaces are none.
+    /// A base64 key. The decoded key is random bytes, so its bytes are never trimmed as spaces.
     pub(super) fn sha256_from_base64(secret: &str) -> Result<Self, KeyError> {
         let secret = LENIENT.decode(not_blank(secret)?).map_err(|_| KeyError::NotBase64)?;
         Ok(Self(Kind::Sha256(Hmac::new_from_slice(&secret)?)))
     }
 
-    /// The key is written in hex, in either case.
+    /// A hex key, in upper or lower case.
     pub(super) fn sha256_from_hex(secret: &str) -> Result<Self, KeyError> {
         let secret = hex::decode(not_blank(secret)?.trim()).map_err(|_| KeyError::NotHex)?;
         Ok(Self(Kind::Sha256(Hmac::new_from_slice(&secret)?)))
@@ -104,7 +104,7 @@ impl Key {
         Self::ed25519(&from_hex(not_blank(key)?).ok_or(KeyError::NotPublic)?)
     }
 
-    /// A key of small order is refused: there are signatures that it takes for any message.
+    /// An Ed25519 public key. A key of small order is refused: some signatures are valid for any message under it.
     fn ed25519(key: &[u8; 32]) -> Result<Self, KeyError> {
         match ed25519_dalek::VerifyingKey::from_bytes(key) {
             Ok(key) if !key.is_weak() => Ok(Self(Kind::Ed25519(key))),
@@ -112,19 +112,19 @@ impl Key {
         }
     }
 
-    /// From the base64 of its `SubjectPublicKeyInfo`.
+    /// A P-256 public key, from the base64 of its `SubjectPublicKeyInfo`.
     pub(super) fn p256_from_base64(key: &str) -> Result<Self, KeyError> {
         let der = STANDARD.decode(not_blank(key)?).map_err(|_| KeyError::NotPublic)?;
         let key = p256::ecdsa::VerifyingKey::from_public_key_der(&der).map_err(|_| KeyError::NotPublic)?;
         Ok(Self(Kind::P256(key)))
     }
 
-    /// From a certificate, as PEM.
+    /// An RSA public key, from a certificate in PEM.
     pub(super) fn rsa_from_certificate(pem: &str) -> Result<Self, KeyError> {
         certificate::rsa_key(not_blank(pem)?).map(|key| Self(Kind::Rsa(key))).ok_or(KeyError::NotPublic)
     }
 
-    /// Whether this is its RSA signature.
+    /// Whether this is a valid RSA signature by this key.
     pub(super) fn rsa_signed(&self, hash: certificate::Hash, message: &[u8], signature: &[u8]) -> bool {
         match &self.0 {
             Kind::Rsa(key) => certificate::signed(key, hash, message, signature),
@@ -132,7 +132,7 @@ impl Key {
         }
     }
 
-    /// Whether one of these is its signature of these parts, taken together.
+    /// Whether one of the signatures is valid for the concatenated parts.
     fn signed<S: AsRef<[u8]>>(&self, parts: &[&[u8]], signatures: &[S]) -> bool {
         match &self.0 {
             Kind::Sha1(key) => makes(key, parts, signatures),
@@ -144,10 +144,10 @@ impl Key {
             Kind::Ed25519(key) => {
                 let message = parts.concat();
                 let read = |signature: &S| ed25519_dalek::Signature::from_slice(signature.as_ref()).ok();
-                // Strictly: only the one signature that RFC 8032 gives for a key and message is taken.
+                // Strict verification: only the canonical signature of RFC 8032 is accepted.
                 signatures.iter().filter_map(read).any(|each| key.verify_strict(&message, &each).is_ok())
             }
-            // What it signs is not told in parts.
+            // RSA keys verify whole messages, not parts.
             Kind::Rsa(_) => false,
             Kind::P256(key) => {
                 let read = |signature: &S| p256::ecdsa::Signature::from_der(signature.as_ref()).ok();
@@ -156,7 +156,7 @@ impl Key {
         }
     }
 
-    /// Whether this is the secret itself. Compares both keys' HMACs of the empty message, in constant time.
+    /// Whether the token equals the secret. Compares both keys' HMACs of the empty message, in constant time.
     pub(super) fn is(&self, token: &str) -> bool {
         match (&self.0, Hmac::<Sha256>::new_from_slice(token.as_bytes())) {
             (Kind::Sha256(key), Ok(token)) => key.clone().verify(&token.finalize().into_bytes()).is_ok(),
@@ -164,7 +164,7 @@ impl Key {
         }
     }
 
-    /// The hex HMAC-SHA256 of a text, for a provider that asks for it. Never of a text that could be a signed request.
+    /// The hex HMAC-SHA256 of a text, for a provider that requests it. Never use it on a text that could be a signed request.
     pub(super) fn sign(&self, text: &str) -> Option<String> {
         match &self.0 {
             Kind::Sha256(key) => Some(hex::encode(key.clone().chain_update(text).finalize().into_bytes())),
@@ -183,13 +183,13 @@ fn not_blank(secret: &str) -> Result<&str, KeyError> {
     if secret.trim().is_empty() { Err(KeyError::Blank) } else { Ok(secret) }
 }
 
-/// The body goes through HMAC once for each key, however many signatures a stranger sends.
+/// Computes the HMAC of the body once per key, however many signatures a request has.
 fn makes<M: Mac + Clone, S: AsRef<[u8]>>(key: &M, parts: &[&[u8]], signatures: &[S]) -> bool {
     let mac = parts.iter().fold(key.clone(), |mac, part| mac.chain_update(part));
     signatures.iter().any(|signature| mac.clone().verify_slice(signature.as_ref()).is_ok())
 }
 
-/// Finds the key that made one of the signatures of these parts, taken together.
+/// Finds the key of which one of the signatures is valid for the concatenated parts.
 pub(super) fn find<S: AsRef<[u8]>>(
     keys: &[Key],
     parts: &[&[u8]],
@@ -199,14 +199,14 @@ pub(super) fn find<S: AsRef<[u8]>>(
     position.map(|key_index| Verified { key_index }).ok_or(Refused::Forged)
 }
 
-/// Two lowercase digits a byte and nothing else.
+/// Decodes hex: exactly two lowercase digits per byte.
 pub(super) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     let lowercase = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     (lowercase && hex::decode_to_slice(text, &mut bytes).is_ok()).then_some(bytes)
 }
 
-/// Standard alphabet, padded, no stray bits at the end.
+/// Decodes base64: the standard alphabet, padded, no unused bits set.
 pub(super) fn from_base64<const N: usize>(text: &str) -> Option<[u8; N]> {
     STANDARD.decode(text).ok()?.try_into().ok()
 }

@@ -1,9 +1,9 @@
-//! The only URLs that a message of SNS can have us ask: SNS's own, in the region of a configured topic. They are compared as text,
-//! and nothing is parsed, so there is no second way to read one.
+//! The only URLs that an SNS message can make us request: SNS's own, in the region of a configured topic. They are compared as text and not
+//! parsed, so there is no second interpretation.
 
 use std::str::FromStr;
 
-/// A topic of SNS.
+/// An SNS topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topic {
     arn: String,
@@ -16,7 +16,7 @@ pub struct Topic {
 #[error("not the ARN of a topic; write it as SNS shows it, arn:aws:sns:us-east-1:123456789012:orders")]
 pub struct NotATopic;
 
-/// A URL of SNS that is safe to ask.
+/// An SNS URL that is safe to request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
     endpoint: String,
@@ -24,7 +24,7 @@ pub struct Location {
 }
 
 impl Topic {
-    /// Its ARN.
+    /// The topic's ARN.
     #[must_use]
     pub fn arn(&self) -> &str {
         &self.arn
@@ -38,7 +38,7 @@ impl Topic {
         legal.then(|| self.at(path))
     }
 
-    /// A subscription's confirmation: the root, with that action.
+    /// The URL that confirms a subscription: the root, with that action.
     pub(super) fn confirmation(&self, url: &str) -> Option<Location> {
         let path = url.strip_prefix(&self.endpoint)?;
         let legal = |b: u8| b.is_ascii_alphanumeric() || b"?=&:._-%".contains(&b);
@@ -52,7 +52,7 @@ impl Topic {
 }
 
 impl Location {
-    /// The URL; at another endpoint if there is one, as every AWS SDK has it for `AWS_ENDPOINT_URL_SNS`.
+    /// The URL; at another endpoint if there is one, like `AWS_ENDPOINT_URL_SNS` in the AWS SDKs.
     #[must_use]
     pub fn url(&self, endpoint: Option<&str>) -> String {
         match endpoint {

@@ -1,4 +1,4 @@
-//! What is known about one provider: how it signs, what the signature covers, and what it expects to be answered.
+//! The properties of one provider: its signature, what the signature covers, and the responses that it expects.
 
 use std::fmt;
 
@@ -14,54 +14,54 @@ use super::{
     settings::{Setting, Settings},
 };
 
-/// Every name of a template that a signature can cover.
+/// All template names that a signature can cover.
 pub(super) const EVERYTHING: &[&str] = &["event_id", "event_type", "event", "form", "digest"];
-/// The body is signed; the event's id and type are headers, which are not.
+/// The body is signed; the event's id and type are unsigned headers.
 pub(super) const THE_BODY: &[&str] = &["event", "form", "digest"];
 
-/// One provider. Its file builds on [`Provider::new`] and says what is different.
+/// A provider. Its file starts from [`Provider::new`] and sets what is different.
 pub(super) struct Provider {
     /// The scheme's name in `webhooks.toml`.
     pub(super) name: &'static str,
-    /// The names of templates that the signature covers. Whoever has seen one webhook can change all others.
+    /// The template names that the signature covers. Anyone who has seen one webhook can change all others.
     pub(super) signed: &'static [&'static str],
-    /// The fields of a source that only this scheme has.
+    /// The source fields that this scheme uses.
     pub(super) settings: &'static [Setting],
-    /// Seconds by which the signed time may be off, unless the source says otherwise: as in the provider's own library.
+    /// Default tolerance of the signed time in seconds: as in the provider's own library.
     pub(super) tolerance: u64,
-    /// The events of a body that may hold several, each with a run of its own; `None` if it is one event.
+    /// The events of a body that may contain several, each with its own run; `None` if it is one event.
     pub(super) batch: fn(&Value) -> Option<Vec<Value>>,
-    /// Digest of one event of a batch: the same when it is delivered again.
+    /// Digest of one event of a batch: the same at a redelivery.
     pub(super) item_digest: fn(&Value) -> String,
-    /// Prepares a secret.
+    /// Prepares a key from a secret.
     pub(super) key: fn(&Settings, &str) -> Result<Key, KeyError>,
-    /// Checks a signature.
+    /// Verifies a signature.
     pub(super) verify: Verify,
-    /// Where the certificate of a request is.
+    /// The location of a request's certificate.
     pub(super) certificate: fn(&Settings, &Signed<'_>) -> Result<Option<Location>, Refused>,
-    /// What to ask for a verified body that wants a subscription confirmed.
+    /// The location that confirms a subscription, for a verified body that asks for it.
     pub(super) confirmation: fn(&Settings, &Value) -> Option<Location>,
-    /// What templates see of a verified JSON body.
+    /// A verified JSON body as templates see it.
     pub(super) event: fn(Value) -> Value,
-    /// Digest of what is signed, where that is not the body.
+    /// Digest of the signed content, if that is not the body.
     pub(super) fingerprint: fn(&Settings, &Signed<'_>) -> String,
-    /// Whether a body that is valid JSON was signed as such. Twilio signs a form by what it says, and JSON by its bytes.
+    /// Whether a valid JSON body was signed as JSON. Twilio signs a form by its fields, and JSON by its bytes.
     pub(super) may_be_json: fn(&Signed<'_>) -> bool,
-    /// Finds id and type of an event.
+    /// Finds the id and type of an event.
     pub(super) identity: fn(&HeaderMap, Option<&Value>) -> Identity,
-    /// Answers a verified POST that is no event.
+    /// The response to a verified POST that is a handshake.
     pub(super) handshake: fn(&Value, &Key) -> Option<Answer>,
-    /// Answers a GET, given the token that it must show.
+    /// The response to a GET, given the token that it must contain.
     pub(super) challenge: fn(&Asked<'_>, Option<&Key>) -> Option<Answer>,
-    /// How to answer an event.
+    /// The response that counts as a success.
     pub(super) success: fn() -> Success,
 }
 
-/// Checks a signature, given the source's settings, the request, the keys, and the clock.
+/// Verifies a signature, with the source's settings, the request, the keys, and the time window.
 pub(super) type Verify = fn(&Settings, &Signed<'_>, &[Key], Window) -> Result<Verified, Refused>;
 
 impl Provider {
-    /// A provider that signs with HMAC-SHA256, under a secret whose text is the key, and signs all of the event.
+    /// A provider that signs the whole event with HMAC-SHA256, with the secret's text as the key.
     pub(super) const fn new(
         name: &'static str,
         verify: Verify,
@@ -89,7 +89,7 @@ impl Provider {
     }
 }
 
-/// A scheme has one name, and each name is there once.
+/// Names are unique.
 impl PartialEq for Provider {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name

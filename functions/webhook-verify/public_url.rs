@@ -1,12 +1,11 @@
-//! The URL as the provider knows it, for the schemes that sign it. It is configured: behind a custom domain, API Gateway
-//! tells a function neither the domain's path nor always its name.
+//! The URL that the provider called, for schemes that sign it. It is configured: behind a custom domain, API Gateway does not pass the domain's
+//! path, and not always its name.
 
 use std::str::FromStr;
 
 use url::Url;
 
-/// Kept as it was written, because a byte more or less is another signature. A query in it is left out: the request brings
-/// its own.
+/// The configured URL, kept exactly as written, because any changed byte changes the signature. Its query is dropped: the request has its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl {
     base: String,
@@ -14,7 +13,7 @@ pub struct PublicUrl {
     without_port: String,
 }
 
-/// Not the URL of a webhook.
+/// Not a valid webhook URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not a URL that a provider could send to; write it as it stands there, https://hooks.example.com/webhooks/NAME"
@@ -22,12 +21,12 @@ pub struct PublicUrl {
 pub struct NotPublic;
 
 impl PublicUrl {
-    /// With the request's query.
+    /// The URL with the request's query.
     pub(super) fn with(&self, query: &str) -> String {
         join(&self.base, query)
     }
 
-    /// With the request's query; without a port and with one, the scheme's own if none was written.
+    /// The URL with the request's query: without a port, and with the port, by default the scheme's.
     pub(super) fn both_ports_with(&self, query: &str) -> [String; 2] {
         [join(&self.without_port, query), join(&self.with_port, query)]
     }
@@ -52,9 +51,9 @@ impl FromStr for PublicUrl {
         if !text.bytes().all(|b| b.is_ascii_graphic()) || url.fragment().is_some() {
             return Err(NotPublic);
         }
-        // With a path, so that what follows the host is never taken for a port, or a port for it.
+        // A path is required, so that the end of the host or port is unambiguous.
         let (authority, path) = rest.split_at(rest.find('/').ok_or(NotPublic)?);
-        // The last colon, unless it is one of an IPv6 address.
+        // At the last colon, unless that is part of an IPv6 address.
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
                 (host, port)

@@ -1,12 +1,11 @@
-//! Adyen's standard webhooks: in each item of the body an `additionalData.hmacSignature`, the base64 HMAC of eight of its
-//! fields (<https://docs.adyen.com/development-resources/webhooks/secure-webhooks/verify-hmac-signatures>). The secret is the
+//! Adyen's standard webhooks: each item of the body has an `additionalData.hmacSignature`, the base64 HMAC of eight of its fields
+//! (<https://docs.adyen.com/development-resources/webhooks/secure-webhooks/verify-hmac-signatures>). The secret is the
 //! hex HMAC key of the Customer Area.
 //!
-//! **Of an item, only these eight fields are signed**: not its date, its reason or its payment method. So an effect is
-//! named by the event's id, which is made of three of them: `pspReference.eventCode.success`.
+//! **Only these eight fields of an item are signed**: not its date, its reason or its payment method. So an effect's identity is the event's id,
+//! which consists of three of them: `pspReference.eventCode.success`.
 //!
-//! The fields are joined by colons, and a merchant's own reference may have colons in it. No other field has one, so there is
-//! only one way to take the text apart.
+//! The fields are joined with colons, and a merchant's own reference may contain colons. No other field does, so the text is unambiguous.
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -26,7 +25,7 @@ pub(super) static PROVIDER: Provider = Provider {
     batch: items,
     item_digest: |item| hex::encode(Sha256::digest(signed_text(item).unwrap_or_default())),
     key: |_, secret| Key::sha256_from_hex(secret),
-    // Anything else may be delivered again.
+    // After any other response, it may be redelivered.
     success: || Success::Only(Answer::text("[accepted]")),
     ..Provider::new("adyen", verify, |_, item| identity(item))
 };
@@ -34,9 +33,9 @@ pub(super) static PROVIDER: Provider = Provider {
 const BODY: Refused = Refused::Body("notificationItems");
 const SIGNATURE: Refused = Refused::Body("hmacSignature");
 
-/// Every item has to be signed.
+/// Verifies all items: every one must be signed.
 fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], _: Window) -> Result<Verified, Refused> {
-    // Something has to be parsed before it can be verified, since the signatures are inside.
+    // The body must be parsed before it can be verified, since the signatures are inside.
     let body = json::unambiguous(request.body).ok_or(BODY)?;
     let items = items(&body).ok_or(BODY)?;
     let mut verified = Err(BODY);
@@ -54,7 +53,7 @@ fn items(body: &Value) -> Option<Vec<Value>> {
     items.iter().map(|item| item.get("NotificationRequestItem").cloned()).collect()
 }
 
-/// What is signed of an item, or nothing if it reads otherwise than Adyen writes it.
+/// The signed text of an item, or none if it is not in Adyen's format.
 fn signed_text(item: &Value) -> Option<String> {
     let optional = |name: &str| item.get(name).map_or(Some(""), Value::as_str);
     let without_colon = |text: &&str| !text.contains(':');

@@ -1,8 +1,7 @@
 //! Calendly: `Calendly-Webhook-Signature: t=1700000000,v1=<hex>`, the HMAC of `t.body`
-//! (<https://developer.calendly.com/api-docs/overview/webhooks/webhook-signatures>), with the three minutes of its examples as
-//! the window.
+//! (<https://developer.calendly.com/api-docs/overview/webhooks/webhook-signatures>). The tolerance is three minutes, as in its examples.
 //!
-//! Events have no id, so the body says which event it is.
+//! Events have no id, so the body's digest identifies the event.
 
 use crate::{Identity, provider::Provider, settings::MacFormat, text, timed::Timed};
 

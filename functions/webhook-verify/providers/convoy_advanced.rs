@@ -1,8 +1,8 @@
 //! Convoy's advanced signatures: `X-Convoy-Signature: t=1700000000,v1=<hex>`, the HMAC of `t,body`
-//! (<https://www.getconvoy.io/docs/product-manual/signatures>). Its simple ones are `hmac`. Hash and encoding are settings of
-//! the Convoy project; each change of them adds a version, and all versions sign: `v1=…,v2=…`.
+//! (<https://www.getconvoy.io/docs/product-manual/signatures>). Convoy's simple signatures use the scheme `hmac`. Hash and encoding are settings
+//! of the Convoy project; each change of them adds a version, and all versions sign: `v1=…,v2=…`.
 //!
-//! Convoy forwards other people's events, so their ids are wherever those people put them: the source's `run_id` says.
+//! Convoy forwards events of other systems, so their ids may be anywhere: set the source's `run_id`.
 
 use super::hmac;
 use crate::{provider::Provider, settings::Setting, timed::Timed};
@@ -20,7 +20,7 @@ pub(super) static PROVIDER: Provider = Provider {
 const FORMAT: Timed =
     Timed { header: "x-convoy-signature", separator: ',', time: "t", is_signature: is_version, border: "," };
 
-/// `v1`, `v2` and so on.
+/// Whether an item is a version: `v1`, `v2` and so on.
 fn is_version(name: &str) -> bool {
     name.strip_prefix('v').is_some_and(|version| {
         !version.starts_with('0') && !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit())

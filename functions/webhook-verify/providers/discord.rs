@@ -1,7 +1,7 @@
 //! Discord interactions: `X-Signature-Ed25519`, the hex Ed25519 signature of `X-Signature-Timestamp` and the body
 //! (<https://docs.discord.com/developers/interactions/overview>). The secret is the application's public key.
 //!
-//! Discord sends forged requests now and then, and takes the URL away from an application that doesn't answer them 401.
+//! Discord sometimes sends forged requests, and removes the URL of an application that does not respond 401 to them.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ use crate::{
 pub(super) static PROVIDER: Provider = Provider {
     key: |_, public| Key::ed25519_from_hex(public),
     handshake: |body, _| handshake(body),
-    // An interaction is answered with one: this one promises that more will come.
+    // An interaction needs a response; type 5 promises one later.
     success: || Success::Only(Answer::json(&json!({ "type": 5 }))),
     ..Provider::new("discord", verify, |_, body| identity(body))
 };
@@ -39,7 +39,7 @@ fn identity(body: Option<&Value>) -> Identity {
     Identity::new(text(body, "id"), number.as_deref())
 }
 
-/// PING, when the URL is entered and from time to time: PONG.
+/// Answers PING, which is sent when the URL is entered and from time to time, with PONG.
 fn handshake(body: &Value) -> Option<Answer> {
     (body.get("type")?.as_u64() == Some(1)).then(|| Answer::json(&json!({ "type": 1 })))
 }

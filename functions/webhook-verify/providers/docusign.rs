@@ -1,8 +1,8 @@
 //! DocuSign Connect: `X-DocuSign-Signature-1`, the base64 HMAC of the body, and `-2`, `-3` and so on for each further key of the
-//! account (<https://developers.docusign.com/platform/webhooks/connect/validate/>). Any of them may match.
+//! account (<https://developers.docusign.com/platform/webhooks/connect/validate/>). One valid signature is enough.
 //!
-//! There is no timestamp and no id. What is delivered again is the same body with another `retryCount`, so a run is the
-//! digest of the body without it.
+//! There is no timestamp and no id. A redelivery has the same body with another `retryCount`, so the run id is the digest of the body without
+//! that field.
 
 use crate::{
     Identity, Refused, Signed, Verified,
@@ -33,7 +33,7 @@ fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], _: Window) -> Result
             return Err(Refused::Repeated(FIRST));
         }
         seen = true;
-        // One that can't be read can't match, and takes nothing from its neighbours.
+        // A malformed signature can't match, and does not affect the others.
         signatures.extend(line.to_str().ok().and_then(|line| MacFormat::SHA256_BASE64.decode(line)));
     }
     if !seen {

@@ -1,8 +1,8 @@
 //! GitHub: `X-Hub-Signature-256: sha256=<hex>`, the HMAC of the body
 //! (<https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries>).
 //!
-//! The delivery's id and the event's name are headers that the signature does not cover, and there is no timestamp. GitHub
-//! never redelivers by itself; by hand it does, with the same id.
+//! The delivery's id and the event's name are unsigned headers, and there is no timestamp. GitHub never redelivers automatically; a manual
+//! redelivery has the same id.
 
 use http::HeaderMap;
 use serde_json::Value;
@@ -24,7 +24,7 @@ pub(super) static PROVIDER: Provider = Provider {
 pub(super) const FORMAT: BodyMac =
     BodyMac { header: "x-hub-signature-256", prefix: "sha256=", mac: MacFormat::SHA256_HEX };
 
-/// The type is the event's name and, where the body has one, its action: `push`, `issues.opened`.
+/// The type is the event's name and the body's action, if there is one: `push`, `issues.opened`.
 fn identity(headers: &HeaderMap, body: Option<&Value>) -> Identity {
     let event = header::text(headers, "x-github-event").unwrap_or_default();
     let event_type = match text(body, "action") {

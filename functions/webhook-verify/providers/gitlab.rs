@@ -1,8 +1,8 @@
 //! GitLab's secret token: `X-Gitlab-Token`, the secret itself
 //! (<https://docs.gitlab.com/user/project/integrations/webhooks/>). GitLab's signing token is `standard-webhooks`.
 //!
-//! **Nothing is signed.** Whoever sees one webhook has the secret, and can send whatever they like. There is no timestamp,
-//! and ids are headers. GitLab waits ten seconds, and redelivers under the same idempotency key.
+//! **Nothing is signed.** Anyone who sees one webhook has the secret, and can send any content. There is no timestamp, and ids are headers.
+//! GitLab's timeout is ten seconds, and a redelivery has the same idempotency key.
 
 use http::HeaderMap;
 

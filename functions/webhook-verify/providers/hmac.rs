@@ -1,5 +1,5 @@
-//! `hmac`: an HMAC of the body in a header, for senders without a scheme of their own. The source says which header, how it
-//! starts, how it is encoded and which hash it takes.
+//! `hmac`: an HMAC of the body in a header, for senders without a scheme of their own. The source configures the header, its prefix, the
+//! encoding and the hash.
 
 use http::HeaderMap;
 use serde_json::Value;
@@ -19,14 +19,14 @@ pub(super) static PROVIDER: Provider = Provider {
     ..Provider::new("hmac", verify, identity)
 };
 
-/// What our log calls the header.
+/// The header's name in the log.
 const KNOWN_AS: &str = "configured";
 
 fn verify(settings: &Settings, request: &Signed<'_>, keys: &[Key], _: Window) -> Result<Verified, Refused> {
     body_mac::verify_in(settings.header()?, KNOWN_AS, &settings.prefix, settings.mac, request, keys)
 }
 
-/// Where the id is, only the sender knows: the source's `event_id` or `run_id` says. The type is where most people put it.
+/// The location of the id depends on the sender: set the source's `event_id` or `run_id`. The type is taken from the most common field.
 pub(super) fn identity(_: &HeaderMap, body: Option<&Value>) -> Identity {
     Identity::new(None, ["type", "event_type", "event"].iter().find_map(|field| text(body, field)))
 }

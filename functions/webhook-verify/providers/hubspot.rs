@@ -1,9 +1,9 @@
 //! HubSpot: `X-HubSpot-Signature-v3`, the base64 HMAC of method, URL, body and `X-HubSpot-Request-Timestamp`
 //! (<https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation>). The secret is
-//! the app's client secret. Older signatures, which come with it, are not looked at.
+//! the app's client secret. Older signatures in the same request are ignored.
 //!
-//! The body is mostly an array of events, each of them a run. Their `eventId` is not unique, by HubSpot's own words, so a run
-//! is the digest of its event without the number of the attempt.
+//! The body is usually an array of events, each with its own run. According to HubSpot, their `eventId` is not unique, so the run id is the
+//! digest of the event without its attempt number.
 
 use crate::{
     Identity, Refused, Signed, Verified, header,
@@ -26,7 +26,7 @@ pub(super) static PROVIDER: Provider = Provider {
 const SIGNATURE: &str = "x-hubspot-signature-v3";
 const TIMESTAMP: &str = "x-hubspot-request-timestamp";
 
-/// What HubSpot decodes in a URL before it signs it.
+/// The escapes that HubSpot decodes in a URL before it signs it.
 const DECODED: [(&str, &str); 12] = [
     ("%3A", ":"),
     ("%2F", "/"),
@@ -52,8 +52,8 @@ fn verify(
     let timestamp = header::only(request.headers, TIMESTAMP)?;
     window.check_millis_unseparated(timestamp, Refused::Malformed(TIMESTAMP))?;
     let signature = key::from_base64::<32>(line).ok_or(Refused::Malformed(SIGNATURE))?;
-    // Nothing separates URL and body. The body is an array or an object, and the bracket that it starts with is no part of a
-    // URL, so nothing can be moved from one to the other.
+    // Nothing separates URL and body. The body is an array or an object, and its opening bracket can't be part of a URL, so the boundary is
+    // unambiguous.
     let query = request.query()?;
     if query.contains(['[', '{']) {
         return Err(Refused::Query);

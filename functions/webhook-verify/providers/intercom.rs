@@ -1,7 +1,7 @@
 //! Intercom: `X-Hub-Signature: sha1=<hex>`, the HMAC-SHA1 of the body
 //! (<https://developers.intercom.com/docs/webhooks>).
 //!
-//! The secret is the app's client secret. There is no timestamp. A notification is delivered again under its `id`.
+//! The secret is the app's client secret. There is no timestamp. A redelivery has the same `id`.
 
 use crate::{Identity, body_mac::BodyMac, key::Key, provider::Provider, settings::MacFormat, text};
 

@@ -1,8 +1,8 @@
 //! Linear: `Linear-Signature`, the hex HMAC of the body
 //! (<https://linear.app/developers/webhooks#securing-webhooks>).
 //!
-//! The time that counts is the body's `webhookTimestamp`, in milliseconds: it is signed, the header `Linear-Timestamp` is
-//! not. Neither is the delivery's id. Linear waits five seconds, and tries three times.
+//! The time is the body's `webhookTimestamp`, in milliseconds, which is signed; the header `Linear-Timestamp` is not, and neither is the
+//! delivery's id. Linear's timeout is five seconds, and it tries three times.
 
 use http::HeaderMap;
 use serde_json::Value;
@@ -22,7 +22,7 @@ use crate::{
 pub(super) static PROVIDER: Provider = Provider {
     signed: &["event_type", "event", "form", "digest"],
     tolerance: 60,
-    // A redelivery, signed anew, is the same event.
+    // A redelivery, signed again with a new time, is the same event.
     fingerprint: |_, request| json::digest_without(request.body, TIMESTAMP),
     ..Provider::new("linear", verify, identity)
 };
@@ -38,7 +38,7 @@ fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], window: Window) -> R
     Ok(verified)
 }
 
-/// The type is the thing's and what happened to it: `Comment.create`.
+/// The type is the object's type and the action: `Comment.create`.
 fn identity(headers: &HeaderMap, body: Option<&Value>) -> Identity {
     let thing = text(body, "type").unwrap_or_default();
     let event_type = match text(body, "action") {

@@ -1,9 +1,8 @@
 //! Mailgun: a signature in the body, the hex HMAC of its timestamp and token
 //! (<https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks>).
 //!
-//! **The event itself is not signed.** A signature says that Mailgun once sent this token, and no more: whoever sees one
-//! webhook can send others with it, until the window closes. What holds is that all of them are one run, because the token
-//! names it.
+//! **The event itself is not signed.** A signature only proves that Mailgun once sent this token: anyone who sees one webhook can send other
+//! content with it, until the tolerance window closes. But all of it is the same run, because the token identifies the run.
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -28,7 +27,7 @@ pub(super) static PROVIDER: Provider = Provider {
 const SIGNATURE: Refused = Refused::Body("signature");
 
 fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], window: Window) -> Result<Verified, Refused> {
-    // The one scheme of which something has to be parsed before it can be verified.
+    // The body must be parsed before it can be verified.
     let body = json::unambiguous(request.body).ok_or(SIGNATURE)?;
     let fields = body.get("signature");
     let field = |name| text(fields, name).ok_or(SIGNATURE);
@@ -38,7 +37,7 @@ fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], window: Window) -> R
     key::find(keys, &[timestamp.as_bytes(), token.as_bytes()], &[signature])
 }
 
-/// Of the token and its time: whatever is sent with them is one and the same.
+/// Digest of the token and its time: everything that is sent with them is the same webhook.
 fn fingerprint(request: &Signed<'_>) -> String {
     let body: Value = serde_json::from_slice(request.body).unwrap_or_default();
     let field = |name| text(body.get("signature"), name).unwrap_or_default();

@@ -1,16 +1,16 @@
 //! Meta (Facebook, Instagram, WhatsApp): `X-Hub-Signature-256: sha256=<hex>`, the HMAC of the body
 //! (<https://developers.facebook.com/docs/graph-api/webhooks/getting-started>). GitHub took the header from the same draft,
-//! so [`github`] checks it.
+//! so [`github`] verifies it.
 //!
-//! It is over exactly the bytes sent, with their `\u00e4` and `\/`. There is no timestamp, and no id: the body says which
-//! event it is, and may hold several.
+//! The signature covers the exact bytes, with their `\u00e4` and `\/`. There is no timestamp and no id: the body's digest identifies the event,
+//! and a body may contain several.
 
 use url::form_urlencoded;
 
 use super::github;
 use crate::{Answer, Identity, key::Key, provider::Provider, settings::Setting, text};
 
-/// The type is what changed, such as `whatsapp_business_account`.
+/// The type is the object that changed, such as `whatsapp_business_account`.
 pub(super) static PROVIDER: Provider = Provider {
     settings: &[Setting::VerifyToken],
     challenge: |request, token| Some(challenge(request.query, token)),
@@ -21,9 +21,8 @@ pub(super) static PROVIDER: Provider = Provider {
     )
 };
 
-/// `GET ?hub.mode=subscribe&hub.verify_token=…&hub.challenge=…`, when the URL is entered: the challenge, back again, if the
-/// token is the source's. Nothing else vouches for this request. The token is no secret that signs: it stands in a URL, and
-/// URLs are logged.
+/// Answers `GET ?hub.mode=subscribe&hub.verify_token=…&hub.challenge=…`, sent when the URL is entered: returns the challenge if the token is the
+/// source's. This request is not authenticated in any other way. The token is not a signing secret: it is part of a URL, and URLs are logged.
 fn challenge(query: &str, expected: Option<&Key>) -> Answer {
     let only = |wanted: &str| {
         let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == wanted);

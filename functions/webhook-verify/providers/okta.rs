@@ -1,8 +1,8 @@
 //! Okta's event hooks: the secret itself in a header, `Authorization` unless the hook names another
 //! (<https://developer.okta.com/docs/concepts/event-hooks/>).
 //!
-//! **Nothing is signed.** Whoever sees one webhook has the secret, and can send whatever they like. The body holds several
-//! events, each of them a run.
+//! **Nothing is signed.** Anyone who sees one webhook has the secret, and can send any content. The body contains several events, each with its
+//! own run.
 
 use http::{HeaderMap, header::AUTHORIZATION};
 use serde_json::json;
@@ -24,7 +24,7 @@ pub(super) static PROVIDER: Provider = Provider {
     ..Provider::new("okta", verify, |_, event| Identity::new(text(event, "uuid"), text(event, "eventType")))
 };
 
-/// What our log calls the header.
+/// The header's name in the log.
 const KNOWN_AS: &str = "authorization";
 const CHALLENGE: &str = "x-okta-verification-challenge";
 
@@ -35,7 +35,7 @@ fn verify(settings: &Settings, request: &Signed<'_>, keys: &[Key], _: Window) ->
     Ok(Verified { key_index })
 }
 
-/// When the URL is entered: the header, back again. Nothing vouches for this request, and all that it gets is what it sent.
+/// Returns the header's value when the URL is entered. The request is not authenticated, and gets back only what it sent.
 fn challenge(headers: &HeaderMap) -> Answer {
     match header::text(headers, CHALLENGE).filter(|value| value.len() <= 512) {
         Some(value) => Answer::json(&json!({ "verification": value })),

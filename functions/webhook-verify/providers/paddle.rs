@@ -1,8 +1,8 @@
 //! Paddle Billing: `Paddle-Signature: ts=1700000000;h1=<hex>`, the HMAC of `ts:body`
 //! (<https://developer.paddle.com/webhooks/signature-verification>).
 //!
-//! Paddle's own libraries tolerate five seconds, and so do we unless the source says otherwise: a start or a clock that is
-//! slow may need more. The event is redelivered for three days, always under the body's `event_id`.
+//! Paddle's own libraries tolerate five seconds, which is the default here; with slow cold starts or clocks, a source may need more. The event is
+//! redelivered for three days, always with the body's `event_id`.
 
 use crate::{Identity, Success, provider::Provider, settings::MacFormat, text, timed::Timed};
 

@@ -3,7 +3,7 @@
 //! (<https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features>).
 //! The secret is the public key that SendGrid shows.
 //!
-//! The body is an array of events, each with an id of its own, and ends with CR LF, which is signed as well.
+//! The body is an array of events, each with its own id, and ends with CR LF, which is signed as well.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -16,7 +16,7 @@ use crate::{
     text,
 };
 
-/// Identities are of one event each.
+/// Ids and types are those of single events.
 pub(super) static PROVIDER: Provider = Provider {
     batch: |body| body.as_array().cloned(),
     key: |_, public| Key::p256_from_base64(public),

@@ -1,8 +1,7 @@
 //! Sentry's integrations: `Sentry-Hook-Signature`, the hex HMAC of the body
 //! (<https://docs.sentry.io/organization/integrations/integration-platform/webhooks/>).
 //!
-//! The secret is the integration's client secret. The request's id, its time and its resource are headers that the signature
-//! does not cover.
+//! The secret is the integration's client secret. The request's id, its time and its resource are unsigned headers.
 
 use http::HeaderMap;
 use serde_json::Value;
@@ -23,7 +22,7 @@ pub(super) static PROVIDER: Provider = Provider {
 
 const FORMAT: BodyMac = BodyMac { header: "sentry-hook-signature", prefix: "", mac: MacFormat::SHA256_HEX };
 
-/// The type is the resource's and what happened to it: `issue.resolved`.
+/// The type is the resource and the action: `issue.resolved`.
 fn identity(headers: &HeaderMap, body: Option<&Value>) -> Identity {
     let resource = header::text(headers, "sentry-hook-resource").unwrap_or_default();
     let event_type = match text(body, "action") {

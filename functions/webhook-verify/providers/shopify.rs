@@ -1,11 +1,10 @@
 //! Shopify: `X-Shopify-Hmac-Sha256`, the base64 HMAC of the body
 //! (<https://shopify.dev/docs/apps/build/webhooks/subscribe/https#step-2-validate-the-origin-of-your-webhook>).
 //!
-//! "Events" are signed alike, and their headers have the same names without `X-`
+//! "Events" are signed in the same way, and their headers have the same names without `X-`
 //! (<https://shopify.dev/docs/apps/build/events/verify-deliveries>).
 //!
-//! Id and topic are headers that the signature does not cover, and there is no timestamp. Shopify tries eight times in four
-//! hours, with the same id.
+//! Id and topic are unsigned headers, and there is no timestamp. Shopify tries eight times in four hours, with the same id.
 
 use http::HeaderMap;
 
@@ -22,7 +21,7 @@ use crate::{
 pub(super) static PROVIDER: Provider =
     Provider { signed: THE_BODY, ..Provider::new("shopify", verify, |headers, _| identity(headers)) };
 
-/// The names of one form's headers.
+/// The header names of one form.
 struct Names {
     hmac: BodyMac,
     id: &'static str,
@@ -47,7 +46,7 @@ impl Names {
 }
 
 fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], _: Window) -> Result<Verified, Refused> {
-    // Another program may go by the other form.
+    // Another program may use the other form.
     for (webhook, event) in
         [(WEBHOOKS.hmac.header, EVENTS.hmac.header), (WEBHOOKS.id, EVENTS.id), (WEBHOOKS.topic, EVENTS.topic)]
     {

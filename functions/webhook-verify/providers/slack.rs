@@ -1,8 +1,8 @@
 //! Slack: `X-Slack-Signature: v0=<hex>`, the HMAC of `v0:timestamp:body`
 //! (<https://docs.slack.dev/authentication/verifying-requests-from-slack>).
 //!
-//! Events are JSON, commands and interactions are forms; both are signed alike. An event is redelivered three times under
-//! its `event_id`.
+//! Events are JSON, commands and interactions are forms; both are signed in the same way. An event is redelivered three times with the same
+//! `event_id`.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use crate::{Answer, Identity, Success, provider::Provider, text, v0::V0};
 
 pub(super) static PROVIDER: Provider = Provider {
     handshake: |body, _| handshake(body),
-    // Any body would be shown to whoever gave the command.
+    // Any body would be shown to the user who gave the command.
     success: || Success::Only(Answer::text("")),
     ..Provider::new(
         "slack",
@@ -30,7 +30,7 @@ fn identity(body: Option<&Value>) -> Identity {
     )
 }
 
-/// `url_verification`: the challenge, back again.
+/// Answers `url_verification` with its challenge.
 fn handshake(body: &Value) -> Option<Answer> {
     let challenge = text(Some(body), "challenge")?;
     (text(Some(body), "type") == Some("url_verification")).then(|| Answer::text(challenge))

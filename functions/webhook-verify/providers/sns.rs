@@ -1,15 +1,13 @@
-//! AWS SNS: in the body a `Signature`, RSA over its own fields, by the certificate that `SigningCertURL` names
+//! AWS SNS: the body has a `Signature`, RSA over its own fields, by the certificate that `SigningCertURL` names
 //! (<https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html>).
 //!
-//! * **There is no secret.** Anybody with an AWS account can have SNS sign whatever they like, on a topic of their own. So the
-//!   topics are configured, and no other topic's messages are looked at.
-//! * **The certificate is SNS's**: its URL is that of SNS in the topic's own region, to the byte, and nothing else is fetched.
-//! * **Only some fields are signed**: not the message's attributes, and none of the URLs in a notification. The others are left
-//!   out of `event`.
-//! * The fields are signed as lines, and a message may have lines of its own. No other field has, so there is only one way to
-//!   take the text apart.
+//! * **There is no secret.** Anyone with an AWS account can make SNS sign any content, on a topic of their own. So the topics are configured, and
+//! messages of other topics are refused.
+//! * **The certificate must be SNS's**: its URL is exactly that of SNS in the topic's own region, and nothing else is fetched.
+//! * **Only some fields are signed**: not the message's attributes, and none of the URLs in a notification. The others are removed from `event`.
+//! * The fields are signed as lines, and a message may contain lines itself. No other field does, so the text is unambiguous.
 //!
-//! A subscription is confirmed once its confirmation is verified. A notification is delivered again under its `MessageId`.
+//! A subscription is confirmed once its confirmation request is verified. A redelivery has the same `MessageId`.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
@@ -30,7 +28,7 @@ use crate::{
 pub(super) static PROVIDER: Provider = Provider {
     signed: &["event_id", "event_type", "event", "digest"],
     settings: &[Setting::Topics],
-    // SNS delivers for an hour at most, whatever the policy.
+    // SNS retries for at most one hour, whatever the policy.
     tolerance: 2 * 3600,
     key: |_, pem| Key::rsa_from_certificate(pem),
     certificate: |settings, request| certificate(settings, request).map(Some),
@@ -49,7 +47,7 @@ fn read(request: &Signed<'_>) -> Result<Value, Refused> {
     json::unambiguous(request.body).ok_or(Refused::Body("Type"))
 }
 
-/// The fields that are signed, in their order.
+/// The signed fields, in order.
 fn fields(message: &Value) -> Option<&'static [&'static str]> {
     match text(Some(message), "Type")? {
         "Notification" => Some(&NOTIFICATION),
@@ -74,7 +72,7 @@ fn signed_text(request: &Signed<'_>) -> Result<String, Refused> {
     Ok(signed)
 }
 
-/// The configured topic that a message says it is of.
+/// The configured topic that a message names.
 fn topic<'a>(settings: &'a Settings, message: &Value) -> Result<&'a Topic, Refused> {
     let arn = text(Some(message), "TopicArn").ok_or(Refused::Body("TopicArn"))?;
     settings.topics.iter().find(|topic| topic.arn() == arn).ok_or(Refused::Body("TopicArn"))
@@ -107,7 +105,7 @@ fn verify(
     position.map(|key_index| Verified { key_index }).ok_or(Refused::Forged)
 }
 
-/// What is signed, with the message itself as JSON where it is an object or an array.
+/// The signed fields, with the message itself as JSON if it is an object or an array.
 fn signed_fields(body: Value) -> Value {
     let Some(names) = fields(&body) else { return Value::Null };
     let mut signed = Map::new();
@@ -126,7 +124,7 @@ fn signed_fields(body: Value) -> Value {
     signed.into()
 }
 
-/// The URL at which SNS learns that the subscription is wanted.
+/// The URL that confirms the subscription.
 fn confirmation(settings: &Settings, body: &Value) -> Option<Location> {
     if text(Some(body), "Type")? != "SubscriptionConfirmation" {
         return None;

@@ -1,9 +1,9 @@
 //! Standard Webhooks: `webhook-id`, `webhook-timestamp` and `webhook-signature`, the base64 HMAC of `id.timestamp.body`
 //! (<https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>).
 //!
-//! The signature is a list, separated by spaces, of `version,base64`, and any of them may match. `v1` is HMAC, with a secret
-//! `whsec_…`; `v1a` is Ed25519, with a public key `whpk_…`. Svix, where the scheme comes from, calls the same headers
-//! `svix-*`, and some senders send both sets; where they differ, the request is refused.
+//! The signature is a list, separated by spaces, of `version,base64`; one valid signature is enough. `v1` is HMAC, with a secret `whsec_…`; `v1a`
+//! is Ed25519, with a public key `whpk_…`. Svix, which created the scheme, names the same headers `svix-*`, and some senders send both sets; if
+//! they differ, the request is refused.
 
 use http::HeaderMap;
 use serde_json::Value;
@@ -20,7 +20,7 @@ use crate::{
 pub(super) static PROVIDER: Provider =
     Provider { key: |_, secret| key(secret), ..Provider::new("standard-webhooks", verify, identity) };
 
-/// One name for each of the three headers.
+/// One set of names for the three headers.
 struct Names {
     id: &'static str,
     timestamp: &'static str,
@@ -32,15 +32,15 @@ const STANDARD: Names =
 const SVIX: Names = Names { id: "svix-id", timestamp: "svix-timestamp", signature: "svix-signature" };
 
 impl Names {
-    /// The set that counts. Never some of one and some of the other: as soon as one header of the standard's set is there,
-    /// that set is it, for the signature and for the id alike.
+    /// The set of headers to use, for the signature and for the id. The sets are never mixed: if any header of the standard's set is present, that
+    /// set is used.
     fn of(headers: &HeaderMap) -> &'static Self {
         let standard = [STANDARD.id, STANDARD.timestamp, STANDARD.signature];
         if standard.iter().any(|name| headers.contains_key(*name)) { &STANDARD } else { &SVIX }
     }
 }
 
-/// Without a prefix it is a secret.
+/// A key without a prefix is a secret.
 fn key(secret: &str) -> Result<Key, KeyError> {
     match secret.strip_prefix("whpk_") {
         Some(public) => Key::ed25519_from_base64(public),
@@ -50,7 +50,7 @@ fn key(secret: &str) -> Result<Key, KeyError> {
 
 fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], window: Window) -> Result<Verified, Refused> {
     let names = Names::of(request.headers);
-    // Another program may go by the other set.
+    // Another program may use the other set.
     for (standard, svix) in
         [(STANDARD.id, SVIX.id), (STANDARD.timestamp, SVIX.timestamp), (STANDARD.signature, SVIX.signature)]
     {
@@ -59,8 +59,8 @@ fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], window: Window) -> R
     let id = header::only(request.headers, names.id)?;
     let timestamp = header::only(request.headers, names.timestamp)?;
     let list = header::only(request.headers, names.signature)?;
-    // The specification forbids a full stop in an id: it would let the border between id, timestamp and body move.
-    // A comma or a space is what joining two lines leaves.
+    // The specification forbids a full stop in an id: it would make the boundary between id, timestamp and body ambiguous. A comma or a space is a
+    // sign of two joined lines.
     let legal = |c: char| c.is_ascii_graphic() && !matches!(c, '.' | ',');
     if id.is_empty() || !id.chars().all(legal) {
         return Err(Refused::Malformed(names.id));
@@ -73,14 +73,14 @@ fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], window: Window) -> R
     key::find(keys, &[id.as_bytes(), b".", timestamp.as_bytes(), b".", request.body], &signatures)
 }
 
-/// The signatures of the list, or nothing if it is no such list. Joined lines are none: where they meet, an entry has a
-/// comma too many. Their lengths keep the two versions apart: no key makes both.
+/// The signatures of the list, or none if it is malformed. Joined lines are malformed: where they meet, an entry has an additional comma. Their
+/// lengths distinguish the two versions: no key makes both.
 fn signatures(list: &str) -> Option<Vec<Vec<u8>>> {
     let mut signatures = Vec::new();
     for entry in list.split(' ') {
         match entry.split_once(',')? {
             (_, signature) if signature.contains(',') => return None,
-            // One that can't be read can't match, and takes nothing from its neighbours.
+            // A malformed signature can't match, and does not affect the others.
             ("v1", signature) => signatures.extend(key::from_base64::<32>(signature).map(Vec::from)),
             ("v1a", signature) => signatures.extend(key::from_base64::<64>(signature).map(Vec::from)),
             _ => {}
@@ -89,7 +89,7 @@ fn signatures(list: &str) -> Option<Vec<Vec<u8>>> {
     Some(signatures)
 }
 
-/// The id is a header and signed; the type is the body's.
+/// The id is a signed header; the type is in the body.
 fn identity(headers: &HeaderMap, body: Option<&Value>) -> Identity {
     let id = header::text(headers, Names::of(headers).id);
     Identity::new(id, text(body, "type"))

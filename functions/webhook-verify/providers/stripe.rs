@@ -1,7 +1,7 @@
 //! Stripe: `Stripe-Signature: t=1700000000,v1=<hex>`, the HMAC of `t.body`
 //! (<https://docs.stripe.com/webhooks#verify-manually>).
 //!
-//! `v0` is a test scheme, and ignored. The event is redelivered for three days, always under the body's `id`.
+//! `v0` is a test scheme, and ignored. The event is redelivered for three days, always with the same `id` in the body.
 
 use crate::{Identity, provider::Provider, settings::MacFormat, text, timed::Timed};
 

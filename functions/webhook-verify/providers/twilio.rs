@@ -1,16 +1,16 @@
-//! Twilio: `X-Twilio-Signature`, the base64 HMAC-SHA1 of the public URL and the form's parameters, sorted, names and values
-//! joined with nothing between them (<https://www.twilio.com/docs/usage/webhooks/webhooks-security>).
+//! Twilio: `X-Twilio-Signature`, the base64 HMAC-SHA1 of the public URL and the form's parameters, sorted, with names and values concatenated
+//! (<https://www.twilio.com/docs/usage/webhooks/webhooks-security>).
 //!
-//! A webhook rule with a shared key makes it HMAC-SHA256; `X-Twilio-Webhooks-Signature-Settings` says so
+//! A webhook rule with a shared key uses HMAC-SHA256; `X-Twilio-Webhooks-Signature-Settings` says so
 //! (<https://github.com/twilio/twilio-node/blob/main/examples/WebhookSignatureValidation.md>). That header is not signed, but
-//! it only chooses between two MACs, and both take the secret.
+//! it only selects one of two MACs, and both need the secret.
 //!
-//! Any other body is bound by its SHA-256 in the URL's `bodySHA256`. Some of Twilio's products sign the URL with its port
-//! and some without; its own libraries try both. There is no timestamp, and the idempotency token is a header that the
-//! signature does not cover: a run is the digest of what was signed.
+//! Any other body is signed through its SHA-256 in the URL's `bodySHA256`. Some of Twilio's products sign the URL with its port and some without;
+//! its own libraries try both. There is no timestamp, and the idempotency token is an unsigned header: the run id is the digest of the signed
+//! text.
 //!
-//! **Nothing separates what is signed.** Whoever sees one webhook can send it again with a parameter hidden in the value of
-//! the one before it. That is the same run, but templates see another form.
+//! **The signed parts have no separators.** Anyone who sees one webhook can send it again with a parameter hidden in the previous one's value.
+//! That is the same run, but templates see another form.
 
 use std::collections::BTreeSet;
 
@@ -28,14 +28,14 @@ use crate::{
     text,
 };
 
-/// A body that is not a form is bound by its hash, so `event` is signed. A form's borders are not.
+/// Any other body is signed through its hash, so `event` is signed. The boundaries within a form are not.
 pub(super) static PROVIDER: Provider = Provider {
     signed: &["event", "digest"],
     settings: &[Setting::PublicUrl],
     key: |_, secret| Key::sha1_or_sha256(secret),
     fingerprint,
     may_be_json: |request| request.query.is_some_and(|query| !body_hashes(query).is_empty()),
-    // Any body would be TwiML.
+    // A body would be interpreted as TwiML.
     success: || Success::Only(Answer { status: StatusCode::NO_CONTENT, ..Answer::text("") }),
     ..Provider::new("twilio", verify, identity)
 };
@@ -56,7 +56,7 @@ fn verify(settings: &Settings, request: &Signed<'_>, keys: &[Key], _: Window) ->
     settings.public_url()?.both_ports_with(query).iter().find_map(signed).ok_or(Refused::Forged)
 }
 
-/// `key=<id>,algorithm=<name>`, read as leniently as Twilio's libraries do; but two lines that were joined name two.
+/// Parses `key=<id>,algorithm=<name>`, as leniently as Twilio's libraries; but two joined lines have two algorithms.
 fn algorithm(headers: &HeaderMap) -> Result<String, Refused> {
     let line = if headers.contains_key(SETTINGS) { header::only(headers, SETTINGS)? } else { "" };
     let items = line.split(',').filter_map(|item| item.split_once('='));
@@ -69,8 +69,8 @@ fn algorithm(headers: &HeaderMap) -> Result<String, Refused> {
     }
 }
 
-/// Of the signed text, not of the body: the same text is signed for the same parameters in any order or spelling, for a pair
-/// sent twice, and for a border between name, value and next name that was moved. Port or no port, it is one webhook.
+/// Digest of the signed text, not of the body: parameters in any order or encoding, repeated pairs, and moved boundaries between names and values
+/// all have the same signed text. The URL with and without its port is the same webhook.
 fn fingerprint(settings: &Settings, request: &Signed<'_>) -> String {
     let query = request.query.unwrap_or_default();
     let signed = settings.public_url().map(|url| url.both_ports_with(query));
@@ -79,8 +79,7 @@ fn fingerprint(settings: &Settings, request: &Signed<'_>) -> String {
     hex::encode(Sha256::digest([signed, parameters].concat()))
 }
 
-/// What is signed after the URL. Whether that is a form is for the signed URL to say, never for the Content-Type, which
-/// isn't signed.
+/// The signed text after the URL. Whether it is a form is determined by the signed URL, never by the unsigned Content-Type.
 fn parameters(request: &Signed<'_>) -> Result<String, Refused> {
     let query = request.query()?;
     match &body_hashes(query)[..] {
@@ -92,14 +91,14 @@ fn parameters(request: &Signed<'_>) -> Result<String, Refused> {
     }
 }
 
-/// Twilio writes one, and at the very end. What a form's text holds further on could be made to look like one, if that text
-/// was sent again as a part of the query.
+/// The hashes in a query. Twilio writes one, at the very end. Text of a form further on could look like a hash, if it was replayed as part of
+/// the query.
 fn body_hashes(query: &str) -> Vec<String> {
     let parameters = form_urlencoded::parse(query.as_bytes());
     parameters.filter(|(name, _)| name == "bodySHA256").map(|(_, hash)| hash.into_owned()).collect()
 }
 
-/// Twilio's libraries take each pair of name and value once, however often it was sent.
+/// The form's parameters, sorted. Twilio's libraries use each pair of name and value once, however often it was sent.
 fn sorted(form: &[u8]) -> String {
     let parameters: BTreeSet<_> = form_urlencoded::parse(form).collect();
     parameters.iter().flat_map(|(name, value)| [&**name, &**value]).collect()

@@ -1,7 +1,7 @@
 //! Typeform: `Typeform-Signature: sha256=<base64>`, the HMAC of the body
 //! (<https://www.typeform.com/developers/webhooks/secure-your-webhooks/>).
 //!
-//! There is no timestamp. A response is delivered again under its `event_id`.
+//! There is no timestamp. A redelivery has the same `event_id`.
 
 use crate::{Identity, body_mac::BodyMac, provider::Provider, settings::MacFormat, text};
 

@@ -1,7 +1,7 @@
 //! Vercel: `x-vercel-signature`, the hex HMAC-SHA1 of the body
 //! (<https://vercel.com/docs/webhooks/webhooks-api#securing-webhooks>).
 //!
-//! There is no timestamp. An event is delivered again under its `id`.
+//! There is no timestamp. A redelivery has the same `id`.
 
 use crate::{Identity, body_mac::BodyMac, key::Key, provider::Provider, settings::MacFormat, text};
 

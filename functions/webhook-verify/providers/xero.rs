@@ -1,9 +1,8 @@
 //! Xero: `x-xero-signature`, the base64 HMAC of the body
 //! (<https://developer.xero.com/documentation/guides/webhooks/configuring-your-server/>).
 //!
-//! The body is a list of events, each of them a run. They have no id, and there is no timestamp beside their own. "Intent to
-//! receive", when the URL is entered, is a list without events: Xero wants a 200 for those that are rightly signed and a 401
-//! for the others, as ever.
+//! The body is a list of events, each with its own run. They have no id, and only their own timestamps. "Intent to receive", sent when the URL is
+//! entered, is a list without events: Xero expects 200 if its signature is valid and 401 if not, as for any webhook.
 
 use serde_json::Value;
 
@@ -11,7 +10,7 @@ use crate::{Answer, Identity, Success, body_mac::BodyMac, provider::Provider, se
 
 pub(super) static PROVIDER: Provider = Provider {
     batch: events,
-    // Xero takes no body for a success.
+    // Xero requires an empty body in a success.
     success: || Success::Only(Answer::text("")),
     ..Provider::new("xero", |_, request, keys, _| FORMAT.verify(request, keys), |_, event| identity(event))
 };
@@ -26,7 +25,7 @@ fn events(body: &Value) -> Option<Vec<Value>> {
     }
 }
 
-/// The type is the thing's and what happened to it: `INVOICE.UPDATE`.
+/// The type is the object's category and the action: `INVOICE.UPDATE`.
 fn identity(event: Option<&Value>) -> Identity {
     let parts = [text(event, "eventCategory"), text(event, "eventType")];
     Identity::new(None, parts.into_iter().collect::<Option<Vec<_>>>().map(|parts| parts.join(".")).as_deref())

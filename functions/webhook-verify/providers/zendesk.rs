@@ -1,8 +1,7 @@
 //! Zendesk: `X-Zendesk-Webhook-Signature`, the base64 HMAC of `X-Zendesk-Webhook-Signature-Timestamp` and the body
 //! (<https://developer.zendesk.com/documentation/webhooks/verifying/>).
 //!
-//! Webhooks that are subscribed to events have an id and a type in the body. Those of triggers and automations have the body
-//! that their author wrote.
+//! Webhooks that are subscribed to events have an id and a type in the body. Webhooks of triggers and automations have a custom body.
 
 use crate::{
     Identity, Refused, Signed, Verified, header,

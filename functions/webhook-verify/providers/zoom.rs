@@ -1,7 +1,7 @@
 //! Zoom: `x-zm-signature: v0=<hex>`, the HMAC of `v0:timestamp:body`
 //! (<https://developers.zoom.us/docs/api/webhooks/#verify-webhook-events>).
 //!
-//! Events have no id, so the body says which event it is.
+//! Events have no id, so the body's digest identifies the event.
 
 use serde_json::{Value, json};
 
@@ -19,10 +19,10 @@ pub(super) static PROVIDER: Provider = Provider {
 
 const FORMAT: V0 = V0 { signature: "x-zm-signature", timestamp: "x-zm-request-timestamp" };
 
-/// `endpoint.url_validation`, when the URL is entered and every 72 hours: the plain token, back again with its HMAC.
+/// Answers `endpoint.url_validation`, sent when the URL is entered and every 72 hours: returns the plain token with its HMAC.
 ///
-/// The same key makes events' signatures in the same way, so whoever could choose the token could have events signed.
-/// That is why only a verified request gets an answer, and only a token in which nothing of `v0:timestamp:body` fits.
+/// Events are signed with the same key in the same way, so an attacker who could choose the token could get events signed. So only a verified
+/// request gets a response, and only for a token that can't be part of a `v0:timestamp:body` text.
 fn handshake(body: &Value, key: &Key) -> Option<Answer> {
     if text(Some(body), "event") != Some("endpoint.url_validation") {
         return None;
