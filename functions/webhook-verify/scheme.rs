@@ -1,4 +1,4 @@
-//! A scheme by the name that `webhooks.toml` has for it, with the source's settings.
+//! A signature scheme, by its name in `webhooks.toml`, with the source's settings.
 
 use std::{fmt, time::Duration};
 
@@ -11,14 +11,14 @@ use super::{
     settings::{Setting, Settings},
 };
 
-/// How a provider signs, with what it takes to check that beside secrets.
+/// A provider's signature scheme, with all settings except the secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scheme {
     pub(super) provider: &'static Provider,
     pub(super) settings: Settings,
 }
 
-/// No scheme has this name.
+/// There is no scheme with this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no scheme {name:?}; known are {}", Scheme::names().collect::<Vec<_>>().join(", "))]
 pub struct UnknownScheme {
@@ -31,7 +31,7 @@ impl Scheme {
         providers::ALL.iter().map(|provider| provider.name)
     }
 
-    /// The scheme of that name, without settings.
+    /// The scheme with that name, without settings.
     ///
     /// # Errors
     /// There is no such scheme.
@@ -53,40 +53,41 @@ impl Scheme {
         self.provider.name
     }
 
-    /// Whether a source of this scheme has that field.
+    /// Whether a source with this scheme has that field.
     #[must_use]
     pub fn takes(&self, setting: Setting) -> bool {
         self.provider.settings.contains(&setting)
     }
 
-    /// Prepares a secret.
+    /// Prepares a key from a secret.
     ///
     /// # Errors
-    /// The secret cannot be one of this scheme's; above all a blank one, whose HMAC anybody can compute.
+    /// The secret is not in this scheme's format, or is blank: anyone can compute an HMAC with a blank key.
     pub fn key(&self, secret: &str) -> Result<Key, KeyError> {
         (self.provider.key)(&self.settings, secret)
     }
 
-    /// The events of a body that may hold several, each with a run of its own; `None` if it is one event.
+    /// The events of a body that may contain several, each with its own run; `None` if it is one event.
     #[must_use]
     pub fn batch(&self, body: &Value) -> Option<Vec<Value>> {
         (self.provider.batch)(body)
     }
 
-    /// A digest of one event of a batch: the same when it is delivered again.
+    /// A digest of one event of a batch: the same at a redelivery.
     #[must_use]
     pub fn item_digest(&self, item: &Value) -> String {
         (self.provider.item_digest)(item)
     }
 
-    /// The names of templates that the signature covers, among `event_id`, `event_type`, `event`, `form` and `digest`.
-    /// Whoever has seen one webhook can send it again with the others changed.
+    /// The template names that the signature covers, among `event_id`, `event_type`, `event`, `form` and `digest`. Anyone who has seen one
+    /// webhook can
+    /// replay it with changes to the others.
     #[must_use]
     pub fn signed(&self) -> &'static [&'static str] {
         self.provider.signed
     }
 
-    /// How far the signed time may be from now, unless the source says otherwise: what the provider's own library tolerates.
+    /// The default tolerance of the signed time: as in the provider's own library.
     #[must_use]
     pub fn tolerance(&self) -> Duration {
         Duration::from_secs(self.provider.tolerance)

@@ -1,4 +1,4 @@
-//! The fields of a source that only some schemes have.
+//! The source fields that only some schemes use.
 
 use http::HeaderName;
 use serde::Deserialize;
@@ -9,50 +9,50 @@ use super::{
     location::Topic,
 };
 
-/// One such field.
+/// Such a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setting {
-    /// `public_url`, required: the URL as the provider knows it.
+    /// `public_url`, required: the URL that the provider calls.
     PublicUrl,
-    /// `header`, required: where the signature is.
+    /// `header`, required: the header with the signature.
     Header,
     /// `prefix`: the text before the signature.
     Prefix,
     /// `encoding` and `algorithm` of the HMAC.
     Mac,
-    /// `header`: where the secret is, if not in `Authorization`.
+    /// `header`: the header with the secret, if not `Authorization`.
     TokenHeader,
-    /// `topics`, required, instead of `secrets`: the ARNs of SNS's topics.
+    /// `topics`, required, instead of `secrets`: the ARNs of SNS topics.
     Topics,
-    /// `verify_token`: the name of a secret that a GET must show.
+    /// `verify_token`: name of the secret that a GET request must contain.
     VerifyToken,
 }
 
-/// Their values; those of other schemes are left at their defaults.
+/// The values of these fields; unused fields have their defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// The URL as the provider knows it.
+    /// The URL that the provider calls.
     pub public_url: Option<PublicUrl>,
     /// The header with the signature.
     pub header: Option<HeaderName>,
-    /// What stands there before the signature, such as `sha256=`.
+    /// The text before the signature, such as `sha256=`.
     pub prefix: String,
-    /// The topics whose messages are taken.
+    /// The topics whose messages are accepted.
     pub topics: Vec<Topic>,
-    /// The HMAC.
+    /// The HMAC's hash and encoding.
     pub mac: MacFormat,
 }
 
-/// Which HMAC it is, and how it is written.
+/// The hash and encoding of an HMAC.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MacFormat {
     /// The hash.
     pub algorithm: Algorithm,
-    /// The text.
+    /// The encoding.
     pub encoding: Encoding,
 }
 
-/// How bytes are written in a header.
+/// The encoding of bytes in a header.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
@@ -72,13 +72,13 @@ pub enum Algorithm {
     Sha256,
     /// SHA-512.
     Sha512,
-    /// SHA-1, for the providers that have nothing better; sources can't ask for it.
+    /// SHA-1, for providers that offer nothing better; sources can't select it.
     #[serde(skip)]
     Sha1,
 }
 
 impl Settings {
-    /// The configuration does not load without it, so this error is for a scheme that forgot to ask for it.
+    /// The public URL. The configuration is not valid without it, so the error means that a scheme did not require it.
     pub(super) fn public_url(&self) -> Result<&PublicUrl, Refused> {
         self.public_url.as_ref().ok_or(Refused::Unconfigured("public_url"))
     }
@@ -102,7 +102,7 @@ impl MacFormat {
         }
     }
 
-    /// A signature in this format, and in no other.
+    /// Decodes a signature in this format, and in no other.
     pub(super) fn decode(self, text: &str) -> Option<Vec<u8>> {
         match (self.algorithm, self.encoding) {
             (Algorithm::Sha256, Encoding::Hex) => key::from_hex::<32>(text).map(Vec::from),

@@ -1,7 +1,6 @@
-//! A timestamp and signatures in one header, such as `t=1700000000,v1=<hex>,v1=<hex>`: Stripe's way, and that of those who
-//! learned from Stripe.
+//! A timestamp and signatures in one header, such as `t=1700000000,v1=<hex>,v1=<hex>`: the format of Stripe and of providers that adopted it.
 //!
-//! While a secret is rolled there is a signature for each, and any of them will do.
+//! While a secret is rotated there is a signature by each; one valid signature is enough.
 
 use super::{
     Refused, Signed, Verified, header,
@@ -10,16 +9,16 @@ use super::{
     settings::MacFormat,
 };
 
-/// How one provider writes it.
+/// The format of one provider.
 pub(super) struct Timed {
     pub(super) header: &'static str,
-    /// Between the items of the header.
+    /// The separator between the header's items.
     pub(super) separator: char,
     /// The name of the timestamp's item.
     pub(super) time: &'static str,
-    /// Whether an item of that name is a signature.
+    /// Whether an item with that name is a signature.
     pub(super) is_signature: fn(&str) -> bool,
-    /// Between timestamp and body, in what is signed.
+    /// The text between timestamp and body in the signed content.
     pub(super) border: &'static str,
 }
 
@@ -33,8 +32,9 @@ impl Timed {
     ) -> Result<Verified, Refused> {
         let malformed = Refused::Malformed(self.header);
         let line = header::only(request.headers, self.header)?;
-        // Nobody writes spaces; a joined line may have one after its comma, which would hide the second timestamp. Where
-        // commas separate nothing, they are signs of joining themselves.
+        // No provider sends spaces; a joined line may have one after its comma, which would hide the second timestamp. Where commas are not
+        // separators,
+        // they are a sign of joined lines.
         let stray = |c: char| !c.is_ascii_graphic() || (c == ',' && self.separator != ',');
         if line.contains(stray) {
             return Err(malformed);
@@ -46,11 +46,11 @@ impl Timed {
             if name == self.time {
                 timestamps.push(value);
             } else if (self.is_signature)(name) {
-                // One that can't be read can't match, and takes nothing from its neighbours.
+                // A malformed signature can't match, and does not affect the others.
                 signatures.extend(mac.decode(value));
             }
         }
-        // Two lines that were joined have two.
+        // Two joined lines have two timestamps.
         if signatures.len() > header::MAX_SIGNATURES {
             return Err(Refused::TooMany(self.header));
         }

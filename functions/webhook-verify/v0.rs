@@ -1,4 +1,4 @@
-//! `v0=<hex>`, the HMAC of `v0:timestamp:body`, with the timestamp in a header of its own: Slack's way, and Zoom's.
+//! `v0=<hex>`, the HMAC of `v0:timestamp:body`, with the timestamp in another header: the format of Slack and Zoom.
 
 use super::{
     Refused, Signed, Verified, header,
@@ -22,7 +22,7 @@ impl V0 {
         let line = header::only(request.headers, self.signature)?;
         let timestamp = header::only(request.headers, self.timestamp)?;
         window.check(timestamp, Refused::Malformed(self.timestamp))?;
-        // Two lines that were joined are longer than a signature.
+        // Two joined lines are longer than a signature.
         let signature = line.strip_prefix("v0=").and_then(key::from_hex::<32>);
         let signature = signature.ok_or(Refused::Malformed(self.signature))?;
         key::find(keys, &[b"v0:", timestamp.as_bytes(), b":", request.body], &[signature])

@@ -1,4 +1,4 @@
-//! Handshakes, and the successes that providers expect.
+//! Responses to handshakes, and the successes that providers expect.
 
 use http::StatusCode;
 

@@ -1,4 +1,4 @@
-//! What is signed with nothing between its parts, and bodies that hold what they are verified by.
+//! Boundaries: signed parts without separators, and bodies that contain their own signature.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn no_digit_moves_between_a_timestamp_and_the_body() {
         (named("sendgrid"), "x-twilio-email-event-webhook-timestamp"),
         (named("zendesk"), "x-zendesk-webhook-signature-timestamp"),
     ] {
-        // To the body, and from the body: the signed text stays the same.
+        // Moved to the body, and from the body: the signed text stays the same.
         let mut fewer = sample(&scheme, b"{}");
         let index = at(&mut fewer, header);
         fewer.body.insert(0, fewer.headers[index].1.pop().unwrap() as u8);
@@ -71,7 +71,7 @@ fn a_mailgun_signature_is_for_one_timestamp_and_one_token() {
     }
 }
 
-/// RFC 9557 has times that go on behind their `Z`.
+/// RFC 9557 allows times that continue after their `Z`.
 #[test]
 fn no_time_zone_moves_from_a_body_to_the_timestamp_before_it() {
     let zendesk = named("zendesk");
@@ -83,7 +83,7 @@ fn no_time_zone_moves_from_a_body_to_the_timestamp_before_it() {
     assert_eq!(check(&zendesk, &moved, NOW), malformed);
 }
 
-/// HubSpot signs its timestamp behind the body.
+/// HubSpot signs its timestamp after the body.
 #[test]
 fn no_digit_moves_between_a_body_and_the_timestamp_behind_it() {
     let hubspot = named("hubspot");
@@ -143,7 +143,7 @@ fn every_item_of_adyens_is_signed_and_reads_in_one_way() {
         assert_eq!(item(&|item| item["additionalData"] = other.clone()), signature, "{other}");
     }
     assert_eq!(adyen(|whole| whole["notificationItems"] = json!([])), body);
-    // One that is not signed beside one that is.
+    // An unsigned item beside a signed one.
     for place in [0, 1] {
         let beside = adyen(|whole| {
             let mut other = whole["notificationItems"][0].clone();
@@ -223,7 +223,7 @@ fn the_time_in_linears_body_is_in_milliseconds() {
 
 #[test]
 fn an_ed25519_signature_is_the_only_one_of_its_kind() {
-    // The same signature with the group's order added to its second half, which lax libraries take.
+    // The same signature with the group's order added to its second half, which lenient libraries accept.
     let sample = sample(&named("discord"), b"{}");
     let mut bytes = hex::decode(&sample.headers[0].1).unwrap();
     let order = hex::decode("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010").unwrap();

@@ -1,8 +1,8 @@
-//! Headers that are there twice, not at all, or open to a second reading.
+//! Headers that are repeated, missing or ambiguous.
 
 use super::*;
 
-/// Signs `{}`, lets `change` at the value of the one header, and expects what comes of it.
+/// Signs `{}`, applies `change` to the value of one header, and verifies the result.
 fn changed(scheme: &Scheme, name: &str, change: impl Fn(&str) -> String) -> Result<Verified, Refused> {
     let mut sample = sample(scheme, b"{}");
     let (_, value) = sample.headers.iter_mut().find(|header| header.0 == name).unwrap();
@@ -41,7 +41,7 @@ fn headers_that_read_in_two_ways_are_refused() {
     let in_one: [Change; 9] = [
         |v| format!("{v},{v}"),
         |v| format!("{v}, {v}"),
-        // Two times, no time, other ways to write it.
+        // Two times, no time, other notations.
         |v| format!("t=1700000000,{v}"),
         |v| v.replace("t=1700000000", "x=1"),
         |v| v.replace("t=", "t=+"),
@@ -93,7 +93,7 @@ fn headers_that_read_in_two_ways_are_refused() {
     }
 }
 
-/// Cut, padded, in another alphabet or case, or twice: in any header that is one signature.
+/// Truncated, padded, in another alphabet or case, or twice: in each header that contains one signature.
 #[test]
 fn signatures_are_read_strictly() {
     let changes: [Change; 7] = [
@@ -105,7 +105,7 @@ fn signatures_are_read_strictly() {
         |v| format!("{}!", &v[..v.len() - 1]),
         |_| String::new(),
     ];
-    // Mailgun's, Adyen's and SNS's are in the body, GitLab has none, and at the end of our sample of Stripe's stands another.
+    // Mailgun's, Adyen's and SNS's signatures are in the body, GitLab has none, and our sample of Stripe's ends with another one.
     let others = ["mailgun", "adyen", "sns", "gitlab", "stripe"].map(named);
     for scheme in ALL.iter().filter(|scheme| !others.contains(scheme)) {
         let name = sample(scheme, b"{}").headers.swap_remove(0).0;

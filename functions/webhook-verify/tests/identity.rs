@@ -1,4 +1,4 @@
-//! Which event it is, and which of two sets of headers says so.
+//! The identity of events, and which of two sets of headers it is taken from.
 
 use super::*;
 

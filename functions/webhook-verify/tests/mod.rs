@@ -1,4 +1,4 @@
-//! The schemes against vectors that providers published, and against everything else.
+//! Tests of the schemes: vectors that providers have published, and malformed or forged requests.
 
 use std::sync::LazyLock;
 
@@ -26,7 +26,7 @@ use sample::{NOW, Sample, URL, named, sample, secret};
 
 const TOLERANCE: Duration = Duration::from_secs(300);
 
-/// Every scheme once.
+/// All schemes.
 static ALL: LazyLock<Vec<Scheme>> = LazyLock::new(|| Scheme::names().map(named).collect());
 
 fn map(headers: &[(String, String)]) -> HeaderMap {

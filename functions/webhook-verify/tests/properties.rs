@@ -1,17 +1,17 @@
-//! What no input may do. `PROPTEST_CASES=1000000` tries that many of each, instead of 256.
+//! Properties that hold for every input. `PROPTEST_CASES=1000000` tries that many per property, instead of 256.
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
 
-/// Bytes as a stranger would choose them: anything, or nearly right.
+/// Bytes chosen by an attacker: arbitrary, or almost valid.
 fn hostile() -> impl Strategy<Value = Vec<u8>> {
     let nearly = "(t=|ts=|v1=|h1=|v0=|v1,|v1a,|sha256=|sha512=|,|;|=|\\.| |[0-9]{1,20}|[0-9a-f]{64}\
                   |[0-9a-f]{128}|[A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==|[A-Za-z0-9+/]{27}=){0,8}";
     prop_oneof![vec(any::<u8>(), 0..80), nearly.prop_map(String::into_bytes)]
 }
 
-/// Bodies likewise.
+/// Bodies chosen by an attacker.
 fn body() -> impl Strategy<Value = Vec<u8>> {
     let nearly = "(\\{|\\}|\\[|\\]|:|,|\"signature\"|\"timestamp\"|\"token\"|\"webhookTimestamp\"|\"1700000000\"|17\
                   |\"[0-9a-f]{64}\"|&|=|%[0-9A-G]{2}){0,20}";
@@ -22,7 +22,7 @@ fn scheme() -> impl Strategy<Value = Scheme> {
     select(&ALL[..])
 }
 
-/// The part of the body that the scheme signs. Mailgun, Adyen and SNS sign some fields, GitLab and Okta nothing.
+/// The length of the body's signed part. Mailgun, Adyen and SNS sign some fields, GitLab and Okta nothing.
 fn signed_part(scheme: &Scheme, body: &[u8]) -> usize {
     match scheme.name() {
         "gitlab" | "okta" => 0,
@@ -51,7 +51,7 @@ proptest! {
         let signed = signed_part(&scheme, &genuine.body);
         prop_assume!(signed > 0);
         flipped.body[place.index(signed)] ^= 1u8 << bit;
-        // Twilio signs what a form says, not how: %2b is %2B.
+        // Twilio signs a form's decoded fields: %2b is the same as %2B.
         let read = |body: &[u8]| form_urlencoded::parse(body).into_owned().collect::<Vec<_>>();
         let by_what_it_says = scheme.name() == "twilio" && !genuine.query.contains("bodySHA256");
         let says_the_same = by_what_it_says && read(&genuine.body) == read(&flipped.body);
@@ -69,10 +69,10 @@ proptest! {
         let sample = sample(&scheme, &body);
         prop_assume!(!sample.headers.is_empty());
         let (name, value) = &sample.headers[header.index(sample.headers.len())];
-        // Stripe's v0 is not ours to check, so the signed part ends before it.
+        // Stripe's v0 is not verified, so the signed part ends before it.
         let end = value.find(",v0").unwrap_or(value.len());
         let place = place.index(end);
-        // Convoy's v3 is as good as its v1.
+        // Convoy's v3 is as valid as its v1.
         prop_assume!(scheme.name() != "convoy-advanced" || Some(place) != value.find(",v1=").map(|at| at + 2));
         let mut value = value.clone().into_bytes();
         value[place] ^= 1u8 << bit;
@@ -122,11 +122,11 @@ proptest! {
         let _ = json.map(|json| handshake(&scheme, &json, &keys[0]));
         let asked = Asked { headers: &map, query: &query };
         let answer = challenge(&scheme, &asked, keys.first());
-        // Okta's is answered whoever asks.
+        // Okta's challenge is answered for everyone.
         prop_assert!(scheme.name() == "okta" || answer.is_none_or(|answer| answer.status == 403));
     }
 
-    /// In another order, spelled in another way, with a pair twice, with a border moved: what Twilio's signature takes.
+    /// Another order, another encoding, a repeated pair, a moved boundary: Twilio's signature stays valid.
     #[test]
     fn all_that_passes_for_one_form_of_twilios_has_one_fingerprint(
         pairs in vec(("[A-Za-z]{1,6}", "[a-z +&=%\u{e4}]{0,6}"), 1..6),

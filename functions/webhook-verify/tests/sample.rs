@@ -1,4 +1,4 @@
-//! What each provider would send, signed at `NOW`. Made without the code that is tested.
+//! Signed samples of each provider's requests, signed at `NOW`. Created without the code under test.
 
 use ed25519_dalek::Signer as _;
 use sha1::Sha1;
@@ -6,12 +6,12 @@ use sha2::Sha512;
 
 use super::*;
 
-/// When all of it was signed.
+/// The time of all signatures.
 pub(crate) const NOW: i64 = 1_700_000_000;
-/// Where it was sent.
+/// The URL of all requests.
 pub(crate) const URL: &str = "https://hooks.example.com/webhooks/it";
 
-/// Headers that say something about an event, beside those in samples.
+/// Headers about events, other than those in samples.
 const OTHERS: [&str; 17] = [
     "content-type",
     "request-id",
@@ -35,7 +35,7 @@ const OTHERS: [&str; 17] = [
 /// The topic of SNS's samples.
 pub(crate) const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:orders";
 
-/// Every header that any scheme looks at.
+/// Every header that any scheme reads.
 pub(crate) static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
     let signing = Scheme::names().flat_map(|name| sample(&named(name), b"{}").headers);
     let mut names: Vec<_> = signing.map(|(name, _)| name).chain(OTHERS.map(str::to_owned)).collect();
@@ -44,7 +44,7 @@ pub(crate) static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
     names
 });
 
-/// The scheme of that name, set up as the samples are signed.
+/// The scheme with that name, with the settings of the samples.
 pub(crate) fn named(name: &str) -> Scheme {
     let scheme = Scheme::named(name).unwrap();
     let mut settings = Settings::default();
@@ -78,7 +78,7 @@ fn p256(index: u8) -> p256::ecdsa::SigningKey {
     p256::ecdsa::SigningKey::from_slice(&[7 + index; 32]).unwrap()
 }
 
-/// A secret for a source of that scheme. Samples are signed with the one at 0.
+/// A secret for a source with that scheme. Samples are signed with the one at index 0.
 pub(crate) fn secret(scheme: &Scheme, index: u8) -> String {
     match scheme.name() {
         "discord" => hex::encode(ed25519(index).verifying_key().as_bytes()),
@@ -100,7 +100,7 @@ fn mac<M: hmac::Mac + hmac::KeyInit>(key: &[u8], text: &[u8]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// All that is signed comes before the signature.
+/// An Adyen body. All signed content comes before the signature.
 fn adyen(key: &[u8], reference: &str) -> Vec<u8> {
     let key = hex::decode(key).unwrap();
     let text = format!("P1:O1:Account:{reference}:1130:EUR:AUTHORISATION:true");
@@ -111,7 +111,7 @@ fn adyen(key: &[u8], reference: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// All that is signed comes before the signature.
+/// An SNS body. All signed content comes before the signature.
 pub(crate) fn sns(message: &str) -> Vec<u8> {
     let time = "2023-11-14T22:13:20.000Z";
     let text = format!(
@@ -126,7 +126,7 @@ pub(crate) fn sns(message: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// With the key of the certificate.
+/// An RSA signature with the certificate's key.
 pub(crate) fn rsa(text: &[u8]) -> Vec<u8> {
     let key =
         ring::signature::RsaKeyPair::from_pkcs8(include_bytes!("../../../local/sign/sns.key.der")).unwrap();
@@ -136,7 +136,7 @@ pub(crate) fn rsa(text: &[u8]) -> Vec<u8> {
     signature
 }
 
-/// Twilio binds what is no form by its hash.
+/// The query: Twilio signs other bodies through their hash.
 fn query(scheme: &Scheme, body: &[u8]) -> String {
     let hash = || hex::encode(<Sha256 as sha2::Digest>::digest(body));
     match scheme.name() {
@@ -146,7 +146,7 @@ fn query(scheme: &Scheme, body: &[u8]) -> String {
     }
 }
 
-/// Sorted, each pair once.
+/// The parameters sorted, each pair once.
 fn parameters(query: &str, body: &[u8]) -> String {
     if query.contains("bodySHA256") {
         return String::new();
@@ -157,7 +157,7 @@ fn parameters(query: &str, body: &[u8]) -> String {
     pairs.iter().map(|(name, value)| format!("{name}{value}")).collect()
 }
 
-/// A request whose body is, or holds, `body`.
+/// A request whose body is or contains `body`.
 pub(crate) fn sample(scheme: &Scheme, body: &[u8]) -> Sample {
     let key = secret(scheme, 0).into_bytes();
     let now = NOW.to_string();

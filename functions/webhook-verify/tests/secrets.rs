@@ -1,4 +1,4 @@
-//! Names and secrets, as they are read at start.
+//! Parsing of scheme names and secrets at start.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn what_is_no_secret_of_the_scheme_is_refused_at_start() {
         assert_eq!(refused(&named("standard-webhooks"), secret), Some(KeyError::NotBase64), "{secret}");
     }
     let [ed25519, p256] = [&named("discord"), &named("sendgrid")].map(|scheme| secret(scheme, 0));
-    // One of small order, under which anybody can sign.
+    // A key of small order, for which anyone can make valid signatures.
     let weak = "01".to_owned() + &"00".repeat(31);
     for secret in ["whsec_AAAA", &ed25519[2..], &format!("{ed25519}00"), &weak, &p256] {
         assert_eq!(refused(&named("discord"), secret), Some(KeyError::NotPublic), "{secret}");
@@ -42,7 +42,7 @@ fn what_is_no_secret_of_the_scheme_is_refused_at_start() {
     }
 }
 
-/// Python's, Go's, C#'s and JavaScript's reference libraries read these alike.
+/// Python's, Go's, C#'s and JavaScript's reference libraries parse these in the same way.
 #[test]
 fn a_standard_webhooks_secret_is_read_leniently() {
     let scheme = named("standard-webhooks");

@@ -1,4 +1,4 @@
-//! SNS: whose messages are looked at, what may be asked for them, and what is signed of them.
+//! SNS: accepted topics, allowed requests, and signed fields.
 
 use super::{sample::*, *};
 use crate::{certificate, confirmation, event};

@@ -1,4 +1,4 @@
-//! The public URL, where it is signed.
+//! The public URL, for schemes that sign it.
 
 use sha1::Sha1;
 
@@ -34,7 +34,7 @@ fn only_the_configured_url_will_do() {
             assert_eq!(check(&scheme, &other, NOW), Err(Refused::Forged), "{query}");
         }
     }
-    // A query that was written with the URL is left out.
+    // A query in the configured URL is ignored.
     for scheme in with(&format!("{URL}?old=1")) {
         assert!(check(&scheme, &sample(&scheme, b"{}"), NOW).is_ok());
     }
@@ -73,11 +73,11 @@ fn what_is_no_form_is_bound_by_its_hash() {
     let query = format!("a=1&bodySHA256={hash}");
     let signed = format!("{URL}?{query}");
     assert!(twilio(URL, &signed, &query, b"{}").is_ok());
-    // An empty form would leave the same text.
+    // An empty form would have the same text.
     for body in [&b""[..], b"&&", b"{} "] {
         assert_eq!(twilio(URL, &signed, &query, body), Err(Refused::Forged));
     }
-    // The last one would be what a form's text held behind a hash.
+    // The last one would be a form's text after a hash.
     for query in [format!("{query}&bodySHA256={hash}"), query.replace(&hash, ""), format!("{query}&From=1")] {
         assert_eq!(twilio(URL, &format!("{URL}?{query}"), &query, b"{}"), Err(Refused::Forged));
     }

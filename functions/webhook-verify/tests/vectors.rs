@@ -1,4 +1,4 @@
-//! Vectors that providers and their libraries published.
+//! Test vectors that providers and their libraries have published.
 
 use serde::Deserialize;
 
@@ -67,7 +67,7 @@ impl Vector {
         map(&lines)
     }
 
-    /// As API Gateway's payload 2.0 has them: a repeated header is one line with commas.
+    /// The headers as in API Gateway's payload 2.0: a repeated header is one line with commas.
     fn joined(&self) -> HeaderMap {
         let headers = self.headers();
         let mut joined = HeaderMap::new();
