@@ -1,5 +1,5 @@
-//! The requests that ingest itself makes to a provider: for the certificate that a message is signed with, and to confirm a
-//! subscription. Only to a [`Location`], which no stranger can choose; and bounded in time, in size and in number.
+//! Ingest's own requests to a provider, for signing certificates and to confirm subscriptions. Only to a [`Location`], which an attacker can't
+//! choose; limited in time, size and number.
 
 use std::time::Duration;
 
@@ -8,50 +8,50 @@ use reqwest::StatusCode;
 use tokio::sync::Mutex;
 use webhook_verify::{Key, Location, Scheme};
 
-/// A provider waits for our answer meanwhile.
+/// Time limit: the provider waits for our response meanwhile.
 const TIMEOUT: Duration = Duration::from_millis(1500);
-/// A certificate has two kilobytes.
+/// Size limit: a certificate has two kilobytes.
 const MAX_BYTES: usize = 32 * 1024;
-/// SNS changes its certificate about once a year, and has one per region.
+/// Certificates kept. SNS changes its certificate about once a year, and has one per region.
 const KEPT: usize = 16;
 /// Requests per minute and process: forged messages can name any number of certificates that do not exist.
 const PER_MINUTE: usize = 10;
 
-/// Asks a provider, and keeps its certificates.
+/// Sends requests to a provider, and caches its certificates.
 #[derive(Debug)]
 pub struct Fetch {
     http: reqwest::Client,
     endpoint: Option<String>,
-    /// Locked while something is asked: whoever needs the same meanwhile finds it afterwards.
+    /// Locked during a request: others that need the same certificate wait, and find it in the cache.
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     keys: Vec<(String, Key)>,
-    /// When something was asked, during the last minute.
+    /// The times of the requests during the last minute.
     asked: Vec<Timestamp>,
 }
 
-/// Why there is no answer.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failed {
-    /// It may work later.
+    /// It may succeed later.
     #[error("{0} can't be had now: {1}")]
     Unavailable(String, String),
-    /// There is no such certificate, so the message is a forgery.
+    /// There is no such certificate, so the message is forged.
     #[error("there is no certificate at {0}")]
     NoCertificate(String),
 }
 
 impl Fetch {
-    /// Over this client. `endpoint` is `AWS_ENDPOINT_URL_SNS`, if it is set.
+    /// Creates it with this client. `endpoint` is `AWS_ENDPOINT_URL_SNS`, if it is set.
     #[must_use]
     pub fn new(http: reqwest::Client, endpoint: Option<String>) -> Self {
         Self { http, endpoint: endpoint.filter(|url| !url.trim().is_empty()), state: Mutex::default() }
     }
 
-    /// The key of the certificate at that place.
+    /// The key of the certificate at this location.
     ///
     /// # Errors
     /// See [`Failed`].
@@ -62,7 +62,7 @@ impl Fetch {
             return Ok(key.clone());
         }
         let (status, body) = self.ask(&url, &mut state, now).await?;
-        // What is there and is no certificate never becomes one; a server in trouble says nothing about it.
+        // A response that is not a certificate is final; a server failure is not.
         let missing = || Failed::NoCertificate(url.clone());
         match status {
             StatusCode::OK => {}
@@ -81,13 +81,13 @@ impl Fetch {
     /// Confirms a subscription.
     ///
     /// # Errors
-    /// It could not be confirmed.
+    /// The request failed.
     pub async fn confirm(&self, location: &Location, now: Timestamp) -> Result<(), Failed> {
         let url = location.url(self.endpoint.as_deref());
         let mut state = self.state.lock().await;
         match self.ask(&url, &mut state, now).await? {
             (status, _) if status.is_success() => Ok(()),
-            // The URL holds a token.
+            // The URL contains a token.
             (status, _) => Err(Failed::Unavailable("the confirmation".to_owned(), status.to_string())),
         }
     }

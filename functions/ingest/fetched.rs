@@ -1,6 +1,5 @@
-//! An event that we have fetched from its provider's own API, under our own key and by TLS to the host that `webhooks.toml`
-//! names: what a delivered event proves by its signature, this one proves by where it comes from. It goes the way of a verified
-//! one, so that run id, business key and input are the same.
+//! Commands from an event that was fetched from its provider's own API. A delivered event is authenticated by its signature; this one by our
+//! own key and by TLS to the host in `webhooks.toml`. It is processed like a verified one, so run id, business key and input are the same.
 
 use http::{HeaderMap, Method};
 use jiff::Timestamp;
@@ -18,10 +17,10 @@ use crate::{
     trace::Traceparent,
 };
 
-/// The commands that a fetched event asks for, as ingest would make them. It has no headers.
+/// The commands for a fetched event, as ingest would create them. It has no headers.
 ///
 /// # Errors
-/// The event lacks what a step needs.
+/// The event lacks a value that a step needs.
 pub fn commands(
     source: &Source,
     fetched: &Fetched,

@@ -1,13 +1,13 @@
-//! `GET /healthz`: whether each broker and the table can be reached, and what follows for webhooks.
+//! `GET /healthz`: whether each broker and the table can be reached, and what that means for webhooks.
 //!
 //! | `status` | HTTP | when | what follows |
 //! |---|---|---|---|
-//! | `ok` | 200 | everything answers | |
-//! | `degraded` | 200 | the table answers, a broker does not | webhooks are accepted: commands for an accepting broker that is down go to the table, and are worked from there. What lies on a broker that is down waits |
-//! | `unavailable` | 503 | the table does not answer | no effect can be claimed, and nothing deferred |
+//! | `ok` | 200 | everything responds | |
+//! | `degraded` | 200 | the table responds, a broker does not | webhooks are accepted: commands for an accepting broker that is down go to the table, and are worked on from there. Messages at a broker that is down wait |
+//! | `unavailable` | 503 | the table does not respond | no effect can be claimed, and nothing deferred |
 //!
-//! Anybody may ask, so the answer holds no addresses: a broker is shown by its variable and its place in that list. The
-//! log has its name and the error.
+//! The route is public, so the response contains no addresses: a broker is identified by its variable and its position in that list. The log
+//! has its name and the error.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::{Ingest, reply::Reply};
 use crate::{config::brokers::Role, topic::Topic};
 
-/// What each broker and the table have to answer.
+/// Time limit of each check.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The result of one check.
@@ -32,7 +32,7 @@ struct Check {
 struct BrokerCheck {
     /// The environment variable that lists it.
     variable: &'static str,
-    /// Its place in that list, from 1.
+    /// Its position in that list, from 1.
     entry: usize,
     role: Role,
     #[serde(flatten)]
@@ -46,7 +46,7 @@ impl Ingest {
         Reply::Health { available, report }
     }
 
-    /// Whether the table answers, and how all of them are.
+    /// Whether the table responds, and the state of everything.
     pub(super) async fn report(&self) -> (bool, Value) {
         let topics = &self.outbox.topics;
         let accepting = topics.accepting().enumerate().map(|(index, topic)| (Role::Accepting, index, topic));
@@ -80,7 +80,7 @@ async fn check_broker(role: Role, entry: usize, topic: &Topic) -> BrokerCheck {
     BrokerCheck { variable: role.variable(), entry, role, check }
 }
 
-/// Whether it answers in time, and if not, why not.
+/// The result of a check with the time limit.
 async fn timed<T, E: std::fmt::Display>(
     answer: impl Future<Output = Result<T, E>>,
 ) -> (Check, Option<String>) {

@@ -1,5 +1,4 @@
-//! One request on its way in: where it comes from, which trace it belongs to, and what it comes to. That is logged, and
-//! printed as metrics.
+//! One request to ingest: its source, its trace, and its outcome, which is logged and printed as metrics.
 
 use std::{
     error::Error,
@@ -28,19 +27,19 @@ use crate::{
     trace::Traceparent,
 };
 
-/// The source of what clients start.
+/// The source name of runs that clients start.
 pub const API: &str = "api";
 
-/// A request that may make commands.
+/// A request that may create commands.
 #[derive(Debug)]
 pub struct Intake {
-    /// When it came.
+    /// When it was received.
     pub now: Timestamp,
-    /// The source that sent it, or [`API`].
+    /// The source, or [`API`].
     pub source: String,
-    /// The trace that it belongs to.
+    /// Its trace.
     pub trace: Traceparent,
-    /// The span of its sender, if this one is recorded.
+    /// The sender's span, if this request is recorded.
     parent: Option<Traceparent>,
     began: Instant,
     outcome: OnceLock<Outcome>,
@@ -51,7 +50,7 @@ pub struct Intake {
     broker_refusals: AtomicU64,
 }
 
-/// The outcome of a request. A handshake has none of these.
+/// The outcome of a request. A handshake has no outcome.
 #[derive(Debug)]
 enum Outcome {
     Accepted,
@@ -61,7 +60,7 @@ enum Outcome {
 }
 
 impl Intake {
-    /// A request that begins now.
+    /// Starts the record of a request.
     #[must_use]
     pub fn new(source: &str, (trace, parent): (Traceparent, Option<Traceparent>), now: Timestamp) -> Self {
         let (source, began) = (source.to_owned(), Instant::now());
@@ -81,7 +80,7 @@ impl Intake {
         }
     }
 
-    /// Does what is asked for, with source and trace in every line about it, and prints the metrics.
+    /// Runs `work`, with source and trace in all its log lines, and prints the metrics.
     pub async fn take(&self, spans: &Spans, work: impl Future<Output = Reply>) -> Reply {
         let span = tracing::info_span!("intake", source = self.source, trace_id = self.trace.trace_id());
         let work = async {
@@ -97,7 +96,7 @@ impl Intake {
         reply
     }
 
-    /// Whether it is known who sent it. A stranger must not be able to fill a collector, or to have us wait for one.
+    /// Whether the sender was authenticated. Unauthenticated requests must not fill a collector or make us wait for it.
     fn is_known(&self) -> bool {
         self.genuine.get().copied().unwrap_or(self.source == API)
     }
@@ -130,57 +129,57 @@ impl Intake {
         }
     }
 
-    /// How long it has taken so far.
+    /// The time since it was received.
     #[must_use]
     pub fn duration_ms(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// A command is on the topic.
+    /// Records that a command is on the topic.
     pub fn queued(&self) {
         self.queued.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A command is in the table, to be worked on from there.
+    /// Records that a command is in the table, to be worked on from there.
     pub fn deferred(&self) {
         self.deferred.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A command contradicts what is in the table, and is parked there.
+    /// Records that a command contradicts a record, and was parked.
     pub fn parked(&self) {
         self.parked.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The broker did not take a command.
+    /// Records that the broker did not accept a command.
     pub fn broker_refused(&self) {
         self.broker_refusals.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Logs a refusal. `why` is for our log only, and quotes nothing that was sent.
+    /// Logs a refusal. `why` is only for the log, and quotes nothing from the request.
     pub fn refused(&self, reason: &'static str, why: &str) {
         let duration_ms = self.duration_ms();
         tracing::warn!(outcome = "refused", reason, why, duration_ms, "a request was refused");
         self.outcome.get_or_init(|| Outcome::Refused(reason));
     }
 
-    /// Logs that it can't be verified, for want of a usable secret or of the certificate that it is signed with.
+    /// Logs that a webhook can't be verified, because a usable secret or its signing certificate is missing.
     pub fn disabled(&self, why: &dyn Error) {
         let duration_ms = self.duration_ms();
         tracing::error!(outcome = "disabled", %why, duration_ms, "a webhook can't be verified, for want of what it takes");
         self.outcome.get_or_init(|| Outcome::Disabled);
     }
 
-    /// Whether a webhook has proven to be of its source.
+    /// Records whether a webhook was verified.
     pub fn is_genuine(&self, genuine: bool) {
         self.genuine.get_or_init(|| genuine);
     }
 
-    /// Everything that it asks for is durable.
+    /// Records that all its commands are durable.
     pub fn accepted(&self) {
         self.outcome.get_or_init(|| Outcome::Accepted);
     }
 
-    /// Logs that something of it is durable nowhere.
+    /// Logs that a command is not durable anywhere.
     pub fn not_durable(&self, effect: &EffectId, error: &dyn Error) {
         let (run_id, step, duration_ms) = (effect.run_id(), effect.step_id(), self.duration_ms());
         tracing::error!(outcome = "not_durable", %run_id, effect_id = %effect, %step, %error, duration_ms, "a command could not be made durable");
@@ -212,7 +211,7 @@ impl Intake {
     }
 }
 
-/// The reason of a refusal, one of a few words: each is a dimension of a metric.
+/// The reason of a refusal, from a fixed set: each is a value of a metric's dimension.
 #[must_use]
 pub fn reason(refused: &Refused) -> &'static str {
     use webhook_verify::Refused as Signature;

@@ -1,5 +1,5 @@
-//! The keys of every source, prepared once from its secrets, and those of commands. A secret that is no key of its source's
-//! scheme disables that source, and no other.
+//! The keys of every source, prepared once from its secrets, and the keys of commands. A secret that is not a valid key of its source's scheme
+//! disables that source and no other.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,7 +17,7 @@ use crate::{
 /// Everything that ingest derives from secrets.
 #[derive(Debug, Clone, Default)]
 pub struct Keys {
-    /// By the source's name.
+    /// Keys by source name.
     sources: HashMap<String, Result<Arc<OfSource>, Disabled>>,
     commands: Option<CommandKeys>,
 }
@@ -28,7 +28,7 @@ struct OfSource {
     token: Option<Key>,
 }
 
-/// Why a source is disabled: its webhooks can't be verified, so they are answered 503 until the secret is corrected.
+/// Why a source is disabled: its webhooks can't be verified, so they get 503 until the secret is corrected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("secret {name} {error}")]
 pub struct Disabled {
@@ -37,7 +37,7 @@ pub struct Disabled {
 }
 
 impl Keys {
-    /// Any of which may have signed.
+    /// The keys of a source; a signature by any of them is accepted.
     ///
     /// # Errors
     /// The source is disabled.
@@ -45,7 +45,7 @@ impl Keys {
         Ok(self.of_source(source)?.map(|of_source| &*of_source.keys).unwrap_or_default())
     }
 
-    /// What a GET must show.
+    /// The token that a GET request must contain.
     ///
     /// # Errors
     /// The source is disabled.
@@ -53,7 +53,7 @@ impl Keys {
         Ok(self.of_source(source)?.and_then(|of_source| of_source.token.as_ref()))
     }
 
-    /// Under which commands are signed.
+    /// The keys that sign commands.
     #[must_use]
     pub fn commands(&self) -> Option<&CommandKeys> {
         self.commands.as_ref()
@@ -68,8 +68,8 @@ impl Keys {
     }
 }
 
-/// Prepares keys at start and after each rotation. A source that had usable keys keeps them when its secret is replaced by an
-/// unusable one: a mistake in a rotation must not stop webhooks that could be verified until then.
+/// Prepares keys at start and after each rotation. If a source's secret is replaced by an unusable one, the source keeps its previous keys: a
+/// mistake in a rotation must not stop webhooks that could be verified before.
 #[derive(Debug)]
 pub struct KeyMaker {
     sources: BTreeMap<String, Source>,
@@ -77,16 +77,16 @@ pub struct KeyMaker {
 }
 
 impl KeyMaker {
-    /// For these sources.
+    /// Prepares keys for these sources.
     #[must_use]
     pub fn new(sources: BTreeMap<String, Source>) -> Self {
         Self { sources, latest: Mutex::default() }
     }
 
-    /// Prepares the keys of all sources, and logs an error for each secret that is none.
+    /// Prepares the keys of all sources, and logs an error for each unusable secret.
     ///
     /// # Errors
-    /// The keys of commands can't be used: without them nothing can be accepted.
+    /// The keys of commands are unusable: without them nothing can be accepted.
     pub fn make(&self, secrets: &Secrets) -> Result<Keys, ConfigError> {
         let commands = CommandKeys::of(secrets)?;
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`event`], [`query`] | AWS's events in, responses out |
 //! | [`keys`] | the keys of each source, derived from secrets |
-//! | [`webhook_verify`] | the schemes: whether a webhook is genuine, and which event it is |
+//! | [`webhook_verify`] | the signature schemes: verification, and the event's identity |
 //! | [`fetch`] | certificates and confirmations that SNS needs |
 //! | [`request`] | from an unverified to a verified webhook |
 //! | [`body`], `names` | the verified body, and the names that templates use |
@@ -14,12 +14,11 @@
 //! | [`route`] | one command for each step that wants the event |
 //! | [`outbox`] | makes each command durable, in the topic or in DynamoDB |
 //! | [`wake`] | wakes the consumer |
-//! | [`reply`] | every status that is answered |
+//! | [`reply`] | all responses and their statuses |
 //! | [`intake`] | logs and metrics of one request |
 //!
-//! Beside it: [`runs`] and [`parked`], the HTTP API for clients and operators; `operators`, who may use it; `health` and
-//! `self_test`; [`preview`], what a webhook would start, for the command line; [`fetched`], an event that the consumer has
-//! fetched from its provider.
+//! Also: [`runs`] and [`parked`], the HTTP API for clients and operators; `operators`, its access control; `health` and `self_test`; [`preview`],
+//! what a webhook would start, for the command line; [`fetched`], an event that the consumer has fetched from its provider.
 
 pub mod body;
 pub mod event;
@@ -67,7 +66,7 @@ use crate::{
     telemetry::spans::Spans,
 };
 
-/// Commands that are made durable at the same time: a batch of webhooks may hold thousands.
+/// Commands made durable at the same time: a batch of webhooks may contain thousands.
 const AT_ONCE: usize = 16;
 
 /// The ingest function's configuration and clients.
@@ -86,7 +85,7 @@ pub struct Ingest {
 const NO_PATH: Reply = Reply::NotFound("no such path");
 
 impl Ingest {
-    /// Puts it together.
+    /// Creates it.
     #[must_use]
     pub fn new(
         config: Config,
@@ -100,13 +99,13 @@ impl Ingest {
         Self { config, keys, fetch, outbox, wake_ups, operators, rates, spans: Spans::default() }
     }
 
-    /// The same, with its spans sent there.
+    /// Adds an exporter of spans.
     #[must_use]
     pub fn with_spans(self, spans: Spans) -> Self {
         Self { spans, ..self }
     }
 
-    /// Answers one event, in its own response format. `xray` is the trace that Lambda gives for it.
+    /// Handles one event, and responds in its own format. `xray` is the trace that Lambda passes for it.
     pub async fn answer(&self, event: Event, xray: Option<&str>, now: Timestamp) -> Written {
         let shape = event.shape();
         let reply = match event.into_request() {
@@ -116,9 +115,9 @@ impl Ingest {
         shape.reply(reply.into())
     }
 
-    /// What a webhook does not need is boxed: it would be a part of the future of each, which is copied several times.
+    /// Routes a request. Rarely used branches are boxed: otherwise they would enlarge every webhook's future, which is copied several times.
     async fn handle(&self, request: &Request, xray: Option<&str>, now: Timestamp) -> Reply {
-        // As it is: `//runs/` is another path than `/runs`, and a gateway may have let anyone in there.
+        // Not normalised: `//runs/` is another path than `/runs`, and a gateway may allow it without authentication.
         let path: Vec<&str> = request.path.strip_prefix('/').unwrap_or_default().split('/').collect();
         if path.contains(&"") {
             return NO_PATH;
@@ -178,7 +177,7 @@ impl Ingest {
         }
     }
 
-    /// Meta and Okta ask by GET, when the URL is entered.
+    /// Answers a GET: Meta and Okta send one when the URL is entered.
     async fn challenge(&self, source: &str, request: &Request, now: Timestamp) -> Reply {
         let Some(source) = self.config.sources.get(source) else { return Reply::MethodNotAllowed("POST") };
         let answer = |keys: &Keys| {
@@ -246,7 +245,7 @@ impl Ingest {
         self.start(webhook, intake).await
     }
 
-    /// What can't be confirmed now is asked for again by the provider.
+    /// Confirms a subscription. If that fails now, the provider asks again.
     async fn confirm(&self, location: &Location, intake: &Intake) -> Reply {
         match self.fetch.confirm(location, intake.now).await {
             Ok(()) => {
@@ -261,7 +260,7 @@ impl Ingest {
         }
     }
 
-    /// Where no key fits, the secret may have been rotated: newer keys are tried, in the same request. GitHub would not
+    /// Verifies a webhook. If no key matches, the secret may have been rotated: newer keys are tried in the same request, since GitHub would not
     /// deliver it a second time.
     async fn verify<'a>(&self, webhook: Unverified<'a>, now: Timestamp) -> Result<Verified<'a>, NotVerified> {
         if let Some(location) = webhook.certificate()? {
@@ -282,7 +281,7 @@ impl Ingest {
         }
     }
 
-    /// Starts all events of a webhook, or answers 503, so that the provider delivers again.
+    /// Starts all events of a webhook, or responds 503, so that the provider redelivers.
     async fn start(&self, webhook: Verified<'_>, intake: &Intake) -> Reply {
         let routed = webhook.events(&self.config.templates).and_then(|events| {
             let commands = events.iter().map(|event| route::commands(event, &self.config, intake.now));
@@ -316,7 +315,7 @@ impl Ingest {
         Reply::Accepted(runs)
     }
 
-    /// The consumer is not woken for a webhook without commands.
+    /// Makes commands durable. The consumer is not woken for a webhook without commands.
     async fn make_durable<'a>(
         &self,
         runs: &'a [(RunId, Vec<Routed>)],
@@ -328,7 +327,7 @@ impl Ingest {
         let effects = runs.iter().flat_map(|(_, effects)| effects).map(Ok);
         let keys = self.keys.get();
         let keys = keys.commands();
-        // Boxed: it takes several KB, and is copied on its way among the others.
+        // Boxed: the future takes several KB, and is copied several times.
         let accept = |routed: &'a Routed| {
             Box::pin(async move {
                 self.outbox.accept(routed, keys, intake).await.map_err(|error| (&routed.effect, error))
@@ -340,11 +339,11 @@ impl Ingest {
 
 /// Why a webhook was not verified.
 enum NotVerified {
-    /// By its own fault.
+    /// Because of the webhook.
     Refused(Refused),
-    /// By ours: it may well be genuine.
+    /// Because of our keys: it may be authentic.
     Disabled(Disabled),
-    /// Without the certificate that it names.
+    /// Because the certificate that it names is not available.
     NoCertificate(Failed),
 }
 

@@ -1,4 +1,4 @@
-//! The names that ingest's templates may use: `event`, `headers` and so on, each made only when a template asks for it.
+//! The names that ingest's templates may use (`event`, `headers` and so on), each computed only when a template uses it.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::config::template::view;
 
-/// A webhook, as templates see it.
+/// A webhook's values for templates.
 #[derive(Debug)]
 pub(super) struct Names {
     pub(super) headers: Arc<Headers>,
@@ -24,7 +24,7 @@ pub(super) struct Names {
     pub(super) form: Option<Map<String, Value>>,
 }
 
-/// Headers by their names in lower case. The lines of one are one value, with commas, as format 2.0 has them anyway.
+/// Headers by lower-case name. Repeated lines are joined with commas, as format 2.0 does anyway.
 #[derive(Debug)]
 pub(super) struct Headers(pub(super) HeaderMap);
 

@@ -1,8 +1,7 @@
-//! The outbox: a command is durable in DriftQ, at the broker of its business key, or else in DynamoDB, before the sender gets
-//! its 2xx.
+//! The outbox: makes a command durable, in DriftQ at the broker of its business key, or else in DynamoDB, before the sender gets its 2xx.
 //!
-//! Providers hang up after 3 s (Slack, Zoom), so the broker gets about one second to take a command; then it is
-//! deferred, due at once, and the consumer works it from there.
+//! Providers time out after 3 s (Slack, Zoom), so the broker gets about one second to accept a command; after that it is deferred, due at once,
+//! and the consumer works on it from the table.
 
 use std::time::Duration;
 
@@ -18,40 +17,40 @@ use crate::{
     topics::Topics,
 };
 
-/// What the broker gets to take a command.
+/// Time limit for the broker to accept a command.
 const PRODUCE_TIMEOUT: Duration = Duration::from_millis(1000);
 
-/// What the broker gets to tell its limits.
+/// Time limit for the broker to report its limits.
 const LIMITS_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// Both places where a command can be durable.
+/// The two stores that can make a command durable.
 #[derive(Debug, Clone)]
 pub struct Outbox {
-    /// The topics of commands, of which the business key chooses one.
+    /// The topics of commands; the business key selects one.
     pub topics: Topics,
     /// The effects table.
     pub effects: Effects,
-    /// With `journal = true`: every command is also written to the table, and comes due there after this time.
+    /// With `journal = true`: every command is also written to the table, and becomes due there after this time.
     pub journal: Option<Duration>,
 }
 
-/// A command is durable nowhere. The sender must deliver again; the guard makes what was taken harmless.
+/// A command is not durable anywhere. The sender must redeliver; the guard makes it harmless if a part was accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum NotDurable {
-    /// Neither store took it.
+    /// Neither store accepted it.
     #[error("the broker {name}: {broker}; the table: {table}")]
     Neither {
         /// The broker's name.
         name: String,
-        /// What the broker said.
+        /// The broker's error.
         broker: driftq_client::Error,
-        /// What the table said.
+        /// The table's error.
         table: StoreError,
     },
-    /// The table did not take a command that is due later.
+    /// The table did not accept a command that is due later.
     #[error("a command for later: {0}")]
     Delayed(StoreError),
-    /// The table did not take input that is too large for the broker.
+    /// The table did not accept input that is too large for the broker.
     #[error("large input: {0}")]
     LargeInput(StoreError),
 }
@@ -88,7 +87,7 @@ impl Outbox {
         accept.instrument(span).await
     }
 
-    /// Into the table alone, due later: a topic has no clock.
+    /// Stores a command in the table alone, due later: a topic can't delay messages.
     async fn keep_until(
         &self,
         due: Timestamp,
@@ -126,8 +125,8 @@ impl Outbox {
         }
     }
 
-    /// Into both, side by side. Either makes it durable; the table's copy comes due after a while, unless the effect has
-    /// been claimed by then, so that even the loss of the broker's disk loses nothing.
+    /// Stores a command in both, in parallel. Either makes it durable. The table's copy becomes due after a while, unless the effect has been
+    /// claimed by then, so that even the loss of the broker's disk loses nothing.
     async fn queue_and_journal(
         &self,
         effect: &EffectId,
@@ -162,7 +161,7 @@ impl Outbox {
         }
     }
 
-    /// Large input is left in DynamoDB.
+    /// Stores large input in DynamoDB.
     async fn within_limits(&self, effect: &EffectId, command: Command) -> Result<Command, StoreError> {
         let bytes = command.to_json().len();
         match &command.payload {
@@ -173,8 +172,8 @@ impl Outbox {
         }
     }
 
-    /// What the command's broker takes whole: a quarter of a partition, so that several fit. The broker is asked once per
-    /// process, and only for a command that is large.
+    /// The largest command that its broker gets whole: a quarter of a partition, so that several fit. The broker is asked once per process, and
+    /// only for a large command.
     async fn inline_limit(&self, command: &Command) -> usize {
         let limits = self.topics.for_key(&command.business_key).broker.limits_once(LIMITS_TIMEOUT).await;
         let partition = limits.ok().and_then(|limits| limits.max_value);
@@ -186,7 +185,7 @@ fn neither(topic: &Topic, broker: driftq_client::Error, table: StoreError) -> No
     NotDurable::Neither { name: topic.broker_name().to_owned(), broker, table }
 }
 
-/// The broker did not take a command, but the table did.
+/// Records that the broker did not accept a command, but the table did.
 fn kept(how: How, intake: &Intake, topic: &Topic, error: &driftq_client::Error) {
     let broker = topic.broker_name();
     if how == How::Parked {

@@ -22,16 +22,16 @@ use crate::{
     },
 };
 
-/// How many are shown at a time, those longest parked first.
+/// Parked effects per page, those longest parked first.
 const SHOWN: i32 = 100;
-/// Up to so many are counted: it reads each.
+/// The limit of the count: it reads each record.
 const COUNTED: u16 = 1000;
-/// One request decides about so many at most: the gateway waits 30 s. The answer says whether there may be more.
+/// The limit of decisions per request: the gateway's timeout is 30 s. The response says whether there may be more.
 const AT_A_TIME: u64 = 200;
-/// A record holds at most 400 KB, and every decision adds its note.
+/// The limit of a note: a record holds at most 400 KB, and every decision adds its note.
 const LONGEST_NOTE: usize = 1000;
 
-/// As much as is kept of an answer.
+/// The limit of a receipt, as for receipts of calls.
 const LONGEST_RECEIPT: usize = 16 * 1024;
 
 /// The body of `POST /runs/{run_id}/decide`.
@@ -39,12 +39,12 @@ const LONGEST_RECEIPT: usize = 16 * 1024;
 #[serde(deny_unknown_fields)]
 struct Request {
     effect_id: String,
-    /// As it was seen: if it has more by now, the decision is about something else.
+    /// The attempt count that the operator saw: if it has changed, the decision is refused.
     attempt: u32,
     decision: Decision,
-    /// Who decides, and why: it goes into the history.
+    /// The operator and the reason, for the history.
     note: String,
-    /// With `applied`: what the third party gave for it, by the names of the step's `receipt`. Later steps may need it.
+    /// With `applied`: the receipt's fields, by the names of the step's `receipt`. Later steps may need them.
     #[serde(default)]
     receipt: Map<String, Value>,
 }
@@ -59,13 +59,13 @@ struct Many {
     note: String,
     #[serde(default)]
     filter: Filter,
-    /// Only plan it.
+    /// Only a plan is wanted.
     #[serde(default)]
     plan: bool,
 }
 
 impl Ingest {
-    /// `GET /parked`: the parked effects with their records. `?after=` continues where a page ended.
+    /// `GET /parked`: the parked effects with their records. `?after=` continues after a page.
     pub(super) async fn show_parked(&self, query: &str) -> Reply {
         let after = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "after");
         let from = match after.map(|(_, token)| Cursor::of_token(&token)) {
@@ -90,7 +90,7 @@ impl Ingest {
         }
     }
 
-    /// `POST /parked/decide`: one decision about all that match a filter, or with `plan` only its plan.
+    /// `POST /parked/decide`: one decision on all that match a filter, or with `plan` only its plan.
     pub(super) async fn decide_all(&self, caller: &str, body: &[u8], now: Timestamp) -> Reply {
         let request: Many = match serde_json::from_slice(body) {
             Ok(request) => request,
@@ -136,7 +136,7 @@ impl Ingest {
             Ok(request) => request,
             Err(error) => return Reply::Unfit(format!("the body: {error}")),
         };
-        // No effect: a record that is kept beside one. No step: webhooks.toml has it no longer.
+        // Without an effect, it is a record kept beside one. Without a step, `webhooks.toml` no longer has the step.
         let effect: Option<EffectId> = request.effect_id.parse().ok();
         let step = effect.as_ref().and_then(|effect| self.config.step(effect.step_id().as_str()));
         if let Some(why) = unfit(&request, effect.as_ref(), step) {
@@ -151,7 +151,7 @@ impl Ingest {
         match self.outbox.effects.decide_with(seen, said, &receipt, now).await {
             Ok(Decided::Taken(record)) => {
                 tracing::warn!(run_id, effect_id, attempt, decision = decision.as_str(), caller, "a person has decided");
-                // What is taken for done may have begun what comes after it.
+                // An effect marked as applied may have begun its successors.
                 if decision != Decision::Discard {
                     self.wake_ups.wake().await;
                 }
@@ -179,7 +179,7 @@ impl Ingest {
     }
 }
 
-/// What can't be right about a request, whatever the record says.
+/// Errors in a request that don't depend on the record.
 fn unfit(request: &Request, effect: Option<&EffectId>, step: Option<&Step>) -> Option<String> {
     if let Some(why) = unfit_note(&request.note) {
         return Some(why);

@@ -1,5 +1,5 @@
-//! A preview of what a webhook would start, for authors of `webhooks.toml`. Nothing is verified, so nothing may be done about it: this
-//! says what ingest would do with a genuine one, by the same code.
+//! A preview of what a webhook would start, for authors of `webhooks.toml`. The webhook is not verified, so nothing may be executed: this shows
+//! what ingest would do with an authentic one, by the same code.
 
 use jiff::Timestamp;
 use webhook_verify::{Answer, Key};
@@ -14,43 +14,43 @@ use crate::{
     effect_id::RunId,
 };
 
-/// The right to read an unverified webhook. Only a preview has it.
+/// Permission to parse an unverified webhook. Only a preview has it.
 #[derive(Debug)]
 pub(super) struct Peek(());
 
 /// What a webhook would start.
 #[derive(Debug)]
 pub enum Preview<'c> {
-    /// It would be refused: it is larger than this many bytes.
+    /// It would be refused: it is larger than this number of bytes.
     TooLarge(usize),
-    /// It is a handshake, which would get this answer.
+    /// It is a handshake, with this response.
     Handshake(Answer),
-    /// The provider asks whether a subscription is wanted, and would be told.
+    /// The provider asks to confirm a subscription, which would be confirmed.
     Confirmation,
-    /// It lacks what the source needs to name it.
+    /// It lacks a value that identifies it.
     Lacking(Lacking),
-    /// One webhook may bring several.
+    /// Its events: one webhook may contain several.
     Events(Vec<Event<'c>>),
 }
 
-/// An event, and what each step makes of it.
+/// An event, with the result of each step.
 #[derive(Debug)]
 pub struct Event<'c> {
-    /// Of which type.
+    /// Its type.
     pub event_type: String,
-    /// The provider's name for it.
+    /// The provider's id.
     pub event_id: Option<String>,
     /// The run that it starts.
     pub run_id: RunId,
-    /// In the order of the file. If the event lacks what one of them needs, none is started.
+    /// Steps in the order of the file. If the event lacks a value that one of them needs, none is started.
     pub steps: Vec<(&'c Step, Choice)>,
 }
 
-/// What a step makes of an event: a command, or not.
+/// The result of a step for an event: a command, or the reason for none.
 pub type Choice = Result<Result<Routed, Unwanted>, Lacking>;
 
 impl<'c> Preview<'c> {
-    /// Reads a request to a source as if it had been verified by this key. Some handshakes can be told only by a key.
+    /// Parses a request to a source as if it had been verified with this key. Some handshakes can only be detected with a key.
     #[must_use]
     pub fn of(
         request: &Request,
@@ -85,7 +85,7 @@ impl<'c> Event<'c> {
         let mut steps: Vec<_> = config.steps.iter().map(choose).collect();
         let routed = steps.iter_mut().filter_map(|(_, choice)| choice.as_mut().ok()?.as_mut().ok());
         let lacking = plan::add(&mut routed.collect::<Vec<_>>(), webhook, config, &context).err();
-        // A later step that the event lacks something for: nothing is started then either.
+        // A later step for which the event lacks a value: then nothing is started either.
         let later = steps.iter_mut().find(|(_, choice)| matches!(choice, Ok(Err(Unwanted::After))));
         if let (Some(lacking), Some((_, choice))) = (lacking, later) {
             *choice = Err(lacking);

@@ -1,8 +1,8 @@
-//! The query of a request: as it was sent, or as far as the event tells of it.
+//! A request's query: as it was sent, or as far as the event contains it.
 //!
-//! Twilio and Square sign the URL with its query to the byte. Payload format 2.0 has those bytes. Format 1.0 and load
-//! balancers have a table of the parameters: their order is lost, and in format 1.0 so is how they were spelled. One
-//! parameter has only one order, so where it also has only one spelling its bytes are known. Nothing else is guessed.
+//! Twilio and Square sign the exact bytes of the URL with its query. Payload format 2.0 has these bytes. Format 1.0 and load balancers have a
+//! table of the parameters: their order is lost, and in format 1.0 also their encoding. A single parameter has only one order; if it also has
+//! only one encoding, its bytes are known. Nothing else is guessed.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,17 @@ use url::form_urlencoded::byte_serialize;
 /// A query string; empty if there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Query {
-    /// To the byte.
+    /// The exact bytes.
     AsSent(String),
-    /// The same parameters, in another order or spelling perhaps.
+    /// The same parameters, perhaps in another order or encoding.
     Rebuilt(String),
 }
 
-/// Parameters by name, each with all of its values.
+/// Parameters by name, with all their values.
 pub(super) type Parameters = BTreeMap<String, Vec<String>>;
 
 impl Query {
-    /// Its parameters, encoded.
+    /// The parameters, encoded.
     #[must_use]
     pub fn text(&self) -> &str {
         match self {
@@ -29,7 +29,7 @@ impl Query {
         }
     }
 
-    /// Its bytes, if they are known.
+    /// The exact bytes, if known.
     #[must_use]
     pub fn as_sent(&self) -> Option<&str> {
         match self {
@@ -38,7 +38,7 @@ impl Query {
         }
     }
 
-    /// From decoded parameters. A sender may write `a` as `%61`, but none does: what needs no escape has one spelling.
+    /// From decoded parameters. A sender could write `a` as `%61`, but none does: a text without special characters has one encoding.
     pub(super) fn of_decoded(parameters: &Parameters) -> Self {
         let encode = |text: &String| byte_serialize(text.as_bytes()).collect::<String>();
         let pairs = pairs(parameters);
@@ -47,13 +47,13 @@ impl Query {
         Self::of(encoded, plain)
     }
 
-    /// From parameters as they were encoded.
+    /// From encoded parameters.
     pub(super) fn of_encoded(parameters: &Parameters) -> Self {
         let pairs = pairs(parameters);
         Self::of(pairs.iter().map(|(name, value)| ((*name).clone(), (*value).clone())).collect(), true)
     }
 
-    /// `a` and `a=` look alike in a table.
+    /// Builds a query. `a` and `a=` look alike in a table.
     fn of(pairs: Vec<(String, String)>, one_spelling: bool) -> Self {
         let known = one_spelling && pairs.len() <= 1 && pairs.iter().all(|(_, value)| !value.is_empty());
         let text: Vec<String> = pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -65,7 +65,7 @@ fn pairs(parameters: &Parameters) -> Vec<(&String, &String)> {
     parameters.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value))).collect()
 }
 
-/// RFC 3986, section 2.3.
+/// Whether all characters are unreserved (RFC 3986, section 2.3).
 fn is_unreserved(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'))
 }

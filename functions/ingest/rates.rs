@@ -1,8 +1,8 @@
-//! How many genuine webhooks of a source one process takes: a storm of one is not to use up what the others share, which are
-//! the broker, the table, and the third parties behind them.
+//! Rate limits of sources, per process: a flood from one source must not use up shared resources, which are the broker, the table, and the
+//! third parties.
 //!
-//! Counted once they are verified, so that a forger can't shut a source. A process handles one webhook at a time, and Lambda
-//! starts as many as it takes: the limit is that of each, and the gateway's own is the one for all.
+//! Only verified webhooks count, so forged ones can't block a source. A process handles one webhook at a time, and Lambda starts as many
+//! processes as needed: this limit is per process, and the gateway's own limit is the global one.
 
 use std::{
     collections::BTreeMap,
@@ -18,11 +18,11 @@ use crate::{
     pace::Pace,
 };
 
-/// Of each source that has a limit.
+/// The rate limiter of each source that has a limit.
 #[derive(Debug)]
 pub(super) struct Rates {
     paces: BTreeMap<String, Mutex<Pace>>,
-    /// One moment by both clocks. Between invocations a function is frozen, and only the clock on the wall goes on.
+    /// One moment, by the monotonic and the wall clock. A function is frozen between invocations, and only the wall clock continues.
     start: (Instant, Timestamp),
 }
 
@@ -33,7 +33,7 @@ impl Rates {
         Self { paces, start: (Instant::now(), now) }
     }
 
-    /// Whether one more is taken now.
+    /// Whether one more webhook is accepted now.
     pub(super) fn take(&self, source: &Source, now: Timestamp) -> bool {
         let Some(pace) = self.paces.get(&source.name) else { return true };
         let (instant, timestamp) = self.start;

@@ -1,4 +1,4 @@
-//! What ingest answers: the only table of statuses. Errors are problem details (RFC 9457).
+//! Ingest's responses: the only table of statuses. Errors are problem details (RFC 9457).
 
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
@@ -7,53 +7,53 @@ use webhook_verify::{Answer, Scheme, Success, success};
 use super::{event::Malformed, route::Routed};
 use crate::effect_id::{EffectId, RunId};
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub enum Reply {
-    /// Every command is durable. A run without effects is a genuine event that no step wants, which is no error: the
-    /// provider must not deliver it again.
+    /// All commands are durable. A run without effects is an authentic event that no step wants. This is not an error: the provider must not
+    /// redeliver it.
     Accepted(Vec<(RunId, Vec<Routed>)>),
-    /// What the provider expects, to the byte.
+    /// An exact response that the provider expects.
     Answer(Answer),
-    /// One command of a client is durable.
+    /// A client's command is durable.
     Started(EffectId),
-    /// Whatever was asked for.
+    /// A requested resource.
     Found(Value),
     /// Whether the brokers and the table can be reached.
     Health {
-        /// Effects can be claimed, and commands deferred.
+        /// Whether effects can be claimed and commands deferred.
         available: bool,
-        /// Each of them.
+        /// The state of each broker and of the table.
         report: Value,
     },
-    /// The signature is missing, stale or wrong. Which of them is for our log only.
+    /// The signature is missing, expired or wrong. The reason is only logged.
     NotGenuine,
-    /// No such source, run or path.
+    /// The source, run or path does not exist.
     NotFound(&'static str),
     /// The path exists for another method.
     MethodNotAllowed(&'static str),
-    /// It can't be read as a request at all.
+    /// The request can't be parsed.
     Malformed(Malformed),
     /// The body is larger than the source's `max_body`.
     TooLarge {
-        /// The limit in bytes.
+        /// The limit, in bytes.
         max: usize,
     },
-    /// It is genuine, and more than its source may send in so short a time.
+    /// It is authentic, but exceeds its source's rate limit.
     TooMany,
-    /// It lacks what a step needs, or contradicts an earlier request.
+    /// It lacks a value that a step needs, or contradicts an earlier request.
     Unfit(String),
-    /// It is not any more what the request took it for.
+    /// The resource has changed since the client read it.
     Overtaken(String),
-    /// Neither the broker nor the table took it.
+    /// Neither the broker nor the table accepted it.
     Unavailable,
 }
 
-/// Seconds after which to deliver again; providers that ignore it have pauses of their own.
+/// Seconds until a redelivery; providers that ignore it use their own backoff.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 impl Reply {
-    /// The same, with a success in the form in which the provider takes it for one.
+    /// Replaces a success by the response that the provider expects.
     #[must_use]
     pub fn as_expected(self, scheme: &Scheme) -> Self {
         match (self, success(scheme)) {
@@ -105,7 +105,7 @@ fn later(status: StatusCode, detail: &str) -> Response<String> {
     response
 }
 
-/// One run for a webhook, a list of them for a batch.
+/// One run for a webhook, a list of runs for a batch.
 fn accepted(runs: &[(RunId, Vec<Routed>)]) -> Value {
     let run = |(run_id, effects): &(RunId, Vec<Routed>)| json!({ "run_id": run_id, "effects": effects.iter().map(named).collect::<Vec<_>>() });
     match runs {
@@ -114,7 +114,7 @@ fn accepted(runs: &[(RunId, Vec<Routed>)]) -> Value {
     }
 }
 
-/// The effects that an answer of ours names; none if it is no such answer.
+/// The effects named in one of our responses; none if it is another response.
 #[must_use]
 pub fn effects_of(answer: &str) -> Vec<EffectId> {
     let answer: Value = serde_json::from_str(answer).unwrap_or_default();

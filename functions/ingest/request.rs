@@ -1,5 +1,5 @@
-//! A webhook before and after its signature has been checked. Only [`Unverified::verify`] makes a [`Verified`] that can be acted
-//! on, and only that has an event: raw bytes are verified before anything is parsed.
+//! A webhook before and after verification. Only [`Unverified::verify`] makes a [`Verified`] that can be acted on, and only a [`Verified`] has an
+//! event: the raw bytes are verified before anything is parsed.
 
 use std::sync::{Arc, OnceLock};
 
@@ -27,27 +27,27 @@ use crate::{
     reconcile::Fetched,
 };
 
-/// What came in at `/webhooks/{source}`.
+/// A request to `/webhooks/{source}`, not verified yet.
 #[derive(Debug, Clone, Copy)]
 pub struct Unverified<'a> {
-    /// The source that the path names.
+    /// The source in the path.
     pub source: &'a Source,
-    /// As it came.
+    /// The request as received.
     pub request: &'a Request,
 }
 
-/// Why a webhook is refused. For our log only: the sender learns no reason.
+/// Why a webhook is refused. Only for the log: the sender gets no reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// The signature does not hold.
+    /// The signature is not valid.
     #[error(transparent)]
     Signature(#[from] webhook_verify::Refused),
-    /// It comes from where the source's webhooks never come from.
+    /// The address is not in the source's `allow` list.
     #[error("it comes from an address that the source does not allow")]
     Address,
 }
 
-/// A webhook of which we know who sent it.
+/// An authenticated webhook.
 #[derive(Debug, Clone)]
 pub struct Verified<'a> {
     source: &'a Source,
@@ -57,32 +57,32 @@ pub struct Verified<'a> {
     confirmation: Option<Location>,
     content: Content,
     signed: Signed<'a>,
-    /// Computed when it is first needed: it takes a pass over the body.
+    /// Computed at first use: it takes a pass over the body.
     fingerprint: OnceLock<String>,
 }
 
-/// Why a genuine webhook can't be worked on.
+/// Why an authentic webhook can't be processed.
 #[derive(Debug, thiserror::Error)]
 pub enum Lacking {
-    /// A template met a missing field.
+    /// A template uses a missing field.
     #[error(transparent)]
     Field(#[from] RenderError),
-    /// A template met a body of another kind.
+    /// A template needs another kind of body.
     #[error("{field}: {missing} is missing: {why}")]
     Body {
         /// The template.
         field: String,
         /// The name that it uses.
         missing: String,
-        /// What the body is.
+        /// The kind of the body.
         why: String,
     },
     /// A run id, business key or effect id that can't be used.
     #[error("{field}: {error}")]
     Id {
-        /// What should have made it.
+        /// The template's field.
         field: String,
-        /// What is wrong with it.
+        /// The error.
         error: IdError,
     },
 }
@@ -94,10 +94,10 @@ impl Lacking {
 }
 
 impl<'a> Unverified<'a> {
-    /// Where the certificate is by which it says that it is signed, if its scheme has certificates.
+    /// The location of the certificate that the webhook names, if its scheme uses certificates.
     ///
     /// # Errors
-    /// No certificate can make it genuine, or it comes from where the source's webhooks never come from: nothing is asked for it.
+    /// No certificate can make it authentic, or its address is not allowed: no request is made for it.
     pub fn certificate(&self) -> Result<Option<Location>, Refused> {
         let Request { headers, query, source_ip, body, .. } = self.request;
         let location = certificate(&self.source.scheme, &Signed { headers, query: query.as_sent(), body })?;
@@ -105,11 +105,11 @@ impl<'a> Unverified<'a> {
         if allowed { Ok(location) } else { Err(Refused::Address) }
     }
 
-    /// Checks the signature over the raw bytes, and only then reads them. Where it comes from is looked at last, so that the
-    /// same work is done for every webhook that is refused.
+    /// Verifies the signature over the raw bytes, and only then parses them. The address is checked last, so that refused webhooks all take the same
+    /// work.
     ///
     /// # Errors
-    /// The reason, for our log only.
+    /// The reason, only for the log.
     pub fn verify(self, keys: &[Key], now: Timestamp) -> Result<Verified<'a>, Refused> {
         let Self { source, request: Request { headers, query, source_ip, body, .. } } = self;
         let signed = Signed { headers, query: query.as_sent(), body };
@@ -120,17 +120,17 @@ impl<'a> Unverified<'a> {
         Ok(self.read(keys.get(verified.key_index)))
     }
 
-    /// As if it had been verified by this key.
+    /// Parses it as if it had been verified with this key, for a preview.
     pub(super) fn read_unverified(self, key: Option<&Key>, _: &Peek) -> Verified<'a> {
         self.read(key)
     }
 
-    /// As it was fetched from the provider's own API.
+    /// Parses an event that was fetched from the provider's own API.
     pub(super) fn read_fetched(self, _: &Fetched) -> Verified<'a> {
         self.read(None)
     }
 
-    /// Reads what has been verified, by this key.
+    /// Parses what has been verified, with this key.
     fn read(self, key: Option<&Key>) -> Verified<'a> {
         let Self { source, request: Request { headers, query, body, .. } } = self;
         let signed = Signed { headers, query: query.as_sent(), body };
@@ -156,15 +156,14 @@ impl<'a> Unverified<'a> {
     }
 }
 
-/// The provider's names for it, in the event or else among the form's fields.
+/// The provider's id and type, from the event or else from the form's fields.
 fn identity_of(source: &Source, headers: &HeaderMap, content: &Content) -> Identity {
     let form = content.form().map(|form| Value::Object(form.fields.clone()));
     identity(&source.scheme, headers, content.event().or(form.as_ref()))
 }
 
 impl Verified<'_> {
-    /// One webhook for each event, where the provider sends several at a time, each called as the source says.
-    ///
+    /// One webhook per event, where the provider sends several at a time, each with the id and type from the source's templates.
     /// # Errors
     /// The source's own `event_id` or `event_type` can't be rendered.
     pub fn events(mut self, templates: &Templates) -> Result<Vec<Self>, Lacking> {
@@ -182,7 +181,7 @@ impl Verified<'_> {
         events.into_iter().map(|event| event.named(templates)).collect()
     }
 
-    /// The same webhook, as if this item of its array were all of it.
+    /// The same webhook, as if this item of its array were the whole event.
     fn about(&self, item: Value) -> Self {
         let fingerprint = OnceLock::from(self.source.scheme.item_digest(&item));
         let content = Content::json(item);
@@ -194,7 +193,7 @@ impl Verified<'_> {
         }
     }
 
-    /// With the names that the source's templates give it. In those, `event_id` and `event_type` are the provider's.
+    /// Applies the source's templates for id and type. In these templates, `event_id` and `event_type` are the provider's values.
     fn named(mut self, templates: &Templates) -> Result<Self, Lacking> {
         if self.source.event_id.is_none() && self.source.event_type.is_none() {
             return Ok(self);
@@ -214,7 +213,7 @@ impl Verified<'_> {
         Ok(self)
     }
 
-    /// What it lacks; if the body is the reason, with what the body is.
+    /// The error for a missing value; if the body is the reason, with the kind of the body.
     pub(super) fn lacking(&self, error: RenderError) -> Lacking {
         let missing = error.missing.clone();
         let body = missing.and_then(|missing| Some((self.content.why_missing(&missing)?, missing)));
@@ -230,13 +229,13 @@ impl Verified<'_> {
         self.source
     }
 
-    /// The answer, if this is a handshake and not an event.
+    /// The response, if this is a handshake and not an event.
     #[must_use]
     pub fn handshake(&self) -> Option<&Answer> {
         self.handshake.as_ref()
     }
 
-    /// What to ask, if this is no event but the provider asking whether a subscription is wanted.
+    /// The location to request, if this asks to confirm a subscription and is not an event.
     #[must_use]
     pub fn confirmation(&self) -> Option<&Location> {
         self.confirmation.as_ref()
@@ -254,12 +253,12 @@ impl Verified<'_> {
         self.identity.event_id.as_deref()
     }
 
-    /// Digest of what was signed.
+    /// Digest of the signed content.
     fn fingerprint(&self) -> &str {
         self.fingerprint.get_or_init(|| fingerprint(&self.source.scheme, &self.signed))
     }
 
-    /// What ingest's templates see.
+    /// The values for ingest's templates.
     #[must_use]
     pub fn context(&self, templates: &Templates) -> Jinja {
         Jinja::from_object(Names {
@@ -273,10 +272,10 @@ impl Verified<'_> {
         })
     }
 
-    /// The run: the same for every delivery of the same event.
+    /// The run id: the same for every delivery of the same event.
     ///
-    /// It is made of the event's id where that is signed. Where it is not (GitHub, or an `event_id` that uses a header), a
-    /// replay could bring a fresh id, so it is made of the digest of what was signed.
+    /// It is derived from the event's id if that is signed. If not (GitHub, or an `event_id` that uses a header), a replay could have a new id, so it
+    /// is derived from the digest of the signed content.
     ///
     /// # Errors
     /// The source's own `run_id` template can't be rendered, or the id is too long.

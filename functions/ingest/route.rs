@@ -1,4 +1,4 @@
-//! From a verified webhook, or a client's request, to commands.
+//! Creates commands from a verified webhook or a client's request.
 
 pub(super) mod plan;
 
@@ -23,37 +23,37 @@ use crate::{
     effect_id::{EffectId, IdError, RunId},
 };
 
-/// A command and the effect that it asks for.
+/// A command, with its effect's id.
 #[derive(Debug)]
 pub struct Routed {
     /// The effect.
     pub effect: EffectId,
-    /// The command, its input inline, however large.
+    /// The command, with its input inline, however large.
     pub command: Command,
-    /// When it is due, if that is later than now.
+    /// The due time, if later than now.
     pub due: Option<Timestamp>,
 }
 
 /// Why a step does not want an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unwanted {
-    /// No event starts it, only a request to `/runs`.
+    /// No event starts it, only `POST /runs`.
     OnRequest,
     /// It comes after other steps.
     After,
-    /// It is for the events of another source.
+    /// It is for another source's events.
     OtherSource,
-    /// It is for events of another type.
+    /// It is for another event type.
     OtherType,
     /// Its condition does not hold.
     When,
 }
 
-/// One command for each step that the event starts.
+/// Creates one command for each step that the event starts.
 ///
 /// # Errors
-/// The event lacks what a step needs. Nothing is done for the other steps then: the provider delivers again, and
-/// shows the failure to a person.
+/// The event lacks a value that a step needs. Then the other steps are not started either: the provider redelivers, and shows the failure to
+/// its user.
 pub fn commands(
     webhook: &Verified<'_>,
     config: &Config,
@@ -69,10 +69,10 @@ pub fn commands(
     Ok((run_id, routed))
 }
 
-/// What one step makes of the event.
+/// Evaluates one step for the event.
 ///
 /// # Errors
-/// The event lacks what the step needs.
+/// The event lacks a value that the step needs.
 pub(super) fn choose(
     step: &Step,
     webhook: &Verified<'_>,
@@ -132,7 +132,7 @@ fn command(
         .map_err(|error| Lacking::id(&step.business_key, error))
 }
 
-/// What a step takes from the event.
+/// A step's input from the event.
 fn input_of(step: &Step, webhook: &Verified<'_>, config: &Config, context: &Jinja) -> Result<Input, Lacking> {
     let field = |(name, template): &(String, JsonTemplate)| {
         let value = config.templates.json(template, context).map_err(|error| webhook.lacking(error))?;
@@ -141,7 +141,7 @@ fn input_of(step: &Step, webhook: &Verified<'_>, config: &Config, context: &Jinj
     step.input.iter().map(field).collect()
 }
 
-/// How long after its turn a step begins.
+/// A step's delay.
 fn delay_of(
     step: &Step,
     webhook: &Verified<'_>,
@@ -187,15 +187,15 @@ fn routed(
 pub struct RunRequest {
     /// A step of `webhooks.toml`.
     pub step: String,
-    /// What the effect is about.
+    /// The business key.
     pub business_key: String,
     /// The fields that the step's `input` table names: all of them and no others.
     #[serde(default)]
     pub input: Input,
-    /// When it begins: a time such as `1h`, or a moment. The step's own delay, if it is missing and the step has a fixed one.
+    /// When it begins: a duration such as `1h`, or a timestamp. Default: the step's own delay, if that is fixed.
     #[serde(default)]
     pub delay: Option<String>,
-    /// The later steps that are to follow, each with what it would take from an event.
+    /// The later steps that must follow, each with its input.
     #[serde(default)]
     pub flow: BTreeMap<String, LaterRequest>,
 }
@@ -204,7 +204,7 @@ pub struct RunRequest {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LaterRequest {
-    /// What it is about; the same as the first step, if it is missing.
+    /// The business key; the first step's by default.
     #[serde(default)]
     pub business_key: Option<String>,
     /// The fields of its `input` that use no receipt: all of them and no others.
@@ -212,13 +212,13 @@ pub struct LaterRequest {
     pub input: Input,
 }
 
-/// What is wrong with a [`RunRequest`].
+/// The error in a [`RunRequest`].
 #[derive(Debug, thiserror::Error)]
 pub enum UnfitRequest {
-    /// No such step.
+    /// There is no such step.
     #[error("step: no step is named {0:?}")]
     UnknownStep(String),
-    /// The step begins by itself.
+    /// The step begins after its predecessors.
     #[error("step: {0} comes after other steps; start those")]
     After(String),
     /// The step needs this field.
@@ -227,26 +227,26 @@ pub enum UnfitRequest {
     /// A later step can't follow.
     #[error("flow.{step}: {why}")]
     Later {
-        /// Which.
+        /// The step.
         step: String,
-        /// Why not.
+        /// The reason.
         why: String,
     },
-    /// The delay is none.
+    /// The delay is malformed.
     #[error("delay: {0}")]
     Delay(String),
-    /// The step has no use for this field.
+    /// The step has no such input.
     #[error("input.{0}: the step has no such input")]
     UnknownInput(String),
-    /// The business key can't be used.
+    /// The business key is invalid.
     #[error("business_key: {0}")]
     Id(#[from] IdError),
 }
 
-/// The command that a client asks for.
+/// Creates the command that a client requests.
 ///
 /// # Errors
-/// What is wrong with the request, by field.
+/// The error in the request, with its field.
 pub fn requested(
     request: RunRequest,
     run_id: RunId,
@@ -280,7 +280,7 @@ pub fn requested(
 }
 
 impl Routed {
-    /// Digest of all that a client has asked for.
+    /// Digest of everything that a client has requested.
     pub(super) fn asked(&self) -> InputHash {
         let Command { flow, input_hash, .. } = &self.command;
         if *flow == Flow::default() {
@@ -304,7 +304,7 @@ mod tests {
         ingest::{event::Request, query::Query, request::Unverified},
     };
 
-    /// Routes a body that GitHub signed.
+    /// Routes a body signed as GitHub does.
     fn route(config: &Config, event: &str, body: &[u8]) -> Result<Vec<Routed>, Lacking> {
         let source = &config.sources["github"];
         let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"secret").unwrap();

@@ -1,4 +1,4 @@
-//! The API for clients: start a run and look at one.
+//! The API for clients: start a run, and read one.
 
 use http::HeaderMap;
 use serde_json::json;
@@ -18,7 +18,7 @@ use crate::{
 pub(super) const NOTHING: Reply = Reply::NotFound("nothing is on record under this run id");
 
 impl Ingest {
-    /// `POST /runs`. The same `Idempotency-Key` is the same run; with another payload it is refused.
+    /// `POST /runs`. A repeated `Idempotency-Key` is the same run; with another payload it is refused.
     pub(super) async fn start_run(
         &self,
         caller: &str,
@@ -46,10 +46,10 @@ impl Ingest {
         }
     }
 
-    /// The command that a client asks for, or what is wrong with the request.
+    /// The command that a client requests, or the error in the request.
     async fn asked_for(&self, headers: &HeaderMap, body: &[u8], intake: &Intake) -> Result<Routed, Reply> {
         let unfit = |field: &str, why: String| {
-            // The words may quote what was sent.
+            // The error's text may quote the request.
             intake.refused("unfit", field);
             Reply::Unfit(why)
         };
@@ -102,7 +102,7 @@ impl Ingest {
     }
 }
 
-/// Other partitions of the table are bookkeeping.
+/// Whether it is a run id. Other partitions of the table hold internal records.
 pub(super) fn is_run(run_id: &str) -> bool {
     run_id == MALFORMED_RUN || RunId::try_from(run_id.to_owned()).is_ok()
 }

@@ -1,9 +1,8 @@
-//! `GET /self-test`: whether this version could do its work, before any webhook is sent to it. Each source's secrets make keys,
-//! a command can be signed and verified, and the table answers. A broker that does not answer is told and fails nothing: webhooks
+//! `GET /self-test`: whether this version can work, before it gets any webhooks. It checks that each source's secrets are valid keys, that a
+//! command can be signed and verified, and that the table responds. A broker that does not respond is reported but is not a failure: webhooks
 //! are accepted without it.
 //!
-//! Only for operators: it names sources and secrets. That the function has started at all proves that no secret and no variable
-//! is missing.
+//! Only for operators: it names sources and secrets. That the function has started proves that no secret and no variable is missing.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -11,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{Ingest, keys::Keys, reply::Reply};
 use crate::{command::keys::CommandKeys, config::source::Source};
 
-/// What is signed: no message of a topic.
+/// The text that is signed; it is never a message of a topic.
 const PROBE: &str = r#"{"self":"test"}"#;
 
 impl Ingest {

@@ -1,8 +1,7 @@
-//! Wake-ups: ingest invokes the consumer as soon as there is something to do, so that nothing waits for the schedule.
+//! Wake-ups: ingest invokes the consumer as soon as there is work, so that nothing waits for the schedule.
 //!
-//! A wake-up is best effort. What it is about is durable before anybody is told, and the schedule finds it in any case; so
-//! a wake-up that fails is counted and logged, and nothing else. It is finished or given up before the answer is returned,
-//! since Lambda freezes the process then.
+//! A wake-up is best effort. The commands are durable before it, and the schedule finds them in any case, so a failed wake-up is only counted
+//! and logged. It is finished or given up before the response is returned, since Lambda freezes the process then.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -17,10 +16,10 @@ use crate::{
     telemetry::{line::Line, metrics::WAKE_UPS_FAILED},
 };
 
-/// What a wake-up may add to the time of an answer.
+/// How much a wake-up may add to the response time.
 const PATIENCE: Duration = Duration::from_millis(150);
-/// The shortest time from one wake-up to the next. The consumer, once awake, stays at least as long for more to come
-/// (`IDLE_EXIT`), and sees what became durable meanwhile.
+/// The shortest interval between wake-ups. The consumer, once awake, waits at least as long for more work (`IDLE_EXIT`), and sees what became
+/// durable meanwhile.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Wakes the consumer, at most once a second.
@@ -43,21 +42,21 @@ enum WakeUpError {
 }
 
 impl WakeUps {
-    /// Wake-ups of this consumer; none without one.
+    /// Wakes this consumer; does nothing without one.
     #[must_use]
     pub fn new(consumer: Option<Invoker>, clock: fn() -> Timestamp) -> Self {
         Self { consumer, last: Mutex::default(), clock }
     }
 
-    /// Makes commands durable by `work`, and wakes the consumer meanwhile. Where that took so long that the consumer may
-    /// have gone to sleep again without seeing them, it is woken once more.
+    /// Makes commands durable with `work`, and wakes the consumer meanwhile. If `work` took so long that the consumer may have ended without seeing
+    /// them, it is woken again.
     pub async fn beside<T>(&self, work: impl Future<Output = T>) -> T {
         let ((), done) = tokio::join!(self.wake(), work);
         self.wake().await;
         done
     }
 
-    /// Wakes the consumer, unless that was done less than an interval ago.
+    /// Wakes the consumer, unless that was done within the last interval.
     pub async fn wake(&self) {
         let Some(consumer) = &self.consumer else { return };
         let now = (self.clock)();
@@ -71,7 +70,7 @@ impl WakeUps {
         }
     }
 
-    /// Whether the next wake-up is due. If so, it counts as sent: one that fails is not repeated at once either.
+    /// Whether the next wake-up is due. If so, it counts as sent: a failed one is not repeated at once either.
     fn is_time(&self, now: Timestamp) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         // Negative if the clock was set back.

@@ -1,25 +1,25 @@
-//! Who sent a request, where AWS has made sure of it before the function was invoked.
+//! The caller of a request, as authenticated by AWS before the function was invoked.
 //!
-//! That stands in `requestContext`, which AWS writes and no client can. Each door has a place of its own for it:
+//! It is in `requestContext`, which AWS writes and a client can't change. Each event format has its own field for it:
 //! * HTTP APIs and function URLs: `authorizer.iam`, `authorizer.jwt` or `authorizer.lambda`
 //!   (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>);
-//! * REST APIs: `identity.userArn` for IAM, else what their authorizer said
+//! * REST APIs: `identity.userArn` for IAM, else the authorizer's context
 //!   (<https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-mapping-template-reference.html>);
-//! * load balancers: none. They tell it in headers, and a rule without authentication lets those of a client through.
+//! * load balancers: none. They pass it in headers, and a rule without authentication would pass a client's own headers.
 
 use serde_json::Value;
 
 use super::envelope::Door;
 
-/// As much of a name is kept.
+/// The longest name kept.
 const LONGEST: usize = 256;
 
-/// An authenticated caller, by the name that AWS gives.
+/// An authenticated caller, by the name from AWS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller(String);
 
 impl Caller {
-    /// The name: an ARN, a token's subject, or what an authorizer calls them.
+    /// The name: an ARN, a token's subject, or an authorizer's principal.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -31,14 +31,14 @@ impl Caller {
         (!kept.is_empty()).then(|| Self(kept.to_owned()))
     }
 
-    /// By the claims of a token: whoever it was given to, or the client that asked for it.
+    /// The caller by a token's claims: the user that it was issued to, or the client that requested it.
     fn claiming(claims: &Value) -> Option<Self> {
         Self::named(&claims["sub"]).or_else(|| Self::named(&claims["client_id"]))
     }
 }
 
 impl Door {
-    /// Who has been authenticated, by an event's `requestContext`.
+    /// The authenticated caller in an event's `requestContext`.
     pub(super) fn caller(self, context: &Value) -> Option<Caller> {
         let authorizer = &context["authorizer"];
         match self {
@@ -53,7 +53,7 @@ impl Door {
     }
 }
 
-/// A Lambda authorizer of an HTTP API says what it likes, but says something only about requests that it lets in.
+/// The caller by a Lambda authorizer of an HTTP API. Its context is arbitrary, but exists only if the request was allowed.
 fn let_in(context: &Value) -> Option<Caller> {
     let context = context.as_object()?;
     let names = ["principalId", "sub", "user"].into_iter();

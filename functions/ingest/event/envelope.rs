@@ -1,13 +1,13 @@
-//! The event format, and where it keeps the parts of a request.
+//! The event formats, and where each has the parts of a request.
 
 use serde_json::Value;
 
 use super::{Caller, Parts, tables::Tables};
 
-/// Who speaks which format.
+/// An event format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Door {
-    /// A REST API, or an HTTP API that was told to speak format 1.0.
+    /// A REST API, or an HTTP API that is configured for format 1.0.
     Format1,
     /// An HTTP API or a function URL.
     Format2,
@@ -15,22 +15,22 @@ pub(super) enum Door {
     LoadBalancer,
 }
 
-/// The parts of an event beside its tables.
+/// The parts of an event other than headers and parameters.
 #[derive(Debug)]
 pub(super) struct Envelope {
     pub(super) method: Option<String>,
     pub(super) path: Option<String>,
     pub(super) stage: Option<String>,
-    /// Only format 2.0 has it.
+    /// Only in format 2.0.
     pub(super) raw_query: Option<String>,
-    /// None if a load balancer sent it.
+    /// None in a load balancer's event.
     pub(super) source_ip: Option<String>,
     pub(super) body: Option<String>,
     pub(super) is_base64: bool,
 }
 
 impl Door {
-    /// By what the event says of itself; none if it brings no request.
+    /// Detects the event format; none if the event is not an HTTP request.
     pub(super) fn of(version: Option<&str>, context: &Value) -> Option<Self> {
         let context = context.as_object()?;
         Some(match context.get("elb") {
@@ -40,7 +40,7 @@ impl Door {
         })
     }
 
-    /// Takes an event apart.
+    /// Splits an event into its parts.
     pub(super) fn open(self, parts: Parts) -> (Tables, Envelope, Option<Caller>) {
         let Parts {
             version, request_context: context, path, raw_path, raw_query_string, http_method, ..

@@ -12,14 +12,14 @@ use serde::Serialize;
 
 use super::envelope::Door;
 
-/// How the reply to an event is written.
+/// The response format for an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
     pub(super) door: Door,
     pub(super) lists: bool,
 }
 
-/// A reply for Lambda.
+/// A response for Lambda.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Written {
@@ -32,8 +32,7 @@ pub enum Written {
 }
 
 impl Shape {
-    /// The reply to the event. A load balancer reads that table of headers which it was told to write, and wants the status
-    /// in words.
+    /// The response to the event. A load balancer reads only the header table of its configuration, and requires a status description.
     #[must_use]
     pub fn reply(self, response: Response<String>) -> Written {
         let (parts, body) = response.into_parts();

@@ -1,4 +1,4 @@
-//! The tables of an event: headers and parameters, each as single values or as lists.
+//! The headers and parameters of an event, each as single values or as lists.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +16,13 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Are repeated headers lists?
+    /// Whether repeated headers are lists.
     pub(super) fn lists(&self) -> bool {
         self.multi_value_headers.is_some()
     }
 
-    /// Of the two tables, that in which repeated headers are lists. A name or value that HTTP forbids is not left out: the
-    /// lines beside it must not look as if they were all.
+    /// The header lines, from the table in which repeated headers are lists, if there is one. An invalid name or value is an error: if it were
+    /// left out, the remaining lines would look complete.
     pub(super) fn header_lines(&self) -> Result<HeaderMap, Malformed> {
         let lists = self.multi_value_headers.iter().flatten();
         let lists = lists.flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
@@ -36,7 +36,7 @@ impl Tables {
         Ok(lines)
     }
 
-    /// Load balancers leave parameters as they were encoded.
+    /// The query. Load balancers leave parameters encoded.
     pub(super) fn query(self, door: Door) -> Query {
         let single = self.query_string_parameters.into_iter().flatten();
         let single = || single.map(|(name, value)| (name, vec![value])).collect();

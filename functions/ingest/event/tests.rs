@@ -1,4 +1,4 @@
-//! Events of each kind, in and out.
+//! Events and responses of each format.
 
 use lambda_http::http::{Response, StatusCode};
 use proptest::prelude::*;
@@ -102,7 +102,7 @@ fn what_is_no_request_is_refused() {
     assert!(serde_json::from_value::<Event>(json!({ "source": "aws.events" })).is_err(), "no request at all");
 }
 
-/// What the types of `lambda_http` would lose, take for something else, or panic at.
+/// Requests that the types of `lambda_http` would lose, change, or panic at.
 #[test]
 fn tables_and_method_are_read_here() {
     let mut event = format_2("$default", "/");

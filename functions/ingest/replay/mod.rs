@@ -1,5 +1,5 @@
-//! Whoever has seen one signed webhook can send it again with everything changed that the signature does not cover. That must
-//! be refused, or be the same effects. The fuzz target `replay` does the same, guided by coverage.
+//! Replays: anyone who has seen one signed webhook can send it again with changes to everything that the signature does not cover. That must be
+//! refused, or give the same effects. The fuzz target `replay` tests the same, guided by coverage.
 
 use std::sync::LazyLock;
 
@@ -38,7 +38,7 @@ proptest! {
     }
 }
 
-/// Each of these was another call before names had to be signed.
+/// Each of these was another call before identities had to use signed names only.
 #[test]
 fn what_was_once_another_effect_is_none_now() {
     let same = |name: &str, body: &[u8], change: &dyn Fn(&mut Sample)| {
@@ -60,7 +60,7 @@ fn what_was_once_another_effect_is_none_now() {
     same("twilio", b"Body=x&MessageSid=SM1&MessageStatus=sent", &|sample| {
         sample.body = b"Body=x&MessageSid=SM1MessageStatussent".to_vec();
     });
-    // A form that is valid JSON as well, made of a message that its sender wrote for that.
+    // A form that is valid JSON as well, from a message that was written for this purpose.
     same("twilio", br#"Body=%22%7D%7B%22x%22%3A%22&To=1"#, &|sample| {
         sample.body = br#"{"x":"To1&Body"}"#.to_vec();
     });

@@ -1,18 +1,17 @@
-//! What can be done to a signed request by somebody without the secret, and what comes of it. Shared with the fuzz target
-//! `replay`.
+//! Changes that an attacker without the secret can make to a signed request, and their effects. Shared with the fuzz target `replay`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{sample::*, *};
 
-/// How many kinds of changes [`tampered`] knows.
+/// The number of kinds of changes of [`tampered`].
 pub(crate) const CHANGES: u8 = 16;
 
-/// What a business key can be made of: all of what has that name.
+/// Names from which a business key can be built: all values of that name.
 const KEYS: [&str; 7] = ["event_id", "event_type", "event", "form", "digest", "headers", "source"];
 
-/// For each scheme, one configuration for each name of which a business key may be made. A mere token proves nothing about
-/// what is sent with it, so there is nothing to hold GitLab's and Okta's to.
+/// For each scheme, one configuration per name from which a business key may be built. A token proves nothing about the content, so GitLab's and
+/// Okta's schemes have no such property.
 pub(crate) static CONFIGS: LazyLock<BTreeMap<&str, Vec<Config>>> = LazyLock::new(|| {
     let configs = |name| KEYS.into_iter().filter_map(|key| config(name, key).ok()).collect();
     let signs = |name| Scheme::named(name).is_ok_and(|scheme| !scheme.signed().is_empty());
@@ -49,7 +48,7 @@ fn config(name: &str, key: &str) -> Result<Config, ConfigError> {
     Config::parse("webhooks.toml", &text)
 }
 
-/// The effects of a request; none if it is refused.
+/// The effects of a request; empty if it is refused.
 fn effects(config: &Config, sample: &Sample) -> BTreeSet<String> {
     let source = &config.sources["it"];
     let keys = [source.scheme.key(&secret(&source.scheme, 0)).expect("a secret")];
@@ -81,7 +80,7 @@ fn effects(config: &Config, sample: &Sample) -> BTreeSet<String> {
 }
 
 /// # Panics
-/// The changed request has an effect that the genuine one has not.
+/// The changed request has an effect that the authentic one does not have.
 pub(crate) fn assert_no_other_effects(config: &Config, genuine: &Sample, changed: &Sample) {
     let allowed = effects(config, genuine);
     let found = effects(config, changed);
@@ -89,7 +88,7 @@ pub(crate) fn assert_no_other_effects(config: &Config, genuine: &Sample, changed
     assert!(found.is_subset(&allowed), "{scheme}: {found:?}, not {allowed:?}, of {changed:?}");
 }
 
-/// One change. `a`, `b` and `bytes` say where and what, as far as the kind needs that.
+/// Applies one change. `a`, `b` and `bytes` are the kind's parameters.
 pub(crate) fn tampered(mut sample: Sample, kind: u8, a: u8, b: u8, bytes: &[u8]) -> Sample {
     let text = || String::from_utf8_lossy(bytes).into_owned();
     let (a, b) = (usize::from(a), usize::from(b));
@@ -102,7 +101,7 @@ pub(crate) fn tampered(mut sample: Sample, kind: u8, a: u8, b: u8, bytes: &[u8])
         3 if !sample.headers.is_empty() => drop(sample.headers.remove(a % count)),
         4 => sample.query = text(),
         5 => sample.query = format!("{}&{}", sample.query, text()),
-        // Borders: between the query, each header, and the body, either way.
+        // Moves the boundaries between the query, each header, and the body, in both directions.
         6 => move_to_body(&mut sample.query, &mut sample.body, b % 16),
         7 => move_from_body(&mut sample.query, &mut sample.body, b % 16),
         8 if !sample.headers.is_empty() => {
@@ -132,7 +131,7 @@ fn move_from_body(to: &mut String, body: &mut Vec<u8>, length: usize) {
     to.push_str(&String::from_utf8_lossy(&moved));
 }
 
-/// A form in another order or spelling, with a pair twice, or with the border between two pairs moved.
+/// A form in another order or encoding, with a repeated pair, or with the boundary between two pairs moved.
 fn reformed(body: &[u8], kind: u8, a: usize, b: usize) -> Vec<u8> {
     let mut pairs: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
     if pairs.is_empty() {

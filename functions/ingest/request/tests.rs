@@ -1,4 +1,4 @@
-//! What a webhook is, once it is known to be genuine: its events, their names, and the run that each of them is.
+//! Authenticated webhooks: their events, their ids and types, and their runs.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::Hmac;
@@ -36,7 +36,7 @@ fn hmac<M: hmac::Mac + hmac::KeyInit>(text: &[u8]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// A request that the scheme's provider has signed.
+/// A request signed as the scheme's provider does.
 fn signed(scheme: &str, body: &[u8], headers: &[(&str, &str)]) -> Request {
     let sha256 = |text: &[u8]| hex::encode(hmac::<Hmac<Sha256>>(text));
     let dated = [format!("v0:{NOW}:").as_bytes(), body].concat();
@@ -66,7 +66,7 @@ fn signed(scheme: &str, body: &[u8], headers: &[(&str, &str)]) -> Request {
     }
 }
 
-/// A form that Twilio signed when its parameters were as `text`.
+/// A form that Twilio signed with `text` as its parameters.
 fn twilio(query: &str, body: &str, text: &str, token: &str) -> Request {
     let signature = STANDARD.encode(hmac::<Hmac<Sha1>>(format!("{URL}{text}").as_bytes()));
     let headers = [("x-twilio-signature", &*signature), ("i-twilio-idempotency-token", token)];
@@ -79,7 +79,7 @@ fn verified<'a>(config: &'a Config, request: &'a Request) -> Result<Verified<'a>
     Unverified { source, request }.verify(&[key], Timestamp::from_second(NOW).unwrap())
 }
 
-/// The runs of a genuine webhook, each with the business key of its effect.
+/// The runs of an authentic webhook, each with the business key of its effect.
 fn routed(config: &Config, request: &Request) -> Result<Vec<(String, String)>, Lacking> {
     let events = verified(config, request).unwrap().events(&config.templates)?;
     let command = |event| {
@@ -141,7 +141,7 @@ fn each_event_of_a_batch_is_a_run_of_its_own() {
     assert_eq!(runs("zoom", &body).len(), 1, "an array is one event elsewhere");
 }
 
-/// What the provider counts or dates anew when it delivers again does not make another run.
+/// Values that the provider changes at a redelivery, such as counters and dates, do not make another run.
 #[test]
 fn a_batch_that_is_delivered_again_is_the_same_runs() {
     let runs = |source: &str, body: Value| -> Vec<String> {
@@ -205,7 +205,7 @@ fn a_document_in_a_form_is_the_event_if_the_source_says_so() {
     let interactions = config(&format!("scheme = \"slack\"\njson_field = \"payload\"\n{key}"));
     let interaction = signed("slack", body, &[]);
     assert_eq!(routed(&interactions, &interaction).unwrap()[0].1, "U1block_actions");
-    // Events come to the same source as plain JSON.
+    // The same source also gets events as plain JSON.
     let event =
         signed("slack", br#"{"event_id":"Ev1","user":{"id":"U2"},"event":{"type":"app_mention"}}"#, &[]);
     assert_eq!(routed(&interactions, &event).unwrap(), [("it.Ev1".to_owned(), "U2app_mention".to_owned())]);
@@ -262,7 +262,7 @@ fn a_form_of_twilios_that_is_sent_again_in_any_way_that_its_signature_takes_is_t
     let other =
         run(&config, &twilio("", "Body=ho&From=%2B1&MessageSid=SM1", "BodyhoFrom+1MessageSidSM1", "token-1"));
     assert_ne!(other, first);
-    // The border between query and form.
+    // Moves the boundary between query and form.
     let query = run(&config, &twilio("a=1", "B=2", "?a=1B2", "token-1"));
     assert_eq!(run(&config, &twilio("a=1B2", "", "?a=1B2", "token-1")), query);
 }

@@ -1,4 +1,4 @@
-//! The later steps of each run that a webhook starts: planned here, since only here the event is seen.
+//! Plans the later steps of each run that a webhook starts. This is done at ingest, since only ingest has the event.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,11 +15,11 @@ use crate::{
     ingest::request::{Lacking, Verified},
 };
 
-/// Adds to each command what comes after it, and how many effects its run has. A step may have a run id of its own, so one
-/// webhook can start several runs.
+/// Adds to each command its later steps, and the number of effects of its run. A step may have its own run id, so one webhook can start several
+/// runs.
 ///
 /// # Errors
-/// The event lacks what a later step needs.
+/// The event lacks a value that a later step needs.
 pub(in crate::ingest) fn add(
     routed: &mut [&mut Routed],
     webhook: &Verified<'_>,
@@ -40,7 +40,7 @@ pub(in crate::ingest) fn add(
     Ok(())
 }
 
-/// All steps that can begin once these are done. One that does not want the event is left out, with all that comes after it.
+/// All steps that can begin once these are done. A step that does not want the event is left out, with everything that comes after it.
 fn later<E>(
     first: &BTreeSet<StepId>,
     plan: impl Fn(&Step) -> Result<Option<Planned>, E>,
@@ -66,7 +66,7 @@ fn later<E>(
     }
 }
 
-/// A later step, unless its condition on the event does not hold.
+/// A later step, unless its condition on the event is false.
 fn planned(
     step: &Step,
     run: &RunId,
@@ -89,10 +89,10 @@ fn planned(
     Ok(Some(Planned { business_key, after, input, delay, uses: config.uses(&step.id) }))
 }
 
-/// The later steps that a client asks for.
+/// The later steps that a client requests.
 ///
 /// # Errors
-/// One of them can't follow, or lacks something.
+/// One of them can't follow, or lacks a value.
 pub(super) fn requested(
     first: &StepId,
     business_key: &str,
