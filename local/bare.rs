@@ -1,4 +1,4 @@
-//! The least that a function can be: `lambda_runtime`, and every event given back. `bench` puts the functions beside it.
+//! A minimal function: `lambda_runtime` only; it returns every event. `bench` compares the functions with it.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;

@@ -1,5 +1,5 @@
-//! The least that a function which produces can be: `lambda_runtime`, `reqwest`, and every event posted to `PRODUCE_URL` as it
-//! is. `bench` puts ingest beside it.
+//! A minimal function that produces: `lambda_runtime` and `reqwest`; it posts every event to `PRODUCE_URL` unchanged. `bench` compares ingest
+//! with it.
 
 use std::{env, time::Duration};
 

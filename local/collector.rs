@@ -1,5 +1,5 @@
-//! A collector of traces: OTLP by HTTP and JSON (<https://opentelemetry.io/docs/specs/otlp/#otlphttp>), behind a wire, where
-//! requests are counted, delayed and answered otherwise. What a real one would refuse, this one does.
+//! A trace collector: OTLP over HTTP and JSON (<https://opentelemetry.io/docs/specs/otlp/#otlphttp>), behind a fault proxy that counts, delays and
+//! replaces requests. It refuses what a real collector would refuse.
 
 use std::{
     collections::BTreeMap,
@@ -20,10 +20,10 @@ use crate::{
     server::{ANY_PORT, Server},
 };
 
-/// A collector that listens.
+/// A running collector.
 #[derive(Debug)]
 pub struct Collector {
-    /// Between it and the functions.
+    /// The fault proxy between it and the functions.
     pub wire: Wire,
     collected: Arc<Collected>,
     _server: Server,
@@ -35,7 +35,7 @@ struct Collected {
     count: watch::Sender<usize>,
 }
 
-/// A span, as it was sent.
+/// A span as received.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Span {
@@ -43,12 +43,12 @@ pub struct Span {
     pub trace_id: String,
     /// 16 hex digits.
     pub span_id: String,
-    /// The span that it is part of; empty for the first of a trace.
+    /// The parent span; empty for the first of a trace.
     #[serde(default)]
     pub parent_span_id: String,
-    /// What it is about.
+    /// Its name.
     pub name: String,
-    /// 2 is a server's, 3 a client's, 5 a consumer's.
+    /// Its kind: 2 is a server's, 3 a client's, 5 a consumer's.
     pub kind: u8,
     start_time_unix_nano: String,
     end_time_unix_nano: String,
@@ -56,10 +56,10 @@ pub struct Span {
     /// Empty unless it failed.
     #[serde(default)]
     pub status: Value,
-    /// Who sent it.
+    /// The service that sent it.
     #[serde(skip)]
     pub service: String,
-    /// What its request had as `authorization`.
+    /// The `authorization` header of its request.
     #[serde(skip)]
     pub authorization: String,
 }
@@ -71,7 +71,7 @@ struct Attribute {
 }
 
 impl Span {
-    /// An attribute's text, or number as text.
+    /// An attribute as text.
     #[must_use]
     pub fn attribute(&self, key: &str) -> Option<&str> {
         let value = &self.attributes.iter().find(|attribute| attribute.key == key)?.value;
@@ -123,13 +123,13 @@ impl Collector {
         Ok(Self { wire: Wire::start(&server.url()).await?, collected, _server: server })
     }
 
-    /// The variable that sends spans there, and its value.
+    /// The environment variable that makes the functions send spans there, and its value.
     #[must_use]
     pub fn env(&self) -> (&'static str, String) {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", self.wire.url())
     }
 
-    /// All spans so far, once there are so many.
+    /// Waits for this many spans, and returns all so far.
     ///
     /// # Errors
     /// There are fewer after this time.

@@ -1,4 +1,4 @@
-//! Commands as they stand on a topic: read, changed, and signed as if a function had written them.
+//! Commands on a topic: read, changed, and signed like a function's.
 
 use anyhow::{Context, Result};
 use hmac::{Hmac, KeyInit, Mac};
@@ -27,7 +27,7 @@ pub fn with(produce: &Value, command: &Value) -> Value {
     produce
 }
 
-/// The same produce request with its command as it was changed: the digest of the input and the signature fit again.
+/// The same produce request with a changed command: the digest of the input and the signature are recomputed.
 ///
 /// # Errors
 /// It carries no command.

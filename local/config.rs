@@ -1,5 +1,4 @@
-//! `webhooks.toml` as the local stack runs it: the same file, with every call sent to the local third party, and a value
-//! for every secret that it names.
+//! `webhooks.toml` for the local stack: the same file, with every call sent to the local third party, and a value for every secret that it names.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,17 +22,17 @@ pub struct Config {
     really: BTreeSet<String>,
 }
 
-/// A source, as far as a sender must know it.
+/// What a sender must know about a source.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// How it signs.
+    /// The signature scheme.
     pub scheme: Scheme,
-    /// With what.
+    /// The secret that signs.
     pub secret: String,
 }
 
 impl Config {
-    /// The one in this workspace's root.
+    /// Reads the file in this workspace's root.
     ///
     /// # Errors
     /// It can't be read.
@@ -41,7 +40,7 @@ impl Config {
         Self::read(&functions::workspace().join("webhooks.toml"))
     }
 
-    /// The one that `WEBHOOKS_CONFIG` names, else the one in this workspace's root.
+    /// Reads the file that `WEBHOOKS_CONFIG` names, else the one in this workspace's root.
     ///
     /// # Errors
     /// It can't be read.
@@ -49,7 +48,7 @@ impl Config {
         Self::read(&Self::path_from_env())
     }
 
-    /// Where that is.
+    /// The path of that file.
     #[must_use]
     pub fn path_from_env() -> PathBuf {
         let named = std::env::var_os("WEBHOOKS_CONFIG").filter(|path| !path.is_empty());
@@ -74,7 +73,7 @@ impl Config {
         Ok(Self { table, own: BTreeMap::new(), really: BTreeSet::new() })
     }
 
-    /// The whole of it, to be edited.
+    /// The whole table, to be edited.
     pub fn table(&mut self) -> &mut Table {
         &mut self.table
     }
@@ -97,8 +96,9 @@ impl Config {
         steps.into_iter().flatten().filter_map(Value::as_table_mut)
     }
 
-    /// The tables that steps write to, each with the fields of its key: those that an `update` or `delete` names. A `put` names no
-    /// key, so it is taken to be the field `id`.
+    /// The tables that steps write to, each with its key fields: those that an `update` or `delete` names. A `put` names no key, so it is
+    /// assumed to be
+    /// the field `id`.
     #[must_use]
     pub fn tables(&self) -> BTreeMap<String, Vec<String>> {
         let steps = self.table.get("steps").and_then(Value::as_array).into_iter().flatten();
@@ -108,7 +108,7 @@ impl Config {
             let key = key.map_or_else(|| vec!["id".to_owned()], |key| key.keys().cloned().collect());
             Some((write.get("table")?.as_str()?.to_owned(), key))
         });
-        // Where a put and an update disagree, the update says.
+        // An update takes precedence over a put.
         let mut all = BTreeMap::new();
         for (table, key) in tables {
             let known: &mut Vec<String> = all.entry(table).or_insert_with(|| key.clone());
@@ -119,13 +119,13 @@ impl Config {
         all
     }
 
-    /// Leaves the calls of that step where the file sends them.
+    /// Does not redirect the calls of that step.
     pub fn call_really(&mut self, step: &str) {
         self.really.insert(step.to_owned());
     }
 
-    /// Sends every other call to this base URL, with its path and query kept. Those that go to this machine already stay. What
-    /// is said of hosts that are then not called goes; and so does `reconcile`, unless it asks somebody on this machine: the key is made up.
+    /// Redirects every other call to this base URL, with its path and query kept. Calls to this machine are kept. Settings of hosts that are then not
+    /// called are removed; so is `reconcile`, unless its URL is on this machine: the API key is not real.
     pub fn call(&mut self, third_party: &str) {
         let really = self.really.clone();
         let is_real =
@@ -150,13 +150,13 @@ impl Config {
         }
     }
 
-    /// Takes these values for the secrets that it names, as far as there are any, instead of making them up.
+    /// Uses these values for secrets that have one, instead of generated values.
     pub fn use_secrets(&mut self, get: impl Fn(&str) -> Option<String>) {
         let own = self.secrets().into_keys().filter_map(|name| Some((get(&name)?, name)));
         self.own = own.map(|(value, name)| (name, value)).collect();
     }
 
-    /// Whether the value of that secret is not made up.
+    /// Whether the secret has a real value.
     #[must_use]
     pub fn is_own(&self, secret: &str) -> bool {
         self.own.contains_key(secret)
@@ -178,7 +178,7 @@ impl Config {
             }
         }
         for (_, source) in self.sources() {
-            // A scheme that nobody knows is for the functions to complain about.
+            // An unknown scheme is reported by the functions.
             let scheme = Scheme::of(source);
             let asked = source.get("reconcile").and_then(|reconcile| reconcile.get("key"));
             secrets.extend(names(asked).into_iter().map(|name| (name, KEY.to_owned())));
@@ -263,7 +263,7 @@ pub fn is_here(host: &str) -> bool {
     ["127.0.0.1", "localhost", "[::1]"].iter().any(|here| *here == name || *here == host)
 }
 
-/// By hand: a path may hold templates, which a URL parser would escape.
+/// Edits the text: a path may contain templates, which a URL parser would escape.
 fn redirected(url: &str, third_party: &str) -> String {
     let Some((_, rest)) = url.split_once("://") else { return url.to_owned() };
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -274,7 +274,7 @@ fn redirected(url: &str, third_party: &str) -> String {
     format!("{third_party}{path}")
 }
 
-/// The names of secrets in a value: its strings in capitals.
+/// The names of secrets in a value: its strings in upper case.
 fn names(value: Option<&Value>) -> Vec<String> {
     match value {
         Some(Value::String(name)) if is_secret_name(name) => vec![name.clone()],

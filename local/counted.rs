@@ -1,43 +1,42 @@
-//! What effects and runs cost in requests. `tests/requests.rs` counts each of these at the wire, and `cargo webhooks costs`
-//! computes with them.
+//! The requests per effect and run. `tests/stories/requests.rs` counts each of these over HTTP, and `cargo webhooks costs` computes with them.
 
-/// Writes to the table for a fresh effect: its claim and its commit.
+/// Writes to the table per fresh effect: its claim and its commit.
 pub const WRITES_PER_EFFECT: usize = 2;
-/// Writes for a command that is a duplicate: one, which is refused and counts all the same.
+/// Writes per duplicate command: one, which is refused but counts.
 pub const WRITES_PER_DUPLICATE: usize = 1;
-/// More writes for each try that failed: deferred, and claimed again.
+/// Additional writes per failed try: deferred, and claimed again.
 pub const WRITES_PER_RETRY: usize = 2;
-/// Writes of the stream lease in a run, per broker: taken and released. A long run renews it as well.
+/// Writes for the stream lease per run and broker: taken and released. A long run renews it as well.
 pub const LEASE_WRITES_PER_RUN: usize = 2;
-/// Writes of a run's record, at most: a run that did nothing and found nothing changed often leaves none.
+/// Maximum writes of a run's record: a run that did nothing and found nothing changed often writes none.
 pub const RECORD_WRITES_PER_RUN: usize = 1;
-/// Reads in a run of whether it is paused; strongly consistent ones, so of a whole unit.
+/// Reads per run of the pause record; strongly consistent, so a whole unit.
 pub const PAUSE_READS_PER_RUN: usize = 1;
-/// Queries of the agenda in a run, per step: at its start and at its end. Between them each step is looked at each second.
+/// Queries of the agenda per run and step: at its start and at its end. In between, each step is queried every second.
 pub const QUERIES_PER_RUN_AND_STEP: usize = 2;
-/// Reads of the agenda's lanes in a run; a long one reads them each ten seconds.
+/// Reads of the agenda's lanes per run; a long run reads them every ten seconds.
 pub const LANE_READS_PER_RUN: usize = 1;
-/// Queries once a minute for the gauges: what is due of each step, and what is parked, of all.
+/// Queries per minute for the gauges, for all steps together: due records of each step, and parked records.
 pub const GAUGE_QUERIES_OF_ALL_STEPS: usize = 1;
 
-/// How many entries of an index it takes to write an item: into it, out of it, and both to move within it. An index that has
-/// none of the attributes, before or after, costs nothing
+/// Writes to an index per item write: one to add, one to remove, and both to move an entry. An index of which the item has no attributes, before
+/// or after, costs nothing
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html>).
 ///
-/// Of the index `recent`, for each effect: its record is put in, and never moves.
+/// For the index `recent`, per effect: its record is added, and never moves.
 pub const RECENT_WRITES_PER_EFFECT: usize = 1;
-/// Of the index `due`, for an effect whose call is known to take longer than `slow_call`: in at the claim, out at the commit.
+/// For the index `due`, per effect whose call is known to take longer than `slow_call`: added at the claim, removed at the commit.
 pub const DUE_WRITES_PER_SLOW_CALL: usize = 2;
 
-/// Bytes that both functions print for a webhook with one effect, at most. The access log's line and Lambda's own lines come
-/// on top, here and below.
+/// Maximum bytes that both functions print per webhook with one effect. The lines of the access log and of Lambda itself are additional, here and
+/// below.
 pub const LOG_BYTES_PER_WEBHOOK: usize = 2_200;
-/// Bytes that the consumer prints for a run that finds nothing, at most.
+/// Maximum bytes that the consumer prints per run that finds nothing.
 pub const LOG_BYTES_PER_RUN: usize = 2_000;
-/// Bytes that it prints once a minute about what waits, at most, beside those.
+/// Maximum additional bytes that it prints per minute about waiting records.
 pub const LOG_BYTES_PER_LOOK: usize = 3_500;
 
-/// Bytes of memory that the broker needs for each message of 700 bytes it has ever taken, as measured on G0.
+/// Broker memory per message of 700 bytes that it has ever received, in bytes, as measured on G0.
 pub const BROKER_BYTES_PER_MESSAGE: f64 = 2_700.0;
-/// How full a broker may be, so that it can restart within its memory: where `MemoryAlarm` of `driftq.yaml` goes on.
+/// The maximum memory use with which a broker can restart: the threshold of `MemoryAlarm` in `driftq.yaml`.
 pub const BROKER_FULL: f64 = 0.4;

@@ -1,5 +1,5 @@
-//! DynamoDB on this machine, by dynoxide, and the effects table in it. The table is made and read with plain HTTP: the
-//! requests below are all that a deployment's template must match.
+//! DynamoDB on this machine, by dynoxide, with the effects table. The table is created and read over plain HTTP: a deployment's template must match
+//! the requests below.
 
 use std::{net::SocketAddr, path::Path};
 
@@ -20,7 +20,7 @@ pub struct DynamoDb {
 }
 
 impl DynamoDb {
-    /// Starts it, in memory or on a file, and makes the table unless the file has it.
+    /// Starts it, in memory or on a file, and creates the table unless the file has it.
     ///
     /// # Errors
     /// The address can't be bound, or the file can't be opened.
@@ -88,7 +88,7 @@ impl DynamoDb {
     /// # Errors
     /// DynamoDB refuses, or leaves some of them.
     pub async fn put_all(&self, items: &[Value]) -> Result<()> {
-        // As many as a request may have.
+        // The maximum per request.
         for items in items.chunks(25) {
             let puts =
                 items.iter().map(|item| json!({ "PutRequest": { "Item": marshalled(item)["M"].take() } }));
@@ -127,7 +127,7 @@ impl DynamoDb {
         Ok(())
     }
 
-    /// Makes a table whose key is these one or two fields, all of them texts, unless it is there.
+    /// Creates a table whose key is these one or two text fields, unless it exists.
     ///
     /// # Errors
     /// DynamoDB refuses.
@@ -147,10 +147,10 @@ impl DynamoDb {
         }
     }
 
-    /// Any operation of DynamoDB's JSON API. Nothing here checks signatures.
+    /// Calls any operation of DynamoDB's JSON API. Signatures are not checked here.
     ///
     /// # Errors
-    /// DynamoDB refuses; the message has its answer.
+    /// DynamoDB returns an error; the message contains its response.
     pub async fn call(&self, operation: &str, request: &Value) -> Result<Value> {
         let response = self
             .client

@@ -1,5 +1,5 @@
-//! CloudWatch's embedded metric format, read as CloudWatch reads it: a line that breaks a rule is an error, and every
-//! other one gives its data points.
+//! A parser of CloudWatch's embedded metric format, as strict as CloudWatch: a line that breaks a rule is an error, every other one gives its data
+//! points.
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Most metrics of a directive, and most values of a metric.
+/// Maximum metrics of a directive, and maximum values of a metric.
 const MAX: usize = 100;
 const MAX_DIMENSIONS: usize = 30;
 
@@ -55,16 +55,16 @@ impl Metrics {
         self.0.get(name).map_or(0.0, |points| points.sum)
     }
 
-    /// How many data points a metric has.
+    /// The number of a metric's data points.
     #[must_use]
     pub fn count(&self, name: &str) -> f64 {
         self.0.get(name).map_or(0.0, |points| points.count)
     }
 
-    /// Adds those of a line, all of them in this namespace. False: it is no such line.
+    /// Adds the metrics of a line, all of them in this namespace. False: it is not a metrics line.
     ///
     /// # Errors
-    /// It means to be one and breaks a rule.
+    /// It is a malformed metrics line.
     pub fn add(&mut self, line: &Value, namespace: &str) -> Result<bool> {
         let Some(metadata) = line.get("_aws") else { return Ok(false) };
         let metadata = Metadata::deserialize(metadata).context("_aws")?;

@@ -1,4 +1,4 @@
-//! Where the functions' binaries are.
+//! Finds or builds the functions' binaries.
 
 use std::{
     env,
@@ -24,10 +24,10 @@ pub fn workspace() -> PathBuf {
 }
 
 impl Functions {
-    /// Those of `FUNCTIONS_DIR` if it is set, else built now, in the profile that this was built in.
+    /// Those of `FUNCTIONS_DIR` if it is set, else builds them, in the profile of this build.
     ///
     /// # Errors
-    /// They are not there, or can't be built.
+    /// They are missing, or can't be built.
     pub async fn find() -> Result<Self> {
         match env::var_os("FUNCTIONS_DIR").filter(|dir| !dir.is_empty()) {
             Some(dir) => Self::in_dir(Path::new(&dir)),
@@ -38,7 +38,7 @@ impl Functions {
     /// Those in a folder: `ingest` and `consumer`, or `ingest/bootstrap` and so on, as cargo-lambda puts them.
     ///
     /// # Errors
-    /// One is not there.
+    /// One is missing.
     pub fn in_dir(dir: &Path) -> Result<Self> {
         let find = |name: &str| {
             let places = [dir.join(name).join("bootstrap"), dir.join(name)];
@@ -50,9 +50,9 @@ impl Functions {
         Ok(Self { ingest: find("ingest")?, consumer: find("consumer")? })
     }
 
-    /// Builds them with cargo, beside the binary that runs now. For a release by themselves, as they ship; else together with
-    /// the command line, whose build then has most of it already: cargo unites the features of the packages that it is asked
-    /// for, and compiles a crate again for other features.
+    /// Builds them with cargo, beside the running binary. For a release they are built alone, as they are deployed; else together with the command
+    /// line, which has most of the build already: cargo unites the features of the packages in one build, and compiles a crate again for other
+    /// features.
     ///
     /// # Errors
     /// cargo fails.
@@ -65,18 +65,19 @@ impl Functions {
     }
 }
 
-/// Functions that do as little as one can. Two binaries: what one of them links must not slow the start of the other.
+/// Minimal functions. Two binaries, since what one of them links must not slow down the start of the other.
 #[derive(Debug, Clone)]
 pub struct Bare {
-    /// Gives every event back.
+    /// Returns every event.
     pub echo: PathBuf,
     /// Posts every event to `PRODUCE_URL`, as a body for the broker's `/v1/produce`.
     pub produce: PathBuf,
 }
 
 impl Bare {
-    /// Builds them, in the profile that this was built in. By themselves: together with `local`, the functions could get
-    /// features of shared crates that they don't ship with.
+    /// Builds them, in the profile of this build, and alone: together with `local`, shared crates could get features that the deployed functions
+    /// don't
+    /// have.
     ///
     /// # Errors
     /// cargo fails.
@@ -87,13 +88,13 @@ impl Bare {
     }
 }
 
-/// Builds with cargo; gives the folder of what was built.
+/// Builds with cargo; returns the output directory.
 async fn cargo(what: &[&str], release: bool) -> Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build.arg("build").args(what).arg("--target-dir").arg(target_dir()?);
     build.args(release.then_some("--release")).current_dir(workspace());
-    // What `cargo run` set for us would make build scripts run again, and so rebuild what depends on them.
+    // Variables that `cargo run` has set would make build scripts run again, and so rebuild what depends on them.
     let prefixes = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
     let ours = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
     for (name, _) in env::vars().filter(|(name, _)| ours(name)) {

@@ -1,4 +1,4 @@
-//! Which broker to embed, as it is said on the command line.
+//! Command-line arguments that select the embedded broker.
 
 use std::num::NonZeroUsize;
 
@@ -9,10 +9,10 @@ use crate::broker::Profile;
 /// The embedded broker.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Broker {
-    /// Which generation of DriftQ brokers to be.
+    /// The generation of DriftQ brokers.
     #[arg(long, value_enum, default_value_t = Generation::G0)]
     profile: Generation,
-    /// How many messages may be in flight per group and partition, instead of the profile's 2 or 32.
+    /// Maximum messages in flight per group and partition, instead of the profile's 2 or 32.
     #[arg(long, value_name = "N")]
     max_inflight: Option<NonZeroUsize>,
 }

@@ -1,4 +1,4 @@
-//! What to run at a chosen moment of a request: most often, to kill someone.
+//! Hooks: code that runs at a chosen moment of a request, usually to kill a process.
 
 use std::{fmt, sync::Arc};
 
@@ -18,7 +18,7 @@ impl Hook {
         Self(Arc::new(move || Box::pin(run())))
     }
 
-    /// Runs it to its end, even if whoever waits is dropped: a hook often kills the client whose request it holds.
+    /// Runs it to its end, even if the caller is dropped: a hook often kills the client whose request it holds.
     pub async fn run(&self) {
         // A panic in it has already been printed.
         let _ = tokio::spawn((self.0)()).await;

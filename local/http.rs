@@ -1,4 +1,4 @@
-//! What the parts that speak HTTP share: one way to make a client, and an answer that can be kept and repeated.
+//! Shared HTTP code: creates clients, and has a response that can be stored and repeated.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use axum::{
 use bytes::Bytes;
 use serde_json::Value;
 
-/// DriftQ closes idle connections after 5 s, and a request that meets that has failed for no reason of its own.
+/// DriftQ closes idle connections after 5 s; a request on a closed connection would fail without a real cause.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
 /// A client that follows no redirects. It has no overall timeout, because consume streams have no end.
@@ -22,8 +22,7 @@ pub fn client() -> Result<reqwest::Client> {
     built(builder())
 }
 
-/// As [`client`], for this URL and its like: without the platform's certificates if it needs none. Reading them is most of
-/// what a stack's start costs.
+/// Like [`client`], for this URL: without the platform's certificates if it needs none. Reading them takes most of a stack's start time.
 ///
 /// # Errors
 /// As [`client`].
@@ -32,7 +31,7 @@ pub fn client_for(url: &str) -> Result<reqwest::Client> {
 }
 
 fn builder() -> reqwest::ClientBuilder {
-    // Taken already: the same provider, from an earlier call.
+    // Err: the same provider is installed already, by an earlier call.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -45,7 +44,7 @@ fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> {
     builder.build().context("an HTTP client could not be made")
 }
 
-/// An answer: one that was received, or one to give.
+/// A response: received, or to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The status.
@@ -57,7 +56,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// A bare status.
+    /// A response with only a status.
     #[must_use]
     pub fn status(status: u16) -> Self {
         Self { status, headers: HeaderMap::new(), body: Bytes::new() }
@@ -69,7 +68,7 @@ impl Answer {
         Self::status(status).with("content-type", "application/json").with_body(body.to_string())
     }
 
-    /// A page of HTML, as load balancers like to answer.
+    /// An HTML page, as load balancers send for errors.
     #[must_use]
     pub fn html(status: u16) -> Self {
         let page =
@@ -77,7 +76,7 @@ impl Answer {
         Self::status(status).with("content-type", "text/html").with_body(page)
     }
 
-    /// What DriftQ answers when a partition is full (`docs/driftq-contract.md`, P9).
+    /// DriftQ's response when a partition is full (`docs/driftq-contract.md`, P9).
     #[must_use]
     pub fn partition_full() -> Self {
         let body = serde_json::json!({
@@ -86,7 +85,7 @@ impl Answer {
         Self::of_json(429, &body).with("retry-after", "1")
     }
 
-    /// What DynamoDB answers when it throttles.
+    /// DynamoDB's response when it throttles.
     #[must_use]
     pub fn throttled() -> Self {
         let body = serde_json::json!({
@@ -99,7 +98,7 @@ impl Answer {
     /// Sets a header.
     ///
     /// # Panics
-    /// The name or the value can't stand in a header: it is written in a test, and is wrong there.
+    /// The name or value is invalid in a header: an error in the test.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: &str) -> Self {
         let value = HeaderValue::from_str(value).expect("a legal header value");
@@ -145,7 +144,7 @@ impl IntoResponse for Answer {
     }
 }
 
-/// Removes what belongs to one connection and not to the message.
+/// Removes hop-by-hop headers.
 pub(crate) fn drop_hop_by_hop(headers: &mut HeaderMap) {
     for name in
         ["connection", "keep-alive", "transfer-encoding", "content-length", "te", "trailer", "upgrade"]

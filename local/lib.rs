@@ -1,5 +1,5 @@
-//! Everything around the functions, on this machine. It knows them only from outside: as binaries that poll the Lambda
-//! Runtime API, by HTTP and by their environment. That makes it an oracle: nothing here can share a mistake with them.
+//! The functions' environment, on this machine. It uses the functions only from outside: as binaries that poll the Lambda Runtime API, over HTTP,
+//! and by their environment variables. So it is an independent oracle: it shares no code, and so no mistakes, with them.
 //!
 //! ```text
 //! webhook ─▶ gateway ─▶ runtime_api ─▶ ingest ──▶ proxy ─▶ broker
@@ -9,8 +9,8 @@
 //!                                        └─────▶ the same two, and the third_party with its ledger
 //! ```
 //!
-//! Start at [`stack`], which puts it all together. Faults go in at [`proxy`] (what lies between the functions and their
-//! stores), at [`third_party`], at [`provider_api`], and at [`runtime_api`] (SIGKILL).
+//! Start at [`stack`], which combines all parts. Faults are injected at [`proxy`] (between the functions and their stores), at [`third_party`], at
+//! [`provider_api`], and at [`runtime_api`] (SIGKILL).
 
 pub mod broker;
 pub mod collector;

@@ -1,6 +1,6 @@
-//! AWS Secrets Manager, as far as `GetSecretValue` goes
-//! (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>), behind a wire: there its
-//! answers are counted, delayed and replaced.
+//! AWS Secrets Manager, `GetSecretValue` only
+//! (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>), behind a fault proxy that counts, delays and
+//! replaces responses.
 
 use std::{
     collections::BTreeMap,
@@ -18,14 +18,14 @@ use crate::{
     server::{ANY_PORT, Server},
 };
 
-/// The ARN of the one secret that it has.
+/// The ARN of its only secret.
 pub const ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:webhooks-AbCdEf";
 const NAME: &str = "webhooks";
 
-/// A Secrets Manager that listens.
+/// A running Secrets Manager.
 #[derive(Debug)]
 pub struct SecretsManager {
-    /// Between it and the functions.
+    /// The fault proxy between it and the functions.
     pub wire: Wire,
     value: Arc<Mutex<String>>,
     _server: Server,
@@ -43,23 +43,23 @@ impl SecretsManager {
         Ok(Self { wire: Wire::start(&server.url()).await?, value, _server: server })
     }
 
-    /// Puts another text in its secret.
+    /// Replaces the secret's text.
     pub fn put(&self, text: impl Into<String>) {
         *self.value.lock().unwrap_or_else(PoisonError::into_inner) = text.into();
     }
 
-    /// Puts other names and values in its secret.
+    /// Replaces the names and values in the secret.
     pub fn put_all(&self, values: &BTreeMap<String, String>) {
         self.put(json!(values).to_string());
     }
 
-    /// How often it was asked.
+    /// The number of requests.
     #[must_use]
     pub fn fetches(&self) -> usize {
         self.wire.seen_where(|seen| seen.is("GetSecretValue")).len()
     }
 
-    /// What makes the functions ask it.
+    /// The environment variables that make the functions use it.
     #[must_use]
     pub fn env(&self) -> Vec<(String, String)> {
         let own = |name: &str, value: String| (name.to_owned(), value);
@@ -87,7 +87,7 @@ async fn handle(State(value): State<Arc<Mutex<String>>>, headers: HeaderMap, bod
     Answer::of_json(200, &secret).with("content-type", "application/x-amz-json-1.1")
 }
 
-/// An error as Secrets Manager words it.
+/// An error in Secrets Manager's format.
 #[must_use]
 pub fn failure(kind: &str, message: &str) -> Answer {
     let body = json!({ "__type": kind, "Message": message, "message": message });

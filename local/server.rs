@@ -1,5 +1,6 @@
-//! An HTTP/1.1 server whose connections can be cut: from inside a handler, or all at once. That is how connections are
-//! lost here, by the wire and by the third party.
+//! An HTTP/1.1 server whose connections can be cut, one from inside a handler, or all at once. The fault proxy and the third party lose
+//! connections in
+//! this way.
 
 use std::{
     io,
@@ -38,8 +39,7 @@ pub struct Server {
     router: Router,
     connections: Connections,
     serving: Mutex<Option<JoinHandle<()>>>,
-    /// Keeps a port that the system chose while nothing listens there. Otherwise the system may give it to another server, which
-    /// would answer in the place of this one.
+    /// Reserves the system-chosen port while nothing listens there. Otherwise the system may give it to another server, which would answer instead.
     kept: Option<TcpSocket>,
 }
 
@@ -72,7 +72,7 @@ impl Server {
     /// Listens again where it listened before.
     ///
     /// # Errors
-    /// Somebody else has taken the port.
+    /// Another process has taken the port.
     pub async fn open(&self) -> anyhow::Result<SocketAddr> {
         let listener = match &self.kept {
             Some(_) => shared_port(self.addr).and_then(|socket| socket.listen(BACKLOG)),
@@ -103,13 +103,13 @@ impl Server {
         self.connections.cut_all();
     }
 
-    /// Cuts every connection there is; new ones are welcome.
+    /// Cuts all present connections; new ones are accepted.
     pub fn cut_all(&self) {
         self.connections.cut_all();
     }
 }
 
-/// A socket whose port another socket of this kind can have too; the system never chooses it for anyone else.
+/// A socket that can share its port with other sockets of this kind; the system gives the port to no other process.
 fn shared_port(addr: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     #[cfg(unix)]
@@ -127,7 +127,7 @@ impl Drop for Server {
     }
 }
 
-/// The connection that a request came on.
+/// The connection of a request.
 #[derive(Debug, Clone, Default)]
 pub struct Connection(Arc<Cut>);
 
@@ -176,7 +176,7 @@ impl Listener for Severable {
 
     async fn accept(&mut self) -> (Stream, SocketAddr) {
         let (stream, peer) = Listener::accept(&mut self.listener).await;
-        // Only a matter of speed.
+        // Only for speed; an error does not matter.
         let _ = stream.set_nodelay(true);
         let connection = Connection::default();
         self.connections.add(&connection);

@@ -1,5 +1,5 @@
-//! What a subscriber asks of AWS SNS: the certificate that messages are signed with, and the confirmation of a subscription;
-//! behind a wire, where requests are counted, delayed and answered otherwise.
+//! The part of AWS SNS that a subscriber calls: the signing certificate, and the confirmation of a subscription; behind a fault proxy that counts,
+//! delays and replaces requests.
 
 use anyhow::{Context, Result};
 use axum::{
@@ -15,10 +15,10 @@ use crate::{
 /// The certificate's path, in the URL that the samples name.
 pub const CERTIFICATE: &str = "/SimpleNotificationService-0123456789abcdef.pem";
 
-/// An SNS that listens.
+/// A running SNS.
 #[derive(Debug)]
 pub struct Sns {
-    /// Between it and the functions.
+    /// The fault proxy between it and the functions.
     pub wire: Wire,
     _server: Server,
 }
@@ -33,7 +33,7 @@ impl Sns {
         Ok(Self { wire: Wire::start(&server.url()).await?, _server: server })
     }
 
-    /// What makes the functions ask it.
+    /// The environment variables that make the functions use it.
     #[must_use]
     pub fn env(&self) -> (String, String) {
         ("AWS_ENDPOINT_URL_SNS".to_owned(), self.wire.url())

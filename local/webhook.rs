@@ -1,5 +1,4 @@
-//! A webhook to be sent: to which source, with what headers and bytes. The samples in `events/ingest` are such webhooks,
-//! kept as the events that API Gateway makes of them.
+//! A webhook to send: its source, headers and body. The samples in `events/ingest` are such webhooks, stored as API Gateway events.
 
 use std::path::{Path, PathBuf};
 
@@ -18,9 +17,9 @@ pub struct Webhook {
     pub source: String,
     /// Its headers, with lower-case names.
     pub headers: Headers,
-    /// Its body, to the byte.
+    /// Its body, as exact bytes.
     pub body: Bytes,
-    /// To be sent as it is: signing it would take away what it is for.
+    /// Never signed: its invalid signature is its purpose.
     pub forged: bool,
 }
 
@@ -52,7 +51,7 @@ impl Webhook {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// The same webhook with its body edited. An old signature doesn't fit any more.
+    /// The same webhook with an edited body. An existing signature is no longer valid.
     #[must_use]
     pub fn edited(mut self, edit: impl FnOnce(&mut Value)) -> Self {
         let mut body = self.json();
@@ -80,10 +79,10 @@ impl Webhook {
         Self::from_event(&event, forged).with_context(|| path.display().to_string())
     }
 
-    /// Takes the webhook out of such an event.
+    /// Extracts the webhook from such an event.
     ///
     /// # Errors
-    /// It is none, or none that brings a webhook.
+    /// It is not such an event, or does not contain a webhook.
     pub fn from_event(event: &Value, forged: bool) -> Result<Self> {
         let path = event["rawPath"].as_str().context("no rawPath")?;
         let Some(source) = path.strip_prefix("/webhooks/") else {
@@ -94,7 +93,7 @@ impl Webhook {
             Some(true) => BASE64_STANDARD.decode(body)?.into(),
             _ => Bytes::from(body.to_owned()),
         };
-        // Those belong to the connection that it came on.
+        // Headers of the original connection are dropped.
         let of_connection =
             ["host", "content-length", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto"];
         let headers = event["headers"].as_object().into_iter().flatten();
@@ -107,13 +106,13 @@ impl Webhook {
     /// Signs it, unless it is forged.
     ///
     /// # Errors
-    /// The secret is not in the scheme's form.
+    /// The secret is not in the scheme's format.
     pub fn signed(self, by: &Source, now: Timestamp) -> Result<Self> {
         if self.forged { Ok(self) } else { by.scheme.sign(&by.secret, self, now) }
     }
 }
 
-/// Where the samples are.
+/// The directory of the samples.
 #[must_use]
 pub fn samples() -> PathBuf {
     functions::workspace().join("events/ingest")
@@ -124,7 +123,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
-    /// Each sample was signed with the local secrets when it was made, by yet another program; all but the forged ones.
+    /// Each sample except the forged ones was signed with the local secrets when it was created, by an independent program.
     #[test]
     fn samples_bear_the_signatures_they_should() {
         let config = Config::read(&functions::workspace().join("tests/providers.toml")).unwrap();
@@ -138,7 +137,7 @@ mod tests {
             let source = config.source(&sample.source).unwrap();
             let signed = source.scheme.sign(&source.secret, sample.clone(), sent).unwrap();
             assert_eq!(signed.body, sample.body, "{}", path.display());
-            // Stripe's samples have a v0 behind it, as real ones do.
+            // Stripe's samples have an additional v0, as real ones do.
             let same = signed.headers.iter().all(|(name, value)| {
                 sample.header(name).is_some_and(|line| line.starts_with(value.as_str()))
             });

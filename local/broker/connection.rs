@@ -1,7 +1,7 @@
-//! Connections as the real broker keeps them: one that is idle for 5 s is closed, unless it consumes.
+//! Connections with the real broker's timeout: one that is idle for 5 s is closed, unless it carries a consume stream.
 //!
-//! Its server (Go's, with a `ReadTimeout` of 5 s and no other) applies that to a connection between requests
-//! too. A client that pools its connections thus meets dead ones all the time.
+//! The real broker (a Go server with a `ReadTimeout` of 5 s) applies that timeout to a connection between requests too, so a client that pools
+//! connections often finds them closed.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use super::head::{Aside, Heads};
 
 const IDLE: Duration = Duration::from_secs(5);
 
-/// Accepts connections that close themselves.
+/// A listener whose connections close themselves when idle.
 pub(super) struct Listener(pub(super) TcpListener);
 
 impl axum::serve::Listener for Listener {
@@ -41,16 +41,16 @@ impl axum::serve::Listener for Listener {
     }
 }
 
-/// What a connection and the requests on it have to tell each other.
+/// State shared between a connection and its requests.
 #[derive(Debug, Clone, Default)]
 pub(super) struct About {
     consuming: Arc<AtomicBool>,
-    /// What is too long to be in its request.
+    /// Queries that are too long for their requests.
     pub(super) aside: Aside,
 }
 
 impl About {
-    /// It carries a consume stream, which may be silent for ever: a stream ends only with its connection.
+    /// Marks the connection as a consume stream, which may be idle forever: a stream ends only with its connection.
     pub(super) fn consumes(&self) {
         self.consuming.store(true, Ordering::Relaxed);
     }
@@ -99,7 +99,7 @@ impl AsyncRead for Connection {
 }
 
 impl Connection {
-    /// Nothing is there to be read: the end, once it has been so for too long.
+    /// Called when nothing can be read: ends the connection once that has lasted too long.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.about.consuming.load(Ordering::Relaxed) {
             return Poll::Pending;

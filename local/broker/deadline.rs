@@ -1,4 +1,4 @@
-//! A deadline: a time read as Go's `time.Parse(time.RFC3339, …)` reads it, refused in its words, and written as Go writes it.
+//! A deadline: parsed as Go's `time.Parse(time.RFC3339, …)` parses it, with its error messages, and written as Go writes it.
 
 use std::ops::RangeInclusive;
 
@@ -21,7 +21,7 @@ impl Deadline {
         (self.seconds, self.nanos) < (now.as_second(), now.subsec_nanosecond())
     }
 
-    /// So many milliseconds after the epoch. As in Go, what nanoseconds can't count overflows, silently.
+    /// From milliseconds after the epoch. As in Go, values beyond the range of nanoseconds overflow silently.
     pub(super) fn of_millis(ms: i64) -> Self {
         let at = Timestamp::from_nanosecond(ms.wrapping_mul(1_000_000).into()).unwrap_or_default(); // 1677 to 2262
         let seconds = at.as_second() - i64::from(at.subsec_nanosecond() < 0);
@@ -53,15 +53,15 @@ impl From<Deadline> for String {
     }
 }
 
-/// Where Go gives up on a time.
+/// A position at which Go stops parsing a time.
 enum Misread<'a> {
     Element { rest: &'a str, element: &'static str },
     Range(&'static str),
     Extra(&'a str),
 }
 
-/// Go's layout of RFC 3339 up to the fraction: each number with the mark before it, its name, and what it may be. A day is
-/// compared with its month's at the end.
+/// Go's layout of RFC 3339 up to the fraction: each number with the separator before it, its name, and its range. A day is checked against its
+/// month at the end.
 const LAYOUT: [(&str, &str, &str, RangeInclusive<i32>); 6] = [
     ("", "2006", "year", 0..=9999),
     ("-", "01", "month", 1..=12),
@@ -73,14 +73,14 @@ const LAYOUT: [(&str, &str, &str, RangeInclusive<i32>); 6] = [
 
 const EPOCH: Date = jiff::civil::date(1970, 1, 1);
 
-/// Reads a time element by element. Other readers of RFC 3339 allow less (an hour of one digit, a comma, ten digits of a
-/// fraction), or more (`t`, `z`, a blank, second 60, `+0200`).
+/// Parses a time element by element. Other RFC 3339 parsers accept less (an hour of one digit, a comma, ten digits in a fraction) or more (`t`,
+/// `z`, a space, second 60, `+0200`).
 fn read(text: &str) -> Result<Deadline, Misread<'_>> {
     let mut rest = text;
     let mut numbers = [0; 6];
     for (number, (mark, element, what, range)) in numbers.iter_mut().zip(LAYOUT) {
         let after = rest.strip_prefix(mark).ok_or(Misread::Element { rest, element: mark })?;
-        // Go takes an hour of one digit.
+        // Go accepts an hour of one digit.
         let shorter = || (element == "15").then(|| digits(after, 1)).flatten();
         let read = digits(after, element.len()).or_else(shorter);
         (*number, rest) = read.ok_or(Misread::Element { rest: after, element })?;
@@ -147,14 +147,14 @@ fn zone(rest: &str) -> Result<(i32, &str), Misread<'_>> {
     }
 }
 
-/// A number of exactly so many digits, and what follows it.
+/// A number with exactly this many digits, and the rest of the text.
 fn digits(text: &str, count: usize) -> Option<(i32, &str)> {
     let (digits, rest) = text.split_at_checked(count)?;
     let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(digits)?;
     Some((number.parse().ok()?, rest))
 }
 
-/// As Go's package `time` quotes a text: what is not printable ASCII byte by byte.
+/// A text as Go's package `time` quotes it: characters other than printable ASCII byte by byte.
 fn quoted(text: &str) -> String {
     let mut quoted = String::from('"');
     for byte in text.bytes() {

@@ -1,4 +1,4 @@
-//! First deliveries: from the partitions to the groups' streams, as far as there are free places.
+//! First deliveries: from the partitions to the groups' streams, as far as there are free slots.
 
 use super::group::{Group, InFlight};
 use super::profile::Order;
@@ -6,7 +6,7 @@ use super::topic::{Partition, Topic};
 use super::turn::{Choice, Place, Turn};
 
 impl Topic {
-    /// Delivers to every group that has a stream whatever it has room for.
+    /// Delivers messages to every group that has a stream with free slots.
     pub(super) fn dispatch(&mut self, name: &str, turn: &mut Turn<'_>) {
         for (group_name, group) in &mut self.groups {
             for (number, partition) in self.partitions.iter().enumerate() {
@@ -45,7 +45,7 @@ fn dispatch_partition(place: Place<'_>, group: &mut Group, partition: &Partition
             }
             Ok(Choice::Done) => turn.settle(place, progress, message.offset),
             Ok(Choice::Later) => break,
-            // A lease that no keyed message can have: it waits, and everything behind it too.
+            // A lease that a keyed message can't have: the message waits, and so do all messages after it.
             Err(refusal) => {
                 let error = format!("idem_begin_failed: {refusal}");
                 turn.record_error(place, message.offset, &error);

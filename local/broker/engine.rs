@@ -1,4 +1,4 @@
-//! Drives the state machine: takes its turns one at a time, and passes their effects to the log in that order.
+//! Drives the state machine: runs its turns one at a time, and passes their effects to the log in that order.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use super::profile::Profile;
 use super::refusal::Refusal;
 use super::state::{Receipt, State};
 
-/// Resolves when everything written so far is on disk; fails when the log is gone.
+/// Resolves when everything written so far is on disk; fails when the log is closed.
 pub(super) type Durable = oneshot::Receiver<()>;
 
 pub(super) struct Engine {
@@ -28,8 +28,7 @@ struct Inner {
 }
 
 impl Inner {
-    /// Passes on what the last turn left behind. Called under the same lock as the turn, so that the log's
-    /// order is the order of the turns.
+    /// Passes on the effects of the last turn. Called under the same lock as the turn, so that the log has the order of the turns.
     fn flush(&mut self) -> Durable {
         let effects = self.state.take_effects();
         let deliveries = effects.deliveries.into_iter();
@@ -37,7 +36,7 @@ impl Inner {
             .filter_map(|delivery| Some((self.streams.get(&delivery.to)?.clone(), delivery)))
             .collect();
         let (durable, wait) = oneshot::channel();
-        // If the writer is gone, `wait` fails, and with it the request.
+        // If the writer has ended, `wait` fails, and so does the request.
         let _ = self.log.send(Batch { records: effects.records, deliveries, durable });
         wait
     }
@@ -52,13 +51,13 @@ impl Engine {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at the state as it is, without waiting for the disk.
+    /// Reads the present state, without waiting for the disk.
     pub(super) fn view<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.lock().state)
     }
 
-    /// One turn. Its result, a refusal too, may be told only once `Durable` resolves: it may rest on a turn
-    /// whose records are still being written.
+    /// Runs one turn. Its result, also a refusal, may be sent only once `Durable` resolves: it may depend on a turn whose records are still being
+    /// written.
     fn turn<T>(&self, act: impl FnOnce(&mut State, Timestamp) -> T) -> (T, Durable) {
         let mut inner = self.lock();
         let result = act(&mut inner.state, Timestamp::now());
@@ -70,14 +69,14 @@ impl Engine {
         self.view(|state| state.profile)
     }
 
-    /// Creates a topic. `None` if the log is gone.
+    /// Creates a topic. `None` if the log is closed.
     pub(super) async fn create_topic(&self, name: &str, partitions: usize) -> Option<Result<(), Refusal>> {
         let (result, durable) = self.turn(|state, _| state.create_topic(name, partitions));
         durable.await.ok()?;
         Some(result)
     }
 
-    /// Produces a message. `None` if the log is gone.
+    /// Produces a message. `None` if the log is closed.
     pub(super) async fn produce(
         self: &Arc<Self>,
         topic: String,
@@ -88,7 +87,7 @@ impl Engine {
             durable.await.ok()?;
             return Some(result.map(drop));
         };
-        // A task of its own: if the client hangs up meanwhile, the key must not stay in flight for ever.
+        // A separate task: if the client disconnects meanwhile, the key must not stay in flight forever.
         let engine = Arc::clone(self);
         let produced = tokio::spawn(async move {
             durable.await.ok()?;
@@ -98,21 +97,21 @@ impl Engine {
         produced.await.ok()?
     }
 
-    /// Acks a delivery. `None` if the log is gone.
+    /// Acks a delivery. `None` if the log is closed.
     pub(super) async fn ack(&self, receipt: &Receipt) -> Option<Result<(), Refusal>> {
         let (result, durable) = self.turn(|state, now| state.ack(now, receipt));
         durable.await.ok()?;
         Some(result)
     }
 
-    /// Acks everything up to a delivery. `None` if the log is gone.
+    /// Acks everything up to a delivery. `None` if the log is closed.
     pub(super) async fn ack_cumulative(&self, receipt: &Receipt) -> Option<Result<(), Refusal>> {
         let (result, durable) = self.turn(|state, now| state.ack_cumulative(now, receipt));
         durable.await.ok()?;
         Some(result)
     }
 
-    /// Nacks a delivery. `None` if the log is gone.
+    /// Nacks a delivery. `None` if the log is closed.
     pub(super) async fn nack(&self, receipt: &Receipt, reason: &str) -> Option<Result<(), Refusal>> {
         let (result, durable) = self.turn(|state, now| state.nack(now, receipt, reason));
         durable.await.ok()?;
@@ -135,7 +134,7 @@ impl Engine {
         Ok(Subscription { deliveries, engine: Arc::clone(self), topic, group, id })
     }
 
-    /// Redelivers at every tick, until it is dropped.
+    /// Redelivers at every tick, until dropped.
     pub(super) async fn tick(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(self.profile().tick);
         loop {
@@ -155,7 +154,7 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
-    /// The next delivery, however long it takes.
+    /// Waits for the next delivery.
     pub(super) async fn next(&mut self) -> Option<Delivery> {
         self.deliveries.recv().await
     }

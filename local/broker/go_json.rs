@@ -1,8 +1,7 @@
 //! JSON as Go's `encoding/json` decodes it into structs, and writes it.
 //!
-//! Decoding is strict (an unknown field at any depth is an error), yet lenient where Go is: field names match in any case,
-//! each occurrence of a field is decoded, so that the last one wins and repeated objects merge, and `null` changes nothing,
-//! or unsets what may be absent.
+//! Decoding is strict (an unknown field at any depth is an error), but lenient where Go is: field names are case-insensitive, each occurrence of a
+//! field is decoded, so that the last one wins and repeated objects merge, and `null` changes nothing, or unsets an optional field.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +11,7 @@ use super::deadline::Deadline;
 use super::json_text::{self, NotJson, Value};
 use super::quote::quoted;
 
-/// Writes a value and a line end, with Go's escaping of what is special to HTML.
+/// Writes a value and a newline, with Go's escaping of HTML characters.
 pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
     let plain = serde_json::to_string(value).unwrap_or_default(); // plain structs: cannot fail
     let mut escaped = String::with_capacity(plain.len() + 1);
@@ -32,12 +31,12 @@ pub(super) struct Struct {
     pub(super) fields: &'static [(&'static str, Type)],
 }
 
-/// What a field is in Go.
+/// The Go type of a field.
 pub(super) enum Type {
     String,
     /// An integer of the type named, 0 if it is missing.
     Integer(&'static str),
-    /// One that may be absent.
+    /// An optional integer.
     OptionalInteger(&'static str),
     OptionalTime,
     OptionalStruct(&'static Struct),
@@ -86,7 +85,7 @@ impl Fields {
     }
 }
 
-/// Decodes the first value of a body, and ignores what follows it.
+/// Decodes the first value of a body; the rest is ignored.
 pub(super) fn decode(body: &[u8], into: &Struct) -> Result<Fields, String> {
     let (value, _) = json_text::first(body).map_err(|error| match error {
         NotJson::End { blank: true } => "EOF".to_owned(),
@@ -106,7 +105,7 @@ pub(super) fn decode(body: &[u8], into: &Struct) -> Result<Fields, String> {
     decoder.first_error.map_or(Ok(fields), Err)
 }
 
-/// Reads a body that must be one object, as a map of its fields: names match exactly, and the last one wins.
+/// Decodes a body that must be one object, as a map of its fields: names match exactly, and the last one wins.
 pub(super) fn decode_map(body: &[u8]) -> Result<BTreeMap<String, Value<'_>>, String> {
     match json_text::whole(body) {
         Ok(Value::Null) => Ok(BTreeMap::new()),
@@ -120,7 +119,7 @@ pub(super) fn decode_map(body: &[u8]) -> Result<BTreeMap<String, Value<'_>>, Str
     }
 }
 
-/// Go goes on after most errors, and reports the first one; a bad time ends it at once, and is what it reports.
+/// Go continues after most errors and reports the first one; an invalid time stops the decoding at once and is reported.
 struct Decoder {
     first_error: Option<String>,
 }
@@ -180,7 +179,7 @@ impl Decoder {
 }
 
 impl Struct {
-    /// The field that a key means: the one with this very name, else the one with this name in another case.
+    /// The field for a key: the one with exactly this name, else the one with this name in another case.
     fn field(&self, key: &str) -> Option<(&'static str, &'static Type)> {
         let exact = self.fields.iter().find(|(name, _)| *name == key);
         let found =
@@ -189,7 +188,7 @@ impl Struct {
     }
 }
 
-/// The two characters outside ASCII that are another case of one inside: long s and the Kelvin sign.
+/// The two characters outside ASCII that case-fold to ASCII: long s and the Kelvin sign.
 fn fold(key: &str) -> String {
     key.replace('\u{17f}', "s").replace('\u{212a}', "k")
 }
@@ -204,7 +203,7 @@ impl Type {
         }
     }
 
-    /// What Go says was found where this was wanted.
+    /// Go's description of the value that was found.
     fn found(&self, value: &Value<'_>) -> String {
         match (self, value) {
             (Type::Integer(_) | Type::OptionalInteger(_), Value::Number(text)) => format!("number {text}"),
@@ -213,7 +212,7 @@ impl Type {
     }
 }
 
-/// What Go calls a value's type.
+/// Go's name of a value's type.
 fn name(value: &Value<'_>) -> &'static str {
     match value {
         Value::Null => "null",

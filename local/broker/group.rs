@@ -1,4 +1,4 @@
-//! A consumer group: its open streams, and how far it has got in each partition.
+//! A consumer group: its open streams, and its progress in each partition.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::delivery::StreamId;
 use super::message::Message;
 
-/// The lease of a stream that asks for none, and of an owner that has no stream any more.
+/// The lease of a stream that requests none, and of an owner without a stream.
 pub(super) const DEFAULT_LEASE: SignedDuration = SignedDuration::from_secs(2);
 
 #[derive(Debug, Default)]
 pub(super) struct Group {
     pub(super) streams: Vec<Stream>,
-    /// Whose turn it is: an index into `streams`. Round-robin is over streams, not owners.
+    /// The next stream: an index into `streams`. Round-robin is over streams, not owners.
     pub(super) cursor: usize,
     pub(super) partitions: Vec<Progress>,
 }
@@ -27,7 +27,7 @@ pub(super) struct Stream {
     pub(super) lease: SignedDuration,
 }
 
-/// How far a group has got in one partition.
+/// A group's progress in one partition.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// The highest offset acked: everything up to it is done, whether it was acked or not.
@@ -37,7 +37,7 @@ pub(super) struct Progress {
     pub(super) next: Option<usize>,
     /// Delivered and not acked, by offset.
     pub(super) in_flight: BTreeMap<i64, InFlight>,
-    /// What went wrong with messages that are not in flight: it goes out with their next first delivery.
+    /// Errors of messages that are not in flight: they are sent with their next first delivery.
     pub(super) errors: BTreeMap<i64, String>,
 }
 
@@ -45,19 +45,18 @@ pub(super) struct Progress {
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub(super) message: Arc<Message>,
-    /// Who may ack it. A closed stream releases nothing: the owner stays.
+    /// The owner, who may ack it. It stays the owner when its stream is closed.
     pub(super) owner: String,
     pub(super) sent_at: Timestamp,
     pub(super) attempts: i64,
     pub(super) last_error: String,
-    /// Not redelivered before, by the message's retry policy.
+    /// Earliest redelivery, by the message's retry policy.
     pub(super) not_before: Option<Timestamp>,
 }
 
 impl Group {
-    /// How long `owner` may hold a message: the lease of its first stream. An owner without a stream has the
-    /// default: hence a dead consumer's messages come back to a *new* owner after 2 s, but to the same name
-    /// only after its full lease.
+    /// How long `owner` may hold a message: the lease of its first stream. An owner without a stream has the default: so a dead consumer's messages
+    /// are redelivered to a *new* owner after 2 s, but to the same name only after its full lease.
     pub(super) fn lease_of(&self, owner: &str) -> SignedDuration {
         self.streams.iter().find(|stream| stream.owner == owner).map_or(DEFAULT_LEASE, |stream| stream.lease)
     }

@@ -1,35 +1,34 @@
-//! Request heads as large as Go takes them: a request target of more than 64 KiB, which `http::Uri` can't hold, and 1 MiB
-//! in all.
+//! Request heads as large as Go accepts: a request target of more than 64 KiB, which `http::Uri` can't hold, and 1 MiB in total.
 //!
-//! What a connection reads passes through here. A long query is put aside and a short mark left in its place, by which the
-//! handler finds it again. Heads are told from bodies by `Content-Length`; after a chunked body, which no known client of a
-//! broker sends, the rest of the connection passes as it is.
+//! Everything that a connection reads passes through here. A long query is stored and replaced by a short marker, by which the handler finds it
+//! again. Heads are separated from bodies by `Content-Length`; after a chunked body, which no known broker client sends, the rest of the
+//! connection passes unchanged.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::ReadBuf;
 
-/// Go's `DefaultMaxHeaderBytes`, and what its buffer takes beyond.
+/// Go's `DefaultMaxHeaderBytes`, plus the slack of its buffer.
 const LARGEST_HEAD: usize = (1 << 20) + 4096;
 /// A request target longer than this is shortened; `http::Uri` takes 65,534 bytes.
 const LONGEST_TARGET: usize = 60_000;
 const END: &[u8] = b"\r\n\r\n";
 
-/// What was put aside of a connection's requests, by the marks that were left in its place.
+/// The stored parts of a connection's requests, by their markers.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Aside(Arc<Mutex<HashMap<String, Put>>>);
 
-/// What a mark stands for.
+/// What a marker stands for.
 #[derive(Debug)]
 pub(super) enum Put {
     Query(String),
-    /// The whole request: its head is larger than Go takes.
+    /// The whole request: its head is larger than Go accepts.
     TooLarge,
 }
 
 impl Aside {
-    /// What this query is the mark of, if it is one.
+    /// The stored part for which this query is the marker.
     pub(super) fn take(&self, query: Option<&str>) -> Option<Put> {
         self.lock().remove(query?)
     }
@@ -45,14 +44,14 @@ impl Aside {
     }
 }
 
-/// What a connection reads, on its way to the server.
+/// A filter for what a connection reads, before the server.
 #[derive(Debug)]
 pub(super) struct Heads {
     next: Next,
     /// The head so far, and how much of it was dropped because it is too large.
     head: Vec<u8>,
     dropped: usize,
-    /// What may be read, and how much of it was.
+    /// Bytes ready to be read, and how many of them were read.
     ready: Vec<u8>,
     taken: usize,
     aside: Aside,
@@ -61,7 +60,7 @@ pub(super) struct Heads {
 #[derive(Debug, Clone, Copy)]
 enum Next {
     Head,
-    /// So many bytes more of a body.
+    /// The remaining bytes of a body.
     Body(usize),
     Anything,
 }
@@ -71,7 +70,7 @@ impl Heads {
         Self { next: Next::Head, head: Vec::new(), dropped: 0, ready: Vec::new(), taken: 0, aside }
     }
 
-    /// Moves on what is ready; false if nothing is.
+    /// Copies the ready bytes; false if there are none.
     pub(super) fn take(&mut self, into: &mut ReadBuf<'_>) -> bool {
         let ready = &self.ready[self.taken..];
         let count = ready.len().min(into.remaining());
@@ -84,7 +83,7 @@ impl Heads {
         count > 0
     }
 
-    /// The connection has ended: what there is of a head passes as it is.
+    /// The connection has ended: an incomplete head passes unchanged.
     pub(super) fn end(&mut self) {
         self.ready.append(&mut self.head);
         self.next = Next::Anything;
@@ -109,7 +108,7 @@ impl Heads {
         &bytes[count..]
     }
 
-    /// Takes what belongs to the head, and leaves what follows it.
+    /// Consumes the bytes of the head, and returns the rest.
     fn feed_head<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let looked_at = self.head.len().saturating_sub(END.len() - 1);
         self.head.extend_from_slice(bytes);
@@ -141,7 +140,7 @@ impl Heads {
         self.ready.append(&mut head);
     }
 
-    /// Puts the query aside if the target is too long.
+    /// Stores the query if the target is too long.
     fn shorten(&self, head: &mut Vec<u8>) {
         let line_end = head.iter().position(|byte| *byte == b'\r').unwrap_or_default();
         let mut words = head[..line_end].split(|byte| *byte == b' ');
@@ -178,7 +177,7 @@ fn body(head: &[u8]) -> Next {
 mod tests {
     use super::*;
 
-    /// What comes out when this goes in, in pieces of that size.
+    /// The output for this input, fed in pieces of that size.
     fn passed(aside: &Aside, bytes: &[u8], piece: usize) -> String {
         let mut heads = Heads::new(aside.clone());
         bytes.chunks(piece).for_each(|piece| heads.feed(piece));

@@ -1,4 +1,4 @@
-//! The HTTP face: routes, methods, and what each answer looks like on the wire.
+//! The HTTP interface: routes, methods, and the exact format of each response.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use super::request::{self, Arguments, Query};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Answers one request, and stamps the answer with the request's id or a new one.
+/// Handles one request, and sets the response's request id: the request's, or a new one.
 pub(super) async fn answer(
     State(engine): State<Arc<Engine>>,
     ConnectInfo(connection): ConnectInfo<About>,
@@ -53,7 +53,7 @@ pub(super) async fn answer(
     response
 }
 
-/// The table of routes.
+/// The routing table.
 async fn route(engine: &Arc<Engine>, connection: &About, path: &str, request: Request) -> Response {
     let method = request.method().clone();
     let (get, post) = (method == Method::GET, method == Method::POST);
@@ -147,8 +147,8 @@ fn settled(result: Option<Result<(), Refusal>>) -> Response {
     }
 }
 
-/// Opens a stream. **Nothing is sent, not even the headers, before the first message**.
-/// When the client goes away, the server drops this future or the body, and with it the subscription.
+/// Opens a stream. **Nothing is sent, not even the headers, before the first message**. When the client disconnects, the server drops this future
+/// or the body, and with it the subscription.
 async fn consume(engine: &Arc<Engine>, connection: &About, request: Request) -> Response {
     let request = match arguments(request).await.and_then(|arguments| request::consume(&arguments)) {
         Ok(request) => request,
@@ -171,7 +171,7 @@ async fn consume(engine: &Arc<Engine>, connection: &About, request: Request) -> 
     ([(CONTENT_TYPE, "application/x-ndjson; charset=utf-8")], Body::from_stream(lines)).into_response()
 }
 
-/// A body, if there is one, wins over the query; its `Content-Type` plays no part.
+/// The arguments of a request. A body takes precedence over the query; its `Content-Type` is ignored.
 async fn arguments(request: Request) -> Result<Arguments, String> {
     if request.body().is_end_stream() {
         return Ok(Arguments::Query(Query::parse(query(&request).unwrap_or(""))));
@@ -180,7 +180,7 @@ async fn arguments(request: Request) -> Result<Arguments, String> {
     body.map(|body| Arguments::Json(body.into())).map_err(|_| "failed to read body".to_owned())
 }
 
-/// What Go's server says of a request that it can't read, before any handler sees it.
+/// The response of Go's server to a request that it can't parse; no handler sees the request.
 fn unreadable(status: StatusCode) -> Response {
     let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CONNECTION, "close")];
     (status, headers, status.to_string()).into_response()

@@ -1,11 +1,11 @@
-//! JSON text as Go's scanner reads it: what it refuses, in its words.
+//! JSON text as Go's scanner reads it, with the same errors.
 //!
-//! Where other readers are strict, it is lenient: half a surrogate pair and bytes that are no UTF-8 become U+FFFD, a number
-//! may be of any size, and 10,000 levels deep is allowed. Hence no recursion here.
+//! It is lenient where other parsers are strict: half a surrogate pair and invalid UTF-8 become U+FFFD, a number may have any size, and 10,000
+//! levels of nesting are allowed, so there is no recursion here.
 
 use super::quote::quoted;
 
-/// A value, as far as the broker looks into it.
+/// A value, as far as the broker needs it.
 #[derive(Debug, PartialEq)]
 pub(super) enum Value<'a> {
     Null,
@@ -14,7 +14,7 @@ pub(super) enum Value<'a> {
     Number(&'a str),
     String(Text<'a>),
     Array,
-    /// Its fields in the order in which they are written, with all repetitions.
+    /// Its fields in order, with all repetitions.
     Object(Vec<(String, Value<'a>)>),
 }
 
@@ -22,22 +22,22 @@ pub(super) enum Value<'a> {
 #[derive(Debug, PartialEq)]
 pub(super) struct Text<'a> {
     pub(super) text: String,
-    /// As it is written between its quotes, escapes and all.
+    /// The raw text between its quotes, with escapes.
     pub(super) raw: &'a [u8],
 }
 
-/// Why a text is no JSON.
+/// Why a text is not JSON.
 #[derive(Debug, PartialEq)]
 pub(super) enum NotJson {
     /// It ends too soon; `blank` if there was nothing.
     End { blank: bool },
-    /// A character that may not be where it is, in Go's words.
+    /// An unexpected character, with Go's message.
     Syntax(String),
 }
 
 /// How deep Go follows arrays and objects.
 const DEEPEST: usize = 10_000;
-/// Nothing deeper than this is kept. An envelope's retry policy is the deepest that is looked at.
+/// Deeper values are not kept. An envelope's retry policy is the deepest that is used.
 const DEEPEST_KEPT: usize = 3;
 
 /// Reads the first value of a text, and gives what follows it.
@@ -50,7 +50,7 @@ pub(super) fn first(text: &[u8]) -> Result<(Value<'_>, &[u8]), NotJson> {
 /// Reads a text that must be one value.
 pub(super) fn whole(text: &[u8]) -> Result<Value<'_>, NotJson> {
     let (value, rest) = first(text).map_err(|error| match error {
-        // Go looks whether a blank could follow: not within a literal or an escape.
+        // Go checks whether a space could follow: not within a literal or an escape.
         NotJson::End { .. } => first(&[text, b" "].concat()).err().unwrap_or(error),
         syntax => syntax,
     })?;
@@ -65,7 +65,7 @@ fn is_blank(byte: u8) -> bool {
 }
 
 fn unexpected(byte: u8, place: &str) -> NotJson {
-    // Go takes the byte for a character.
+    // Go treats the byte as a character.
     let shown = match char::from(byte) {
         '\'' => r"\'".to_owned(),
         '"' => '"'.to_string(),
@@ -74,7 +74,7 @@ fn unexpected(byte: u8, place: &str) -> NotJson {
     NotJson::Syntax(format!("invalid character '{shown}' {place}"))
 }
 
-/// What is open around the value that is being read.
+/// The array or object around the value being parsed.
 enum Open<'a> {
     Array,
     Object { fields: Vec<(String, Value<'a>)>, key: String },
@@ -141,7 +141,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Whether an array or object that has just begun ends at once.
+    /// Whether an array or object that has just begun is empty.
     fn closes(&mut self, end: u8) -> Result<bool, NotJson> {
         let closes = self.token()? == end;
         if !closes {

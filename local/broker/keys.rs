@@ -1,8 +1,7 @@
 //! Idempotency keys, in their two scopes.
 //!
-//! *Produce*: a key is remembered per tenant and final topic, so that a second produce is answered but dropped.
-//! *Consume*: a key is leased per tenant, topic and group to the owner that was given the message, and is committed by its
-//! ack.
+//! *Produce*: a key is remembered per tenant and final topic; a repeated produce is answered but dropped. *Consume*: a key is leased per tenant,
+//! topic and group to the owner that got the message, and is committed by its ack.
 
 use std::collections::HashMap;
 
@@ -11,13 +10,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::record::KeyRecord;
 use super::refusal::Refusal;
 
-/// Whatever is not touched for this long is forgotten, but a committed consume key never is.
+/// A key that is not used for this long is forgotten, except a committed consume key.
 const REMEMBERED: SignedDuration = SignedDuration::from_mins(10);
 /// A lease on a key outside these bounds is refused, and the message then never delivered.
 const SHORTEST_LEASE: SignedDuration = SignedDuration::from_millis(250);
 const LONGEST_LEASE: SignedDuration = SignedDuration::from_mins(10);
 
-/// The name of a key; the group is what tells the scopes apart.
+/// The name of a key; the group distinguishes the two scopes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) tenant: String,
@@ -50,7 +49,7 @@ enum Status {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Begun {
     First,
-    /// Done before: answer as if it had been produced, and drop it.
+    /// Already produced: the response is the same, and the message is dropped.
     Before,
 }
 
@@ -72,12 +71,12 @@ impl Keys {
         }
     }
 
-    /// The produce is on disk: from now on the key's repeats are dropped.
+    /// Commits a produce that is on disk: from now on the key's repeats are dropped.
     pub(super) fn commit(&mut self, key: &Key, now: Timestamp) {
         self.set(key, Status::Committed, now);
     }
 
-    /// The produce, or the delivery, came to nothing: the key is free again.
+    /// Releases the key: the produce or the delivery failed.
     pub(super) fn fail(&mut self, key: &Key, now: Timestamp) {
         self.set(key, Status::Failed, now);
     }
@@ -108,8 +107,8 @@ impl Keys {
         Ok(KeyRecord::Pending { owner: owner.to_owned(), until })
     }
 
-    /// Whether `owner` still holds the key, so that its ack or nack may settle it. A key that is not known
-    /// (its owner acked it long ago, or a restart forgot it) stands in nobody's way.
+    /// Whether `owner` still holds the key, so that its ack or nack may settle it. An unknown key (acked long ago, or forgotten at a restart) blocks
+    /// nothing.
     pub(super) fn may_settle(&self, key: &Key, owner: &str, now: Timestamp) -> Result<Held, Refusal> {
         match self.status(key, now) {
             None => Ok(Held::Unknown),
@@ -120,7 +119,7 @@ impl Keys {
         }
     }
 
-    /// What a record of the WAL says of a consume key.
+    /// Applies a WAL record about a consume key.
     pub(super) fn replay(&mut self, key: &Key, record: &KeyRecord, at: Timestamp) {
         match record {
             KeyRecord::Pending { .. } => {} // every lease is over at a restart
@@ -133,7 +132,7 @@ impl Keys {
         self.entries.insert(key.clone(), Entry { status, updated_at: now });
     }
 
-    /// The real broker sweeps the forgotten ones out at every call; here they are merely not seen any more.
+    /// The real broker removes forgotten keys at every call; here they are only ignored.
     fn status(&self, key: &Key, now: Timestamp) -> Option<&Status> {
         let entry = self.entries.get(key)?;
         let kept_for_ever = match &entry.status {
@@ -145,7 +144,7 @@ impl Keys {
     }
 }
 
-/// How a consume key stands towards the owner that wants to settle it.
+/// The state of a consume key for the owner that wants to settle it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Held {
     Unknown,

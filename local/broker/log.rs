@@ -1,12 +1,11 @@
-//! The write-ahead log: nothing leaves the broker before what it rests on is on disk.
+//! The write-ahead log: nothing is sent before the records that it depends on are on disk.
 //!
-//! Every turn of the broker hands one [`Batch`] to a single writer thread: its records, and the deliveries and
-//! the answer that may go out once these are synced. The writer takes all batches that wait, writes them in one
-//! go, syncs once, and lets them out in order. Under load many requests thus share a sync (group commit),
-//! and no async worker ever waits for the disk.
+//! Every turn of the broker passes one [`Batch`] to a single writer thread: its records, and the deliveries and the response that may be sent once
+//! these are synced. The writer takes all waiting batches, writes them at once, syncs once, and releases them in order. So many requests share
+//! a sync under load (group commit), and no async worker ever waits for the disk.
 //!
-//! In a profile that flushes acks later, commits alone are held back: they are written once the first of them has waited
-//! that long, or when the broker stops. A kill loses them.
+//! In a profile that flushes acks later, only commits are delayed: they are written once the first of them has waited that long, or when the
+//! broker stops. A kill loses them.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
@@ -24,7 +23,7 @@ use super::profile::Profile;
 use super::record::Record;
 use super::replay::Foreign;
 
-/// What one turn leaves to be written, and what waits for it.
+/// The output of one turn: records to write, and what waits for them.
 pub(super) struct Batch {
     pub(super) records: Vec<Record>,
     pub(super) deliveries: Vec<(UnboundedSender<Delivery>, Delivery)>,
@@ -32,7 +31,7 @@ pub(super) struct Batch {
     pub(super) durable: oneshot::Sender<()>,
 }
 
-/// The way into the log. When the last one is dropped, the writer ends and closes the file.
+/// The sender to the log. When the last one is dropped, the writer ends and closes the file.
 pub(super) type Appender = mpsc::Sender<Batch>;
 
 /// The writer thread.
@@ -41,11 +40,10 @@ pub(super) struct Writer {
     killed: Arc<AtomicBool>,
 }
 
-/// Reads a WAL, from its first line to its last; a missing file is an empty one.
+/// Reads a WAL from its first line to its last; a missing file counts as empty.
 ///
 /// # Errors
-/// A line that is no record. The last line of a WAL may be torn by a crash, and then, like the real broker,
-/// this one refuses to start.
+/// A line that is not a record. A crash may truncate the last line of a WAL; then, like the real broker, this one refuses to start.
 pub(super) fn read(path: &Path, mut each: impl FnMut(Record) -> Result<(), Foreign>) -> anyhow::Result<()> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -85,12 +83,12 @@ pub(super) fn open(path: &Path, profile: &Profile) -> anyhow::Result<(Appender, 
 }
 
 impl Writer {
-    /// From now on nothing is written and nothing let out, as after SIGKILL.
+    /// From now on nothing is written or released, as after SIGKILL.
     pub(super) fn kill(&self) {
         self.killed.store(true, Ordering::SeqCst);
     }
 
-    /// Waits until the file is closed. All appenders must be gone, or this waits for ever.
+    /// Waits until the file is closed. All appenders must be dropped before.
     pub(super) fn join(self) {
         if self.thread.join().is_err() {
             eprintln!("broker: the WAL writer panicked");
@@ -114,7 +112,7 @@ fn write(mut file: File, mut lines: Lines, batches: &mpsc::Receiver<Batch>, kill
         }
         for batch in waiting {
             for (stream, delivery) in batch.deliveries {
-                // A closed stream's messages are lost until their lease ends, as on the real broker.
+                // The messages of a closed stream wait until their lease expires, as on the real broker.
                 let _ = stream.send(delivery);
             }
             let _ = batch.durable.send(());
@@ -127,7 +125,7 @@ fn write(mut file: File, mut lines: Lines, batches: &mpsc::Receiver<Batch>, kill
     }
 }
 
-/// The next batch, or none of them once acks are due. `None` is the end: every appender is gone.
+/// The next batches, or none once acks are due. `None` is the end: every appender is dropped.
 fn next(batches: &mpsc::Receiver<Batch>, acks_due: Option<Instant>) -> Option<Vec<Batch>> {
     let Some(due) = acks_due else { return Some(vec![batches.recv().ok()?]) };
     match batches.recv_timeout(due.saturating_duration_since(Instant::now())) {
@@ -137,8 +135,8 @@ fn next(batches: &mpsc::Receiver<Batch>, acks_due: Option<Instant>) -> Option<Ve
     }
 }
 
-/// Keeps what was not let out until nobody waits for it any more: dropping it sooner would fail its requests,
-/// and the dead do not answer, not even with a 500.
+/// Keeps unreleased batches until nothing waits for them: dropping them sooner would fail their requests with a 500, and a killed broker sends
+/// no response.
 fn bury(mut waiting: Vec<Batch>, batches: &mpsc::Receiver<Batch>) {
     waiting.extend(batches.iter());
 }
@@ -146,7 +144,7 @@ fn bury(mut waiting: Vec<Batch>, batches: &mpsc::Receiver<Batch>) {
 /// The lines to be written.
 struct Lines {
     now: Vec<u8>,
-    /// Commits that are held back.
+    /// Delayed commits.
     acks: Vec<u8>,
     acks_due: Option<Instant>,
     acks_within: Option<Duration>,
@@ -157,7 +155,7 @@ impl Lines {
         Self { now: Vec::new(), acks: Vec::new(), acks_due: None, acks_within }
     }
 
-    /// What is to be written before these batches may be let out, and whatever else is due.
+    /// The lines to write before these batches may be released, and delayed lines that are due.
     fn of(&mut self, waiting: &[Batch]) -> std::io::Result<&[u8]> {
         self.now.clear();
         for record in waiting.iter().flat_map(|batch| &batch.records) {

@@ -1,10 +1,10 @@
-//! What a message is: key, value, envelope, and the line a consumer reads.
+//! A message: key, value, envelope, and the line that a consumer reads.
 
 use serde::{Deserialize, Serialize};
 
 use super::deadline::Deadline;
 
-/// A message at its place in a partition. Never changed once produced.
+/// A message at its position in a partition. Never changed once produced.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Message {
     pub(super) partition: usize,
@@ -19,7 +19,7 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// What counts against a partition's byte cap.
+    /// The size that counts against a partition's byte limit.
     pub(super) fn bytes(&self) -> usize {
         self.key.len() + self.value.len()
     }

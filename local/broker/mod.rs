@@ -1,21 +1,21 @@
-//! A DriftQ broker to develop and test against: it does what the real one was seen to do, faults included.
+//! A DriftQ broker for development and tests. It reproduces the observed behaviour of real brokers, faults included.
 //!
-//! Read it from the inside out. The state machine knows neither HTTP nor the clock:
+//! Read it from the inside out. The state machine is independent of HTTP and the clock:
 //!
-//! 1. `profile`: which generation it is; `message`, `deadline`, `topic`, `group`: what there is;
+//! 1. `profile`: the broker's generation; `message`, `deadline`, `topic`, `group`: the data;
 //! 2. `keys`: idempotency keys, produce and consume;
-//! 3. `dispatch`, `redelivery`: who is given what, and when again;
-//! 4. `state`: what each request does; `dead_letter`: the end of a message that fails too often;
-//!    `replay`: what a restart brings back.
+//! 3. `dispatch`, `redelivery`: which stream gets which message, and when again;
+//! 4. `state`: the effect of each request; `dead_letter`: the end of a message that fails too often;
+//! `replay`: the state after a restart.
 //!
 //! Around it:
 //!
-//! 5. `log`: the write-ahead log, synced before anything is answered; `record`: its lines;
+//! 5. `log`: the write-ahead log, synced before every response; `record`: its lines;
 //! 6. `engine`: one turn at a time, by the clock, its effects to the log;
-//! 7. `http`, `path`, `request`, `produce_request`, `reply`, `go_json`, `json_text`, `quote`: the wire; `connection`: how long it lasts; `head`: how
-//!    large a request's head may be.
+//! 7. `http`, `path`, `request`, `produce_request`, `reply`, `go_json`, `json_text`, `quote`: the protocol; `connection`: its timeout; `head`: the
+//! size limit of a request's head.
 //!
-//! The rules are read off real brokers. `tests/contract` of the root package has them as facts, and holds a real broker to them too.
+//! The rules are read off real brokers. `tests/stories/contract` of the root package has them as facts, and holds a real broker to them too.
 
 mod connection;
 mod dead_letter;
@@ -69,12 +69,12 @@ use log::Appender;
 pub use profile::Profile;
 use state::State;
 
-/// How long the threads of a broker that has ended are waited for.
+/// How long to wait for the threads of a broker that has ended.
 const THREADS_END: Duration = Duration::from_secs(5);
-/// How long a starting broker waits for its port, which a killed one may have left a moment ago.
+/// How long a starting broker waits for its port, which a killed broker may just have released.
 const PORT_WAIT: Duration = Duration::from_secs(5);
 
-/// A running broker, on threads of its own. Dropping it kills it.
+/// A running broker, on its own threads. Dropping it kills it.
 #[derive(Debug)]
 pub struct Broker {
     addr: SocketAddr,
@@ -90,8 +90,8 @@ enum End {
 }
 
 impl Broker {
-    /// Starts a broker on `addr` (port 0 picks one) with its log in the file `wal`, which is made if it is
-    /// missing. A broker that was killed or stopped may be started again on the same address and log.
+    /// Starts a broker on `addr` (port 0 picks one) with its log in the file `wal`, which is created if missing. A broker that was killed or stopped
+    /// may be started again on the same address and log.
     ///
     /// # Errors
     /// A log that cannot be read or written, that another generation has written, or whose last line is torn, and an
@@ -123,8 +123,8 @@ impl Broker {
         format!("http://{}", self.addr)
     }
 
-    /// Ends it as SIGKILL would: every connection is severed, and nothing more is answered or written. When this
-    /// returns the port is free and the log is closed.
+    /// Ends it as SIGKILL would: every connection is cut, and nothing more is answered or written. When this returns, the port is free and the log is
+    /// closed.
     pub async fn kill(self) {
         self.finish(End::Kill).await;
     }
@@ -142,7 +142,7 @@ impl Broker {
     }
 }
 
-/// The broker's thread: everything it opens is closed when it returns.
+/// The broker's thread: everything that it opens is closed when it returns.
 fn run(
     addr: SocketAddr,
     wal: &Path,
@@ -182,7 +182,7 @@ fn open(addr: SocketAddr, wal: &Path, profile: Profile) -> anyhow::Result<Opened
     Ok((runtime, listener, Arc::new(Engine::new(state, appender)), writer))
 }
 
-/// Binds `addr`, with some patience for a port that is just being given up.
+/// Binds `addr`, and retries for a port that is just being released.
 async fn bind(addr: SocketAddr) -> anyhow::Result<TcpListener> {
     let bound = tokio::time::timeout(PORT_WAIT, async {
         loop {

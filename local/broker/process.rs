@@ -1,14 +1,13 @@
-//! What every Go process tells of itself in `/metrics`, as far as this one can: its memory.
+//! The process metrics that Go programs export in `/metrics`, as far as available here: memory.
 
-/// A gauge: its name, what it is, and its value now.
+/// A gauge: its name, its description, and its present value.
 pub(super) struct Gauge {
     pub(super) name: &'static str,
     pub(super) what: &'static str,
     pub(super) value: u64,
 }
 
-/// The memory of this process; nothing where there is no `/proc`. A broker that is embedded in another program counts that
-/// program too.
+/// The memory of this process; empty if there is no `/proc`. For a broker that is embedded in another program, it is the whole program's.
 pub(super) fn memory() -> Vec<Gauge> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let gauges = [
@@ -19,7 +18,7 @@ pub(super) fn memory() -> Vec<Gauge> {
     gauges.filter_map(|(line, name, what)| Some(Gauge { name, what, value: bytes(&status, line)? })).collect()
 }
 
-/// What a line such as `VmRSS:     9672 kB` says.
+/// The bytes in a line such as `VmRSS:     9672 kB`.
 fn bytes(status: &str, line: &str) -> Option<u64> {
     let kibibytes = status.lines().find_map(|found| found.strip_prefix(line)?.trim().strip_suffix(" kB"))?;
     Some(kibibytes.parse::<u64>().ok()? * 1024)

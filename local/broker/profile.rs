@@ -1,31 +1,31 @@
-//! Which generation of DriftQ broker to be, as one value: its limits, and where its behaviour differs.
+//! A generation of DriftQ brokers as one value: its limits, and its differences in behaviour.
 
 use std::time::Duration;
 
-/// A generation of DriftQ brokers. Users run several, and no client is told which one it talks to.
+/// A generation of DriftQ brokers. Users run several, and a client can't ask which one it talks to.
 ///
-/// [`Profile::G0`] and [`Profile::G3`] were seen at the wire. What lies between them (G1, G2) has a part of G3's changes.
+/// [`Profile::G0`] and [`Profile::G3`] were observed over HTTP. The ones between them (G1, G2) have a part of G3's changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Profile {
     name: &'static str,
-    /// At most this many unacked messages in a (group, partition), whoever holds them.
+    /// Maximum unacked messages per (group, partition), over all owners.
     pub(super) max_in_flight: usize,
-    /// At most this many unacked messages in a partition: the next one is refused.
+    /// Maximum unacked messages per partition: the next one is refused.
     pub(super) max_messages: usize,
-    /// Unacked keys and values of a partition must stay below this.
+    /// Limit of a partition's unacked keys and values, in bytes; they must stay below it.
     pub(super) max_bytes: usize,
     pub(super) offsets: Offsets,
-    /// Topics are in the log: an empty one survives a restart, with all its partitions, and creating one that exists is
-    /// refused. Otherwise a topic lives by its messages, and creating it again does nothing.
+    /// Topics are in the log: an empty one survives a restart, with all its partitions, and creating an existing one is refused. Otherwise a topic
+    /// exists only through its messages, and creating it again does nothing.
     pub(super) durable_topics: bool,
-    /// What consuming from a missing topic is answered with names the topic.
+    /// Whether the error about consuming from a missing topic names the topic.
     pub(super) names_missing_topic: bool,
     /// Every delivery carries the label of a test router.
     pub(super) routing: bool,
-    /// How often overdue messages are looked for.
+    /// The interval at which overdue messages are redelivered.
     pub(super) tick: Duration,
     pub(super) order: Order,
-    /// How long after its answer an ack may still be missing in the log; `None` if it is written before the answer.
+    /// How long after its response an ack may still be missing in the log; `None` if it is written before the response.
     pub(super) acks_flushed_within: Option<Duration>,
     /// `POST /v1/ack-cumulative`, `GET /v1/config`, and more counters in `/metrics`.
     pub(super) extended: bool,
@@ -33,7 +33,7 @@ pub struct Profile {
     pub(super) grace: Duration,
 }
 
-/// How offsets are counted.
+/// The numbering of offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Offsets {
     /// One counter for the whole topic: a partition's offsets have gaps.
@@ -42,11 +42,11 @@ pub(super) enum Offsets {
     PerPartition,
 }
 
-/// In which order overdue messages of one partition are redelivered, and those delivered together for the first time.
+/// The order of overdue messages of one partition at redelivery, and of messages that are first delivered together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
-    /// Mostly by offset. Of two first deliveries the second overtakes the first once in so many; redeliveries descend
-    /// once in so many.
+    /// Mostly by offset. Of two first deliveries, the second comes first in one of `overtakes_one_in` cases; redeliveries descend in one of
+    /// `descends_one_in` cases.
     MostlyAscending { overtakes_one_in: u64, descends_one_in: u64 },
     /// First deliveries by offset, redeliveries at random.
     RandomRedeliveries,
@@ -64,7 +64,7 @@ impl Profile {
         names_missing_topic: false,
         routing: true,
         tick: Duration::from_millis(250),
-        // Both as seen: 1 of 300 pairs, and Go's walk through a map of two entries.
+        // Both as observed: 1 of 300 pairs, and Go's iteration over a map of two entries.
         order: Order::MostlyAscending { overtakes_one_in: 300, descends_one_in: 8 },
         acks_flushed_within: None,
         extended: false,
@@ -88,13 +88,13 @@ impl Profile {
         grace: Duration::from_millis(6500),
     };
 
-    /// The same, but with at most so many messages in flight per group and partition, as `-max-inflight` sets it.
+    /// The same profile with another limit of messages in flight per group and partition, as with `-max-inflight`.
     #[must_use]
     pub const fn with_max_in_flight(self, max_in_flight: usize) -> Self {
         Self { max_in_flight, ..self }
     }
 
-    /// `g0` or `g3`.
+    /// Parses `g0` or `g3`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.name

@@ -1,4 +1,4 @@
-//! Texts between quotes, as Go's `strconv.Quote` writes them into messages.
+//! Quoted texts, as Go's `strconv.Quote` writes them into messages.
 
 /// The text in double quotes, with whatever is not printable escaped.
 pub(super) fn quoted(text: &str) -> String {
@@ -16,7 +16,7 @@ pub(super) fn quoted(text: &str) -> String {
             control if control.is_ascii_control() => {
                 quoted.push_str(&format!("\\x{:02x}", u32::from(control)))
             }
-            // What Rust shows only by its number is not printable in Go either.
+            // Characters that Rust shows only by their number are not printable in Go either.
             hidden if hidden.escape_debug().len() > 2 => {
                 let number = u32::from(hidden);
                 let escaped =

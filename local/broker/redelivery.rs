@@ -1,4 +1,4 @@
-//! Second and later deliveries: what was not acked in time, at every tick, and at once after a nack.
+//! Second and later deliveries: overdue messages at every tick, and at once after a nack.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -17,7 +17,7 @@ pub(super) struct Exhausted {
 }
 
 impl Topic {
-    /// Redelivers whatever is overdue in groups that have a stream, and returns what may not be tried again.
+    /// Redelivers overdue messages in groups that have a stream, and returns those that have used up their attempts.
     pub(super) fn redeliver(&mut self, name: &str, turn: &mut Turn<'_>) -> Vec<Exhausted> {
         let mut exhausted = Vec::new();
         let mut settled = false;

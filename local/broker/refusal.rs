@@ -1,19 +1,19 @@
-//! Why the broker says no, in the real broker's words.
+//! The broker's errors, with the real broker's texts.
 
 use std::fmt;
 
-/// A request that the broker's state does not allow. Its text goes out as it stands.
+/// A request that the broker's state does not allow. Its text is sent unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// Produce came after the message's own deadline; checked before everything else.
     DeadlinePassed,
-    /// Produce to a topic that is not there: 400, not 404.
+    /// Produce to a missing topic: 400, not 404.
     NoTopicToProduceTo,
-    /// Consume, ack or nack on a topic that is not there.
+    /// Consume, ack or nack on a missing topic.
     NoTopic,
-    /// Consume on that topic, which is not there, where the answer names it.
+    /// Consume on this missing topic, where the response names it.
     NoSuchTopic(String),
-    /// That topic can't be created: it is there.
+    /// The topic can't be created: it exists.
     TopicExists(String),
     PartitionOverrideOutOfRange,
     PartitionOutOfRange,
@@ -21,17 +21,17 @@ pub(super) enum Refusal {
     NegativeOffset,
     /// Acked already, never delivered, or no such offset.
     NotInFlight,
-    /// In flight, but somebody else's: 409.
+    /// In flight, but owned by another consumer: 409.
     NotOwner,
-    /// Not everything up to the offset is in flight and the asker's: 409.
+    /// Not everything up to the offset is in flight and owned by the caller: 409.
     NotAllHeld,
     /// The partition is full: the only 429.
     Overloaded(Cap),
     /// The same produce key is being written by another request.
     KeyInFlight,
-    /// Another owner holds the message's consume key: never on the wire, it only delays delivery.
+    /// Another owner holds the message's consume key: never sent, it only delays delivery.
     LeaseHeld,
-    /// The consume key's lease ran out before the ack.
+    /// The consume key's lease expired before the ack.
     LeaseLost,
     /// A lease that a message with an idempotency key cannot have.
     BadLease,

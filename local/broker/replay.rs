@@ -1,4 +1,4 @@
-//! From the WAL back to a state, with the real broker's losses.
+//! Restores the state from the WAL, with the real broker's losses.
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ use super::record::Record;
 use super::state::State;
 use super::topic::{Partition, Topic};
 
-/// A record that another generation has written.
+/// A record of another generation.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Foreign {
     #[error("a record of a created topic, which this generation does not know")]
@@ -19,13 +19,13 @@ pub(super) enum Foreign {
 }
 
 impl State {
-    /// Takes in one record of the WAL.
+    /// Applies one record of the WAL.
     ///
-    /// What is not in the records is lost: topics without a message, partitions above the highest that holds
-    /// one, deliveries and their attempts. A commit hides everything below it, acked or not.
+    /// What is not in the records is lost: topics without a message, partitions above the highest that holds one, deliveries and their attempts. A
+    /// commit covers everything below it, acked or not.
     ///
     /// # Errors
-    /// A record that this generation does not write: the log is another's.
+    /// A record that this generation does not write: the log belongs to another one.
     pub(super) fn replay(&mut self, now: Timestamp, record: Record) -> Result<(), Foreign> {
         match record {
             Record::Topic { .. } if !self.profile.durable_topics => return Err(Foreign::Topic),

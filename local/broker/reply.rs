@@ -1,4 +1,4 @@
-//! Answers: their statuses and bodies, with the fields in the real broker's order.
+//! Responses: their statuses and bodies, with the fields in the real broker's order.
 
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
@@ -65,7 +65,7 @@ pub(super) struct Version {
 
 pub(super) const VERSION: Version = Version { version: "dev", commit: "unknown", wal_enabled: true };
 
-/// Of these names the first two are known; the real broker's answer has more.
+/// The first two of these names were observed; the real broker's response has more.
 #[derive(Serialize)]
 pub(super) struct Config {
     pub(super) max_inflight: usize,

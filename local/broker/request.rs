@@ -1,6 +1,6 @@
 //! The arguments of a request, in a JSON body or, without a body, in the query.
 //!
-//! Produce has a file of its own.
+//! Produce has its own file.
 
 use jiff::SignedDuration;
 
@@ -9,7 +9,7 @@ use super::group::DEFAULT_LEASE;
 use super::json_text::Value;
 use super::state::Receipt;
 
-/// A request's arguments, before they are understood.
+/// A request's arguments, before parsing.
 pub(super) enum Arguments {
     Json(Vec<u8>),
     Query(Query),
@@ -19,7 +19,7 @@ pub(super) enum Arguments {
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// As Go reads it: a parameter with a `;`, or with a `%` that escapes nothing, is left out.
+    /// Parses as Go does: a parameter with a `;`, or with an invalid `%` escape, is dropped.
     pub(super) fn parse(query: &str) -> Self {
         let sound = |pair: &&str| !pair.contains(';') && pair.split('%').skip(1).all(escapes);
         let pairs = query.split('&').filter(sound);
@@ -98,7 +98,7 @@ pub(super) struct Consume {
     pub(super) lease: SignedDuration,
 }
 
-/// `GET /v1/consume`, by query or, oddly, by a JSON body.
+/// `GET /v1/consume`, by query or, unusually, by a JSON body.
 pub(super) fn consume(arguments: &Arguments) -> Result<Consume, String> {
     let (topic, group, owner, lease_ms) = match arguments {
         Arguments::Json(body) => {
@@ -128,8 +128,8 @@ fn named(names: [&str; 3]) -> Result<[String; 3], String> {
     Ok(names)
 }
 
-/// `POST /v1/ack` and `POST /v1/nack`, which also takes a `reason`. They read their bodies in their own way:
-/// another text for an unknown field, and names that are no strings count as missing.
+/// `POST /v1/ack` and `POST /v1/nack`, which also has a `reason`. Their bodies are decoded differently: another text for an unknown field, and
+/// values that are not strings count as missing.
 pub(super) fn receipt(arguments: &Arguments, known: &[&str]) -> Result<(Receipt, String), String> {
     let (topic, group, owner, reason, partition, offset) = match arguments {
         Arguments::Json(body) => {

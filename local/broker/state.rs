@@ -1,4 +1,4 @@
-//! The broker as a state machine: what every request does to the topics, and what comes of it.
+//! The broker as a state machine: the effect of every request on the topics.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub(super) struct State {
     streams_opened: u64,
 }
 
-/// What a consumer says when it acks or nacks: which delivery, and that it is its owner.
+/// The arguments of an ack or nack: which delivery, and the caller's owner name.
 #[derive(Debug, Default)]
 pub(super) struct Receipt {
     pub(super) topic: String,
@@ -54,7 +54,7 @@ impl State {
         }
     }
 
-    /// Hands over what the turns so far have left to be written and delivered.
+    /// Returns the records and deliveries of the turns so far.
     pub(super) fn take_effects(&mut self) -> Effects {
         std::mem::take(&mut self.effects)
     }
@@ -64,8 +64,8 @@ impl State {
         (topics, Turn { now, keys, effects, dice, counters, profile })
     }
 
-    /// Creates a topic. One that exists keeps its partitions, whatever is asked for; where topics are durable, that is
-    /// refused. Where they are not, nothing is written: a topic is on disk only through its messages.
+    /// Creates a topic. An existing one keeps its partitions, whatever is requested; where topics are durable, that is an error. Where they are not,
+    /// nothing is written: a topic is on disk only through its messages.
     pub(super) fn create_topic(&mut self, name: &str, partitions: usize) -> Result<(), Refusal> {
         let durable = self.profile.durable_topics;
         if self.topics.contains_key(name) {
@@ -79,7 +79,7 @@ impl State {
         Ok(())
     }
 
-    /// Produces a message. A key that comes back is to be handed to `produced` once the message is on disk.
+    /// Produces a message. A returned key must be passed to `produced` once the message is on disk.
     pub(super) fn produce(
         &mut self,
         now: Timestamp,
@@ -109,19 +109,19 @@ impl State {
         match self.append(now, &topic, message) {
             Ok(()) => Ok(key),
             Err(refusal) => {
-                // A refused produce does not burn its key.
+                // A refused produce does not use up its key.
                 key.iter().for_each(|key| self.keys.fail(key, now));
                 Err(refusal)
             }
         }
     }
 
-    /// The message produced with `key` is on disk: the key's repeats are dropped from now on.
+    /// Records that the message produced with `key` is on disk: the key's repeats are dropped from now on.
     pub(super) fn produced(&mut self, now: Timestamp, key: &Key) {
         self.keys.commit(key, now);
     }
 
-    /// Appends a message to the very topic named, if it has room, and delivers it.
+    /// Appends a message to exactly this topic, if it has room, and delivers it.
     pub(super) fn append(&mut self, now: Timestamp, name: &str, mut message: Message) -> Result<(), Refusal> {
         let topic = self.topics.get_mut(name).ok_or(Refusal::NoTopicToProduceTo)?;
         message.partition = topic.partition_of(&message)?;
@@ -171,7 +171,7 @@ impl State {
         Ok(id)
     }
 
-    /// Closes a stream. What it was given stays in flight, and its owner's.
+    /// Closes a stream. Its messages stay in flight, with the same owner.
     pub(super) fn unsubscribe(&mut self, topic: &str, group: &str, id: StreamId) {
         if let Some(group) = self.topics.get_mut(topic).and_then(|topic| topic.groups.get_mut(group)) {
             group.remove(id);
@@ -195,9 +195,9 @@ impl State {
         Ok(())
     }
 
-    /// Acks everything up to one offset, if all of it that is not committed yet is in flight and the owner's.
+    /// Acks everything up to one offset, if all messages that are not committed yet are in flight and belong to the owner.
     ///
-    /// What is not above the commit is not looked at: a message that was acked past stays in flight, and is delivered again.
+    /// Messages below the commit are not checked: a message that was acked past stays in flight, and is delivered again.
     pub(super) fn ack_cumulative(&mut self, now: Timestamp, receipt: &Receipt) -> Result<(), Refusal> {
         let (topics, mut turn) = self.turn(now);
         let (topic, place) = find(topics, receipt)?;
@@ -213,7 +213,7 @@ impl State {
             keys.extend(turn.key_to_commit(place, &entry.message, &receipt.owner)?);
         }
         turn.commit_keys(keys);
-        // The highest first: it alone moves the mark, and is recorded.
+        // The highest first: only it moves the high-water mark, and is recorded.
         for offset in (first..=receipt.offset).rev() {
             turn.settle(place, progress, offset);
             turn.counters.acks += 1;
@@ -222,7 +222,7 @@ impl State {
         Ok(())
     }
 
-    /// Gives one message back, and redelivers at once whatever is overdue, wherever.
+    /// Returns one message, and redelivers at once everything that is overdue, in any topic.
     pub(super) fn nack(&mut self, now: Timestamp, receipt: &Receipt, reason: &str) -> Result<(), Refusal> {
         let (topics, mut turn) = self.turn(now);
         let (topic, place) = find(topics, receipt)?;
@@ -251,7 +251,7 @@ impl State {
                 turn.record_error(place, receipt.offset, &entry.last_error);
             }
         }
-        // As if it had been sent a lease ago: of the lease its owner has *now*, even if that is the default.
+        // As if it had been sent one lease ago: its owner's *present* lease, even if that is the default.
         let overdue = lease + SignedDuration::from_millis(1);
         entry.sent_at = now.checked_sub(overdue).unwrap_or(Timestamp::MIN);
         entry.not_before = None;
@@ -260,7 +260,7 @@ impl State {
         Ok(())
     }
 
-    /// Redelivers what is overdue; called at every tick.
+    /// Redelivers overdue messages; called at every tick.
     pub(super) fn redeliver(&mut self, now: Timestamp) {
         let (topics, mut turn) = self.turn(now);
         let mut exhausted = Vec::new();
@@ -273,7 +273,7 @@ impl State {
     }
 }
 
-/// The topic and the place that a receipt speaks of; the checks are in the real broker's order.
+/// Finds the topic and position of a receipt; the checks are in the real broker's order.
 fn find<'a>(
     topics: &'a mut BTreeMap<String, Topic>,
     receipt: &'a Receipt,

@@ -1,4 +1,4 @@
-//! A topic: its partitions, what was produced to them, and how much room is left.
+//! A topic: its partitions, the messages produced to them, and the room left.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ impl Topic {
         Self { partitions: (0..partitions).map(|_| Partition::default()).collect(), ..Self::default() }
     }
 
-    /// Which partition a message goes to: its override, else its key's hash, else the first.
+    /// The partition of a message: its override, else its key's hash, else the first.
     pub(super) fn partition_of(&self, message: &Message) -> Result<usize, Refusal> {
         let count = self.partitions.len();
         if let Some(wanted) = message.envelope.as_ref().and_then(|envelope| envelope.partition_override) {
@@ -41,8 +41,8 @@ impl Topic {
         Ok(if message.key.is_empty() { 0 } else { fnv1a(message.key.as_bytes()) as usize % count })
     }
 
-    /// Whether one more message of `bytes` fits. The slowest group counts, once it has acked anything in the
-    /// topic; if none has, nobody reads and the partition fills up for good.
+    /// Whether one more message of `bytes` fits. The slowest group counts, once it has acked anything in the topic; if none has, nothing is consumed
+    /// and the partition fills up for good.
     pub(super) fn has_room(&self, limits: &Profile, partition: usize, bytes: usize) -> Result<(), Refusal> {
         let readers = self.groups.values().filter(|group| group.has_acked());
         let slowest = readers.map(|group| group.committed(partition)).min().flatten();

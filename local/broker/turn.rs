@@ -1,7 +1,7 @@
-//! One turn of the broker: the time it is, and what comes of it.
+//! One turn of the broker: the present time, and the effects.
 //!
-//! The state machine does no input or output. It is handed a `now`, and leaves behind records for the WAL and
-//! deliveries for the streams; whoever drives it sees to it that the first are on disk before the second leave.
+//! The state machine does no input or output. It gets a `now`, and returns records for the WAL and deliveries for the streams; its driver makes
+//! sure that the records are on disk before the deliveries are sent.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use super::profile::Profile;
 use super::record::{KeyRecord, Record};
 use super::refusal::Refusal;
 
-/// What a turn leaves to be done outside: first the records, then the deliveries.
+/// The output of a turn: first the records, then the deliveries.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
     pub(super) records: Vec<Record>,
     pub(super) deliveries: Vec<Delivery>,
 }
 
-/// What a topic needs in order to act.
+/// The context of a topic's operations.
 pub(super) struct Turn<'a> {
     pub(super) now: Timestamp,
     pub(super) keys: &'a mut Keys,
@@ -33,18 +33,18 @@ pub(super) struct Turn<'a> {
     pub(super) profile: &'a Profile,
 }
 
-/// What has happened since the start, for `/metrics`.
+/// Counters since the start, for `/metrics`.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) acks: u64,
     pub(super) nacks: u64,
     pub(super) redeliveries: u64,
-    /// Messages whose lease ran out without an ack or a nack.
+    /// Messages whose lease expired without an ack or a nack.
     pub(super) timeouts: u64,
     pub(super) topics_created: BTreeMap<String, u64>,
 }
 
-/// A (topic, group, partition), to speak of in records and keys.
+/// A (topic, group, partition), for records and keys.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     pub(super) topic: &'a str,
@@ -52,12 +52,12 @@ pub(super) struct Place<'a> {
     pub(super) partition: usize,
 }
 
-/// To whom a message may go now.
+/// Which stream may get a message now.
 pub(super) enum Choice {
     To(Stream),
-    /// To nobody ever: the group has committed its idempotency key.
+    /// None, ever: the group has committed its idempotency key.
     Done,
-    /// To nobody yet: another owner holds its idempotency key.
+    /// None yet: another owner holds its idempotency key.
     Later,
 }
 
@@ -71,8 +71,7 @@ impl Place<'_> {
 }
 
 impl Turn<'_> {
-    /// Chooses the stream for a message: the next in turn, or with an idempotency key the next that is given
-    /// its lease.
+    /// Chooses the stream for a message: the next in turn, or with an idempotency key the next one that can lease it.
     pub(super) fn choose(
         &mut self,
         place: Place<'_>,
@@ -123,7 +122,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Sends a message that is in flight to the stream chosen for it.
+    /// Sends an in-flight message to the stream chosen for it.
     pub(super) fn deliver(&mut self, to: &Stream, entry: &InFlight) {
         self.effects.deliveries.push(Delivery {
             to: to.id,
@@ -164,7 +163,7 @@ impl Turn<'_> {
     }
 }
 
-/// Errors pile up, joined like this.
+/// Errors accumulate, joined like this.
 pub(super) fn join_errors(so_far: &mut String, more: &str) {
     if !so_far.is_empty() && !more.is_empty() {
         so_far.push_str(" | ");
@@ -172,7 +171,7 @@ pub(super) fn join_errors(so_far: &mut String, more: &str) {
     so_far.push_str(more);
 }
 
-/// Where the real broker leaves an order to Go's scheduler and map iteration, a throw of these decides.
+/// A random number generator for orders that the real broker leaves to Go's scheduler and map iteration.
 #[derive(Debug)]
 pub(super) struct Dice(u64);
 
@@ -181,12 +180,12 @@ impl Dice {
         Self(seed | 1)
     }
 
-    /// True once in `n` throws, on average.
+    /// True in one of `n` cases, on average.
     pub(super) fn one_in(&mut self, n: u64) -> bool {
         self.throw().is_multiple_of(n)
     }
 
-    /// Puts them into a random order.
+    /// Shuffles the items.
     pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let other = self.throw() % (last as u64 + 1);
@@ -194,7 +193,7 @@ impl Dice {
         }
     }
 
-    /// xorshift64.
+    /// The next number, by xorshift64.
     fn throw(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

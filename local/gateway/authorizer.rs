@@ -1,24 +1,24 @@
-//! Who guards the routes for clients and operators, and what a function hears of it. Here everybody is let in.
+//! Authorizers in front of the routes for clients and operators, and what they add to an event. Everyone is let in here.
 
 use serde_json::{Value, json};
 
 use super::door::Door;
 
-/// What stands in front of `/runs`, `/parked` and `/self-test`.
+/// The authorizer of `/runs`, `/parked` and `/self-test`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Authorizer {
     /// Requests are signed with IAM credentials, as the template has it.
     #[default]
     Iam,
-    /// A token of an identity provider: a JWT authorizer of an HTTP API, Cognito at a REST API.
+    /// A token from an identity provider: a JWT authorizer of an HTTP API, Cognito for a REST API.
     Token,
-    /// A function.
+    /// A Lambda authorizer.
     Lambda,
-    /// Nothing.
+    /// No authorizer.
     Nobody,
 }
 
-/// The user whom it lets in.
+/// The authenticated user.
 const USER: &str = "ada";
 const USER_ARN: &str = "arn:aws:iam::123456789012:user/ada";
 
@@ -28,10 +28,10 @@ pub(super) fn is_guarded(path: &str) -> bool {
 }
 
 impl Authorizer {
-    /// All of them that let somebody in.
+    /// All authorizers that authenticate.
     pub const ALL: [Self; 3] = [Self::Iam, Self::Token, Self::Lambda];
 
-    /// By what name the function knows the user.
+    /// The user's name as the function sees it.
     #[must_use]
     pub fn user(self) -> &'static str {
         match self {
@@ -40,7 +40,7 @@ impl Authorizer {
         }
     }
 
-    /// Puts that into an event, where the door has its place for it. Load balancers have none.
+    /// Adds the caller to an event, in the field of its format. Load balancers' events have none.
     pub(super) fn tell(self, door: Door, event: &mut Value) {
         let context = &mut event["requestContext"];
         match (door, self) {

@@ -1,4 +1,4 @@
-//! The doors that AWS has to a function, and what each makes of a request.
+//! AWS front ends that invoke a function over HTTP, and their event formats.
 
 use std::collections::BTreeMap;
 
@@ -11,21 +11,21 @@ use url::form_urlencoded;
 
 use super::{format1, format2, load_balancer};
 
-/// What stands in front of a function.
+/// A front end of a function.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Door {
     /// An HTTP API, at its `$default` stage: payload format 2.0.
     #[default]
     HttpApi,
-    /// An HTTP API at a stage with a name, which it leaves in the path.
+    /// An HTTP API with a named stage, which it leaves in the path.
     HttpApiStage,
     /// A function URL: payload format 2.0 as well.
     FunctionUrl,
     /// A REST API: payload format 1.0.
     RestApi,
-    /// An Application Load Balancer as it is by default: of a repeated header or parameter it tells the last.
+    /// An Application Load Balancer with default settings: it passes only the last of repeated headers or parameters.
     LoadBalancer,
-    /// One whose target group has `lambda.multi_value_headers.enabled`.
+    /// A load balancer whose target group has `lambda.multi_value_headers.enabled`.
     LoadBalancerLists,
 }
 
@@ -33,7 +33,7 @@ pub enum Door {
 pub(super) const STAGE: &str = "prod";
 
 impl Door {
-    /// All of them.
+    /// All front ends.
     pub const ALL: [Self; 6] = [
         Self::HttpApi,
         Self::HttpApiStage,
@@ -43,7 +43,7 @@ impl Door {
         Self::LoadBalancerLists,
     ];
 
-    /// The event that it makes of a request.
+    /// Converts a request into its event.
     #[must_use]
     pub fn event(self, request: &Parts, body: &Bytes, source_ip: &str, now: Timestamp) -> Value {
         match self {
@@ -66,13 +66,13 @@ pub(super) fn lines(headers: &HeaderMap) -> BTreeMap<String, Vec<String>> {
     all
 }
 
-/// Repeated headers become one, joined by commas, as in payload format 2.0. Cookies have a place of their own.
+/// Joins repeated headers with commas, as in payload format 2.0. Cookies have their own field.
 pub(super) fn joined(headers: &HeaderMap) -> BTreeMap<String, String> {
     let lines = lines(headers).into_iter().filter(|(name, _)| name != COOKIE.as_str());
     lines.map(|(name, values)| (name, values.join(","))).collect()
 }
 
-/// The last of each.
+/// The last value of each.
 pub(super) fn last(all: &BTreeMap<String, Vec<String>>) -> BTreeMap<String, String> {
     all.iter().filter_map(|(name, values)| Some((name.clone(), values.last()?.clone()))).collect()
 }
@@ -86,7 +86,7 @@ pub(super) fn parameters(query: &str) -> BTreeMap<String, Vec<String>> {
     all
 }
 
-/// A body is text only if its type says so, and if it is.
+/// A body is text only if its type says so and it is valid UTF-8.
 pub(super) fn text_or_base64(headers: &HeaderMap, body: &Bytes) -> (String, bool) {
     let content_type = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -115,7 +115,7 @@ pub(super) mod tests {
         request.body(()).unwrap().into_parts().0
     }
 
-    /// The event that the door makes of it.
+    /// The event for such a request.
     pub(in crate::gateway) fn event(door: Door) -> Value {
         door.event(&repeated(), &Bytes::from_static(b"{}"), "192.0.2.1", Timestamp::UNIX_EPOCH)
     }

@@ -1,7 +1,7 @@
-//! A request as API Gateway's REST APIs hand it to a function: payload format 1.0.
+//! Events of API Gateway's REST APIs: payload format 1.0.
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-input-format>
 //!
-//! Header names are as the client wrote them. Parameters are decoded, and the raw query is nowhere.
+//! Header names are as the client wrote them. Parameters are decoded, and there is no raw query.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ pub(super) fn event(request: &Parts, body: &Bytes, source_ip: &str, now: Timesta
     })
 }
 
-/// As most clients write it, for it came to us in lower case.
+/// A header name in the usual spelling, since it arrived here in lower case.
 fn as_written(name: &str) -> String {
     let word =
         |word: &str| word.get(..1).unwrap_or_default().to_uppercase() + word.get(1..).unwrap_or_default();

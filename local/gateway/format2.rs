@@ -1,4 +1,4 @@
-//! A request as API Gateway's HTTP APIs hand it to a function: payload format 2.0.
+//! Events of API Gateway's HTTP APIs: payload format 2.0.
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::door::{joined, parameters, text_or_base64};
 
-/// Makes the event. A stage with a name stands in the path.
+/// Makes the event. The path includes the name of a named stage.
 pub(super) fn event(
     request: &Parts,
     body: &Bytes,
@@ -51,7 +51,7 @@ pub(super) fn event(
         "headers": headers,
         "isBase64Encoded": is_base64,
     });
-    // Absent rather than empty, as there.
+    // Absent rather than empty, as in AWS.
     if !body.is_empty() {
         event["body"] = json!(body);
     }

@@ -1,7 +1,7 @@
-//! A request as an Application Load Balancer hands it to a function.
+//! Events of Application Load Balancers.
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html#receive-event-from-load-balancer>
 //!
-//! Parameters stay encoded. It tells headers and parameters as lists or as single values, never as both.
+//! Parameters stay encoded. Headers and parameters are lists or single values, never both.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ pub(super) fn event(request: &Parts, body: &Bytes, source_ip: &str, lists: bool)
     event
 }
 
-/// Behind whatever the client wrote there.
+/// Appends the address to the client's own `X-Forwarded-For`.
 fn append_source(headers: &mut BTreeMap<String, Vec<String>>, source_ip: &str) {
     let forwarded = headers.entry("x-forwarded-for".to_owned()).or_default();
     match forwarded.last_mut() {

@@ -1,5 +1,5 @@
-//! A gateway in front of ingest, as an HTTP API is, or any other door that AWS has: every request becomes an event, and the
-//! function's reply becomes the answer.
+//! A gateway in front of ingest, like an HTTP API or any other AWS front end: it converts requests into events, and the function's replies into
+//! responses.
 
 mod authorizer;
 mod door;
@@ -30,12 +30,12 @@ use crate::{
     server::Server,
 };
 
-/// API Gateway waits no longer.
+/// API Gateway's timeout.
 const LIMIT: Duration = Duration::from_secs(30);
-/// API Gateway takes no more.
+/// API Gateway's body limit.
 const BODY_LIMIT: usize = 10 << 20;
 
-/// A gateway that listens.
+/// A running gateway.
 #[derive(Debug)]
 pub struct Gateway {
     server: Server,
@@ -49,7 +49,7 @@ pub struct Exchange {
     pub method: String,
     /// Its path.
     pub path: String,
-    /// The answer.
+    /// The response.
     pub answer: Answer,
     /// How long it took.
     pub took: Duration,
@@ -82,17 +82,17 @@ impl Gateway {
         self.server.url()
     }
 
-    /// Acts as another door from now on.
+    /// Uses another front end from now on.
     pub fn act_as(&self, door: Door) {
         *self.shared.door.lock().unwrap_or_else(PoisonError::into_inner) = door;
     }
 
-    /// Has this authorizer from now on.
+    /// Uses this authorizer from now on.
     pub fn authorize_by(&self, authorizer: Authorizer) {
         *self.shared.authorizer.lock().unwrap_or_else(PoisonError::into_inner) = authorizer;
     }
 
-    /// The requests from now on.
+    /// Subscribes to requests from now on.
     #[must_use]
     pub fn follow(&self) -> broadcast::Receiver<Exchange> {
         self.shared.live.subscribe()
@@ -112,13 +112,13 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
                 authorizer.tell(door, &mut event);
             }
             let function = shared.function.clone();
-            // A task of its own: Lambda goes on when the client hangs up.
+            // A separate task: Lambda continues when the client disconnects.
             let reply = tokio::spawn(async move { function.invoke(&event, LIMIT).await }).await;
             reply.map_or_else(|_| reply::internal_error(), |reply| of_invocation(door, reply))
         }
     };
     let exchange = Exchange { method, path, answer: answer.clone(), took: started.elapsed() };
-    // Nobody follows: that is fine.
+    // Err: there are no subscribers.
     let _ = shared.live.send(exchange);
     answer
 }

@@ -1,4 +1,4 @@
-//! What a function answers, back as HTTP.
+//! Converts a function's reply into an HTTP response.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -9,19 +9,19 @@ use super::Door;
 use crate::http::Answer;
 
 impl Door {
-    /// What the client gets for a function's reply.
+    /// The client's response for a function's reply.
     #[must_use]
     pub fn answer(self, reply: &Value) -> Answer {
         let status = reply["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
         match (self, status) {
             (_, Some(status)) => written(status, self.headers(reply), reply),
-            // Format 2.0 takes a reply without a status for the body of a 200.
+            // Format 2.0 interprets a reply without a status as the body of a 200.
             (Self::HttpApi | Self::HttpApiStage | Self::FunctionUrl, None) => Answer::of_json(200, reply),
             (Self::RestApi | Self::LoadBalancer | Self::LoadBalancerLists, None) => bad_gateway(),
         }
     }
 
-    /// Each door reads its own tables of headers, and no other.
+    /// The headers of a reply: each front end reads its own tables only.
     fn headers(self, reply: &Value) -> HeaderMap {
         let mut headers = HeaderMap::new();
         if self != Self::LoadBalancerLists {
@@ -53,12 +53,12 @@ fn written(status: u16, headers: HeaderMap, reply: &Value) -> Answer {
     }
 }
 
-/// What a REST API and a load balancer answer when the function's reply is none.
+/// The response of a REST API or a load balancer to an invalid reply.
 fn bad_gateway() -> Answer {
     Answer::of_json(502, &serde_json::json!({ "message": "Internal server error" }))
 }
 
-/// What API Gateway answers when the function fails.
+/// The response of API Gateway when the function fails.
 pub(super) fn internal_error() -> Answer {
     Answer::of_json(500, &serde_json::json!({ "message": "Internal Server Error" }))
 }

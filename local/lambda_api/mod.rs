@@ -1,9 +1,8 @@
-//! Lambda's API, as far as the asynchronous `Invoke` of one function goes
+//! Lambda's API for the asynchronous `Invoke` of one function
 //! (<https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>), behind a fault proxy.
 //!
-//! It answers 202 and runs the function afterwards. As many events are worked on at a time as the function has reserved
-//! concurrency; the others wait, and those that wait for too long are dropped
-//! (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>). Lambda tries again after a pause,
+//! It answers 202 and runs the function afterwards. Concurrency is limited to the function's reserved concurrency; other events wait, and those that
+//! wait too long are dropped (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>). Lambda retries after a pause,
 //! and so somewhat later than this.
 
 pub(crate) mod sigv4;
@@ -36,15 +35,15 @@ use sigv4::Received;
 
 /// `MaximumEventAgeInSeconds` of the template.
 const MAX_AGE: Duration = Duration::from_secs(60);
-/// The function's limit here.
+/// The function's timeout here.
 const LIMIT: Duration = Duration::from_secs(120);
 /// Lambda's limit for an asynchronous event.
 const MAX_EVENT: usize = 1 << 20;
 
-/// A Lambda API that listens.
+/// A running Lambda API.
 #[derive(Debug)]
 pub struct LambdaApi {
-    /// Between it and the functions.
+    /// The fault proxy between it and the functions.
     pub wire: Wire,
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
@@ -55,7 +54,7 @@ pub struct LambdaApi {
 struct Shared {
     function: String,
     secret: Option<String>,
-    /// Under which it is asked: its own host, and the wire's.
+    /// The host names by which it is called: its own, and the proxy's.
     hosts: OnceLock<Vec<String>>,
     events: mpsc::UnboundedSender<Event>,
     accepted: Mutex<Vec<Accepted>>,
@@ -71,7 +70,7 @@ struct Event {
 /// An invocation that was answered 202.
 #[derive(Debug, Clone)]
 pub struct Accepted {
-    /// When it came.
+    /// When it was received.
     pub at: Timestamp,
     /// The event.
     pub event: Value,
@@ -80,8 +79,9 @@ pub struct Accepted {
 }
 
 impl LambdaApi {
-    /// Starts it in front of a function, of which so many run at a time. Requests must be signed with this secret access
-    /// key; without one their signature is not checked.
+    /// Starts it in front of a function, with this concurrency. Requests must be signed with this secret access key; without one their signature
+    /// is not
+    /// checked.
     ///
     /// # Errors
     /// No port is free.
@@ -106,19 +106,19 @@ impl LambdaApi {
         Ok(Self { wire, shared, workers, server })
     }
 
-    /// Its base URL: the wire's, or past it.
+    /// The base URL: the proxy's, or its own.
     #[must_use]
     pub fn url(&self, direct: bool) -> String {
         if direct { self.server.url() } else { self.wire.url() }
     }
 
-    /// The invocations that it took.
+    /// The invocations accepted so far.
     #[must_use]
     pub fn accepted(&self) -> Vec<Accepted> {
         self.shared.accepted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What the invocations come to, from now on.
+    /// Subscribes to the results of invocations.
     #[must_use]
     pub fn follow(&self) -> broadcast::Receiver<Result<Value, InvokeError>> {
         self.shared.ends.subscribe()
@@ -140,7 +140,7 @@ async fn work(function: Function, queue: Queue, ends: broadcast::Sender<Result<V
         if event.since.elapsed() > MAX_AGE {
             continue;
         }
-        // Nobody follows: that is fine.
+        // Err: there are no subscribers.
         let _ = ends.send(function.invoke_bytes(event.payload, LIMIT).await);
     }
 }
@@ -178,7 +178,7 @@ async fn handle(State(api): State<Arc<Shared>>, request: Request) -> Answer {
     Answer::status(202)
 }
 
-/// An error as Lambda words it.
+/// An error in Lambda's format.
 #[must_use]
 pub fn failure(status: u16, kind: &str, message: &str) -> Answer {
     Answer::of_json(status, &json!({ "Type": "User", "message": message })).with("x-amzn-errortype", kind)

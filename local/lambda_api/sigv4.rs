@@ -1,16 +1,16 @@
-//! Signature Version 4, checked as AWS checks it
-//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>). Written from that page,
-//! on its own: the functions sign with other code.
+//! Verifies Signature Version 4 as AWS does
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>). Written from that page, independently of the
+//! code with which the functions sign.
 
 use axum::http::{HeaderMap, Method, Uri};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-/// How far a request's time may be off.
+/// Maximum clock difference of a request.
 const WINDOW_S: i64 = 300;
 
-/// A request as it came.
+/// A request as received.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Received<'a> {
     pub(crate) method: &'a Method,
@@ -19,17 +19,17 @@ pub(crate) struct Received<'a> {
     pub(crate) body: &'a [u8],
 }
 
-/// What an `Authorization` header says.
+/// The fields of an `Authorization` header.
 struct Authorization<'a> {
     scope: &'a str,
     signed_headers: Vec<&'a str>,
     signature: &'a str,
 }
 
-/// Checks the signature by this secret access key. `hosts` are the names under which this server is known.
+/// Verifies the signature with this secret access key. `hosts` are the names under which this server is known.
 ///
 /// # Errors
-/// What is wrong with it.
+/// What is wrong with the signature.
 pub(crate) fn check(
     request: Received<'_>,
     secret: &str,
@@ -84,7 +84,7 @@ impl<'a> Received<'a> {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// The canonical request. There is no query in what is asked here.
+    /// The canonical request. Requests here have no query.
     fn canonical(self, signed: &[&str], host: &str) -> String {
         let value = |name: &str| if name == "host" { host } else { self.header(name).trim() };
         let headers: String = signed.iter().map(|name| format!("{name}:{}\n", value(name))).collect();
@@ -93,7 +93,7 @@ impl<'a> Received<'a> {
     }
 }
 
-/// Every byte but the unreserved ones and the slash; so what is encoded in the path is encoded once more.
+/// Percent-encodes every byte except unreserved ones and the slash, so an encoded path is encoded twice.
 fn encoded(path: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     path.bytes()

@@ -1,4 +1,4 @@
-//! What providers that list deliveries have in common: something happens, it is delivered once, and again when asked.
+//! Common code of providers that list deliveries: an event is delivered once, and again on request.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,19 +14,19 @@ use crate::{
     webhook::Webhook,
 };
 
-/// A provider that listens.
+/// A running provider.
 #[derive(Debug)]
 pub struct Deliverer {
     log: Arc<Log>,
     server: Server,
 }
 
-/// What it has delivered.
+/// Its deliveries.
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) sender: Sender,
     deliveries: Mutex<Vec<Delivery>>,
-    /// The header with the event's name, the same each time that it is delivered.
+    /// The header with the event's id, the same at each delivery.
     name: &'static str,
 }
 
@@ -34,15 +34,15 @@ pub(super) struct Log {
 #[derive(Debug, Clone)]
 pub(super) struct Delivery {
     pub(super) id: u64,
-    /// The event's name.
+    /// The event's id.
     pub(super) name: String,
-    /// By the provider's clock.
+    /// When, by the provider's clock.
     pub(super) at: Timestamp,
     pub(super) is_again: bool,
-    /// None if there was no answer.
+    /// None if there was no response.
     pub(super) status: Option<u16>,
     pub(super) answer: String,
-    /// Where it was sent.
+    /// The URL it was sent to.
     pub(super) url: String,
     pub(super) webhook: Webhook,
 }
@@ -58,13 +58,13 @@ impl Deliverer {
         Ok(Self { log, server })
     }
 
-    /// Its API.
+    /// The API's base URL.
     #[must_use]
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// Delivers there from now on.
+    /// Delivers to this URL from now on.
     pub fn send_to(&self, url: &str, source: Source) {
         self.log.sender.send_to(url, source);
     }
@@ -74,14 +74,14 @@ impl Deliverer {
         self.log.sender.change(change);
     }
 
-    /// Something happens: it is delivered, once. Says whether that succeeded.
+    /// Creates an event and delivers it once. Returns whether that succeeded.
     pub async fn send(&self, webhook: Webhook) -> bool {
         let name = Uuid::new_v4().to_string();
         let webhook = webhook.with(self.log.name, &name);
         self.log.deliver(&name, webhook, false).await.is_well()
     }
 
-    /// How many deliveries were made on request.
+    /// The number of redeliveries on request.
     #[must_use]
     pub fn redelivered(&self) -> usize {
         self.log.lock().iter().filter(|delivery| delivery.is_again).count()
@@ -104,12 +104,12 @@ impl Log {
         delivery
     }
 
-    /// One that is kept.
+    /// Finds a delivery that is still kept.
     pub(super) fn find(&self, id: u64) -> Option<Delivery> {
         self.shown().into_iter().find(|delivery| delivery.id == id)
     }
 
-    /// What its lists show now, the newest first.
+    /// The deliveries listed now, the newest first.
     pub(super) fn shown(&self) -> Vec<Delivery> {
         let mut shown: Vec<_> =
             self.lock().iter().filter(|each| self.sender.shows(each.at)).cloned().collect();

@@ -1,5 +1,5 @@
-//! What providers that list events have in common: something happens, it is delivered once, and for a time it can be listed. The days
-//! for which the real ones try again are too long to wait for.
+//! Common code of providers that list events: an event is delivered once, and can be listed for a time. Real providers retry for days, which is too
+//! long to simulate.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,14 +15,14 @@ use crate::{
     webhook::Webhook,
 };
 
-/// A provider that listens.
+/// A running provider.
 #[derive(Debug)]
 pub struct Listed {
     feed: Arc<Feed>,
     server: Server,
 }
 
-/// What has happened there.
+/// Its events.
 #[derive(Debug)]
 pub(super) struct Feed {
     pub(super) sender: Sender,
@@ -30,23 +30,23 @@ pub(super) struct Feed {
     form: Form,
 }
 
-/// How a provider writes an event.
+/// A provider's format of an event.
 #[derive(Debug)]
 pub(super) struct Form {
     /// The field with the event's id.
     pub(super) id: &'static str,
     /// The field with its time.
     pub(super) at: &'static str,
-    /// How the time stands there.
+    /// The format of the time.
     pub(super) date: fn(Timestamp) -> Value,
-    /// For how long it can be listed.
+    /// How long it can be listed.
     pub(super) keeps: SignedDuration,
 }
 
-/// Something that has happened.
+/// An event.
 #[derive(Debug, Clone)]
 pub(super) struct Event {
-    /// As it was delivered.
+    /// The event as delivered.
     pub(super) json: Value,
     /// When, by the provider's clock.
     pub(super) at: Timestamp,
@@ -61,13 +61,13 @@ impl Listed {
         Ok(Self { feed, server })
     }
 
-    /// Its API.
+    /// The API's base URL.
     #[must_use]
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// Delivers there from now on.
+    /// Delivers to this URL from now on.
     pub fn send_to(&self, url: &str, source: Source) {
         self.feed.sender.send_to(url, source);
     }
@@ -77,7 +77,7 @@ impl Listed {
         self.feed.sender.change(change);
     }
 
-    /// Something happens: it can be listed, and is delivered once. Says whether that succeeded.
+    /// Creates an event, which can then be listed, and delivers it once. Returns whether that succeeded.
     pub async fn send(&self, webhook: Webhook) -> bool {
         let Form { id, at: field, date, .. } = self.feed.form;
         let at = self.feed.sender.now();
@@ -98,7 +98,7 @@ impl Feed {
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What its lists show now, as it happened.
+    /// The events listed now, in order.
     pub(super) fn shown(&self) -> Vec<Event> {
         self.lock().iter().filter(|event| self.sender.shows(event.at)).cloned().collect()
     }

@@ -1,10 +1,9 @@
-//! GitHub: a repository's webhook. It delivers once, and again when asked.
+//! GitHub: a repository's webhook. It delivers once, and again on request.
 //!
-//! As in <https://docs.github.com/en/rest/repos/webhooks>: deliveries from the newest on, `per_page` up to 100, the next page by the
-//! `cursor` of the `Link` header; a redelivery keeps the `guid`, is asked for by `POST …/attempts` and answered 202 before it is made. One
-//! delivery is shown with its request and the response. After three days it is gone (404). Too many requests are answered 403, with what
-//! is left of the limit and when it begins anew
-//! (<https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit>).
+//! As in <https://docs.github.com/en/rest/repos/webhooks>: deliveries from the newest on, `per_page` up to 100, the next page by the `cursor` of the
+//! `Link` header. A redelivery keeps the `guid`, is requested by `POST …/attempts`, and answered 202 before it is made. One delivery is shown with
+//! its request and the response. After three days it is removed (404). Too many requests are answered 403, with the remaining limit and its reset
+//! time (<https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit>).
 
 use std::sync::Arc;
 
@@ -43,7 +42,7 @@ pub async fn start() -> Result<Deliverer> {
     Deliverer::start("x-github-delivery", SignedDuration::from_hours(72), router).await.context("GitHub")
 }
 
-/// What a request without the right key, or one too many, is answered.
+/// The response to a request without the right key, or above the rate limit.
 fn turned_away(log: &Log, headers: &HeaderMap) -> Option<Answer> {
     if let Some(refused) = refused(headers) {
         return Some(refused);

@@ -1,9 +1,9 @@
-//! GitLab: a project's webhook with a signing token. It delivers once, and again when asked.
+//! GitLab: a project's webhook with a signing token. It delivers once, and again on request.
 //!
-//! As in <https://docs.gitlab.com/api/project_webhooks/>: events of seven days from the newest on, with all that was sent and answered;
-//! `per_page` up to 20, the next page by the number in `X-Next-Page`. `resend` takes five requests a minute, delivers while the request
-//! waits, and is answered 201 with the status, or 422 if there was none or the hook has another URL than then. What is sent again has the
-//! same `Idempotency-Key`, and `[REDACTED]` for each value that was an email address, as the list has; `webhook-id` is that key
+//! As in <https://docs.gitlab.com/api/project_webhooks/>: events of seven days from the newest on, with request and response; `per_page` up to 20,
+//! the next page by the number in `X-Next-Page`. `resend` accepts five requests per minute, delivers during the request, and answers 201 with the
+//! status, or 422 if there was no response or the hook's URL has changed since. A redelivery has the same `Idempotency-Key`, and `[REDACTED]` for
+//! each email address, as the list has; `webhook-id` is that key
 //! (<https://docs.gitlab.com/user/project/integrations/webhooks/>).
 
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub async fn start() -> Result<Deliverer> {
     Deliverer::start("webhook-id", SignedDuration::from_hours(7 * 24), router).await.context("GitLab")
 }
 
-/// What is kept of a body.
+/// A body as it is kept.
 fn redacted(mut value: Value) -> Value {
     match &mut value {
         Value::String(text) if text.contains('@') && !text.contains(' ') => "[REDACTED]".into(),
@@ -116,7 +116,7 @@ async fn resend(
     }
 }
 
-/// What a request without the right key, or one too many, is answered.
+/// The response to a request without the right key, or above the rate limit.
 fn turned_away(log: &Log, headers: &HeaderMap) -> Option<Answer> {
     refused(headers).or_else(|| log.sender.limited().map(|_| too_many()))
 }

@@ -1,9 +1,9 @@
-//! Providers as they are from both sides: they deliver webhooks, and their API tells what they have sent. They keep it for a time,
-//! show it late, refuse a wrong key and too many requests, and lie if told to. Outages are for a [wire](crate::proxy::Wire) in front of
-//! them.
+//! Fake providers: they deliver webhooks, and their API lists what they have sent. They keep it for a limited time, list it late, refuse a wrong key
+//! and too many requests, and report wrong results if configured. For outages, put a [fault proxy](crate::proxy::Wire) in front of them.
 //!
-//! [`github`] and [`gitlab`] have [`deliveries`], which they make again on request · [`stripe`], [`paddle`] and [`square`] have
-//! [`events`]. Each names the pages of the provider that it follows.
+//! [`github`] and [`gitlab`] have [`deliveries`], which they repeat on request · [`stripe`], [`paddle`] and [`square`] have [`events`]. Each
+//! cites the
+//! pages of the provider that it follows.
 
 pub mod deliveries;
 pub mod events;
@@ -25,31 +25,31 @@ use serde_json::json;
 
 use crate::{config::Source, http, http::Answer, webhook::Webhook};
 
-/// The key that they take.
+/// The API key that they accept.
 pub const KEY: &str = "local-api-key";
-/// How long a provider waits for an answer.
+/// How long a provider waits for a response.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is told to a provider.
+/// A provider's settings.
 #[derive(Debug, Clone, Copy)]
 pub struct Manners {
     /// How far its clock is ahead of ours.
     pub ahead: SignedDuration,
     /// How long it keeps what it has sent.
     pub keeps: SignedDuration,
-    /// How long it takes until its lists show something.
+    /// The delay until its lists show something.
     pub shows_after: SignedDuration,
-    /// The most that it puts on a page.
+    /// The maximum page size.
     pub per_page: usize,
-    /// Whether it says that everything was delivered; or says that it will deliver again, and does not.
+    /// Whether it reports that everything was delivered, or accepts a redelivery request and does not redeliver.
     pub lies: bool,
-    /// Of Stripe: the connected account whose events they are; none for its own.
+    /// For Stripe: the connected account of the events; none for its own.
     pub account: Option<&'static str>,
-    /// Until then, by our clock, every request is one too many.
+    /// Until then, by our clock, every request exceeds the rate limit.
     pub limited_until: Timestamp,
 }
 
-/// A clock and a door: where webhooks are posted to, and how they are signed.
+/// A provider's clock, and the URL and secret of its webhook.
 #[derive(Debug)]
 struct Sender {
     manners: Mutex<Manners>,
@@ -84,33 +84,33 @@ impl Sender {
         *self.door.lock().unwrap_or_else(PoisonError::into_inner) = Some((url.to_owned(), source));
     }
 
-    /// By its own clock.
+    /// The time by its own clock.
     fn now(&self) -> Timestamp {
         Timestamp::now() + self.manners().ahead
     }
 
-    /// For how many seconds more every request is one too many.
+    /// For how many more seconds every request exceeds the rate limit.
     fn limited(&self) -> Option<i64> {
         let left = self.manners().limited_until.duration_since(Timestamp::now()).as_millis();
         i64::try_from(left).ok().filter(|left| *left > 0).map(|left| (left + 999) / 1000)
     }
 
-    /// Whether its lists show what happened then.
+    /// Whether its lists show something of that time.
     fn shows(&self, at: Timestamp) -> bool {
         let Manners { keeps, shows_after, .. } = self.manners();
         (shows_after..keeps).contains(&self.now().duration_since(at))
     }
 
-    /// Where webhooks are posted to.
+    /// The webhook's URL.
     fn url(&self) -> String {
         let door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
         door.as_ref().map(|(url, _)| url.clone()).unwrap_or_default()
     }
 
-    /// Delivers a webhook, and gives the status and the body of the answer; none if there was none.
+    /// Delivers a webhook, and returns the status and body of the response; none if there was none.
     async fn deliver(&self, webhook: Webhook) -> Option<(u16, String)> {
         let (url, source) = self.door.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        // Signed by our clock, as if its own were right: that clocks differ is a matter of the signature's tolerance.
+        // Signed with our clock: clock differences in signatures are tested elsewhere.
         let webhook = webhook.signed(&source, Timestamp::now()).ok()?;
         let mut request = self.client.post(format!("{url}/webhooks/{}", webhook.source)).body(webhook.body);
         for (name, value) in &webhook.headers {
@@ -121,7 +121,7 @@ impl Sender {
     }
 }
 
-/// What a request without the right key is answered.
+/// The response to a request without the right key.
 fn refused(headers: &HeaderMap) -> Option<Answer> {
     let key = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let is_right = key == Some(&format!("Bearer {KEY}"));

@@ -54,7 +54,7 @@ async fn list(State(feed): State<Arc<Feed>>, headers: HeaderMap, Query(asked): Q
     if let Some(seconds) = feed.sender.limited() {
         return error(429, "too_many_requests").with("retry-after", &seconds.to_string());
     }
-    // As if each id were later than the one before it, as Paddle's are.
+    // As if ids were in order of time, as Paddle's are.
     let mut shown = feed.shown();
     match asked.order_by.as_deref() {
         None | Some("id[ASC]") => {}

@@ -1,10 +1,10 @@
 //! Square: an application with one webhook subscription, whose events have been enabled.
 //!
-//! As in <https://developer.squareup.com/reference/square/events-api/search-events>: a POST with `query.filter` (`event_types`,
-//! `created_at` with `start_at` and `end_at`) and `query.sort` (`order`, the oldest first unless it says `DESC`), `limit` up to 100, and
-//! the next page by `cursor`, with the same query. What is empty is left out of the answer, and times are written without a zone, as in
-//! that page's example. After 28 days an event is gone (<https://developer.squareup.com/docs/events-api/overview>). Of too many requests
-//! it says no time (<https://developer.squareup.com/docs/build-basics/general-considerations/handling-errors>).
+//! As in <https://developer.squareup.com/reference/square/events-api/search-events>: a POST with `query.filter` (`event_types`, `created_at` with
+//! `start_at` and `end_at`) and `query.sort` (`order`, the oldest first unless it is `DESC`), `limit` up to 100, and the next page by `cursor`, with
+//! the same query. Empty fields are left out of the response, and times have no zone, as in that page's example. After 28 days an event is removed
+//! (<https://developer.squareup.com/docs/events-api/overview>). A response to too many requests has no `Retry-After`
+//! (<https://developer.squareup.com/docs/build-basics/general-considerations/handling-errors>).
 
 use std::sync::Arc;
 

@@ -1,10 +1,10 @@
 //! Stripe: an account with one webhook endpoint.
 //!
-//! As in <https://docs.stripe.com/api/events/list>: events from the newest on, `limit` up to 100, the next page by `starting_after`
-//! while `has_more`; `created[gte]` and `created[lte]` in seconds, `types[]`, and `delivery_success`, which is false also while a
-//! delivery is pending. Those of a connected account are listed for who names it in `Stripe-Account`
-//! (<https://docs.stripe.com/connect/authentication>). After 30 days an event is gone, and is no place to start after (400, `resource_missing`). Of too many requests
-//! it says no time (<https://docs.stripe.com/rate-limits>).
+//! As in <https://docs.stripe.com/api/events/list>: events from the newest on, `limit` up to 100, the next page by `starting_after` while
+//! `has_more`; `created[gte]` and `created[lte]` in seconds, `types[]`, and `delivery_success`, which is false also while a delivery is pending.
+//! Events of a connected account are listed if `Stripe-Account` names it (<https://docs.stripe.com/connect/authentication>). After 30 days an event
+//! is removed, and can't be used as `starting_after` (400, `resource_missing`). A response to too many requests has no `Retry-After`
+//! (<https://docs.stripe.com/rate-limits>).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a wire may do to a request, and the rules that decide it.
+//! The faults that a fault proxy can inject, and the rules that select them.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -12,38 +12,38 @@ use tokio::sync::watch;
 use super::seen::Seen;
 use crate::{hook::Hook, http::Answer};
 
-/// What happens to a request. Those that forward under a fault do so even if the client dies meanwhile.
+/// A fault for a request. Faults that forward do so even if the client dies meanwhile.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// It passes: for a rule that only watches, or that exempts.
+    /// Forwards the request: for a rule that only watches, or that exempts.
     Pass,
-    /// It is answered here; the upstream sees nothing.
+    /// Answers without forwarding.
     Answer(Answer),
-    /// The upstream handles it; then this is answered in place of what it said.
+    /// Forwards, and replaces the response.
     AnswerAfter(Answer),
-    /// The connection is cut; the upstream sees nothing.
+    /// Cuts the connection without forwarding.
     CutBefore,
-    /// The upstream handles it; then the connection is cut instead of answering.
+    /// Forwards, and cuts the connection instead of responding.
     CutAfter,
-    /// It is never answered; the upstream sees nothing.
+    /// Never responds, without forwarding.
     HangBefore,
-    /// The upstream handles it, but it is never answered.
+    /// Forwards, and never responds.
     HangAfter,
-    /// It is forwarded a while later.
+    /// Forwards after this delay.
     Delay(Duration),
-    /// The hook runs; then it is forwarded.
+    /// Runs the hook, and then forwards.
     HookBefore(Hook),
-    /// The hook runs; then the connection is cut, and the upstream sees nothing.
+    /// Runs the hook and cuts the connection, without forwarding.
     HookInstead(Hook),
-    /// The upstream handles it; the hook runs; then it is answered.
+    /// Forwards, runs the hook, and then responds.
     HookAfter(Hook),
-    /// It passes; the hook runs once the answer, or the first of it that is streamed, has gone out.
+    /// Forwards, and runs the hook once the response, or its first chunk, has been sent.
     HookOnceAnswered(Hook),
-    /// Its answer passes up to and including these bytes; then the connection is cut.
+    /// Forwards the response up to and including these bytes, and then cuts the connection.
     CutBehind(Bytes),
-    /// It passes; but the client's end is kept from the upstream, which goes on answering: a lost FIN.
+    /// Forwards, but hides the client's disconnection from the upstream, which continues to send: a lost FIN.
     HalfOpen,
-    /// It is forwarded with this parameter of its query set so.
+    /// Forwards with this query parameter changed.
     Query(&'static str, String),
 }
 
@@ -56,7 +56,7 @@ struct Rule {
     hits: watch::Sender<usize>,
 }
 
-/// The rules of a wire. The first that matches decides.
+/// The rules of a fault proxy. The first that matches decides.
 #[derive(Default)]
 pub(super) struct Rules(Mutex<Vec<Rule>>);
 
@@ -83,7 +83,7 @@ impl Rules {
     }
 }
 
-/// How often a rule has struck.
+/// The number of times that a rule has matched.
 #[derive(Debug, Clone)]
 pub struct Hits(watch::Receiver<usize>);
 
@@ -94,15 +94,15 @@ impl Hits {
         *self.0.borrow()
     }
 
-    /// Waits until the rule has struck.
+    /// Waits until the rule has matched.
     ///
     /// # Errors
-    /// It has not, within that time.
+    /// It has not matched within that time.
     pub async fn within(&self, time: Duration) -> Result<()> {
         self.reach(1, time).await
     }
 
-    /// Waits until the rule has struck so often.
+    /// Waits until the rule has matched this often.
     ///
     /// # Errors
     /// It has not, within that time.

@@ -1,4 +1,4 @@
-//! One request on its way through a wire: what a fault does to it, and the upstream's answer back, streamed.
+//! Forwards one request under a fault, and streams the upstream's response back.
 
 use std::sync::Arc;
 
@@ -29,11 +29,11 @@ pub(super) struct Forward {
     pub(super) index: usize,
 }
 
-/// What the upstream answered: nothing, if it could not be reached.
+/// The upstream's response; none if it could not be reached.
 pub(super) struct Upstream(Option<reqwest::Response>);
 
 impl Forward {
-    /// None: never to be answered.
+    /// Runs a request under a fault. None: there is never a response.
     pub(super) async fn under(self, fault: Fault, connection: Connection) -> Option<Response> {
         let answer = match fault {
             Fault::Pass => self.send().await.answer(&connection),
@@ -84,7 +84,7 @@ impl Forward {
         Some(answer)
     }
 
-    /// None: there is no such URL.
+    /// Sets a query parameter. None: the result is not a URL.
     fn with_query(mut self, name: &str, value: &str) -> Option<Self> {
         let query = self.parts.uri.query().unwrap_or_default();
         let others = form_urlencoded::parse(query.as_bytes()).filter(|(other, _)| other != name);
@@ -123,7 +123,7 @@ impl Upstream {
         self.answer_by(connection, |body| body)
     }
 
-    /// Its body goes another way.
+    /// Forwards, and sends the response's body through this filter.
     fn answer_by<S>(self, connection: &Connection, way: impl FnOnce(Chunks) -> S) -> Response
     where
         S: TryStream<Ok = Bytes, Error: Into<BoxError>> + Send + 'static,

@@ -1,5 +1,5 @@
-//! A wire: a reverse proxy between the functions and the broker or DynamoDB. It counts and keeps every request, and can do
-//! to it whatever a network or an overloaded server does.
+//! A fault proxy: a reverse proxy between the functions and the broker or DynamoDB. It records every request, and can inject the faults of a network
+//! or an overloaded server.
 //!
 //! Responses are streamed: the broker's consume stream passes line by line, its headers as late as they come, and when
 //! one side breaks so does the other.
@@ -35,10 +35,10 @@ use crate::{
     server::{ANY_PORT, Connection, Server},
 };
 
-/// More than any request that DynamoDB takes.
+/// Larger than any request that DynamoDB accepts.
 const REQUEST_LIMIT: usize = 20 << 20;
 
-/// A wire to one upstream.
+/// A fault proxy to one upstream.
 #[derive(Debug)]
 pub struct Wire {
     shared: Arc<Shared>,
@@ -59,7 +59,7 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Wire {
-    /// Starts a wire to that base URL.
+    /// Starts a fault proxy to that base URL.
     ///
     /// # Errors
     /// No port is free.
@@ -76,23 +76,23 @@ impl Wire {
         Ok(wire)
     }
 
-    /// Its own base URL, for the functions.
+    /// The proxy's base URL, for the functions.
     #[must_use]
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// Sends what comes from now on somewhere else.
+    /// Forwards to another upstream from now on.
     pub fn point_to(&self, upstream: &str) {
         upstream.trim_end_matches('/').clone_into(&mut lock(&self.shared.upstream));
     }
 
-    /// Does this to the next request that matches.
+    /// Injects this fault into the next matching request.
     pub fn once(&self, matches: impl Fn(&Seen) -> bool + Send + Sync + 'static, fault: Fault) -> Hits {
         self.times(1, matches, fault)
     }
 
-    /// Does this to the next so many requests that match.
+    /// Injects this fault into the next matching requests, this many times.
     pub fn times(
         &self,
         times: usize,
@@ -102,12 +102,12 @@ impl Wire {
         self.shared.rules.add(Box::new(matches), fault, times)
     }
 
-    /// Does this to every request that matches, until [`Wire::heal`].
+    /// Injects this fault into every matching request, until [`Wire::heal`].
     pub fn always(&self, matches: impl Fn(&Seen) -> bool + Send + Sync + 'static, fault: Fault) -> Hits {
         self.times(usize::MAX, matches, fault)
     }
 
-    /// Forgets every rule.
+    /// Removes every rule.
     pub fn heal(&self) {
         self.shared.rules.clear();
     }
@@ -120,7 +120,7 @@ impl Wire {
     /// Listens again, on the same port.
     ///
     /// # Errors
-    /// Somebody else has taken the port.
+    /// Another process has taken the port.
     pub async fn open(&self) -> Result<()> {
         self.server.open().await.map(drop)
     }
@@ -142,7 +142,7 @@ impl Wire {
         lock(&self.shared.seen).iter().filter(|seen| matches(seen)).cloned().collect()
     }
 
-    /// Forgets what it has seen, so that a test counts from here.
+    /// Forgets the recorded requests, so that a test counts from here.
     pub fn forget(&self) {
         lock(&self.shared.seen).clear();
     }
@@ -161,7 +161,7 @@ async fn handle(
     let forward = Forward { wire, parts, body, index };
     match fault {
         Fault::Pass => forward.send().await.answer(&connection),
-        // A task of its own: it goes on when the client is killed by a hook.
+        // A separate task: it continues when the client is killed by a hook.
         fault => {
             let answer = tokio::spawn(forward.under(fault, connection.clone())).await;
             match answer.unwrap_or_else(|_| Some(severed(&connection))) {

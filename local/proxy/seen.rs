@@ -1,4 +1,4 @@
-//! What went over a wire.
+//! The requests recorded by a fault proxy.
 
 use axum::http::HeaderMap;
 use bytes::Bytes;
@@ -8,12 +8,12 @@ use serde_json::Value;
 /// How much of a body is kept.
 const KEPT: usize = 256 << 10;
 
-/// One request, and what came of it.
+/// A request and its result.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// Its number on this wire, from 0.
+    /// Its number in this proxy, from 0.
     pub index: usize,
-    /// When it came.
+    /// When it was received.
     pub at: Timestamp,
     /// Its method.
     pub method: String,
@@ -25,22 +25,22 @@ pub struct Seen {
     pub operation: String,
     /// Its body, cut off if it is very long.
     pub body: Bytes,
-    /// What came of it.
+    /// Its result.
     pub end: End,
 }
 
-/// What came of a request.
+/// The result of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// Not answered yet.
     Open,
-    /// The upstream answered so, whether or not that reached the client.
+    /// The upstream responded with this status, whether or not the client received it.
     Upstream(u16),
-    /// The wire answered by itself; the upstream saw nothing.
+    /// The proxy responded itself, without forwarding.
     Answered(u16),
-    /// The wire cut the connection; the upstream saw nothing.
+    /// The proxy cut the connection, without forwarding.
     Cut,
-    /// The upstream could not be reached, or went away before it answered.
+    /// The upstream could not be reached, or disconnected before it responded.
     Unreachable,
 }
 
@@ -65,25 +65,25 @@ impl Seen {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// The body holds that text.
+    /// Whether the body contains that text.
     #[must_use]
     pub fn mentions(&self, text: &str) -> bool {
         String::from_utf8_lossy(&self.body).contains(text)
     }
 
-    /// It is this DynamoDB operation.
+    /// Whether it is this DynamoDB operation.
     #[must_use]
     pub fn is(&self, operation: &str) -> bool {
         self.operation == operation
     }
 
-    /// It is this method and path.
+    /// Whether it is this method and path.
     #[must_use]
     pub fn goes_to(&self, method: &str, path: &str) -> bool {
         self.method == method && self.path == path
     }
 
-    /// The upstream answered with a 2xx.
+    /// Whether the upstream responded with a 2xx.
     #[must_use]
     pub fn succeeded(&self) -> bool {
         matches!(self.end, End::Upstream(status) if (200..300).contains(&status))

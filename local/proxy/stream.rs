@@ -1,4 +1,4 @@
-//! What a fault does to an answer while it streams.
+//! Faults in streamed responses.
 
 use std::io;
 
@@ -14,14 +14,14 @@ use crate::hook::Hook;
 /// An answer's body as it comes from the upstream.
 pub(super) type Chunks = BoxStream<'static, reqwest::Result<Bytes>>;
 
-/// Passes the body up to and including `text`, wherever the chunks end, and then breaks it off.
+/// Forwards the body up to and including `text`, across chunk boundaries, and then breaks it off.
 pub(super) fn cut_behind(body: Chunks, text: Bytes) -> impl Stream<Item = io::Result<Bytes>> {
     let start = (body, Vec::new(), false);
     stream::try_unfold(start, move |(mut body, mut passed, cut)| {
         let text = text.clone();
         async move {
             if cut {
-                // What went before is flushed when there is nothing to write.
+                // The preceding bytes are flushed when there is nothing to write.
                 tokio::task::yield_now().await;
                 return Err(io::ErrorKind::ConnectionReset.into());
             }
@@ -36,19 +36,19 @@ pub(super) fn cut_behind(body: Chunks, text: Bytes) -> impl Stream<Item = io::Re
     })
 }
 
-/// Passes the body, and goes on reading it when nobody wants it any more, until the upstream ends.
+/// Forwards the body, and continues to read it after the client has disconnected, until the upstream ends.
 pub(super) fn outlive(mut body: Chunks) -> impl Stream<Item = reqwest::Result<Bytes>> {
     let (sender, receiver) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Some(chunk) = body.next().await {
-            // The client is gone: that is what this is for.
+            // Err: the client has disconnected, as intended.
             let _ = sender.send(chunk);
         }
     });
     stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)))
 }
 
-/// Passes the body, and runs the hook once its first chunk has gone out.
+/// Forwards the body, and runs the hook once its first chunk has been sent.
 pub(super) fn then_run(body: Chunks, hook: Hook) -> impl Stream<Item = reqwest::Result<Bytes>> {
     stream::unfold((body, OnDrop(Some(hook)), false), async |(mut body, hook, answered)| {
         if answered {
@@ -59,14 +59,14 @@ pub(super) fn then_run(body: Chunks, hook: Hook) -> impl Stream<Item = reqwest::
     })
 }
 
-/// Runs a hook when it is dropped: a body whose length is known is dropped, not asked for more, when all of it is written.
+/// Runs a hook when dropped: a body of known length is dropped, not polled again, when all of it is written.
 struct OnDrop(Option<Hook>);
 
 impl Drop for OnDrop {
     fn drop(&mut self) {
         let Some(hook) = self.0.take() else { return };
         tokio::spawn(async move {
-            // What was written is flushed when there is nothing more to write, which is now.
+            // Written bytes are flushed when there is nothing more to write, which is now.
             tokio::task::yield_now().await;
             hook.run().await;
         });

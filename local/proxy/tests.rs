@@ -1,4 +1,4 @@
-//! Faults, as a client sees them. The upstream is a third party, whose ledger knows what came through.
+//! Faults as a client sees them. The upstream is a third party, whose ledger records what was forwarded.
 
 use std::time::Duration;
 
@@ -128,7 +128,7 @@ async fn an_upstream_that_is_down_cuts() {
     assert_eq!(wire.seen()[0].end, End::Unreachable);
 }
 
-/// As the broker's consume: no headers before the first line, then line by line; a cut of either side reaches the other.
+/// Like the broker's consume stream: no headers before the first line, then line by line; a disconnection on one side reaches the other.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_passes_line_by_line_and_breaks_with_either_side() {
     let (lines, queue) = tokio::sync::broadcast::channel::<&'static str>(8);
@@ -178,7 +178,7 @@ async fn a_stream_passes_line_by_line_and_breaks_with_either_side() {
         }
         let end = tokio::time::timeout(SOON, stream.next()).await.unwrap();
         assert!(end.unwrap().is_err());
-        // The upstream's side is given up as well.
+        // The upstream connection is closed as well.
         let gone = async {
             while lines.receiver_count() > 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;

@@ -1,5 +1,5 @@
-//! The HTTP side of a sandbox: the Runtime API (2018-06-01), and of the Extensions API (2020-01-01) what `lambda_runtime`
-//! needs to be sent a SIGTERM: an extension that registers for nothing and waits for ever.
+//! The HTTP side of a sandbox: the Runtime API (2018-06-01), and the part of the Extensions API (2020-01-01) that `lambda_runtime` needs to get a
+//! SIGTERM: an extension that registers for no events and waits forever.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
 use std::{
@@ -19,7 +19,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// What Lambda takes as a response.
+/// Lambda's limit of a response.
 const RESPONSE_LIMIT: usize = 6 << 20;
 
 /// An invocation on its way to the process.
@@ -31,16 +31,16 @@ pub(super) struct Job {
     pub(super) reply: oneshot::Sender<Reply>,
 }
 
-/// What the process answers: a response, or the JSON of an error.
+/// The process's reply: a response, or the JSON of an error.
 pub(super) type Reply = Result<Bytes, Value>;
 
-/// What the process has told us.
+/// The state of the process, as it has reported it.
 #[derive(Debug)]
 pub(super) struct Api {
     function: String,
     jobs: tokio::sync::Mutex<mpsc::UnboundedReceiver<Job>>,
     open: Mutex<Option<(String, oneshot::Sender<Reply>)>>,
-    /// When it first asked for work, or why it never will.
+    /// When it first polled, or why it never will.
     ready: watch::Sender<Option<Result<Instant, Value>>>,
 }
 
@@ -66,7 +66,7 @@ impl Api {
             .with_state(self.clone())
     }
 
-    /// Waits until the process asks for work, or says why it never will.
+    /// Waits until the process polls, or reports why it never will.
     pub(super) async fn first_poll(&self) -> Option<Result<Instant, Value>> {
         let mut ready = self.ready.subscribe();
         let ready = ready.wait_for(Option::is_some).await.ok()?;
@@ -78,7 +78,7 @@ impl Api {
         let Some((_, sender)) = open.take_if(|(expected, _)| expected == id) else {
             return StatusCode::BAD_REQUEST;
         };
-        // Nobody waits any more: the invocation has timed out.
+        // Err: the invocation has timed out.
         let _ = sender.send(reply);
         StatusCode::ACCEPTED
     }

@@ -1,13 +1,13 @@
-//! Why an invocation came to nothing.
+//! Errors of invocations.
 
 use std::{process::ExitStatus, time::Duration};
 
 use serde_json::Value;
 
-/// Why an invocation came to nothing.
+/// Why an invocation failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum InvokeError {
-    /// The function answered an error, or panicked and said so.
+    /// The function returned an error, or panicked and reported it.
     #[error("{function} answered an error: {kind}: {message}")]
     Answered {
         /// The function.
@@ -22,18 +22,18 @@ pub enum InvokeError {
     Died {
         /// The function.
         function: String,
-        /// How; none if it was given up by us.
+        /// Its exit status; none if it was stopped by us.
         status: Option<ExitStatus>,
     },
-    /// Its process never asked for work.
+    /// Its process never polled for work.
     #[error("{function} did not start: {reason}")]
     Init {
         /// The function.
         function: String,
-        /// What it said, or the end of its log.
+        /// Its error, or the end of its log.
         reason: String,
     },
-    /// Its answer is not what it should be.
+    /// Its response is malformed.
     #[error("{function} answered what can't be read: {reason}")]
     Unreadable {
         /// The function.
@@ -41,7 +41,7 @@ pub enum InvokeError {
         /// What is wrong with it.
         reason: String,
     },
-    /// It did not answer before its deadline and was killed.
+    /// It did not respond before its deadline and was killed.
     #[error("{function} did not answer within {within:?} and was killed")]
     TimedOut {
         /// The function.
@@ -57,7 +57,7 @@ impl InvokeError {
         Self::Answered { function, kind: text("errorType"), message: text("errorMessage") }
     }
 
-    /// The process was killed or crashed during the invocation.
+    /// Whether the process was killed or crashed during the invocation.
     #[must_use]
     pub fn is_death(&self) -> bool {
         matches!(self, Self::Died { .. })

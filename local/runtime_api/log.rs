@@ -1,4 +1,4 @@
-//! What the processes print: kept, so that a failed test can show it, and followed live by the pretty printer.
+//! The output of the processes: kept for the messages of failed tests, and streamed to the pretty printer.
 
 use std::{
     collections::VecDeque,
@@ -51,10 +51,10 @@ impl Log {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    /// Waits until the lines that are kept are as wanted: a process may have answered before all that it printed is here.
+    /// Waits until the lines satisfy a condition: a process may respond before all its output has arrived here.
     ///
     /// # Errors
-    /// They are not, within that time.
+    /// They do not, within that time.
     pub async fn until(&self, within: Duration, wanted: impl Fn(&[Line]) -> bool) -> Result<Vec<Line>> {
         let mut live = self.follow();
         let reached = async {
@@ -63,7 +63,7 @@ impl Log {
                 if wanted(&lines) {
                     return lines;
                 }
-                // Err: lines came faster than we looked. They are kept all the same.
+                // Err: lines arrived faster than they were read. They are kept anyway.
                 let _ = live.recv().await;
             }
         };
@@ -105,7 +105,7 @@ impl Log {
             kept.pop_front();
         }
         kept.push_back(line.clone());
-        // Nobody follows: that is fine.
+        // Err: there are no subscribers.
         let _ = self.live.send(line);
     }
 }

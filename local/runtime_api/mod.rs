@@ -1,5 +1,5 @@
-//! A Lambda Runtime API that runs a real binary as a real process: one invocation at a time for each process, a fresh
-//! process after a crash, and SIGKILL at any moment.
+//! A Lambda Runtime API that runs a real binary as a real process: one invocation at a time per process, a new process after a crash, and SIGKILL
+//! at any moment.
 
 mod api;
 mod error;
@@ -27,27 +27,27 @@ pub use self::{
 use self::{process::KillSwitch, sandbox::Sandbox};
 use crate::{hook::Hook, proxy::Wire};
 
-/// What to run, and how.
+/// A function's program and environment.
 #[derive(Debug, Clone)]
 pub struct Program {
     /// The function's name.
     pub name: String,
     /// The binary.
     pub binary: PathBuf,
-    /// Its whole environment, but for what Lambda itself sets.
+    /// Its environment, without the variables that Lambda sets.
     pub env: Vec<(String, String)>,
-    /// How many processes there may be at a time.
+    /// Maximum number of processes.
     pub sandboxes: usize,
 }
 
-/// A function that can be invoked. Cloning gives another handle; its processes end with the last one.
+/// A function that can be invoked. Clones are handles to the same function; its processes end with the last one.
 #[derive(Debug, Clone)]
 pub struct Function(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     name: String,
-    /// What new processes run; another one after each deployment.
+    /// The program of new processes; replaced by each deployment.
     program: Mutex<Arc<Program>>,
     free: Semaphore,
     idle: Mutex<Vec<Sandbox>>,
@@ -59,7 +59,7 @@ struct Inner {
 type Running = Arc<Mutex<BTreeMap<u32, KillSwitch>>>;
 
 impl Function {
-    /// Makes a function. Processes are started when they are needed.
+    /// Creates a function. Processes are started on demand.
     #[must_use]
     pub fn new(program: Program) -> Self {
         Self(Arc::new(Inner {
@@ -79,7 +79,7 @@ impl Function {
         &self.0.name
     }
 
-    /// Starts a process ahead of the first event, so that what is wrong with the environment is seen now.
+    /// Starts a process before the first event, so that errors in the environment are found now.
     ///
     /// # Errors
     /// It did not start.
@@ -121,18 +121,17 @@ impl Function {
         Killer(self.0.running.clone())
     }
 
-    /// The wires between its idle processes and their Runtime APIs. The last of them gets the next event.
+    /// The fault proxies between its idle processes and their Runtime APIs. The last one gets the next event.
     #[must_use]
     pub fn wires(&self) -> Vec<Arc<Wire>> {
         lock(&self.0.idle).iter().map(|sandbox| sandbox.wire.clone()).collect()
     }
 
-    /// Sets variables, as a deployment does: invocations from now on get processes with them, and those under way end
-    /// with what they had.
+    /// Sets environment variables, like a deployment: new invocations get processes with them, and invocations in progress end with the old ones.
     pub fn deploy(&self, env: &[(&str, &str)]) {
         let mut program = lock(&self.0.program);
         let mut next = Program::clone(&program);
-        // The last of a name counts.
+        // The last value of a name counts.
         next.env.extend(env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         *program = Arc::new(next);
         drop(program);

@@ -1,4 +1,4 @@
-//! One process: its exit is awaited in one place, and it can be killed from anywhere.
+//! One process: its exit is awaited in one place, and any task can kill it.
 
 use std::{
     path::Path,
@@ -31,7 +31,7 @@ impl Process {
         let mut command = Command::new(binary);
         command.env_clear().envs(env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        // Ctrl-C in a terminal is for us; we stop the functions.
+        // Ctrl-C in a terminal is for this process, which stops the functions.
         #[cfg(unix)]
         command.process_group(0);
         let mut child = command.spawn().with_context(|| {
@@ -47,7 +47,7 @@ impl Process {
         Ok(Self { pid, switch: KillSwitch { kill, exit }, watching, outputs })
     }
 
-    /// Waits until all that it printed is in the log. Bounded: it may have left its output to a child.
+    /// Waits until all its output is in the log. The time is limited: a child may have inherited the output.
     pub(super) async fn printed(&mut self) {
         let all = futures_util::future::join_all(std::mem::take(&mut self.outputs));
         let _ = tokio::time::timeout(Duration::from_secs(1), all).await;
@@ -65,7 +65,7 @@ async fn watch(mut child: Child, kill: Arc<Notify>, exited: watch::Sender<Option
     let status = tokio::select! {
         status = child.wait() => status,
         () = kill.notified() => {
-            // It may have ended by itself meanwhile.
+            // It may have ended already.
             let _ = child.start_kill();
             child.wait().await
         }
@@ -75,7 +75,7 @@ async fn watch(mut child: Child, kill: Arc<Notify>, exited: watch::Sender<Option
     }
 }
 
-/// Kills a process, and knows whether it has ended.
+/// Kills a process and knows whether it has ended.
 #[derive(Debug, Clone)]
 pub(super) struct KillSwitch {
     kill: Arc<Notify>,
@@ -89,7 +89,7 @@ impl KillSwitch {
         self.exited().await
     }
 
-    /// Waits for its end. None: it was given up together with its sandbox.
+    /// Waits for its end. None: it was stopped together with its sandbox.
     pub(super) async fn exited(&self) -> Option<ExitStatus> {
         let mut exit = self.exit.clone();
         exit.wait_for(Option::is_some).await.ok().and_then(|status| *status)

@@ -1,4 +1,4 @@
-//! A sandbox: one process with a Runtime API of its own, working at one invocation at a time.
+//! A sandbox: one process with its own Runtime API, for one invocation at a time.
 
 use std::{
     sync::Arc,
@@ -21,10 +21,10 @@ use crate::{
     server::{ANY_PORT, Server},
 };
 
-/// What Lambda gives a function to start.
+/// Lambda's limit for a function's start.
 const INIT_LIMIT: Duration = Duration::from_secs(10);
 
-/// A process that has asked for work.
+/// A process that has polled for work.
 #[derive(Debug)]
 pub(super) struct Sandbox {
     pub(super) process: Process,
@@ -32,14 +32,14 @@ pub(super) struct Sandbox {
     pub(super) program: Arc<Program>,
     /// From the spawn to the first poll.
     pub(super) started_in: Duration,
-    /// Between the process and its Runtime API.
+    /// The fault proxy between the process and its Runtime API.
     pub(super) wire: Arc<Wire>,
     jobs: mpsc::UnboundedSender<Job>,
     _server: Server,
 }
 
 impl Sandbox {
-    /// Spawns the process and waits until it asks for work.
+    /// Starts the process and waits until it polls for work.
     pub(super) async fn start(program: Arc<Program>, log: &Log) -> Result<Self, InvokeError> {
         let name = program.name.clone();
         let failed = |reason: String| InvokeError::Init { function: name.clone(), reason };
@@ -77,7 +77,7 @@ impl Sandbox {
         }
     }
 
-    /// Has the process work at one event. On a timeout it is killed, as Lambda does.
+    /// Runs one event. After a timeout the process is killed, as Lambda does.
     pub(super) async fn invoke(
         &self,
         function: &str,

@@ -1,6 +1,6 @@
-//! Signs webhooks as the providers do. Written from their documents, on its own: the functions verify with other code.
+//! Signs webhooks as the providers do. Written from their documentation, independently of the code that verifies.
 //!
-//! `scheme` which ways to sign there are · `secret` what is signed with on this machine.
+//! `scheme` the signature schemes · `secret` the secrets for this machine.
 
 mod scheme;
 mod secret;
@@ -25,10 +25,10 @@ use crate::webhook::Webhook;
 pub type Headers = Vec<(String, String)>;
 
 impl Scheme {
-    /// Signs a webhook at this time, with what [`Secret`] has to sign with.
+    /// Signs a webhook at this time, with the secret that signs.
     ///
     /// # Errors
-    /// The secret, or the body, is not in the scheme's form.
+    /// The secret or the body is not in the scheme's format.
     pub fn sign(&self, secret: &str, mut webhook: Webhook, now: Timestamp) -> Result<Webhook> {
         match self {
             Self::Linear => linear_time(&mut webhook, now)?,
@@ -41,7 +41,7 @@ impl Scheme {
         Ok(headers.into_iter().fold(webhook, |webhook, (name, value)| webhook.with(&name, &value)))
     }
 
-    /// What each provider's page says that it sends. The scheme's own documentation names the page.
+    /// The headers by each provider's documentation, cited in `scheme`.
     fn headers(&self, secret: &str, webhook: &Webhook, now: Timestamp) -> Result<Headers> {
         let (key, at) = (secret.as_bytes(), &*now.as_second().to_string());
         let (time, body) = (at.as_bytes(), &webhook.body[..]);
@@ -111,7 +111,7 @@ impl Hash {
     }
 }
 
-/// A sender that has Svix's names for the headers keeps them.
+/// A webhook that uses Svix's header names keeps them.
 fn standard_webhooks(secret: &str, webhook: &Webhook, at: &str) -> Result<Headers> {
     let prefix = if webhook.header("svix-id").is_some() { "svix" } else { "webhook" };
     let id = webhook.header(&format!("{prefix}-id")).unwrap_or("msg_local");
@@ -134,7 +134,7 @@ pub(crate) fn standard_webhook(secret: &str, id: &str, at: &str, body: &[u8]) ->
     Ok(format!("v1,{}", BASE64_STANDARD.encode(mac::<Hmac<Sha256>>(&key, &signed))))
 }
 
-/// Names and values, sorted, each pair once, with nothing between them.
+/// Names and values, sorted, each pair once, without separators.
 fn sorted_form(body: &[u8]) -> Vec<u8> {
     let mut fields: Vec<_> = url::form_urlencoded::parse(body).collect();
     fields.sort();
@@ -142,7 +142,7 @@ fn sorted_form(body: &[u8]) -> Vec<u8> {
     fields.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()].concat()).collect()
 }
 
-/// Linear's time is in the body.
+/// Sets Linear's time in the body.
 fn linear_time(webhook: &mut Webhook, now: Timestamp) -> Result<()> {
     let old = webhook.json()["webhookTimestamp"].as_i64().context("the body has no webhookTimestamp")?;
     replace(webhook, &old.to_string(), &now.as_millisecond().to_string())
@@ -182,7 +182,7 @@ fn adyen(webhook: &mut Webhook, secret: &str) -> Result<()> {
     Ok(())
 }
 
-/// SNS dates and signs the body's own fields, as lines. The key is that of the certificate in [`crate::sns`]: it is public, and
+/// Sets the time and the signature in an SNS body, over its fields as lines. The key is that of the certificate in [`crate::sns`]: it is public, and
 /// protects nothing.
 fn sns(webhook: &mut Webhook, now: Timestamp) -> Result<()> {
     let old = webhook.json();
@@ -206,7 +206,7 @@ fn sns(webhook: &mut Webhook, now: Timestamp) -> Result<()> {
     replace(webhook, &old, &BASE64_STANDARD.encode(signature))
 }
 
-/// In the text, so that all else stays as it is to the byte.
+/// Replaces text, so that all other bytes stay unchanged.
 fn replace(webhook: &mut Webhook, old: &str, new: &str) -> Result<()> {
     let body = std::str::from_utf8(&webhook.body).context("the body is no text")?;
     webhook.body = body.replacen(old, new, 1).into();

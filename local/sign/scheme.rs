@@ -1,10 +1,9 @@
-//! The ways to sign, by the names and with the settings that `webhooks.toml` has for them. A provider that signs in one of
-//! the common ways is one line in [`Scheme::of`].
+//! The signature schemes, with their names and settings in `webhooks.toml`. A provider with a common scheme is one line in [`Scheme::of`].
 
 use anyhow::{Context, Result, bail};
 use toml::Value;
 
-/// A way to sign.
+/// A signature scheme.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scheme {
     /// An HMAC of the body in a header.
@@ -24,17 +23,17 @@ pub enum Scheme {
     StandardWebhooks,
     /// <https://www.twilio.com/docs/usage/webhooks/webhooks-security>: forms only.
     Twilio {
-        /// As it stands at Twilio.
+        /// The configured URL.
         public_url: String,
     },
     /// <https://developer.squareup.com/docs/webhooks/step3validate>
     Square {
-        /// As it stands at Square.
+        /// The configured URL.
         public_url: String,
     },
     /// <https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation>
     Hubspot {
-        /// As it stands at HubSpot.
+        /// The configured URL.
         public_url: String,
     },
     /// <https://docs.discord.com/developers/interactions/overview>
@@ -85,10 +84,10 @@ pub struct Timed {
 }
 
 impl Scheme {
-    /// Of a source in `webhooks.toml`.
+    /// The scheme of a source in `webhooks.toml`.
     ///
     /// # Errors
-    /// It has none, or none that is known here.
+    /// It has none, or an unknown one.
     pub fn of(source: &Value) -> Result<Self> {
         let setting = |name: &str| source.get(name).and_then(Value::as_str);
         let needed = |name| setting(name).with_context(|| format!("this scheme needs {name}"));

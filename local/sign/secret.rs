@@ -1,4 +1,4 @@
-//! Secrets for this machine, made of their names. They are public, and protect nothing.
+//! Secrets for this machine, derived from their names. They are public, and protect nothing.
 
 use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::Scheme;
 
-/// Those of the shipped example.
+/// The secrets of the shipped configuration.
 const SHIPPED: [(&str, &str); 3] = [
     ("STRIPE_WEBHOOK_SECRET", "whsec_local_stripe"),
     ("GITHUB_WEBHOOK_SECRET", "local-github-secret"),
@@ -17,17 +17,17 @@ const SHIPPED: [(&str, &str); 3] = [
 const P256_HEAD: &[u8] =
     b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\0";
 
-/// A secret with both its sides; they are the same, unless the scheme has key pairs.
+/// A secret with both sides of its key; they are equal unless the scheme uses key pairs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
-    /// What the provider signs with.
+    /// The key with which the provider signs.
     pub signs: String,
-    /// What the functions check that with.
+    /// The key with which the functions verify.
     pub checks: String,
 }
 
 impl Secret {
-    /// One that is a text and no more, such as a third party's token.
+    /// A plain text secret, such as a third party's token.
     #[must_use]
     pub fn text(name: &str) -> Self {
         let shipped = SHIPPED.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
@@ -35,8 +35,7 @@ impl Secret {
         Self { signs: text.clone(), checks: text }
     }
 
-    /// One of that name for a source of that scheme. With Standard Webhooks a name that ends with `_PUBLIC_KEY` is that of a
-    /// key pair.
+    /// The secret with that name for a source of that scheme. For Standard Webhooks, a name that ends with `_PUBLIC_KEY` is a key pair.
     #[must_use]
     pub fn named(name: &str, scheme: &Scheme) -> Self {
         let seed: [u8; 32] = Sha256::digest(name).into();
@@ -81,7 +80,7 @@ pub(super) fn ed25519(private: &str) -> Result<ed25519_dalek::SigningKey> {
     Ok(ed25519_dalek::SigningKey::from_bytes(&seed))
 }
 
-/// A private key: hex of its number.
+/// A private key: hex of its scalar.
 pub(super) fn p256(private: &str) -> Result<p256::ecdsa::SigningKey> {
     let bytes = hex::decode(private).context("not a P-256 private key")?;
     p256::ecdsa::SigningKey::from_slice(&bytes).context("not a P-256 private key")

@@ -1,4 +1,4 @@
-//! What providers have published.
+//! Examples that providers have published.
 
 use toml::toml;
 

@@ -1,4 +1,4 @@
-//! The broker of a stack: in this process, a process of its own, or somebody else's.
+//! The broker of a stack: in this process, in its own process, or an external one.
 
 use std::{
     io,
@@ -22,18 +22,18 @@ use crate::{
     proxy::Wire,
 };
 
-/// How often a port that is taken is tried again, and how long after.
+/// How often a port that is in use is tried again, and the pause between tries.
 const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Which broker to use.
 #[derive(Debug, Clone)]
 pub enum Kind {
-    /// The one of this crate, in this process.
+    /// The emulator of this crate, in this process.
     Embedded,
-    /// The same as a process of its own, by the `broker` command of this binary, the command line: a SIGKILL is a real one.
+    /// The emulator as its own process, by the `broker` command of this binary, the command line: SIGKILL then is a real one.
     Process(PathBuf),
-    /// One that runs already, at this URL. It can't be killed.
+    /// One that already runs, at this URL. It can't be killed.
     External(String),
 }
 
@@ -72,13 +72,13 @@ impl BrokerControl {
         Ok((Self(Arc::new(inner)), wire))
     }
 
-    /// Its own base URL, past the wire.
+    /// The broker's own base URL, without the fault proxy.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.0.url
     }
 
-    /// Between the functions and this broker.
+    /// The fault proxy between the functions and this broker.
     #[must_use]
     pub fn wire(&self) -> &Wire {
         &self.0.wire
@@ -90,10 +90,10 @@ impl BrokerControl {
         matches!(self.0.kind, Kind::External(_))
     }
 
-    /// SIGKILL, or as good as that. Connecting is refused until [`BrokerControl::start`].
+    /// Kills it, by SIGKILL or an equivalent. Connecting is refused until [`BrokerControl::start`].
     ///
     /// # Errors
-    /// It is somebody else's.
+    /// The broker is external.
     pub async fn kill(&self) -> Result<()> {
         let mut running = self.0.running.lock().await;
         match std::mem::replace(&mut *running, Running::Down) {
@@ -109,14 +109,14 @@ impl BrokerControl {
         Ok(())
     }
 
-    /// Starts it again, on what its log has.
+    /// Starts it again, with the state in its log.
     ///
     /// # Errors
-    /// It does not start, or its port is taken.
+    /// It does not start, or its port is in use.
     pub async fn start(&self) -> Result<()> {
         let mut running = self.0.running.lock().await;
         if let Running::Down = *running {
-            // Where it was before: only one of ours can be down.
+            // At its previous address: only our own broker can be down.
             let addr = self.0.url.trim_start_matches("http://").parse()?;
             let start = || start(&self.0.kind, self.0.profile, addr, &self.0.wal);
             *running = when_free(start).await?.0;
@@ -125,7 +125,7 @@ impl BrokerControl {
         Ok(())
     }
 
-    /// Kills it and starts it again with an empty log: its disk is lost.
+    /// Kills it and starts it again with an empty log, as if its disk was lost.
     ///
     /// # Errors
     /// As [`BrokerControl::kill`] and [`BrokerControl::start`].
@@ -145,7 +145,7 @@ impl BrokerControl {
     }
 }
 
-/// Takes a port again. One that was let go of may meanwhile serve somebody's outgoing connection, for as long as that lasts.
+/// Binds a port again. After its release, another process's outgoing connection may use it for a while.
 async fn when_free<T, F: Future<Output = Result<T>>>(take: impl Fn() -> F) -> Result<T> {
     let is_taken = |error: &anyhow::Error| {
         let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
@@ -172,7 +172,7 @@ async fn start(kind: &Kind, profile: Profile, addr: SocketAddr, wal: &Path) -> R
             Ok((Running::Process(child), url))
         }
         Kind::External(url) => {
-            // The wire forwards whole paths, with or without a /v1 in the address.
+            // The fault proxy forwards whole paths, with or without a /v1 in the address.
             let url = url.trim_end_matches('/').trim_end_matches("/v1").to_owned();
             Ok((Running::External, url))
         }
@@ -184,7 +184,7 @@ async fn spawn(binary: &Path, profile: Profile, addr: SocketAddr, wal: &Path) ->
     command.args(["broker", "--until-stdin-ends", "--addr", &addr.to_string(), "--wal"]).arg(wal);
     let limit = profile.max_in_flight().to_string();
     command.args(["--profile", profile.name(), "--max-inflight", &limit]);
-    // Its standard input closes with this process, even if that is killed, and it ends then.
+    // Its standard input closes with this process, even if that is killed, and then it ends.
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
     #[cfg(unix)]
     command.process_group(0);

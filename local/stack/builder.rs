@@ -1,4 +1,4 @@
-//! How a stack is put together.
+//! Builds a stack.
 
 use std::{
     env, iter,
@@ -26,9 +26,9 @@ use crate::{
     third_party::ThirdParty,
 };
 
-/// What a stack is to be. Without a word it is: the shipped configuration, the functions of `FUNCTIONS_DIR` or built now,
-/// free ports, and everything in memory, with the tables that steps write to. `DRIFTQ_HTTP_URL` puts another broker into it; `EFFECTS_TABLE` another DynamoDB,
-/// reached as the `AWS_...` variables say.
+/// The settings of a stack. Default: the shipped configuration, the functions of `FUNCTIONS_DIR` or built now, free ports, and everything in memory,
+/// with the tables that steps write to. `DRIFTQ_HTTP_URL` selects another broker; `EFFECTS_TABLE` selects another DynamoDB, found through the
+/// `AWS_...` variables.
 #[derive(Debug)]
 pub struct Builder {
     functions: Option<Functions>,
@@ -47,7 +47,7 @@ pub struct Builder {
     wake_ups: bool,
 }
 
-/// Where the parts listen; free ports by default.
+/// The addresses of the parts; free ports by default.
 #[derive(Debug, Clone, Copy)]
 pub struct Addrs {
     /// The gateway.
@@ -93,20 +93,20 @@ impl Builder {
         Self { functions: Some(functions), ..self }
     }
 
-    /// Uses this configuration; its calls go to the third party all the same.
+    /// Uses this configuration; its calls still go to the third party.
     #[must_use]
     pub fn config(self, config: Config) -> Self {
         Self { config: Some(config), ..self }
     }
 
-    /// Sets a variable of both functions, over any that the stack sets itself.
+    /// Sets a variable of both functions, in place of any that the stack sets itself.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Keeps the secrets there, and none in the environment.
+    /// Uses this Secrets Manager for the secrets, and none in the environment.
     #[must_use]
     pub fn secrets_manager(self, secrets: &SecretsManager) -> Self {
         Self { secrets: Some(secrets.env()), ..self }
@@ -121,58 +121,56 @@ impl Builder {
         self
     }
 
-    /// Makes our own broker one of that generation; [`Profile::G0`] by default. The one that `DRIFTQ_HTTP_URL` names is
-    /// what it is.
+    /// Selects the generation of the embedded broker; [`Profile::G0`] by default. It does not affect the broker of `DRIFTQ_HTTP_URL`.
     #[must_use]
     pub fn broker_profile(self, profile: Profile) -> Self {
         Self { broker_profile: profile, ..self }
     }
 
-    /// Runs so many brokers, each with its own log and wire. All of them accept commands until [`Stack::deploy`] says
-    /// otherwise. With `DRIFTQ_HTTP_URL`, that one is the first and the others are embedded.
+    /// Runs this many brokers, each with its own log and fault proxy. All of them accept commands until [`Stack::deploy`] changes that. With
+    /// `DRIFTQ_HTTP_URL`, that one is the first and the others are embedded.
     #[must_use]
     pub fn brokers(self, brokers: usize) -> Self {
         Self { brokers, ..self }
     }
 
-    /// Listens there.
+    /// Listens at these addresses.
     #[must_use]
     pub fn addrs(self, addrs: Addrs) -> Self {
         Self { addrs, ..self }
     }
 
-    /// Keeps the broker's log and the table in that folder.
+    /// Keeps the broker's log and the table in that directory.
     #[must_use]
     pub fn persist(self, dir: PathBuf) -> Self {
         Self { persist: Some(dir), ..self }
     }
 
-    /// Lets so many consumers run at a time: two, to see that only one drains.
+    /// Allows this many concurrent consumers: two, to test that only one reads the stream.
     #[must_use]
     pub fn consumers(self, consumers: usize) -> Self {
         Self { consumers, ..self }
     }
 
-    /// Lets so many ingests run at a time.
+    /// Allows this many concurrent ingest processes.
     #[must_use]
     pub fn ingests(self, ingests: usize) -> Self {
         Self { ingests, ..self }
     }
 
-    /// Leads the functions past the wires: they are then as fast as without, and the wires see nothing.
+    /// Connects the functions directly, without the fault proxies: without their overhead, but the proxies see nothing.
     #[must_use]
     pub fn direct(self) -> Self {
         Self { direct: true, ..self }
     }
 
-    /// Lets ingest wake the consumer, as in a stack on AWS. Without this the consumer runs only when it is told to.
+    /// Lets ingest wake the consumer, as on AWS. Otherwise the consumer runs only on request.
     #[must_use]
     pub fn wake_ups(self) -> Self {
         Self { wake_ups: true, ..self }
     }
 
-    /// Takes a topic and a group that are nobody else's, whatever `DRIFTQ_TOPIC` and `DRIFTQ_GROUP` say: what is left in a
-    /// shared broker or table from before is then not met.
+    /// Uses a unique topic and group, whatever `DRIFTQ_TOPIC` and `DRIFTQ_GROUP` are, so that old data in a shared broker or table is not used.
     #[must_use]
     pub fn own_names(self) -> Self {
         Self { own_names: true, ..self }
@@ -227,7 +225,7 @@ impl Builder {
             false => None,
         };
         let wake_ups = lambda.iter().flat_map(|lambda| wake_up_env(&consumer, lambda.url(self.direct)));
-        // What a story has set itself comes later, and so counts.
+        // Variables set by a scenario come later and take precedence.
         let env = wake_ups.chain(env).collect::<Vec<_>>();
         let ingest = function("ingest", functions.ingest, &env, self.ingests);
         tokio::try_join!(ingest.warm(), consumer.warm())?;
@@ -257,7 +255,7 @@ impl Builder {
     }
 
     async fn more_brokers(&self, dir: &Path) -> Result<Vec<BrokerControl>> {
-        // There is only one of somebody else's.
+        // There is only one external broker.
         let kind = if let Kind::External(_) = self.broker { Kind::Embedded } else { self.broker.clone() };
         let mut brokers = Vec::new();
         for number in 2..=self.brokers {
@@ -268,7 +266,7 @@ impl Builder {
         Ok(brokers)
     }
 
-    /// The embedded DynamoDB and the wire to it; none if the environment names another.
+    /// The embedded DynamoDB and its fault proxy; none if the environment selects another.
     async fn table(&self, dir: &Path) -> Result<Option<(DynamoDb, Wire)>> {
         if variable("EFFECTS_TABLE").is_some() {
             return Ok(None);
@@ -280,7 +278,7 @@ impl Builder {
     }
 }
 
-/// The topic and the group: names of one's own on a broker that others use.
+/// The topic and the group: unique names on a shared broker.
 struct Names {
     topic: String,
     group: String,
@@ -316,7 +314,7 @@ impl Names {
     }
 }
 
-/// How the functions reach the table: the embedded one through its wire or past it, another as our own environment says.
+/// The environment for the table: the embedded one through its fault proxy or directly, or another one as in our own environment.
 fn table_env(table: Option<&(DynamoDb, Wire)>, direct: bool) -> Vec<(String, String)> {
     let Some((table, wire)) = table else {
         let ours = |name: &str| name.starts_with("AWS_") || name == "EFFECTS_TABLE" || name == "HOME";
@@ -332,12 +330,12 @@ fn table_env(table: Option<&(DynamoDb, Wire)>, direct: bool) -> Vec<(String, Str
     ]
 }
 
-/// What makes ingest invoke the consumer.
+/// The environment that makes ingest invoke the consumer.
 fn wake_up_env(consumer: &Function, lambda: String) -> [(String, String); 2] {
     [("CONSUMER_FUNCTION".into(), consumer.name().into()), ("AWS_ENDPOINT_URL_LAMBDA".into(), lambda)]
 }
 
-/// What the functions sign with, if it is in their environment and not in a file or with a service. The last one counts.
+/// The functions' secret access key, if it is in their environment. The last one counts.
 fn secret_access_key(env: &[(String, String)]) -> Option<String> {
     let mut keys = env.iter().rev().filter(|(name, _)| name == "AWS_SECRET_ACCESS_KEY");
     keys.next().map(|(_, key)| key.clone())

@@ -1,4 +1,4 @@
-//! Effects as they stand in the table, read from outside.
+//! Effects in the table, read from outside.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use serde_json::Value;
 pub struct Effect {
     /// Its run.
     pub run_id: String,
-    /// Itself.
+    /// Its id.
     pub effect_id: String,
     /// Its step.
     pub step: String,
-    /// What it is about.
+    /// Its business key.
     pub business_key: String,
     /// `pending`, `in_progress`, `waiting`, `done`, `parked`, `discarded`, `awaiting` or `skipped`.
     pub status: String,
@@ -24,7 +24,7 @@ pub struct Effect {
 }
 
 impl Effect {
-    /// Reads a record. None: it is bookkeeping, not an effect.
+    /// Reads a record. None: it is an internal record, not an effect.
     pub(super) fn read(run_id: &str, record: Value) -> Option<Self> {
         let text = |name: &str| record[name].as_str().unwrap_or_default().to_owned();
         let (effect_id, status) = (text("effect_id"), text("status"));
@@ -43,31 +43,31 @@ impl Effect {
         })
     }
 
-    /// Nothing more will happen to it by itself.
+    /// Whether nothing more will happen to it by itself.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         matches!(self.status.as_str(), "done" | "parked" | "discarded" | "skipped")
     }
 
-    /// It comes after several steps, one of which has stopped its run. Nothing more happens to it before somebody decides.
+    /// Whether it waits for several steps, one of which has stopped its run. Nothing more happens to it before an operator decides.
     pub(super) fn is_stopped(&self, all: &[Self]) -> bool {
         let stops = |other: &Self| matches!(other.status.as_str(), "parked" | "discarded");
         self.status == "awaiting" && all.iter().any(|other| other.run_id == self.run_id && stops(other))
     }
 
-    /// It needs a person.
+    /// Whether an operator has to decide.
     #[must_use]
     pub fn is_parked(&self) -> bool {
         self.status == "parked"
     }
 
-    /// It was done.
+    /// Whether it was done.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.status == "done"
     }
 
-    /// Why it waits or is parked.
+    /// The reason for which it waits or is parked.
     #[must_use]
     pub fn last_error(&self) -> &str {
         self.record["last_error"].as_str().unwrap_or_default()
@@ -77,7 +77,7 @@ impl Effect {
 /// Something that is neither done nor parked.
 #[derive(Debug, Clone)]
 pub enum Unsettled {
-    /// An effect on its way.
+    /// An effect in progress.
     Effect(Box<Effect>),
     /// Messages in the topic that have not been acked.
     Unacked(u64),

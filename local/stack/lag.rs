@@ -1,8 +1,8 @@
-//! What is left in the topic, as the broker's own metrics tell (`docs/driftq-contract.md`, R3).
+//! The messages left in the topic, by the broker's own metrics (`docs/driftq-contract.md`, R3).
 
 use crate::{http::Answer, proxy::Wire};
 
-/// How many messages of the topic come after what the group has committed. None: the group is not known yet.
+/// The number of the topic's messages after the group's commit. None: the group is not known yet.
 pub(super) fn lag(metrics: &Answer, topic: &str, group: &str) -> Option<u64> {
     let (topic, group) = (format!("topic=\"{topic}\""), format!("group=\"{group}\""));
     let text = String::from_utf8_lossy(&metrics.body);
@@ -19,7 +19,7 @@ pub(super) fn lag(metrics: &Answer, topic: &str, group: &str) -> Option<u64> {
     values.map(|value| value as u64).reduce(|sum, value| sum + value)
 }
 
-/// How many messages the broker took for the topic, by what went over the wire.
+/// The number of messages that the broker accepted for the topic, by the requests through the fault proxy.
 pub(super) fn produced(wire: &Wire, topic: &str) -> u64 {
     let produced = wire.seen_where(|seen| {
         seen.path.ends_with("/produce") && seen.succeeded() && seen.json()["topic"] == topic

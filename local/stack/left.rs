@@ -1,4 +1,4 @@
-//! What stands in the table and in the topic, read from outside; and what of it is not settled.
+//! The contents of the table and the topic, read from outside; and which of it is not settled.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use super::{BrokerControl, Effect, Stack, Unsettled, lag, lock};
 use crate::http::Answer;
 
 impl Stack {
-    /// Every effect: from the embedded table, or else of every run that this stack has heard of, as ingest tells.
+    /// Every effect: from the embedded table, or else of every run of this stack, as returned by ingest.
     ///
     /// # Errors
     /// The table or ingest can't be asked.
@@ -28,14 +28,14 @@ impl Stack {
 
     /// One effect.
     ///
-    /// # Errors
+    /// It does not exist, or the table can't be asked.
     /// There is none, or the table can't be asked.
     pub async fn effect(&self, effect_id: &str) -> Result<Effect> {
         let found = self.effects().await?.into_iter().find(|effect| effect.effect_id == effect_id);
         found.with_context(|| format!("no effect {effect_id:?}"))
     }
 
-    /// Whatever is neither done nor parked: effects, and messages that have not been acked.
+    /// Everything that is neither done nor parked: effects, and unacked messages.
     ///
     /// # Errors
     /// The table or the broker can't be asked.
@@ -50,7 +50,7 @@ impl Stack {
         Ok(left)
     }
 
-    /// How many messages of the topic the group has not acked, at all brokers.
+    /// The number of the topic's messages that the group has not acked, at all brokers.
     ///
     /// # Errors
     /// A broker can't be asked.
@@ -62,7 +62,7 @@ impl Stack {
         Ok(unacked)
     }
 
-    /// How many messages of the topic the group has not acked at that broker.
+    /// The number of the topic's messages that the group has not acked at that broker.
     ///
     /// # Errors
     /// The broker can't be asked.

@@ -1,4 +1,4 @@
-//! The whole thing: broker, DynamoDB, third party, both functions and the gateway, with wires between them where faults go in.
+//! The whole system: broker, DynamoDB, third party, both functions and the gateway, with fault proxies between them.
 //!
 //! ```no_run
 //! # async fn story() -> anyhow::Result<()> {
@@ -50,27 +50,27 @@ use crate::{
 /// A running stack; it ends when it is dropped.
 #[derive(Debug)]
 pub struct Stack {
-    /// In front of ingest.
+    /// The gateway in front of ingest.
     pub gateway: Gateway,
-    /// The function behind it.
+    /// The ingest function.
     pub ingest: Function,
-    /// The function that drains the topic.
+    /// The consumer function.
     pub consumer: Function,
-    /// What the steps call.
+    /// The third party that the steps call.
     pub third_party: ThirdParty,
-    /// What a subscriber asks of SNS.
+    /// The part of SNS that a subscriber calls.
     pub sns: Sns,
     /// Kills and starts the broker.
     pub broker: BrokerControl,
-    /// Between the functions and the broker.
+    /// The fault proxy between the functions and the broker.
     pub broker_wire: Arc<Wire>,
-    /// The brokers beside the first, if the builder was asked for some.
+    /// The brokers other than the first.
     pub more_brokers: Vec<BrokerControl>,
-    /// The embedded DynamoDB; none if `EFFECTS_TABLE` names another.
+    /// The embedded DynamoDB; none if `EFFECTS_TABLE` selects another.
     pub table: Option<DynamoDb>,
-    /// Between the functions and the embedded DynamoDB.
+    /// The fault proxy between the functions and the embedded DynamoDB.
     pub table_wire: Option<Wire>,
-    /// Where ingest invokes the consumer; none without [`Builder::wake_ups`].
+    /// The Lambda API by which ingest invokes the consumer; none without [`Builder::wake_ups`].
     pub lambda: Option<LambdaApi>,
     /// The configuration as the functions see it.
     pub config: Config,
@@ -85,13 +85,13 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// What a stack is to be.
+    /// Configures a stack.
     #[must_use]
     pub fn builder() -> Builder {
         Builder::new()
     }
 
-    /// Starts one as it is without a word.
+    /// Starts a stack with default settings.
     ///
     /// # Errors
     /// A part does not start.
@@ -104,8 +104,7 @@ impl Stack {
         iter::once(&self.broker).chain(&self.more_brokers)
     }
 
-    /// Sets variables of both functions, as a deployment does: invocations from now on get them, and those under way end
-    /// with what they had.
+    /// Sets environment variables of both functions, like a deployment: new invocations get them, and invocations in progress end with the old ones.
     pub fn deploy(&self, env: &[(&str, &str)]) {
         self.ingest.deploy(env);
         self.consumer.deploy(env);
@@ -117,10 +116,10 @@ impl Stack {
         self.gateway.url()
     }
 
-    /// The wire to the embedded DynamoDB.
+    /// The fault proxy to the embedded DynamoDB.
     ///
     /// # Errors
-    /// `EFFECTS_TABLE` names another.
+    /// `EFFECTS_TABLE` selects another.
     pub fn table_wire(&self) -> Result<&Wire> {
         self.table_wire
             .as_ref()
@@ -130,12 +129,12 @@ impl Stack {
     /// The embedded DynamoDB.
     ///
     /// # Errors
-    /// `EFFECTS_TABLE` names another.
+    /// `EFFECTS_TABLE` selects another.
     pub fn table(&self) -> Result<&DynamoDb> {
         self.table.as_ref().context("EFFECTS_TABLE names another DynamoDB; unset it")
     }
 
-    /// Where ingest invokes the consumer.
+    /// The Lambda API by which ingest invokes the consumer.
     ///
     /// # Errors
     /// The stack was built without [`Builder::wake_ups`].
@@ -177,7 +176,7 @@ impl Stack {
         self.request("POST", path, &all, body.to_string().as_bytes()).await
     }
 
-    /// Sends a webhook exactly as it is: unsigned, stale or forged, if it is so.
+    /// Sends a webhook unchanged, also if it is unsigned, expired or forged.
     ///
     /// # Errors
     /// The gateway does not answer.
@@ -186,7 +185,7 @@ impl Stack {
         self.request("POST", &path, &webhook.headers, &webhook.body).await
     }
 
-    /// Signs a webhook as its source does, now, and sends it.
+    /// Signs a webhook as its source does, at the present time, and sends it.
     ///
     /// # Errors
     /// The source is not configured, or the gateway does not answer.
@@ -204,7 +203,7 @@ impl Stack {
     }
 }
 
-/// The runs that an answer tells of: a step may have one of its own, which only its effect's id shows.
+/// The runs in a response: a step may have its own run id, which only its effect's id shows.
 fn runs_of(answer: &Value) -> impl Iterator<Item = String> {
     let effects = answer["effects"].as_array().into_iter().flatten().chain([answer]);
     let ids = effects.filter_map(|effect| effect["effect_id"].as_str());
@@ -213,7 +212,7 @@ fn runs_of(answer: &Value) -> impl Iterator<Item = String> {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // The rules' hooks may hold the parts that hold the rules.
+        // Rules may contain hooks that refer to the parts that contain the rules.
         self.brokers().for_each(|broker| broker.wire().heal());
         if let Some(wire) = &self.table_wire {
             wire.heal();

@@ -1,4 +1,4 @@
-//! Runs of the consumer: one at a time by hand, in a loop until all is settled, or by a schedule.
+//! Runs of the consumer: one at a time, in a loop until everything is settled, or by a schedule.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use tokio::{sync::broadcast, task::JoinHandle};
 use super::{Stack, Unsettled};
 use crate::runtime_api::{Function, InvokeError};
 
-/// What one run of the consumer came to.
+/// The summary of one run of the consumer.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Summary {
@@ -18,7 +18,7 @@ pub struct Summary {
     pub outcome: String,
     /// Due records worked on.
     pub from_agenda: u64,
-    /// Messages left to the agenda before any claim.
+    /// Messages put on the agenda before any claim.
     pub enqueued: u64,
     /// Messages received.
     pub received: u64,
@@ -26,25 +26,25 @@ pub struct Summary {
     pub done: u64,
     /// Messages whose effect was settled already.
     pub duplicates: u64,
-    /// Effects put off.
+    /// Effects deferred.
     pub deferred: u64,
-    /// Effects left to a person.
+    /// Effects parked.
     pub parked: u64,
-    /// Messages whose effect somebody else was working on.
+    /// Messages whose effect another attempt had claimed.
     pub held: u64,
     /// Messages received and not acked.
     pub unacked: u64,
-    /// Events that could not be told.
+    /// Events that could not be published.
     pub events_dropped: u64,
     /// How long it took.
     pub ms: u64,
 }
 
 impl Summary {
-    /// Reads what the consumer answered.
+    /// Parses the consumer's response.
     ///
     /// # Errors
-    /// It is no summary.
+    /// It is not a summary.
     pub fn read(consumer: &str, reply: Value) -> Result<Self, InvokeError> {
         serde_json::from_value(reply).map_err(|error| InvokeError::Unreadable {
             function: consumer.to_owned(),
@@ -53,12 +53,12 @@ impl Summary {
     }
 }
 
-/// What it took to settle everything.
+/// The runs that were needed to settle everything.
 #[derive(Debug, Default)]
 pub struct Settling {
-    /// The runs that ended by themselves.
+    /// The runs that succeeded.
     pub runs: Vec<Summary>,
-    /// Those that did not.
+    /// The runs that failed.
     pub failures: Vec<InvokeError>,
 }
 
@@ -75,7 +75,7 @@ impl Settling {
     }
 }
 
-/// The consumer's limit here.
+/// The consumer's timeout here.
 const LIMIT: Duration = Duration::from_secs(120);
 
 impl Stack {
@@ -95,7 +95,7 @@ impl Stack {
         run(&self.consumer, &self.event, limit).await
     }
 
-    /// Runs the consumer until nothing is unsettled. Runs that die or fail are counted and followed by the next.
+    /// Runs the consumer until everything is settled. Runs that die or fail are counted, and the next one is started.
     ///
     /// # Errors
     /// Something is still unsettled after that time.
@@ -115,12 +115,12 @@ impl Stack {
             if started.elapsed() > max {
                 bail!("not settled after {max:?}, {settling:#?}{}", self.report(&left?));
             }
-            // A run that finds nothing to do, or the door closed, ends at once.
+            // A run that finds nothing to do, or a closed destination, ends at once.
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
 
-    /// Waits until nothing is unsettled, without running the consumer: wake-ups do.
+    /// Waits until everything is settled, without running the consumer: wake-ups do that.
     ///
     /// # Errors
     /// Something is still unsettled after that time.
@@ -150,14 +150,14 @@ impl Stack {
         Ok(())
     }
 
-    /// A text with what is left and what the functions printed, for a failing test.
+    /// A report of what is left and what the functions printed, for a failed test.
     #[must_use]
     pub fn report(&self, left: &[Unsettled]) -> String {
         let left: String = left.iter().map(|left| format!("  {left}\n")).collect();
         format!(":\n{left}{}{}", self.ingest.log().tail(60), self.consumer.log().tail(120))
     }
 
-    /// Runs the consumer again and again, that long after each start, and never two at once.
+    /// Runs the consumer repeatedly, at this interval, and never two at once.
     #[must_use]
     pub fn schedule(&self, every: Duration) -> Schedule {
         let (consumer, event) = (self.consumer.clone(), self.event.clone());
@@ -168,7 +168,7 @@ impl Stack {
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
-                // Nobody follows: that is fine.
+                // Err: there are no subscribers.
                 let _ = sender.send(run(&consumer, &event, LIMIT).await);
             }
         });
@@ -184,7 +184,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The ends of its runs, from now on.
+    /// Subscribes to the results of its runs.
     #[must_use]
     pub fn follow(&self) -> broadcast::Receiver<Result<Summary, InvokeError>> {
         self.ends.subscribe()

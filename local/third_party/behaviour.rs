@@ -1,10 +1,10 @@
-//! How the third party behaves when it is called.
+//! Behaviours of the third party.
 
 use std::time::Duration;
 
 use crate::{hook::Hook, http::Answer};
 
-/// What it does with one call: whether it applies it, what runs then, and what it answers.
+/// The handling of one call: whether it is applied, which hook runs, and the response.
 #[derive(Debug, Clone)]
 pub struct Behaviour {
     pub(super) applies: bool,
@@ -21,7 +21,7 @@ pub(super) enum Reply {
     LookUp,
     Cut,
     Hang,
-    /// The call is at work for so long, whether anyone still waits or not.
+    /// The call is processed for this long, whether or not the caller still waits.
     Late(Duration),
 }
 
@@ -32,32 +32,31 @@ impl Behaviour {
         Self { applies: true, hook: None, reply: Reply::Receipt }
     }
 
-    /// Applies nothing and answers this.
+    /// Applies nothing and sends this response.
     #[must_use]
     pub fn answer(answer: Answer) -> Self {
         Self { applies: false, hook: None, reply: Reply::Answer(answer) }
     }
 
-    /// Applies nothing and answers from the ledger: 200 and the receipt of the call that was applied with the key which the
-    /// query's `key` names, or 404.
+    /// Applies nothing and responds from the ledger: 200 and the receipt of the applied call with the key in the query's `key`, or 404.
     #[must_use]
     pub fn look_up() -> Self {
         Self { applies: false, hook: None, reply: Reply::LookUp }
     }
 
-    /// Applies nothing and answers this status.
+    /// Applies nothing and responds with this status.
     #[must_use]
     pub fn refuse(status: u16) -> Self {
         Self::answer(Answer::of_json(status, &serde_json::json!({ "error": "refused" })))
     }
 
-    /// Applies nothing: 429, and when to come back.
+    /// Applies nothing: 429 with `Retry-After`.
     #[must_use]
     pub fn too_many(retry_after: &str) -> Self {
         Self::answer(Answer::status(429).with("retry-after", retry_after))
     }
 
-    /// Applies nothing and sends the caller elsewhere.
+    /// Applies nothing and redirects.
     #[must_use]
     pub fn redirect(location: &str) -> Self {
         Self::answer(Answer::status(307).with("location", location))
@@ -69,25 +68,25 @@ impl Behaviour {
         Self { applies: false, hook: None, reply: Reply::Cut }
     }
 
-    /// Applies nothing and never answers.
+    /// Applies nothing and never responds.
     #[must_use]
     pub fn hang() -> Self {
         Self { applies: false, hook: None, reply: Reply::Hang }
     }
 
-    /// Never answers, and applies the call only so much later, whether anyone still waits or not.
+    /// Never responds, and applies the call after this delay, whether or not the caller still waits.
     #[must_use]
     pub fn apply_late(after: Duration) -> Self {
         Self { applies: true, hook: None, reply: Reply::Late(after) }
     }
 
-    /// As it is, but the call is applied first: a 500, a lost connection or a timeout that hides a success.
+    /// The same behaviour, but the call is applied first: a 500, a lost connection or a timeout that hides a success.
     #[must_use]
     pub fn after_applying(self) -> Self {
         Self { applies: true, ..self }
     }
 
-    /// As it is, but the hook runs before the answer, and after the call has been applied if it is.
+    /// The same behaviour, but the hook runs before the response, and after the call has been applied if it is.
     #[must_use]
     pub fn with_hook(self, hook: Hook) -> Self {
         Self { hook: Some(hook), ..self }

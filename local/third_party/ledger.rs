@@ -1,4 +1,4 @@
-//! What the third party knows: every call that came, and which of them it applied.
+//! The ledger: every call that the third party received, and which of them it applied.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::{
 pub struct Call {
     /// Its number, from 1, counting every attempt.
     pub number: usize,
-    /// When it came.
+    /// When it was received.
     pub at: Timestamp,
     /// Its method.
     pub method: String,
@@ -29,23 +29,23 @@ pub struct Call {
     pub key: Option<String>,
     /// Its body: JSON, or an object of a form's fields, or text.
     pub body: Value,
-    /// Its body as it came.
+    /// Its raw body.
     pub bytes: Bytes,
-    /// What was done with it.
+    /// How it was handled.
     pub fate: Fate,
 }
 
-/// What was done with a call.
+/// How a call was handled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// Nothing, on purpose.
+    /// Not applied, on purpose.
     Refused,
-    /// It was applied, and this is the receipt.
+    /// It was applied.
     Applied {
         /// The receipt's id.
         receipt: String,
     },
-    /// Its key had been seen: the first receipt was given again.
+    /// Its key was known: the first receipt was returned again.
     Deduped {
         /// The first receipt's id.
         receipt: String,
@@ -53,7 +53,7 @@ pub enum Fate {
 }
 
 impl Call {
-    /// Whether it is signed as Standard Webhooks say, with that `whsec_` secret.
+    /// Whether it has a valid Standard Webhooks signature by that `whsec_` secret.
     #[must_use]
     pub fn is_signed_with(&self, secret: &str) -> bool {
         let header = |name: &str| self.headers.get(name).map(String::as_str).unwrap_or_default();
@@ -64,7 +64,7 @@ impl Call {
 }
 
 impl Call {
-    /// Whether AWS's service of that name would take its signature, by this secret access key.
+    /// Verifies its AWS signature for the service, by this secret access key.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -83,26 +83,26 @@ impl Call {
     }
 }
 
-/// The third party's memory.
+/// The third party's ledger.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
     calls: Vec<Call>,
 }
 
 impl Ledger {
-    /// Every call, applied or not, in the order they came.
+    /// Every call, applied or not, in order.
     #[must_use]
     pub fn attempts(&self) -> &[Call] {
         &self.calls
     }
 
-    /// The calls that were applied: what really happened in the world.
+    /// The calls that were applied: the real effects.
     #[must_use]
     pub fn applied(&self) -> Vec<&Call> {
         self.calls.iter().filter(|call| matches!(call.fate, Fate::Applied { .. })).collect()
     }
 
-    /// The calls that were recognised by their key.
+    /// The calls that were deduplicated by their key.
     #[must_use]
     pub fn deduped(&self) -> Vec<&Call> {
         self.calls.iter().filter(|call| matches!(call.fate, Fate::Deduped { .. })).collect()
@@ -120,7 +120,7 @@ impl Ledger {
         self.applied().into_iter().filter(|call| call.path == path).collect()
     }
 
-    /// How often each was applied, by whatever tells them apart.
+    /// How often each was applied, grouped by this function.
     pub fn applied_by<K: Ord>(&self, name: impl Fn(&Call) -> K) -> BTreeMap<K, usize> {
         let mut counts = BTreeMap::new();
         for call in self.applied() {
@@ -129,13 +129,13 @@ impl Ledger {
         counts
     }
 
-    /// How often each idempotency key was applied; calls without one are counted together under the empty key.
+    /// How often each idempotency key was applied; calls without a key are counted under the empty key.
     #[must_use]
     pub fn applied_by_key(&self) -> BTreeMap<String, usize> {
         self.applied_by(|call| call.key.clone().unwrap_or_default())
     }
 
-    /// What an earlier call with that key gave.
+    /// The receipt of an earlier call with that key.
     pub(super) fn receipt_of(&self, key: &str) -> Option<&str> {
         self.calls.iter().find_map(|call| match &call.fate {
             Fate::Applied { receipt } if call.key.as_deref() == Some(key) => Some(receipt.as_str()),

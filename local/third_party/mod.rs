@@ -1,4 +1,4 @@
-//! The third party: what the steps call. It keeps a ledger, and misbehaves as told.
+//! The third party that the steps call. It keeps a ledger, and can be told to fail.
 
 mod behaviour;
 mod ledger;
@@ -38,7 +38,7 @@ use crate::{
     server::{Connection, Server},
 };
 
-/// A third party that listens.
+/// A running third party.
 #[derive(Debug)]
 pub struct ThirdParty {
     shared: Arc<Shared>,
@@ -52,7 +52,7 @@ struct Shared {
     live: broadcast::Sender<Call>,
 }
 
-/// How it behaves on each path.
+/// The behaviour on each path.
 #[derive(Debug, Default)]
 struct Manners {
     scripts: BTreeMap<String, VecDeque<Behaviour>>,
@@ -61,7 +61,7 @@ struct Manners {
 }
 
 impl ThirdParty {
-    /// Starts it. Until told otherwise it applies every call, and dedupes on `Idempotency-Key`.
+    /// Starts it. By default it applies every call, and deduplicates by `Idempotency-Key`.
     ///
     /// # Errors
     /// The address can't be bound.
@@ -81,17 +81,17 @@ impl ThirdParty {
         self.server.url()
     }
 
-    /// Behaves so on the next calls to that path, one after the other, and then as usual.
+    /// Uses these behaviours for the next calls to that path, one after the other, and then the usual one.
     pub fn script(&self, path: &str, behaviours: impl IntoIterator<Item = Behaviour>) {
         lock(&self.shared.manners).scripts.entry(path.to_owned()).or_default().extend(behaviours);
     }
 
-    /// Behaves so on that path from now on.
+    /// Uses this behaviour on that path from now on.
     pub fn always(&self, path: &str, behaviour: Behaviour) {
         lock(&self.shared.manners).defaults.insert(path.to_owned(), behaviour);
     }
 
-    /// Doesn't dedupe on that path: every call is applied anew.
+    /// Disables deduplication on that path: every call is applied.
     pub fn forget_keys(&self, path: &str) {
         lock(&self.shared.manners).forgetful.insert(path.to_owned());
     }
@@ -104,21 +104,21 @@ impl ThirdParty {
     /// Listens again, on the same port.
     ///
     /// # Errors
-    /// Somebody else has taken the port.
+    /// Another process has taken the port.
     pub async fn open(&self) -> Result<()> {
         self.server.open().await.map(drop)
     }
 
-    /// The ledger as it stands.
+    /// The present ledger.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         self.shared.ledger.borrow().clone()
     }
 
-    /// Waits until the ledger is as wanted.
+    /// Waits until the ledger satisfies a condition.
     ///
     /// # Errors
-    /// It is not, within that time.
+    /// It does not, within that time.
     pub async fn until(&self, within: Duration, wanted: impl Fn(&Ledger) -> bool) -> Result<Ledger> {
         let mut ledger = self.shared.ledger.subscribe();
         let reached = tokio::time::timeout(within, ledger.wait_for(|ledger| wanted(ledger))).await;
@@ -135,7 +135,7 @@ impl ThirdParty {
     }
 }
 
-/// The `Idempotency-Key` that an effect's call must bear: its id, or the digest of one that can't stand in a header.
+/// The `Idempotency-Key` that an effect's call must have: its id, or the digest of an id that is invalid in a header.
 #[must_use]
 pub fn idempotency_key(effect_id: &str) -> String {
     if effect_id.len() <= 255 && effect_id.bytes().all(|b| b.is_ascii_graphic()) {
@@ -153,7 +153,7 @@ async fn handle(
     let Ok(body) = axum::body::to_bytes(body, 16 << 20).await else { return Response::default() };
     let behaviour = lock(&shared.manners).next(parts.uri.path());
     if let Reply::Late(after) = behaviour.reply {
-        // A task of its own: this one ends with the connection.
+        // A separate task: the handler ends with the connection.
         tokio::spawn(async move {
             sleep(after).await;
             shared.record(call(&parts, &body), behaviour.applies);
@@ -184,7 +184,7 @@ impl Manners {
 }
 
 impl Shared {
-    /// Enters a call into the ledger, and gives the receipt's id; null if it was not applied.
+    /// Records a call in the ledger, and returns the receipt's id; null if it was not applied.
     fn record(&self, mut call: Call, applies: bool) -> Value {
         let dedupes = !lock(&self.manners).forgetful.contains(&call.path);
         let mut receipt = Value::Null;
@@ -200,7 +200,7 @@ impl Shared {
             }
             call.number = ledger.add(call.clone());
         });
-        // Nobody follows: that is fine.
+        // Err: there are no subscribers.
         let _ = self.live.send(call);
         receipt
     }

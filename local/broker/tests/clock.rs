@@ -1,4 +1,4 @@
-//! A broker whose clock is passed in: no test of these waits.
+//! A broker with a simulated clock: no test with it waits.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,14 +9,14 @@ use super::super::record::Record;
 use super::super::refusal::Refusal;
 use super::super::state::{Receipt, State};
 
-/// A broker with topic `t`, whose clock moves by hand.
+/// A broker with topic `t` and a manual clock.
 pub(super) struct Clock {
     pub(super) state: State,
     pub(super) now: Timestamp,
     pub(super) records: Vec<Record>,
 }
 
-/// What a delivery said: the stream's number, offset, attempts, last error.
+/// A delivery: the stream's number, offset, attempts, last error.
 pub(super) type Said = (u64, i64, i64, String);
 
 impl Clock {
@@ -59,7 +59,7 @@ impl Clock {
         self.now += SignedDuration::from_millis(ms);
     }
 
-    /// What was delivered since it was last asked, by offset.
+    /// The deliveries since the last call, by offset.
     pub(super) fn delivered(&mut self) -> Vec<Said> {
         let effects = self.state.take_effects();
         self.records.extend(effects.records);
@@ -70,7 +70,7 @@ impl Clock {
         said
     }
 
-    /// Ticks until something is delivered: how long it took, and what it was. At most a minute.
+    /// Ticks until something is delivered, for at most a minute: the time it took, and the deliveries.
     pub(super) fn tick_until_delivered(&mut self) -> (i64, Vec<Said>) {
         let start = self.now;
         let tick = self.state.profile.tick.as_millis() as i64;
@@ -86,7 +86,7 @@ impl Clock {
     }
 }
 
-/// A delivery as it is expected.
+/// An expected delivery.
 pub(super) fn said(stream: u64, offset: i64, attempts: i64, last_error: &str) -> Said {
     (stream, offset, attempts, last_error.to_owned())
 }

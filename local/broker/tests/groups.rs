@@ -1,4 +1,4 @@
-//! Groups: places, turns, marks, and an order that is not promised.
+//! Groups: limits in flight, round-robin, high-water marks, and an order that is not guaranteed.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,7 +8,7 @@ use super::super::record::Record;
 use super::super::state::State;
 use super::clock::{Clock, said};
 
-/// Two in flight for a group, however many streams; each ack makes room for the next in turn.
+/// Two in flight per group, however many streams; each ack makes room for the next stream in turn.
 #[test]
 fn two_in_flight_and_round_robin_over_streams() {
     let mut clock = Clock::new();
@@ -25,7 +25,7 @@ fn two_in_flight_and_round_robin_over_streams() {
     assert_eq!(clock.delivered(), [said(0, 3, 1, "")]);
 }
 
-/// The mark moves up only, and only a move is recorded.
+/// The high-water mark only moves up, and only a move is recorded.
 #[test]
 fn the_high_water_mark_never_moves_down() {
     let mut clock = Clock::new();
@@ -41,7 +41,7 @@ fn the_high_water_mark_never_moves_down() {
     assert_eq!(clock.state.topics["t"].groups["g"].partitions[0].committed, Some(1));
 }
 
-/// Of two messages sent off together, the second is rarely first, but sometimes.
+/// Of two messages delivered together, the second is rarely but sometimes first.
 #[test]
 fn delivery_order_is_not_guaranteed() {
     let mut state = State::new(Profile::G0, 7);

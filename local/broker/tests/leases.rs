@@ -3,7 +3,7 @@
 use super::super::refusal::Refusal;
 use super::clock::{Clock, retry, said};
 
-/// Redelivered when the lease is over, again and again, on the stream that has it.
+/// Redelivered when the lease expires, repeatedly, on the stream that has it.
 #[test]
 fn an_expired_lease_is_redelivered() {
     let mut clock = Clock::new();
@@ -14,8 +14,7 @@ fn an_expired_lease_is_redelivered() {
     assert_eq!(clock.tick_until_delivered(), (1000, vec![said(0, 0, 3, "ack_timeout")]));
 }
 
-/// A new owner has a dead one's messages after 2 s, then holds them by its own lease;
-/// the same owner has them only after the full lease.
+/// A new owner gets a dead one's messages after 2 s, then holds them with its own lease; the same owner gets them only after the full lease.
 #[test]
 fn a_new_owner_waits_two_seconds_and_the_same_owner_the_whole_lease() {
     for (second, waits) in [("B", 2000), ("A", 8000)] {
@@ -30,7 +29,7 @@ fn a_new_owner_waits_two_seconds_and_the_same_owner_the_whole_lease() {
     }
 }
 
-/// Nothing happens to what is in flight while nobody listens, and its places stay taken.
+/// In-flight messages stay in flight while there is no stream, and keep their slots.
 #[test]
 fn the_dead_hold_their_places() {
     let mut clock = Clock::new();
@@ -56,7 +55,7 @@ fn backoff_delays_redelivery() {
     assert_eq!(gaps, [500, 1000, 2000, 4000, 4000]);
 }
 
-/// A nack redelivers at once, to the next stream in turn, whatever the backoff says.
+/// A nack redelivers at once, to the next stream in turn, whatever the backoff is.
 #[test]
 fn a_nack_redelivers_at_once() {
     let mut clock = Clock::new();

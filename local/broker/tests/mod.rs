@@ -1,6 +1,6 @@
-//! The state machine, by a clock that is passed in: what would take minutes at the wire, or luck.
+//! Tests of the state machine with a simulated clock: rules that would take minutes over HTTP, or depend on chance.
 //!
-//! What it looks like from outside is the contract suite's, `tests/contract` of the root package.
+//! The contract suite, `tests/stories/contract` of the root package, tests the behaviour over HTTP.
 
 mod caps;
 mod clock;

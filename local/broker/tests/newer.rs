@@ -1,4 +1,4 @@
-//! The newer generation, by the clock.
+//! The newer generation, with the simulated clock.
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use super::super::refusal::Refusal;
 use super::super::state::State;
 use super::clock::{Clock, said};
 
-/// A broker with so many messages, all delivered to owner `o`.
+/// A broker with this many messages, all delivered to owner `o`.
 fn delivered(messages: i64) -> Clock {
     let mut clock = Clock::of(Profile::G3);
     for number in 0..messages {
@@ -44,7 +44,7 @@ fn the_limit_in_flight_can_be_set() {
     assert_eq!(clock.delivered().len(), 3);
 }
 
-/// Every order of three comes up, and none is left out.
+/// Every order of three messages occurs.
 #[test]
 fn redeliveries_come_in_a_random_order() {
     let mut clock = delivered(3);
@@ -80,7 +80,7 @@ fn a_cumulative_ack_needs_everything_up_to_it() {
     assert_eq!((group.committed(0), group.partitions[0].in_flight.len()), (Some(3), 0));
 }
 
-/// It says yes and does nothing: only a plain ack ends such a message.
+/// It answers success and does nothing: only a plain ack ends such a message.
 #[test]
 fn a_cumulative_ack_leaves_what_is_below_the_commit() {
     let mut clock = delivered(2);
@@ -94,7 +94,7 @@ fn a_cumulative_ack_leaves_what_is_below_the_commit() {
     assert_eq!(in_flight(&clock), 0);
 }
 
-/// One message below it belongs to another owner, whose connection is open: nothing may be committed.
+/// A message below it belongs to another owner with an open connection: nothing may be committed.
 #[test]
 fn a_cumulative_ack_does_not_reach_past_another_owners_message() {
     let mut clock = Clock::of(Profile::G3);
