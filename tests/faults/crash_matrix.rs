@@ -1,9 +1,9 @@
-//! A crash at every boundary. A scenario is told once, and every request that the function makes on any wire is numbered.
-//! Then it is told again for each of them, and the process gets a SIGKILL there: before the request is processed; when it
-//! has been processed and before it is answered; when the answer has gone out. The next invocation has a fresh process, the
-//! schedule goes on, and in the end the third party's ledger and the effects table are compared.
+//! A crash at every boundary. A scenario is run once, and every request that the function makes through any fault proxy is numbered. Then it is
+//! run again for each of these requests, and the process gets a SIGKILL there: before the request is processed; after it was processed and
+//! before the response; after the response. The next invocation has a new process, the schedule continues, and in the end the third party's
+//! ledger and the effects table are compared.
 //!
-//! `CRASH_MATRIX` repeats a part of it: the stories whose names begin with that text, such as `Recovery` or
+//! `CRASH_MATRIX` repeats a part of it: the runs whose names begin with that text, such as `Recovery` or
 //! `Recovery, Park, Before table commit 1`.
 
 mod boundary;
@@ -32,8 +32,8 @@ use self::{
 };
 use crate::{publish, table_has_no_wire};
 
-/// Most of a story is waiting: for the broker, and for leases to end. Stories that have too little of a processor lose
-/// leases, and take longer for that.
+/// Runs in parallel per processor. Most of a run is waiting, for the broker and for leases to expire. With too little CPU, leases are lost, and runs
+/// take longer.
 const SIDE_BY_SIDE_PER_PROCESSOR: usize = 12;
 const LIMIT: Duration = Duration::from_secs(180);
 
@@ -51,7 +51,7 @@ async fn a_crash_at_any_boundary_loses_nothing_and_doubles_nothing() -> Result<(
         .await?;
     let deaths = undisturbed.iter().flat_map(|(story, told)| story.with_deaths(told).enumerate());
     let mut deaths: Vec<_> = deaths.filter(|(_, story)| story.is_in(&part)).collect();
-    // Those of different scenarios side by side: some need the processor all the time, others mostly wait.
+    // Runs of different scenarios in parallel: some need the CPU all the time, others mostly wait.
     deaths.sort_by_key(|(number, _)| *number);
     let told: BTreeMap<Story, Result<Told>> =
         tell(deaths.into_iter().map(|(_, story)| story)).collect().await;

@@ -1,11 +1,10 @@
-//! Random schedules of faults: kills of both functions, of the broker and of connections, requests and answers that are lost
-//! or late, throttling, and a third party that refuses and lies, while webhooks of all three policies come, some of them
-//! twice. When all is well again everything settles, and the ledger is compared with the table.
+//! Random schedules of faults: kills of both functions, of the broker and of connections, lost or late requests and responses, throttling, and a
+//! third party that refuses or misreports, while webhooks of all three policies arrive, some of them twice. After the faults end, everything
+//! must settle, and the ledger is compared with the table.
 //!
 //! Half of the schedules have newer brokers; some have two of them, wake-ups or a journal.
 //!
-//! A schedule is drawn from its seed. `FAULT_SEED` repeats one, though not what the machine does in between;
-//! `FAULT_SCHEDULES` sets how many there are.
+//! A schedule is generated from its seed. `FAULT_SEED` repeats one, except for the machine's timing; `FAULT_SCHEDULES` sets the number of schedules.
 
 mod plan;
 mod scenario;
@@ -26,10 +25,10 @@ use self::{
 };
 use crate::{publish, setup::counted, table_has_no_wire};
 
-/// Two of three make one command, the third makes two.
+/// Two of three webhooks create one command, the third creates two.
 const WEBHOOKS: usize = 120;
 const LASTING: Duration = Duration::from_secs(15);
-/// How long it may take to settle what is left then.
+/// Time limit to settle the rest.
 const SETTLED_WITHIN: Duration = Duration::from_secs(90);
 const SCHEDULES: u64 = 2;
 const SIDE_BY_SIDE: usize = 2;
@@ -57,12 +56,12 @@ fn seeds() -> Result<Vec<u64>> {
         Ok(count) => count.parse().context("FAULT_SCHEDULES is no number")?,
         Err(_) => SCHEDULES,
     };
-    // One after the other, so that both generations of brokers have their turn.
+    // One after the other, so that both generations of brokers are tested.
     let first = uuid::Uuid::new_v4().as_u64_pair().0;
     Ok((0..count).map(|number| first.wrapping_add(number)).collect())
 }
 
-/// Carries the schedule out, and gives its figures.
+/// Runs the schedule, and returns its figures.
 async fn run(seed: u64) -> Result<String> {
     let started = Instant::now();
     let plan = Plan::draw(seed, WEBHOOKS, LASTING, PATHS.len());
@@ -89,7 +88,7 @@ async fn judge(scenario: &Scenario, accepted: &[String]) -> Result<String> {
     let mut effects = scenario.stack.effects().await?;
     effects.sort_by(|one, other| one.effect_id.cmp(&other.effect_id));
     let ids: Vec<_> = effects.iter().map(|effect| &effect.effect_id).collect();
-    // What comes after an effect that is parked in doubt has not begun.
+    // The successors of an effect parked in doubt have not begun.
     let parked = effects.iter().filter(|effect| effect.is_parked()).map(|effect| &effect.run_id);
     let stopped: BTreeSet<_> = parked.collect();
     let is_stopped = |id: &str| {
@@ -123,7 +122,7 @@ async fn judge(scenario: &Scenario, accepted: &[String]) -> Result<String> {
     Ok(format!("{} commands, {calls} calls, {deduped} deduped, {parked} parked", effects.len()))
 }
 
-/// Done once; or, where nobody can be asked, parked in doubt and called at most once.
+/// Done once; or, where a doubt can't be resolved, parked in doubt and called at most once.
 fn is_right(effect: &Effect, times: usize) -> bool {
     match effect.step.as_str() {
         "tell_slack" if effect.is_parked() => times <= 1 && effect.last_error().contains("in doubt"),

@@ -1,5 +1,5 @@
-//! Faults by the hundred: a crash at every boundary, and random schedules of everything that goes wrong. Apart from the
-//! stories, which would otherwise be told on a busy machine.
+//! Hundreds of faults: a crash at every boundary, and random schedules of all faults. A separate test target, since the stories would otherwise run
+//! on a busy machine.
 
 #![allow(clippy::unwrap_used, reason = "a story that can't go on has failed")]
 #![allow(dead_code, reason = "setup has helpers for the stories as well")]
@@ -15,13 +15,13 @@ use std::{
     io::{self, Write},
 };
 
-/// Prints past libtest, which keeps to itself what a passing test prints: figures belong into every log.
+/// Prints without libtest's capture, which hides the output of passing tests: the figures must be in every log.
 fn publish(figures: &impl Display) {
-    // Whoever has closed our output does not want them.
+    // Err: our output is closed.
     let _ = writeln!(io::stdout(), "{figures}");
 }
 
-/// Whether to skip what strikes on the wire to the table.
+/// Whether to skip faults at the table's fault proxy.
 fn table_has_no_wire() -> bool {
     let external = env::var_os("EFFECTS_TABLE").is_some_and(|name| !name.is_empty());
     if external {

@@ -1,4 +1,4 @@
-//! One partition of the broker, as its contract has it (`tests/contract`): a limit of messages in flight, first deliveries that
+//! One partition of the broker, as its contract has it (`tests/stories/contract`): a limit of messages in flight, first deliveries that
 //! ascend, redeliveries in any order, and a commit that is a high-water mark.
 
 use super::{

@@ -8,7 +8,7 @@
 //! | `attempt` | `functions/consumer/{attempt,doubt,look_up}.rs`, and the third party's ledger |
 //! | `acks`, `ack_requests` | `functions/consumer/{ack_order,proof,acks}.rs`: which acks are sent, why they may be, and what they do |
 //! | `consumer` | `functions/consumer/{run,reader,drain}.rs`, `functions/effects/stream_lease.rs`: an invocation and its stream |
-//! | `broker` | the broker, as the contract suite in `tests/contract` pins it down |
+//! | `broker` | the broker, as the contract suite in `tests/stories/contract` pins it down |
 //! | `time` | leases, windows and clocks, in ticks |
 //! | `faults` | crashes, restarts, lost answers, delays |
 //! | `state`, `effect`, `message`, `action` | the state, and the steps between states |

@@ -1,4 +1,4 @@
-//! The API for clients, and the events topic for whoever follows a run.
+//! The API for clients, and the events topic.
 
 use std::time::{Duration, Instant};
 
@@ -71,7 +71,7 @@ async fn a_request_that_does_not_fit_its_step_is_told_why() -> Result<()> {
     stack.finish().await
 }
 
-/// Ticket, email, file: with what each would take from an event.
+/// Ticket, email, file: each with its input.
 fn chain() -> Value {
     let mut request = request();
     request["flow"] = json!({
@@ -98,7 +98,7 @@ async fn a_client_may_name_the_steps_that_are_to_follow() -> Result<()> {
             .as_deref()
             .is_some_and(|key| key.ends_with(":open_file:ch_7"))
     );
-    // Without a flow, nothing follows.
+    // Without a flow, there are no later steps.
     stack.post_json("/runs", &[], &request()).await?;
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().applied().len(), 4);
@@ -173,7 +173,7 @@ async fn an_events_topic_that_takes_nothing_costs_an_effect_nothing() -> Result<
     stack.finish().await
 }
 
-/// The events that the broker took.
+/// The events that the broker accepted.
 pub(crate) fn events(stack: &local::stack::Stack) -> Vec<Value> {
     let produced = stack.broker_wire.seen_where(|seen| produces(seen) && seen.succeeded());
     let messages =

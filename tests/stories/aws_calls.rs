@@ -1,4 +1,4 @@
-//! Calls to AWS, signed by the function's own role: an event bus, and a queue that dedupes.
+//! Calls to AWS, signed with the function's own role: an event bus, and a queue that deduplicates.
 
 use anyhow::Result;
 use local::{http::Answer, stack::Stack, third_party::Behaviour};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::setup::{add_steps, deliver, dispute, only_effect, settle, stack_with};
 
-/// An event for EventBridge. It does not dedupe, so whoever takes the event does, by the id in it.
+/// An event for EventBridge. It does not deduplicate; the event's consumer must, by its id.
 const EVENT: &str = r#"
 [[steps]]
 id = "publish"
@@ -25,7 +25,7 @@ receipt = { event = "{{ response.json.Entries[0].EventId }}" }
 timeout = "1s"
 "#;
 
-/// A message for a FIFO queue of SQS, which dedupes for five minutes.
+/// A message for an SQS FIFO queue, which deduplicates for five minutes.
 const MESSAGE: &str = r#"
 [[steps]]
 id = "enqueue"
@@ -77,7 +77,7 @@ async fn an_event_is_put_on_a_bus_by_a_signed_call() -> Result<()> {
     stack.finish().await
 }
 
-/// It answers 200 all the same.
+/// It responds 200 even to a failure.
 #[tokio::test]
 async fn an_event_that_the_bus_does_not_take_is_parked() -> Result<()> {
     let stack = stack(EVENT).await?;

@@ -1,4 +1,4 @@
-//! A long agenda, put into the table past the functions.
+//! A long agenda, written to the table directly.
 
 use anyhow::{Context, Result};
 use local::{http::Answer, proxy::Fault, stack::Stack};
@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::setup::{deliver, dispute_about, produces};
 
-/// A name that no other text holds.
+/// A name that does not occur in any other text.
 const TEMPLATE: &str = "dp_template";
 
-/// Puts so many disputes on the agenda, due now: one that the broker did not take, and copies of it. Gives their records.
+/// Puts this many disputes on the agenda, due now: one that the broker did not accept, and copies of it. Returns their records.
 pub(crate) async fn put_due(stack: &Stack, count: usize) -> Result<Vec<Value>> {
     stack.broker_wire.once(produces, Fault::Answer(Answer::partition_full()));
     deliver(stack, &dispute_about(TEMPLATE)?).await?;

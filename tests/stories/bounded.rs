@@ -1,5 +1,4 @@
-//! A record holds 400 KB at most, whatever third parties answer, senders send and operators write; and it goes when
-//! nothing is left to decide.
+//! A record is at most 400 KB, whatever third parties respond, senders send and operators write; and it expires when nothing is left to decide.
 
 use anyhow::{Context, Result};
 use driftq_webhooks::effects::{How, guard::Deferral};
@@ -127,7 +126,7 @@ async fn what_is_parked_stays_and_goes_with_its_input_once_it_is_decided() -> Re
     Ok(())
 }
 
-/// Ingest leaves large input before it knows that nobody needs it.
+/// Ingest stores large input before it knows that it is not needed.
 #[tokio::test]
 async fn a_redelivery_of_what_is_decided_leaves_no_input_behind() -> Result<()> {
     let (stack, parked) = large_and_parked().await?;

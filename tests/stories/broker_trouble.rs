@@ -1,4 +1,4 @@
-//! Trouble with the broker. Once ingest has answered 2xx, nothing is lost.
+//! Broker failures. Once ingest has responded 2xx, nothing is lost.
 
 use std::time::Duration;
 
@@ -101,7 +101,7 @@ async fn a_command_for_a_step_that_is_gone_waits_for_an_hour_and_is_parked_then(
     let message = String::from_utf8(produced[0].body.to_vec())?.replace("open_ticket", "gone_step");
     let message = command::fitted(&serde_json::from_str(&message)?)?;
     produce(&stack, &message).await?;
-    // A deployment may be under way, and this command be of its new configuration.
+    // A deployment may be in progress, and this command may belong to its new configuration.
     while stack.run_consumer().await?.enqueued == 0 {}
     let is_waiting = |effect: &Effect| effect.step == "gone_step" && effect.status == "pending";
     assert!(stack.effects().await?.iter().any(is_waiting));
@@ -132,7 +132,7 @@ async fn a_stream_that_breaks_is_opened_again_in_the_same_run() -> Result<()> {
     stack.finish().await
 }
 
-/// An empty topic is silent as well. A process that knows the broker's limits asks nothing before it consumes.
+/// An empty topic is silent as well. A process that knows the broker's limits requests nothing before it consumes.
 #[tokio::test]
 async fn a_broker_that_hangs_is_not_an_empty_topic() -> Result<()> {
     let stack = stack().await?;
@@ -146,7 +146,7 @@ async fn a_broker_that_hangs_is_not_an_empty_topic() -> Result<()> {
     stack.finish().await
 }
 
-/// Puts a message into the topic, past the functions.
+/// Produces a message to the topic directly.
 pub(crate) async fn produce(stack: &local::stack::Stack, message: &serde_json::Value) -> Result<()> {
     let client = reqwest::Client::new();
     let url = format!("{}/v1/produce", stack.broker_wire.url());

@@ -1,4 +1,4 @@
-//! Several brokers: which one gets a command, what happens while one of them is down, and what `GET /healthz` says.
+//! Several brokers: which one gets a command, what happens while one is down, and the result of `GET /healthz`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,19 +11,19 @@ use serde_json::{Value, json};
 
 use crate::setup::{builder, config, deliver, dispute_about, produces, settle};
 
-/// So many keys that each of two brokers gets some of them, but for one run in eight millions.
+/// Enough keys that each of two brokers gets some, except in one of eight million runs.
 const KEYS: usize = 24;
 
 async fn two_brokers() -> Result<Stack> {
     builder(config()?)?.brokers(2).start().await
 }
 
-/// Which names the functions know the two brokers by.
+/// The URLs of the two brokers, as the functions have them.
 fn urls(stack: &Stack) -> [String; 2] {
     [stack.broker.wire().url(), stack.more_brokers[0].wire().url()]
 }
 
-/// Commands that the broker took, by business key.
+/// Commands that the broker accepted, by business key.
 fn taken_by(wire: &Wire) -> BTreeMap<String, usize> {
     let mut taken = BTreeMap::new();
     for produced in wire.seen_where(|seen| produces(seen) && seen.succeeded()) {
@@ -78,7 +78,7 @@ async fn the_keys_of_a_dead_broker_are_deferred_and_the_others_go_on() -> Result
     assert!(!taken.is_empty() && !deferred.is_empty(), "{taken:?} {deferred:?}");
     assert_eq!(taken.into_keys().chain(deferred).collect::<BTreeSet<_>>(), all);
 
-    // They are not held up until the broker is back.
+    // They do not wait until the broker is back.
     settle(&stack).await?;
     let applied = stack.third_party.ledger().applied_by_key();
     assert_eq!((applied.len(), applied.values().max()), (KEYS, Some(&1)));
@@ -99,7 +99,7 @@ async fn a_draining_broker_gets_nothing_new() -> Result<()> {
     stack.finish().await
 }
 
-/// Without the times that the checks took.
+/// The health report without the durations of the checks.
 async fn health(stack: &Stack) -> Result<(u16, Value)> {
     let answer = stack.get("/healthz").await?;
     let mut report = answer.json();

@@ -1,4 +1,4 @@
-//! Steps that come after others: each begins once, with what the answers before it said, whatever dies in between.
+//! Steps that come after others: each begins once, with the receipts of its predecessors, whatever crashes in between.
 
 mod deaths;
 mod delays;
@@ -35,7 +35,7 @@ call = { url = "https://files.example.com/v1/files", json = { papers = "{{ input
 in_doubt = { policy = "same-key", window = "24h" }
 "#;
 
-/// A ticket and a letter, and a file once there are both.
+/// A ticket and a letter, and a file after both.
 pub(crate) const JOIN: &str = r#"
 [[steps]]
 id = "send_letter"
@@ -59,7 +59,7 @@ pub(crate) async fn with(steps: &'static str) -> Result<Stack> {
     stack_with(|config| add_steps(config, steps)).await
 }
 
-/// Paths of the calls that were applied, in the order in which they were.
+/// Paths of the applied calls, in order.
 pub(crate) fn applied(stack: &Stack) -> Vec<String> {
     stack.third_party.ledger().applied().iter().map(|call| call.path.clone()).collect()
 }
@@ -84,7 +84,7 @@ async fn three_steps_follow_each_other_in_one_run_of_the_consumer() -> Result<()
     assert_eq!((run.done, run.received, run.from_agenda), (3, 1, 2));
     assert_eq!(applied(&stack), [TICKETS, EMAILS, FILES]);
     let ledger = stack.third_party.ledger();
-    // From the agenda, each would come a second later.
+    // From the agenda, each would start a second later.
     let took = ledger.attempts_on(FILES)[0].at.duration_since(ledger.attempts_on(TICKETS)[0].at);
     assert!(took.as_millis() < 2000, "nothing waits for the agenda: {took:?}");
     let (email, file) = (only(&ledger.attempts_on(EMAILS)), only(&ledger.attempts_on(FILES)));
@@ -108,7 +108,7 @@ async fn a_redelivery_begins_nothing_again() -> Result<()> {
     stack.finish().await
 }
 
-/// A message is as small as it was, and what later steps take from the event waits in the table.
+/// A message does not grow, and the later steps' input from the event waits in the table.
 #[tokio::test]
 async fn input_too_large_for_the_broker_arrives_whole_at_every_step() -> Result<()> {
     let stack = stack_with(|config| {

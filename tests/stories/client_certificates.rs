@@ -1,5 +1,5 @@
-//! A third party that asks for a client certificate, by TLS. Its authority, its certificate and ours are in
-//! `client_certificates/`: they are public, protect nothing, and are good until 2126.
+//! A third party that requires a client certificate over TLS. Its authority, its certificate and ours are in `client_certificates/`: they are public,
+//! protect nothing, and are valid until 2126.
 
 use std::{
     io::{Read as _, Write as _},
@@ -24,7 +24,7 @@ use crate::setup::{builder, config, deliver, dispute, only_effect, retry, settle
 const AUTHORITY: &str = include_str!("client_certificates/authority.pem");
 const SERVER: &str = include_str!("client_certificates/server.pem");
 const CLIENT: &str = include_str!("client_certificates/client.pem");
-/// More than a connection needs; reached only by a story that fails.
+/// Longer than a connection needs; reached only by a failed test.
 const PATIENCE: Duration = Duration::from_secs(20);
 const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 13\r\nconnection: close\r\n\r\n{\"id\":\"tp_1\"}";
@@ -33,7 +33,7 @@ fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>> {
     Ok(CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>()?)
 }
 
-/// It talks only to who has a certificate of that authority.
+/// A server that requires a certificate of that authority.
 fn server() -> Result<ServerConfig> {
     let provider = Arc::new(ring::default_provider());
     let mut roots = RootCertStore::empty();
@@ -44,7 +44,7 @@ fn server() -> Result<ServerConfig> {
     Ok(config.with_single_cert(certificates(SERVER)?, PrivateKeyDer::from_pem_slice(SERVER.as_bytes())?)?)
 }
 
-/// A certificate that was shown, and the first bytes of the request.
+/// The client's certificate, and the first bytes of the request.
 type Seen = (CertificateDer<'static>, String);
 
 /// Serves the first connection.
@@ -75,13 +75,13 @@ fn answer(mut tcp: TcpStream) -> Result<Seen> {
     Ok((shown, String::from_utf8_lossy(&head[..read]).into_owned()))
 }
 
-/// Reads what the other side still sends, or closing would take back what it has not read yet.
+/// Reads what the other side still sends; otherwise closing would reset the connection.
 fn drain(mut tcp: &TcpStream) {
     let _ = tcp.shutdown(Shutdown::Write);
     let _ = tcp.read_to_end(&mut Vec::new());
 }
 
-/// Opens a ticket at a third party that is shown this certificate, if any. Gives the effect, and what the third party saw.
+/// Opens a ticket at a third party with this client certificate, if any. Returns the effect, and what the third party received.
 async fn opened(certificate: Option<&str>) -> Result<(Effect, Result<Seen>)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let host = listener.local_addr()?.to_string();

@@ -1,4 +1,4 @@
-//! The consumer killed (SIGKILL) at its worst moments. The reference that people know loses the command at the first.
+//! The consumer killed (SIGKILL) at critical moments. The original implementation loses the command at the first of them.
 
 use anyhow::Result;
 use local::{
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// The claim of a fresh effect: ingest puts nothing while the broker is well.
+/// The claim of a fresh effect: ingest writes nothing while the broker works.
 fn claim(seen: &Seen) -> bool {
     seen.is("PutItem")
 }
@@ -90,7 +90,7 @@ async fn killed_after_the_call_at_a_third_party_that_does_not_dedupe_it_is_calle
     stack.finish().await
 }
 
-/// Its message has left the topic by then: the record is all there is.
+/// Its message has left the topic by then: the record is the only copy.
 #[tokio::test]
 async fn killed_during_a_slow_call_whose_message_is_acked_it_is_taken_over_from_the_agenda() -> Result<()> {
     let stack = stack_with(|config| {
@@ -111,11 +111,11 @@ async fn killed_during_a_slow_call_whose_message_is_acked_it_is_taken_over_from_
     stack.finish().await
 }
 
-/// Other keys wait for the 2 s after which the broker gives a new owner what a dead one had in hand, and for its next tick; the
-/// dead one's own effect waits for its lease.
+/// Other keys wait for the 2 s after which the broker redelivers a dead owner's messages to a new one, and for its next tick; the dead consumer's
+/// own effect waits for its lease.
 #[tokio::test]
 async fn a_claim_that_a_dead_consumer_holds_does_not_hold_up_its_partition() -> Result<()> {
-    // All in one partition, of which the broker deals two messages at a time.
+    // All in one partition, of which the broker delivers two messages at a time.
     let builder = crate::setup::builder(crate::setup::config()?)?.broker_profile(Profile::G0);
     let stack = builder.env("DRIFTQ_PARTITIONS", "1").start().await?;
     stack.table_wire()?.once(claim, Fault::HookAfter(kill_consumer(&stack)));
@@ -124,7 +124,7 @@ async fn a_claim_that_a_dead_consumer_holds_does_not_hold_up_its_partition() -> 
     }
     let killed = stack.run_consumer().await;
     assert!(killed.is_err_and(|error| error.is_death()));
-    // The dead one's stream lease has to end first.
+    // The dead consumer's stream lease has to end first.
     let next = loop {
         let run = stack.run_consumer().await?;
         if run.received > 0 {
@@ -142,7 +142,7 @@ async fn a_claim_that_a_dead_consumer_holds_does_not_hold_up_its_partition() -> 
 async fn ingest_killed_after_the_broker_took_the_command_answers_nothing_and_the_redelivery_is_a_duplicate()
 -> Result<()> {
     let stack = stack().await?;
-    // So that there is a topic, and the next produce is taken.
+    // So that the topic exists, and the next message is accepted.
     deliver(&stack, &dispute_about("dp_earlier")?).await?;
     let kill = stack.ingest.killer().hook();
     stack.broker_wire.once(produces, Fault::HookAfter(kill));

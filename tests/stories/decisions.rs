@@ -1,4 +1,4 @@
-//! What is parked is seen by a person, who decides: whatever they say, the third party's ledger agrees with the record.
+//! Operator decisions on parked effects: after each decision, the third party's ledger agrees with the record.
 
 use anyhow::Result;
 use local::{
@@ -14,7 +14,7 @@ use crate::{
     setup::{TICKETS, deliver, dispute, only_effect, park_in_doubt, retry, settle, stack, stack_with},
 };
 
-/// A ticket that may or may not have been opened, at a third party that nobody can ask.
+/// A ticket in doubt, at a third party without a look-up.
 async fn in_doubt(call: Behaviour) -> Result<(Stack, Effect)> {
     let stack = stack_with(|config| park_in_doubt(config, "open_ticket")).await?;
     stack.third_party.script(TICKETS, [call]);
@@ -230,7 +230,7 @@ async fn a_decision_that_makes_no_sense_is_told_why() -> Result<()> {
     stack.finish().await
 }
 
-/// So many disputes more that are parked for this reason, each as the first one.
+/// Parks this many more disputes for this reason, each like the first one.
 async fn park_more(stack: &Stack, first: &Effect, more: usize) -> Result<()> {
     let mut records = Vec::new();
     for number in 0..more {
@@ -277,7 +277,7 @@ async fn many_are_decided_at_once_after_a_plan_and_each_is_called_once() -> Resu
     let decision = json!({ "decision": "retry", "note": "their fault is mended", "filter": filter });
     let unexplained = ask(json!({ "decision": "retry", "filter": filter })).await?;
     assert_eq!(unexplained.status, 422, "{}", detail(&unexplained));
-    // The table fails in the middle; asked again, it goes on.
+    // The table fails halfway; repeated, the decision continues.
     let mut interrupted = 0;
     stack.table_wire()?.once(
         |seen| seen.is("UpdateItem") && seen.mentions("du_77_"),

@@ -1,4 +1,4 @@
-//! The doors of ingest: who gets in, and what the others learn.
+//! Access to ingest: which requests are accepted, and what refused senders learn.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
-//! The drain and its broker: acks in order, none above what others hold, streams that break or are shared with the dead,
-//! topics that vanish, answers of every kind.
+//! Draining a broker: acks in order, none above messages that others hold, streams that break or are shared with a dead consumer, topics that vanish,
+//! responses of every kind.
 //!
-//! `order` what an ack takes along · `shared` a dead consumer's stream that lives on · `held` how much that stream may hold ·
-//! `streams` cut, garbled, repeated · `topics` empty, vanished, shrunk · `answers` to acks, produces and the rest ·
-//! `cumulative` answers to a newer broker's acks.
+//! `order` what an ack commits · `shared` a dead consumer's stream that stays open · `held` how much that stream may hold · `streams` cut, garbled,
+//! repeated · `topics` empty, vanished, shrunk · `answers` responses to acks, produces and other requests · `cumulative` responses to a newer
+//! broker's acks.
 
 mod answers;
 mod cumulative;
@@ -20,18 +20,18 @@ use local::{hook::Hook, proxy::Seen, stack::Stack};
 
 use crate::setup::{builder, config, consumes, deliver, dispute_about, produces};
 
-/// One by one, or cumulative.
+/// A single or a cumulative ack.
 pub(crate) fn ack(seen: &Seen) -> bool {
     seen.goes_to("POST", "/v1/ack") || seen.goes_to("POST", "/v1/ack-cumulative")
 }
 
-/// With so many partitions, and a consumer that waits so long for more.
+/// With this many partitions, and a consumer that waits this long for more.
 async fn stack_of(partitions: u32, idle_exit: &str) -> Result<Stack> {
     let builder = builder(config()?)?.env("DRIFTQ_PARTITIONS", &partitions.to_string());
     builder.env("IDLE_EXIT", idle_exit).start().await
 }
 
-/// Whether to skip what kills the broker.
+/// Whether to skip a test that kills the broker.
 pub(crate) fn is_not_ours_to_kill(stack: &Stack) -> bool {
     let external = stack.broker.is_external();
     if external {
@@ -40,7 +40,7 @@ pub(crate) fn is_not_ours_to_kill(stack: &Stack) -> bool {
     external
 }
 
-/// The broker is killed and starts again on what its log has; the consumer is killed before it opens another stream.
+/// The broker is killed and starts again with its log; the consumer is killed before it opens another stream.
 fn power_cut(stack: &Stack) -> Hook {
     let (consumer, broker) = (stack.consumer.killer(), stack.broker.clone());
     Hook::new(move || {
@@ -52,7 +52,7 @@ fn power_cut(stack: &Stack) -> Hook {
     })
 }
 
-/// Delivers disputes of these names, one command each, in this order.
+/// Delivers disputes with these names, one command each, in this order.
 async fn deliver_all(stack: &Stack, names: &[&str]) -> Result<()> {
     for name in names {
         deliver(stack, &dispute_about(name)?).await?;
@@ -70,7 +70,7 @@ fn once_each(names: &[&str]) -> BTreeMap<String, usize> {
     names.iter().map(|name| (format!("Dispute {name}"), 1)).collect()
 }
 
-/// A name of that beginning whose key falls into the partition: FNV-1a-32 of the key, modulo (`docs/driftq-contract.md`, P5).
+/// A name with that prefix whose key belongs to the partition: FNV-1a-32 of the key, modulo (`docs/driftq-contract.md`, P5).
 fn name_in(partition: u32, partitions: u32, beginning: &str) -> String {
     let fnv = |key: &str| {
         key.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
@@ -79,7 +79,7 @@ fn name_in(partition: u32, partitions: u32, beginning: &str) -> String {
     names.into_iter().find(|name| fnv(name) % partitions == partition).expect("one in so many")
 }
 
-/// What these wait for is mostly the broker's clock.
+/// Runs tests in parallel: they mostly wait for the broker's clock.
 pub(crate) async fn side_by_side<const N: usize>(
     stories: [impl Future<Output = Result<()>>; N],
 ) -> Result<()> {

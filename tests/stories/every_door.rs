@@ -1,4 +1,4 @@
-//! Whatever stands in front of ingest, the same webhook is the same run, and the same strangers stay outside.
+//! With every event format, the same webhook is the same run, and the same requests are refused.
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
@@ -61,7 +61,7 @@ async fn an_address_that_is_not_allowed_hears_what_a_forger_hears_at_every_door(
         assert_eq!(names(&stranger), names(&forger), "{door:?}");
         assert_eq!(stack.deliver(&dispute()?).await?.status, 202, "{door:?}");
     }
-    // What a client writes into X-Forwarded-For comes before what the load balancer saw.
+    // A client's own X-Forwarded-For comes before the address that the load balancer appends.
     stack.gateway.act_as(Door::LoadBalancer);
     let source = stack.config.source("github")?;
     let claimed = Webhook::sample("github.issues.opened")?.signed(&source, Timestamp::now())?;

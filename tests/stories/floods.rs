@@ -1,4 +1,4 @@
-//! A storm of one source: it has its limit, and the others have theirs.
+//! A flood from one source: it is limited, and other sources have their own limits.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn a_source_over_its_rate_is_told_to_come_again_and_no_other_is() -> Resul
     let stack = builder(config)?.ingests(1).start().await?;
     let mut statuses = Vec::new();
     for number in 0..6 {
-        // What is forged uses nothing up.
+        // Forged webhooks do not count.
         let forged = dispute_about(&format!("dp_{number}"))?.with("stripe-signature", "t=1,v1=00");
         assert_eq!(stack.post_webhook(&forged).await?.status, 401);
         let answer = stack.deliver(&dispute_about(&format!("dp_{number}"))?).await?;
@@ -39,7 +39,7 @@ async fn a_source_over_its_rate_is_told_to_come_again_and_no_other_is() -> Resul
         ("Genuine{Source=stripe}", 6.0),
         ("Genuine{Source=github}", 1.0),
     ]);
-    // A second later there is room for one more, also in a process that was frozen meanwhile.
+    // A second later one more is accepted, also in a process that was frozen meanwhile.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     assert_eq!(stack.deliver(&dispute_about("dp_later")?).await?.status, 202);
     settle(&stack).await?;

@@ -25,7 +25,7 @@ async fn with(name: &str, source: Table, input: Table) -> Result<Stack> {
     let call = table["call"].as_table_mut().unwrap();
     call.insert("json".into(), toml! { about = "{{ input.about }}" }.into());
     call.remove("receipt");
-    // Nothing separates the fields of a form that Twilio signs, so none of them names an effect.
+    // Nothing separates the fields of a form that Twilio signs, so none of them can be an identity.
     let key = if name == "twilio" { "{{ digest }}".into() } else { input["about"].clone() };
     table.insert("business_key".into(), key);
     table.insert("input".into(), input.into());
@@ -49,7 +49,7 @@ async fn from_slack(stack: &Stack, body: &str) -> Result<Answer> {
     stack.request("POST", "/webhooks/slack", &headers, body.as_bytes()).await
 }
 
-/// `signed` is what the signature was made of, behind the URL.
+/// `signed` is the signed text after the URL.
 async fn from_twilio(stack: &Stack, body: &str, signed: &str, token: &str) -> Result<Answer> {
     let mut mac = Hmac::<Sha1>::new_from_slice(Secret::text("TWILIO_AUTH_TOKEN").signs.as_bytes())?;
     mac.update(format!("{TWILIO_URL}{signed}").as_bytes());

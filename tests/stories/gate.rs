@@ -1,4 +1,4 @@
-//! Calls that take as long as a story needs.
+//! Calls that take as long as a test needs.
 
 use std::sync::Arc;
 

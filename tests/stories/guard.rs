@@ -1,4 +1,4 @@
-//! The guard against a real DynamoDB API, one state at a time. The wire between them counts, and loses answers.
+//! The guard against a real DynamoDB API, one state at a time. The fault proxy between them counts requests, and loses responses.
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
@@ -32,7 +32,7 @@ use uuid::Uuid;
 const LEASE: Duration = Duration::from_secs(10);
 const KEPT: Duration = Duration::from_secs(31 * 24 * 3600);
 
-/// A table behind a wire.
+/// A table behind a fault proxy.
 pub(crate) struct Table {
     pub(crate) effects: Effects,
     wire: Wire,
@@ -47,7 +47,7 @@ impl Table {
         Ok(Self { effects, wire, database })
     }
 
-    /// The operations seen at the wire since the last look.
+    /// The operations seen at the fault proxy since the last call.
     fn requests(&self) -> Vec<String> {
         let seen = self.wire.seen().into_iter().map(|seen| seen.operation).collect();
         self.wire.forget();
@@ -208,7 +208,7 @@ async fn an_expired_lease_is_in_doubt_and_its_owner_is_fenced_off() -> anyhow::R
 #[tokio::test]
 async fn of_many_that_find_an_expired_lease_exactly_one_takes_it_over() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
-    // Its process is gone, and nobody reports back.
+    // Its process has died without an outcome.
     drop(win(&table, &case, now()).await?);
     let claims = (0..16).map(|_| async { table.effects.claim(&case.ask(), later(11)).await });
     let mut taken = 0;
@@ -297,7 +297,7 @@ async fn a_retry_without_a_record_is_never_taken_for_fresh() -> anyhow::Result<(
     Ok(())
 }
 
-/// Within an hour of what records are kept for, one may have come and gone.
+/// Within an hour of the retention period, a record may have expired.
 #[tokio::test]
 async fn a_first_attempt_that_may_have_outlived_its_record_needs_one() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
@@ -306,7 +306,7 @@ async fn a_first_attempt_that_may_have_outlived_its_record_needs_one() -> anyhow
     assert!(matches!(claim, Claim::Mismatch(Mismatch::Outlived)), "{claim:?}");
     assert_eq!(table.requests(), ["UpdateItem"], "nothing is looked up first");
     assert!(table.effects.run("stripe.evt_1").await?.is_empty());
-    // Ingest kept it since the broker refused it, and the consumer comes only now.
+    // Ingest stored it because the broker refused it, and the consumer runs only now.
     drop(table.effects.enqueue(&case.effect, &case.command, now(), now()).await?);
     assert_eq!(win(&table, &case, old).await?.attempt(), 1);
     Ok(())
@@ -327,8 +327,8 @@ async fn a_held_effect_comes_due_when_the_other_attempts_lease_ends_unless_it_re
     Ok(())
 }
 
-/// Two messages of one effect, of which one was acked on the strength of the agenda: whoever takes the effect over, and
-/// then dies, leaves it there.
+/// Two messages of one effect, of which one was acked because the record is on the agenda: an attempt that takes the effect over and then dies leaves
+/// it there.
 #[tokio::test]
 async fn a_held_effect_that_is_taken_over_stays_on_the_agenda() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
@@ -357,7 +357,7 @@ async fn what_is_put_on_the_agenda_twice_is_there_once_until_it_is_claimed() -> 
     Ok(())
 }
 
-/// A record in progress may belong to a dead consumer: nothing would come back if the message went as a duplicate.
+/// A record in progress may belong to a dead consumer: if the message were settled as a duplicate, the effect would never be tried again.
 #[tokio::test]
 async fn a_message_that_is_put_on_the_agenda_beside_an_attempt_comes_due_when_that_ends() -> anyhow::Result<()>
 {
@@ -370,7 +370,7 @@ async fn a_message_that_is_put_on_the_agenda_beside_an_attempt_comes_due_when_th
     Ok(())
 }
 
-/// No message brings back what was taken from the agenda.
+/// There is no message any more that would bring a record back that was removed from the agenda.
 #[tokio::test]
 async fn what_is_claimed_from_the_agenda_stays_on_it() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
@@ -469,7 +469,7 @@ async fn a_record_that_somebody_spoilt_is_an_error_and_not_a_claim() -> anyhow::
     Ok(())
 }
 
-/// A first attempt, that the third party refuses for now.
+/// A first attempt that the third party refuses for now.
 pub(crate) async fn refuse_for_now(table: &Table, case: &Case, due: Timestamp) -> anyhow::Result<()> {
     let lease = win(table, case, now()).await?;
     let deferral = Deferral { command: &case.command, due, why: "answered 429", in_doubt: false };
@@ -483,7 +483,7 @@ async fn due(table: &Table, at: Timestamp) -> anyhow::Result<Vec<Command>> {
     Ok(page.due.into_iter().map(|due| due.command).collect())
 }
 
-/// The third party's memory of a key counts from the next call: nothing of the earlier ones is there to be remembered.
+/// The window in which the third party remembers a key counts from the next call: it has no earlier calls to remember.
 #[tokio::test]
 async fn what_a_person_knows_not_to_have_happened_begins_anew() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
@@ -512,8 +512,7 @@ async fn what_a_person_knows_not_to_have_happened_begins_anew() -> anyhow::Resul
     Ok(())
 }
 
-/// The lease is a call of 4 s and a margin of 6 s. Clocks of successive invocations may differ by less than the margin.
-/// Two consumers that read the same list tell of a decision once.
+/// Two consumers that read the same list publish a decision once.
 #[tokio::test]
 async fn of_two_that_would_tell_of_a_decision_one_does() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
@@ -549,8 +548,8 @@ async fn a_clock_that_is_ahead_by_less_than_the_margin_takes_nothing_over() -> a
     Ok(())
 }
 
-/// Beyond it the effect is taken over too early, but as in doubt: it is not called as if it were fresh, and the first
-/// attempt can't overwrite the second.
+/// A clock difference beyond the lease's margin: the effect is taken over too early, but as in doubt. It is not called as if it were fresh, and the
+/// first attempt can't overwrite the second.
 #[tokio::test]
 async fn a_clock_that_is_ahead_by_more_than_the_margin_finds_a_doubt_and_never_a_fresh_effect()
 -> anyhow::Result<()> {
@@ -564,7 +563,7 @@ async fn a_clock_that_is_ahead_by_more_than_the_margin_finds_a_doubt_and_never_a
     Ok(())
 }
 
-/// Another attempt's transaction holds the record for a moment: DynamoDB refuses every other write to it meanwhile.
+/// Another attempt's transaction locks the record for a moment: DynamoDB refuses every other write to it meanwhile.
 #[tokio::test]
 async fn a_write_that_meets_a_transaction_is_sent_again() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));

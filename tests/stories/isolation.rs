@@ -1,4 +1,4 @@
-//! Third parties and queues in trouble: whatever is unrelated to them goes on.
+//! Failing third parties and long queues: unrelated work continues.
 //!
 //! `destinations` calls that hang, a breaker, a pause, a rate · `queues` long agendas, refused commands, a full partition.
 
@@ -22,10 +22,10 @@ use crate::setup::{PATIENCE, TICKETS, accepted, builder, config, table};
 
 const EMAILS: &str = "/v1/emails";
 
-/// How soon a webhook is acted on that nothing stands in the way of.
+/// How soon a webhook is processed that nothing delays.
 const SOON: Duration = Duration::from_secs(1);
 
-/// A stack whose emails go to a third party of their own, and everything else to the usual one.
+/// A stack whose emails go to a separate third party, and everything else to the usual one.
 struct Neighbours {
     stack: Stack,
     emails: ThirdParty,
@@ -37,7 +37,7 @@ impl Neighbours {
         let mut config = config()?;
         let consumer = table(config.table(), "consumer");
         consumer.insert("slow_call".into(), "250ms".into());
-        // No consumer is killed, and on a busy machine a shorter one may be lost.
+        // No consumer is killed, and on a busy machine a shorter lease may be lost.
         consumer.insert("stream_lease".into(), "10s".into());
         let call = table(config.step("email_receipt"), "call");
         call.insert("url".into(), format!("{}{EMAILS}", emails.url()).into());
@@ -45,7 +45,7 @@ impl Neighbours {
         Ok(Self { stack: builder(config)?.start().await?, emails })
     }
 
-    /// Delivers so many checkouts, each of which sends an email.
+    /// Delivers this many checkouts, each of which sends an email.
     async fn deliver_emails(&self, count: usize) -> Result<()> {
         for number in 0..count {
             accepted(&self.stack.deliver(&checkout(number)?).await?)?;
@@ -53,7 +53,7 @@ impl Neighbours {
         Ok(())
     }
 
-    /// As [`Neighbours::deliver_emails`], one after the other, and each is soon sent. Gives how long it all took.
+    /// As [`Neighbours::deliver_emails`], one after the other, and each is sent soon. Returns the total time.
     async fn deliver_emails_soon(&self, count: usize) -> Result<Duration> {
         let began = Timestamp::now();
         let mut waited = Vec::new();
@@ -63,12 +63,12 @@ impl Neighbours {
             waited.push(since(delivered, self.emails(number + 1).await?[number].at));
         }
         waited.sort();
-        // A busy machine may hold up one or the other.
+        // A busy machine may delay a few of them.
         ensure!(waited[count / 2] < SOON, "emails waited for {waited:?}");
         Ok(since(began, Timestamp::now()))
     }
 
-    /// Waits for so many emails, and gives the calls in order.
+    /// Waits for this many emails, and returns the calls in order.
     async fn emails(&self, count: usize) -> Result<Vec<Call>> {
         let ledger = self.emails.until(PATIENCE, |ledger| ledger.attempts().len() >= count).await?;
         Ok(ledger.attempts().to_vec())

@@ -12,7 +12,7 @@ async fn stack() -> Result<Stack> {
     stack_with(|config| drop(config.table().insert("journal".into(), true.into()))).await
 }
 
-/// Only a broker of our own can lose its disk.
+/// Whether the broker is ours: only then can it lose its disk.
 fn can_lose_its_disk(stack: &Stack) -> bool {
     if stack.broker.is_external() {
         println!("skipped: the broker of DRIFTQ_HTTP_URL is not ours to wipe");

@@ -1,4 +1,4 @@
-//! Links between the pages of this repository lead somewhere, and so do the pages that code and templates name.
+//! Links between this repository's pages resolve, and so do references to pages in code and templates.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,10 +9,10 @@ use std::{
 use anyhow::{Context, Result};
 use local::functions::workspace;
 
-/// What is built, downloaded or kept by tools.
+/// Directories that are built, downloaded or kept by tools.
 const NOT_OURS: [&str; 5] = ["target", ".git", ".aws-sam", "__pycache__", "corpus"];
 
-/// All files below a folder whose names end so.
+/// All files below a folder with these extensions.
 fn files(folder: &Path, endings: &[&str]) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -42,7 +42,7 @@ fn prose(page: &str) -> String {
     text
 }
 
-/// Where the page's links lead, apart from those to other sites.
+/// The targets of the page's links, except those to other sites.
 fn links(page: &str) -> Vec<String> {
     let text = prose(page);
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', ' ', '\n']).next());
@@ -82,7 +82,7 @@ fn resolved(path: &Path) -> PathBuf {
     })
 }
 
-/// Why a link of a page leads nowhere.
+/// Why a link of a page does not resolve.
 fn broken(from: &Path, link: &str) -> Option<String> {
     let (path, anchor) = link.split_once('#').map_or((link, None), |(path, anchor)| (path, Some(anchor)));
     let folder = from.parent().unwrap_or(Path::new(""));

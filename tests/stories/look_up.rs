@@ -1,4 +1,4 @@
-//! In doubt at a third party that can be asked: did this happen?
+//! Effects in doubt at a third party with a look-up.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn stack_that_finds(found: &str, settle: &str) -> Result<Stack> {
         config.step("open_ticket").insert("retry".into(), retry(4).into());
     })
     .await?;
-    // It dedupes nothing: whatever is called twice is there twice.
+    // It does not deduplicate: whatever is called twice is applied twice.
     stack.third_party.forget_keys(TICKETS);
     Ok(stack)
 }
@@ -111,8 +111,7 @@ async fn what_can_never_be_told_is_left_to_a_person() -> Result<()> {
     stack.finish().await
 }
 
-/// A call that has timed out after 1 s may still land, here after 6 s. Asked before that, the third party says that nothing
-/// happened.
+/// A call that has timed out after 1 s may still arrive, here after 6 s. A look-up before that finds nothing.
 #[tokio::test]
 async fn a_call_that_lands_after_its_timeout_is_waited_for() -> Result<()> {
     let stack = stack_that_finds("response.status == 200", "6s").await?;
@@ -121,7 +120,7 @@ async fn a_call_that_lands_after_its_timeout_is_waited_for() -> Result<()> {
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
     let ledger = stack.third_party.ledger();
-    // The ledger has a late call only once it has landed: a second one would be there before it.
+    // A late call is in the ledger only once it has arrived: a second call would be there before it.
     let (landed, asked) = (ledger.attempts_on(TICKETS)[0].at, ledger.attempts_on(LOOK_UP)[0].at);
     assert!(asked > landed, "asked at {asked}, and called before the first call had landed");
     assert_eq!((ledger.attempts_on(TICKETS).len(), ledger.applied_on(TICKETS).len()), (1, 1));
@@ -129,7 +128,7 @@ async fn a_call_that_lands_after_its_timeout_is_waited_for() -> Result<()> {
     stack.finish().await
 }
 
-/// The lease is the call's second, the look-up's, and 4 s (`settle`). A call that got no answer may land as long as that.
+/// The lease is the call's second, the look-up's, and 4 s (`settle`). A call without a response may arrive that late.
 #[tokio::test]
 async fn nobody_asks_before_the_lease_of_an_unanswered_call_is_over() -> Result<()> {
     let stack = stack_that_finds("response.status == 200", "4s").await?;

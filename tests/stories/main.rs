@@ -1,5 +1,5 @@
-//! Stories: the real binaries, run through the Lambda Runtime API, against a broker, a DynamoDB and a third party that
-//! keeps a ledger. What counts is that ledger: what was really called.
+//! Stories: end-to-end tests of the real binaries, run through the Lambda Runtime API, with a broker, a DynamoDB and a third party that keeps a
+//! ledger of the calls that it received and applied. The assertions are about that ledger.
 //!
 //! Every story ends with `finish`, which fails if anything is left that is neither done nor parked.
 

@@ -1,4 +1,4 @@
-//! The main path: a genuine webhook becomes its calls, once each.
+//! The main path: an authentic webhook becomes its calls, once each.
 
 use std::time::Duration;
 
@@ -159,7 +159,7 @@ async fn the_same_effect_with_other_input_is_parked_with_both_digests() -> Resul
     stack.finish().await
 }
 
-/// A deployment may change what a step takes from an event. What is delivered again then has another digest.
+/// A deployment may change a step's input. A redelivery then has another digest.
 #[tokio::test]
 async fn a_done_effect_is_no_conflict_when_its_input_has_changed() -> Result<()> {
     let stack = stack().await?;
@@ -180,7 +180,7 @@ fn dispute_of(amount: u32) -> Result<Webhook> {
     Ok(dispute()?.edited(|event| event["data"]["object"]["amount"] = amount.into()))
 }
 
-/// The step may take 1 s and its commit 1 s. A run of 4 s has no time for what comes after two of them.
+/// The step may take 1 s and its commit 1 s. A run of 4 s has no time for a third one.
 #[tokio::test]
 async fn what_does_not_fit_into_what_is_left_is_for_the_next_run_and_this_one_goes_on() -> Result<()> {
     let stack = builder(config()?)?.env("IDLE_EXIT", "10s").start().await?;

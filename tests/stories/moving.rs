@@ -1,4 +1,4 @@
-//! The move to a fresh broker as docs/operate.md has it, under load and with kills: nothing is lost, nothing is done twice.
+//! The move to a new broker as in docs/operate.md, under load and with kills: nothing is lost, nothing is applied twice.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use crate::{
     setup::{TICKETS, builder, config, deliver_until_taken, dispute_about, produces},
 };
 
-/// Webhooks before the move, during it, and once the old broker is forgotten.
+/// Webhooks before the move, during it, and after the old broker was removed.
 const WEBHOOKS: [usize; 3] = [60, 120, 40];
-/// One kill each time so many webhooks have been accepted.
+/// One kill per this many accepted webhooks.
 const BETWEEN_KILLS: usize = 10;
 /// How often a consumer is started.
 const SCHEDULE: Duration = Duration::from_millis(300);
-/// More than it takes to settle them all; reached only by a failure.
+/// Longer than it takes to settle them all; reached only by a failure.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn moving_to_a_fresh_broker_under_load_and_kills_loses_and_doubles_nothing
     let (old, new) = (&stack.broker, &stack.more_brokers[0]);
     let [old_url, new_url] = [old, new].map(|broker| broker.wire().url());
     stack.deploy(&[("DRIFTQ_HTTP_URL", &old_url)]);
-    // Long enough that kills strike amid calls.
+    // Long enough that kills occur during calls.
     let slow = Hook::new(async || sleep(Duration::from_millis(20)).await);
     stack.third_party.always(TICKETS, Behaviour::apply().with_hook(slow));
 
@@ -45,7 +45,7 @@ async fn moving_to_a_fresh_broker_under_load_and_kills_loses_and_doubles_nothing
     stack.deploy(&[("DRIFTQ_HTTP_URL", &new_url), ("DRIFTQ_DRAIN_URL", &old_url)]);
     let moved_at = taken(old);
     effects.extend(load(&stack, WEBHOOKS[0], WEBHOOKS[1], &[old, new]).await?);
-    // An invocation that was under way ends with what it had; nothing else is added.
+    // An invocation in progress ends with its old settings; nothing else is added.
     ensure!(taken(old) <= moved_at + 4, "{} commands after {moved_at}", taken(old) - moved_at);
     ensure!(taken(new) > 0, "nothing has moved");
     drop(schedule);
@@ -72,7 +72,7 @@ async fn moving_to_a_fresh_broker_under_load_and_kills_loses_and_doubles_nothing
     stack.finish().await
 }
 
-/// Delivers so many webhooks, four at a time, each until it is accepted, with kills in between. Gives the effects.
+/// Delivers this many webhooks, four at a time, each until it is accepted, with kills in between. Returns the effects.
 async fn load(
     stack: &Stack,
     first: usize,

@@ -1,11 +1,11 @@
-//! What a newer generation of DriftQ does otherwise: it refuses to create a topic twice, and takes larger messages.
+//! Differences of a newer generation of DriftQ: it refuses to create a topic twice, and accepts larger messages.
 
 use anyhow::Result;
 use local::{broker::Profile, proxy::Seen, stack::Stack};
 
 use crate::setup::{builder, config, deliver, dispute_about, issue, produces, settle};
 
-/// Where a broker of another generation is given, these say nothing.
+/// None if a broker of another generation is configured.
 async fn stack() -> Result<Option<Stack>> {
     let stack = builder(config()?)?.broker_profile(Profile::G3).start().await?;
     if stack.broker.is_external() {

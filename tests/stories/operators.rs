@@ -1,5 +1,4 @@
-//! Who may start runs, look at them, and decide: whoever the gateway has authenticated, and to anyone else there are no such
-//! paths.
+//! Access to the operator API: callers that the gateway has authenticated. For others, these paths do not exist.
 
 use anyhow::{Result, ensure};
 use local::{
@@ -12,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::setup::{TICKETS, builder, config, deliver, dispute, only_effect, settle, stack};
 
-/// All that operators and clients can ask for.
+/// All requests of operators and clients.
 async fn asked(stack: &Stack) -> Result<Vec<Answer>> {
     let decision =
         json!({ "effect_id": "r:s:k", "attempt": 1, "decision": "discard", "note": "Ada: not wanted" });
@@ -36,7 +35,7 @@ async fn where_nobody_is_authenticated_there_are_no_such_paths() -> Result<()> {
     let stack = stack().await?;
     let nowhere = stack.get("/nowhere").await?;
     let unauthenticated = Door::ALL.map(|door| (door, Authorizer::Nobody));
-    // What a load balancer tells of its users stands in headers, which anyone can send.
+    // A load balancer passes its users in headers, which anyone can send.
     let lists = [Door::LoadBalancer, Door::LoadBalancerLists].map(|door| (door, Authorizer::Iam));
     for (door, authorizer) in unauthenticated.into_iter().chain(lists) {
         stack.gateway.act_as(door);
@@ -95,7 +94,7 @@ async fn the_history_names_who_decided() -> Result<()> {
     stack.finish().await
 }
 
-/// `//runs/` and `/$default/runs` may be let in by a gateway that guards `/runs`.
+/// `//runs/` and `/$default/runs` may be allowed by a gateway that guards `/runs`.
 #[tokio::test]
 async fn paths_are_taken_as_they_are() -> Result<()> {
     let stack = builder(config()?)?.env("OPERATOR_API", "open").start().await?;

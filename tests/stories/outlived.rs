@@ -1,5 +1,5 @@
-//! A topic that is read again from its beginning, as by a new consumer group, brings commands whose records have been
-//! removed since. They may have been done long ago.
+//! A topic that is read again from its beginning, as by a new consumer group, contains commands whose records have expired. They may have been done
+//! long ago.
 
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
@@ -13,8 +13,8 @@ use crate::{
     setup::{deliver, dispute_about, produces, settle, stack},
 };
 
-/// A stack in which one dispute is done, and its command is in the topic once more, as received so many days ago and about
-/// that dispute. With how many runs there were.
+/// A stack in which one dispute is done, and its command is in the topic again, received this many days ago and about that dispute. Also returns the
+/// number of runs before.
 async fn replayed(days: i64, about: &str) -> Result<(Stack, usize)> {
     let stack = stack().await?;
     deliver(&stack, &dispute_about("dp_done")?).await?;

@@ -1,4 +1,4 @@
-//! What a function has printed, read line by line, and held against `docs/logging.md`.
+//! A function's output, parsed line by line and checked against `docs/logging.md`.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -28,7 +28,7 @@ pub(crate) struct Printed {
 }
 
 impl Printed {
-    /// All that has been printed once there are so many lines with this metric: the last line of an invocation has it.
+    /// All output once this many lines have this metric: the last line of an invocation has it.
     async fn by(function: &Function, last: &str, invocations: usize) -> Result<Self> {
         let is_last = |line: &&Line| line.text.contains(&format!("\"{last}\":"));
         let lines = function
@@ -74,7 +74,7 @@ impl Printed {
         self.logs.iter().filter(move |line| line["outcome"] == outcome)
     }
 
-    /// Whether the metrics are these, and of those in the list no others.
+    /// Asserts that the metrics have these values, and that no other listed metric is present.
     pub(crate) fn assert(&self, expected: &[(&str, f64)]) {
         for (name, sum) in expected {
             assert_eq!(self.metrics.sum(name), *sum, "{name} in {:#?}", self.metrics.0);
@@ -82,7 +82,7 @@ impl Printed {
     }
 }
 
-/// The fields that a Logs Insights query is about, without its own names, functions, words and those that start with `@`.
+/// The fields that a Logs Insights query uses, without its own names, functions, keywords and those that start with `@`.
 pub(crate) fn fields_of(query: &str) -> Vec<String> {
     let no_texts: String = query.split('"').step_by(2).collect::<Vec<_>>().join(" ");
     let words = no_texts.split(|c: char| !(c.is_alphanumeric() || "_@(".contains(c))).collect::<Vec<_>>();

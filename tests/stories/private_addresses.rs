@@ -1,5 +1,4 @@
-//! Third parties whose name leads into a private network or to this machine. No network is needed: the name is this machine's
-//! own.
+//! Third parties whose name resolves to a private or loopback address. No network is needed: the name is this machine's own.
 
 use std::{
     fs, iter,
@@ -31,8 +30,7 @@ fn own_name() -> Result<(String, IpAddr)> {
     found.context("this machine has no name but localhost; add one to /etc/hosts, with 127.0.0.1")
 }
 
-/// Delivers a dispute whose ticket is opened at a third party that is known by this machine's name. Gives the effect's state
-/// and last error, and what the third party has heard.
+/// Delivers a dispute whose ticket is opened at a third party under this machine's name. Returns the effect's state and last error, and the ledger.
 async fn called_by_name(allow_private: bool) -> Result<(String, Ledger)> {
     let (name, address) = own_name()?;
     let third_party = ThirdParty::start(SocketAddr::new(address, 0)).await?;

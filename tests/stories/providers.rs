@@ -1,4 +1,4 @@
-//! Every provider's sample, signed as that provider signs, through the whole stack.
+//! Every provider's sample, signed as the provider does, through the whole stack.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +17,7 @@ use webhook_verify::Scheme;
 
 use crate::setup::{builder, settle};
 
-/// The samples whose source has a step for them, that step, and how many calls come of it.
+/// The samples whose source has a step for them, that step, and the number of calls.
 const CALLS: [(&str, &str, usize); 32] = [
     ("stripe.charge.dispute.created", "stripe", 1),
     ("github.issues.opened", "github", 1),
@@ -138,7 +138,7 @@ fn there_is_a_sample_for_every_scheme_and_each_is_sent_here() -> Result<()> {
     Ok(())
 }
 
-/// What `docs/providers.md` says to write is right, and it says so for every scheme.
+/// The settings in `docs/providers.md` are valid, for every scheme.
 #[test]
 fn the_documentation_has_a_source_for_every_scheme_that_can_be_used_as_it_is() -> Result<()> {
     let text = fs::read_to_string(workspace().join("docs/providers.md"))?;

@@ -1,7 +1,7 @@
-//! Random kills while commands are drained: each is done, and none is called twice. The first generation's broker is killed at 50
-//! moments. Of a newer one each consumer's stream lives on when the consumer is gone, and consumer and broker are killed in turn.
+//! Random kills during a drain: each command is done, and none is called twice. The first generation's broker is killed at 50 moments. With a newer
+//! one, each dead consumer's stream stays open, and consumer and broker are killed alternately.
 //!
-//! `KILL_SEED` repeats a run's moments, though not what the machine does in between.
+//! `KILL_SEED` repeats a run's moments, except for the machine's timing.
 
 use std::{collections::BTreeMap, env, ops::Range, path::Path, time::Duration};
 
@@ -26,7 +26,7 @@ async fn a_broker_killed_at_fifty_random_moments_of_a_drain_loses_and_doubles_no
     if is_not_ours_to_kill(&stack) {
         return Ok(());
     }
-    // A third party that forgets keys: a second call would be a second ticket.
+    // A third party that does not deduplicate: a second call would be a second ticket.
     stack.third_party.forget_keys(TICKETS);
     let mut commands = deliver_all(&stack, 0..COMMANDS).await?;
     commands.sort();
@@ -72,11 +72,11 @@ async fn nor_with_streams_that_live_on_at_a_newer_broker() -> Result<()> {
             0 => drop(stack.consumer.killer().kill().await),
             _ => stack.broker.restart().await?,
         }
-        // After a consumer's death, the next batch is dealt to a living stream and a dead one's in turn.
+        // After a consumer's death, the next messages go alternately to a living stream and a dead one.
         streams.reach(opened + 1, PATIENCE).await?;
     }
     drop(schedule);
-    // Otherwise the last consumer's stream would live on, and messages be dealt to it for minutes.
+    // Otherwise the last consumer's stream would stay open, and get messages for minutes.
     stack.broker_wire.heal();
     stack.broker.restart().await?;
     stack.run_until_settled(PATIENCE).await?;
@@ -85,8 +85,8 @@ async fn nor_with_streams_that_live_on_at_a_newer_broker() -> Result<()> {
     stack.finish().await
 }
 
-/// With a third party that takes its time, and patience for it, so that no call is given up on a busy machine. The broker is a
-/// process of its own, so that SIGKILL is SIGKILL: its binary is built beside the functions for the tests of `cli`.
+/// With a slow third party and a long timeout, so that no call is given up on a busy machine. The broker is a separate process, so that SIGKILL is a
+/// real one: its binary is built beside the functions for the tests of `cli`.
 async fn stack(profile: Profile) -> Result<Stack> {
     let mut config = config()?;
     table(config.step("open_ticket"), "call").insert("timeout".into(), "10s".into());
@@ -113,8 +113,7 @@ fn assert_once_each(commands: &[String], applied: &BTreeMap<String, usize>) {
     assert!(lost.is_empty() && applied.keys().eq(commands), "lost: {lost:?}");
 }
 
-/// How long to wait before each kill: some strike while a stream is opened and the first messages come, and some in the midst
-/// of the acks.
+/// The pauses before each kill: some kills occur while a stream is opened and the first messages arrive, and some between acks.
 struct Moments(u64);
 
 impl Moments {

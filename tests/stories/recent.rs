@@ -16,7 +16,7 @@ fn command(number: usize) -> Result<Case> {
     Ok(Case { effect: command.effect_id()?, command })
 }
 
-/// When the effect of that number was first heard of: some are of one moment, and 260 of them fill two days and a half.
+/// When the effect with that number was first recorded: some share a moment, and 260 of them cover two and a half days.
 fn at(number: usize) -> Timestamp {
     now() - SignedDuration::from_mins(i64::try_from(number / 2).unwrap_or_default() * 28)
 }
@@ -28,7 +28,7 @@ async fn every_effect_of_the_time_asked_for_comes_once_and_the_newest_first() ->
         let case = command(number)?;
         let _ = table.effects.enqueue(&case.effect, &case.command, at(number), at(number)).await?;
     }
-    // What is claimed and never was on the agenda is there as well; and what is beside an effect is none.
+    // A claimed effect that never was on the agenda is included; a record beside an effect is not.
     let claimed = Case::new(1.into());
     let lease = win(&table, &claimed, now() + SignedDuration::from_secs(1)).await?;
     drop(lease);

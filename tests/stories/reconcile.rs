@@ -1,4 +1,4 @@
-//! Never lost beyond our own door: what a provider could not deliver is asked for, and done once.
+//! Reconciliation: what a provider could not deliver is recovered, and done once.
 
 mod gitlab;
 mod limits;
@@ -33,7 +33,7 @@ use crate::{
     setup::{PATIENCE, builder, config, deliver, dispute_about, issue, settle},
 };
 
-/// A stack between a provider's API and its webhooks, with a wire on each way.
+/// A stack between a provider's API and its webhooks, with a fault proxy on each path.
 struct Told<P> {
     stack: Stack,
     provider: P,
@@ -43,7 +43,7 @@ struct Told<P> {
     door: Wire,
 }
 
-/// A source that is asked so often that a story can wait for it.
+/// A source with an interval that is short enough for a test.
 fn reconciled(config: &mut Config, source: &str, url: &str, rest: &str) -> Result<()> {
     let mut table: Table = rest.parse()?;
     for (name, value) in [("every", "1s"), ("key", "PROVIDER_API_KEY"), ("url", url)] {
@@ -62,7 +62,7 @@ async fn stripe_with(rest: &str) -> Result<Told<Listed>> {
     let stack = builder(config)?.start().await?;
     let door = Wire::start(&stack.url()).await?;
     provider.send_to(&door.url(), stack.config.source("stripe")?);
-    // From here on it is asked for what does not arrive.
+    // From here on missing events are recovered.
     stack.run_consumer().await?;
     Ok(Told { stack, provider, api, door })
 }
@@ -79,7 +79,7 @@ async fn github() -> Result<Told<Deliverer>> {
     Ok(Told { stack, provider, api, door })
 }
 
-/// A provider whose manners can be changed.
+/// A provider whose settings can be changed.
 trait Behaves {
     fn behave(&self, change: impl FnOnce(&mut Manners));
 }
@@ -97,7 +97,7 @@ impl Behaves for Deliverer {
 }
 
 impl<P: Behaves> Told<P> {
-    /// Has the provider turn requests away for so long, and waits for the first one. From then on the wire remembers what is asked.
+    /// Makes the provider refuse requests for this long, and waits for the first refusal. The fault proxy then records requests from there.
     async fn turned_away_for(&self, time: Duration, status: u16) -> Result<()> {
         loop {
             self.provider.behave(|manners| manners.limited_until = Timestamp::now() + time);
@@ -105,7 +105,7 @@ impl<P: Behaves> Told<P> {
             while self.api.seen().is_empty() {
                 self.stack.run_consumer().await?;
             }
-            // On a slow machine it may have come too late.
+            // On a slow machine the request may have come too late.
             if self.api.seen()[0].end == End::Upstream(status) {
                 return Ok(());
             }
@@ -114,7 +114,7 @@ impl<P: Behaves> Told<P> {
 }
 
 impl<P> Told<P> {
-    /// Runs the consumer until so many effects have been applied, and then until nothing is left.
+    /// Runs the consumer until this many effects have been applied, and then until everything is settled.
     async fn until_applied(&self, count: usize) -> Result<usize> {
         let (began, mut deaths) = (Instant::now(), 0);
         while self.stack.third_party.ledger().applied().len() < count {
@@ -126,7 +126,7 @@ impl<P> Told<P> {
             );
             if self.stack.run_consumer().await.is_err() {
                 deaths += 1;
-                // A dead consumer's turn lasts a minute, for the others.
+                // A dead consumer's turn blocks the others for a minute.
                 edit_turns(&self.stack, |turn| turn["lease_until"] = 0.into()).await?;
             }
         }
@@ -134,7 +134,7 @@ impl<P> Told<P> {
         Ok(deaths)
     }
 
-    /// Runs the consumer until the provider has been asked once more.
+    /// Runs the consumer until the provider has been asked again.
     async fn look_again(&self, path: &str) -> Result<()> {
         let lists = |seen: &Seen| seen.method == "GET" && seen.path.starts_with(path);
         let seen = self.api.seen_where(lists).len();
@@ -159,7 +159,7 @@ fn asks(seen: &Seen) -> bool {
     seen.method == "POST"
 }
 
-/// Changes the records of who may ask.
+/// Changes the records of turns.
 async fn edit_turns(stack: &Stack, edit: impl Fn(&mut Json)) -> Result<()> {
     for mut item in stack.table()?.scan().await? {
         if item["run_id"] == ":reconcile" {
@@ -188,7 +188,7 @@ async fn what_stripe_could_not_deliver_is_fetched_and_done_once() -> Result<()> 
     told.each_once(4);
     assert_eq!(recovered(&told.stack).await?.len(), 3, "the one that was delivered is none of them");
 
-    // It is marked so for whoever looks, counted, and what arrives after all is a duplicate.
+    // It is marked as recovered and counted, and a late delivery is a duplicate.
     let shown = told.stack.get("/runs/stripe.evt_dp_1").await?.json();
     assert!(shown["effects"][0]["recovered_at"].is_string(), "{shown}");
     let printed = Printed::by_consumer(&told.stack, 2).await?;
@@ -209,10 +209,10 @@ async fn what_github_could_not_deliver_comes_in_by_our_own_door() -> Result<()> 
     for number in 2..5 {
         assert!(!told.provider.send(issue_about(number)?).await);
     }
-    // It is still shut: what is asked for fails once more.
+    // Ingest is still unreachable: the redelivery fails again.
     told.stack.run_consumer().await?;
     told.door.open().await?;
-    // The first look after it has opened asks for everything.
+    // The first scan after ingest is reachable again requests everything.
     told.api.forget();
     while told.api.seen_where(asks).is_empty() {
         told.stack.run_consumer().await?;
@@ -276,12 +276,12 @@ async fn a_redelivery_that_never_comes_is_asked_for_again() -> Result<()> {
     told.stack.finish().await
 }
 
-/// The provider's clock is off, either way, and its lists show an event late.
+/// The provider's clock differs, in either direction, and its lists show an event late.
 #[tokio::test]
 async fn clocks_that_differ_and_lists_that_are_late_lose_nothing() -> Result<()> {
     for ahead in [-240, 3] {
         let told = stripe_with("").await?;
-        // It has been asked for an hour.
+        // The last scan was an hour ago.
         edit_turns(&told.stack, |turn| {
             let mut position: Json = serde_json::from_str(turn["position"].as_str().unwrap()).unwrap();
             position["floor"] = (Timestamp::now() - SignedDuration::from_hours(1)).to_string().into();
@@ -301,7 +301,7 @@ async fn clocks_that_differ_and_lists_that_are_late_lose_nothing() -> Result<()>
     Ok(())
 }
 
-/// Pages of one, so that a look has a boundary at every event.
+/// Pages of one event, so that a scan has a boundary at every event.
 #[tokio::test]
 async fn the_cursor_survives_a_kill_at_every_boundary_of_fetching() -> Result<()> {
     let told = stripe_with("").await?;
@@ -359,7 +359,7 @@ async fn the_cursor_survives_a_kill_at_every_boundary_of_asking() -> Result<()> 
     told.stack.finish().await
 }
 
-/// GitHub says when its limit begins anew.
+/// GitHub reports when its limit is reset.
 #[tokio::test]
 async fn a_provider_that_wants_a_pause_has_one() -> Result<()> {
     let told = github().await?;
@@ -375,7 +375,7 @@ async fn a_provider_that_wants_a_pause_has_one() -> Result<()> {
     told.stack.finish().await
 }
 
-/// A provider that does not answer holds up its own source, and no effect.
+/// A provider that does not respond delays its own source, and no effect.
 #[tokio::test]
 async fn a_provider_that_hangs_delays_no_effect() -> Result<()> {
     let told = stripe_with("").await?;
@@ -398,7 +398,7 @@ async fn a_provider_that_hangs_delays_no_effect() -> Result<()> {
     told.stack.finish().await
 }
 
-/// It is asked for no event that is older than the first look: another handler may have done it.
+/// Events older than the first scan are not recovered: another handler may have done them.
 #[tokio::test]
 async fn what_happened_before_is_left_alone_and_a_refusal_is_told() -> Result<()> {
     let provider = stripe::start().await?;

@@ -1,4 +1,4 @@
-//! Before a release: a new version tests itself, as `ReleaseCheck` of the template asks it to.
+//! Before a release, a new version tests itself, as requested by `ReleaseCheck` of the template.
 
 use anyhow::{Context, Result};
 use local::{gateway::Authorizer, secrets_manager::SecretsManager, stack::Stack};
@@ -9,7 +9,7 @@ use crate::{
     template::hook_event,
 };
 
-/// What the hook is answered: status and report.
+/// The response to the hook: status and report.
 async fn tested(stack: &Stack) -> Result<(u64, Value)> {
     let answer = stack.ingest.invoke(&hook_event()?, PATIENCE).await?;
     let body = answer["body"].as_str().context("no body")?;
@@ -22,7 +22,7 @@ async fn a_version_that_can_work_says_so() -> Result<()> {
     let (status, report) = tested(&stack).await?;
     assert_eq!((status, &report["ok"], &report["commands_signed"]), (200, &true.into(), &true.into()));
     assert_eq!(report["sources_ready"].as_u64(), Some(3));
-    // A broker that is down stops no release: webhooks are accepted without it.
+    // A broker that is down does not stop a release: webhooks are accepted without it.
     stack.broker_wire.close().await;
     let (status, report) = tested(&stack).await?;
     assert_eq!((status, &report["health"]["status"]), (200, &"degraded".into()));

@@ -1,4 +1,4 @@
-//! What an effect costs, counted at the wire.
+//! The requests per effect, counted at the fault proxies.
 
 use std::collections::BTreeMap;
 
@@ -21,8 +21,8 @@ use crate::{
     setup::{PATIENCE, TICKETS, deliver, dispute, dispute_about, settle, stack, stack_with},
 };
 
-/// DynamoDB requests that are about effects, by operation: without the stream lease, the agenda's lanes, the run's
-/// record, and looks at what is due or parked.
+/// DynamoDB requests about effects, by operation: without the stream lease, the agenda's lanes, the run's record, and queries of what is due or
+/// parked.
 fn table_requests(stack: &Stack) -> Result<BTreeMap<String, usize>> {
     let mut count = BTreeMap::new();
     for seen in stack.table_wire()?.seen_where(|seen| !is_of_a_run(seen)) {
@@ -32,7 +32,7 @@ fn table_requests(stack: &Stack) -> Result<BTreeMap<String, usize>> {
     Ok(count)
 }
 
-/// However many effects a run has, it makes these.
+/// A request per run, however many effects the run has.
 pub(crate) fn is_of_a_run(seen: &Seen) -> bool {
     seen.mentions("\":stream\"")
         || seen.mentions("\":lanes\"")
@@ -83,7 +83,7 @@ async fn a_run_that_finds_nothing_costs_two_writes_and_two_queries_per_step() ->
     let lease = toml::toml! { stream_lease = "10s" };
     let stack = stack_with(|config| drop(config.table().insert("consumer".into(), lease.into()))).await?;
     stack.table_wire()?.forget();
-    // The first run also looks at what waits, for the gauges, and leaves its record; so does one per minute.
+    // The first run also counts waiting records for the gauges, and writes its record; so does one per minute.
     stack.run_consumer().await?;
     assert_eq!(stack.table_wire()?.seen_where(leaves_record).len(), 1);
     stack.table_wire()?.forget();
@@ -145,7 +145,7 @@ async fn log_lines_are_no_longer_than_costs_are_computed_with() -> Result<()> {
     stack.finish().await
 }
 
-/// A process may have answered before all that it printed is here.
+/// A process may respond before all its output has arrived here.
 fn printed_since(lines: &[Line], before: usize) -> bool {
     lines.iter().map(|line| line.text.len() + 1).sum::<usize>() > before
 }

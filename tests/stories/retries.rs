@@ -1,4 +1,4 @@
-//! For how long a failing effect is tried again: a budget of time, beside or instead of a number of attempts.
+//! Retry budgets: a limit of time, in addition to or instead of a number of attempts.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ async fn a_step_gives_up_when_its_time_is_over_and_a_decision_starts_it_anew() -
     stack.finish().await
 }
 
-/// Whether there is another try is decided when one has failed, and not when the next one is late.
+/// Whether there is another try is decided when one has failed, not when the next one is due.
 #[tokio::test]
 async fn a_try_that_comes_after_the_time_is_over_is_made() -> Result<()> {
     let stack = stack_that_gives_up_after("1s").await?;
@@ -67,7 +67,7 @@ async fn what_falls_due_within_seconds_is_done_by_the_same_run() -> Result<()> {
     stack.finish().await
 }
 
-/// A dead attempt is found after 2 s, when its lease is over.
+/// A dead attempt is found after 2 s, when its lease expires.
 #[tokio::test]
 async fn crashes_use_up_the_time_as_well() -> Result<()> {
     let stack = stack_that_gives_up_after("1s").await?;
@@ -82,7 +82,7 @@ async fn crashes_use_up_the_time_as_well() -> Result<()> {
     stack.finish().await
 }
 
-/// Whatever it is that kills its process, the next ones get time for other work.
+/// An effect that crashes its process each time must leave later processes time for other work.
 #[tokio::test]
 async fn an_effect_that_kills_its_process_twice_waits_before_the_next_try() -> Result<()> {
     let stack = stack_that_gives_up_after("1m").await?;

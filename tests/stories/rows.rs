@@ -1,5 +1,5 @@
-//! Steps that write an item of a table: the item and the record that it is done are one transaction, so the item itself is the
-//! ledger. Each write adds one to a count in it.
+//! Steps that write an item of a table: the item and the effect's end are written in one transaction, so the item itself is the ledger. Each write
+//! adds one to a count in it.
 
 use anyhow::{Context, Result};
 use driftq_webhooks::effects::{
@@ -100,7 +100,7 @@ async fn killed_after_its_claim_it_is_written_by_the_next_consumer() -> Result<(
 
 #[tokio::test]
 async fn a_transaction_that_gets_no_answer_is_written_once() -> Result<()> {
-    // One that is lost is sent again by the SDK; one that never gets an answer is given up.
+    // A lost request is sent again by the SDK; one that never gets a response is given up.
     for fault in [Fault::CutAfter, Fault::HangAfter, Fault::CutBefore] {
         for times in [1, 8] {
             let stack = stack(COUNT).await?;
@@ -115,7 +115,7 @@ async fn a_transaction_that_gets_no_answer_is_written_once() -> Result<()> {
     Ok(())
 }
 
-/// As DynamoDB cancels a transaction of two writes.
+/// DynamoDB's response when it cancels a transaction of two writes.
 fn cancelled(first: &str, second: &str) -> Answer {
     Answer::of_json(
         400,
@@ -228,7 +228,7 @@ async fn a_step_does_not_write_to_the_table_of_effects() -> Result<()> {
     stack.finish().await
 }
 
-/// A row, then a call that knows what is in it, then the row is removed: each once, with a death after each transaction.
+/// A row is written, a call uses its content, then the row is removed: each once, with a death after each transaction.
 #[tokio::test]
 async fn rows_and_calls_follow_each_other() -> Result<()> {
     let stack = stack(
@@ -278,7 +278,7 @@ async fn rows_and_calls_follow_each_other() -> Result<()> {
     stack.finish().await
 }
 
-/// Its lease is over, and another attempt has written the item: what it still sends comes too late.
+/// Its lease is over, and another attempt has written the item: its late request is refused.
 #[tokio::test]
 async fn a_stale_attempt_writes_nothing() -> Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));

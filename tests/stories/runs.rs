@@ -1,4 +1,4 @@
-//! What a run of the consumer leaves in the table: what it did, and where destinations and streams stood.
+//! The record of a consumer run: what it did, and the state of destinations and streams.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ async fn a_run_leaves_what_it_did() -> Result<()> {
     );
     assert_eq!(run.streams.iter().map(|stream| stream.stands).collect::<Vec<_>>(), [Stands::Drained]);
 
-    // It is no effect, and does not stay.
+    // It is not an effect, and it expires.
     assert_eq!(stack.effects().await?.len(), 1);
     let effects = effects_at(stack.table()?.url(), stack.table()?.table()).await?;
     let later = Timestamp::now() + Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! Secrets in Secrets Manager: found at start, found again once they have been rotated, and shown to nobody.
+//! Secrets in Secrets Manager: read at start, read again after a rotation, and never disclosed.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::setup::{TICKETS, accepted, builder, config, dispute, dispute_about, issue, settle};
 
 const STRIPE: &str = "STRIPE_WEBHOOK_SECRET";
-/// The most impatient provider.
+/// The shortest timeout of all providers.
 const HANGS_UP: Duration = Duration::from_secs(3);
 
 /// A stack whose secrets are in a Secrets Manager, both functions started.
@@ -90,7 +90,7 @@ async fn the_old_secret_serves_for_as_long_as_it_is_named() -> Result<()> {
     stack.finish().await
 }
 
-/// A secret that is no key of its scheme: the source that names it answers 503, and the others go on.
+/// A secret that is not a key of its scheme: its source responds 503, and the others work.
 #[tokio::test]
 async fn an_unusable_secret_disables_its_source_and_no_other() -> Result<()> {
     let config = config()?;
@@ -171,7 +171,7 @@ async fn secrets_that_are_missing_are_named_at_start_all_of_them() -> Result<()>
     values.remove(STRIPE);
     values.insert("GITHUB_WEBHOOK_SECRET".to_owned(), " ".to_owned());
     manager.put_all(&values);
-    // A variable of that name does not stand in for it.
+    // An environment variable of that name is not used instead.
     let stack = builder(config.clone())?.secrets_manager(&manager).env(STRIPE, "whsec_left_behind").start();
     let why = format!("{:#}", stack.await.err().context("it started")?);
     for expected in ["ingest did not start", ARN, "2 problems", STRIPE, "GITHUB_WEBHOOK_SECRET"] {
@@ -241,7 +241,7 @@ async fn the_most_talkative_log_tells_no_secret() -> Result<()> {
     for (name, value) in &values {
         assert!(!log.contains(value), "{name} is in the log");
     }
-    // Requests, answers, items and credentials, as the crates that we use show them.
+    // Requests, responses, items and credentials, as our dependencies would log them.
     for told in
         ["fraudulent", "ch_", "amount", "Bearer", "GetSecretValue", "Signature=", "hyper", "aws_smithy"]
     {

@@ -1,4 +1,4 @@
-//! What every story starts with: the shipped `webhooks.toml`, with times short enough to wait for.
+//! The common setup: the shipped `webhooks.toml`, with times that are short enough for tests.
 
 use std::{collections::BTreeMap, env, path::Path, time::Duration};
 
@@ -15,15 +15,15 @@ use local::{
 use serde_json::json;
 use toml::{Table, Value, toml};
 
-/// More than any story needs; reached only by one that fails.
+/// Longer than any test needs; reached only by a failed one.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 /// A provider's deliveries of one webhook.
 const DELIVERIES: usize = 10;
 pub(crate) const TICKETS: &str = "/api/tickets";
 pub(crate) const SLACK: &str = "/api/chat.postMessage";
 
-/// The shipped configuration with short times, and without the steps that come after others or write items: `chains`, `rows`
-/// and `shipped` tell of those.
+/// The shipped configuration with short times, and without the steps that come after others or write items: `chains`, `rows` and `shipped` test
+/// those.
 pub(crate) fn config() -> Result<Config> {
     let mut config = shipped()?;
     let steps = config.table().get_mut("steps").and_then(Value::as_array_mut).expect("steps");
@@ -50,7 +50,7 @@ pub(crate) fn shipped() -> Result<Config> {
     Ok(config)
 }
 
-/// A budget of so many attempts, with short pauses.
+/// A budget of this many attempts, with short pauses.
 pub(crate) fn retry(max_attempts: i64) -> Table {
     let mut retry = toml! {
         backoff = "100ms"
@@ -86,7 +86,7 @@ pub(crate) fn table<'a>(step: &'a mut Table, name: &str) -> &'a mut Table {
     step.get_mut(name).and_then(Value::as_table_mut).expect("the shipped step has it")
 }
 
-/// Parks what is in doubt, as for a third party that does not dedupe.
+/// Parks effects in doubt, as for a third party that does not deduplicate.
 pub(crate) fn park_in_doubt(config: &mut Config, step: &str) {
     config.step(step).insert("in_doubt".into(), Value::Table(toml! { policy = "park" }));
 }
@@ -107,8 +107,9 @@ pub(crate) fn builder(config: Config) -> Result<Builder> {
     Ok(stack.broker_profile(broker_profile()?))
 }
 
-/// The generation of the embedded broker. `BROKER_PROFILE=g3 cargo test --test stories` tells the stories with a newer one,
-/// so that CI can run a share of them on it; a story for one generation only sets `broker_profile` after [`builder`].
+/// The generation of the embedded broker. `BROKER_PROFILE=g3 cargo test --test stories` runs the stories with a newer one, so that CI can run a
+/// part of
+/// them with it; a story for one generation only sets `broker_profile` after [`builder`].
 fn broker_profile() -> Result<Profile> {
     match env::var("BROKER_PROFILE").unwrap_or_default().as_str() {
         "" | "g0" => Ok(Profile::G0),
@@ -132,7 +133,7 @@ pub(crate) fn dispute() -> Result<Webhook> {
     Webhook::sample("stripe.charge.dispute.created")
 }
 
-/// A dispute about something else, as another event.
+/// A dispute with another business key, as another event.
 pub(crate) fn dispute_about(id: &str) -> Result<Webhook> {
     let id = id.to_owned();
     Ok(dispute()?.edited(|event| {
@@ -154,13 +155,13 @@ pub(crate) fn produces(seen: &Seen) -> bool {
     seen.goes_to("POST", "/v1/produce")
 }
 
-/// Delivers a webhook that must be taken, and gives its effects' ids.
+/// Delivers a webhook that must be accepted, and returns its effects' ids.
 pub(crate) async fn deliver(stack: &Stack, webhook: &Webhook) -> Result<Vec<String>> {
     let answer = stack.deliver(webhook).await?;
     accepted(&answer)
 }
 
-/// Delivers a webhook until it is taken, as a provider does, and gives its effects' ids.
+/// Delivers a webhook until it is accepted, as a provider does, and returns its effects' ids.
 pub(crate) async fn deliver_until_taken(stack: &Stack, webhook: &Webhook) -> Result<Vec<String>> {
     for _ in 0..DELIVERIES {
         let answer = stack.deliver(webhook).await?;
@@ -171,7 +172,7 @@ pub(crate) async fn deliver_until_taken(stack: &Stack, webhook: &Webhook) -> Res
     anyhow::bail!("delivered {DELIVERIES} times, and never taken")
 }
 
-/// The effects of an answer that must be 202.
+/// The effects in a response that must be 202.
 pub(crate) fn accepted(answer: &Answer) -> Result<Vec<String>> {
     anyhow::ensure!(answer.status == 202, "answered {} {}", answer.status, answer.json());
     let json = answer.json();

@@ -1,4 +1,4 @@
-//! All of the shipped `webhooks.toml`, as it stands: its chain and its row.
+//! The whole shipped `webhooks.toml`, unchanged: its chain and its row.
 
 use anyhow::Result;
 use local::webhook::Webhook;

@@ -1,4 +1,4 @@
-//! Calls that are signed as Standard Webhooks, verified by the reference library and by the third party of our own.
+//! Calls signed as Standard Webhooks, verified by the reference library and by our third party.
 
 use std::collections::HashMap;
 

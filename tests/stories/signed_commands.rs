@@ -1,4 +1,4 @@
-//! Commands are signed: who reaches the broker can't have commands of their own carried out.
+//! Signed commands: access to the broker is not enough to have commands executed.
 
 use anyhow::{Context, Result};
 use local::{command, secrets_manager::SecretsManager, stack::Stack};
@@ -17,7 +17,7 @@ fn produced(stack: &Stack) -> Result<Value> {
     Ok(serde_json::from_slice(&stack.broker_wire.seen_where(produces)[0].body)?)
 }
 
-/// The produce request of a command for another dispute, written by whoever reaches the broker.
+/// The produce request of a command for another dispute, forged by someone with access to the broker.
 fn written_by_hand(genuine: &Value, about: &str) -> Result<Value> {
     let mut command = command::of(&serde_json::from_str(&genuine.to_string().replace("du_", about))?)?;
     command["run_id"] = format!("stripe.evt_{about}").into();
@@ -34,11 +34,11 @@ async fn what_nobody_of_us_has_signed_is_parked_and_not_called() -> Result<()> {
     let text = genuine["value"].as_str().context("a message")?;
     let mut forged = Vec::new();
     forged.push(written_by_hand(&genuine, "dq_unsigned")?);
-    // A genuine message, with another amount.
+    // An authentic message, with another amount.
     let mut richer = genuine.clone();
     richer["value"] = text.replace("2599", "9999").into();
     forged.push(richer);
-    // Fields that come twice, behind the signed ones and behind the signature.
+    // Duplicate fields, after the signed ones and after the signature.
     let (signed, mac) = text.rsplit_once(",\"mac\"").context("signed")?;
     for twice in [
         format!("{signed},\"run_id\":\"stripe.evt_twice\",\"mac\"{mac}"),
@@ -74,14 +74,14 @@ async fn a_key_that_was_rotated_is_found_by_the_message_that_first_needs_it() ->
     let stack = builder(config)?.secrets_manager(&manager).start().await?;
     values.insert(command::KEY.0.to_owned(), format!("{OTHER_KEY},{}", command::KEY.1));
     manager.put_all(&values);
-    // A new process signs with the new key; the consumer's knows the old one only.
+    // A new process signs with the new key; the consumer's process has only the old one.
     stack.ingest.killer().kill().await;
     deliver(&stack, &dispute()?).await?;
     assert_eq!(settle(&stack).await?.total(|run| run.done), 1);
     stack.finish().await
 }
 
-/// As while an earlier version, which does not sign, is replaced.
+/// As while an earlier version that does not sign is replaced.
 #[tokio::test]
 async fn unsigned_commands_are_taken_where_that_is_said_and_forged_ones_are_not() -> Result<()> {
     let stack = builder(config()?)?.env("COMMAND_SIGNATURES", "optional").start().await?;
@@ -124,7 +124,7 @@ async fn without_a_key_no_function_starts_where_the_broker_is_elsewhere() -> Res
         let error = format!("{error:#}");
         assert!(error.contains(why), "{error}");
     }
-    // What is here is for trying things out, and what an upgrade needs is said.
+    // The configuration for local use starts without a key, and the upgrade path is reported.
     builder(config()?)?.env("COMMAND_KEY", "").start().await?.finish().await?;
     let upgrade = builder(config()?)?.env("COMMAND_KEY", "").env("COMMAND_SIGNATURES", "optional");
     upgrade.env("DRIFTQ_HTTP_URL", "http://broker.internal:8080").start().await.map(drop)

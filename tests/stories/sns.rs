@@ -1,5 +1,4 @@
-//! SNS: the certificate that messages are signed with, and subscriptions, which are the only things that ingest asks a provider
-//! for.
+//! SNS: signing certificates and subscriptions, the only things that ingest requests from a provider.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::setup::{accepted, builder, settle};
 
-/// One process of ingest, so that there is one memory of certificates.
+/// A stack with one ingest process, so that there is one certificate cache.
 async fn stack() -> Result<Stack> {
     builder(Config::read(&workspace().join("tests/providers.toml"))?)?.ingests(1).start().await
 }
@@ -23,7 +22,7 @@ fn order(number: u32) -> Result<Webhook> {
     }))
 }
 
-/// A message with a field that SNS never signed so.
+/// A message with a field changed after SNS signed it.
 async fn forged(stack: &Stack, change: impl FnOnce(&mut Value)) -> Result<Answer> {
     let source = stack.config.source("sns")?;
     let signed = order(1)?.signed(&source, jiff::Timestamp::now())?;

@@ -1,4 +1,4 @@
-//! Traces for a collector: one trace from the webhook to the third party, and a collector that is in trouble troubles nobody.
+//! Traces: one trace from the webhook to the third party, and a failing collector that affects nothing else.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ const SPAN: &str = "00f067aa0ba902b7";
 const SERVER: u8 = 2;
 const CLIENT: u8 = 3;
 const CONSUMER: u8 = 5;
-/// More than ingest may wait for a collector, with what a busy machine adds.
+/// Longer than ingest may wait for a collector, on a busy machine.
 const SOON: Duration = Duration::from_secs(2);
 
 async fn traced(env: &[(&str, &str)]) -> Result<(Collector, Stack)> {
@@ -94,7 +94,7 @@ async fn nothing_that_was_sent_and_no_secret_is_in_a_span() -> Result<()> {
     stack.finish().await
 }
 
-/// Otherwise whoever knows the URL could fill the collector, and have every request wait for it.
+/// Otherwise anyone who knows the URL could fill the collector, and make every request wait for it.
 #[tokio::test]
 async fn strangers_make_no_spans_and_neither_do_traces_that_nobody_records() -> Result<()> {
     let (collector, stack) = traced(&[]).await?;
@@ -124,7 +124,7 @@ async fn is_only_counted(trouble: Fault) -> Result<()> {
     ingest.assert(&[("Accepted", 3.0), ("SpansDropped", 3.0)]);
     let consumer = Printed::by_consumer(&stack, runs).await?;
     consumer.assert(&[("Done", 3.0), ("FailedRuns", 0.0), ("SpansDropped", 6.0)]);
-    // Each function has asked once, and then has left the collector alone.
+    // Each function has called the collector once, and then paused.
     assert_eq!(asked.count(), 2);
     for printed in [&ingest, &consumer] {
         let warnings = printed
@@ -160,7 +160,7 @@ async fn a_long_run_sends_spans_before_its_end() -> Result<()> {
         run = &mut run => anyhow::bail!("it was over first: {run:?}"),
         spans = collector.spans(3, PATIENCE) => drop(spans?),
     }
-    // Those of its end come with its end.
+    // The last spans are sent at the end.
     ensure!(timeout(Duration::from_secs(1), &mut run).await.is_err(), "it was over at once");
     run.await?;
     settle(&stack).await?;

@@ -1,4 +1,4 @@
-//! An effect that is claimed stays on the agenda, for when the claim's lease ends: the claim may be all that is left of it.
+//! A claimed effect stays on the agenda, due when the claim's lease ends: the record may be the only copy of the command.
 
 use anyhow::Result;
 use local::{
@@ -21,7 +21,7 @@ fn takes_over(seen: &Seen) -> bool {
     seen.is("UpdateItem") && seen.mentions("did not report back")
 }
 
-/// The consumer is killed, and whatever the topic held is lost.
+/// Kills the consumer, and loses all messages in the topic.
 fn disaster(stack: &Stack) -> Hook {
     let (consumer, broker) = (stack.consumer.killer(), stack.broker.clone());
     Hook::new(move || {
@@ -33,7 +33,7 @@ fn disaster(stack: &Stack) -> Hook {
     })
 }
 
-/// It was put off, so it is in the table and nowhere else: then the second attempt dies, and the third that takes it over.
+/// It was deferred, so it is only in the table: then the second attempt dies, and the third that takes over.
 #[tokio::test]
 async fn an_effect_whose_claims_die_comes_due_again_without_its_message() -> Result<()> {
     let stack = stack().await?;

@@ -1,5 +1,5 @@
-//! Trouble with DynamoDB, at each request of the protocol and of each kind: throttling, errors, requests and answers that
-//! are lost, answers that never come. Nothing is lost, and nothing is applied twice.
+//! DynamoDB failures, at each request of the protocol and of each kind: throttling, errors, lost requests and responses, responses that never arrive.
+//! Nothing is lost, and nothing is applied twice.
 
 use std::time::Duration;
 
@@ -25,12 +25,12 @@ fn sets(seen: &Seen, status: &str) -> bool {
     seen.is("UpdateItem") && seen.json()["ExpressionAttributeValues"][":status"]["S"] == status
 }
 
-/// An update that takes an effect over from an attempt that has not reported back.
+/// An update that takes an effect over from an attempt without an outcome.
 fn takes_over(seen: &Seen) -> bool {
     sets(seen, "in_progress") && seen.mentions("#doubt = ")
 }
 
-/// An update that puts an attempt under way on the agenda.
+/// An update that puts an attempt in progress on the agenda.
 pub(crate) fn hands_over(seen: &Seen) -> bool {
     let update = seen.json();
     seen.is("UpdateItem")
@@ -38,10 +38,10 @@ pub(crate) fn hands_over(seen: &Seen) -> bool {
         && update["ExpressionAttributeValues"][":status"].is_null()
 }
 
-/// Longer than a message is kept waiting for its call, and shorter than the call may take.
+/// Longer than a message waits for its call, and shorter than the call may take.
 const SLOW: Duration = Duration::from_millis(600);
 
-/// What happens, so that a request is made.
+/// The setup that causes a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Plot {
     /// The call is refused once and then applied.
@@ -50,7 +50,7 @@ enum Plot {
     Slow,
     /// The call is refused for good.
     Refusal,
-    /// The broker does not take the command.
+    /// The broker does not accept the command.
     BrokerFull,
     /// The consumer is killed before the call is answered.
     Death,
@@ -68,7 +68,7 @@ const REQUESTS: [(&str, Plot, Matches); 9] = [
     ("take over", Plot::Death, takes_over),
 ];
 
-/// A write whose answer is lost is sent again by the SDK, and its condition fails against our own first write.
+/// A write whose response is lost is sent again by the SDK, and its condition fails because our own first write was applied.
 const LOST: [&str; 2] = ["lost answer", "no answer"];
 
 fn faults() -> [(&'static str, usize, Fault); 7] {
@@ -79,12 +79,12 @@ fn faults() -> [(&'static str, usize, Fault); 7] {
         (LOST[0], 1, Fault::CutAfter),
         ("never taken", 1, Fault::HangBefore),
         (LOST[1], 1, Fault::HangAfter),
-        // More than the SDK tries: the operation fails, and another run, or the provider, has to make up for it.
+        // More often than the SDK retries: the operation fails, and another run, or the provider, has to repeat it.
         ("throttled for long", 6, Fault::Answer(Answer::throttled())),
     ]
 }
 
-/// With a stream lease that outlasts every wait for an answer: what is retried shall not be cut short.
+/// With a stream lease that outlasts every wait for a response: retries must not be cut short.
 async fn stack() -> Result<Stack> {
     stack_with(|config| {
         let times = table(config.table(), "consumer");
@@ -102,7 +102,7 @@ async fn story(plot: Plot, matches: Matches, (name, times, fault): (&str, usize,
     deliver_until_taken(&stack, &dispute()?).await?;
     settle(&stack).await?;
     ensure!(struck.count() > 0, "the request was never made");
-    // To hand over twice is not refused: the attempt still has the effect.
+    // A second hand-over is not refused: the attempt still owns the effect.
     if LOST.contains(&name) && plot != Plot::Slow {
         let requests = wire.seen_where(matches);
         let refused =
@@ -146,7 +146,7 @@ async fn every_request_survives_every_fault() -> Result<()> {
     Ok(())
 }
 
-/// Whether the message was handed over meanwhile, or comes back by itself.
+/// Whether the message was handed over, or is redelivered.
 #[tokio::test]
 async fn an_end_that_can_not_be_recorded_leaves_the_effect_in_doubt() -> Result<()> {
     let ends = [

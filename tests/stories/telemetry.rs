@@ -1,5 +1,4 @@
-//! What the functions print: each line is JSON, each outcome is one line and is counted once, and nothing that was sent or
-//! is secret stands in any of them.
+//! The functions' output: each line is JSON, each outcome is one line and is counted once, and no line contains data that was sent or secrets.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +18,7 @@ use crate::{
     },
 };
 
-/// The trace that the local Runtime API hands to every invocation, as W3C writes it.
+/// The trace that the local Runtime API passes to every invocation, in W3C's format.
 const XRAY_TRACE: &str = "5759e988bd862e3fe1be46a994272793";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
@@ -27,7 +26,7 @@ const SPAN: &str = "00f067aa0ba902b7";
 #[tokio::test]
 async fn each_outcome_of_a_message_is_one_line_and_is_counted_once() -> Result<()> {
     let stack = stack_with(|config| park_in_doubt(config, "tell_slack")).await?;
-    // Done and its duplicate; put off once, then done; refused for good; in doubt and parked, and its sister done.
+    // Done, and its duplicate; deferred once, then done; refused for good; in doubt and parked, and its run's other effect done.
     deliver(&stack, &dispute()?).await?;
     deliver(&stack, &dispute()?).await?;
     let mut runs = settle(&stack).await?.runs;
@@ -89,7 +88,7 @@ async fn each_outcome_of_a_message_is_one_line_and_is_counted_once() -> Result<(
     assert_eq!(queries.len(), 8);
     let mut known: BTreeSet<_> =
         printed.logs.iter().filter_map(Value::as_object).flat_map(|line| line.keys()).collect();
-    // Those of ingest's refusals and of trouble with the stores, which other stories have.
+    // Fields of ingest's refusals and of failures of the stores, which other tests cover.
     let elsewhere = ["reason", "error"].map(str::to_owned);
     known.extend(&elsewhere);
     for query in queries {
@@ -113,7 +112,7 @@ async fn each_request_is_counted_by_source_or_by_why_it_was_refused() -> Result<
     stack.post_json("/runs", &[], &json!({ "step": "no such" })).await?;
     let run = json!({ "step": "triage_issue", "business_key": "k", "input": { "title": "t", "body": "b" } });
     stack.post_json("/runs", &[], &run).await?;
-    // A GET takes nothing in.
+    // A GET has no metrics.
     stack.get("/healthz").await?;
     stack.broker_wire.once(produces, Fault::Answer(Answer::partition_full()));
     deliver(&stack, &dispute_about("dp_full")?).await?;
@@ -333,7 +332,7 @@ async fn even_where_only_errors_are_logged_they_say_whose_they_are_and_metrics_p
     stack.finish().await
 }
 
-/// The steps' inputs and the secrets, each of which is unmistakable.
+/// The steps' inputs and the secrets, each of them a unique text.
 #[tokio::test]
 async fn nothing_that_was_sent_and_no_secret_is_printed() -> Result<()> {
     let stack = stack().await?;

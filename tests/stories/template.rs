@@ -1,5 +1,5 @@
-//! What is deployed agrees with what was built: `template.yaml` against the functions, their documentation and their
-//! sample events; and `driftq.yaml` against what is known of DriftQ and of Fargate.
+//! The deployment templates agree with the code: `template.yaml` with the functions, their documentation and their sample events; and `driftq.yaml`
+//! with the known facts about DriftQ and Fargate.
 
 mod alarms;
 mod broker;

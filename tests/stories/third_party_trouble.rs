@@ -1,4 +1,4 @@
-//! What a call can come to, and what is then done: the table in `consumer::outcome`, told as stories.
+//! Outcomes of a call, and what follows: tests of the table in `consumer::outcome`.
 
 use anyhow::Result;
 use local::{proxy::Fault, third_party::Behaviour};
@@ -129,8 +129,8 @@ async fn attempts_that_are_used_up_are_parked_with_the_last_reason() -> Result<(
     stack.finish().await
 }
 
-/// The window has room for the first call, which times out after 1 s, and for several more, but not for a lease of 11 s
-/// after the first: clocks that differ by as much as a lease allows for could make it one call too many.
+/// The window has room for the first call, which times out after 1 s, and for several more, but not for a lease of 11 s after the first: clocks that
+/// differ by as much as a lease allows could make it one call too many.
 #[tokio::test]
 async fn a_key_that_the_third_party_may_have_forgotten_is_not_used_again() -> Result<()> {
     let stack = stack_with(|config| {

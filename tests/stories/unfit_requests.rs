@@ -1,5 +1,5 @@
-//! Events of which no request can be made, or only one for another resource than the step's. They are parked before anything
-//! is sent, and the reason names the field.
+//! Events that make no valid request, or only one for another resource than the step's. They are parked before anything is sent, and the reason names
+//! the field.
 
 use anyhow::Result;
 use local::{stack::Stack, third_party::Behaviour, webhook::Webhook};
@@ -18,7 +18,7 @@ fn dispute_for(reason: &str) -> Result<Webhook> {
     Ok(dispute()?.edited(|event| event["data"]["object"]["reason"] = reason.into()))
 }
 
-/// Delivers it, and sees it parked for that reason with nothing sent and nothing in doubt.
+/// Delivers it, and checks that it is parked for that reason with nothing sent and nothing in doubt.
 async fn is_parked(stack: Stack, webhook: &Webhook, why: &str) -> Result<()> {
     deliver(&stack, webhook).await?;
     settle(&stack).await?;

@@ -1,4 +1,4 @@
-//! Brokers that can't be reached. A run says so at its end, and does everything else.
+//! Unreachable brokers. A run reports them at its end, and does everything else.
 
 use anyhow::Result;
 use local::{proxy::Fault, runtime_api::InvokeError, stack::Effect};
@@ -10,7 +10,7 @@ use crate::{
     setup::{builder, config, consumes, deliver, dispute_about, stack},
 };
 
-/// More records than are read at a time, and than any run of an earlier version has taken.
+/// More records than are read at a time, and than any run of an earlier version has processed.
 const BACKLOG: usize = 500;
 
 fn is_failure(error: &InvokeError) -> bool {
@@ -24,7 +24,7 @@ async fn a_broker_that_hangs_is_not_an_empty_topic() -> Result<()> {
     assert!(stack.run_consumer().await.is_err_and(|error| is_failure(&error)));
     stack.broker_wire.heal();
     assert_eq!(stack.run_consumer().await?.outcome, "drained");
-    // By now the process knows all that it ever asks once.
+    // By now the process has made all requests that it makes only once.
     stack.broker_wire.always(|_| true, Fault::HangBefore);
     assert!(stack.run_consumer().await.is_err_and(|error| is_failure(&error)));
     let printed = Printed::by_consumer(&stack, 3).await?;
@@ -44,7 +44,7 @@ async fn an_empty_topic_is_silent_at_a_broker_that_answers() -> Result<()> {
     stack.finish().await
 }
 
-/// Nothing listens, or nothing answers.
+/// Nothing listens, or nothing responds.
 #[tokio::test]
 async fn a_broker_that_is_down_fails_the_run_only_at_its_end() -> Result<()> {
     let stories = [false, true].map(async |is_silent| {
@@ -84,7 +84,7 @@ async fn one_run_does_all_that_is_due_without_the_broker() -> Result<()> {
     let effects = stack.effects().await?;
     assert_eq!((effects.len(), effects.iter().all(Effect::is_done)), (BACKLOG, true));
     let ledger = stack.third_party.ledger();
-    // On a busy machine a call may take too long, and be made again.
+    // On a busy machine a call may take too long, and be repeated.
     assert_eq!((ledger.applied().len(), ledger.applied_by_key().len()), (BACKLOG, BACKLOG));
     let printed = Printed::by_consumer(&stack, 1).await?;
     printed.assert(&[("BrokerUnreachable", 1.0), ("Done", BACKLOG as f64)]);

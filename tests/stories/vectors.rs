@@ -1,4 +1,4 @@
-//! Every vector of `vectors.json` as an event of every kind through the ingest binary, at the vector's own time.
+//! Every vector of `vectors.json` as an event of every format through the ingest binary, at the vector's own time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,14 +37,14 @@ struct Vector {
     expect: Value,
 }
 
-/// What a vector's signature says of a request that came in through a door.
+/// The expected verification of a vector's request in an event format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Genuine,
     Refused,
-    /// Of the two lines of its header the load balancer shows one, which is right.
+    /// Of the two lines of its header the load balancer passes one, which is valid.
     GenuineAsFarAsSeen,
-    /// The URL's query was signed, and the event does not tell its bytes.
+    /// The URL's query was signed, and the event does not contain its exact bytes.
     QueryUnknown,
 }
 
@@ -80,7 +80,7 @@ impl Vector {
                 source.extend(value.map(|value| (setting.to_owned(), value.into())));
             }
         }
-        // None: no window, or as good as none.
+        // None: no window, or practically none.
         let tolerance = self.tolerance_s.map_or("87600h".to_owned(), |seconds| format!("{seconds}s"));
         source.insert("tolerance".to_owned(), tolerance.into());
         source.insert("secrets".to_owned(), names.into());
@@ -145,7 +145,7 @@ impl Vector {
         }
     }
 
-    /// What the provider wants to hear for an event that no step wants.
+    /// The provider's expected response to an event that no step wants.
     fn assert_success(&self, answer: &Answer) -> Result<()> {
         if self.expect["handshake"] == true {
             let body = String::from_utf8(answer.body.to_vec())?;
@@ -170,7 +170,7 @@ impl Vector {
         Ok(())
     }
 
-    /// By the event's id where that is vouched for, else by what was signed.
+    /// Derived from the event's id if that is signed, else from the signed content.
     fn run_id(&self) -> Result<String> {
         let unsigned = !self.scheme()?.signed().contains(&"event_id");
         let id = match self.expect["dedupe_id"].as_str().filter(|_| !unsigned) {
@@ -221,7 +221,7 @@ async fn ingest(
     std::fs::write(&file, Table::from_iter([("sources".to_owned(), sources.into())]).to_string())?;
     let mut env = clock;
     env.extend(vectors.iter().flat_map(Vector::secret_values));
-    // No step wants any of these events, so nothing is asked of either store.
+    // No step wants any of these events, so neither store is used.
     let fixed = [
         ("DRIFTQ_HTTP_URL", "http://127.0.0.1:9"),
         ("EFFECTS_TABLE", "none"),
@@ -249,7 +249,7 @@ async fn every_vector_comes_out_as_its_provider_says_by_every_door_and_refusals_
     let vectors = Vector::all()?;
     ensure!(vectors.len() >= 94, "{} vectors", vectors.len());
     let (blank, vectors): (Vec<_>, Vec<_>) = vectors.into_iter().partition(|vector| vector.secret.is_empty());
-    // Those of SNS are checked by certificates, which `sns` fetches.
+    // SNS's vectors need certificates, which `sns` fetches.
     let vectors: Vec<_> = vectors.into_iter().filter(|vector| vector.scheme != "sns").collect();
     ensure!(blank.len() == 1 && !blank[0].valid, "one has a blank secret, which no function starts with");
     let (mut asked, mut refusals) = (0, BTreeMap::<String, BTreeSet<String>>::new());

@@ -1,4 +1,4 @@
-//! Versions side by side: what earlier ones have written is carried out, and what newer ones will write is kept for them.
+//! Different versions at the same time: what earlier ones have written is executed, and what newer ones will write is kept for them.
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use crate::{
     setup::{TICKETS, builder, config, deliver, dispute, dispute_about, produces, settle, stack},
 };
 
-/// A command as commit 330b62f wrote it: it knew neither sources nor traces nor signatures.
+/// A command as commit 330b62f wrote it, without source, trace or signature.
 fn oldest(about: &str) -> Value {
     let input = json!({ "amount": 2599, "charge": "ch_1", "dispute": about, "reason": "fraudulent" });
     let input_hash = hash(&input);
@@ -26,7 +26,7 @@ fn hash(input: &Value) -> String {
     hex::encode(Sha256::digest(input.to_string()))
 }
 
-/// A record as it stood before there was a history, a budget of time, and the index `recent`: in this state.
+/// A record from before there was a history, a budget of time, and the index `recent`: in this state.
 fn record(about: &str, status: &str, more: Value) -> Value {
     let now = Timestamp::now().as_millisecond();
     let mut record = json!({
@@ -97,7 +97,7 @@ async fn records_of_earlier_versions_are_worked_and_told() -> Result<()> {
     stack.finish().await
 }
 
-/// What a newer ingest has written for a newer consumer, and this one meets first.
+/// A message of a newer ingest for a newer consumer, received by this one first.
 async fn newer(stack: &Stack, change: impl Fn(&mut Value)) -> Result<()> {
     deliver(stack, &dispute()?).await?;
     let message: Value = serde_json::from_slice(&stack.broker_wire.seen_where(produces)[0].body)?;

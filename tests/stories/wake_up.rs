@@ -1,5 +1,6 @@
-//! Wake-ups: ingest invokes the consumer, so that a webhook does not wait for the schedule. A wake-up that fails delays
-//! nobody, and costs nothing but that time.
+//! Wake-ups: ingest invokes the consumer, so that a webhook does not wait for the schedule. A failed wake-up delays work until the schedule, and
+//! has no
+//! other effect.
 
 use std::{
     sync::Arc,
@@ -26,16 +27,16 @@ use crate::{
 
 /// More than a woken consumer needs.
 const SOON: Duration = Duration::from_secs(10);
-/// How often a story is told on a machine that is too busy for it.
+/// How often a test is repeated on a machine that is too busy for it.
 const TRIES: usize = 8;
 const LATE: &str = "no answer from Lambda within 150ms";
 
-/// The consumer waits as long for more as ingest thinks it does.
+/// The consumer waits for more work as long as ingest assumes.
 fn waking() -> Result<Builder> {
     Ok(builder(config()?)?.env("IDLE_EXIT", "1s").wake_ups())
 }
 
-/// Tells a story in which wake-ups arrive. On a machine so busy that one took longer than it may, it is told again.
+/// Runs a test in which wake-ups arrive. On a machine so busy that one took longer than allowed, it is repeated.
 async fn told(
     builder: impl Fn() -> Result<Builder>,
     story: impl AsyncFn(&Stack) -> Result<()>,
@@ -111,9 +112,9 @@ async fn a_wake_up_that_fails_is_counted_and_the_schedule_does_the_work() -> Res
     stack.finish().await
 }
 
-/// A webhook that is taken, and wakes nobody. Why not?
+/// A webhook that is accepted without a wake-up. Returns the reason.
 async fn fails(stack: &Stack, failed: &mut usize) -> Result<String> {
-    // A new process has not tried to wake anybody yet.
+    // A new process has not tried a wake-up yet.
     stack.ingest.killer().kill().await;
     stack.ingest.warm().await?;
     *failed += 1;
@@ -199,7 +200,7 @@ async fn a_client_wakes_the_consumer_and_so_does_a_decision_to_call() -> Result<
 }
 
 async fn decided(stack: &Stack, run: &Value, attempt: u32, decision: &str, status: u16) -> Result<()> {
-    // Another process has woken nobody yet.
+    // Another process has sent no wake-up yet.
     stack.ingest.killer().kill().await;
     let path = format!("/runs/{}/decide", run["run_id"].as_str().context("no run")?);
     let body = json!({
@@ -263,14 +264,14 @@ async fn what_is_deferred_while_the_consumer_is_awake_is_acted_on() -> Result<()
 
 #[tokio::test]
 async fn a_second_consumer_that_is_woken_leaves_the_topic_to_the_first() -> Result<()> {
-    // As in an account that has no concurrency to reserve.
+    // As in an account without concurrency to reserve.
     told(
         || Ok(waking()?.consumers(2)),
         async |stack| {
             let mut ends = stack.lambda()?.follow();
             let meanwhile = async {
                 for number in 0..4 {
-                    // Each from a process that has woken nobody yet.
+                    // Each from a process that has sent no wake-up yet.
                     stack.ingest.killer().kill().await;
                     deliver(stack, &dispute_about(&format!("dp_{number}"))?).await?;
                 }
@@ -289,11 +290,11 @@ async fn a_second_consumer_that_is_woken_leaves_the_topic_to_the_first() -> Resu
     .await
 }
 
-/// The first consumer has read its last, and is about to give the stream up.
+/// The first consumer has read its last message, and is about to release the stream.
 #[tokio::test]
 async fn a_consumer_that_ends_looks_once_more_if_another_was_woken_meanwhile() -> Result<()> {
     let mut config = config()?;
-    // The first one does not renew it while it is held up.
+    // The first one does not renew it while it is delayed.
     table(config.table(), "consumer").insert("stream_lease".into(), "10s".into());
     let stack = builder(config)?.consumers(2).start().await?;
     let (ending, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));

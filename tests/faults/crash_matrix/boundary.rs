@@ -1,5 +1,5 @@
-//! The boundaries: every request that a function makes on its five wires, by what it is for, and the n-th of its kind.
-//! What runs side by side may change places from one run to the next; the n-th of its kind is the same in all of them.
+//! The boundaries: every request that a function makes through its five fault proxies, by its purpose, and its number among those of its kind. The
+//! order of concurrent requests may differ between runs; the n-th of a kind is the same in all of them.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use local::{
     proxy::{Fault, Seen},
 };
 
-/// A wire.
+/// A fault proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum On {
     Runtime,
@@ -48,11 +48,11 @@ impl fmt::Display for Boundary {
 /// When the process dies at a boundary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Moment {
-    /// The request has been sent, and nobody has processed it.
+    /// The request has been sent and not processed.
     Before,
-    /// It has been processed, and the answer is never sent.
+    /// It has been processed, and the response is never sent.
     Unanswered,
-    /// The answer has gone out.
+    /// The response has been sent.
     Answered,
 }
 
@@ -68,7 +68,7 @@ impl Moment {
     }
 }
 
-/// How often these are made depends on how long things take: only the first of each is a boundary.
+/// Requests whose number depends on timing: only the first of each kind is a boundary.
 pub(super) const EVERY_SO_OFTEN: [&str; 7] = [
     "renew stream",
     "count in flight",
@@ -79,7 +79,7 @@ pub(super) const EVERY_SO_OFTEN: [&str; 7] = [
     "wake consumer",
 ];
 
-/// What a request is for.
+/// The purpose of a request.
 pub(super) fn what(on: On, seen: &Seen) -> Option<&'static str> {
     match on {
         On::Runtime => what_of_runtime(seen),

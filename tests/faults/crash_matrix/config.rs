@@ -10,7 +10,7 @@ use crate::setup::{add_steps, config, park_in_doubt, retry, table};
 /// The table of the step that writes an item, and that step.
 pub(super) const TABLE: &str = "files";
 pub(super) const COUNTS: &str = "count_file";
-/// A letter beside the ticket, a file once there are both, and then an item that counts it.
+/// A letter beside the ticket, a file after both, and then an item that counts it.
 const CHAIN: &str = r#"
 [[steps]]
 id = "send_letter"
@@ -35,17 +35,17 @@ input = { dispute = "{{ event.data.object.id }}", file = "{{ receipts.open_file.
 update = { table = "files", key = { id = "{{ input.dispute }}" }, set = { file = "{{ input.file }}" }, add = { count = 1 } }
 "#;
 
-/// The one in which a story is told, with that third party.
+/// The configuration of a scenario, with that third party.
 pub(super) fn of(story: Story, third_party: &str) -> Result<Config> {
     let mut config = config()?;
     if story.scenario == Scenario::Chain {
         add_steps(&mut config, CHAIN);
-        // So many steps and deaths at a time take longer than eight short pauses.
+        // With this many steps and deaths in parallel, a run takes longer than eight short pauses.
         config.steps().for_each(|step| drop(step.insert("retry".into(), retry(1000).into())));
     }
     config.call(third_party);
     set_policy(&mut config, story.policy);
-    // So many stories side by side keep a machine busy, and a run's lease must outlast the pauses.
+    // With this many scenarios in parallel the machine is busy, and a run's lease must outlast the pauses.
     set_time(&mut config, "stream_lease", "2s");
     match story.scenario {
         Scenario::Ingest | Scenario::Chain => {}
@@ -54,7 +54,7 @@ pub(super) fn of(story: Story, third_party: &str) -> Result<Config> {
             set_time(&mut config, "slow_call", "400ms");
             set_timeout(&mut config, "2s");
         }
-        // The dead one's lease outlasts its successor's wait for the message, so that the effect is found held.
+        // The dead attempt's lease outlasts its successor's wait for the message, so that the effect is found claimed.
         Scenario::Recovery => set_time(&mut config, "settle", "4s"),
         Scenario::Newer => {
             call_one_at_a_time(&mut config, third_party);

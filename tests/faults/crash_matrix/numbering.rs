@@ -1,4 +1,4 @@
-//! The numbering of a function's requests, and the one among them at which something is done.
+//! Numbers a function's requests, and injects a fault at one of them.
 
 use std::{
     collections::BTreeMap,
@@ -22,17 +22,17 @@ struct Numbers {
 }
 
 impl Numbering {
-    /// The function is invoked, or has answered: all wires but the runtime's are others' as well.
+    /// Sets whether the function is being invoked: other requests, except those to the Runtime API, are not its own.
     pub(super) fn at_work(&self, at_work: bool) {
         self.numbers().at_work = at_work;
     }
 
-    /// There is nothing more to number.
+    /// Ends the numbering.
     pub(super) fn end(&self) {
         self.numbers().ended = true;
     }
 
-    /// Numbers what passes a wire, and does this to one boundary's request.
+    /// Numbers the requests through a fault proxy, and injects a fault at one boundary.
     pub(super) fn watch(self: &Arc<Self>, wire: &Wire, on: On, strike: Option<&(Boundary, Fault)>) -> Hits {
         let numbering = self.clone();
         let target = strike.map(|(boundary, _)| *boundary);
@@ -45,7 +45,7 @@ impl Numbering {
 
     fn number(&self, on: On, seen: &Seen) -> Option<Boundary> {
         let mut numbers = self.numbers();
-        // Its next request for work comes when it has answered, on a wire that is its own.
+        // Its next poll comes after its response, through its own fault proxy.
         if numbers.ended || !numbers.at_work && on != On::Runtime {
             return None;
         }
@@ -60,7 +60,7 @@ impl Numbering {
         Some(boundary)
     }
 
-    /// What there was, in the order it came, without the last `next`: it is open until another event comes.
+    /// The boundaries so far, in order, without the last `next`: that one is open until another event arrives.
     pub(super) fn boundaries(&self) -> Vec<Boundary> {
         let numbers = self.numbers();
         let responses = numbers.counts.get(&(On::Runtime, "response")).copied().unwrap_or_default();

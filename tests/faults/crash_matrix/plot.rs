@@ -1,13 +1,13 @@
 //! The scenarios.
 //!
-//! * Ingest: webhooks that find no topic yet, a full one, and one whose input is too large for the broker; and wake-ups.
-//! * Journal: with `journal = true`, a webhook that the broker takes and one that it does not.
-//! * Consumer: an earlier command that has to be retried, a later one with large input and a slow call, and one that the
-//!   broker did not take; so that claim, defer, claim in place, check out, hand over, commit, discard and ack all occur.
-//! * Recovery: a consumer that works on what a dead one has left behind, so that watch, take-over, look-up and park occur.
-//! * Newer: a broker that acks cumulatively, three commands of one partition for a third party that is called once at a
-//!   time, and a wake-up that finds the stream taken; so that a run of messages is acked at once, messages are left to the
-//!   agenda before any claim, and the stream lease is released while another consumer waits for it.
+//! * Ingest: webhooks for a missing topic, for a full one, and one whose input is too large for the broker; and wake-ups.
+//! * Journal: with `journal = true`, a webhook that the broker accepts and one that it does not.
+//! * Consumer: an earlier command that has to be retried, a later one with large input and a slow call, and one that the broker did not accept;
+//! so that claim, defer, claim in place, check out, hand over, commit, discard and ack all occur.
+//! * Recovery: a consumer that continues a dead one's work, so that watch, take-over, look-up and park occur.
+//! * Newer: a broker that acks cumulatively, three commands of one partition for a third party with one call at a time, and a wake-up that finds
+//! the stream taken; so that a run of messages is acked at once, messages are put on the agenda before any claim, and the stream lease is
+//! released while another consumer waits for it.
 //! * Chain: two effects, a third that comes after both, and an item that is written after that; so that effects begin others.
 
 use std::{pin::pin, time::Duration};
@@ -28,20 +28,20 @@ use crate::setup::{TICKETS, deliver_until_taken, dispute_about, produces};
 const LETTERS: &str = "/v1/letters";
 /// Longer than a message waits for its call, and shorter than a call may take.
 const SLOW: Duration = Duration::from_millis(900);
-/// The same where messages first wait a second for their turn at the third party.
+/// The same where messages first wait a second for a call slot at the third party.
 const VERY_SLOW: Duration = Duration::from_millis(1900);
-/// Far more than it takes until a call is under way.
+/// Far longer than it takes to start a call.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A consumer that finds nothing, on a busy machine.
+/// Runs that may find nothing, on a busy machine.
 const EMPTY_RUNS: usize = 10;
 
-/// The effects that there must be, and whether each wire has struck.
+/// The expected effects, and the rules of each fault proxy.
 type Played = Result<(Vec<String>, Vec<Hits>)>;
 
 impl Scene {
     pub(super) async fn ingest(&self) -> Played {
         let struck = self.watch()?;
-        // The consumer is not run beside ingest: its requests would be taken for ingest's.
+        // The consumer is not run during ingest: its requests would be counted as ingest's.
         self.stack.lambda()?.wire.always(|_| true, Fault::Answer(Answer::status(202)));
         let mut effects = self.deliver(&dispute_about("dp_first")?).await?;
         effects.extend(self.deliver(&large(dispute_about("dp_large")?)).await?);
@@ -65,7 +65,7 @@ impl Scene {
 
     pub(super) async fn consumer(&self) -> Played {
         let struck = self.watch()?;
-        // Where a doubt can be resolved, the earlier command is in doubt; where it can't, it is refused for now.
+        // If a doubt can be resolved, the earlier command is in doubt; otherwise it is refused for now.
         let first = match self.story.policy {
             Policy::SameKey | Policy::LookUp => Behaviour::refuse(500).after_applying(),
             Policy::Park => Behaviour::refuse(429),
@@ -93,7 +93,7 @@ impl Scene {
             runs += 1;
             ensure!(runs < EMPTY_RUNS, "the first consumer survived");
         }
-        // A copy comes at once, and finds the effect held; its original comes back later.
+        // A copy arrives at once, and finds the effect claimed; its original is redelivered later.
         deliver_until_taken(&self.stack, &webhook).await?;
         self.stack.consumer.warm().await?;
         self.until_stream_is_nearly_free().await?;
@@ -105,7 +105,7 @@ impl Scene {
     }
 
     pub(super) async fn chain(&self) -> Played {
-        // One after the other, so that each time the same one comes last.
+        // One after the other, so that the same one is always last.
         self.third_party.script(LETTERS, [Behaviour::refuse(429)]);
         let mut effects = deliver_until_taken(&self.stack, &dispute_about("dp_chain")?).await?;
         let run = effects[0].split(':').next().unwrap_or_default().to_owned();

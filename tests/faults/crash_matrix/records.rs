@@ -1,4 +1,4 @@
-//! What a scenario reads from the table, to wait for the times in it, and the one thing that it writes.
+//! A scenario's access to the table: it reads times in order to wait for them, and writes one mark.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::scene::Scene;
 
-/// A consumer that finds the stream taken for no longer than this waits for it.
+/// A consumer waits for the stream if it is taken for no longer than this.
 const NEARLY: Duration = Duration::from_millis(500);
 
 impl Scene {
-    /// Leaves the mark of a consumer that was woken and found the stream taken.
+    /// Sets the mark of a consumer that was woken and found the stream taken.
     pub(super) async fn ask_for_stream(&self) -> Result<()> {
         let table = self.stack.table()?;
         for lease in self.stream_leases().await? {
@@ -26,7 +26,7 @@ impl Scene {
         Ok(())
     }
 
-    /// Waits until a dead consumer's stream lease is so near its end that the next consumer waits for it.
+    /// Waits until a dead consumer's stream lease is close enough to its end that the next consumer waits for it.
     pub(super) async fn until_stream_is_nearly_free(&self) -> Result<()> {
         for lease in self.stream_leases().await? {
             sleep_until(time(&lease, "lease_until")? - NEARLY).await;
@@ -39,7 +39,7 @@ impl Scene {
         Ok(items.into_iter().filter(|item| item["run_id"] == ":stream"))
     }
 
-    /// Waits until that time of every record has come: the end of a dead attempt's lease, or when it is due.
+    /// Waits until that time of every record has passed: the end of a dead attempt's lease, or the due time.
     pub(super) async fn until(&self, name: &str) -> Result<()> {
         for effect in self.stack.effects().await? {
             sleep_until(time(&effect.record, name)?).await;
@@ -48,7 +48,7 @@ impl Scene {
     }
 }
 
-/// A time in a record; one long past if it has none.
+/// A time in a record; one far in the past if it has none.
 fn time(record: &Value, name: &str) -> Result<Timestamp> {
     Ok(Timestamp::from_millisecond(record[name].as_i64().unwrap_or_default())?)
 }

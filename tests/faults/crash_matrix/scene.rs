@@ -1,4 +1,4 @@
-//! The stage of a story: a stack of its own, and wires on which everything is numbered.
+//! The setup of one run: its own stack, and fault proxies that number all requests.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -23,7 +23,7 @@ use crate::setup::{TICKETS, builder, counted, deliver_until_taken};
 
 pub(super) const LOOK_UP: &str = "/api/tickets/by-key";
 
-/// A stack, and wires on which everything is numbered.
+/// A stack, and fault proxies that number all requests.
 pub(super) struct Scene {
     pub(super) story: Story,
     pub(super) stack: Stack,
@@ -50,7 +50,7 @@ impl Scene {
         Ok(Self { story, stack, third_party, third_party_wire, numbering: Arc::default() })
     }
 
-    /// Gives the effects that there must be, and whether the process was killed.
+    /// Returns the expected effects, and whether the process was killed.
     pub(super) async fn play(&self) -> Result<(Vec<String>, bool)> {
         let (mut effects, struck) = match self.story.scenario {
             Scenario::Ingest => self.ingest().await,
@@ -61,12 +61,12 @@ impl Scene {
             Scenario::Chain => self.chain().await,
         }?;
         effects.sort();
-        // Not those of the runs that settle what is left.
+        // Requests of the runs that settle the rest are not numbered.
         self.numbering.end();
         Ok((effects, struck.iter().any(|hits| hits.count() > 0)))
     }
 
-    /// How often the step that writes an item has done so, by what it is about.
+    /// How often the step that writes an item has done so, by business key.
     pub(super) async fn counted(&self) -> Result<BTreeMap<String, String>> {
         counted(&self.stack, TABLE).await
     }
@@ -82,7 +82,7 @@ impl Scene {
         self.numbering.at_work(false);
     }
 
-    /// A provider's deliveries of one webhook to ingest, until it is taken.
+    /// Delivers one webhook to ingest until it is accepted, as a provider does.
     pub(super) async fn deliver(&self, webhook: &Webhook) -> Result<Vec<String>> {
         self.numbering.at_work(true);
         let effects = deliver_until_taken(&self.stack, webhook).await;
@@ -90,7 +90,7 @@ impl Scene {
         effects
     }
 
-    /// From now on everything is numbered, and the process killed at the story's boundary.
+    /// From now on every request is numbered, and the process is killed at the run's boundary.
     pub(super) fn watch(&self) -> Result<Vec<Hits>> {
         let function = self.function();
         let kill = function.killer().hook();

@@ -1,4 +1,4 @@
-//! One telling of a scenario, and what must hold however it ends: nothing lost, nothing twice, no doubt hidden.
+//! One run of a scenario, and what must hold afterwards: nothing lost, nothing applied twice, no doubt hidden.
 
 use std::{fmt, time::Duration};
 
@@ -14,10 +14,10 @@ use super::{
     scene::{LOOK_UP, Scene},
 };
 
-/// Far more than it takes, even with so many others on the same machine.
+/// Far longer than it takes, even with many other runs on the same machine.
 const SETTLED_WITHIN: Duration = Duration::from_secs(90);
 
-/// What is told; the scenarios are in [`super::plot`].
+/// The scenario; see [`super::plot`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Scenario {
     Ingest,
@@ -32,7 +32,7 @@ impl Scenario {
     pub(crate) const ALL: [Self; 6] =
         [Self::Ingest, Self::Journal, Self::Consumer, Self::Recovery, Self::Newer, Self::Chain];
 
-    /// Ingest knows of no policy: it is tried under the one that shows most, where the third party forgives nothing.
+    /// Ingest does not depend on the policy: it is run with the strictest one, with a third party that does not deduplicate.
     fn policies(self) -> &'static [Policy] {
         match self {
             Self::Ingest | Self::Journal => &[Policy::Park],
@@ -41,7 +41,7 @@ impl Scenario {
     }
 }
 
-/// What is done about a doubt.
+/// The policy for effects in doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Policy {
     SameKey,
@@ -53,7 +53,7 @@ impl Policy {
     pub(crate) const ALL: [Self; 3] = [Self::SameKey, Self::LookUp, Self::Park];
 }
 
-/// One telling.
+/// One run: a scenario, a policy, and a death.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Story {
     pub(crate) scenario: Scenario,
@@ -61,13 +61,13 @@ pub(crate) struct Story {
     pub(crate) death: Option<(Boundary, Moment)>,
 }
 
-/// What came of it.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Told {
     pub(crate) boundaries: Vec<Boundary>,
-    /// The boundary was reached, and the process killed there.
+    /// Whether the boundary was reached, and the process killed there.
     pub(crate) died: bool,
-    /// Calls that the third party recognised by their key.
+    /// Calls that the third party deduplicated by their key.
     pub(crate) deduped: usize,
     pub(crate) looked_up: usize,
     pub(crate) parked: usize,
@@ -81,7 +81,7 @@ impl fmt::Display for Story {
 }
 
 impl Story {
-    /// Every scenario under each of its policies, without a death.
+    /// Every scenario with each of its policies, without a death.
     pub(crate) fn undisturbed() -> impl Iterator<Item = Self> {
         let under_each = |scenario: Scenario| {
             scenario.policies().iter().map(move |policy| Self { scenario, policy: *policy, death: None })
@@ -89,21 +89,20 @@ impl Story {
         Scenario::ALL.into_iter().flat_map(under_each)
     }
 
-    /// The same with a death at each moment of each boundary that it was told to have.
+    /// The same with a death at each moment of each boundary that was found.
     pub(crate) fn with_deaths(self, told: &Told) -> impl Iterator<Item = Self> {
         let boundaries = told.boundaries.iter();
         let deaths = boundaries.flat_map(|boundary| Moment::ALL.map(|moment| (*boundary, moment)));
         deaths.map(move |death| Self { death: Some(death), ..self })
     }
 
-    /// Whether it belongs to the part of that name. The one without a death belongs to each of its deaths, which are known
-    /// by it.
+    /// Whether it belongs to the part of that name. A run without a death belongs to the part of each of its deaths, since it finds the boundaries.
     pub(crate) fn is_in(self, part: &str) -> bool {
         let name = self.to_string();
         name.starts_with(part) || self.death.is_none() && part.starts_with(&name)
     }
 
-    /// Tells it, and checks that nothing was lost and nothing done twice.
+    /// Runs it, and checks that nothing was lost and nothing applied twice.
     pub(crate) async fn tell(self) -> Result<Told> {
         let scene = Scene::set(self).await?;
         let told = async {
@@ -120,7 +119,7 @@ impl Story {
         let records = scene.stack.effects().await?;
         let mut ids: Vec<_> = records.iter().map(|record| record.effect_id.clone()).collect();
         ids.sort();
-        // What comes after an effect that is parked in doubt has not begun.
+        // The successors of an effect parked in doubt have not begun.
         let is_stopped = self.scenario == Scenario::Chain && records.iter().any(Effect::is_parked);
         let expected = effects.iter().filter(|id| !is_stopped || ids.contains(id));
         ensure!(expected.eq(&ids), "lost: of {effects:?} there are {ids:?}");
@@ -146,7 +145,7 @@ impl Story {
         })
     }
 
-    /// Done and applied once; or, where nobody can be asked, applied at most once, and listed for a person as a doubt.
+    /// Done and applied once; or, where a doubt can't be resolved, applied at most once and parked in doubt.
     fn check(self, record: &Effect, times: usize) -> Result<()> {
         ensure!(times <= 1, "applied {times} times");
         if record.is_done() {

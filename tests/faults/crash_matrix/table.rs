@@ -1,4 +1,4 @@
-//! The matrix, as a table for people: boundaries by policies, with a mark for each moment of death.
+//! The matrix as a table: boundaries by policies, with a mark for each moment of death.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -20,7 +20,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// What went wrong, and where.
+    /// The failures, with their boundaries.
     pub(crate) fn failed(&self) -> impl Iterator<Item = String> {
         self.told.iter().filter_map(|(story, told)| {
             let error = told.as_ref().err()?;
@@ -28,13 +28,13 @@ impl Table {
         })
     }
 
-    /// Three of four, at the least, on a machine so busy that runs go other ways than they went at first.
+    /// At least three of four deaths occurred, even on a machine so busy that runs differ from the first one.
     pub(crate) fn most_died(&self) -> bool {
         let died = self.told.values().flatten().filter(|told| told.died).count();
         died * 4 >= self.told.len() * 3
     }
 
-    /// Every boundary that a scenario has under any policy, in the order of the first that has it.
+    /// Every boundary of a scenario under any policy, in order of first appearance.
     fn boundaries(&self, scenario: Scenario) -> Vec<Boundary> {
         let mut all = Vec::new();
         for (_, told) in self.undisturbed.iter().filter(|(story, _)| story.scenario == scenario) {

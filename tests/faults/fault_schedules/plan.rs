@@ -1,4 +1,4 @@
-//! What goes wrong and when: drawn from a seed, all of it before anything starts.
+//! The schedule of faults: generated from a seed before anything starts.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use local::{http::Answer, lambda_api::failure};
 
 use crate::crash_matrix::Moment;
 
-/// SplitMix64: one number after the other, the same from the same seed.
+/// SplitMix64: a sequence of numbers determined by the seed.
 #[derive(Debug, Clone)]
 struct Dice(u64);
 
@@ -31,17 +31,17 @@ impl Dice {
     }
 }
 
-/// A wire between the functions and a service.
+/// A fault proxy between the functions and a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum On {
-    /// A broker's, by its number.
+    /// A broker's, by number.
     Broker(usize),
     Table,
-    /// To Lambda's Invoke; nothing passes it where ingest wakes nobody.
+    /// To Lambda's Invoke; unused where ingest does not wake the consumer.
     Lambda,
 }
 
-/// What a schedule is carried out with.
+/// The settings of a schedule.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Setting {
     /// The brokers are of a newer generation.
@@ -53,7 +53,7 @@ pub(super) struct Setting {
     pub(super) has_journal: bool,
 }
 
-/// What is done to a request that a function makes of a service.
+/// A fault for a request of a function to a service.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Wired {
     /// DynamoDB and Lambda throttle, the broker is full.
@@ -61,44 +61,44 @@ pub(super) enum Wired {
     Status(u16),
     CutBefore,
     CutAfter,
-    /// It is processed, and answered a while later.
+    /// It is processed, and answered after a delay.
     AnsweredLate(Duration),
-    /// It is processed a while later.
+    /// It is processed after a delay.
     Late(Duration),
-    /// Whoever made it, every consumer is killed.
+    /// Every consumer is killed, whichever process made the request.
     Kill(Moment),
 }
 
-/// What the third party does with a call.
+/// A behaviour of the third party for a call.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Manner {
     Refuse(u16),
-    /// It asks to be left alone for a second.
+    /// It asks for a pause of one second.
     Pause,
-    /// It is applied, and this is a lie.
+    /// It is applied, and the status denies it.
     Lie(u16),
     Cut,
     CutOnceApplied,
     HangOnceApplied,
     AnswerLate(Duration),
-    /// It is applied, and the consumer killed before it is answered.
+    /// It is applied, and the consumer is killed before the response.
     Kill,
 }
 
-/// One thing that goes wrong.
+/// One fault.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Trouble {
     KillConsumer,
     KillIngest,
-    /// By its number.
+    /// By number.
     RestartBroker(usize),
-    /// Every connection of that wire.
+    /// Cuts every connection of that fault proxy.
     Sever(On),
-    /// The next so many requests on that wire.
+    /// The next requests through that fault proxy, this many.
     Wire(On, Wired, usize),
-    /// The next calls of that step, by its place among the steps, or its look-ups.
+    /// The next calls of that step, by its position among the steps, or its look-ups.
     ThirdParty(usize, Manner),
-    /// Another run begins while one is under way.
+    /// Another run begins during a run.
     SecondConsumer,
 }
 
@@ -106,13 +106,13 @@ pub(super) enum Trouble {
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) setting: Setting,
-    /// When each webhook is delivered, by its number. Some come twice.
+    /// When each webhook is delivered, by number. Some are delivered twice.
     pub(super) deliveries: Vec<(Duration, usize)>,
     pub(super) troubles: Vec<(Duration, Trouble)>,
 }
 
 impl Plan {
-    /// So many webhooks within `lasting`, and trouble all the while. `paths`: how many the third party has.
+    /// This many webhooks within `lasting`, with faults all the time. `paths`: the number of the third party's paths.
     pub(super) fn draw(seed: u64, webhooks: usize, lasting: Duration, paths: usize) -> Self {
         let dice = &mut Dice(seed);
         let setting = Setting::draw(seed, dice);
@@ -132,7 +132,7 @@ impl Plan {
 }
 
 impl Setting {
-    /// Seeds that follow each other have brokers of either generation.
+    /// Consecutive seeds have brokers of different generations.
     fn draw(seed: u64, dice: &mut Dice) -> Self {
         Self {
             is_newer: seed % 2 == 1,
@@ -173,7 +173,7 @@ impl Wired {
         }
     }
 
-    /// The answer of a service that does nothing, if it is one.
+    /// The response of a service that does nothing, if the fault is one.
     pub(super) fn answer(self, on: On) -> Option<Answer> {
         match (self, on) {
             (Self::Busy, On::Table) => Some(Answer::throttled()),

@@ -1,4 +1,4 @@
-//! A stack with a step for each policy, in which a plan is carried out, and its history.
+//! A stack with a step for each policy, in which a schedule is run, and its history.
 
 use std::{
     fmt::Write as _,
@@ -57,13 +57,13 @@ input = { completion = "{{ receipts.triage_issue.completion }}" }
 call = { url = "https://labels.example.com/v1/labels", json = { completion = "{{ input.completion }}" }, timeout = "1s" }
 in_doubt = { policy = "same-key", window = "24h" }
 "#;
-/// What comes after a step that ingest starts.
+/// The successor of a step that ingest starts.
 const NEXT: [(&str, &str); 3] =
     [("open_ticket", "email_customer"), ("charge_card", "count_charge"), ("triage_issue", "label_issue")];
-/// How often the schedule runs the consumer: where it is woken as well, seldom.
+/// The interval of the consumer's schedule: long where ingest wakes the consumer as well.
 const OFTEN: Duration = Duration::from_millis(500);
 const SELDOM: Duration = Duration::from_secs(4);
-/// A provider tries a webhook again for so long.
+/// How long a provider retries a webhook.
 const DELIVERED_WITHIN: Duration = Duration::from_secs(60);
 
 pub(super) struct Scenario {
@@ -73,20 +73,20 @@ pub(super) struct Scenario {
 }
 
 impl Scenario {
-    /// `open_ticket` and `triage_issue` use the same key, `charge_card` is looked up, `tell_slack` parks.
+    /// `open_ticket` and `triage_issue` use `same_key`, `charge_card` is looked up, `tell_slack` parks.
     pub(super) async fn build(setting: Setting) -> Result<Self> {
         let mut config = config()?;
         add_steps(&mut config, LATER);
         config.table().insert("journal".into(), setting.has_journal.into());
         let times = table(config.table(), "consumer");
-        // A claim may take as long as the table's client is patient, 5 s, and its call begins only then.
+        // A claim may take as long as the table's client waits, 5 s, and its call begins only then.
         times.insert("settle".into(), "6s".into());
-        // A run's lease outlasts the longest delay; else no run would last until its first acks are let go.
+        // A run's lease outlasts the longest delay; otherwise no run would last until its first acks are sent.
         times.insert("stream_lease".into(), "3s".into());
-        // Calls that are answered late are handed over.
+        // Calls with late responses are handed over.
         times.insert("slow_call".into(), "250ms".into());
         for step in config.steps() {
-            // Whatever else is wrong with a budget: here it shall not be what ends an effect.
+            // Retry budgets must not end an effect here.
             step.insert("retry".into(), Value::Table(retry(1000)));
         }
         let look_up = toml! {
@@ -111,7 +111,7 @@ impl Scenario {
         Ok(Self { stack, started: Instant::now(), history: Mutex::default() })
     }
 
-    /// Carries the plan out, on a schedule, and gives the effects that there must be.
+    /// Runs the schedule, and returns the expected effects.
     pub(super) async fn suffer(&self, plan: &Plan) -> Result<Vec<String>> {
         let every = if plan.setting.has_wake_ups { SELDOM } else { OFTEN };
         let schedule = self.stack.schedule(every);
@@ -135,7 +135,7 @@ impl Scenario {
         Ok(effects)
     }
 
-    /// Until it is taken.
+    /// Delivers until the webhook is accepted.
     async fn deliver(&self, webhook: &Webhook) -> Result<Vec<String>> {
         let started = Instant::now();
         loop {
@@ -208,7 +208,7 @@ impl Scenario {
         self.stack.brokers().nth(number).context("a broker of that number")
     }
 
-    /// None: ingest wakes nobody.
+    /// None: ingest does not wake the consumer.
     fn wire(&self, on: On) -> Result<Option<&Wire>> {
         Ok(match on {
             On::Broker(number) => Some(self.broker(number)?.wire()),
@@ -237,7 +237,7 @@ impl Scenario {
     }
 }
 
-/// The effect that comes after one.
+/// The successor of an effect.
 fn next(effect_id: &str) -> Option<String> {
     let mut parts = effect_id.splitn(3, ':');
     let (run, step, key) = (parts.next()?, parts.next()?, parts.next()?);
@@ -245,7 +245,7 @@ fn next(effect_id: &str) -> Option<String> {
     Some(format!("{run}:{later}:{key}"))
 }
 
-/// The webhook of that number: a dispute, an invoice or an issue, about something of its own.
+/// The webhook with that number: a dispute, an invoice or an issue, with its own business key.
 fn webhook(number: usize) -> Result<Webhook> {
     match number % 3 {
         0 => dispute_about(&format!("dp_{number}")),

@@ -1,4 +1,4 @@
-//! The consumer killed between the steps of a chain, and the requests between them lost.
+//! The consumer killed between the steps of a chain, and lost requests between them.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ fn advances(seen: &Seen) -> bool {
     seen.is("TransactWriteItems")
 }
 
-/// Delivers a dispute, and settles it, with this done to the transaction between the first step and the second.
+/// Delivers a dispute, and settles it, with this fault in the transaction between the first step and the second.
 async fn struck(stack: &Stack, fault: Fault) -> Result<usize> {
     let hits = stack.table_wire()?.once(advances, fault);
     deliver(stack, &dispute()?).await?;
@@ -79,7 +79,7 @@ async fn a_transaction_whose_answer_is_lost_is_recognised() -> Result<()> {
     stack.finish().await
 }
 
-/// As DynamoDB answers to a transaction that is sent again while it is being applied.
+/// DynamoDB's response to a transaction that is sent again while it is being applied.
 fn in_progress() -> Answer {
     Answer::of_json(
         400,
@@ -90,7 +90,7 @@ fn in_progress() -> Answer {
     )
 }
 
-/// The SDK sends it as often as it does; what is then sent once more bears another token, so it finds what it has itself written.
+/// The SDK retries a limited number of times. A later try is a new transaction with another token, and finds what the first one has written.
 #[tokio::test]
 async fn a_transaction_that_meets_itself_is_recognised() -> Result<()> {
     for steps in [CHAIN, COUNT] {
@@ -117,7 +117,7 @@ async fn a_transaction_that_meets_itself_is_recognised() -> Result<()> {
     Ok(())
 }
 
-/// As DynamoDB answers when another write to one of the items is under way.
+/// DynamoDB's response when another write to one of the items is in progress.
 fn conflict() -> Answer {
     Answer::of_json(
         400,

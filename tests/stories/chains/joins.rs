@@ -1,4 +1,4 @@
-//! A step that comes after several: it begins once, when the last of them is on record, whichever that is.
+//! A step that comes after several: it begins once, when the last of them is recorded, whichever that is.
 
 use anyhow::Result;
 use driftq_webhooks::{
@@ -54,7 +54,7 @@ async fn killed_between_the_two_predecessors_the_join_is_exact() -> Result<()> {
         for nth in 1..=2 {
             let stack = with(JOIN).await?;
             let wire = stack.table_wire()?;
-            // The two follow each other, so that each is at a moment of its own.
+            // The two follow each other, so that each has its own moment.
             stack.third_party.script(LETTERS, [Behaviour::refuse(429)]);
             wire.times(nth - 1, advances, Fault::Pass);
             let hits = wire.once(advances, fault(stack.consumer.killer().hook()));
@@ -73,7 +73,7 @@ fn step(id: &str) -> StepId {
     StepId::try_from(id.to_owned()).unwrap()
 }
 
-/// A join of so many, whose predecessors are all called and none of them on record.
+/// A join of this many predecessors, all called and none recorded.
 fn predecessors(count: usize) -> Vec<Case> {
     let names: Vec<_> = (0..count).map(|number| step(&format!("before_{number}"))).collect();
     let after = names.iter().cloned().collect();
@@ -95,7 +95,7 @@ fn predecessors(count: usize) -> Vec<Case> {
     names.into_iter().map(case).collect()
 }
 
-/// Whoever comes last begins it, however close the others are.
+/// The last predecessor begins it, however close together they end.
 #[tokio::test]
 async fn of_many_predecessors_that_end_at_once_one_begins_the_join() -> Result<()> {
     for count in [2, 3, 5] {
@@ -124,7 +124,7 @@ async fn of_many_predecessors_that_end_at_once_one_begins_the_join() -> Result<(
     Ok(())
 }
 
-/// The end of one is not recorded while the other's is: nothing has begun, and the other still waits for it.
+/// The end of one is not recorded while the other's is: nothing has begun, and the step still waits for it.
 #[tokio::test]
 async fn a_predecessor_that_was_fenced_off_begins_nothing() -> Result<()> {
     let (table, cases) = (Table::start().await?, predecessors(1));

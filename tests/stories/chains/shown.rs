@@ -1,4 +1,4 @@
-//! What whoever looks at a run sees of its chain.
+//! A chain as a run's API response shows it.
 
 use std::collections::BTreeMap;
 
@@ -14,14 +14,14 @@ use crate::{
     setup::{SLACK, add_steps, builder, config, deliver, dispute, issue, settle},
 };
 
-/// The only run, as ingest shows it.
+/// The only run, as ingest returns it.
 async fn shown(stack: &Stack) -> Result<Value> {
     let effects = stack.effects().await?;
     let run = &effects.first().context("no effect")?.run_id;
     Ok(stack.get(&format!("/runs/{run}")).await?.json())
 }
 
-/// Its state, and the status of each step.
+/// The run's state, and the status of each step.
 fn told(run: &Value) -> (&str, BTreeMap<&str, &str>) {
     let steps = run["steps"].as_array().into_iter().flatten();
     let steps = steps.map(|step| (step["step"].as_str().unwrap(), step["status"].as_str().unwrap()));
@@ -103,7 +103,7 @@ async fn a_run_is_told_to_be_complete_once_when_all_of_it_is_over() -> Result<()
     Ok(())
 }
 
-/// The commands that decide have no broker at hand: the consumer's next run tells.
+/// Operator commands have no broker configured: the consumer's next run publishes the event.
 #[tokio::test]
 async fn a_run_that_a_decision_ends_is_told_to_be_complete_once() -> Result<()> {
     for (decision, kind) in [("applied", "side_effect.done"), ("discard", "side_effect.discarded")] {

@@ -47,7 +47,7 @@ async fn a_skipped_predecessor_of_two_skips_the_join() -> Result<()> {
     stack.finish().await
 }
 
-/// Nothing is on record of a step that does not want the event, as of any other.
+/// A step that does not want the event has no record, as usual.
 #[tokio::test]
 async fn a_condition_on_the_event_leaves_a_step_and_what_comes_after_it_out() -> Result<()> {
     let stack = stack_with(|config| {
@@ -108,7 +108,7 @@ async fn a_join_waits_for_a_parked_predecessor_and_goes_on_when_it_is_done() -> 
     stack.finish().await
 }
 
-/// Whoever has looked at the third party says what it gave: the steps after it need that.
+/// An operator who has checked at the third party enters the receipt: later steps need it.
 #[tokio::test]
 async fn an_operator_who_says_that_it_was_applied_tells_the_receipt_and_frees_what_comes_after() -> Result<()>
 {
@@ -130,7 +130,7 @@ async fn an_operator_who_says_that_it_was_applied_tells_the_receipt_and_frees_wh
         "effect_id": ticket.effect_id, "attempt": ticket.attempt, "decision": "applied", "note": "Ann: I looked",
         "receipt": { "ticket": "tp_7" },
     });
-    // Its answer is lost, and it is sent again.
+    // Its response is lost, and it is sent again.
     stack.table_wire()?.once(|seen| seen.is("TransactWriteItems"), Fault::CutAfter);
     let decided = stack.post_json(&format!("/runs/{}/decide", ticket.run_id), &[], &body).await?;
     assert_eq!((decided.status, &decided.json()["status"]), (200, &json!("done")));

@@ -1,4 +1,4 @@
-//! The broker under test, and a topic of one's own on it.
+//! The broker under test, and unique topics on it.
 
 use std::{
     env, fs,
@@ -16,12 +16,12 @@ use super::{
     wire::{PATIENCE, Reply, Wire},
 };
 
-/// By how much something may seem early: what was due is counted from when we saw the message, not from when it was sent.
+/// How early an event may seem: its due time is counted from when the message arrived, not from when it was sent.
 const EARLY: Duration = Duration::from_millis(250);
-/// By how much it may be late on a busy machine.
+/// How late it may be on a busy machine.
 const BUSY: Duration = Duration::from_millis(1250);
 
-/// The broker of `DRIFTQ_HTTP_URL`, or an embedded one of one's own.
+/// The broker of `DRIFTQ_HTTP_URL`, or an embedded one.
 pub(super) struct Broker {
     pub(super) wire: Wire,
     pub(super) profile: Profile,
@@ -33,7 +33,7 @@ struct Own {
     wal: Wal,
 }
 
-/// A log that goes with its test.
+/// A log that is deleted with its test.
 struct Wal(PathBuf);
 
 impl Drop for Wal {
@@ -64,7 +64,7 @@ impl Broker {
         Some(Self { wire, profile, own: None })
     }
 
-    /// This one, for a case that nobody else's broker is fit for, because the case does what `why` says.
+    /// This broker, if it is ours: for a case that can't run on a shared broker, because it does what `why` says.
     pub(super) fn ours(self, why: &str) -> Option<Self> {
         if self.own.is_none() {
             println!("skipped: this {why}, and the broker of DRIFTQ_HTTP_URL is not ours");
@@ -89,7 +89,7 @@ impl Broker {
         self.own.expect("only an own broker is ended")
     }
 
-    /// Kill -9, and start again on the same address and log. Topics keep their handles.
+    /// Kills it with SIGKILL, and starts it again with the same address and log. Topics keep their handles.
     pub(super) async fn restart(self) -> Self {
         let Self { wire, profile, .. } = self;
         let Own { broker, wal } = self.own.expect("only an own broker is killed");
@@ -104,14 +104,13 @@ impl Broker {
         self.into_own().broker.stop().await;
     }
 
-    /// The lines of the log, if it can be seen.
+    /// The lines of the log, if it is readable.
     pub(super) fn log(&self) -> Option<Vec<String>> {
         let own = self.own.as_ref()?;
         Some(fs::read_to_string(&own.wal.0).unwrap().lines().map(str::to_owned).collect())
     }
 
-    /// Waits until the log has the commit of that offset of partition 0, which newer generations write a moment after the
-    /// ack's answer.
+    /// Waits until the log has the commit of that offset of partition 0, which newer generations write shortly after the ack's response.
     pub(super) async fn acks_are_on_disk(&self, topic: &Topic, offset: u64) {
         let (name, offset) = (format!("\"{}\"", topic.name), format!("\"offset\":{offset}"));
         let is_it = |line: &String| line.contains("commit") && line.contains(&name) && line.contains(&offset);
@@ -129,7 +128,7 @@ impl Broker {
         self.profile.max_in_flight()
     }
 
-    /// A name that nobody else has.
+    /// A unique name.
     pub(super) fn name() -> String {
         format!("contract-{}", &Uuid::new_v4().simple().to_string()[..12])
     }
@@ -141,13 +140,14 @@ impl Broker {
         topic
     }
 
-    /// A topic that is not there.
+    /// A missing topic.
     pub(super) fn missing_topic(&self) -> Topic {
         Topic { wire: self.wire.clone(), name: Self::name() }
     }
 
-    /// What was due `due_ms` after `since` has just come: not before, and at the next tick. How soon after depends on where
-    /// the broker is between two ticks, and on how busy this machine is.
+    /// Asserts that something due `due_ms` after `since` has just happened: not before, and at the next tick. How soon after depends on where
+    /// the broker
+    /// is between two ticks, and on the machine's load.
     #[track_caller]
     pub(super) fn came_on_time(&self, since: Instant, due_ms: u64) {
         let (due, took) = (Duration::from_millis(due_ms), since.elapsed());
@@ -160,7 +160,7 @@ fn elsewhere() -> Option<String> {
     env::var("DRIFTQ_HTTP_URL").ok().filter(|url| !url.is_empty())
 }
 
-/// A topic that only this test knows. Its group is `g` where none is named.
+/// A topic for this test only. The default group is `g`.
 pub(super) struct Topic {
     pub(super) wire: Wire,
     pub(super) name: String,
@@ -178,18 +178,18 @@ impl Topic {
         Self { wire: self.wire.clone(), name: format!("dlq.{}", self.name) }
     }
 
-    /// Produces a message: the fields of the request, but for the topic.
+    /// Produces a message: the fields of the request, without the topic.
     pub(super) async fn produce(&self, mut message: Value) -> Reply {
         message["topic"] = self.name.as_str().into();
         self.wire.post("/v1/produce", &message.to_string()).await
     }
 
-    /// Produces one that must be taken.
+    /// Produces a message that must be accepted.
     pub(super) async fn take(&self, message: Value) {
         self.produce(message).await.is(200, &format!(r#"{{"status":"produced","topic":"{}"}}"#, self.name));
     }
 
-    /// Produces so many plain ones: `m0`, `m1` and so on, without a key and thus to partition 0.
+    /// Produces this many plain messages: `m0`, `m1` and so on, without a key and so to partition 0.
     pub(super) async fn fill(&self, count: usize) {
         for number in 0..count {
             self.take(json!({ "value": format!("m{number}") })).await;
@@ -206,7 +206,7 @@ impl Topic {
         self.wire.consume(&query, "").await
     }
 
-    /// Acks what must be ackable, in partition 0.
+    /// Acks a message that must be ackable, in partition 0.
     pub(super) async fn ack(&self, owner: &str, offset: u64) {
         self.ack_in("g", owner, offset).await;
     }
@@ -216,20 +216,20 @@ impl Topic {
         self.settle("ack", fields).await.is(204, "");
     }
 
-    /// Nacks what must be nackable, in partition 0.
+    /// Nacks a message that must be nackable, in partition 0.
     pub(super) async fn nack(&self, owner: &str, offset: u64, reason: &str) {
         let fields = json!({ "owner": owner, "partition": 0, "offset": offset, "reason": reason });
         self.settle("nack", fields).await.is(204, "");
     }
 
-    /// Acks or nacks: the fields of the request, but for the topic and the group.
+    /// Acks or nacks: the fields of the request, without the topic and the group.
     pub(super) async fn settle(&self, verb: &str, fields: Value) -> Reply {
         let mut request = json!({ "topic": self.name, "group": "g" });
         request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         self.wire.post(&format!("/v1/{verb}"), &request.to_string()).await
     }
 
-    /// What `/metrics` says of this topic: the series, its labels but for the topic, and the value.
+    /// A metric of this topic in `/metrics`: the series, its other labels, and the value.
     pub(super) async fn metric(&self, series: &str, labels: &str) -> Option<u64> {
         metric(&self.wire, &format!("{series}{{{labels},topic=\"{}\"}}", self.name)).await
     }
@@ -240,7 +240,7 @@ impl Topic {
     }
 }
 
-/// What `/metrics` says of a series with all its labels.
+/// A metric in `/metrics` with all its labels.
 pub(super) async fn metric(wire: &Wire, sample: &str) -> Option<u64> {
     let text = wire.get("/metrics").await.body;
     text.lines().find_map(|line| line.strip_prefix(sample)?.trim().parse().ok())

@@ -1,4 +1,4 @@
-//! Consume: streams that say nothing until there is something to say.
+//! Consume: streams that send nothing before the first message.
 
 use std::time::Instant;
 
@@ -61,7 +61,7 @@ async fn headers_are_withheld_until_the_first_message(broker: Broker) {
     assert!(head.contains("\r\ntransfer-encoding: chunked\r\n"), "{head}");
 }
 
-/// There is no heartbeat and no end; 75 s were seen. A connection between requests lives for 5 s.
+/// There is no heartbeat and no end; 75 s were observed. An idle connection without a stream is closed after 5 s.
 async fn an_idle_stream_stays_open(broker: Broker) {
     let topic = broker.topic(1).await;
     let mut stream = topic.consume("o", 30_000).await;
@@ -92,7 +92,7 @@ async fn the_default_lease_is_two_seconds(broker: Broker) {
     }
 }
 
-/// Oddly, a GET may have its arguments in a JSON body.
+/// Unusually, a GET may have its arguments in a JSON body.
 async fn arguments_may_come_in_a_body(broker: Broker) {
     let topic = broker.topic(1).await;
     topic.fill(1).await;

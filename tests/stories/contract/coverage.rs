@@ -1,4 +1,4 @@
-//! That the table of facts is whole: its cases are there, and no case is left out of it.
+//! Checks that the table of facts is complete: its cases exist, and every case is in it.
 
 use super::facts::{FACTS, Fact};
 

@@ -1,12 +1,12 @@
-//! What the contract says, fact by fact, with the tests that hold a broker to it. `coverage` checks it.
+//! The contract's facts, each with the cases that test it. `coverage` checks this table.
 //!
-//! Two facts are out of reach at the wire, and held on the state machine alone: that a produce key is forgotten after
-//! 10 minutes, and that of two messages delivered together the second is sometimes first, but rarely.
+//! Two facts can't be tested over HTTP, only on the state machine: that a produce key is forgotten after 10 minutes, and that of two messages
+//! delivered together the second is sometimes first, but rarely.
 
-/// A fact: what it is, and the cases that hold a broker to it. For which generations, the cases say.
+/// A fact: its text, and the cases that test it. The cases name their generations.
 pub(super) struct Fact(pub(super) &'static str, pub(super) &'static [&'static str]);
 
-/// By the sections of the page that they are from.
+/// In the order of the page's sections.
 pub(super) const FACTS: &[Fact] = &[
     // Topics
     Fact("topics are listed as sorted strings", &["topics::names_are_listed_as_strings_and_sorted"]),

@@ -1,4 +1,4 @@
-//! Leases: when a message that nobody acked comes back, and to whom.
+//! Leases: when an unacked message is redelivered, and to which stream.
 
 use std::time::Instant;
 
@@ -130,7 +130,7 @@ async fn a_new_owner_waits_for_the_whole_lease_of_a_message_with_a_key(broker: B
     comes_back(&broker, topic.consume("B", 5000).await, since, 5000).await;
 }
 
-/// Until then the dead consumer holds its places, and nothing else moves.
+/// Until then the dead consumer's messages count as in flight, and nothing else is delivered.
 async fn the_dead_hold_their_places(broker: Broker) {
     let topic = broker.topic(1).await;
     let limit = broker.limit();

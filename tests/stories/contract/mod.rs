@@ -1,15 +1,13 @@
-//! The contract: what a real DriftQ was seen to do, asserted at the wire.
+//! The contract: the observed behaviour of real DriftQ brokers, tested over HTTP.
 //!
-//! [`facts`] lists what was seen. Each case names the generations for which it holds (`cases!`), and is run for each of them
-//! against an embedded broker of its own. With `DRIFTQ_HTTP_URL` the cases run against the broker that is there, those for
-//! its generation: every case has topics of its own, so that it may be a shared one, and what kills the broker, or needs an
-//! empty one, is skipped and says so. Where the two differ, the real one is right.
+//! [`facts`] lists the facts. Each case names its generations (`cases!`), and runs for each of them against its own embedded broker. With
+//! `DRIFTQ_HTTP_URL`, the cases of its generation run against that broker. It may be a shared one: every case has its own topics, and a case that
+//! kills the broker, or needs an empty one, is skipped with a message. Where the two differ, the real one is right.
 //!
-//! The rules that take minutes, or luck, are asserted on the embedded broker's state machine, by a clock that is
-//! passed in: `local/broker/tests`.
+//! Rules that take minutes, or depend on chance, are tested on the embedded broker's state machine with a simulated clock: `local/broker/tests`.
 
-/// Makes every case a test for each generation for which it holds, as `contract::acks::g3::an_ack_commits_everything_below_it`.
-/// A case that is not listed is a function without use, which the lints refuse.
+/// Makes every case a test for each of its generations, such as `contract::acks::g3::an_ack_commits_everything_below_it`. A case that is not listed
+/// is an unused function, which the lints reject.
 macro_rules! cases {
     (
         $(both: [$($both:ident),+ $(,)?],)?

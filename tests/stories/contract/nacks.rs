@@ -63,7 +63,7 @@ async fn a_nack_ignores_the_backoff(broker: Broker) {
     nacks_wait_for_nothing(&broker, &topic, &mut stream).await;
 }
 
-/// Round-robin, with an idempotency key too; and the old owner's word counts no more.
+/// Round-robin, also with an idempotency key; and the old owner's ack is refused.
 async fn a_nack_goes_to_the_next_stream(broker: Broker) {
     let topic = broker.topic(1).await;
     let mut first = topic.consume("o1", 30_000).await;

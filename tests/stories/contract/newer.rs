@@ -1,4 +1,4 @@
-//! What only the newer generation has.
+//! Behaviour of the newer generation only.
 
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ async fn two_consumers(topic: &Topic) -> (Stream, Stream) {
     (dead, alive)
 }
 
-/// Something below it is another owner's, or is not in flight.
+/// A message below it belongs to another owner, or is not in flight.
 async fn a_cumulative_ack_refuses_what_is_not_all_held(broker: Broker) {
     let Some(()) = enough_in_flight(&broker) else { return };
     let topic = broker.topic(1).await;
@@ -72,7 +72,7 @@ async fn a_cumulative_ack_refuses_what_is_not_all_held(broker: Broker) {
     ack_cumulative(&topic, "alive", 1).await.is(204, "");
 }
 
-/// What was acked past stays in flight, and only an ack of its own ends it.
+/// Messages that were acked past stay in flight, and need their own ack.
 async fn a_cumulative_ack_leaves_what_is_below_the_commit(broker: Broker) {
     let topic = broker.topic(1).await;
     topic.fill(2).await;
@@ -149,7 +149,7 @@ async fn the_limits_can_be_asked_for(broker: Broker) {
     assert_eq!(config["max_partition_bytes"], broker.profile.max_bytes());
 }
 
-/// So that a topic's name in `/metrics` does not say that anybody reads it.
+/// So a topic's name in `/metrics` does not mean that the topic is consumed.
 async fn created_topics_are_counted_by_their_names(broker: Broker) {
     let topic = broker.topic(1).await;
     let metrics = broker.wire.get("/metrics").await.body;

@@ -1,4 +1,4 @@
-//! A client as raw as curl: one connection a call, and every byte of the answer.
+//! A raw HTTP client, like curl: one connection per call, and every byte of the response.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use url::Url;
 
 use super::stream::Stream;
 
-/// Longer than anything may take that is expected to happen.
+/// Longer than any expected event takes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Where a broker listens.
@@ -60,7 +60,7 @@ impl Wire {
         self.try_call(method, path, headers, body).await.unwrap()
     }
 
-    /// A call that may fail; an answer cut short is a failure.
+    /// A call that may fail; a truncated response is a failure.
     pub(super) async fn try_call(
         &self,
         method: &str,
@@ -73,7 +73,7 @@ impl Wire {
         timeout(PATIENCE, Reply::read(&mut answer)).await.expect("an answer in time")
     }
 
-    /// Opens a consume stream. Nothing need have come back of it yet when this returns.
+    /// Opens a consume stream. There may be no response yet when this returns.
     pub(super) async fn consume(&self, query: &str, body: &str) -> Stream {
         let connection = self.send("GET", &format!("/v1/consume{query}"), "", body).await.unwrap();
         Stream::on(connection)

@@ -1,5 +1,5 @@
-//! Two messages in hand are no proof that nothing else is in flight: a newer broker deals 32 of a partition. A dead consumer's
-//! stream, which the broker believes open, holds 18 of 21 webhooks when the broker loses its memory.
+//! Holding two messages does not prove that nothing else is in flight: a newer broker delivers 32 of a partition. A dead consumer's stream, which the
+//! broker believes open, holds 18 of 21 webhooks when the broker loses its memory.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn asks_for_metrics(seen: &Seen) -> bool {
     seen.goes_to("GET", "/metrics")
 }
 
-/// It finds out how much is in flight, or what may be acked.
+/// A request for what is in flight, or what may be acked.
 fn asks(seen: &Seen) -> bool {
     asks_for_metrics(seen) || ack(seen)
 }
@@ -29,19 +29,19 @@ async fn what_a_newer_brokers_dead_stream_holds_is_not_passed_over() -> Result<(
     nothing_is_passed_over(|_| false).await
 }
 
-/// Then the broker checks each ack by itself.
+/// Then the broker checks each ack itself.
 #[tokio::test]
 async fn nor_without_metrics() -> Result<()> {
     nothing_is_passed_over(asks_for_metrics).await
 }
 
-/// A broker whose limit has been raised: it neither tells it nor acks cumulatively.
+/// A broker whose limit has been raised: it does not report it, and does not ack cumulatively.
 #[tokio::test]
 async fn nor_where_the_limit_is_not_known() -> Result<()> {
     nothing_is_passed_over(|seen| ["/v1/config", "/v1/ack-cumulative"].contains(&seen.path.as_str())).await
 }
 
-/// At a broker that does not have these calls.
+/// With a broker that does not have these routes.
 async fn nothing_is_passed_over(lacks: fn(&Seen) -> bool) -> Result<()> {
     let builder = builder(config()?)?.broker_profile(Profile::G3);
     let stack = builder.env("DRIFTQ_PARTITIONS", "1").env("IDLE_EXIT", "2s").start().await?;
@@ -58,10 +58,10 @@ async fn nothing_is_passed_over(lacks: fn(&Seen) -> bool) -> Result<()> {
     let opened = stack.broker_wire.once(consumes, Fault::Pass);
     let story = async {
         opened.within(PATIENCE).await?;
-        // The dead one's stream and the living one's are dealt two each.
+        // The dead stream and the living one get two messages each.
         deliver_all(&stack, by_turns).await?;
         stack.third_party.until(PATIENCE, |ledger| ledger.applied().len() >= 3).await?;
-        // By the second time, it has had an answer to the first. A consumer that does not ask has acked.
+        // At the second time, it has had a response to the first. A consumer that does not ask would have acked.
         for _ in 0..2 {
             let _ = stack.broker_wire.once(asks, Fault::Pass).within(Duration::from_secs(1)).await;
         }

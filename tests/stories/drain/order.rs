@@ -1,5 +1,5 @@
-//! What an ack takes along: a commit is a high-water mark, so a message that is passed over is lost with the broker's
-//! memory. Each story kills broker and consumer at the moment when that would show.
+//! What an ack commits: a commit is a high-water mark, so a lower unacked message is lost if the broker restarts. Each test kills broker and consumer
+//! at the moment when that would show.
 
 use anyhow::Result;
 use local::{http::Answer, proxy::Fault, stack::Stack, third_party::Behaviour};
@@ -18,13 +18,13 @@ async fn a_message_that_is_done_is_not_acked_before_a_lower_one_of_its_partition
     let name = |partition, name: &str| name_in(partition, 2, name);
     let [low, high] = [name(0, "low"), name(0, "high")];
     let beacons = [name(1, "first"), name(1, "second")];
-    // Neither its claim nor its hand-over can be recorded: nothing answers for it but its message.
+    // Neither its claim nor its hand-over can be recorded: only its message covers it.
     let claimed = stack.table_wire()?.once(|seen| seen.is("PutItem"), Fault::HangBefore);
     deliver_all(&stack, &[&low]).await?;
     let story = async {
         claimed.within(PATIENCE).await?;
         deliver_all(&stack, &[&high]).await?;
-        // A beacon's ack tells that acks go out now, and a second one that all that were ready have gone.
+        // A beacon's ack shows that acks are being sent, and a second one that all ready ones have been sent.
         for beacon in &beacons {
             let acked =
                 stack.broker_wire.once(|seen| ack(seen) && seen.json()["partition"] == 1, Fault::Pass);
@@ -66,7 +66,7 @@ async fn high_after_low(stack: Stack) -> Result<()> {
     stack.third_party.script(TICKETS, [Behaviour::hang().with_hook(kill)]);
     deliver_all(&stack, &["low"]).await?;
     assert!(stack.run_consumer().await.is_err_and(|error| error.is_death()));
-    // The next consumer is dealt this one at once, and the lower one only later (docs/driftq-contract.md, A5).
+    // The next consumer gets this one at once, and the lower one only later (docs/driftq-contract.md, A5).
     deliver_all(&stack, &["high"]).await?;
     let cut = stack.broker_wire.once(ack, Fault::HookAfter(power_cut(&stack)));
     settle(&stack).await?;

@@ -1,4 +1,4 @@
-//! A consumer is gone, but its FIN was lost: the broker believes its stream open, and goes on dealing it messages.
+//! A consumer is gone, but its FIN was lost: the broker believes its stream open, and continues to send messages to it.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use local::{
 use super::{ack, consumes, deliver_all, is_not_ours_to_kill, once_each, power_cut, stack_of, tickets};
 use crate::setup::PATIENCE;
 
-/// Longer than two leases: a message that is dealt to the dead is dealt to the living the next time.
+/// Longer than two leases: a message that went to the dead stream goes to the living one the next time.
 const IDLE_EXIT: &str = "10s";
 
-/// Leaves a stream half open that holds nothing yet.
+/// Leaves a half-open stream that holds nothing yet.
 pub(super) async fn leave_stream(stack: &Stack) -> Result<()> {
     stack.broker_wire.once(consumes, Fault::HalfOpen);
     stack.broker_wire.once(ack, Fault::HookAfter(stack.consumer.killer().hook()));
@@ -26,8 +26,7 @@ pub(super) async fn leave_stream(stack: &Stack) -> Result<()> {
     Ok(())
 }
 
-/// The next streams' leases are shorter than the dead one's. With equal ones the turns can fall alike for a long time, and
-/// the same message to the dead each time.
+/// Makes the next streams' leases shorter than the dead one's. With equal leases the same message could go to the dead stream every time, for long.
 fn shorten_leases(stack: &Stack) -> Hits {
     stack.broker_wire.always(consumes, Fault::Query("lease_ms", "3400".into()))
 }
@@ -38,7 +37,7 @@ async fn what_a_dead_consumers_stream_is_dealt_is_done_in_the_end() -> Result<()
     leave_stream(&stack).await?;
     shorten_leases(&stack);
     let names = ["a", "b", "c", "d", "e"];
-    // Dealt to the dead, all of them that there is room for.
+    // Sent to the dead stream, as many as fit.
     deliver_all(&stack, &names).await?;
     let settling = stack.run_until_settled(3 * PATIENCE).await?;
     assert_eq!(settling.total(|run| run.done), 5);
@@ -54,8 +53,8 @@ async fn what_a_dead_consumers_stream_was_dealt_is_not_passed_over_by_an_ack() -
         return Ok(());
     }
     leave_stream(&stack).await?;
-    // Offset 0 was `first`. The streams take turns, so b and c are dealt to the living while a lower one is with the dead:
-    // b after a, or c after b.
+    // Offset 0 was `first`. The streams alternate, so b and c go to the living stream while a lower message is at the dead one: b after a, or c
+    // after b.
     for offset in [2, 3] {
         let is_it = move |seen: &Seen| ack(seen) && seen.json()["offset"] == offset;
         stack.broker_wire.once(is_it, Fault::HookAfter(power_cut(&stack)));

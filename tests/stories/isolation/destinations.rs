@@ -1,4 +1,4 @@
-//! One destination in trouble, and its neighbour.
+//! One failing destination, and a working one.
 
 use std::{ops::Range, time::Duration};
 
@@ -85,7 +85,7 @@ async fn a_destination_that_fails_uses_up_no_attempts_and_one_probe_decides() ->
     neighbours.stack.finish().await
 }
 
-/// Waits until all effects are on record, and gives how many of them have not been tried.
+/// Waits until all effects are recorded, and returns how many of them have not been tried.
 async fn all_on_record(stack: &Stack, count: usize) -> Result<usize> {
     loop {
         let effects = stack.effects().await?;

@@ -1,4 +1,4 @@
-//! Long queues: what is behind them, or beside them, does not wait.
+//! Long queues do not delay other work.
 
 use anyhow::{Result, ensure};
 use local::{

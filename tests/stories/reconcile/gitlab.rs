@@ -1,4 +1,4 @@
-//! GitLab sends an event again on request, in other bytes and under the same signed id.
+//! GitLab redelivers an event on request, with other bytes and the same signed id.
 
 use anyhow::{Context, Result};
 use local::{
@@ -62,7 +62,7 @@ async fn what_gitlab_could_not_deliver_comes_in_by_our_own_door() -> Result<()> 
     for number in 2..4 {
         assert!(!told.provider.send(issue(number)).await);
     }
-    // It is still shut: GitLab tries, and says that it could not.
+    // Ingest is still unreachable: GitLab tries, and reports that it failed.
     while told.api.seen_where(resends).is_empty() {
         told.stack.run_consumer().await?;
     }
@@ -79,7 +79,7 @@ async fn what_gitlab_could_not_deliver_comes_in_by_our_own_door() -> Result<()> 
     told.stack.finish().await
 }
 
-/// Our answer is lost, so that GitLab takes it for a failure. What it sends again has no email address any more, and the same id.
+/// Our response is lost, so GitLab counts it as a failure. The redelivery has no email address any more, and the same id.
 #[tokio::test]
 async fn an_event_whose_answer_was_lost_is_done_once() -> Result<()> {
     let told = told().await?;
@@ -94,7 +94,7 @@ async fn an_event_whose_answer_was_lost_is_done_once() -> Result<()> {
     told.stack.finish().await
 }
 
-/// The hook had a wrong URL for a while. What it has missed then GitLab does not send to another.
+/// The hook had a wrong URL for a while. GitLab does not redeliver events of that time to another URL.
 #[tokio::test]
 async fn what_gitlab_sent_to_another_url_is_lost_and_told() -> Result<()> {
     let told = told().await?;

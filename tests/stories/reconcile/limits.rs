@@ -1,4 +1,4 @@
-//! What a turn may take, and that only one consumer at a time has it.
+//! The limits of a turn, and that only one consumer at a time has it.
 
 use std::{
     sync::Arc,
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::setup::{PATIENCE, dispute_about, settle};
 
-/// The record of who may ask.
+/// The record of the turn.
 async fn turn(stack: &Stack) -> Result<Json> {
     let items = stack.table()?.scan().await?;
     items.into_iter().find(|item| item["run_id"] == ":reconcile").context("nobody has asked")
@@ -36,8 +36,8 @@ async fn says(stack: &Stack, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// A consumer is held up in the middle of its turn, for so long that another one has taken it. What it has fetched is done once, and it
-/// moves nothing in the other one's record.
+/// A consumer is delayed during its turn until another one has taken it. What it has fetched is done once, and it does not change the other one's
+/// record.
 #[tokio::test]
 async fn a_consumer_that_has_lost_its_turn_does_not_move_the_cursor() -> Result<()> {
     let told = stripe_with("").await?;
@@ -71,7 +71,7 @@ async fn a_consumer_that_has_lost_its_turn_does_not_move_the_cursor() -> Result<
     assert_eq!(turn(&told.stack).await?, taken);
     says(&told.stack, "how far a source was reconciled was not recorded").await?;
 
-    // The other one has died, and its turn is over.
+    // The other consumer has died, and its turn is over.
     edit_turns(&told.stack, |turn| turn["lease_until"] = 0.into()).await?;
     told.until_applied(1).await?;
     told.each_once(1);
@@ -79,7 +79,7 @@ async fn a_consumer_that_has_lost_its_turn_does_not_move_the_cursor() -> Result<
     told.stack.finish().await
 }
 
-/// Twenty pages, and the next turn goes on where this one has stopped.
+/// Twenty pages, and the next turn continues where this one has stopped.
 #[tokio::test]
 async fn a_turn_ends_after_some_pages_and_the_next_one_goes_on() -> Result<()> {
     let told = paddle().await?;
@@ -105,7 +105,7 @@ async fn a_turn_ends_after_some_pages_and_the_next_one_goes_on() -> Result<()> {
     told.stack.finish().await
 }
 
-/// GitHub advises a second between such requests; a turn makes thirty of them, and the next one comes a minute later.
+/// GitHub recommends a second between such requests; a turn makes thirty of them, and the next turn is a minute later.
 #[tokio::test]
 async fn a_turn_asks_for_so_many_deliveries_at_most() -> Result<()> {
     let told = github().await?;
@@ -121,7 +121,7 @@ async fn a_turn_asks_for_so_many_deliveries_at_most() -> Result<()> {
     assert_eq!(told.api.seen_where(asks).len(), 30);
     let pause = turn(&told.stack).await?["next_at"].as_i64().unwrap() - Timestamp::now().as_millisecond();
     assert!((50_000..=60_000).contains(&pause), "{pause} ms");
-    // As if the minute were over, for a consumer that has not been told of it.
+    // As if the minute were over.
     edit_turns(&told.stack, |turn| turn["next_at"] = 0.into()).await?;
     told.stack.deploy(&[]);
     while told.api.seen_where(asks).len() < 32 {
@@ -132,7 +132,7 @@ async fn a_turn_asks_for_so_many_deliveries_at_most() -> Result<()> {
     told.stack.finish().await
 }
 
-/// An answer without an end, or one that is no JSON, is not taken for an empty list.
+/// An endless response, or one that is not JSON, does not count as an empty list.
 #[tokio::test]
 async fn an_answer_that_can_not_be_read_is_asked_for_again() -> Result<()> {
     let told = stripe_with("").await?;
@@ -153,7 +153,7 @@ async fn an_answer_that_can_not_be_read_is_asked_for_again() -> Result<()> {
     told.stack.finish().await
 }
 
-/// A request has ten seconds, and the look goes on afterwards.
+/// A request times out after ten seconds, and the scan continues afterwards.
 #[tokio::test]
 async fn a_request_that_is_not_answered_is_given_up() -> Result<()> {
     let told = stripe_with("").await?;

@@ -1,4 +1,4 @@
-//! Paddle and Square, whose APIs list every event, delivered or not; and what Stripe is asked for.
+//! Paddle and Square, whose APIs list every event, delivered or not; and the requests to Stripe.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn told(provider: Listed, source: &str) -> Result<Told<Listed>> {
     Ok(Told { stack, provider, api, door })
 }
 
-/// The door is shut, and opened again; pages hold one event, and the provider has enough of requests for a while. Gives what was asked.
+/// Ingest is unreachable and reachable again; pages hold one event, and the provider limits requests for a while. Returns the requests.
 async fn what_was_missed_is_fetched_once(
     told: &Told<Listed>,
     event: impl Fn(&str, &str) -> Webhook,
@@ -52,7 +52,7 @@ async fn what_was_missed_is_fetched_once(
     assert_eq!(recovered(&told.stack).await?.len(), 2, "the one that was delivered is none of them");
     let asked = told.api.seen();
 
-    // What arrives after all is a duplicate.
+    // A late delivery is a duplicate.
     told.door.open().await?;
     assert!(sent("evt_3", "paid").await);
     settle(&told.stack).await?;

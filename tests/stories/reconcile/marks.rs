@@ -1,4 +1,4 @@
-//! What came since it was asked for is marked so in its run.
+//! Effects of redelivered events are marked as recovered in their run.
 
 use std::time::Instant;
 
@@ -14,13 +14,13 @@ use local::{
 use super::{Told, edit_turns, github, issue_about, recovered};
 use crate::setup::{PATIENCE, settle};
 
-/// What is remembered of what was asked for.
+/// The number of requested redeliveries that have not arrived yet.
 async fn still_asked(stack: &Stack) -> Result<usize> {
     let items = stack.table()?.scan().await?;
     Ok(items.iter().filter(|item| item["run_id"] == ":asked:github").count())
 }
 
-/// Runs the consumer until what was asked for has been seen to come.
+/// Runs the consumer until the requested redeliveries have been seen to arrive.
 pub(super) async fn until_marked<P>(told: &Told<P>, asked: &str) -> Result<()> {
     let began = Instant::now();
     loop {
@@ -35,7 +35,7 @@ pub(super) async fn until_marked<P>(told: &Told<P>, asked: &str) -> Result<()> {
     }
 }
 
-/// Whoever marks it dies twice. The event that was delivered bears no mark.
+/// The consumer that marks it dies twice. An event that was delivered normally has no mark.
 #[tokio::test]
 async fn what_github_delivers_again_is_marked_in_its_run() -> Result<()> {
     let told = github().await?;
@@ -45,7 +45,7 @@ async fn what_github_delivers_again_is_marked_in_its_run() -> Result<()> {
     let began = Timestamp::now();
     assert!(!told.provider.send(issue_about(2)?).await);
     told.door.open().await?;
-    // At first GitHub does not say what it was answered: that delays the mark and nothing else.
+    // At first GitHub does not report our response: that delays only the mark.
     let details =
         |seen: &Seen| seen.method == "GET" && seen.path.rsplit('/').next().unwrap().starts_with("100");
     let untold = told.api.always(details, Fault::Answer(Answer::status(500)));
@@ -74,7 +74,7 @@ async fn what_github_delivers_again_is_marked_in_its_run() -> Result<()> {
         assert_eq!(effect["status"], "done", "a mark changes nothing else");
     }
 
-    // From then on nobody asks about it.
+    // From then on there are no more requests about it.
     let details =
         |seen: &Seen| seen.method == "GET" && seen.path.rsplit('/').next().unwrap().starts_with("100");
     told.api.forget();

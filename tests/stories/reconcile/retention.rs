@@ -1,4 +1,4 @@
-//! What a provider does not keep any more can't be recovered. That is said and counted, and everything younger is.
+//! Events that a provider no longer keeps can't be recovered. That is reported and counted, and everything younger is recovered.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 use super::{Told, asks, edit_turns, github, issue_about, recovered, stripe_with};
 use crate::{printed::Printed, setup::dispute_about};
 
-/// As if nobody had looked for so long.
+/// As if the last scan were this long ago.
 async fn not_looked_for(stack: &Stack, time: SignedDuration) -> Result<()> {
     edit_turns(stack, |turn| {
         let then = Timestamp::now() - time;
@@ -29,7 +29,7 @@ async fn not_looked_for(stack: &Stack, time: SignedDuration) -> Result<()> {
     .await
 }
 
-/// Until when everything has been looked at.
+/// The high-water mark.
 async fn looked_until(stack: &Stack) -> Result<Timestamp> {
     let items = stack.table()?.scan().await?;
     let turn = items.iter().find(|item| item["run_id"] == ":reconcile").unwrap();
@@ -53,7 +53,7 @@ async fn a_time_that_is_out_of_reach_is_told_once_and_the_rest_is_fetched() -> R
     let keys: Vec<_> = recovered(&told.stack).await?.iter().map(|item| item["run_id"].to_string()).collect();
     assert_eq!(keys, ["\"stripe.evt_dp_5\""]);
 
-    // The cursor goes on, and what is lost is told once.
+    // The cursor continues, and the loss is reported once.
     let age = Timestamp::now().duration_since(looked_until(&told.stack).await?);
     assert!(age < SignedDuration::from_mins(2), "looked until {age} ago");
     told.look_again("/v1/events").await?;
@@ -71,7 +71,7 @@ async fn a_time_that_is_out_of_reach_is_told_once_and_the_rest_is_fetched() -> R
     told.stack.finish().await
 }
 
-/// GitHub lists a delivery, and has removed it when it is asked for: one is lost, and the others are not held up by it.
+/// GitHub lists a delivery, and has removed it when it is requested: one is lost, and the others are not delayed by it.
 #[tokio::test]
 async fn a_delivery_that_is_gone_when_it_is_asked_for_is_lost_and_told() -> Result<()> {
     let Told { stack, provider, api, door } = github().await?;
@@ -82,7 +82,7 @@ async fn a_delivery_that_is_gone_when_it_is_asked_for_is_lost_and_told() -> Resu
     told.provider.behave(|manners| manners.ahead = SignedDuration::ZERO);
     told.provider.send(issue_about(2)?).await;
     told.door.open().await?;
-    // Its time is over once it has been listed.
+    // It expires once it has been listed.
     let provider = told.provider.clone();
     let age = Hook::new(move || {
         let provider = provider.clone();

@@ -1,4 +1,4 @@
-//! Alarms: that they go on when they should, and that somebody is told.
+//! Alarms: they go on when they should, and a notification is sent.
 
 use std::collections::BTreeMap;
 
@@ -25,8 +25,7 @@ fn every_alarm_tells_somebody_and_says_when_it_is_over() -> Result<()> {
     Ok(())
 }
 
-/// Where a metric is missing, nothing has happened. But a consumer that says nothing does not run, and what was last counted is
-/// still there.
+/// A missing metric means that nothing has happened. But a consumer without any output does not run, and the last count still applies.
 #[test]
 fn silence_is_an_alarm_for_the_consumer_only() -> Result<()> {
     for (id, alarm) in alarms()? {
@@ -62,7 +61,7 @@ fn what_is_late_is_the_slowest_of_a_hundred() -> Result<()> {
     Ok(())
 }
 
-/// What an operator must know of each time, and what may happen now and then.
+/// Alarms for each occurrence, and alarms with a threshold.
 #[test]
 fn alarms_go_on_at_what_their_section_says() -> Result<()> {
     let at_once = |metric: &'static str| (metric, "Sum", json!(0), "GreaterThanThreshold");
@@ -100,7 +99,7 @@ fn alarms_go_on_at_what_their_section_says() -> Result<()> {
     Ok(())
 }
 
-/// The parameters' defaults are those that the page explains.
+/// The parameters' defaults are those explained in the page.
 #[test]
 fn the_thresholds_that_can_be_set_are_explained() -> Result<()> {
     let manual = read("docs/operate.md")?;

@@ -1,4 +1,4 @@
-//! Delivery by others than `sam deploy`: the workflow of GitHub Actions, Terraform, and CloudFormation without an upload.
+//! Deployment without `sam deploy`: the workflow of GitHub Actions, Terraform, and CloudFormation without an upload.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::{file::parse, read, stages::stages};
 
-/// The workflow asks nothing, stores no key, and deploys the stages that there are from one build.
+/// The workflow needs no input, stores no key, and deploys all stages from one build.
 #[test]
 fn the_workflow_deploys_without_prompts_or_keys() -> Result<()> {
     let workflow = read(".github/workflows/deploy.yml")?;
@@ -36,7 +36,7 @@ fn the_workflow_deploys_without_prompts_or_keys() -> Result<()> {
     Ok(())
 }
 
-/// The runner has the Rust target of its own architecture, and all stages get what it has built.
+/// The runner has the Rust target of its own architecture, and all stages use its build.
 #[test]
 fn the_workflow_builds_for_the_architecture_of_every_stage() -> Result<()> {
     let runner = parse(".github/workflows/deploy.yml")?["jobs"]["build"]["runs-on"].to_string();
@@ -47,7 +47,7 @@ fn the_workflow_builds_for_the_architecture_of_every_stage() -> Result<()> {
     Ok(())
 }
 
-/// Terraform makes the templates' stacks, so there is nothing that could differ from them but names.
+/// Terraform creates the templates' stacks, so only names can differ.
 #[test]
 fn terraform_makes_both_templates() -> Result<()> {
     let module = read("terraform/main.tf")?;
@@ -93,7 +93,7 @@ fn cloudformation_takes_the_template_without_an_upload() -> Result<()> {
     Ok(())
 }
 
-/// What must pass at GitHub is what must pass on any machine, and it needs no key.
+/// The checks at GitHub are the same as on any machine, and need no key.
 #[test]
 fn the_workflow_for_changes_runs_what_runs_here() -> Result<()> {
     let workflow = parse(".github/workflows/ci.yml")?;

@@ -1,4 +1,4 @@
-//! IAM: each function may do to the table what it is seen to do, and nothing else.
+//! IAM: each function may do to the table exactly what it is observed to do.
 
 use std::collections::BTreeSet;
 
@@ -65,7 +65,7 @@ fn granted(binary: &str) -> Result<BTreeSet<Action>> {
     Ok(all)
 }
 
-/// What `put`, `update` and `delete` do, in the tables that the operator names.
+/// The permissions of `put`, `update` and `delete`, in the tables that the operator names.
 fn only_items_of_steps(statement: &Value) {
     assert_eq!(statement["Resource"], json!({ "Ref": "WriteTableArns" }));
     assert_eq!(
@@ -86,7 +86,7 @@ fn only_the_tables_key(statement: &Value) {
     );
 }
 
-/// What went over the wire to the table since this was last asked.
+/// The requests through the table's fault proxy since the last call.
 fn seen(wire: &Wire) -> BTreeSet<Action> {
     let index = |request: &Value| request["IndexName"].as_str().map(str::to_owned);
     let actions = |seen: &Seen| match seen.is("TransactWriteItems") {
@@ -98,7 +98,7 @@ fn seen(wire: &Wire) -> BTreeSet<Action> {
     seen
 }
 
-/// A transaction is allowed to whoever is allowed each of its writes.
+/// The permissions of a transaction are those of each of its writes.
 fn transacted(request: &Value) -> impl Iterator<Item = String> {
     let writes = request["TransactItems"].as_array().cloned().unwrap_or_default().into_iter();
     writes.flat_map(|write| {
@@ -113,7 +113,7 @@ fn transacted(request: &Value) -> impl Iterator<Item = String> {
     })
 }
 
-/// All that ingest ever asks the table: journal, large input, a broker that is down, a client's key, a look at a run.
+/// All of ingest's requests to the table: journal, large input, a broker that is down, a client's key, showing a run.
 async fn busy_ingest(stack: &Stack) -> Result<BTreeSet<Action>> {
     let large = issue()?.edited(|event| event["issue"]["body"] = "A long story. ".repeat(30_000).into());
     deliver(stack, &large).await?;
@@ -143,7 +143,7 @@ async fn every_action_that_is_granted_is_used_and_every_one_that_is_used_is_gran
     }
     stack.table_wire()?.forget();
     let ingest = busy_ingest(&stack).await?;
-    // What can't be claimed is put beside the records.
+    // An unreadable message is put beside the records.
     produce(&stack, &json!({ "topic": stack.topic, "value": "no command" })).await?;
     let settling = stack.run_until_settled(PATIENCE).await?;
     assert_eq!((settling.total(|run| run.done), settling.total(|run| run.parked)), (4, 1));

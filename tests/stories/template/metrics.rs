@@ -1,4 +1,4 @@
-//! Metrics: what alarms and the dashboard ask for is what the functions emit.
+//! Metrics: alarms and the dashboard use metrics that the functions emit.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::{file::Template, read};
 
 /// Each stack has a namespace of its own, so that one's alarms don't fire for another.
 const NAMESPACE: &str = "${AWS::StackName}";
-/// What is counted in the access log, because no function hears of it.
+/// Counted in the access log, because no function sees these requests.
 const OF_ACCESS_LOG: &str = "Throttled";
 
 fn check(name: &str, dimension: Option<&str>) {
@@ -78,7 +78,7 @@ fn every_alarm_watches_something_that_is_emitted_and_is_explained() -> Result<()
     Ok(())
 }
 
-/// Only the consumer counts what waits. While it does not run, what waited still does.
+/// Only the consumer counts waiting records. While it does not run, the last count still applies.
 #[test]
 fn an_alarm_on_what_waits_keeps_its_state_while_nothing_is_counted() -> Result<()> {
     let template = Template::shipped()?;

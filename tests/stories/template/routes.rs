@@ -1,4 +1,4 @@
-//! Routes: what API Gateway lets through, what ingest knows, what `docs/api.md` lists, and what the samples ask for.
+//! Routes: those of API Gateway, of ingest, of `docs/api.md`, and of the samples agree.
 
 use std::{collections::BTreeSet, fs};
 
@@ -79,7 +79,7 @@ async fn ingest_answers_every_route() -> Result<()> {
         let path = path.replace("{source}", "stripe").replace("{run_id}", "nobody");
         let answer = stack.request(method, &path, &Headers::new(), b"{}").await?;
         assert!(answer.status != 404 || answer.json()["detail"] != "no such path", "{key}");
-        // Stripe is not asked whether it is there; Meta is.
+        // Stripe sends no GET; Meta does.
         assert!(answer.status != 405 || key == "GET /webhooks/{source}", "{key}");
     }
     stack.finish().await
