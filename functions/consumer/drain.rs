@@ -3,7 +3,7 @@
 //! * Acks go out in order within a partition, and none without a proof that no lower message is in flight elsewhere
 //!   ([`AckOrder`], `proof`).
 //! * When the stream breaks, or the stream lease is lost, no more acks are sent. Unacked messages are redelivered on the next stream, and the
-//! guard makes that cheap.
+//!   guard makes that cheap.
 //! * A stream of an empty topic sends nothing, not even headers: that it is quiet is detected by the clock.
 
 use std::{sync::Arc, time::Duration};

@@ -20,8 +20,8 @@
 //! * Nothing fails open. A blank secret and an unknown scheme are errors at start; without keys nothing is verified.
 //! * Signatures are compared in constant time and decoded strictly: ambiguous encodings are refused.
 //! * A repeated header is refused. API Gateway's payload 2.0 joins repeated lines with commas
-//! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>), so each
-//! scheme also refuses its headers in that joined form.
+//!   (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>), so each
+//!   scheme also refuses its headers in that joined form.
 //! * [`Refused`] is for the log. The sender learns only that the webhook was refused.
 
 mod answer;

@@ -6,14 +6,14 @@
 //! 2. `keys`: idempotency keys, produce and consume;
 //! 3. `dispatch`, `redelivery`: which stream gets which message, and when again;
 //! 4. `state`: the effect of each request; `dead_letter`: the end of a message that fails too often;
-//! `replay`: the state after a restart.
+//!    `replay`: the state after a restart.
 //!
 //! Around it:
 //!
 //! 5. `log`: the write-ahead log, synced before every response; `record`: its lines;
 //! 6. `engine`: one turn at a time, by the clock, its effects to the log;
 //! 7. `http`, `path`, `request`, `produce_request`, `reply`, `go_json`, `json_text`, `quote`: the protocol; `connection`: its timeout; `head`: the
-//! size limit of a request's head.
+//!    size limit of a request's head.
 //!
 //! The rules are read off real brokers. `tests/stories/contract` of the root package has them as facts, and holds a real broker to them too.
 

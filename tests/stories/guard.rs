@@ -537,6 +537,7 @@ async fn of_two_that_would_tell_of_a_decision_one_does() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The lease is a call of 4 s and a margin of 6 s. Clocks of successive invocations may differ by less than the margin.
 #[tokio::test]
 async fn a_clock_that_is_ahead_by_less_than_the_margin_takes_nothing_over() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));

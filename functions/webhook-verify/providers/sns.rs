@@ -2,7 +2,7 @@
 //! (<https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html>).
 //!
 //! * **There is no secret.** Anyone with an AWS account can make SNS sign any content, on a topic of their own. So the topics are configured, and
-//! messages of other topics are refused.
+//!   messages of other topics are refused.
 //! * **The certificate must be SNS's**: its URL is exactly that of SNS in the topic's own region, and nothing else is fetched.
 //! * **Only some fields are signed**: not the message's attributes, and none of the URLs in a notification. The others are removed from `event`.
 //! * The fields are signed as lines, and a message may contain lines itself. No other field does, so the text is unambiguous.

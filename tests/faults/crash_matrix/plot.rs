@@ -3,11 +3,11 @@
 //! * Ingest: webhooks for a missing topic, for a full one, and one whose input is too large for the broker; and wake-ups.
 //! * Journal: with `journal = true`, a webhook that the broker accepts and one that it does not.
 //! * Consumer: an earlier command that has to be retried, a later one with large input and a slow call, and one that the broker did not accept;
-//! so that claim, defer, claim in place, check out, hand over, commit, discard and ack all occur.
+//!   so that claim, defer, claim in place, check out, hand over, commit, discard and ack all occur.
 //! * Recovery: a consumer that continues a dead one's work, so that watch, take-over, look-up and park occur.
 //! * Newer: a broker that acks cumulatively, three commands of one partition for a third party with one call at a time, and a wake-up that finds
-//! the stream taken; so that a run of messages is acked at once, messages are put on the agenda before any claim, and the stream lease is
-//! released while another consumer waits for it.
+//!   the stream taken; so that a run of messages is acked at once, messages are put on the agenda before any claim, and the stream lease is
+//!   released while another consumer waits for it.
 //! * Chain: two effects, a third that comes after both, and an item that is written after that; so that effects begin others.
 
 use std::{pin::pin, time::Duration};
