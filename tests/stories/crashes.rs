@@ -64,7 +64,7 @@ async fn killed_after_the_commit_before_the_ack_it_is_a_duplicate() -> Result<()
 }
 
 #[tokio::test]
-async fn killed_after_the_claim_at_a_third_party_that_does_not_dedupe_it_is_left_to_a_person() -> Result<()> {
+async fn killed_after_the_claim_without_deduplication_it_is_parked() -> Result<()> {
     let stack = stack_with(|config| park_in_doubt(config, "open_ticket")).await?;
     stack.table_wire()?.once(claim, Fault::HookAfter(kill_consumer(&stack)));
     deliver(&stack, &dispute()?).await?;

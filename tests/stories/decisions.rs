@@ -43,7 +43,7 @@ fn detail(answer: &Answer) -> String {
 }
 
 #[tokio::test]
-async fn a_person_sees_all_that_it_takes_to_decide() -> Result<()> {
+async fn a_parked_effect_shows_what_a_decision_needs() -> Result<()> {
     let (stack, effect) = in_doubt(Behaviour::hang().after_applying()).await?;
     let shown = parked(&stack).await?;
     assert_eq!(shown.len(), 1);
@@ -147,7 +147,7 @@ async fn a_retry_has_a_whole_budget() -> Result<()> {
 }
 
 #[tokio::test]
-async fn of_two_people_who_decide_one_is_told_to_look_again() -> Result<()> {
+async fn the_second_of_two_decisions_is_refused() -> Result<()> {
     let (stack, effect) = in_doubt(Behaviour::hang()).await?;
     let (one, other) =
         tokio::join!(decide(&stack, &effect, "not_applied"), decide(&stack, &effect, "discard"));

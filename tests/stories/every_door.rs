@@ -8,7 +8,7 @@ use toml::toml;
 use crate::setup::{dispute, settle, stack, stack_with};
 
 #[tokio::test]
-async fn a_webhook_gets_in_by_every_door_and_is_one_call() -> Result<()> {
+async fn a_webhook_is_one_call_in_every_event_format() -> Result<()> {
     let stack = stack().await?;
     let mut runs = Vec::new();
     for door in Door::ALL {
@@ -28,7 +28,7 @@ async fn a_webhook_gets_in_by_every_door_and_is_one_call() -> Result<()> {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_get_in_by_every_door() -> Result<()> {
+async fn binary_bodies_are_accepted_in_every_event_format() -> Result<()> {
     let stack = stack().await?;
     let mut webhook = Webhook::new("billing", &serde_json::Value::Null).with("webhook-id", "msg_bytes");
     webhook.body = vec![0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d].into();
@@ -40,7 +40,7 @@ async fn bytes_that_are_no_text_get_in_by_every_door() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_address_that_is_not_allowed_hears_what_a_forger_hears_at_every_door() -> Result<()> {
+async fn a_disallowed_address_gets_the_response_of_a_forgery() -> Result<()> {
     let from_elsewhere = toml! { allow = ["192.0.2.0/24", "2001:db8::/32"] };
     let from_here = toml! { allow = ["127.0.0.0/8"] };
     let stack = stack_with(|config| {
@@ -73,7 +73,7 @@ async fn an_address_that_is_not_allowed_hears_what_a_forger_hears_at_every_door(
 }
 
 #[tokio::test]
-async fn okta_gets_its_challenge_back_at_every_door_where_it_is_allowed() -> Result<()> {
+async fn okta_gets_its_challenge_in_every_event_format_if_allowed() -> Result<()> {
     let stack = stack_with(|config| {
         let sources = config.table()["sources"].as_table_mut().unwrap();
         let okta = toml! { scheme = "okta" secrets = ["OKTA_HOOK_SECRET"] };

@@ -63,7 +63,7 @@ async fn from_twilio(stack: &Stack, body: &str, signed: &str, token: &str) -> Re
 }
 
 #[tokio::test]
-async fn a_slack_command_and_a_pressed_button_become_calls_by_every_door() -> Result<()> {
+async fn slack_commands_and_buttons_become_calls_in_every_format() -> Result<()> {
     let source = toml! { scheme = "slack" secrets = ["SLACK_SIGNING_SECRET"] json_field = "payload" };
     let about = "{{ form.text if form.text is defined else event.actions[0].value }}";
     let stack = with("slack", source, toml! { about = about }).await?;

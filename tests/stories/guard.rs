@@ -448,7 +448,7 @@ async fn one_stream_at_a_time_and_a_late_owner_is_fenced_off() -> anyhow::Result
 }
 
 #[tokio::test]
-async fn whoever_gives_a_stream_up_sees_that_it_was_asked_for() -> anyhow::Result<()> {
+async fn releasing_a_stream_shows_that_it_was_requested() -> anyhow::Result<()> {
     let table = Table::start().await?;
     let first = have_stream(&table, "a", now()).await?;
     assert!(matches!(take_stream(&table, "b", later(1)).await?, Taken::Held(_)));
@@ -460,7 +460,7 @@ async fn whoever_gives_a_stream_up_sees_that_it_was_asked_for() -> anyhow::Resul
 }
 
 #[tokio::test]
-async fn a_record_that_somebody_spoilt_is_an_error_and_not_a_claim() -> anyhow::Result<()> {
+async fn a_malformed_record_is_an_error_and_not_a_claim() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
     let spoilt = BTreeMap::from([("run_id", "stripe.evt_1"), ("effect_id", "stripe.evt_1:open_ticket:dp:1")]);
     table.database.put(&json!(spoilt)).await?;
@@ -485,7 +485,7 @@ async fn due(table: &Table, at: Timestamp) -> anyhow::Result<Vec<Command>> {
 
 /// The window in which the third party remembers a key counts from the next call: it has no earlier calls to remember.
 #[tokio::test]
-async fn what_a_person_knows_not_to_have_happened_begins_anew() -> anyhow::Result<()> {
+async fn an_effect_decided_as_not_applied_starts_again() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
     let lease = win(&table, &case, now()).await?;
     assert_eq!(
@@ -514,7 +514,7 @@ async fn what_a_person_knows_not_to_have_happened_begins_anew() -> anyhow::Resul
 
 /// Two consumers that read the same list publish a decision once.
 #[tokio::test]
-async fn of_two_that_would_tell_of_a_decision_one_does() -> anyhow::Result<()> {
+async fn a_decision_is_published_once() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
     let lease = win(&table, &case, now()).await?;
     let parked = table.effects.park(lease, &case.command, "refused", now()).await?;

@@ -74,7 +74,7 @@ async fn not_found_is_called() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_tell_is_asked_for_again() -> Result<()> {
+async fn an_inconclusive_look_up_is_repeated() -> Result<()> {
     let stack = stack().await?;
     stack.third_party.script(TICKETS, [Behaviour::hang().after_applying()]);
     stack.third_party.script(LOOK_UP, [Behaviour::refuse(500), says(200, &json!({}))]);
@@ -94,7 +94,7 @@ async fn an_answer_that_does_not_tell_is_asked_for_again() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_can_never_be_told_is_left_to_a_person() -> Result<()> {
+async fn a_doubt_that_no_look_up_resolves_is_parked() -> Result<()> {
     let stack = stack().await?;
     stack.third_party.script(TICKETS, [Behaviour::refuse(500).after_applying()]);
     stack.third_party.always(LOOK_UP, Behaviour::refuse(503));
@@ -130,7 +130,7 @@ async fn a_call_that_lands_after_its_timeout_is_waited_for() -> Result<()> {
 
 /// The lease is the call's second, the look-up's, and 4 s (`settle`). A call without a response may arrive that late.
 #[tokio::test]
-async fn nobody_asks_before_the_lease_of_an_unanswered_call_is_over() -> Result<()> {
+async fn no_look_up_before_the_lease_of_an_unanswered_call_ends() -> Result<()> {
     let stack = stack_that_finds("response.status == 200", "4s").await?;
     stack.third_party.script(TICKETS, [Behaviour::cut()]);
     stack.third_party.always(LOOK_UP, Behaviour::look_up());

@@ -31,7 +31,7 @@ fn run() -> Value {
 }
 
 #[tokio::test]
-async fn where_nobody_is_authenticated_there_are_no_such_paths() -> Result<()> {
+async fn without_authentication_operator_paths_do_not_exist() -> Result<()> {
     let stack = stack().await?;
     let nowhere = stack.get("/nowhere").await?;
     let unauthenticated = Door::ALL.map(|door| (door, Authorizer::Nobody));
@@ -53,7 +53,7 @@ async fn where_nobody_is_authenticated_there_are_no_such_paths() -> Result<()> {
 }
 
 #[tokio::test]
-async fn every_authorizer_of_every_door_lets_in_whom_it_knows() -> Result<()> {
+async fn every_authorizer_admits_its_callers_in_every_event_format() -> Result<()> {
     let stack = stack().await?;
     for door in [Door::HttpApi, Door::HttpApiStage, Door::FunctionUrl, Door::RestApi] {
         for authorizer in Authorizer::ALL {

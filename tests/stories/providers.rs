@@ -75,7 +75,7 @@ async fn every_providers_event_becomes_its_calls_once_however_often_it_is_delive
 }
 
 #[tokio::test]
-async fn every_provider_hears_what_it_expects() -> Result<()> {
+async fn every_provider_gets_the_response_it_expects() -> Result<()> {
     let stack = stack().await?;
     let answer = async |sample| {
         let answer = stack.deliver(&Webhook::sample(sample)?).await?;

@@ -202,7 +202,7 @@ async fn what_stripe_could_not_deliver_is_fetched_and_done_once() -> Result<()> 
 }
 
 #[tokio::test]
-async fn what_github_could_not_deliver_comes_in_by_our_own_door() -> Result<()> {
+async fn a_missed_github_delivery_arrives_by_redelivery() -> Result<()> {
     let told = github().await?;
     assert!(told.provider.send(issue_about(1)?).await);
     told.door.close().await;

@@ -187,7 +187,7 @@ async fn a_condition_that_does_not_hold_parks_it_and_nothing_is_written() -> Res
 }
 
 #[tokio::test]
-async fn an_item_that_dynamodb_does_not_take_is_parked_with_its_words() -> Result<()> {
+async fn an_item_that_dynamodb_rejects_is_parked_with_its_error() -> Result<()> {
     let stack = stack(
         r##"
         [[steps]]

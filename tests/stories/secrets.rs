@@ -228,7 +228,7 @@ async fn a_token_that_was_rotated_is_used_by_the_next_process() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_most_talkative_log_tells_no_secret() -> Result<()> {
+async fn the_most_verbose_log_contains_no_secret() -> Result<()> {
     let config = config()?;
     let values = config.secrets();
     let manager = SecretsManager::start(&values).await?;

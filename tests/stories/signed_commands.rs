@@ -27,7 +27,7 @@ fn written_by_hand(genuine: &Value, about: &str) -> Result<Value> {
 }
 
 #[tokio::test]
-async fn what_nobody_of_us_has_signed_is_parked_and_not_called() -> Result<()> {
+async fn an_unsigned_command_is_parked_and_not_called() -> Result<()> {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
     let genuine = produced(&stack)?;

@@ -76,7 +76,7 @@ async fn a_timeout_that_hides_a_success_is_called_again_with_the_same_key() -> R
 }
 
 #[tokio::test]
-async fn an_unknown_outcome_at_a_third_party_that_does_not_dedupe_is_left_to_a_person() -> Result<()> {
+async fn an_unknown_outcome_without_deduplication_is_parked() -> Result<()> {
     let stack = stack().await?;
     stack.third_party.script(SLACK, [Behaviour::hang().after_applying()]);
     deliver(&stack, &issue()?).await?;

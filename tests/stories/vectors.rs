@@ -245,7 +245,7 @@ fn by_clock(vectors: Vec<Vector>) -> BTreeMap<i64, Vec<Vector>> {
 }
 
 #[tokio::test]
-async fn every_vector_comes_out_as_its_provider_says_by_every_door_and_refusals_are_alike() -> Result<()> {
+async fn every_vector_verifies_as_published_in_every_event_format() -> Result<()> {
     let vectors = Vector::all()?;
     ensure!(vectors.len() >= 94, "{} vectors", vectors.len());
     let (blank, vectors): (Vec<_>, Vec<_>) = vectors.into_iter().partition(|vector| vector.secret.is_empty());

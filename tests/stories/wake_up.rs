@@ -156,7 +156,7 @@ async fn a_process_wakes_at_most_once_a_second() -> Result<()> {
 }
 
 #[tokio::test]
-async fn nobody_is_woken_for_what_makes_no_command() -> Result<()> {
+async fn a_webhook_without_commands_wakes_no_consumer() -> Result<()> {
     let stack = waking()?.start().await?;
     let forged = Webhook::sample("forged.github.issues.opened")?;
     assert_eq!(stack.post_webhook(&forged).await?.status, 401);

@@ -43,7 +43,7 @@ async fn a_message_that_is_done_is_not_acked_before_a_lower_one_of_its_partition
 }
 
 #[tokio::test]
-async fn what_a_dead_consumer_had_in_hand_is_not_passed_over_by_the_next_ones_first_acks() -> Result<()> {
+async fn first_acks_pass_over_nothing_that_a_dead_consumer_held() -> Result<()> {
     high_after_low(stack_of(1, "400ms").await?).await
 }
 

@@ -36,7 +36,7 @@ async fn an_empty_topic_is_left_by_the_clock() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_topic_that_vanished_is_made_again_by_whoever_misses_it() -> Result<()> {
+async fn a_vanished_topic_is_created_again() -> Result<()> {
     let stack = forgetful(8).await?;
     if is_not_ours_to_kill(&stack) {
         return Ok(());

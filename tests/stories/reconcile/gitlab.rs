@@ -53,7 +53,7 @@ fn resends(seen: &Seen) -> bool {
 }
 
 #[tokio::test]
-async fn what_gitlab_could_not_deliver_comes_in_by_our_own_door() -> Result<()> {
+async fn a_missed_gitlab_delivery_arrives_by_redelivery() -> Result<()> {
     let told = told().await?;
     told.provider.behave(|manners| manners.per_page = 1);
     assert!(told.provider.send(issue(1)).await);

@@ -14,7 +14,7 @@ fn alarms() -> Result<BTreeMap<String, Value>> {
 }
 
 #[test]
-fn every_alarm_tells_somebody_and_says_when_it_is_over() -> Result<()> {
+fn every_alarm_notifies_when_it_starts_and_ends() -> Result<()> {
     let topic = json!({ "Fn::If": ["HasAlarmTopic", [{ "Ref": "AlarmTopicArn" }], []] });
     for (id, alarm) in alarms()? {
         assert_eq!(alarm["AlarmActions"], topic, "{id}");
