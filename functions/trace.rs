@@ -68,7 +68,7 @@ impl Traceparent {
         Self::of(trace, span, u8::from(field("Sampled") == Some("1")))
     }
 
-    /// A new trace, which nobody has recorded.
+    /// A new trace, not sampled.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "a random value is no default")]
     pub fn new() -> Self {

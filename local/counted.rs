@@ -38,5 +38,5 @@ pub const LOG_BYTES_PER_LOOK: usize = 3_500;
 
 /// Broker memory per message of 700 bytes that it has ever received, in bytes, as measured on G0.
 pub const BROKER_BYTES_PER_MESSAGE: f64 = 2_700.0;
-/// The maximum memory use with which a broker can restart: the threshold of `MemoryAlarm` in `driftq.yaml`.
+/// The maximum memory use, as a fraction, with which a broker can restart: the threshold of `MemoryAlarm` in `driftq.yaml`.
 pub const BROKER_FULL: f64 = 0.4;

@@ -1,4 +1,4 @@
-//! Signatures of commands on a topic, so that whoever reaches the broker can't add commands that the consumer then calls with
+//! Signatures of commands on a topic, so that access to the broker is not enough to add commands, which the consumer executes with
 //! our credentials: HMAC-SHA256 over the message's JSON, in its last field.
 //!
 //! `COMMAND_KEY` is the key, a secret of both functions. During a rotation it holds several, separated by commas or blanks:

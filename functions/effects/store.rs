@@ -1,7 +1,7 @@
 //! Conditional writes to the effects table, and their results.
 //!
 //! A conditional write either applies, or is refused and returns the item that did not match. The SDK retries by itself, so our own first
-//! write can cause a refusal; every caller looks for its own attempt id in that item.
+//! write can cause a refusal; every caller looks for its own mark in that item, such as its attempt id.
 
 use std::{
     sync::{Arc, LazyLock},

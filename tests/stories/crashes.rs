@@ -1,4 +1,4 @@
-//! The consumer killed (SIGKILL) at critical moments. The original implementation loses the command at the first of them.
+//! The consumer killed (SIGKILL) at critical moments. The reference implementation loses the command at the first of them.
 
 use anyhow::Result;
 use local::{
