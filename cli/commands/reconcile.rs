@@ -53,8 +53,8 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-The source's `reconcile` names the key of the provider's API, which is read from the environment or .env. A provider that redelivers on
-request (GitHub) is asked to redeliver. For a provider that lists events, the effects of events without a record become due, and the
+The source's `reconcile` names the key of the provider's API, which is read from the environment or .env. A provider that can redeliver
+(GitHub, GitLab) is asked to. For a provider that lists events, the effects of events without a record become due, and the
 consumer does them. If you repeat the command, it does nothing twice. It also includes events from before reconcile was deployed:
 another handler may have done those.
 
@@ -146,12 +146,12 @@ async fn plan<'i>(
         };
         plan.push((item, step));
     }
-    // As they happened.
+    // In the order in which they happened.
     plan.reverse();
     Ok(plan)
 }
 
-/// Those that have no record.
+/// The effects that have no record.
 async fn unknown(routed: Vec<Routed>, effects: &Effects) -> Result<Vec<Routed>> {
     let runs: HashSet<_> = routed.iter().map(|each| each.command.run_id.to_string()).collect();
     let mut known = HashSet::new();
@@ -161,7 +161,7 @@ async fn unknown(routed: Vec<Routed>, effects: &Effects) -> Result<Vec<Routed>> 
     Ok(routed.into_iter().filter(|each| !known.contains(&each.effect.to_string())).collect())
 }
 
-/// How much it has recovered.
+/// Recovers one event. Returns the number of recovered effects, or 1 for a redelivery.
 async fn act(item: &Item, step: Step<'_>, provider: &Provider<'_>, effects: &Effects) -> Result<usize> {
     match step {
         Step::Unfit(why) => anyhow::bail!(why),

@@ -1,4 +1,4 @@
-//! The deaths of the demo: the consumer's at its three worst moments, and the broker's.
+//! The kills of the demo: the consumer at its three worst moments, and the broker.
 
 use anyhow::{Context, Result, ensure};
 use local::{
@@ -40,13 +40,13 @@ pub(crate) async fn after_the_call(stack: &Stack, story: &Story, tally: &mut Tal
     stack.third_party.script(TICKETS, [Behaviour::cut().after_applying().with_hook(kill)]);
     run_until_killed(stack).await?;
     tally.kills += 1;
-    story.line("killed; there is a new ticket, and nobody on our side knows");
+    story.line("killed; there is a new ticket, and its effect is not recorded as done");
     Ok(())
 }
 
-/// All is done and recorded; the broker does not know.
+/// Everything is done and recorded, but not acked.
 pub(crate) async fn before_the_ack(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()> {
-    // All that came before may have left the topic by now, and wait in the table.
+    // Earlier messages may have left the topic by now, and wait in the table.
     tally.deliver(stack, story, &dispute("E")?).await?;
     let kill = stack.consumer.killer().hook();
     let hits = stack.broker_wire.once(is_ack, Fault::HookInstead(kill));
@@ -84,7 +84,7 @@ pub(crate) async fn of_the_broker(stack: &Stack, story: &Story, tally: &mut Tall
     tally.deliver(stack, story, &issue).await?;
     tally.deliver(stack, story, &issue).await?;
     if stack.broker.is_external() {
-        story.line("DRIFTQ_HTTP_URL names somebody else's broker, so it is left alive");
+        story.line("DRIFTQ_HTTP_URL names another broker, which is not killed");
         return Ok(());
     }
     let killed = stack.broker_wire.once(is_ack, Fault::HookInstead(kill_broker(stack)));

@@ -1,4 +1,4 @@
-//! What is up: where to send, where calls go, and whose secrets are used.
+//! The text that `up` prints at its start: where to send webhooks, where calls go, and which secrets are used.
 
 use anyhow::Result;
 use driftq_webhooks::config::Config;
