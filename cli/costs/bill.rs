@@ -42,7 +42,7 @@ const BROKER_WRITTEN: f64 = 2.0 * 4_096.0;
 /// Metrics of Container Insights for one cluster with one service, at most.
 const INSIGHTS: f64 = 26.0;
 
-/// What stands in a bill.
+/// The options of a bill.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) traffic: Traffic,
@@ -51,17 +51,17 @@ pub(crate) struct Asked {
     /// The broker's task has a public address.
     pub(crate) public_ip: bool,
     pub(crate) nat: bool,
-    /// Days that a broker is to last.
+    /// Days until a broker is replaced.
     pub(crate) days: f64,
 }
 
-/// Why a line is there.
+/// The reason for a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Part {
     /// Grows with the webhooks.
     Webhooks,
-    /// Is there without any.
+    /// Does not depend on webhooks.
     Always,
     Xray,
     Broker,
@@ -75,7 +75,7 @@ pub(crate) struct Line {
     pub(crate) usd: f64,
 }
 
-/// The bill for that traffic at a stack with that configuration.
+/// The bill for a traffic and a configuration.
 pub(crate) fn of(asked: &Asked, config: &Config) -> Vec<Line> {
     let mut lines = of_functions(asked.traffic, config);
     let mut add = |part, what: &str, usd| lines.push(Line { part, what: what.to_owned(), usd });
@@ -153,7 +153,7 @@ fn logs(traffic: Traffic) -> f64 {
     bytes / GB * LOG_GB
 }
 
-/// What runs cost at the table, whatever they find.
+/// The cost of the consumer's invocations at the table, independent of what they find.
 fn runs(traffic: Traffic, steps: f64) -> f64 {
     // Renewed each third of 10 s.
     let renewals = traffic.awake() / (10.0 / 3.0);
@@ -161,7 +161,7 @@ fn runs(traffic: Traffic, steps: f64) -> f64 {
     let looks = steps * (traffic.runs() * count(QUERIES_PER_RUN_AND_STEP) + traffic.awake());
     let lanes = traffic.runs() * count(LANE_READS_PER_RUN) + traffic.awake() / 10.0;
     let gauges = TICKS * (steps + count(GAUGE_QUERIES_OF_ALL_STEPS));
-    // What may be a moment old is read for half a unit.
+    // An eventually consistent read costs half a unit.
     let pauses = traffic.runs() * count(PAUSE_READS_PER_RUN);
     writes * WRITE_UNIT + (pauses + (looks + lanes + gauges) / 2.0) * READ_UNIT
 }

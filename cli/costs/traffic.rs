@@ -1,4 +1,4 @@
-//! How much comes in a month, and what that means for the consumer.
+//! The traffic of a month, and the load that it causes.
 
 use super::prices::{LAMBDA_GB_SECOND, LAMBDA_REQUEST};
 
@@ -8,17 +8,17 @@ pub(crate) const MONTH: f64 = 30.0 * 24.0 * 3600.0;
 pub(crate) const TICKS: f64 = MONTH / 60.0;
 /// What ingest takes for a webhook on AWS: one round trip to the broker, and one to Lambda beside it. An estimate.
 const INGEST_SECONDS: f64 = 0.020;
-/// What a run of the consumer takes that finds one message: `IDLE_EXIT`, and its start.
+/// The duration of a consumer invocation that finds one message: `IDLE_EXIT`, and its start.
 const RUN_SECONDS: f64 = 1.1;
 /// `MemorySize` of both functions.
 const GB: f64 = 0.25;
 
-/// What comes in, and who is asked to do something about it.
+/// Webhooks, and the effects that they start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Traffic {
     /// Webhooks in a month.
     pub(crate) webhooks: f64,
-    /// Steps that want a webhook, on average.
+    /// Steps that a webhook starts, on average.
     pub(crate) effects_per_webhook: f64,
     /// Calls that take longer than `slow_call` (100 ms), as most on the internet do.
     pub(crate) slow_calls: bool,

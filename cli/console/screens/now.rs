@@ -1,4 +1,4 @@
-//! Now: what goes on, what waits since when, and what has failed last.
+//! Now: current work, waiting effects and their age, and the latest failures.
 
 use std::collections::BTreeMap;
 
@@ -23,12 +23,12 @@ use super::{
 };
 use crate::effect::{cut, state};
 
-/// Failures that are shown.
+/// The number of failures that are shown.
 const FAILURES: usize = 10;
-/// A run that goes on leaves its record once a minute. If none has come for so long, it has died.
+/// A running consumer writes its record once per minute. If there is none for this time, it has died.
 const SILENT: SignedDuration = SignedDuration::from_mins(3);
 
-/// What its URL asks for: nothing.
+/// The page; its URL has no parameters.
 #[derive(Debug, Deserialize)]
 pub(super) struct Now {}
 
@@ -61,7 +61,7 @@ impl Screen for Now {
     }
 }
 
-/// Each number leads to what it counts.
+/// Each number is a link to what it counts.
 async fn figures(app: &App, runs: &[ConsumerRun], done: &Chart, now: Timestamp) -> Result<Markup> {
     let lanes = app.glance.lanes(&app.effects, app.about.every).await?;
     let waiting = lanes.iter().map(|(_, waiting)| waiting.count).sum();
@@ -123,7 +123,7 @@ fn consumer(runs: &[ConsumerRun], now: Timestamp) -> Markup {
     }
 }
 
-/// Those that wait or are parked, by step and reason, the newest first.
+/// Effects that wait or are parked, by step and reason, the newest first.
 fn failures(recent: &Recent) -> Markup {
     let mut groups: BTreeMap<(&str, &str, &str), (&Record, u64)> = BTreeMap::new();
     for record in recent.records.iter().filter(|record| !record.status.is_over()) {
