@@ -76,9 +76,8 @@ impl<'c> Provider<'c> {
     /// A warning if the period begins before what the provider keeps.
     pub(crate) fn out_of_reach(&self, window: Window) -> Option<String> {
         let days = self.keeps.as_secs() / (24 * 3600);
-        (window.from < Timestamp::now() - self.keeps).then(|| {
-            format!("the provider keeps what it has sent for {days} days, and tells of nothing older")
-        })
+        (window.from < Timestamp::now() - self.keeps)
+            .then(|| format!("the provider keeps what it has sent for {days} days, and lists nothing older"))
     }
 
     pub(crate) fn api(&self) -> &Client<'c> {

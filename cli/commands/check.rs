@@ -82,20 +82,20 @@ fn json_of_problems(file: &str, problems: &[Problem]) -> Value {
 fn summary(file: &str, config: &Config) -> String {
     let paint = Paint::stdout();
     let (sources, steps) = (counted(config.sources.len(), "source"), counted(config.steps.len(), "step"));
-    let mut lines = vec![format!("{file}: {}, {sources} and {steps}", paint.green("fine"))];
+    let mut lines = vec![format!("{file}: {}, {sources} and {steps}", paint.green("no errors"))];
 
-    lines.push(format!("\n{}", paint.bold("Who may send")));
+    lines.push(format!("\n{}", paint.bold("Sources")));
     let width = config.sources.keys().map(String::len).max().unwrap_or_default();
     for (name, source) in &config.sources {
         let used = config.steps.iter().any(|step| step.on.as_ref().is_some_and(|on| on.source == *name));
-        let note = if used { "" } else { "  (no step wants anything of it)" };
+        let note = if used { "" } else { "  (starts no step)" };
         let asked = source.reconcile.as_ref().map_or_else(String::new, |reconcile| {
-            format!(", and asked every {}s for what did not arrive", reconcile.every.as_secs())
+            format!(", reconciled every {}s", reconcile.every.as_secs())
         });
         lines.push(format!("  {name:width$}  {}{asked}{note}", source.scheme.name()));
     }
 
-    lines.push(format!("\n{}", paint.bold("What is then done")));
+    lines.push(format!("\n{}", paint.bold("Steps")));
     let width = config.steps.iter().map(|step| step.id.as_str().len()).max().unwrap_or_default();
     for step in &config.steps {
         let call = step.action.to_string();
@@ -104,7 +104,7 @@ fn summary(file: &str, config: &Config) -> String {
         lines.push(format!("  {:width$}  {}", "", paint.dim(retry)));
     }
 
-    lines.push(format!("\n{}", paint.bold("Secrets that it names")));
+    lines.push(format!("\n{}", paint.bold("Secrets")));
     for (whose, names) in [("ingest", secrets::of_sources(config)), ("consumer", secrets::of_steps(config))] {
         lines.extend(names.iter().map(|name| format!("  {whose:8}  {name}")));
     }

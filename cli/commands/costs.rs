@@ -111,7 +111,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let paint = Paint::stdout();
-    print(&paint.bold(format!("{webhooks:.0} webhooks a month, {:.2} a second", webhooks / MONTH)))?;
+    print(&paint.bold(format!("{webhooks:.0} webhooks per month, {:.2} per second", webhooks / MONTH)))?;
     for (part, name) in NAMES {
         let of_part: Vec<_> = lines.iter().filter(|line| line.part == part).collect();
         if of_part.is_empty() {
@@ -122,7 +122,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             print(&format!("  {:60}{:>12.2}", line.what, line.usd))?;
         }
     }
-    print(&paint.bold(format!("\n{:62}{total:>12.2}", "together, USD a month")))?;
+    print(&paint.bold(format!("\n{:62}{total:>12.2}", "total, USD per month")))?;
     print(&paint.bold("\nothers' list prices for as many, which do other things; docs/costs.md".to_owned()))?;
     for it in neighbours {
         print(&format!("  {:60}{:>12.2}  {} ({})", it.name, it.usd, it.how, it.read))?;

@@ -164,7 +164,7 @@ impl Args {
     /// The text of a plan.
     fn told(&self, plan: &Plan) -> String {
         let what = match self.decision {
-            What::Retry => "would be tried again",
+            What::Retry => "would be retried",
             What::NotApplied => "would be called as if for the first time",
             What::Applied => "would be recorded as done",
             What::Discard => "would be discarded",
@@ -172,13 +172,13 @@ impl Args {
         let mut lines = vec![format!("{} of {} parked {what}", plan.would_decide, plan.parked)];
         if plan.in_doubt > 0 {
             lines.push(format!(
-                "{} more fit and are left out: they are in doubt. Look at the third party, and decide applied or not-applied",
+                "{} more match but are left out: they are in doubt. Look at the third party, and decide applied or not-applied",
                 plan.in_doubt
             ));
         }
         if plan.not_callable > 0 {
             lines.push(format!(
-                "{} more fit and are left out: they can't be called. Discard them",
+                "{} more match but are left out: they can't be called. Discard them",
                 plan.not_callable
             ));
         }

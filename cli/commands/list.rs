@@ -59,7 +59,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     }
     if shown == 0 {
         let since = time(args.span.since());
-        eprintln!("None of the {} since {since} fits.", counted(read, "effect"));
+        eprintln!("None of the {} since {since} matches.", counted(read, "effect"));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -115,7 +115,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     }
     let text = match args.json {
         true => json!({ "recovered": recovered, "failed": failed }).to_string(),
-        false => format!("{recovered} recovered, {failed} could not be"),
+        false => format!("{recovered} recovered, {failed} failed"),
     };
     print(&text)?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { PROBLEMS.into() })
@@ -205,7 +205,7 @@ fn does(step: &Step<'_>) -> String {
             let effects: Vec<_> = routed.iter().map(|each| each.effect.step_id().to_string()).collect();
             format!("would be done: {}", effects.join(", "))
         }
-        Step::Unfit(why) => format!("can't be worked on: {why}"),
+        Step::Unfit(why) => format!("can't be handled: {why}"),
     }
 }
 

@@ -160,7 +160,7 @@ impl Args {
 /// The text of a plan.
 fn told(plan: &Plan) -> String {
     let mut lines = vec![format!(
-        "{} of {} that fit would happen AGAIN. Each is called as a new effect, with a new idempotency key, so the third party \
+        "{} of {} matching effects would be done AGAIN. Each is called as a new effect, with a new idempotency key, so the third party \
          does it once more: it charges again, or sends again. What the first call did is not undone.",
         plan.would_redrive, plan.fit
     )];
@@ -176,7 +176,7 @@ fn reasons(left_out: &LeftOut) -> Vec<String> {
     let LeftOut { not_over, redriven, no_command, large_input, no_step, too_long } = left_out;
     let reasons = [
         (not_over, "they are not over"),
-        (redriven, "they have been redriven before, or a redrive has made them; --again includes them"),
+        (redriven, "they have been redriven before, or a redrive created them; --again includes them"),
         (
             no_command,
             "their records keep no command; keep_commands = true in [consumer] of webhooks.toml keeps those of effects done from \
@@ -190,5 +190,5 @@ fn reasons(left_out: &LeftOut) -> Vec<String> {
         (too_long, "the new run's id would be too long"),
     ];
     let there = reasons.into_iter().filter(|(count, _)| **count > 0);
-    there.map(|(count, why)| format!("{count} more fit and are left out: {why}")).collect()
+    there.map(|(count, why)| format!("{count} more match but are left out: {why}")).collect()
 }

@@ -72,7 +72,7 @@ fn story(record: &Record) -> String {
     let paint = Paint::stdout();
     let mut lines = vec![
         format!("{}  {}", paint.bold(&record.effect_id), painted(record, 0)),
-        format!("  {}  first heard of", time(record.created_at)),
+        format!("  {}  created", time(record.created_at)),
     ];
     if let Some(at) = record.first_attempt_at {
         lines.push(format!("  {}  claimed for the first time", time(at)));

@@ -30,7 +30,7 @@ pub(crate) async fn after_the_claim(stack: &Stack, story: &Story, tally: &mut Ta
     tally.kills += 1;
     let effects = stack.effects().await?;
     let claimed = effects.iter().filter(|effect| effect.status == "in_progress").count();
-    story.line(&format!("killed; on record as in progress, with nobody at work on it: {claimed}"));
+    story.line(&format!("killed; on record as in progress, and no process works on it: {claimed}"));
     Ok(())
 }
 

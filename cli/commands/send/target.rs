@@ -65,7 +65,7 @@ impl Target {
             ))
             .into()),
             (false, true) => Err(Usage(format!(
-                "`up` has made {secret} up, and here it is set: unset it, or start `up` with it"
+                "`up` generated {secret}, but here it is set: unset it, or start `up` with it"
             ))
             .into()),
             _ => Ok(()),

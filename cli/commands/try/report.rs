@@ -20,7 +20,7 @@ use crate::{
     paint::Paint,
 };
 
-const NOT_VERIFIED: &str = "not verified: it is taken for genuine, and nothing is called";
+const NOT_VERIFIED: &str = "not verified: treated as authenticated; no call is made";
 
 /// The whole report.
 pub(super) struct Report {
@@ -259,7 +259,7 @@ fn why(step: &Step, unwanted: Unwanted, conditions: &Conditions) -> String {
         Unwanted::OnRequest => "only POST /runs starts it".to_owned(),
         Unwanted::OtherSource => format!("it takes events of {}", on(|on| &on.source)),
         Unwanted::OtherType => format!("it takes {}", on(|on| &on.event_type)),
-        Unwanted::When => format!("its when does not hold: {}", conditions.of(step)),
+        Unwanted::When => format!("its when is false: {}", conditions.of(step)),
     }
 }
 

@@ -116,7 +116,7 @@ fn told(app: &App, id: &str, standing: &Standing) -> Markup {
                     button { "Stop" }
                 }
             }
-            Stage::Ended => p role="status" { strong { (number(tally.decided)) } " decided. That was all." },
+            Stage::Ended => p role="status" { strong { (number(tally.decided)) } " decided. Finished." },
             Stage::Stopped => p role="status" {
                 "Stopped after " strong { (number(tally.decided)) } ". The same plan again goes on with the rest, and decides nothing twice."
             },
@@ -126,6 +126,6 @@ fn told(app: &App, id: &str, standing: &Standing) -> Markup {
             },
         }
         ul { @for (count, why) in left { @if count > 0 { li { (number(count)) " " (why) } } } }
-        p { a href="parked" { "What is parked" } }
+        p { a href="parked" { "Parked effects" } }
     }
 }

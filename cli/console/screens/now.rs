@@ -104,7 +104,7 @@ fn consumer(runs: &[ConsumerRun], now: Timestamp) -> Markup {
         p {
             @match run.outcome {
                 Some(outcome) => { (outcome.as_str()) " " (relative(run.written_at, now)) " after " (length(took)) },
-                None if is_silent => { strong.bad { "no sign of life" } " since " (relative(run.written_at, now)) },
+                None if is_silent => { strong.bad { "no update" } " since " (relative(run.written_at, now)) },
                 None => { "running since " (relative(run.began_at, now)) },
             }
             ": " (number(run.counts.received)) " received, " (number(run.counts.from_agenda)) " from the agenda, "
@@ -117,7 +117,7 @@ fn consumer(runs: &[ConsumerRun], now: Timestamp) -> Markup {
                 Stands::Drained => "drained",
                 Stands::Busy => "read by another consumer",
                 Stands::Unreachable { since } => { strong.bad { "unreachable" } " since " (relative(since, now)) },
-                Stands::NoLease => { strong.bad { "the right to read it was lost" } },
+                Stands::NoLease => { strong.bad { "stream lease lost" } },
             } }
         } }
     }

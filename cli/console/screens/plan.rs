@@ -91,7 +91,7 @@ impl Screen for Planned {
             form.confirm method="post" action="decide" {
                 input type="hidden" name="form_token" value=(app.access.form_token());
                 @for (name, value) in self.fields() { input type="hidden" name=(name) value=(value); }
-                label { "Why, for the record of each" input name="note" required maxlength="500" autocomplete="off"; }
+                label { "Reason, recorded for each effect" input name="note" required maxlength="500" autocomplete="off"; }
                 button { (name(self.decision)) }
             }
         }
@@ -163,16 +163,16 @@ pub(super) fn name(decision: Decision) -> &'static str {
 fn meaning(decision: Decision) -> &'static str {
     match decision {
         Decision::Retry => "The cause is fixed: call, with all attempts. The step's policy resolves a doubt.",
-        Decision::NotApplied => "You have looked: call, as if for the first time.",
-        Decision::Applied => "You have looked: record them as done, and call nothing.",
-        Decision::Discard => "They are not wanted any more: call nothing.",
+        Decision::NotApplied => "You have checked: call as for the first time.",
+        Decision::Applied => "You have checked: record them as done, and make no call.",
+        Decision::Discard => "They are not needed any more: make no call.",
     }
 }
 
 /// The result for each class of effects, and some of the effects.
 fn told(plan: &Plan, decision: Decision) -> Markup {
     let outcome = match decision {
-        Decision::Retry => "would be tried again",
+        Decision::Retry => "would be retried",
         Decision::NotApplied => "would be called as if for the first time",
         Decision::Applied => "would be recorded as done",
         Decision::Discard => "would be discarded",

@@ -85,7 +85,7 @@ fn effect(app: &App, record: &Record, request: Option<&Result<Shown, String>>, n
             h2 { (record.step) " " (standing(record)) }
             p { (id(&record.effect_id)) }
             ol.timeline {
-                li { (clock(record.created_at)) span { "first heard of on " (record.created_at.strftime("%Y-%m-%d").to_string()) ", " (relative(record.created_at, now)) } }
+                li { (clock(record.created_at)) span { "created on " (record.created_at.strftime("%Y-%m-%d").to_string()) ", " (relative(record.created_at, now)) } }
                 @if let Some(at) = record.recovered_at { li { (clock(at)) span { "recovered: the event had not arrived, and the provider was asked for it" } } }
                 @if let Some(at) = record.first_attempt_at { li { (clock(at)) span { "claimed for the first time" } } }
                 @for (index, entry) in record.history.entries.iter().enumerate() {

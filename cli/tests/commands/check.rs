@@ -23,7 +23,7 @@ fn the_shipped_file_is_fine_and_summed_up() {
     let ended = webhooks(&["check"]);
     assert_eq!(ended.code, Some(0));
     ended.says(&[
-        "webhooks.toml: fine, 3 sources and 8 steps",
+        "webhooks.toml: no errors, 3 sources and 8 steps",
         "stripe   stripe",
         "open_ticket    stripe charge.dispute.* ▶ POST tickets.example.com",
         "retried for 24h: about 55 tries, pauses up to 1h; in doubt: same-key",

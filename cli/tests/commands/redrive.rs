@@ -56,7 +56,7 @@ async fn what_is_redriven_happens_again_and_once() {
     assert_eq!(typed(&stack, &waiting).await.code, Some(2));
     let unasked = typed(&stack, &["redrive", "--step", "open_ticket", "--note", "lost there"]).await;
     assert!(unasked.code == Some(2) && unasked.err.contains("--yes"), "{}", unasked.err);
-    assert!(unasked.err.contains("3 of 3 that fit would happen AGAIN"), "{}", unasked.err);
+    assert!(unasked.err.contains("3 of 3 matching effects would be done AGAIN"), "{}", unasked.err);
     assert!(unasked.err.contains("charges again") && unasked.err.contains(":du_2"), "{}", unasked.err);
     let plan = ["redrive", "--key", "du_1", "--note", "x", "--plan", "--json"];
     assert_eq!(typed(&stack, &plan).await.json()["plan"]["would_redrive"], 1);
@@ -126,7 +126,7 @@ async fn what_can_not_be_redriven_is_left_out_and_said() {
     done(&unkept, 1).await;
     let ended = typed(&unkept, &["redrive", "--step", "open_ticket", "--note", "x", "--yes"]).await;
     assert_eq!(ended.code, Some(1), "{}", ended.out);
-    ended.says(&["0 effects redriven", "1 more fit and are left out", "keep_commands = true"]);
+    ended.says(&["0 effects redriven", "1 more match but are left out", "keep_commands = true"]);
     unkept.finish().await.unwrap();
 
     let stack = stack(true).await;

@@ -102,10 +102,7 @@ fn what_is_not_started_is_told_with_the_reason() {
     };
     let small = of(r#"{"amount":0}"#);
     assert_eq!(small.code, Some(1), "the step that was asked for is not started");
-    small.says(&[
-        "starts 0 effects",
-        "open_ticket: no, its when does not hold: event.data.object.amount > 0\n",
-    ]);
+    small.says(&["starts 0 effects", "open_ticket: no, its when is false: event.data.object.amount > 0\n"]);
     let lacking = of(r#"{"amount":1}"#);
     assert_eq!(lacking.code, Some(1));
     lacking.says(&[
