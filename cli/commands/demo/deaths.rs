@@ -15,7 +15,7 @@ use super::{ACT, dispute, invoice, story::Story, tally::Tally};
 const TICKETS: &str = "/api/tickets";
 const INVOICE: &str = "inv_demoF";
 
-/// The claim is on record, the call is not made.
+/// The claim is recorded, but the call is not made.
 pub(crate) async fn after_the_claim(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()> {
     let kill = stack.consumer.killer().hook();
     match &stack.table_wire {
@@ -58,7 +58,7 @@ pub(crate) async fn before_the_ack(stack: &Stack, story: &Story, tally: &mut Tal
     Ok(())
 }
 
-/// One effect is done, the next one has begun on record, and the process that was to go on with it is dead.
+/// One effect is done, the record of the next one has begun, and the process that would continue is dead.
 pub(crate) async fn between_the_steps(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()> {
     tally.deliver(stack, story, &invoice(INVOICE)?).await?;
     let Some(wire) = &stack.table_wire else {
@@ -78,7 +78,7 @@ pub(crate) async fn between_the_steps(stack: &Stack, story: &Story, tally: &mut 
     Ok(())
 }
 
-/// The broker dies with an ack on its way, stays down for a webhook, and comes back.
+/// The broker dies during an ack, is down while a webhook arrives, and restarts.
 pub(crate) async fn of_the_broker(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()> {
     let issue = Webhook::sample("github.issues.opened")?;
     tally.deliver(stack, story, &issue).await?;

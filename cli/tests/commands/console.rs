@@ -104,7 +104,7 @@ async fn any_id_leads_to_the_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_shows_what_comes_while_it_is_looked_at() {
+async fn an_open_page_shows_new_effects() {
     let Some((stack, _, console, browser)) = opened().await else { return };
     browser.go(&console.page("webhooks?state=done")).await;
     browser.until_says("None of the").await;
@@ -117,7 +117,7 @@ async fn a_page_shows_what_comes_while_it_is_looked_at() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn parked_effects_are_put_back_and_a_console_that_is_killed_meanwhile_loses_and_doubles_none() {
+async fn a_console_killed_during_a_decision_loses_and_doubles_nothing() {
     let Some((stack, effect, mut console, browser)) = opened().await else { return };
     park_more(&stack, &effect, 300).await;
     stack.third_party.always("/api/tickets", Behaviour::apply());
@@ -230,7 +230,7 @@ async fn the_keyboard_is_enough() {
     stack.finish().await.unwrap();
 }
 
-/// And a person may look at the pictures.
+/// It also saves pictures for review.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_screen_fits_its_window_narrow_and_wide_by_day_and_by_night() {
     let Some((stack, effect, console, browser)) = opened().await else { return };
@@ -257,7 +257,7 @@ async fn every_screen_fits_its_window_narrow_and_wide_by_day_and_by_night() {
     stack.finish().await.unwrap();
 }
 
-/// What another program on this machine can ask, which knows the address and perhaps more.
+/// A request of another program on this machine, which knows the address and perhaps more.
 async fn asked(
     console: &Console,
     method: &str,
@@ -288,7 +288,7 @@ async fn come_in(console: &Console) -> reqwest::Response {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_comes_in_but_by_the_printed_url_and_once() {
+async fn only_the_printed_url_gives_access_and_only_once() {
     let (stack, effect) = refused().await;
     let console = Console::start(&stack, &[]).await;
     let origin = console.origin();
@@ -384,7 +384,7 @@ async fn a_read_only_console_has_no_forms_and_takes_no_decision() {
     stack.finish().await.unwrap();
 }
 
-/// A page of somebody else, on this machine too, so that the browser calls it the same site.
+/// Another server's page, also on this machine, so that the browser treats it as the same site.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_page_in_the_next_tab_learns_nothing_and_decides_nothing() {
     let Some((stack, effect, console, browser)) = opened().await else { return };
@@ -420,7 +420,7 @@ async fn a_hostile_page_in_the_next_tab_learns_nothing_and_decides_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn older_pages_pass_over_nothing_also_within_one_millisecond() {
+async fn older_pages_skip_nothing_even_within_one_millisecond() {
     let (stack, effect) = refused().await;
     park_more(&stack, &effect, 250).await;
     let console = Console::start(&stack, &[]).await;

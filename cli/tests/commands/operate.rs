@@ -130,7 +130,7 @@ async fn what_happened_to_a_webhook_is_found_by_any_of_its_ids() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn effects_are_told_as_they_come_and_when_they_come_to_something() {
+async fn tail_prints_effects_when_they_arrive_and_end() {
     let stack =
         Stack::builder().functions(functions().await).env("IDLE_EXIT", "400ms").start().await.unwrap();
     let mut tail = command(&stack, &["tail", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
@@ -160,7 +160,7 @@ async fn effects_are_told_as_they_come_and_when_they_come_to_something() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_parked_effects_are_put_back_by_one_command() {
+async fn one_command_retries_many_parked_effects() {
     let (stack, effect) = refused().await;
     park_more(&stack, &effect, 499).await;
     typed(&stack, &["parked"]).await.says(&["500", "open_ticket", "422", "500 effects parked"]);

@@ -16,7 +16,7 @@ use super::{Ended, functions, operate::command, run};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// A stack that asks nobody by itself, and a file that says how to.
+/// A stack that does not reconcile by itself, and a file with `reconcile`.
 struct Place {
     stack: Stack,
     folder: TempDir,
@@ -56,7 +56,7 @@ fn dispute(number: usize) -> Webhook {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_did_not_arrive_is_planned_and_then_done_once() {
+async fn missing_events_are_planned_and_done_once() {
     let (place, stripe) = (Place::new().await, stripe::start().await.unwrap());
     let stack = &place.stack;
     stripe.send_to(&stack.url(), stack.config.source("stripe").unwrap());

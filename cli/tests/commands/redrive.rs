@@ -1,4 +1,4 @@
-//! Done effects are put to work again: what really happened is what the third party's ledger says.
+//! `redrive`: done effects are done again, as the third party's ledger shows.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ async fn done(stack: &Stack, disputes: usize) {
     assert_eq!(stack.third_party.ledger().applied().len(), disputes);
 }
 
-/// What `redrive` has come to.
+/// The JSON result of `redrive`.
 async fn redriven(stack: &Stack, args: &[&str]) -> Value {
     let args = [&["redrive", "--note", "lost there", "--yes", "--json"], args].concat();
     let ended = typed(stack, &args).await;
@@ -47,7 +47,7 @@ async fn redriven(stack: &Stack, args: &[&str]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_redriven_happens_again_and_once() {
+async fn a_redrive_does_effects_again_once() {
     let stack = stack(true).await;
     done(&stack, 3).await;
     let all = typed(&stack, &["redrive", "--note", "lost there", "--yes"]).await;
@@ -121,7 +121,7 @@ async fn a_redrive_that_is_killed_in_the_middle_goes_on_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_can_not_be_redriven_is_left_out_and_said() {
+async fn effects_that_cannot_be_redriven_are_reported() {
     let unkept = stack(false).await;
     done(&unkept, 1).await;
     let ended = typed(&unkept, &["redrive", "--step", "open_ticket", "--note", "x", "--yes"]).await;

@@ -147,7 +147,7 @@ async fn own_secrets_win_and_a_duplicate_is_called_one() {
 
 /// Real events of a provider that can't reach this machine.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_fetched_comes_to_what_is_up() {
+async fn fetched_events_are_posted_to_the_running_up() {
     let (place, stripe) = (Place::new().await, stripe::start().await.unwrap());
     assert!(!stripe.send(Webhook::sample("stripe.charge.dispute.created").unwrap()).await, "it knows no URL");
     let mut config = Config::shipped().unwrap();
@@ -164,7 +164,7 @@ async fn what_is_fetched_comes_to_what_is_up() {
 }
 
 #[tokio::test]
-async fn several_do_not_disturb_each_other() {
+async fn several_can_run_at_once() {
     let place = Place::new().await;
     let one = place.up(&["--persist", "data"], &[]);
     let same_data = run(&mut place.command(&["up", "--persist", "data"]));
