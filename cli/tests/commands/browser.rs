@@ -178,7 +178,7 @@ impl Browser {
         self.click("xpath", &says).await;
     }
 
-    /// Clicks what is found by this.
+    /// Clicks the element that this finds.
     pub(super) async fn click(&self, using: &str, what: &str) {
         loop {
             let element = self.element(using, what).await;

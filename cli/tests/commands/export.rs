@@ -1,4 +1,4 @@
-//! Everything on record of a time, a JSON object a line.
+//! `export`: all records of a period, one JSON object per line.
 
 use std::{collections::BTreeSet, process::Stdio};
 

@@ -29,7 +29,7 @@ fn the_report_has_run_steps_and_requests() {
     ]);
 }
 
-/// The one thing that it must never do is to say something else than what is then done.
+/// The report must never differ from the calls that are then made.
 #[tokio::test]
 async fn the_report_matches_the_calls() {
     let stack = Stack::builder().functions(functions().await).config(Config::shipped().unwrap());

@@ -1,4 +1,4 @@
-//! `up` and `send`: with one's own secrets, several at once, and what was sent before.
+//! `up` and `send`: own secrets, several at once, and duplicates.
 
 use std::{
     env, fs,
