@@ -47,6 +47,8 @@ impl Scene {
             Scenario::Newer => builder.broker_profile(Profile::G3),
         };
         let stack = stack.start().await?;
+        // Only a chain writes there, and every scenario looks.
+        stack.table()?.make_table(TABLE, &["id".to_owned()]).await?;
         Ok(Self { story, stack, third_party, third_party_wire, numbering: Arc::default() })
     }
 
