@@ -1,5 +1,5 @@
-//! What a deployment costs in a month: list prices times what tests count at the wire (`local::counted`), and estimates
-//! where nothing can be counted on one machine. `docs/costs.md` says which is which.
+//! The monthly cost of a deployment: list prices, multiplied by quantities that tests count in requests (`local::counted`), and
+//! by estimates if one machine can't show a quantity. `docs/costs.md` states which are estimates.
 
 pub(crate) mod bill;
 mod broker;

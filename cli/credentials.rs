@@ -1,7 +1,7 @@
-//! Whether there are AWS credentials, and what to type if there are none.
+//! Finds AWS credentials, and explains what to do if there are none.
 //!
-//! Profiles of SSO and of a `credential_process` are left to the AWS CLI. The SDK could do both, by features that cargo would
-//! turn on in the functions as well: `cargo build --bin consumer`, as SAM builds it, unites the features of all members.
+//! SSO profiles and profiles with a `credential_process` need the AWS CLI. The SDK supports both with cargo features. But `cargo
+//! build --bin consumer`, which SAM runs, unifies the features of all workspace members, so the functions would get them too.
 
 use std::env;
 
@@ -10,10 +10,10 @@ use aws_sdk_dynamodb::config::{ProvideCredentials as _, SharedCredentialsProvide
 
 use crate::exit::Usage;
 
-/// How the SDK says that it was built without what a profile needs.
+/// Part of the SDK's error if it was built without a feature that a profile needs.
 const LEFT_OUT: &str = "cargo feature";
 
-/// Asks for them.
+/// Checks that the provider has credentials.
 pub(crate) async fn check(provider: Option<SharedCredentialsProvider>, profile: Option<&str>) -> Result<()> {
     let provider = provider.ok_or_else(|| anyhow!("the AWS SDK has no provider of credentials"))?;
     let Err(error) = provider.provide_credentials().await else { return Ok(()) };
@@ -22,7 +22,7 @@ pub(crate) async fn check(provider: Option<SharedCredentialsProvider>, profile: 
     Err(Usage(remedy(&chain(&error), &profile)).into())
 }
 
-/// An error with all that it comes from.
+/// An error with all its causes.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
@@ -46,7 +46,7 @@ fn remedy(why: &str, profile: &str) -> String {
     )
 }
 
-/// As a shell takes it for one word.
+/// A name, quoted as one word for a shell.
 fn quoted(name: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./@+".contains(c);
     if !name.is_empty() && name.chars().all(is_plain) {

@@ -1,4 +1,4 @@
-//! Which deployment a command is about: its effects table, with the AWS credentials of whoever types.
+//! The deployment that a command uses: its effects table, accessed with the operator's AWS credentials.
 
 use std::{env, process::Command, time::Duration};
 
@@ -15,19 +15,19 @@ use driftq_webhooks::{
 
 use crate::{credentials, exit::Usage, running};
 
-/// As long as records are kept, unless webhooks.toml says otherwise.
+/// The default time for which records are kept.
 const KEEP_DONE: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// A deployment.
+/// Options that select a deployment.
 #[derive(Debug, Args)]
 pub(crate) struct Deployment {
-    /// The effects table; EFFECTS_TABLE if it is not given, else that of the `up` that runs on this machine.
+    /// The effects table; by default that of EFFECTS_TABLE, otherwise that of the `up` on this machine.
     #[arg(long, value_name = "NAME", conflicts_with = "stack")]
     table: Option<String>,
-    /// The CloudFormation stack whose table it is; asked for by the AWS CLI.
+    /// The CloudFormation stack of the table; needs the AWS CLI.
     #[arg(long, value_name = "NAME")]
     stack: Option<String>,
-    /// The profile of the AWS configuration.
+    /// The AWS profile.
     #[arg(long)]
     profile: Option<String>,
     /// The AWS region.
@@ -35,7 +35,7 @@ pub(crate) struct Deployment {
     region: Option<String>,
 }
 
-/// The table of an `up`: its DynamoDB's address and the table's name; or the one that EFFECTS_TABLE names.
+/// The table of an `up`, by its DynamoDB's URL and its name, or the table of EFFECTS_TABLE.
 pub(crate) async fn of_up(here: Option<(String, String)>, keep_done: Duration) -> Result<Effects> {
     let place = match here {
         Some((endpoint, table)) => Place::Here { endpoint, table },
@@ -66,7 +66,7 @@ enum Place {
     Aws {
         table: String,
     },
-    /// What `up` has brought up.
+    /// The table of an `up`.
     Here {
         endpoint: String,
         table: String,
@@ -74,14 +74,14 @@ enum Place {
 }
 
 impl Deployment {
-    /// Its table. `keep_done`: how long a record is kept once a decision has ended its effect.
+    /// The effects table. `keep_done` is how long a record is kept after a decision has ended its effect.
     pub(crate) async fn effects(&self, keep_done: Option<Duration>) -> Result<Effects> {
         let place = self.place().await?;
         let who = Who { profile: self.profile.as_deref(), region: self.region.as_deref() };
         table(place, who, keep_done.unwrap_or(KEEP_DONE)).await
     }
 
-    /// What it is called.
+    /// The deployment's name for display.
     pub(crate) fn name(&self) -> String {
         let of_environment = || env::var("EFFECTS_TABLE").ok().filter(|name| !name.is_empty());
         let name = self.stack.clone().or_else(|| self.table.clone()).or_else(of_environment);

@@ -1,15 +1,15 @@
-//! How an effect is shown: one vocabulary for every command.
+//! How effects are shown, with the same terms in every command.
 
 use driftq_webhooks::effects::record::{Record, Status};
 use jiff::Timestamp;
 
 use crate::paint::Paint;
 
-/// The states, as they are typed and shown.
+/// The names of the states in arguments and output.
 pub(crate) const STATES: [&str; 9] =
     ["pending", "awaiting", "in progress", "waiting", "done", "skipped", "parked", "in doubt", "discarded"];
 
-/// Where it stands. What is parked because nobody knows whether it happened is in doubt.
+/// The name of a record's state. A parked effect that may have happened is in doubt.
 pub(crate) fn state(record: &Record) -> &'static str {
     match record.status {
         Status::Pending => "pending",
@@ -24,7 +24,7 @@ pub(crate) fn state(record: &Record) -> &'static str {
     }
 }
 
-/// The same, in its colour.
+/// The name of the state in its colour.
 pub(crate) fn painted(record: &Record, width: usize) -> String {
     let (paint, word) = (Paint::stdout(), format!("{:width$}", state(record)));
     match record.status {
@@ -35,17 +35,17 @@ pub(crate) fn painted(record: &Record, width: usize) -> String {
     }
 }
 
-/// The source that a run comes from, and the provider's name for the event.
+/// The source of a run, and the provider's id of the event.
 pub(crate) fn origin(run_id: &str) -> (&str, &str) {
     run_id.split_once('.').unwrap_or((run_id, ""))
 }
 
-/// To the millisecond, in UTC.
+/// A time in UTC with milliseconds.
 pub(crate) fn time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S.%3fZ").to_string()
 }
 
-/// The first line of a text, and no more of it than so many characters.
+/// The first line of a text, cut to a number of characters.
 pub(crate) fn cut(text: &str, most: usize) -> String {
     let line = text.lines().next().unwrap_or_default();
     match line.char_indices().nth(most) {

@@ -1,4 +1,4 @@
-//! What is given as an event: a sample, a file, or standard input; and the request that it is.
+//! The EVENT argument: a sample, a file or standard input, and its request.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::exit::Usage;
 
-/// The bytes of a file, of standard input, or of a sample.
+/// Reads a file, standard input or a sample.
 pub(crate) fn read(event: &str) -> Result<Vec<u8>> {
     if event == "-" {
         let mut bytes = Vec::new();
@@ -30,13 +30,13 @@ pub(crate) fn read(event: &str) -> Result<Vec<u8>> {
     })
 }
 
-/// The event of Lambda's that it is, unless it is only a body.
+/// The Lambda event, or none if the text is only a webhook's body.
 pub(crate) fn of_lambda(bytes: &[u8]) -> Option<Value> {
     let json: Value = serde_json::from_slice(bytes).ok()?;
     json["requestContext"].is_object().then_some(json)
 }
 
-/// A webhook of which only the body is there: whose is it?
+/// The source of a webhook whose body alone is given.
 fn source_of_body<'a>(event: &str, source: Option<&'a str>) -> Result<&'a str> {
     source.ok_or_else(|| {
         let why = "is no event of API Gateway's; if it is a webhook's body, say which --source sends it";
@@ -44,7 +44,7 @@ fn source_of_body<'a>(event: &str, source: Option<&'a str>) -> Result<&'a str> {
     })
 }
 
-/// The webhook to be signed and sent.
+/// The webhook to sign and send.
 pub(crate) fn webhook(
     event: &str,
     bytes: Vec<u8>,

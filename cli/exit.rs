@@ -1,25 +1,25 @@
-//! How a command ends: 0 fine, 1 it found problems or failed, 2 it was not understood.
+//! Exit codes: 0 success, 1 problems found or failure, 2 invalid usage.
 
 use std::process::ExitCode;
 
 use crate::paint::Paint;
 
-/// It found problems.
+/// The exit code if problems were found.
 pub(crate) const PROBLEMS: u8 = 1;
-/// As clap ends when it does not understand.
+/// The exit code for invalid usage, the same as clap's.
 const USAGE: u8 = 2;
 
-/// What was typed can't be done as it stands.
+/// Invalid usage, with its reason.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
 
-/// It found problems, and has told them.
+/// Problems were found and have been printed.
 #[derive(Debug, thiserror::Error)]
 #[error("told already")]
 pub(crate) struct Told;
 
-/// Says why a command failed.
+/// Prints why a command failed.
 pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
     if error.is::<Told>() {
         return PROBLEMS.into();

@@ -1,4 +1,4 @@
-//! The effects that an id names, whichever id it is.
+//! Finds effects by the id of a run, an effect or an event, or by a business key.
 
 use std::{fs, path::Path};
 
@@ -9,11 +9,11 @@ use driftq_webhooks::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-/// So far back is looked for a business key.
+/// How old an effect may be to be found by its business key.
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
 
-/// The effects of a run, an effect, a provider's event, or those of the last day with a business key. `sources` are those that
-/// an event may be of. For a business key, the newest `most` are read.
+/// The effects of a run, an effect or a provider's event, or the effects of the last day with a business key. An event is looked
+/// for in each of `sources`. For a business key, the newest `most` effects are read.
 pub(crate) async fn find(
     effects: &Effects,
     id: &str,
@@ -21,7 +21,7 @@ pub(crate) async fn find(
     most: usize,
 ) -> Result<Vec<Record>> {
     let id = id.trim();
-    // No run id has a colon, and an effect id begins with one's run.
+    // A run id has no colon, and an effect id begins with its run id.
     let run = id.split_once(':').map_or(id, |(run, _)| run);
     if run.is_empty() {
         return Ok(Vec::new());
@@ -48,7 +48,7 @@ pub(crate) async fn find(
     Ok(found)
 }
 
-/// The sources of a webhooks.toml, if it can be read; and the clients'.
+/// The sources of a webhooks.toml, if it can be read, and the source of clients.
 pub(crate) fn sources(file: &Path) -> Vec<String> {
     let name = file.display().to_string();
     let config = fs::read_to_string(file).ok().and_then(|text| Config::parse(&name, &text).ok());
@@ -58,7 +58,7 @@ pub(crate) fn sources(file: &Path) -> Vec<String> {
 /// The source of runs that clients have started.
 const CLIENTS: &str = "api";
 
-/// The sources of a configuration, and the clients'.
+/// The sources of a configuration, and the source of clients.
 pub(crate) fn of_config(config: &Config) -> Vec<String> {
     config.sources.keys().cloned().chain([CLIENTS.to_owned()]).collect()
 }

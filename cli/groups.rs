@@ -1,4 +1,4 @@
-//! What is parked, in groups: one step, one reason.
+//! Parked effects, grouped by step and reason.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 const PAGE: i32 = 500;
 
-/// Those of one step, parked for one reason.
+/// The parked effects of one step with one reason.
 #[derive(Debug, Serialize)]
 pub(crate) struct Group {
     pub(crate) step: String,
@@ -18,20 +18,20 @@ pub(crate) struct Group {
     pub(crate) count: u64,
     pub(crate) since: Timestamp,
     pub(crate) last: Timestamp,
-    /// When the first of them was first heard of.
+    /// When the oldest of them was created.
     pub(crate) created: Timestamp,
 }
 
-/// What is parked.
+/// The groups of parked effects.
 #[derive(Debug)]
 pub(crate) struct Groups {
     /// The largest first.
     pub(crate) groups: Vec<Group>,
-    /// Whether more is parked than was read.
+    /// Whether there are more parked effects than were read.
     pub(crate) more: bool,
 }
 
-/// Puts what is parked, of one step or of all, into groups. It reads up to `most` records, and a page more.
+/// Groups the parked effects of one step or of all steps. Reads up to `most` records, and at most one page more.
 pub(crate) async fn groups(effects: &Effects, step: Option<&str>, most: u64) -> Result<Groups> {
     let (mut groups, mut read, mut from) = (BTreeMap::new(), 0, None);
     loop {

@@ -1,4 +1,4 @@
-//! `cargo webhooks`: everything that a person types. A command is a file below `commands`.
+//! `cargo webhooks`: the command line. Each command is a file in `commands`.
 
 mod commands {
     pub(crate) mod broker;
@@ -53,7 +53,7 @@ use commands::{
     fetch, list, parked, pause, reconcile, redrive, resume, send, show, stats, tail, r#try, up,
 };
 
-/// DriftQ webhooks: try it, write it, run it, see what it did.
+/// DriftQ webhooks: configure, try, run and inspect webhooks.
 #[derive(Debug, Parser)]
 #[command(name = "webhooks", bin_name = "cargo webhooks", after_help = AFTER_HELP)]
 struct Cli {
@@ -63,45 +63,45 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// See webhooks become calls, exactly once, while things are killed.
+    /// Demonstrate that each webhook is done exactly once while processes are killed.
     Demo(demo::Args),
-    /// Say everything that is wrong with a webhooks.toml.
+    /// Report every error in a webhooks.toml.
     Check(check::Args),
-    /// Say what a webhook would start, and what exactly would be called; nothing is.
+    /// Show what a webhook would start, and the exact calls, without making them.
     Try(r#try::Args),
-    /// Bring everything up on this machine and tell what happens, until Ctrl-C.
+    /// Run everything on this machine and print each event, until Ctrl-C.
     Up(up::Args),
-    /// Sign a sample webhook and post it to what `up` brought up.
+    /// Sign a sample webhook and post it to a running `up`.
     Send(send::Args),
     /// List effects, the newest first.
     List(list::Args),
-    /// Show all that is known of one run, by whichever id.
+    /// Show one run in full, by the id of the run, the event or an effect.
     Show(show::Args),
-    /// Tell about effects as they come, and again when they come to something, until Ctrl-C.
+    /// Print effects when they arrive and when they end, until Ctrl-C.
     Tail(tail::Args),
-    /// Count the effects of each step by where they stand.
+    /// Count the effects of each step by state.
     Stats(stats::Args),
-    /// Show what waits for a person, in groups.
+    /// Show parked effects, in groups.
     Parked(parked::Args),
-    /// Decide about many parked effects at once: plan, confirm, do.
+    /// Decide about many parked effects at once, after a plan and a confirmation.
     Decide(decide::Args),
-    /// Put done effects to work again: what has happened happens again.
+    /// Do effects again that are done or discarded.
     Redrive(redrive::Args),
-    /// Open the console: pages on this machine that show what happened, what waits, and what to decide.
+    /// Run the console: web pages on this machine that show effects and offer decisions.
     Console(console_command::Args),
-    /// Fetch real events from a provider, and send them to what `up` brought up: no tunnel is needed.
+    /// Fetch real events from a provider, and send them to a running `up` without a tunnel.
     Fetch(fetch::Args),
-    /// Ask a provider for what did not arrive: plan, confirm, do.
+    /// Recover events that did not arrive from their provider, after a plan and a confirmation.
     Reconcile(reconcile::Args),
-    /// Export everything on record of a time, for an audit.
+    /// Export all records of a period, for an audit.
     Export(export::Args),
-    /// Print the completions of a shell.
+    /// Print the completion script for a shell.
     Completions(completions::Args),
     /// Stop all side effects for now; webhooks are still accepted.
     Pause(pause::Args),
     /// End a pause.
     Resume(resume::Args),
-    /// Compute what a month costs, for as many webhooks.
+    /// Compute the cost of a month for a number of webhooks.
     Costs(costs_command::Args),
     /// Run only the DriftQ-compatible broker.
     Broker(broker::Args),
@@ -113,11 +113,11 @@ Examples:
   cargo webhooks up
 
 Environment of demo and up:
-  FUNCTIONS_DIR    binaries to run (ingest and consumer, or ingest/bootstrap and so on); else they are built now
-  WEBHOOKS_CONFIG  another webhooks.toml; its calls go to the local third party all the same
-  DRIFTQ_HTTP_URL  a broker that runs already, instead of the embedded one
-  EFFECTS_TABLE    a DynamoDB table that is there already, with AWS_... variables to reach it
-  Further variables of the functions, such as IDLE_EXIT and EVENTS_TOPIC, are passed on to them.";
+  FUNCTIONS_DIR    the binaries to run (ingest and consumer, or ingest/bootstrap and so on); built now if not set
+  WEBHOOKS_CONFIG  another webhooks.toml; its calls still go to the local third party
+  DRIFTQ_HTTP_URL  a running broker, instead of the embedded one
+  EFFECTS_TABLE    an existing DynamoDB table, with AWS_... variables to reach it
+  Other variables of the functions, such as IDLE_EXIT and EVENTS_TOPIC, are passed on to them.";
 
 #[tokio::main]
 async fn main() -> ExitCode {

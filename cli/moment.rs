@@ -1,21 +1,21 @@
-//! A moment, as it is typed: `2h` ago, or `2026-11-26T09:00:00Z`.
+//! A point in time as an argument: `2h` for two hours ago, or `2026-11-26T09:00:00Z`.
 
 use std::str::FromStr;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
-/// A moment.
+/// A point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment(pub(crate) Timestamp);
 
-/// The time that a list is about.
+/// The period of a list.
 #[derive(Debug, Args)]
 pub(crate) struct Span {
-    /// First heard of at this time or later: a time, or how long ago.
+    /// Created at or after this time: a time, or how long ago.
     #[arg(long, default_value = "1h")]
     since: Moment,
-    /// First heard of before this time.
+    /// Created before this time.
     #[arg(long)]
     until: Option<Moment>,
 }
@@ -29,7 +29,7 @@ impl Span {
         self.until.map(|until| until.0)
     }
 
-    /// The same; now, if it is not given.
+    /// The end of the period; now by default.
     pub(crate) fn before(&self) -> Timestamp {
         self.until().unwrap_or_else(Timestamp::now)
     }

@@ -1,4 +1,4 @@
-//! Whoever sits here: who they are, and whether they agree to what a plan says.
+//! The operator who types a command: their name, and their consent to a plan.
 
 use std::{
     env,
@@ -10,38 +10,39 @@ use clap::Args;
 
 use crate::exit::Usage;
 
-/// Whether a plan is carried out.
+/// Options that control whether a plan is executed.
 #[derive(Debug, Args)]
 pub(crate) struct Consent {
     /// Don't ask.
     #[arg(long)]
     yes: bool,
-    /// Only say what it would come to.
+    /// Only show what would be done.
     #[arg(long, conflicts_with = "yes")]
     pub(crate) plan: bool,
 }
 
 impl Consent {
-    /// Whether it is given, by `--yes` or by an answer.
+    /// Whether the operator consents, by `--yes` or by an answer.
     pub(crate) fn is_given(&self) -> Result<bool> {
         if self.yes { Ok(true) } else { asks() }
     }
 }
 
-/// As the machine knows them.
+/// The operator's user name on this machine.
 pub(crate) fn user() -> String {
     env::var("USER").or_else(|_| env::var("USERNAME")).unwrap_or_else(|_| "somebody".to_owned())
 }
 
-/// As it stands in records. Who may write to the table at all is AWS's to check.
+/// The operator's name for records. It is not authenticated: AWS checks who may write to the table.
 pub(crate) fn name() -> String {
     format!("{} on the command line", user())
 }
 
-/// Asks for an answer. If standard input is no terminal there is none, and `--yes` is needed.
+/// Asks for a confirmation. If standard input is not a terminal, this is an error: `--yes` is required.
 fn asks() -> Result<bool> {
     if !io::stdin().is_terminal() {
-        let why = "standard input is no terminal, so this can't be confirmed; add --yes to do it without";
+        let why =
+            "standard input is not a terminal, so you can't confirm; add --yes to continue without asking";
         return Err(Usage(why.into()).into());
     }
     eprint!("Do that? [y/N] ");

@@ -1,10 +1,10 @@
-//! What a command prints on standard output.
+//! Output on standard output.
 
 use std::io::{self, Write};
 
 use anyhow::Result;
 
-/// Prints a text and a line's end. Whoever reads it, such as `head`, may have read enough and gone.
+/// Prints a text and a line end. A reader that closes the pipe early, such as `head`, is not an error.
 pub(crate) fn print(text: &str) -> Result<()> {
     match writeln!(io::stdout().lock(), "{text}") {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

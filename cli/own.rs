@@ -1,4 +1,4 @@
-//! Secrets of one's own: from the environment, else from a file of `NAME=value` lines.
+//! The developer's own secrets: from the environment, otherwise from a file of `NAME=value` lines.
 
 use std::{collections::BTreeMap, env, fs, io, path::PathBuf};
 
@@ -9,15 +9,15 @@ use crate::exit::Usage;
 
 const USUAL: &str = ".env";
 
-/// Where else than in the environment they are.
+/// The option for a file of secrets.
 #[derive(Debug, Args)]
 pub(crate) struct EnvFile {
-    /// Secrets that the environment does not have, as NAME=value lines; .env if there is one.
+    /// A file of NAME=value lines with secrets that are not in the environment; .env by default, if it exists.
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
 }
 
-/// The secrets that somebody has set.
+/// The secrets that are set.
 #[derive(Debug)]
 pub(crate) struct Own {
     file: String,
@@ -43,7 +43,7 @@ impl Own {
         of_environment(name).or_else(|| self.values.get(name).cloned())
     }
 
-    /// Where that comes from.
+    /// Where a secret comes from.
     pub(crate) fn place(&self, name: &str) -> Option<&str> {
         if of_environment(name).is_some() {
             return Some("the environment");
@@ -56,7 +56,7 @@ fn of_environment(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
-/// The names and values, or the number of the first line that has none. A blank value counts as none set.
+/// The names and values, or the number of the first line without them. A blank value counts as not set.
 fn parse(text: &str) -> Result<BTreeMap<String, String>, usize> {
     let mut values = BTreeMap::new();
     for (index, line) in text.lines().enumerate() {
@@ -74,7 +74,7 @@ fn parse(text: &str) -> Result<BTreeMap<String, String>, usize> {
     Ok(values)
 }
 
-/// Without its quotes; or else without a comment behind it.
+/// A value without its quotes, or an unquoted value without a comment after it.
 fn unquoted(value: &str) -> &str {
     for quote in ['"', '\''] {
         if let Some((inner, _)) = value.strip_prefix(quote).and_then(|rest| rest.split_once(quote)) {

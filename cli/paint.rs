@@ -1,4 +1,4 @@
-//! Colour: only on a terminal, and not if `NO_COLOR` is set (<https://no-color.org>). It is never the only sign of anything.
+//! Colour: only on a terminal, and not if `NO_COLOR` is set (<https://no-color.org>). Colour never carries information alone.
 
 use std::{
     env, fmt,
@@ -10,12 +10,12 @@ use std::{
 pub(crate) struct Paint(bool);
 
 impl Paint {
-    /// For what is printed on standard output.
+    /// For standard output.
     pub(crate) fn stdout() -> Self {
         Self::on(io::stdout().is_terminal())
     }
 
-    /// For what is printed on standard error.
+    /// For standard error.
     pub(crate) fn stderr() -> Self {
         Self::on(io::stderr().is_terminal())
     }

@@ -1,4 +1,4 @@
-//! A provider's API, asked by a person with a key of their own.
+//! Access to a provider's API with the operator's own key.
 
 use std::{env, time::Duration};
 
@@ -13,18 +13,18 @@ use jiff::Timestamp;
 
 use crate::{exit::Usage, own::Own};
 
-/// A source that can be asked.
+/// A source whose provider has an API that we use.
 pub(crate) struct Provider<'c> {
-    /// Its name and what it sends.
+    /// The source's configuration.
     pub(crate) source: &'c Source,
     client: Client<'c>,
     keeps: Duration,
-    /// Between deliveries that are asked for, as it likes it.
+    /// The pause that the provider requires between two redelivery requests.
     pub(crate) pause: Duration,
 }
 
 impl<'c> Provider<'c> {
-    /// The source of that name, with the key that is set here.
+    /// The provider of a source, with its key from the environment or .env.
     pub(crate) fn of(name: &str, config: &'c Config, own: &Own) -> Result<Self> {
         let known = || config.sources.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let source = config.sources.get(name);
@@ -58,7 +58,7 @@ impl<'c> Provider<'c> {
         Ok(Client::new(source, reconcile, config, http, &key, Timestamp::now())?)
     }
 
-    /// Everything of that time, the newest first.
+    /// All items of a period, the newest first.
     pub(crate) async fn all(&self, window: Window) -> Result<Vec<Item>> {
         let (mut all, mut page) = (Vec::new(), None);
         loop {
@@ -73,12 +73,11 @@ impl<'c> Provider<'c> {
         }
     }
 
-    /// What it can't tell of any more.
+    /// A warning if the period begins before what the provider keeps.
     pub(crate) fn out_of_reach(&self, window: Window) -> Option<String> {
         let days = self.keeps.as_secs() / (24 * 3600);
-        (window.from < Timestamp::now() - self.keeps).then(|| {
-            format!("the provider keeps what it has sent for {days} days, and tells of nothing older")
-        })
+        (window.from < Timestamp::now() - self.keeps)
+            .then(|| format!("the provider keeps what it has sent for {days} days, and lists nothing older"))
     }
 
     pub(crate) fn api(&self) -> &Client<'c> {

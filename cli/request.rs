@@ -1,4 +1,4 @@
-//! The request of a call, as the consumer would make it, with no secret in it.
+//! The request of a call as the consumer would make it, without secrets.
 
 use std::sync::Arc;
 
@@ -24,13 +24,13 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-/// Makes requests and does not send them.
+/// Builds requests without sending them.
 pub(crate) struct Calls {
     config: Arc<Config>,
     caller: Caller,
 }
 
-/// A request, to be looked at.
+/// A request for display.
 #[derive(Debug)]
 pub(crate) struct Shown {
     pub(crate) method: String,
@@ -40,16 +40,16 @@ pub(crate) struct Shown {
 }
 
 impl Calls {
-    /// It makes a client, which takes some milliseconds.
+    /// Creates a client, which takes some milliseconds.
     pub(crate) async fn prepare(config: Arc<Config>) -> Result<Self> {
-        // In place of each secret, which nobody is shown, there is one that calls can also be signed with.
+        // A placeholder for each secret. It has a form that can also sign calls, and it is never shown.
         let vault = Vault::environment(secrets::of_steps(&config), |_| Some("whsec_bm8gc2VjcmV0".to_owned()));
         let secrets = Current::start(vault, Timestamp::now(), |secrets| Ok(secrets.clone())).await?;
         let clients = ThirdParties::new(clients::http(&|_| None)?, &config, &|_| None)?;
         Ok(Self { config, caller: Caller::new(clients, secrets) })
     }
 
-    /// That of an attempt.
+    /// The request of an attempt.
     pub(crate) fn of(
         &self,
         step: &Step,
@@ -60,7 +60,7 @@ impl Calls {
         let none = Input::new();
         let input = match payload {
             Payload::Input(input) => input,
-            // Only the outbox leaves input elsewhere.
+            // Only the outbox stores input elsewhere.
             Payload::ClaimCheck(_) => &none,
         };
         let call = match &step.action {

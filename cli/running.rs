@@ -1,4 +1,4 @@
-//! What is up on this machine. Each `up` leaves a note, so that `send` finds it; several do not disturb each other.
+//! The `up` processes on this machine. Each `up` writes a file, so that `send` finds it. Several can run at once.
 
 use std::{
     env, fs,
@@ -11,24 +11,24 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use tokio::{net::TcpStream, time::timeout};
 
-/// Whoever listens on this machine answers sooner.
+/// The time limit for a connection; a local listener answers sooner.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// One of them.
+/// A running `up`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Running {
-    /// Its gateway.
+    /// The URL of its gateway.
     pub(crate) url: String,
-    /// Its DynamoDB, and the table; none if EFFECTS_TABLE named another.
+    /// The URL of its DynamoDB and the table's name; none if it uses the table of EFFECTS_TABLE.
     #[serde(default)]
     pub(crate) table: Option<(String, String)>,
     /// Its webhooks.toml.
     pub(crate) config: PathBuf,
-    /// The names of the secrets whose values are not made up.
+    /// The names of the secrets whose values are not generated.
     pub(crate) own: Vec<String>,
 }
 
-/// A note, for as long as this is kept.
+/// The file of a running `up`, which is removed on drop.
 #[derive(Debug)]
 pub(crate) struct Note(PathBuf);
 
@@ -44,15 +44,15 @@ impl Note {
 
 impl Drop for Note {
     fn drop(&mut self) {
-        // Gone already: somebody else has removed it.
+        // Another process has already removed it.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// All that still answer. The notes of those that were killed are removed.
+/// All that still answer. Removes the files of those that were killed.
 pub(crate) async fn all() -> Result<Vec<Running>> {
     let mut running = Vec::new();
-    // There is no folder: nothing was ever up.
+    // Without the folder, no `up` has ever run.
     for entry in fs::read_dir(folder()?).into_iter().flatten() {
         let path = entry?.path();
         match read(&path) {
@@ -72,7 +72,7 @@ async fn listens(url: &str) -> bool {
     timeout(PATIENCE, TcpStream::connect(address)).await.is_ok_and(|connected| connected.is_ok())
 }
 
-/// Beside this binary.
+/// The folder of these files, beside this binary.
 fn folder() -> Result<PathBuf> {
     Ok(env::current_exe()?.with_extension("up"))
 }

@@ -1,9 +1,8 @@
-//! When to stop: Ctrl-C, or SIGTERM.
+//! Waits for Ctrl-C or SIGTERM.
 
 use anyhow::Result;
 
-/// Hears both from the moment on in which it is made: before anybody is told that something is up, so that nobody can stop it
-/// earlier than it listens.
+/// Listens for both signals from its creation on. Create it before you print that something is up, so that no signal is missed.
 #[derive(Debug)]
 pub(crate) struct Stop {
     #[cfg(unix)]
@@ -19,7 +18,7 @@ impl Stop {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    /// Until one of them comes.
+    /// Waits for one of them.
     pub(crate) async fn asked(&mut self) -> Result<()> {
         tokio::select! {
             _ = self.interrupt.recv() => {}
@@ -35,7 +34,7 @@ impl Stop {
         Ok(Self {})
     }
 
-    /// Until it comes.
+    /// Waits for the signal.
     pub(crate) async fn asked(&mut self) -> Result<()> {
         Ok(tokio::signal::ctrl_c().await?)
     }

@@ -10,7 +10,7 @@ use crate::{
     exit::{Told, Usage},
 };
 
-/// A file that is fine.
+/// A file without errors.
 #[derive(Debug)]
 pub(crate) struct WebhooksToml {
     pub(crate) name: String,
@@ -19,7 +19,7 @@ pub(crate) struct WebhooksToml {
 }
 
 impl WebhooksToml {
-    /// Reads it. What is wrong with it is told as `check` tells it.
+    /// Reads the file. Errors in it are printed as by `check`.
     pub(crate) fn read(path: &Path, json: bool) -> Result<Self> {
         let name = path.display().to_string();
         let text = fs::read_to_string(path)

@@ -1,4 +1,4 @@
-//! `check`: everything that is wrong with a `webhooks.toml`, as the functions would find it when they start.
+//! `check`: reports every error in a `webhooks.toml`, as the functions do when they start.
 
 use std::{fs, path::PathBuf, process::ExitCode};
 
@@ -17,7 +17,7 @@ use crate::{
     webhooks_toml::WebhooksToml,
 };
 
-/// What `check` takes.
+/// The arguments of `check`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -30,15 +30,15 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-Exit code: 0 if nothing is wrong, 1 if something is, 2 if there is no such file.
+Exit code: 0 if there is no error, 1 if there are errors, 2 if the file can't be read.
 
-That the repository's own webhooks.toml is right is noted in webhooks.checked, and the functions then start faster.
+If the repository's own webhooks.toml has no error, this is recorded in webhooks.checked, and the functions start faster.
 
 Examples:
   cargo webhooks check
   cargo webhooks check --json tests/providers.toml";
 
-/// Checks, and prints what is wrong or else what the file says.
+/// Checks the file, and prints its errors or, if there are none, a summary.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let WebhooksToml { name, text, config } = WebhooksToml::read(&args.file, args.json)?;
     if text == EMBEDDED {
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Notes that the file that the functions embed is right, so that they need not check it at each start.
+/// Records that the embedded file has no error, so that the functions need not check it at each start.
 fn note(text: &str) -> Result<()> {
     let path = functions::workspace().join("webhooks.checked");
     let note = checked::note(text);
@@ -58,12 +58,12 @@ fn note(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Tells what is wrong with a file.
+/// Prints the errors of a file.
 pub(crate) fn tell(file: &str, problems: &[Problem], json: bool) -> Result<()> {
     print(&if json { json_of_problems(file, problems).to_string() } else { complaint(file, problems) })
 }
 
-/// For each a line that an editor can jump to, and below it what is wrong there and what to write instead.
+/// Two lines per error: a location that an editor can open, and the error with its fix.
 fn complaint(file: &str, problems: &[Problem]) -> String {
     let paint = Paint::stdout();
     let one = |Problem { line, field, message }: &Problem| {
@@ -82,20 +82,20 @@ fn json_of_problems(file: &str, problems: &[Problem]) -> Value {
 fn summary(file: &str, config: &Config) -> String {
     let paint = Paint::stdout();
     let (sources, steps) = (counted(config.sources.len(), "source"), counted(config.steps.len(), "step"));
-    let mut lines = vec![format!("{file}: {}, {sources} and {steps}", paint.green("fine"))];
+    let mut lines = vec![format!("{file}: {}, {sources} and {steps}", paint.green("no errors"))];
 
-    lines.push(format!("\n{}", paint.bold("Who may send")));
+    lines.push(format!("\n{}", paint.bold("Sources")));
     let width = config.sources.keys().map(String::len).max().unwrap_or_default();
     for (name, source) in &config.sources {
         let used = config.steps.iter().any(|step| step.on.as_ref().is_some_and(|on| on.source == *name));
-        let note = if used { "" } else { "  (no step wants anything of it)" };
+        let note = if used { "" } else { "  (starts no step)" };
         let asked = source.reconcile.as_ref().map_or_else(String::new, |reconcile| {
-            format!(", and asked every {}s for what did not arrive", reconcile.every.as_secs())
+            format!(", reconciled every {}s", reconcile.every.as_secs())
         });
         lines.push(format!("  {name:width$}  {}{asked}{note}", source.scheme.name()));
     }
 
-    lines.push(format!("\n{}", paint.bold("What is then done")));
+    lines.push(format!("\n{}", paint.bold("Steps")));
     let width = config.steps.iter().map(|step| step.id.as_str().len()).max().unwrap_or_default();
     for step in &config.steps {
         let call = step.action.to_string();
@@ -104,7 +104,7 @@ fn summary(file: &str, config: &Config) -> String {
         lines.push(format!("  {:width$}  {}", "", paint.dim(retry)));
     }
 
-    lines.push(format!("\n{}", paint.bold("Secrets that it names")));
+    lines.push(format!("\n{}", paint.bold("Secrets")));
     for (whose, names) in [("ingest", secrets::of_sources(config)), ("consumer", secrets::of_steps(config))] {
         lines.extend(names.iter().map(|name| format!("  {whose:8}  {name}")));
     }

@@ -1,4 +1,4 @@
-//! `completions`: what a shell needs to complete commands and options.
+//! `completions`: prints a script with which a shell completes commands and options.
 
 use std::process::ExitCode;
 
@@ -8,10 +8,10 @@ use clap_complete::{Shell, generate};
 
 use crate::output::print;
 
-/// The binary, as it is called where it is installed. Shells complete the words of a program, and `cargo webhooks` is cargo's.
+/// The name of the installed binary. Shells complete the arguments of a program, and the program of `cargo webhooks` is cargo.
 const BINARY: &str = "webhooks";
 
-/// What `completions` takes.
+/// The arguments of `completions`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -20,13 +20,13 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-They are for the binary `webhooks`, which `cargo install --path cli` puts into your PATH: shells leave `cargo webhooks` to cargo.
+The script is for the binary `webhooks`, which `cargo install --path cli` installs: shells complete `cargo webhooks` as cargo.
 
 Examples:
   cargo webhooks completions bash > ~/.local/share/bash-completion/completions/webhooks
   cargo webhooks completions fish > ~/.config/fish/completions/webhooks.fish";
 
-/// Prints them.
+/// Prints the script.
 pub(crate) fn run(args: &Args, mut command: Command) -> Result<ExitCode> {
     let mut script = Vec::new();
     generate(args.shell, &mut command, BINARY, &mut script);

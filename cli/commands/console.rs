@@ -1,4 +1,4 @@
-//! `console`: pages on this machine that show what happened, what waits, and what to decide.
+//! `console`: web pages on this machine that show effects and offer decisions about them.
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
@@ -14,19 +14,19 @@ use crate::{
     webhooks_toml::WebhooksToml,
 };
 
-/// What `console` takes.
+/// The arguments of `console`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
     #[command(flatten)]
     deployment: Deployment,
-    /// The port; a free one if it is not given.
+    /// The port; a free one by default.
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// Only show: nothing can be decided.
+    /// Allow no decisions.
     #[arg(long)]
     read_only: bool,
-    /// Seconds after which a page that is looked at is read again.
+    /// Seconds between two updates of an open page.
     #[arg(long, default_value_t = 5, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     every: u64,
     /// The webhooks.toml that is deployed.
@@ -35,14 +35,14 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-It listens on this machine only, and the URL that it prints lets in one browser, once. Until Ctrl-C. It reads the table with your
-AWS credentials, and each page that is looked at reads again every few seconds: a few hundred small reads at the most.
+It runs until Ctrl-C and listens on this machine only. The URL that it prints admits one browser, once. It reads the table with your
+AWS credentials. Each open page reads the table every few seconds: at most a few hundred small reads.
 
 Examples:
   cargo webhooks console --stack driftq-webhooks
   cargo webhooks console --table effects --read-only";
 
-/// Serves it until it is stopped.
+/// Serves the console until it is stopped.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let WebhooksToml { config, .. } = WebhooksToml::read(&args.config, false)?;
     let effects = args.deployment.effects(Some(config.consumer.keep_done)).await?;

@@ -1,4 +1,4 @@
-//! `costs`: what a month costs, for as many webhooks.
+//! `costs`: computes the cost of a month for a number of webhooks.
 
 use std::{process::ExitCode, str::FromStr};
 
@@ -17,7 +17,7 @@ use crate::{
     paint::Paint,
 };
 
-/// What `costs` takes.
+/// The arguments of `costs`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -27,25 +27,25 @@ pub(crate) struct Args {
     /// Webhooks per second instead, all month.
     #[arg(long)]
     rate: Option<Amount>,
-    /// Steps that want a webhook, on average.
+    /// Steps that a webhook starts, on average.
     #[arg(long, default_value = "1")]
     steps: Amount,
-    /// Third parties answer within 100 ms (slow_call); most on the internet don't.
+    /// Assume that third parties answer within 100 ms (slow_call); most on the internet don't.
     #[arg(long)]
     fast: bool,
     /// Without X-Ray (Tracing=PassThrough).
     #[arg(long)]
     no_xray: bool,
-    /// Without a broker of driftq.yaml: you have one.
+    /// Without the broker of driftq.yaml, if you have your own.
     #[arg(long)]
     no_broker: bool,
     /// The broker's task has a public address (AssignPublicIp=ENABLED).
     #[arg(long)]
     public_ip: bool,
-    /// For how many days a broker is to last before it is replaced.
+    /// Days until a broker is replaced.
     #[arg(long, default_value = "7")]
     lasts: Amount,
-    /// With a NAT gateway for this alone.
+    /// With a NAT gateway that nothing else uses.
     #[arg(long)]
     nat: bool,
     /// Print one JSON object.
@@ -54,8 +54,8 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-List prices of us-east-1 in USD without free tiers, for the webhooks.toml in this repository; docs/costs.md says what they
-are times. A failed try costs two writes more and four of an index: 3.75 per million.
+List prices of us-east-1 in USD without free tiers, for the webhooks.toml in this repository. docs/costs.md states the quantities
+that they are multiplied by. A failed attempt costs two more writes and four index writes: 3.75 per million.
 
 Examples:
   cargo webhooks costs --month 1M --nat
@@ -81,7 +81,7 @@ impl FromStr for Amount {
     }
 }
 
-/// Computes and prints it.
+/// Computes and prints the costs.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let config = Config::parse("webhooks.toml", EMBEDDED)?;
     let webhooks = args.rate.map_or(args.month.0, |rate| rate.0 * MONTH);
@@ -111,7 +111,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let paint = Paint::stdout();
-    print(&paint.bold(format!("{webhooks:.0} webhooks a month, {:.2} a second", webhooks / MONTH)))?;
+    print(&paint.bold(format!("{webhooks:.0} webhooks per month, {:.2} per second", webhooks / MONTH)))?;
     for (part, name) in NAMES {
         let of_part: Vec<_> = lines.iter().filter(|line| line.part == part).collect();
         if of_part.is_empty() {
@@ -122,7 +122,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             print(&format!("  {:60}{:>12.2}", line.what, line.usd))?;
         }
     }
-    print(&paint.bold(format!("\n{:62}{total:>12.2}", "together, USD a month")))?;
+    print(&paint.bold(format!("\n{:62}{total:>12.2}", "total, USD per month")))?;
     print(&paint.bold("\nothers' list prices for as many, which do other things; docs/costs.md".to_owned()))?;
     for it in neighbours {
         print(&format!("  {:60}{:>12.2}  {} ({})", it.name, it.usd, it.how, it.read))?;

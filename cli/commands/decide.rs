@@ -1,4 +1,4 @@
-//! `decide`: one decision about many parked effects. It says what it would do, asks, and can be stopped and begun again.
+//! `decide`: one decision about many parked effects. It shows a plan, asks for confirmation, and can be interrupted and repeated.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -26,41 +26,41 @@ use crate::{
     webhooks_toml::WebhooksToml,
 };
 
-/// What `decide` takes.
+/// The arguments of `decide`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// What is to become of them.
+    /// The decision.
     decision: What,
     #[command(flatten)]
     deployment: Deployment,
-    /// Those of this run.
+    /// Effects of this run.
     #[arg(long, value_name = "ID")]
     run: Option<String>,
-    /// Those of this step.
+    /// Effects of this step.
     #[arg(long)]
     step: Option<String>,
-    /// Those whose reason contains this.
+    /// Effects whose reason contains this text.
     #[arg(long, value_name = "TEXT")]
     error: Option<String>,
-    /// Those about this business key.
+    /// Effects with this business key.
     #[arg(long)]
     key: Option<String>,
-    /// Those parked at this time or later: a time, or how long ago.
+    /// Effects parked at or after this time: a time, or how long ago.
     #[arg(long)]
     since: Option<Moment>,
-    /// Those parked before this time.
+    /// Effects parked before this time.
     #[arg(long)]
     before: Option<Moment>,
-    /// Only those that are in doubt, so that they may have happened (true), or only the others (false).
+    /// Only effects that are in doubt and so may have happened (true), or only the others (false).
     #[arg(long, value_name = "BOOL")]
     in_doubt: Option<bool>,
-    /// Why: it goes into the history of each.
+    /// The reason, which is recorded in the history of each effect.
     #[arg(long)]
     note: String,
     #[command(flatten)]
     consent: Consent,
-    /// The webhooks.toml that is deployed: it says which doubts a step resolves by itself.
+    /// The deployed webhooks.toml, which defines how each step resolves a doubt.
     #[arg(long, value_name = "FILE", default_value = "webhooks.toml")]
     config: PathBuf,
     /// Print one JSON object.
@@ -71,21 +71,21 @@ pub(crate) struct Args {
 /// A decision.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum What {
-    /// The cause is fixed: try again, with a whole budget. A doubt is resolved by the step's policy.
+    /// The cause is fixed: retry, with all attempts. The step's policy resolves a doubt.
     Retry,
-    /// We have looked, and they did not happen: call as if for the first time.
+    /// You have checked that they did not happen: call as for the first time.
     NotApplied,
-    /// We have looked, and they happened: done.
+    /// You have checked that they happened: record them as done.
     Applied,
-    /// They are not wanted any more.
+    /// They are not needed any more.
     Discard,
 }
 
 const AFTER_HELP: &str = "\
-At least one of --run, --step, --error, --key, --since, --before and --in-doubt must say which. It can be stopped at any time: typed
-again, it goes on with the rest, and decides nothing twice.
+Give at least one of --run, --step, --error, --key, --since, --before and --in-doubt. You can interrupt the command at any time. If you
+repeat it, it continues with the rest, and decides nothing twice.
 
-Exit code: 0 if all that fit were decided, 1 if some could not be or it was not confirmed.
+Exit code: 0 if all matching effects were decided, 1 if some could not be decided or you did not confirm.
 
 Examples:
   cargo webhooks decide retry --stack driftq-webhooks --step open_ticket --error 'answered 503' --note 'their outage is over'
@@ -96,7 +96,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let filter = args.filter();
     if filter.is_empty() {
         let which =
-            "which? Say at least one of --run, --step, --error, --key, --since, --before and --in-doubt";
+            "which? Give at least one of --run, --step, --error, --key, --since, --before and --in-doubt";
         return Err(Usage(which.into()).into());
     }
     let WebhooksToml { config, .. } = WebhooksToml::read(&args.config, args.json)?;
@@ -161,10 +161,10 @@ impl Args {
         }
     }
 
-    /// What it would come to.
+    /// The text of a plan.
     fn told(&self, plan: &Plan) -> String {
         let what = match self.decision {
-            What::Retry => "would be tried again",
+            What::Retry => "would be retried",
             What::NotApplied => "would be called as if for the first time",
             What::Applied => "would be recorded as done",
             What::Discard => "would be discarded",
@@ -172,13 +172,13 @@ impl Args {
         let mut lines = vec![format!("{} of {} parked {what}", plan.would_decide, plan.parked)];
         if plan.in_doubt > 0 {
             lines.push(format!(
-                "{} more fit and are left out: they are in doubt. Look at the third party, and decide applied or not-applied",
+                "{} more match but are left out: they are in doubt. Look at the third party, and decide applied or not-applied",
                 plan.in_doubt
             ));
         }
         if plan.not_callable > 0 {
             lines.push(format!(
-                "{} more fit and are left out: they can't be called. Discard them",
+                "{} more match but are left out: they can't be called. Discard them",
                 plan.not_callable
             ));
         }

@@ -1,5 +1,5 @@
-//! `demo`: real webhooks become calls, each exactly once, while the consumer is killed at the three worst moments and the
-//! broker in between. The story is told as it happens; the third party's ledger has the last word.
+//! `demo`: sends real webhooks, kills the consumer at the three worst moments and the broker in between, and checks in the third
+//! party's ledger that each call was made exactly once.
 
 mod deaths;
 mod story;
@@ -17,11 +17,11 @@ use self::{
     tally::{ROW, Tally},
 };
 
-/// What `demo` takes.
+/// The arguments of `demo`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// Print the outcome as JSON on standard output; the story goes to standard error.
+    /// Print the outcome as JSON on standard output, and the progress on standard error.
     #[arg(long)]
     json: bool,
 }
@@ -33,10 +33,10 @@ Examples:
 
 const DISPUTE: &str = "stripe.charge.dispute.created";
 const SLACK: &str = "/api/chat.postMessage";
-/// How long any one act may take.
+/// The time limit of each act.
 const ACT: Duration = Duration::from_secs(60);
 
-/// Tells the story; fails unless every command was called exactly once and nothing is left.
+/// Runs the demonstration; fails unless every command was called exactly once and no work is left.
 pub(crate) async fn run(args: Args) -> Result<()> {
     let stack = stack().await?;
     let mut story = Story::new(args.json);
@@ -46,9 +46,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     arrivals(&stack, &story, &mut tally).await?;
     story.act("The consumer is killed (SIGKILL) when it has claimed an effect, before it makes the call");
     deaths::after_the_claim(&stack, &story, &mut tally).await?;
-    story.act("The next one is killed when the third party has applied its call, before it hears so");
+    story.act(
+        "The next one is killed when the third party has applied its call, before it receives the answer",
+    );
     deaths::after_the_call(&stack, &story, &mut tally).await?;
-    story.act("The next one is killed when all is done and on record, before it acks");
+    story.act("The next one is killed when everything is done and recorded, before it acks");
     deaths::before_the_ack(&stack, &story, &mut tally).await?;
     story.act("A card is charged, then a ticket names the charge, then an email names both; the consumer is killed after each");
     deaths::between_the_steps(&stack, &story, &mut tally).await?;
@@ -65,13 +67,13 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// The shipped configuration, with a broker that can really be killed, and with short times so that nobody has to wait.
+/// The shipped configuration, with a broker in its own process that can be killed, and with short times.
 async fn stack() -> Result<Stack> {
     let mut config = Config::shipped()?;
     let consumer = json!({ "stream_lease": "2s", "settle": "1s", "journal_grace": "5s" });
     config.table().insert("consumer".into(), toml::Value::try_from(consumer)?);
     if std::env::var_os("EFFECTS_TABLE").is_some() {
-        // There is no table for its items in somebody else's DynamoDB.
+        // Another DynamoDB has no table for its items.
         let steps = config.table().get_mut("steps").and_then(toml::Value::as_array_mut);
         steps
             .into_iter()
@@ -85,7 +87,7 @@ async fn stack() -> Result<Stack> {
         step.insert("retry".into(), toml::Value::try_from(retry)?);
     }
     let stack = Stack::builder().config(config).broker_process(std::env::current_exe()?).start().await?;
-    // As the real one: Slack knows no idempotency keys.
+    // Like the real one: Slack ignores idempotency keys.
     stack.third_party.forget_keys(SLACK);
     Ok(stack)
 }
@@ -105,11 +107,11 @@ async fn arrivals(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()>
     for webhook in &disputes {
         tally.deliver(stack, story, webhook).await?;
     }
-    story.line("the provider is not sure that they arrived, and delivers four of them again:");
+    story.line("the provider delivers four of them again:");
     for webhook in &disputes {
         tally.deliver(stack, story, webhook).await?;
     }
-    story.line("and somebody else tries a forged one:");
+    story.line("and a forged webhook arrives:");
     tally.deliver(stack, story, &Webhook::sample("forged.github.issues.opened")?).await
 }
 

@@ -1,4 +1,4 @@
-//! `export`: everything on record of a time, a JSON object a line, for whoever has to say later what was done and why.
+//! `export`: prints all records of a period, one JSON object per line, for audits.
 
 use std::{
     io::{self, BufWriter, IsTerminal as _, StdoutLock, Write as _},
@@ -13,10 +13,10 @@ use serde::Serialize;
 
 use crate::{deployment::Deployment, moment::Moment, output::counted, which::Which};
 
-/// As many as are read at a time.
+/// Records per page.
 const PAGE: usize = 100;
 
-/// What `export` takes.
+/// The arguments of `export`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -24,24 +24,26 @@ pub(crate) struct Args {
     deployment: Deployment,
     #[command(flatten)]
     which: Which,
-    /// First heard of at this time or later: a time, or how long ago.
+    /// Created at or after this time: a time, or how long ago.
     #[arg(long)]
     since: Moment,
-    /// First heard of before this time; now if it is not given.
+    /// Created before this time; now by default.
     #[arg(long)]
     until: Option<Moment>,
-    /// Export what the steps were given as well: it may be personal.
+    /// Also export the steps' input, which may contain personal data.
     #[arg(long)]
     input: bool,
 }
 
 const AFTER_HELP: &str = "\
-One JSON object a line. `kind` says what it is: an `effect`, the newest first, with its history: how each attempt ended, and who
-has decided what and why; a `message` that was no command; or a `bulk`: who has decided about many, what, why, and about which.
-The last two come after the effects, and only if no filter is given.
+One JSON object per line. `kind` is one of:
+  effect   an effect, newest first, with its history: the outcome of each attempt, and each decision with its operator and reason
+  message  a message that was not a command
+  bulk     a decision about many effects, with its operator, reason and filter
+Messages and bulk decisions follow the effects, and only if no filter is given.
 
-It reads each effect of that time, by the index `recent`: effects from before a table had it are not exported. What it holds in
-memory does not grow with them.
+It reads each effect of that period from the index `recent`: effects that are older than this index are not exported. The memory
+that it uses does not depend on their number.
 
 Examples:
   cargo webhooks export --stack driftq-webhooks --since 2026-10-01T00:00:00Z --until 2026-11-01T00:00:00Z > october.jsonl
@@ -56,7 +58,7 @@ enum Line<'a> {
     Bulk(&'a BulkRecord),
 }
 
-/// Exports it.
+/// Exports the records.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let effects = args.deployment.effects(None).await?;
     let until = args.until.map_or_else(Timestamp::now, |until| until.0);
@@ -68,7 +70,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         written: 0,
     };
     match export.all().await {
-        // Whoever reads it, such as `head`, may have read enough and gone.
+        // The reader, such as `head`, may close the pipe early.
         Err(error) if is_broken_pipe(&error) => return Ok(ExitCode::SUCCESS),
         ended => ended?,
     }
@@ -114,7 +116,7 @@ impl Export<'_> {
         }
     }
 
-    /// These are in no index by time.
+    /// Messages are not in an index by time.
     async fn messages(&mut self) -> Result<()> {
         let mut from = None;
         loop {

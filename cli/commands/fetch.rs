@@ -1,4 +1,4 @@
-//! `fetch`: real events from a provider's API, signed with the local secret and posted to `up`.
+//! `fetch`: fetches real events from a provider's API, signs them with the local secret, and posts them to `up`.
 
 use std::{collections::HashSet, process::ExitCode};
 
@@ -19,16 +19,16 @@ use crate::{
     webhooks_toml::WebhooksToml,
 };
 
-/// What `fetch` takes.
+/// The arguments of `fetch`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// The source whose provider is asked.
+    /// The source whose provider to ask.
     source: String,
-    /// From when: a time, or how long ago.
+    /// The start of the period: a time, or how long ago.
     #[arg(long)]
     since: Moment,
-    /// Where to; without it, where `up` listens.
+    /// The URL to post to; by default that of the running `up`.
     #[arg(long)]
     url: Option<String>,
     #[command(flatten)]
@@ -36,8 +36,8 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-The source's reconcile says how its provider is asked, and names the key: a developer's own, of a test account, from the environment or
-.env. `up` itself asks no provider. Real events may be personal: they end up in what `up` keeps.
+The source's `reconcile` configures the provider's API and names its key. Use your own key of a test account, from the environment or
+.env. `up` itself asks no provider. Real events may contain personal data, which `up` then stores.
 Exit code: 0 if all were accepted, 1 if some were not.
 
 Examples:

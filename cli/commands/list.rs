@@ -1,4 +1,4 @@
-//! `list`: effects, the newest first.
+//! `list`: lists effects, the newest first.
 
 use std::process::ExitCode;
 
@@ -15,7 +15,7 @@ use crate::{
     which::Which,
 };
 
-/// What `list` takes.
+/// The arguments of `list`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -25,22 +25,22 @@ pub(crate) struct Args {
     which: Which,
     #[command(flatten)]
     span: Span,
-    /// At most so many.
+    /// The maximum number of effects.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
-    /// Print one JSON object a line: all that is on record but what the steps were given.
+    /// Print one JSON object per line: each record without the step's input.
     #[arg(long)]
     json: bool,
 }
 
 const AFTER_HELP: &str = "\
-It reads the index `recent`, from now back: tables of earlier versions don't have it, and effects from before it are not in it.
+It reads the index `recent`, newest first. Tables of earlier versions don't have it, and it does not contain older effects.
 
 Examples:
   cargo webhooks list --stack driftq-webhooks --state parked --since 24h
   cargo webhooks list --table effects --key 1042 --since 7d --json";
 
-/// Lists them.
+/// Lists the effects.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let effects = args.deployment.effects(None).await?;
     let mut recent = effects.recent(args.span.since(), args.span.before());
@@ -59,12 +59,12 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     }
     if shown == 0 {
         let since = time(args.span.since());
-        eprintln!("None of the {} since {since} fits.", counted(read, "effect"));
+        eprintln!("None of the {} since {since} matches.", counted(read, "effect"));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// One line about it.
+/// An effect as one line.
 pub(crate) fn line(record: &Record) -> String {
     let (source, event) = origin(&record.run_id);
     let tries = if record.attempt > 1 { format!("  {} tries", record.attempt) } else { String::new() };

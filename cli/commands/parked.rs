@@ -1,4 +1,4 @@
-//! `parked`: what waits for a person, in groups.
+//! `parked`: shows parked effects in groups.
 
 use std::process::ExitCode;
 
@@ -14,13 +14,13 @@ use crate::{
     paint::Paint,
 };
 
-/// What `parked` takes.
+/// The arguments of `parked`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
     #[command(flatten)]
     deployment: Deployment,
-    /// Only of this step.
+    /// Only effects of this step.
     #[arg(long)]
     step: Option<String>,
     /// Print one JSON object.
@@ -29,7 +29,7 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-It reads all that is parked. `list --state parked` shows them one by one, `decide` decides about them.
+It reads all parked effects. `list --state parked` shows each of them, and `decide` decides about them.
 
 Examples:
   cargo webhooks parked --stack driftq-webhooks

@@ -1,4 +1,4 @@
-//! `pause`: no side effects for now, whatever is deployed meanwhile.
+//! `pause`: stops all side effects until `resume`; deployments don't end a pause.
 
 use std::{env, process::ExitCode};
 
@@ -9,26 +9,26 @@ use jiff::Timestamp;
 
 use crate::{deployment::Deployment, output::print};
 
-/// What `pause` takes.
+/// The arguments of `pause`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
     #[command(flatten)]
     deployment: Deployment,
-    /// Why, for whoever finds it paused.
+    /// The reason, which other operators will see.
     #[arg(long)]
     note: String,
 }
 
 const AFTER_HELP: &str = "\
-A run that is under way goes on to its end: three minutes at most. Webhooks are accepted meanwhile. The pause is a record in
-the effects table, so no deployment ends it; `resume` does.
+A consumer that runs now continues to its end, for at most three minutes. Webhooks are still accepted. The pause is a record in the
+effects table, so no deployment ends it; `resume` does.
 
 Examples:
   cargo webhooks pause --stack driftq-webhooks --note 'their API double-books, INC-4711'
   cargo webhooks pause --table effects --note 'moving the third party'";
 
-/// Leaves the record.
+/// Writes the pause record.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let effects = args.deployment.effects(None).await?;
     if let Some(Pause { since, by, note }) = effects.pause().await? {

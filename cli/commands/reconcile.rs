@@ -1,4 +1,4 @@
-//! `reconcile`: asks a provider for what did not arrive in a time, by hand. It says what it would do, asks, and does it.
+//! `reconcile`: recovers events of a period that did not arrive. It shows a plan, asks for confirmation, and executes the plan.
 
 use std::{collections::HashSet, path::PathBuf, process::ExitCode};
 
@@ -26,23 +26,23 @@ use crate::{
     webhooks_toml::WebhooksToml,
 };
 
-/// What `reconcile` takes.
+/// The arguments of `reconcile`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// The source whose provider is asked.
+    /// The source whose provider to ask.
     source: String,
     #[command(flatten)]
     deployment: Deployment,
-    /// From when: a time, or how long ago.
+    /// The start of the period: a time, or how long ago.
     #[arg(long)]
     since: Moment,
-    /// Until when; now, without it.
+    /// The end of the period; now by default.
     #[arg(long)]
     until: Option<Moment>,
     #[command(flatten)]
     consent: Consent,
-    /// The webhooks.toml that is deployed: it says how the provider is asked, and what its events start.
+    /// The deployed webhooks.toml, which configures the provider's API and the steps.
     #[arg(long, value_name = "FILE", default_value = "webhooks.toml")]
     config: PathBuf,
     #[command(flatten)]
@@ -53,30 +53,31 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-The key of the provider's API is the one that the source's reconcile names, from the environment or .env. Of a provider that delivers
-again on request (github) it is asked to; of one that lists events, those that have no record become due, and the consumer does them.
-Typed again it does nothing twice. It also looks at events from before reconcile was deployed: another handler may have done those.
+The source's `reconcile` names the key of the provider's API, which is read from the environment or .env. A provider that can redeliver
+(GitHub, GitLab) is asked to. For a provider that lists events, the effects of events without a record become due, and the
+consumer does them. If you repeat the command, it does nothing twice. It also includes events from before reconcile was deployed:
+another handler may have done those.
 
-Exit code: 0 if all that was missing was recovered, 1 if some could not be or it was not confirmed.
+Exit code: 0 if all missing events were recovered, 1 if some could not be recovered or you did not confirm.
 
 Examples:
   cargo webhooks reconcile stripe --stack driftq-webhooks --since 6h --plan
   cargo webhooks reconcile github --table effects --since 2026-11-26T09:00:00Z --yes";
 
-/// How many are shown of a plan.
+/// How many events of a plan are shown.
 const SAMPLES: usize = 10;
 
 /// What has to be done about one event.
 enum Step<'i> {
-    /// Its delivery is made again.
+    /// The provider redelivers it.
     Redeliver(&'i Delivery),
-    /// These have no record.
+    /// These effects have no record, and become due.
     Recover(Vec<Routed>),
-    /// It lacks something.
+    /// The event can't be handled, for this reason.
     Unfit(String),
 }
 
-/// Plans, asks, and does it.
+/// Plans, asks for confirmation, and executes the plan.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let own = Own::read(&args.own)?;
     let WebhooksToml { config, .. } = WebhooksToml::read(&args.config, args.json)?;
@@ -114,7 +115,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     }
     let text = match args.json {
         true => json!({ "recovered": recovered, "failed": failed }).to_string(),
-        false => format!("{recovered} recovered, {failed} could not be"),
+        false => format!("{recovered} recovered, {failed} failed"),
     };
     print(&text)?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { PROBLEMS.into() })
@@ -145,12 +146,12 @@ async fn plan<'i>(
         };
         plan.push((item, step));
     }
-    // As they happened.
+    // In the order in which they happened.
     plan.reverse();
     Ok(plan)
 }
 
-/// Those that have no record.
+/// The effects that have no record.
 async fn unknown(routed: Vec<Routed>, effects: &Effects) -> Result<Vec<Routed>> {
     let runs: HashSet<_> = routed.iter().map(|each| each.command.run_id.to_string()).collect();
     let mut known = HashSet::new();
@@ -160,7 +161,7 @@ async fn unknown(routed: Vec<Routed>, effects: &Effects) -> Result<Vec<Routed>> 
     Ok(routed.into_iter().filter(|each| !known.contains(&each.effect.to_string())).collect())
 }
 
-/// How much it has recovered.
+/// Recovers one event. Returns the number of recovered effects, or 1 for a redelivery.
 async fn act(item: &Item, step: Step<'_>, provider: &Provider<'_>, effects: &Effects) -> Result<usize> {
     match step {
         Step::Unfit(why) => anyhow::bail!(why),
@@ -204,7 +205,7 @@ fn does(step: &Step<'_>) -> String {
             let effects: Vec<_> = routed.iter().map(|each| each.effect.step_id().to_string()).collect();
             format!("would be done: {}", effects.join(", "))
         }
-        Step::Unfit(why) => format!("can't be worked on: {why}"),
+        Step::Unfit(why) => format!("can't be handled: {why}"),
     }
 }
 

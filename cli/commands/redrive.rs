@@ -1,4 +1,4 @@
-//! `redrive`: effects that are done, once more. It says what would happen again, asks, and can be stopped and begun again.
+//! `redrive`: does effects again. It shows a plan, asks for confirmation, and can be interrupted and repeated.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -27,7 +27,7 @@ use crate::{
     which::Which,
 };
 
-/// What `redrive` takes.
+/// The arguments of `redrive`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -37,18 +37,18 @@ pub(crate) struct Args {
     which: Which,
     #[command(flatten)]
     span: Span,
-    /// Also those that were redriven before, and those that a redrive has made.
+    /// Also include effects that were redriven before, and effects that a redrive created.
     #[arg(long)]
     again: bool,
-    /// The name of this redrive, a UUID; a new one if it is not given. The same name again does nothing twice.
+    /// The id of this redrive, a UUID; a new one by default. Repeating an id does nothing twice.
     #[arg(long, value_name = "ID")]
     bulk: Option<Uuid>,
-    /// Why: it goes into the history of each.
+    /// The reason, which is recorded in the history of each effect.
     #[arg(long)]
     note: String,
     #[command(flatten)]
     consent: Consent,
-    /// The webhooks.toml that is deployed: it says which steps there are.
+    /// The deployed webhooks.toml, which defines the steps.
     #[arg(long, value_name = "FILE", default_value = "webhooks.toml")]
     config: PathBuf,
     /// Print one JSON object.
@@ -57,25 +57,25 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-What has happened happens AGAIN: each effect is called as a new one, with a new idempotency key, so that the third party does it
-once more. What the first call did is not undone.
+This does effects AGAIN: each is called as a new effect, with a new idempotency key, so the third party does it once more. The first
+call is not undone.
 
-At least one of --source, --step, --key and --event must say which. Those in the state `done` are meant, or with --state
-discarded the discarded ones. It can be stopped at any time: typed again, it goes on with the rest.
+Give at least one of --source, --step, --key and --event. The command selects effects in the state `done`, or with --state discarded
+the discarded ones. You can interrupt it at any time. If you repeat it, it continues with the rest.
 
-A record keeps its command only where [consumer] of webhooks.toml had keep_commands = true when the effect was done. A discarded
-one always does.
+A record keeps its command only if [consumer] of webhooks.toml had keep_commands = true when the effect was done. The record of a
+discarded effect always keeps it.
 
-Exit code: 0 if all that fit were redriven, 1 if some could not be or it was not confirmed.
+Exit code: 0 if all matching effects were redriven, 1 if some could not be redriven or you did not confirm.
 
 Examples:
   cargo webhooks redrive --stack driftq-webhooks --step open_ticket --since 2h --note 'they have lost the tickets of today' --plan
   cargo webhooks redrive --table effects --key du_1042 --since 7d --note 'deleted there by mistake' --yes";
 
-/// Plans, asks, and puts them to work again.
+/// Plans, asks for confirmation, and redrives the effects.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     if !args.which.says_which() {
-        let which = "which? Say at least one of --source, --step, --key and --event";
+        let which = "which? Give at least one of --source, --step, --key and --event";
         return Err(Usage(which.into()).into());
     }
     let wanted = match args.which.state.as_deref() {
@@ -133,7 +133,7 @@ fn report(args: &Args, id: Uuid, tally: &Tally) -> Result<ExitCode> {
 
 impl Args {
     fn redrive<'a>(&'a self, by: &'a str) -> Redrive<'a> {
-        // What this redrive makes is newer.
+        // Effects that this redrive creates are newer.
         let now = Timestamp::now();
         Redrive {
             id: self.bulk.unwrap_or_else(Uuid::now_v7),
@@ -145,7 +145,7 @@ impl Args {
         }
     }
 
-    /// For the record of who has redriven which.
+    /// For the record of this redrive.
     fn filter(&self) -> String {
         let Which { source, step, state, key, event } = &self.which;
         let until = self.span.until();
@@ -157,10 +157,10 @@ impl Args {
     }
 }
 
-/// What it would come to.
+/// The text of a plan.
 fn told(plan: &Plan) -> String {
     let mut lines = vec![format!(
-        "{} of {} that fit would happen AGAIN. Each is called as a new effect, with a new idempotency key, so the third party \
+        "{} of {} matching effects would be done AGAIN. Each is called as a new effect, with a new idempotency key, so the third party \
          does it once more: it charges again, or sends again. What the first call did is not undone.",
         plan.would_redrive, plan.fit
     )];
@@ -171,12 +171,12 @@ fn told(plan: &Plan) -> String {
     lines.join("\n")
 }
 
-/// Why some are left out.
+/// The reasons why effects are left out.
 fn reasons(left_out: &LeftOut) -> Vec<String> {
     let LeftOut { not_over, redriven, no_command, large_input, no_step, too_long } = left_out;
     let reasons = [
         (not_over, "they are not over"),
-        (redriven, "they have been redriven before, or a redrive has made them; --again includes them"),
+        (redriven, "they have been redriven before, or a redrive created them; --again includes them"),
         (
             no_command,
             "their records keep no command; keep_commands = true in [consumer] of webhooks.toml keeps those of effects done from \
@@ -190,5 +190,5 @@ fn reasons(left_out: &LeftOut) -> Vec<String> {
         (too_long, "the new run's id would be too long"),
     ];
     let there = reasons.into_iter().filter(|(count, _)| **count > 0);
-    there.map(|(count, why)| format!("{count} more fit and are left out: {why}")).collect()
+    there.map(|(count, why)| format!("{count} more match but are left out: {why}")).collect()
 }

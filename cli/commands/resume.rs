@@ -8,7 +8,7 @@ use driftq_webhooks::effects::pause::Pause;
 
 use crate::{deployment::Deployment, output::print};
 
-/// What `resume` takes.
+/// The arguments of `resume`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -17,13 +17,13 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-The next run begins within a minute, and works what has waited.
+The consumer starts within a minute, and does the work that has waited.
 
 Examples:
   cargo webhooks resume --stack driftq-webhooks
   cargo webhooks resume --table effects";
 
-/// Takes the record away.
+/// Deletes the pause record.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let effects = args.deployment.effects(None).await?;
     let said = match effects.pause().await? {

@@ -27,41 +27,41 @@ use crate::{
     webhooks_toml::WebhooksToml,
 };
 
-/// What `send` takes.
+/// The arguments of `send`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// The name of a sample in events/ingest, such as github.issues.opened; or a file, `-` for standard input: an API Gateway
-    /// event of payload format 2.0 like the samples, or with --source the webhook's body as the provider sends it.
+    /// A sample in events/ingest, such as github.issues.opened, or a file, or `-` for standard input. A file contains an API
+    /// Gateway event of payload format 2.0 like the samples, or with --source the webhook's body as the provider sends it.
     #[arg(required_unless_present = "list")]
     event: Option<String>,
-    /// Send it to this source, and sign it as this source wants it, instead of the one that the sample names.
+    /// The source to send to, with its signature scheme, instead of the source of the sample.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// A header beside the signature, such as "x-github-event: issues"; may be given several times.
+    /// An additional header, such as "x-github-event: issues"; can be repeated.
     #[arg(long, value_name = "NAME: VALUE")]
     header: Vec<String>,
-    /// Give the event another id, so that it is not a duplicate of one that was sent before.
+    /// Give the event a new id, so that it is not a duplicate of an earlier one.
     #[arg(long)]
     new_id: bool,
-    /// Where to; without it, where `up` listens.
+    /// The URL to post to; by default that of the running `up`.
     #[arg(long)]
     url: Option<String>,
     #[command(flatten)]
     own: EnvFile,
-    /// Don't send it: print the event that API Gateway would make of it, signed now, for `cargo lambda invoke --data-file` and
+    /// Don't send the webhook. Print it, signed now, as an API Gateway event for `cargo lambda invoke --data-file` and
     /// `sam local invoke --event`.
     #[arg(long, conflicts_with = "url")]
     as_event: bool,
-    /// List the samples, and say which of them fit the webhooks.toml in use.
+    /// List the samples, and show which of them have a source in the webhooks.toml in use.
     #[arg(long)]
     list: bool,
 }
 
 const AFTER_HELP: &str = "\
-It signs with the secret of the environment or of .env, else with the one that `up` made up. The webhooks.toml is the one that
-`up` runs with, else that of WEBHOOKS_CONFIG. tests/providers.toml has a source of every scheme.
-Exit code: 0 if it was accepted, 1 if not, 2 if this was not understood.
+The secret comes from the environment or .env; otherwise it is the one that `up` generated. The webhooks.toml is the one that `up`
+uses, otherwise that of WEBHOOKS_CONFIG. tests/providers.toml has a source of every scheme.
+Exit code: 0 if the webhook was accepted, 1 if not, 2 if the arguments are invalid.
 
 Examples:
   cargo webhooks send stripe.charge.dispute.created --new-id
@@ -69,10 +69,10 @@ Examples:
   cargo webhooks send stripe.charge.dispute.created --as-event > event.json
   cargo webhooks send --list";
 
-/// How long an answer may take: longer than API Gateway waits.
+/// The time limit for an answer: longer than API Gateway's own limit.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// Sends it, prints the answer, and says whether that was a duplicate.
+/// Sends the webhook, prints the answer, and reports whether it was a duplicate.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let own = Own::read(&args.own)?;
     let Some(event) = args.event.filter(|_| !args.list) else { return list(&Target::config_in_use().await?) };
@@ -105,7 +105,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// As an HTTP API hands it over.
+/// The webhook as an event of an HTTP API.
 fn as_event(webhook: &Webhook) -> Result<Value> {
     let mut request = Request::post(format!("/webhooks/{}", webhook.source)).header("host", "localhost");
     for (name, value) in &webhook.headers {

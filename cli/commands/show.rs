@@ -1,4 +1,4 @@
-//! `show`: all that is known of one run, by whichever id.
+//! `show`: prints one run in full, by the id of the run, the event or an effect.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -17,7 +17,7 @@ use crate::{
     paint::Paint,
 };
 
-/// What `show` takes.
+/// The arguments of `show`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -25,25 +25,25 @@ pub(crate) struct Args {
     id: String,
     #[command(flatten)]
     deployment: Deployment,
-    /// Show what the steps were given as well: it may be personal.
+    /// Also show the steps' input, which may contain personal data.
     #[arg(long)]
     input: bool,
-    /// The webhooks.toml whose sources an event may be of.
+    /// The webhooks.toml with the sources in which to look for an event's id.
     #[arg(long, value_name = "FILE", default_value = "webhooks.toml")]
     config: PathBuf,
-    /// Print one JSON object: all that is on record, with --input also what the steps were given.
+    /// Print one JSON object: the whole records, with the steps' input only if --input is given.
     #[arg(long)]
     json: bool,
 }
 
 const AFTER_HELP: &str = "\
-Exit code: 0 if there is something, 1 if nothing is on record.
+Exit code: 0 if there are records, 1 if there are none.
 
 Examples:
   cargo webhooks show evt_1SkPrT2eZvKYlo2C --stack driftq-webhooks
   cargo webhooks show stripe.evt_1:open_ticket:dp_1 --table effects --input";
 
-/// Shows it.
+/// Shows the run.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let effects = args.deployment.effects(None).await?;
     let found = find(&effects, &args.id, &sources(&args.config), usize::MAX).await?;
@@ -67,12 +67,12 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Its story, from the webhook to the receipt.
+/// The history of an effect, from the webhook to the receipt.
 fn story(record: &Record) -> String {
     let paint = Paint::stdout();
     let mut lines = vec![
         format!("{}  {}", paint.bold(&record.effect_id), painted(record, 0)),
-        format!("  {}  first heard of", time(record.created_at)),
+        format!("  {}  created", time(record.created_at)),
     ];
     if let Some(at) = record.first_attempt_at {
         lines.push(format!("  {}  claimed for the first time", time(at)));

@@ -1,4 +1,4 @@
-//! `stats`: how many effects of each step stand where.
+//! `stats`: counts the effects of each step by state.
 
 use std::{collections::BTreeMap, process::ExitCode};
 
@@ -14,7 +14,7 @@ use crate::{
     paint::Paint,
 };
 
-/// What `stats` takes.
+/// The arguments of `stats`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -28,13 +28,13 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-It reads each effect of that time: a million of them take DynamoDB a million reads.
+It reads each effect of that period: a million effects cost a million reads of DynamoDB.
 
 Examples:
   cargo webhooks stats --stack driftq-webhooks
   cargo webhooks stats --table effects --since 24h --json";
 
-/// Counts them.
+/// Counts the effects.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let effects = args.deployment.effects(None).await?;
     let mut recent = effects.recent(args.span.since(), args.span.before());

@@ -1,4 +1,4 @@
-//! `tail`: effects as they come, and again when they come to something.
+//! `tail`: prints effects when they arrive and when they end.
 
 use std::{collections::HashMap, process::ExitCode, time::Duration};
 
@@ -11,12 +11,12 @@ use tokio::time::sleep;
 use super::list::line;
 use crate::{deployment::Deployment, output::print, which::Which};
 
-/// How often the table is looked at.
+/// The interval between two reads of the table.
 const EVERY: Duration = Duration::from_secs(1);
-/// An effect that has come to nothing is watched for so long after it was first heard of.
+/// How long after its creation an effect without an outcome is watched.
 const WATCHED: SignedDuration = SignedDuration::from_mins(10);
 
-/// What `tail` takes.
+/// The arguments of `tail`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -24,19 +24,19 @@ pub(crate) struct Args {
     deployment: Deployment,
     #[command(flatten)]
     which: Which,
-    /// Print one JSON object a line: all that is on record but what the steps were given.
+    /// Print one JSON object per line: each record without the step's input.
     #[arg(long)]
     json: bool,
 }
 
 const AFTER_HELP: &str = "\
-Until Ctrl-C. It looks once a second at the effects of the last ten minutes; what changes later, `list` shows.
+It runs until Ctrl-C. Once per second it reads the effects of the last ten minutes; `list` shows later changes.
 
 Examples:
   cargo webhooks tail --stack driftq-webhooks
   cargo webhooks tail --table effects --step open_ticket --json";
 
-/// Tells until it is stopped.
+/// Prints effects until it is stopped.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let effects = args.deployment.effects(None).await?;
     let began = Timestamp::now();

@@ -1,4 +1,4 @@
-//! `try`: the dry run. What a webhook would start, and what exactly would be called, by the functions' own code.
+//! `try`: a dry run. Shows what a webhook would start, and the exact calls, with the functions' own code.
 
 mod report;
 mod webhook;
@@ -19,17 +19,17 @@ use crate::{
     webhooks_toml::WebhooksToml,
 };
 
-/// What `try` takes.
+/// The arguments of `try`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// The name of a sample in events/ingest, such as github.issues.opened; or a file, `-` for standard input: an event as
-    /// API Gateway or a load balancer writes it, or with --source the webhook's body as the provider sends it.
+    /// A sample in events/ingest, such as github.issues.opened, or a file, or `-` for standard input. A file contains an event
+    /// of API Gateway or a load balancer, or with --source the webhook's body as the provider sends it.
     event: String,
-    /// The source that it goes to, instead of the one that its path names.
+    /// The source of the webhook, instead of the one in its path.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// A header that it has, such as "x-github-event: issues"; may be given several times.
+    /// A header of the webhook, such as "x-github-event: issues"; can be repeated.
     #[arg(long, value_name = "NAME: VALUE")]
     header: Vec<String>,
     /// Show only this step.
@@ -44,14 +44,14 @@ pub(crate) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-Nothing is called, no secret is read and no signature is asked for: it is taken for genuine.
-Exit code: 0 if it would be accepted, and would start the step of --step; 1 if not; 2 if this was not understood.
+It makes no calls, reads no secrets and verifies no signature: it treats the webhook as authenticated.
+Exit code: 0 if the webhook would be accepted and would start the step of --step, 1 if not, 2 if the arguments are invalid.
 
 Examples:
   cargo webhooks try stripe.charge.dispute.created
   cargo webhooks try issue.json --source github --header 'x-github-event: issues' --step tell_slack";
 
-/// Tries it, and prints what would happen.
+/// Does the dry run, and prints its report.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let WebhooksToml { name: file, text, config } = WebhooksToml::read(&args.config, args.json)?;
     let config = Arc::new(config);
@@ -76,7 +76,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     Ok(if report.is_good() { ExitCode::SUCCESS } else { PROBLEMS.into() })
 }
 
-/// What the source could have signed with, for handshakes that are told by it.
+/// A generated key of the source, since some handshakes need a key.
 fn made_up_key(source: &Source, text: &str) -> Result<Option<Key>> {
     let secrets = Local::parse(text)?.secrets();
     let secret = source.secrets.first().and_then(|name| secrets.get(name));

@@ -1,4 +1,4 @@
-//! `up`: everything, until Ctrl-C, with a line for each event.
+//! `up`: runs everything until Ctrl-C, and prints one line per event.
 
 mod greeting;
 mod lines;
@@ -32,17 +32,17 @@ use crate::{
     webhooks_toml::WebhooksToml,
 };
 
-/// What `up` takes.
+/// The arguments of `up`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// Call the real third party for this step, with a secret of your own, or for `all`; may be given several times. All other
-    /// calls go to the local third party.
+    /// Call the real third party for this step, or for `all` steps, with your own secret; can be repeated. All other calls go
+    /// to the local third party.
     #[arg(long, value_name = "STEP")]
     real: Vec<String>,
     #[command(flatten)]
     own: EnvFile,
-    /// The gateway's port; a free one if it is not given.
+    /// The gateway's port; a free one by default.
     #[arg(long, default_value_t = 0)]
     port: u16,
     /// The broker's port.
@@ -57,24 +57,24 @@ pub(crate) struct Args {
     /// The third party's port.
     #[arg(long, default_value_t = 0)]
     third_party_port: u16,
-    /// Keep the broker's log and the table in this folder.
+    /// Store the broker's log and the table in this folder.
     #[arg(long, value_name = "DIR")]
     persist: Option<PathBuf>,
-    /// Seconds from the start of one consumer run to the next; a run that takes longer delays it.
+    /// Seconds from the start of one consumer invocation to the next; a longer invocation delays the next.
     #[arg(long, default_value_t = 5, value_name = "SECONDS", alias = "every")]
     schedule: u64,
 }
 
 const AFTER_HELP: &str = "\
-The webhooks.toml is that of WEBHOOKS_CONFIG, else the one of this repository. A secret that is set in the environment or in
-.env wins over a made-up one, so that a provider's own tool can send here, such as
+The webhooks.toml is that of WEBHOOKS_CONFIG, otherwise the one of this repository. A secret from the environment or .env replaces
+the generated one, so that a provider's own tool can send to `up`, such as
 `stripe listen --forward-to http://127.0.0.1:8000/webhooks/stripe`.
 
 Examples:
   cargo webhooks up --port 8000 --persist /tmp/webhooks
   TICKETS_TOKEN=… cargo webhooks up --real open_ticket";
 
-/// Brings it up and tells what happens.
+/// Starts everything and prints what happens.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let path = std::path::absolute(Local::path_from_env())?;
     let WebhooksToml { text, config, .. } = WebhooksToml::read(&path, false)?;
@@ -111,7 +111,7 @@ fn about() -> About {
     }
 }
 
-/// Two brokers on one log would ruin it.
+/// Locks the folder, since two brokers would corrupt one log.
 fn lock(dir: &Path) -> Result<File> {
     let path = dir.join("lock");
     fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;

@@ -1,5 +1,4 @@
-//! Small charts of the last hour. Each bar is a link to what it counts, which is why they are drawn here: charting libraries
-//! draw pictures.
+//! Small charts of the last hour. Each bar is a link to what it counts. Charting libraries only draw pictures, so this draws them.
 
 use driftq_webhooks::effects::runs::ConsumerRun;
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +12,7 @@ use super::{
 const BARS: usize = 60;
 const HEIGHT: f64 = 40.0;
 
-/// How much was done, from the first run that is known to now.
+/// How much was done, from the first known run until now.
 #[derive(Debug)]
 pub(super) struct Chart {
     began: Timestamp,
@@ -22,10 +21,10 @@ pub(super) struct Chart {
 }
 
 impl Chart {
-    /// A run's work is spread evenly over its time.
+    /// Spreads a run's work evenly over its duration.
     pub(super) fn of(runs: &[ConsumerRun], what: fn(&ConsumerRun) -> u64, now: Timestamp) -> Self {
         let hour = now - HOUR;
-        // If more runs were there than were read, only their time is known.
+        // If there were more runs than were read, only the period of those that were read is known.
         let known = runs.last().map_or(hour, |run| run.began_at.max(hour));
         let began = if runs.len() >= usize::from(RUNS) { known } else { hour };
         let span = now.duration_since(began).max(SignedDuration::from_secs(1));
@@ -42,7 +41,7 @@ impl Chart {
         Self { began, span, bars }
     }
 
-    /// How many a second, or if they are few, a minute; over the last five minutes.
+    /// The rate over the last five minutes: per second, or per minute if it is low.
     pub(super) fn rate(&self) -> (String, &'static str) {
         let bar = self.span.as_secs_f64() / BARS as f64;
         let bars = ((300.0 / bar).ceil() as usize).clamp(1, BARS);
@@ -52,7 +51,7 @@ impl Chart {
     }
 }
 
-/// Draws it.
+/// Draws the chart.
 pub(super) fn chart(title: &str, chart: &Chart, state: &str) -> Markup {
     let most = chart.bars.iter().copied().fold(1.0, f64::max);
     let width = SignedDuration::from_millis_i128(chart.span.as_millis() / BARS as i128);

@@ -1,4 +1,4 @@
-//! Decisions about many that this console has begun.
+//! The bulk decisions that this console has begun.
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{App, show::to};
 
-/// What somebody has confirmed.
+/// A bulk decision that the operator has confirmed.
 pub(super) struct Order {
     pub(super) about: String,
     pub(super) name: &'static str,
@@ -25,7 +25,7 @@ pub(super) struct Order {
     pub(super) note: String,
 }
 
-/// How far it is.
+/// The progress of a decision.
 #[derive(Debug, Clone)]
 pub(super) enum Stage {
     Running,
@@ -34,7 +34,7 @@ pub(super) enum Stage {
     Failed(String),
 }
 
-/// One decision, as it is shown.
+/// A decision for display.
 #[derive(Debug, Clone)]
 pub(super) struct Standing {
     pub(super) about: String,
@@ -44,7 +44,7 @@ pub(super) struct Standing {
     pub(super) tally: Tally,
 }
 
-/// Those that were begun since the console was started.
+/// The decisions since the start of the console.
 #[derive(Debug, Default)]
 pub(super) struct Decisions(Arc<Mutex<BTreeMap<Uuid, (Standing, CancellationToken)>>>);
 
@@ -53,7 +53,7 @@ impl Decisions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins one. It goes on when the browser is gone, and ends with the console.
+    /// Begins a decision. It continues without the browser, and ends with the console.
     pub(super) fn begin(&self, app: &Arc<App>, order: Order) -> Uuid {
         let (id, stop) = (Uuid::now_v7(), CancellationToken::new());
         let Order { about, name, note, .. } = &order;
@@ -64,19 +64,19 @@ impl Decisions {
         id
     }
 
-    /// Stops one; what has been decided stays decided.
+    /// Stops a decision; what has been decided stays decided.
     pub(super) fn stop(&self, id: Uuid) {
         if let Some((_, stop)) = self.lock().get(&id) {
             stop.cancel();
         }
     }
 
-    /// How far one is.
+    /// The progress of one decision.
     pub(super) fn standing(&self, id: Uuid) -> Option<Standing> {
         self.lock().get(&id).map(|(standing, _)| standing.clone())
     }
 
-    /// Where each is shown, the newest first.
+    /// The ids of all decisions, the newest first.
     pub(super) fn links(&self) -> Markup {
         let all = self.lock();
         html! {

@@ -1,5 +1,5 @@
-//! What several pages look at: the newest effects of the last hour, what waits, and the consumer's last runs. Each look is kept
-//! for a moment, so that several pages and windows don't multiply the reads, and each is bounded.
+//! Data that several pages show: the newest effects of the last hour, what waits, and the consumer's last runs. Each is cached
+//! briefly, so that several pages and windows don't multiply the reads. Each read is bounded.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,15 +10,15 @@ use tokio::{sync::Mutex, time::Instant};
 
 use crate::groups::{Groups, groups};
 
-/// Effects, runs and waiting records that are read at the most.
+/// The maximum number of effects, runs and waiting records that are read.
 const EFFECTS: usize = 500;
 pub(super) const RUNS: u16 = 300;
 pub(super) const WAITING: u16 = 200;
-/// Parked records that are put into groups at the most.
+/// The maximum number of parked records that are grouped.
 const PARKED: u64 = 20_000;
 pub(super) const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
-/// The looks, as they were last taken.
+/// The cached data.
 #[derive(Debug, Default)]
 pub(super) struct Glance {
     effects: Look<Recent>,
@@ -28,12 +28,12 @@ pub(super) struct Glance {
     groups: Look<Groups>,
 }
 
-/// How much is parked, counted up to a page.
+/// The number of parked records, counted up to one page.
 #[derive(Debug)]
 pub(super) struct ParkedCount {
     pub(super) all: u64,
     pub(super) in_doubt: u64,
-    /// Whether there is more.
+    /// Whether there are more.
     pub(super) more: bool,
 }
 
@@ -97,7 +97,7 @@ impl Glance {
         self.runs.take(fresh, look).await
     }
 
-    /// How much is parked.
+    /// The number of parked records.
     pub(super) async fn parked(&self, effects: &Effects, fresh: Duration) -> Result<Arc<ParkedCount>> {
         let look = async {
             let (page, next) = effects.parked_page(i32::from(WAITING), None).await?;
@@ -107,7 +107,7 @@ impl Glance {
         self.parked.take(fresh, look).await
     }
 
-    /// What is parked, in groups.
+    /// The groups of parked records.
     pub(super) async fn groups(&self, effects: &Effects, fresh: Duration) -> Result<Arc<Groups>> {
         self.groups.take(fresh * 2, groups(effects, None, PARKED)).await
     }

@@ -1,11 +1,11 @@
-//! The console: what has happened, what waits and what is parked, as pages on this machine for one person's browser.
+//! The console: web pages on this machine, for one operator's browser, about effects that are done, waiting or parked.
 //!
-//! `door` who may come in · `shell` what every page has around it · [`screen`] how a page is shown, and kept up to date ·
-//! `screens` one page each · `decisions` bulk decisions under way.
+//! `access` controls access · `shell` is the frame of every page · [`screen`] renders and updates a page · `screens` has one file
+//! per page · `decisions` executes bulk decisions.
 
+mod access;
 mod chart;
 mod decisions;
-mod door;
 mod glance;
 mod screen;
 mod screens;
@@ -18,35 +18,35 @@ use anyhow::{Context, Result};
 use driftq_webhooks::{config::Config, effects::Effects};
 use tokio::{net::TcpListener, sync::OnceCell, task::JoinHandle};
 
-use self::{decisions::Decisions, door::Door, glance::Glance};
+use self::{access::Access, decisions::Decisions, glance::Glance};
 use crate::request::Calls;
 
-/// What it is about.
+/// What a console shows, and how.
 #[derive(Debug)]
 pub(crate) struct About {
     /// The table, the stack or `up`.
     pub(crate) name: String,
-    /// Whoever sits here, by the name that goes on record.
+    /// The operator's name for records.
     pub(crate) who: String,
-    /// Whether nothing can be decided.
+    /// Whether decisions are disabled.
     pub(crate) read_only: bool,
-    /// How often a page that is looked at is brought up to date.
+    /// The interval between updates of an open page.
     pub(crate) every: Duration,
 }
 
-/// What every page may use.
+/// The state that every page can use.
 struct App {
     about: About,
     effects: Effects,
     config: Arc<Config>,
-    /// Made when the first request is shown.
+    /// Created when the first request is shown.
     calls: OnceCell<Calls>,
     glance: Glance,
     decisions: Decisions,
-    door: Door,
+    access: Access,
 }
 
-/// A console that is served until this is dropped.
+/// A running console, which stops on drop.
 #[derive(Debug)]
 pub(crate) struct Console {
     url: String,
@@ -54,7 +54,7 @@ pub(crate) struct Console {
 }
 
 impl Console {
-    /// Serves it on the loopback address; port 0 is any that is free.
+    /// Starts serving on the loopback address; port 0 chooses a free port.
     pub(crate) async fn start(
         port: u16,
         effects: Effects,
@@ -65,7 +65,7 @@ impl Console {
         let listener = TcpListener::bind(addr)
             .await
             .with_context(|| format!("{addr} can't be listened on; choose another --port, or none"))?;
-        let (door, url) = Door::new(listener.local_addr()?, about.read_only);
+        let (access, url) = Access::new(listener.local_addr()?, about.read_only);
         let (glance, decisions) = (Glance::default(), Decisions::default());
         let router = screens::router(Arc::new(App {
             about,
@@ -74,7 +74,7 @@ impl Console {
             calls: OnceCell::new(),
             glance,
             decisions,
-            door,
+            access,
         }));
         let serving = tokio::spawn(async move {
             // It never returns: accept errors are retried.
@@ -83,7 +83,7 @@ impl Console {
         Ok(Self { url, serving })
     }
 
-    /// Opens it, once: with the token that lets a browser in.
+    /// The URL with the token, which admits one browser, once.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }

@@ -1,5 +1,5 @@
-//! How a page is shown and kept up to date. A page is asked for as HTML; asked for as a stream of events, it sends the part of
-//! it that changes, whenever that has changed.
+//! Rendering and updating of a page. A request for HTML gets the page. A request for an event stream gets the part of the page
+//! that changes, each time that it has changed.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -19,27 +19,27 @@ use tokio::time::sleep;
 
 use super::{App, shell};
 
-/// A page. Its fields are what its URL asks for.
+/// A page. Its fields are the parameters of its URL.
 pub(super) trait Screen: DeserializeOwned + Send + Sync + 'static {
     /// Its name in the list of screens.
     const NAME: &'static str;
 
-    /// How many times longer than others it goes without being brought up to date: more for what takes many reads.
+    /// The factor by which its update interval is longer than usual: larger for pages that need many reads.
     const SLOWER: u32 = 1;
 
-    /// What stands above, and stays as it is while somebody types: forms, and what they are about.
+    /// The static part above, which is not updated while the operator types: forms, and their subject.
     fn still(&self, app: &App) -> Markup;
 
-    /// What stands below, and stays as it is as well.
+    /// The static part below.
     fn below(&self, _app: &App) -> Markup {
         html! {}
     }
 
-    /// What is brought up to date.
+    /// The part that is updated.
     fn live(&self, app: &App) -> impl Future<Output = Result<Markup>> + Send;
 }
 
-/// Answers with the page, or with what changes in it.
+/// Answers with the page, or with a stream of its changes.
 pub(super) async fn show<S: Screen>(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -61,13 +61,13 @@ pub(super) async fn show<S: Screen>(
     }
 }
 
-/// A page that says why there is no other.
+/// A page with an error.
 pub(super) fn failed(app: &App, status: StatusCode, why: &str) -> Response {
     let page = shell::page(app, "", [html! { p.problem role="alert" { (why) } }, html! {}, html! {}]);
     (status, Html(page.into_string())).into_response()
 }
 
-/// For as long as the browser listens.
+/// A stream of changes, until the browser disconnects.
 fn follow<S: Screen>(app: Arc<App>, screen: S) -> Response {
     let changes = stream::unfold((app, screen, None::<String>), async |(app, screen, last)| {
         loop {
@@ -79,7 +79,7 @@ fn follow<S: Screen>(app: Arc<App>, screen: S) -> Response {
                 Err(error) => html! { p.problem role="alert" { (format!("{error:#}")) } }.into_string(),
             };
             if last.as_ref() != Some(&now) {
-                // JSON, because a text may have line ends of any kind.
+                // JSON, because a text may contain line ends of any kind.
                 let event = Event::default().json_data(&now).unwrap_or_default();
                 return Some((Ok::<_, Infallible>(event), (app, screen, Some(now))));
             }

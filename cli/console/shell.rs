@@ -1,4 +1,4 @@
-//! What every page has around it: the head, the list of screens, and the search box.
+//! The frame of every page: the head, the list of screens, and the search box.
 
 use maud::{DOCTYPE, Markup, html};
 
@@ -6,10 +6,10 @@ use super::App;
 
 /// The style sheet of every page.
 pub(super) const STYLE: &str = include_str!("console.css");
-/// The only script: it puts what has changed in place. Every page works without it, by loading it again.
+/// The only script: it inserts what has changed. Every page works without it if it is reloaded.
 pub(super) const SCRIPT: &str = include_str!("live.js");
 
-/// The screens, and where they are.
+/// The screens and their paths.
 const SCREENS: [(&str, &str); 5] = [
     ("Now", "./"),
     ("Webhooks", "webhooks"),
@@ -18,7 +18,7 @@ const SCREENS: [(&str, &str); 5] = [
     ("Flow", "flow"),
 ];
 
-/// A whole page, around what stands above, what is brought up to date, and what stands below.
+/// A whole page around its three parts: the static part above, the part that is updated, and the static part below.
 pub(super) fn page(app: &App, name: &str, [above, live, below]: [Markup; 3]) -> Markup {
     let title =
         if name.is_empty() { "driftq-webhooks".to_owned() } else { format!("{name} · driftq-webhooks") };

@@ -1,4 +1,4 @@
-//! How things are shown on every page: a state, a time, an id, a link that carries a filter.
+//! How every page shows a state, a time, an id, and a link with a filter.
 
 use driftq_webhooks::effects::record::Record;
 use jiff::{SignedDuration, Timestamp};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::effect::state;
 
-/// A state: a sign, its word, and a colour, so that the colour is never the only one.
+/// A state as a symbol, a word and a colour, so that the colour never carries information alone.
 pub(super) fn badge(state: &str) -> Markup {
     let sign = match state {
         "done" => "●",
@@ -24,12 +24,12 @@ pub(super) fn badge(state: &str) -> Markup {
     html! { span.state data-state=(state) { span aria-hidden="true" { (sign) } " " (state) } }
 }
 
-/// Where an effect stands.
+/// The state of an effect.
 pub(super) fn standing(record: &Record) -> Markup {
     badge(state(record))
 }
 
-/// A time of day in UTC, to the millisecond; the whole of it on hover.
+/// A time of day in UTC with milliseconds; date and time on hover.
 pub(super) fn clock(time: Timestamp) -> Markup {
     html! { time datetime=(time) title=(time) { (time.strftime("%H:%M:%S.%3f").to_string()) } }
 }
@@ -41,7 +41,7 @@ pub(super) fn relative(time: Timestamp, now: Timestamp) -> Markup {
     html! { time datetime=(time) title=(time) { @if ahead { "in " (text) } @else { (text) " ago" } } }
 }
 
-/// A length of time in its two largest units.
+/// A duration in its two largest units.
 pub(super) fn length(span: SignedDuration) -> String {
     let seconds = span.as_secs();
     let (large, unit, small, smaller) = match seconds {
@@ -53,12 +53,12 @@ pub(super) fn length(span: SignedDuration) -> String {
     if small == 0 { format!("{large} {unit}") } else { format!("{large} {unit} {small} {smaller}") }
 }
 
-/// An id: one click marks all of it, so that it can be copied.
+/// An id: one click selects all of it for copying.
 pub(super) fn id(text: &str) -> Markup {
     html! { code.id { (text) } }
 }
 
-/// A page with what its URL asks for.
+/// The URL of a page with its parameters.
 pub(super) fn to(page: &str, fields: &[(&str, &str)]) -> String {
     let said = fields.iter().filter(|(_, value)| !value.is_empty());
     let query =
@@ -70,12 +70,12 @@ pub(super) fn to(page: &str, fields: &[(&str, &str)]) -> String {
     if query.is_empty() { page.to_owned() } else { format!("{page}?{query}") }
 }
 
-/// A field that was left empty in a form is not said.
+/// Treats an empty form field as missing.
 pub(super) fn said<'de, D: Deserializer<'de>>(field: D) -> Result<Option<String>, D::Error> {
     Ok(Option::<String>::deserialize(field)?.filter(|text| !text.trim().is_empty()))
 }
 
-/// A number with its thousands apart.
+/// A number with separated thousands.
 pub(super) fn number(count: u64) -> String {
     let digits = count.to_string();
     let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);

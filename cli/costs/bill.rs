@@ -21,28 +21,28 @@ use super::{
 
 const GB: f64 = 1e9;
 const HOURS: f64 = MONTH / 3600.0;
-/// Bytes of the access log's line for a webhook, and of Lambda's own lines for an invocation. Estimates.
+/// Bytes of the access log line per webhook, and of Lambda's own log lines per invocation. Estimates.
 const ACCESS_LOG: f64 = 350.0;
 const LAMBDA_LOG: f64 = 600.0;
-/// Bytes that an effect's record takes, and what each item and each entry of an index takes besides.
+/// Bytes of an effect's record, and the overhead per item and per index entry.
 const RECORD: f64 = 1_000.0;
 /// `keep_done`, in months.
 const KEPT: f64 = 3.0;
-/// Bytes to the internet for an effect's call, and in both directions through a NAT gateway, where ingest's wake-up goes too.
-/// Estimates; most of them are TLS's.
+/// Bytes to the internet per call of an effect, and in both directions through a NAT gateway, including ingest's wake-up.
+/// Estimates; TLS causes most of them.
 const SENT: f64 = 2_000.0;
 const THROUGH_NAT: f64 = 10_000.0;
-/// Reads of both secrets in a month: at starts, and by the consumer each five minutes. An estimate.
+/// Reads of both secrets per month: at starts, and by the consumer every five minutes. An estimate.
 const SECRET_READS: f64 = 20_000.0;
-/// Alarms of `template.yaml`; the one that asks by source counts once for each.
+/// Alarms of `template.yaml`; the alarm that queries by source counts once per source.
 pub(crate) const ALARMS: usize = 20;
-/// Bytes that the broker writes for a message and its ack. It makes two writes, and EFS counts 4 KiB at least for each.
+/// Bytes that the broker writes per message and its ack. It makes two writes, and EFS counts at least 4 KiB for each.
 const BROKER_LOGGED: f64 = 1_000.0;
 const BROKER_WRITTEN: f64 = 2.0 * 4_096.0;
 /// Metrics of Container Insights for one cluster with one service, at most.
 const INSIGHTS: f64 = 26.0;
 
-/// What stands in a bill.
+/// The options of a bill.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) traffic: Traffic,
@@ -51,17 +51,17 @@ pub(crate) struct Asked {
     /// The broker's task has a public address.
     pub(crate) public_ip: bool,
     pub(crate) nat: bool,
-    /// Days that a broker is to last.
+    /// Days until a broker is replaced.
     pub(crate) days: f64,
 }
 
-/// Why a line is there.
+/// The reason for a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Part {
     /// Grows with the webhooks.
     Webhooks,
-    /// Is there without any.
+    /// Does not depend on webhooks.
     Always,
     Xray,
     Broker,
@@ -75,7 +75,7 @@ pub(crate) struct Line {
     pub(crate) usd: f64,
 }
 
-/// The bill for that traffic at a stack with that configuration.
+/// The bill for a traffic and a configuration.
 pub(crate) fn of(asked: &Asked, config: &Config) -> Vec<Line> {
     let mut lines = of_functions(asked.traffic, config);
     let mut add = |part, what: &str, usd| lines.push(Line { part, what: what.to_owned(), usd });
@@ -153,20 +153,20 @@ fn logs(traffic: Traffic) -> f64 {
     bytes / GB * LOG_GB
 }
 
-/// What runs cost at the table, whatever they find.
+/// The cost of the consumer's invocations at the table, independent of what they find.
 fn runs(traffic: Traffic, steps: f64) -> f64 {
-    // Renewed each third of 10 s.
+    // A lease of 10 s is renewed after each third of it.
     let renewals = traffic.awake() / (10.0 / 3.0);
     let writes = traffic.runs() * count(LEASE_WRITES_PER_RUN + RECORD_WRITES_PER_RUN) + renewals;
     let looks = steps * (traffic.runs() * count(QUERIES_PER_RUN_AND_STEP) + traffic.awake());
     let lanes = traffic.runs() * count(LANE_READS_PER_RUN) + traffic.awake() / 10.0;
     let gauges = TICKS * (steps + count(GAUGE_QUERIES_OF_ALL_STEPS));
-    // What may be a moment old is read for half a unit.
+    // An eventually consistent read costs half a unit.
     let pauses = traffic.runs() * count(PAUSE_READS_PER_RUN);
     writes * WRITE_UNIT + (pauses + (looks + lanes + gauges) / 2.0) * READ_UNIT
 }
 
-/// Series of metrics, at most: each name, and again for each value of its dimension.
+/// The maximum number of metric series: one per name, and one per value of its dimension.
 fn series(config: &Config) -> usize {
     let hosts: BTreeSet<_> = config.steps.iter().map(|step| step.destination()).collect();
     let values = |by| match by {
@@ -176,7 +176,7 @@ fn series(config: &Config) -> usize {
         // Both functions; and a few reasons for a refusal.
         _ => 2,
     };
-    // That one is there only with a collector of traces.
+    // This metric exists only with a trace collector.
     let all = metrics::ALL.iter().filter(|metric| metric.name != metrics::SPANS_DROPPED.name);
     all.map(|metric| 1 + metric.by.map_or(0, values)).sum()
 }

@@ -1,4 +1,4 @@
-//! How many brokers of `driftq.yaml` a traffic takes, and of which size.
+//! The number and size of the `driftq.yaml` brokers that a traffic needs.
 
 use local::counted::{BROKER_BYTES_PER_MESSAGE, BROKER_FULL};
 
@@ -7,21 +7,21 @@ use super::{
     traffic::MONTH,
 };
 
-/// vCPU and GB: the smallest processor that each size of memory takes, from the template's default on.
+/// vCPU and GB: the smallest processor for each size of memory, from the template's default up.
 const SIZES: [(f64, f64); 4] = [(0.5, 4.0), (1.0, 8.0), (2.0, 16.0), (4.0, 30.0)];
 
-/// Brokers side by side, all of one size.
+/// Parallel brokers of one size.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Brokers {
     pub(super) count: f64,
     pub(super) vcpu: f64,
     pub(super) gb: f64,
-    /// Days until each has to be replaced by an empty one.
+    /// Days until each must be replaced with an empty one.
     pub(super) days: f64,
 }
 
 impl Brokers {
-    /// The fewest brokers of the smallest size whose disk is not full before that many days have passed.
+    /// The fewest brokers of the smallest size that last for that many days.
     pub(super) fn that_last(days: f64, messages_a_month: f64) -> Self {
         let daily = messages_a_month / 30.0;
         let holds = |gb: f64| gb * 1024.0_f64.powi(3) * BROKER_FULL / BROKER_BYTES_PER_MESSAGE;

@@ -1,4 +1,5 @@
-//! What others list for the same webhooks, each as of a day; `docs/costs.md` names the pages. What they do is not the same.
+//! List prices of other services for the same number of webhooks, each as of a date; `docs/costs.md` names the pages. The
+//! services differ in what they do.
 
 use serde::Serialize;
 
@@ -6,13 +7,13 @@ use serde::Serialize;
 pub(crate) struct Neighbour {
     pub(crate) name: &'static str,
     pub(crate) usd: f64,
-    /// What the price is made of.
+    /// How the price is computed.
     pub(crate) how: &'static str,
     /// When the price was read, as a date if that is known.
     pub(crate) read: &'static str,
 }
 
-/// All that we know a price of.
+/// All services whose price is known.
 pub(crate) fn all(webhooks: f64, effects: f64) -> [Neighbour; 5] {
     let beyond = |included: f64| (webhooks - included).max(0.0);
     [

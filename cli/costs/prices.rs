@@ -11,7 +11,7 @@ pub(crate) const WRITE_UNIT: f64 = 0.625 / MILLION;
 pub(crate) const READ_UNIT: f64 = 0.125 / MILLION;
 /// A GB-month of the table, with point-in-time recovery.
 pub(crate) const TABLE_GB: f64 = 0.25 + 0.20;
-/// A GB of logs taken in, and its storage for a month.
+/// A GB of ingested logs, and its storage for a month.
 pub(crate) const LOG_GB: f64 = 0.50 + 0.03;
 pub(crate) const METRIC: f64 = 0.30;
 pub(crate) const ALARM: f64 = 0.10;

@@ -1,4 +1,4 @@
-//! How much comes in a month, and what that means for the consumer.
+//! The traffic of a month, and the load that it causes.
 
 use super::prices::{LAMBDA_GB_SECOND, LAMBDA_REQUEST};
 
@@ -6,19 +6,19 @@ use super::prices::{LAMBDA_GB_SECOND, LAMBDA_REQUEST};
 pub(crate) const MONTH: f64 = 30.0 * 24.0 * 3600.0;
 /// Invocations of the schedule in a month.
 pub(crate) const TICKS: f64 = MONTH / 60.0;
-/// What ingest takes for a webhook on AWS: one round trip to the broker, and one to Lambda beside it. An estimate.
+/// The duration of ingest per webhook on AWS: a round trip to the broker, and concurrently one to Lambda. An estimate.
 const INGEST_SECONDS: f64 = 0.020;
-/// What a run of the consumer takes that finds one message: `IDLE_EXIT`, and its start.
+/// The duration of a consumer invocation that finds one message: `IDLE_EXIT`, and its start.
 const RUN_SECONDS: f64 = 1.1;
 /// `MemorySize` of both functions.
 const GB: f64 = 0.25;
 
-/// What comes in, and who is asked to do something about it.
+/// Webhooks, and the effects that they start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Traffic {
     /// Webhooks in a month.
     pub(crate) webhooks: f64,
-    /// Steps that want a webhook, on average.
+    /// Steps that a webhook starts, on average.
     pub(crate) effects_per_webhook: f64,
     /// Calls that take longer than `slow_call` (100 ms), as most on the internet do.
     pub(crate) slow_calls: bool,
@@ -29,7 +29,7 @@ impl Traffic {
         self.webhooks * self.effects_per_webhook
     }
 
-    /// Processes of ingest, by the rule of thumb for queues: the mean and twice its root. An estimate.
+    /// Processes of ingest, by a rule of thumb for queues: the mean plus twice its square root. An estimate.
     fn processes(self) -> f64 {
         let busy = self.webhooks / MONTH * INGEST_SECONDS;
         (busy + 2.0 * busy.sqrt()).ceil().max(1.0)
@@ -41,19 +41,19 @@ impl Traffic {
         self.processes() * rate / (1.0 + rate) * MONTH
     }
 
-    /// Seconds for which the consumer runs, at most: what does not wake it may prolong a run by a second. It runs once at a
-    /// time.
+    /// The maximum number of seconds that the consumer runs: a message that does not wake it may prolong an invocation by a
+    /// second. One invocation runs at a time.
     pub(crate) fn awake(self) -> f64 {
         let of_runs = (TICKS + self.wake_ups()) * RUN_SECONDS;
         (of_runs + self.webhooks - self.wake_ups()).min(MONTH)
     }
 
-    /// Runs of the consumer, at most.
+    /// The maximum number of invocations of the consumer.
     pub(crate) fn runs(self) -> f64 {
         (TICKS + self.wake_ups()).min(self.awake() / RUN_SECONDS)
     }
 
-    /// What Lambda's service costs for ingest, and for the consumer.
+    /// The cost of Lambda for ingest, and for the consumer.
     pub(crate) fn lambda(self) -> (f64, f64) {
         let ingest = self.webhooks * (LAMBDA_REQUEST + INGEST_SECONDS * GB * LAMBDA_GB_SECOND);
         let consumer = (TICKS + self.wake_ups()) * LAMBDA_REQUEST + self.awake() * GB * LAMBDA_GB_SECOND;
@@ -61,14 +61,15 @@ impl Traffic {
     }
 
     /// Traces: Lambda records the first request of each second, and 5 % of the others. Requests come at random, so that at a
-    /// low rate nearly each is the first of its second. A wake-up bears no trace, so a run of the consumer is one of its own.
+    /// low rate nearly each is the first of its second. A wake-up has no trace context, so an invocation of the consumer has its
+    /// own trace.
     pub(crate) fn traces(self) -> f64 {
         let per_second = |requests: f64| {
             let rate = requests / MONTH;
             let first = 1.0 - (-rate).exp();
             first + 0.05 * (rate - first)
         };
-        // Runs follow each other by more than a second.
+        // Invocations begin more than a second apart.
         per_second(self.webhooks) * MONTH + self.runs()
     }
 }

@@ -1,4 +1,4 @@
-//! `webhooks broker` as others use it: a process that is pointed at, stopped and killed.
+//! `webhooks broker` as a process that is started, stopped and killed.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]

@@ -53,7 +53,7 @@ impl Task {
         config.step(self.command.step.as_str())
     }
 
-    /// The step's id, or [`NO_STEP`](super::meter::NO_STEP), so that metrics have few values.
+    /// The step's id, or [`NO_STEP`], so that metrics have few values.
     pub(super) fn step_id(&self, config: &Config) -> &str {
         self.step(config).map_or(NO_STEP, |_| self.command.step.as_str())
     }

@@ -1,4 +1,4 @@
-//! The deaths of the demo: the consumer's at its three worst moments, and the broker's.
+//! The kills of the demo: the consumer at its three worst moments, and the broker.
 
 use anyhow::{Context, Result, ensure};
 use local::{
@@ -15,7 +15,7 @@ use super::{ACT, dispute, invoice, story::Story, tally::Tally};
 const TICKETS: &str = "/api/tickets";
 const INVOICE: &str = "inv_demoF";
 
-/// The claim is on record, the call is not made.
+/// The claim is recorded, but the call is not made.
 pub(crate) async fn after_the_claim(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()> {
     let kill = stack.consumer.killer().hook();
     match &stack.table_wire {
@@ -30,7 +30,7 @@ pub(crate) async fn after_the_claim(stack: &Stack, story: &Story, tally: &mut Ta
     tally.kills += 1;
     let effects = stack.effects().await?;
     let claimed = effects.iter().filter(|effect| effect.status == "in_progress").count();
-    story.line(&format!("killed; on record as in progress, with nobody at work on it: {claimed}"));
+    story.line(&format!("killed; on record as in progress, and no process works on it: {claimed}"));
     Ok(())
 }
 
@@ -40,13 +40,13 @@ pub(crate) async fn after_the_call(stack: &Stack, story: &Story, tally: &mut Tal
     stack.third_party.script(TICKETS, [Behaviour::cut().after_applying().with_hook(kill)]);
     run_until_killed(stack).await?;
     tally.kills += 1;
-    story.line("killed; there is a new ticket, and nobody on our side knows");
+    story.line("killed; there is a new ticket, and its effect is not recorded as done");
     Ok(())
 }
 
-/// All is done and recorded; the broker does not know.
+/// Everything is done and recorded, but not acked.
 pub(crate) async fn before_the_ack(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()> {
-    // All that came before may have left the topic by now, and wait in the table.
+    // Earlier messages may have left the topic by now, and wait in the table.
     tally.deliver(stack, story, &dispute("E")?).await?;
     let kill = stack.consumer.killer().hook();
     let hits = stack.broker_wire.once(is_ack, Fault::HookInstead(kill));
@@ -58,7 +58,7 @@ pub(crate) async fn before_the_ack(stack: &Stack, story: &Story, tally: &mut Tal
     Ok(())
 }
 
-/// One effect is done, the next one has begun on record, and the process that was to go on with it is dead.
+/// One effect is done, the record of the next one has begun, and the process that would continue is dead.
 pub(crate) async fn between_the_steps(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()> {
     tally.deliver(stack, story, &invoice(INVOICE)?).await?;
     let Some(wire) = &stack.table_wire else {
@@ -78,13 +78,13 @@ pub(crate) async fn between_the_steps(stack: &Stack, story: &Story, tally: &mut 
     Ok(())
 }
 
-/// The broker dies with an ack on its way, stays down for a webhook, and comes back.
+/// The broker dies during an ack, is down while a webhook arrives, and restarts.
 pub(crate) async fn of_the_broker(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()> {
     let issue = Webhook::sample("github.issues.opened")?;
     tally.deliver(stack, story, &issue).await?;
     tally.deliver(stack, story, &issue).await?;
     if stack.broker.is_external() {
-        story.line("DRIFTQ_HTTP_URL names somebody else's broker, so it is left alive");
+        story.line("DRIFTQ_HTTP_URL names another broker, which is not killed");
         return Ok(());
     }
     let killed = stack.broker_wire.once(is_ack, Fault::HookInstead(kill_broker(stack)));

@@ -1,10 +1,10 @@
-//! How the demo is told.
+//! The output of the demo.
 
 use std::time::Instant;
 
 use super::tally::Outcome;
 
-/// A story told line by line.
+/// Prints the demo line by line.
 #[derive(Debug)]
 pub(crate) struct Story {
     json: bool,
@@ -17,18 +17,18 @@ impl Story {
         Self { json, acts: 0, began: Instant::now() }
     }
 
-    /// A new act.
+    /// Prints the title of a new act.
     pub(crate) fn act(&mut self, title: &str) {
         self.acts += 1;
         self.print(&format!("\n{}. {title}", self.acts));
     }
 
-    /// Something that happened.
+    /// Prints an event.
     pub(crate) fn line(&self, text: &str) {
         self.print(&format!("   {:>5.1} s  {text}", self.began.elapsed().as_secs_f32()));
     }
 
-    /// The last word.
+    /// Prints the outcome.
     pub(crate) fn end(&self, outcome: &Outcome) {
         if self.json {
             println!("{}", outcome.json());

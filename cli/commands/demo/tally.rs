@@ -1,4 +1,4 @@
-//! What was delivered, against what the third party says was done.
+//! Compares what was delivered with the third party's ledger.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -15,7 +15,7 @@ use super::story::Story;
 
 /// The steps that come after a charge.
 const LATER: [&str; 2] = ["file_charge", "email_charge"];
-/// The step that writes an item instead of calling, and the table: its ledger.
+/// The step that writes an item instead of calling, and the table that serves as its ledger.
 pub(crate) const ROW: &str = "save_order";
 const TABLE: &str = "orders";
 
@@ -31,7 +31,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Delivers a webhook, and notes what it was answered.
+    /// Delivers a webhook, and records the answer.
     pub(crate) async fn deliver(&mut self, stack: &Stack, story: &Story, webhook: &Webhook) -> Result<()> {
         let answer = stack.deliver(webhook).await?;
         self.webhooks += 1;
@@ -117,7 +117,7 @@ fn kind(webhook: &Webhook) -> String {
     }
 }
 
-/// How it ended.
+/// The outcome of the demo.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     tally: Tally,
@@ -171,7 +171,7 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "What the third party's ledger and the table say:\n")?;
+        writeln!(f, "The third party's ledger and the table:\n")?;
         let width =
             self.rows.iter().map(|row| row.business_key.chars().count()).max().unwrap_or_default().max(12);
         writeln!(f, "   {:<14} {:<width$}  {:<8} requests  applied", "step", "business key", "status")?;

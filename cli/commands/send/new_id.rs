@@ -1,4 +1,4 @@
-//! `--new-id`: the same event as if it were another.
+//! `--new-id`: gives an event a new id.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::event::request;
 
-/// What names an event to us.
+/// What identifies an event.
 struct Names {
     ids: BTreeSet<String>,
     runs: Vec<String>,
@@ -52,7 +52,7 @@ fn names(webhook: &Webhook, config: &Config) -> Result<Names> {
     }
 }
 
-/// Where most events have it, also those of senders that we know nothing about.
+/// The usual place of an id, also in events of unknown senders.
 fn usual_id(webhook: &Webhook) -> Option<String> {
     match &webhook.json()["id"] {
         Value::String(id) => Some(id.clone()),
@@ -61,7 +61,7 @@ fn usual_id(webhook: &Webhook) -> Option<String> {
     }
 }
 
-/// With one more field, in each event that it may bring.
+/// The webhook with one more field in each event of its body.
 fn marked(mut webhook: Webhook) -> Webhook {
     match serde_json::from_slice(&webhook.body) {
         Ok(mut json) => {
@@ -73,7 +73,7 @@ fn marked(mut webhook: Webhook) -> Webhook {
     webhook
 }
 
-/// Each item of a list may be an event, and so may the whole be.
+/// Adds the field to the whole and to each item of a list, since each may be an event.
 fn mark(json: &mut Value) {
     if let Value::Object(fields) = json {
         fields.insert("new_id".to_owned(), fresh().into());
@@ -89,7 +89,7 @@ fn mark_items(json: &mut Value) {
     }
 }
 
-/// With another id in headers and body. Digits stay digits: the id may be a number there.
+/// The webhook with a new id in headers and body. Digits stay digits, because the id may be a number.
 fn replaced(mut webhook: Webhook, id: &str) -> Webhook {
     let new = if id.bytes().all(|byte| byte.is_ascii_digit()) {
         digits(id.len())

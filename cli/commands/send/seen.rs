@@ -1,4 +1,4 @@
-//! Whether what is sent was there before.
+//! Whether a webhook that is sent is a duplicate.
 
 use std::collections::BTreeSet;
 
@@ -13,18 +13,18 @@ use local::{
 use super::PATIENCE;
 use crate::event::request;
 
-/// The effects that it asks for and that are on record, and how each stands.
+/// The effects that the webhook starts and that already have a record, with their states.
 pub(super) struct Seen(Vec<(EffectId, String)>);
 
 impl Seen {
-    /// Asks before anything is sent. Nothing is said where nobody may ask.
+    /// Asks before the webhook is sent. Empty if the gateway does not allow the question.
     pub(super) async fn before(url: &str, webhook: &Webhook, config: &Config) -> Result<Self> {
         let client = http::client_for(url)?;
         let effects = effects(webhook, config)?;
         let runs: BTreeSet<_> = effects.iter().map(|effect| effect.run_id().as_str()).collect();
         let mut seen = Vec::new();
         for run in runs {
-            // If nobody answers, sending it fails as well, and says more.
+            // If there is no answer, sending fails as well, with a better error.
             let answer = client.get(format!("{url}/runs/{run}")).timeout(PATIENCE).send().await;
             let Ok(answer) = answer else { break };
             let run = Answer::read(answer).await?.json();

@@ -1,4 +1,4 @@
-//! Where to, and what runs there.
+//! The gateway that a webhook is sent to.
 
 use std::path::PathBuf;
 
@@ -12,16 +12,16 @@ use crate::{
     running::{self, Running},
 };
 
-/// A gateway, and the webhooks.toml behind it as far as that is known.
+/// A gateway, and its webhooks.toml if known.
 pub(crate) struct Target {
     pub(crate) url: String,
     pub(crate) config: PathBuf,
-    /// The names of the secrets of which it has values that are not made up; none if that is not known.
+    /// The names of its secrets that are not generated; none if unknown.
     own: Option<Vec<String>>,
 }
 
 impl Target {
-    /// The one of that URL, or else the only one that is up.
+    /// The gateway of that URL, otherwise the only one that is up.
     pub(crate) async fn find(url: Option<String>) -> Result<Self> {
         let mut running = running::all().await?;
         if let Some(url) = url {
@@ -55,7 +55,7 @@ impl Target {
         Self { url, config, own: Some(own) }
     }
 
-    /// What is signed with a made-up secret is refused where there is a real one.
+    /// A gateway with a real secret refuses webhooks that are signed with a generated one, and the reverse.
     pub(crate) fn check_secrets(&self, source: &str, config: &Config, own: &Own) -> Result<()> {
         let secret = config.sources.get(source).and_then(|source| source.secrets.first());
         let (Some(secret), Some(theirs)) = (secret, &self.own) else { return Ok(()) };
@@ -65,7 +65,7 @@ impl Target {
             ))
             .into()),
             (false, true) => Err(Usage(format!(
-                "`up` has made {secret} up, and here it is set: unset it, or start `up` with it"
+                "`up` generated {secret}, but here it is set: unset it, or start `up` with it"
             ))
             .into()),
             _ => Ok(()),

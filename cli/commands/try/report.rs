@@ -1,4 +1,4 @@
-//! What would happen, for people and for machines.
+//! The report of a dry run, as text and as JSON.
 
 use std::collections::BTreeSet;
 
@@ -20,17 +20,17 @@ use crate::{
     paint::Paint,
 };
 
-const NOT_VERIFIED: &str = "not verified: it is taken for genuine, and nothing is called";
+const NOT_VERIFIED: &str = "not verified: treated as authenticated; no call is made";
 
-/// All of it.
+/// The whole report.
 pub(super) struct Report {
     source: String,
     scheme: &'static str,
-    /// How ingest would answer, in words.
+    /// A description of ingest's answer.
     answer: String,
     accepted: bool,
     events: Vec<Told>,
-    /// A step was asked for.
+    /// Whether a step was selected.
     asked: bool,
 }
 
@@ -49,13 +49,13 @@ enum Fate {
         request: Result<Shown, String>,
     },
     Unwanted(String),
-    /// It may follow once these are done.
+    /// It may begin once these steps are done.
     Later(String),
     Lacking(String),
 }
 
 impl Report {
-    /// `text` is that of the webhooks.toml.
+    /// `text` is the text of the webhooks.toml.
     pub(super) fn new(
         source: &Source,
         text: &str,
@@ -113,7 +113,7 @@ impl Report {
         }
     }
 
-    /// It is accepted, every call can be made, and what was asked for is among them.
+    /// Whether the webhook is accepted, every call can be made, and the selected step starts.
     pub(super) fn is_good(&self) -> bool {
         let mut fates = self.events.iter().flat_map(|event| &event.steps).map(|(_, fate)| fate);
         let unfit = fates.clone().any(|fate| matches!(fate, Fate::Called { request: Err(_), .. }));
@@ -259,11 +259,11 @@ fn why(step: &Step, unwanted: Unwanted, conditions: &Conditions) -> String {
         Unwanted::OnRequest => "only POST /runs starts it".to_owned(),
         Unwanted::OtherSource => format!("it takes events of {}", on(|on| &on.source)),
         Unwanted::OtherType => format!("it takes {}", on(|on| &on.event_type)),
-        Unwanted::When => format!("its when does not hold: {}", conditions.of(step)),
+        Unwanted::When => format!("its when is false: {}", conditions.of(step)),
     }
 }
 
-/// The steps' conditions, as they stand in the file.
+/// The steps' conditions as written in the file.
 struct Conditions(Table);
 
 impl Conditions {

@@ -1,4 +1,4 @@
-//! What the word EVENT names: a webhook.
+//! The webhook of the EVENT argument.
 
 use anyhow::{Result, anyhow};
 use driftq_webhooks::ingest::event::{Event, Request};
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{event, exit::Usage};
 
-/// A webhook, and where it goes.
+/// A webhook and its source.
 pub(super) struct Webhook {
     pub(super) source: String,
     pub(super) request: Request,
@@ -17,7 +17,7 @@ impl Webhook {
     pub(super) fn read(event: &str, source: Option<&str>, headers: &[String]) -> Result<Self> {
         let bytes = event::read(event)?;
         match event::of_lambda(&bytes) {
-            // As it is, whichever door it came through.
+            // Unchanged, whichever event format it has.
             Some(json) => Self::of_event(event, json, source, headers),
             None => {
                 let webhook = event::webhook(event, bytes, source, headers)?;

@@ -1,4 +1,4 @@
-//! What is up: where to send, where calls go, and whose secrets are used.
+//! The text that `up` prints at its start: where to send webhooks, where calls go, and which secrets are used.
 
 use anyhow::Result;
 use driftq_webhooks::config::Config;
@@ -30,9 +30,9 @@ pub(super) fn greeting(
     for step in &config.steps {
         let call = step.action.to_string();
         let target = if real.iter().any(|real| real == step.id.as_str()) {
-            paint.yellow(format!("really, {}", whose(real::secrets(step, config), own)))
+            paint.yellow(format!("the real third party, {}", whose(real::secrets(step, config), own)))
         } else if is_here(&step.destination()) {
-            "on this machine as it is".to_owned()
+            "on this machine, unchanged".to_owned()
         } else {
             "answered by the third party below".to_owned()
         };
@@ -53,7 +53,7 @@ pub(super) fn greeting(
 fn whose<'a>(secrets: impl IntoIterator<Item = &'a str>, own: &Own) -> String {
     let one = |name: &str| match own.place(name) {
         Some(place) => format!("{name} from {place}"),
-        None => format!("{name} made up"),
+        None => format!("{name} generated"),
     };
     let secrets: Vec<_> = secrets.into_iter().map(one).collect();
     if secrets.is_empty() { "no secret".to_owned() } else { secrets.join(", ") }

@@ -1,4 +1,4 @@
-//! What happens, a line for each event.
+//! One output line per event.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use tokio::sync::broadcast::Receiver;
 
 use crate::{output::print, paint::Paint, stop::Stop};
 
-/// A line: who did what.
+/// A line: which part did what.
 struct Told {
     who: String,
     what: String,
     mood: Mood,
 }
 
-/// Its colour.
+/// The line's colour.
 enum Mood {
     Plain,
     Good,
@@ -65,7 +65,7 @@ pub(super) async fn tell(stack: &Stack, mut stop: Stop, every: Duration) -> Resu
     }
 }
 
-/// The next item; those that came too fast to be printed are passed over.
+/// The next item; skips items that arrived too fast to print.
 async fn next<T: Clone>(items: &mut Receiver<T>) -> T {
     loop {
         match items.recv().await {
@@ -77,7 +77,7 @@ async fn next<T: Clone>(items: &mut Receiver<T>) -> T {
     }
 }
 
-/// Whoever asks for a run that is not there yet, as `send` does, is not worth a line.
+/// A request for a run that does not exist yet, as `send` makes it, gets no line.
 fn of_exchange(exchange: &Exchange) -> Option<Told> {
     let Exchange { method, path, answer, took } = exchange;
     if method == "GET" && path.starts_with("/runs/") && answer.status == 404 {
@@ -106,7 +106,7 @@ fn of_call(call: &Call) -> Told {
     Told::new("third party", format!("{} {} ({key}) {fate}", call.method, call.path), mood)
 }
 
-/// A run with nothing to do is not worth a line.
+/// An invocation without work gets no line.
 fn of_run(run: &Result<Summary, InvokeError>) -> Option<Told> {
     let run = match run {
         Ok(run) => run,
@@ -132,7 +132,7 @@ fn of_run(run: &Result<Summary, InvokeError>) -> Option<Told> {
     (!quiet).then(|| Told::new("consumer", what, Mood::Plain))
 }
 
-/// What a line need not say again: who says it, and what is in the effect's id.
+/// Log fields that a line omits, because the line or the effect's id already contains them.
 const KNOWN: [&str; 15] = [
     "timestamp",
     "level",
@@ -151,7 +151,7 @@ const KNOWN: [&str; 15] = [
     "span_id",
 ];
 
-/// What the functions log about one effect or one failure, and whatever is not a log line. Metrics are passed over.
+/// A function's log line about an effect or a failure, or its other output. Metrics are skipped.
 fn of_log(line: &Line) -> Option<Told> {
     let Ok(Value::Object(fields)) = serde_json::from_str(&line.text) else {
         return Some(Told::new(&line.function, line.text.clone(), Mood::Plain));

@@ -7,8 +7,8 @@ use driftq_webhooks::config::{Config, in_doubt::InDoubt, step::Step};
 
 use crate::{exit::Usage, own::Own};
 
-/// The steps that are meant. Each must exist, and each secret that goes with its calls must be one's own: the real third party
-/// would refuse a made-up one.
+/// The selected steps. Each must exist, and each secret of its calls must be the developer's own: the real third party would
+/// refuse a generated one.
 pub(super) fn steps(asked: &[String], config: &Config, own: &Own) -> Result<Vec<String>> {
     let known: Vec<_> = config.steps.iter().map(|step| step.id.as_str()).collect();
     if let Some(step) = asked.iter().find(|step| *step != "all" && !known.contains(&step.as_str())) {
@@ -31,7 +31,7 @@ pub(super) fn steps(asked: &[String], config: &Config, own: &Own) -> Result<Vec<
     Ok(meant.iter().map(|step| step.id.to_string()).collect())
 }
 
-/// Those that go with its calls.
+/// The secrets of a step's calls.
 pub(super) fn secrets<'a>(step: &'a Step, config: &'a Config) -> Vec<&'a str> {
     let look_up = match &step.in_doubt {
         InDoubt::LookUp(look_up) => look_up.auth.as_ref(),

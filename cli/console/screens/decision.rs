@@ -1,4 +1,4 @@
-//! Decision: a decision about many, while it is carried out and afterwards.
+//! Decision: a bulk decision, during its execution and afterwards.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::{
     plan::{Planned, name},
 };
 
-/// What the plan's form sends.
+/// The fields of the plan's form.
 #[derive(Debug, Deserialize)]
 pub(super) struct Confirmed {
     form_token: String,
@@ -30,23 +30,23 @@ pub(super) struct Confirmed {
     planned: Planned,
 }
 
-/// What the button to stop sends.
+/// The fields of the stop button's form.
 #[derive(Debug, Deserialize)]
 pub(super) struct Stop {
     form_token: String,
     id: String,
 }
 
-/// What its URL asks for.
+/// The parameters of its URL.
 #[derive(Debug, Deserialize)]
 pub(super) struct Progress {
     id: String,
 }
 
-/// Begins it, and leads to where its progress is shown.
+/// Begins the decision, and redirects to the page with its progress.
 pub(super) async fn begin(State(app): State<Arc<App>>, Form(confirmed): Form<Confirmed>) -> Response {
     let Confirmed { form_token, note, planned } = confirmed;
-    if !app.door.is_own_form(&form_token) {
+    if !app.access.is_own_form(&form_token) {
         return foreign(&app);
     }
     if !planned.is_about_something() || note.trim().is_empty() {
@@ -64,9 +64,9 @@ pub(super) async fn begin(State(app): State<Arc<App>>, Form(confirmed): Form<Con
     Redirect::to(&to("decision", &[("id", &id.to_string())])).into_response()
 }
 
-/// Stops it where it is. What has been decided stays decided.
+/// Stops the decision. What has been decided stays decided.
 pub(super) async fn stop(State(app): State<Arc<App>>, Form(stop): Form<Stop>) -> Response {
-    if !app.door.is_own_form(&stop.form_token) {
+    if !app.access.is_own_form(&stop.form_token) {
         return foreign(&app);
     }
     if let Ok(id) = stop.id.parse() {
@@ -111,12 +111,12 @@ fn told(app: &App, id: &str, standing: &Standing) -> Markup {
                 p role="status" { "Deciding: " strong { (number(tally.decided)) } " so far." }
                 noscript { p { "Load the page again to see how far it is." } }
                 form method="post" action="stop" {
-                    input type="hidden" name="form_token" value=(app.door.form_token());
+                    input type="hidden" name="form_token" value=(app.access.form_token());
                     input type="hidden" name="id" value=(id);
                     button { "Stop" }
                 }
             }
-            Stage::Ended => p role="status" { strong { (number(tally.decided)) } " decided. That was all." },
+            Stage::Ended => p role="status" { strong { (number(tally.decided)) } " decided. Finished." },
             Stage::Stopped => p role="status" {
                 "Stopped after " strong { (number(tally.decided)) } ". The same plan again goes on with the rest, and decides nothing twice."
             },
@@ -126,6 +126,6 @@ fn told(app: &App, id: &str, standing: &Standing) -> Markup {
             },
         }
         ul { @for (count, why) in left { @if count > 0 { li { (number(count)) " " (why) } } } }
-        p { a href="parked" { "What is parked" } }
+        p { a href="parked" { "Parked effects" } }
     }
 }

@@ -1,4 +1,4 @@
-//! Destinations: each third party, how much it bears, and whether it is called.
+//! Destinations: each third party, its limits, and whether it is called.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use super::super::{
     show::{number, relative, to},
 };
 
-/// What its URL asks for: nothing.
+/// The page; its URL has no parameters.
 #[derive(Debug, Deserialize)]
 pub(super) struct List {}
 
@@ -33,8 +33,8 @@ impl Screen for List {
     }
 }
 
-/// The steps that call each host, and hosts that the last run has called although webhooks.toml names them not: under `up`,
-/// the local third party answers for all.
+/// The steps that call each host, and hosts of the last run that webhooks.toml does not name: under `up`, the local third party
+/// replaces all hosts.
 fn callers<'c>(config: &'c Config, run: Option<&ConsumerRun>) -> BTreeMap<String, Vec<&'c str>> {
     let mut callers: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for step in &config.steps {

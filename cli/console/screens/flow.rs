@@ -1,4 +1,4 @@
-//! Flow: the configuration as a picture: sources, the steps that they start, and where those call, with the last hour's counts.
+//! Flow: the configuration as a picture: sources, their steps, and the hosts that these call, with the last hour's counts.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::effect::{origin, state};
 
-/// What its URL asks for: nothing.
+/// The page; its URL has no parameters.
 #[derive(Debug, Deserialize)]
 pub(super) struct Flow {}
 
@@ -32,14 +32,14 @@ impl Screen for Flow {
     }
 }
 
-/// Effects, and how many of them are parked, by step and by whether a client has asked for them.
+/// The number of effects and of parked effects, by step and by whether a client has started them.
 pub(super) struct Counts<'r>(BTreeMap<(&'r str, bool), (u64, u64)>);
 
 impl<'r> Counts<'r> {
     fn of(recent: &'r Recent) -> Self {
         let mut counts: BTreeMap<_, (u64, u64)> = BTreeMap::new();
         for record in &recent.records {
-            // A step has one source. A run's name need not say which.
+            // A step has one source. A run's name may not contain it.
             let by_client = origin(&record.run_id).0 == CLIENTS;
             let (all, parked) = counts.entry((record.step.as_str(), by_client)).or_default();
             *all += 1;

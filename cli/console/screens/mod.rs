@@ -1,4 +1,4 @@
-//! The screens, and where they are.
+//! The screens and their paths.
 
 mod decision;
 mod destinations;
@@ -20,9 +20,9 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{App, door, screen, shell};
+use super::{App, access, screen, shell};
 
-/// Everything, behind the door.
+/// The router of all pages, with access control.
 pub(super) fn router(app: Arc<App>) -> Router {
     let file = |kind: &'static str, text: &'static str| {
         get(async move || ([(header::CONTENT_TYPE, kind)] as [(HeaderName, _); 1], text))
@@ -43,5 +43,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/live.js", file("text/javascript; charset=utf-8", shell::SCRIPT))
         .route("/icon.svg", file("image/svg+xml", include_str!("../icon.svg")))
         .with_state(app.clone());
-    Router::new().nest(&format!("/{}/", app.door.base()), pages).layer(from_fn_with_state(app, door::guard))
+    Router::new()
+        .nest(&format!("/{}/", app.access.base()), pages)
+        .layer(from_fn_with_state(app, access::guard))
 }

@@ -1,4 +1,4 @@
-//! Now: what goes on, what waits since when, and what has failed last.
+//! Now: current work, waiting effects and their age, and the latest failures.
 
 use std::collections::BTreeMap;
 
@@ -23,12 +23,12 @@ use super::{
 };
 use crate::effect::{cut, state};
 
-/// Failures that are shown.
+/// The number of failures that are shown.
 const FAILURES: usize = 10;
-/// A run that goes on leaves its record once a minute. If none has come for so long, it has died.
+/// A running consumer writes its record once per minute. If there is none for this time, it has died.
 const SILENT: SignedDuration = SignedDuration::from_mins(3);
 
-/// What its URL asks for: nothing.
+/// The page; its URL has no parameters.
 #[derive(Debug, Deserialize)]
 pub(super) struct Now {}
 
@@ -61,7 +61,7 @@ impl Screen for Now {
     }
 }
 
-/// Each number leads to what it counts.
+/// Each number is a link to what it counts.
 async fn figures(app: &App, runs: &[ConsumerRun], done: &Chart, now: Timestamp) -> Result<Markup> {
     let lanes = app.glance.lanes(&app.effects, app.about.every).await?;
     let waiting = lanes.iter().map(|(_, waiting)| waiting.count).sum();
@@ -104,7 +104,7 @@ fn consumer(runs: &[ConsumerRun], now: Timestamp) -> Markup {
         p {
             @match run.outcome {
                 Some(outcome) => { (outcome.as_str()) " " (relative(run.written_at, now)) " after " (length(took)) },
-                None if is_silent => { strong.bad { "no sign of life" } " since " (relative(run.written_at, now)) },
+                None if is_silent => { strong.bad { "no update" } " since " (relative(run.written_at, now)) },
                 None => { "running since " (relative(run.began_at, now)) },
             }
             ": " (number(run.counts.received)) " received, " (number(run.counts.from_agenda)) " from the agenda, "
@@ -117,13 +117,13 @@ fn consumer(runs: &[ConsumerRun], now: Timestamp) -> Markup {
                 Stands::Drained => "drained",
                 Stands::Busy => "read by another consumer",
                 Stands::Unreachable { since } => { strong.bad { "unreachable" } " since " (relative(since, now)) },
-                Stands::NoLease => { strong.bad { "the right to read it was lost" } },
+                Stands::NoLease => { strong.bad { "stream lease lost" } },
             } }
         } }
     }
 }
 
-/// Those that wait or are parked, by step and reason, the newest first.
+/// Effects that wait or are parked, by step and reason, the newest first.
 fn failures(recent: &Recent) -> Markup {
     let mut groups: BTreeMap<(&str, &str, &str), (&Record, u64)> = BTreeMap::new();
     for record in recent.records.iter().filter(|record| !record.status.is_over()) {

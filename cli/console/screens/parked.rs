@@ -1,4 +1,4 @@
-//! Parked: what waits for a person, in groups: one step, one reason.
+//! Parked: the parked effects, grouped by step and reason.
 
 use anyhow::Result;
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use super::super::{
 };
 use crate::groups::Group;
 
-/// What its URL asks for: nothing.
+/// The page; its URL has no parameters.
 #[derive(Debug, Deserialize)]
 pub(super) struct Parked {}
 

@@ -1,5 +1,5 @@
-//! The configuration, drawn: a row for each box; sources on the left, then the steps that they start, then those that come after
-//! these, and on the right what they call or write to.
+//! Draws the configuration, one box per row: sources on the left, then the steps that they start, then later steps, and on the
+//! right the hosts and tables of the steps.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::effect::cut;
 
 const ROW: usize = 56;
 const BOX: usize = 36;
-/// How wide boxes are, and what is between one column and the next.
+/// The width of boxes, and the distance between columns.
 const SOURCE: usize = 170;
 const STEP: usize = 200;
 const HOST: usize = 250;
@@ -20,16 +20,16 @@ const GAP: usize = 160;
 /// The source of what clients start.
 pub(super) const CLIENTS: &str = "api";
 
-/// Where each box stands.
+/// The position of each box.
 pub(super) struct Picture<'c> {
     steps: &'c [Step],
     sources: Vec<&'c str>,
-    /// Of each step, how many others come before it in a row.
+    /// The length of the chain of steps before each step.
     depths: BTreeMap<&'c str, usize>,
     hosts: Vec<String>,
 }
 
-/// A place: left side, width and row.
+/// A position: left side, width and row.
 #[derive(Clone, Copy)]
 struct Place {
     x: usize,
@@ -100,7 +100,7 @@ impl<'c> Picture<'c> {
     }
 }
 
-/// The graph has no circle, so as many rounds as there are steps reach every one.
+/// The graph has no cycle, so as many rounds as there are steps reach every step.
 fn depths(steps: &[Step]) -> BTreeMap<&str, usize> {
     let mut depths: BTreeMap<&str, usize> = steps.iter().map(|step| (step.id.as_str(), 0)).collect();
     for _ in steps {

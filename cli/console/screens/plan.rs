@@ -1,4 +1,4 @@
-//! Plan: what one decision about many would come to, before anybody is asked to confirm it.
+//! Plan: the result that a bulk decision would have, shown before its confirmation.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use super::super::{
 };
 use crate::effect::cut;
 
-/// Which effects, and what is to become of them: what its URL asks for, and what its form sends.
+/// The effects and the decision: the parameters of its URL, and the fields of its form.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Planned {
     #[serde(default = "retry")]
@@ -36,7 +36,7 @@ pub(super) struct Planned {
     pub(super) error: Option<String>,
     #[serde(default, deserialize_with = "said")]
     pub(super) in_doubt: Option<String>,
-    /// What is parked later was not planned for, and is not decided about.
+    /// Effects that are parked later are not in the plan, and are not decided.
     #[serde(default = "Timestamp::now")]
     pub(super) before: Timestamp,
 }
@@ -45,7 +45,7 @@ fn retry() -> Decision {
     Decision::Retry
 }
 
-/// Answers with the page. Its URL says until when effects count as planned for, so that this stays the same while it is looked at.
+/// Answers with the page. Its URL contains the time up to which effects are in the plan, so that the plan does not change.
 pub(super) async fn plan(
     app: State<Arc<App>>,
     headers: HeaderMap,
@@ -89,9 +89,9 @@ impl Screen for Planned {
         }
         html! {
             form.confirm method="post" action="decide" {
-                input type="hidden" name="form_token" value=(app.door.form_token());
+                input type="hidden" name="form_token" value=(app.access.form_token());
                 @for (name, value) in self.fields() { input type="hidden" name=(name) value=(value); }
-                label { "Why, for the record of each" input name="note" required maxlength="500" autocomplete="off"; }
+                label { "Reason, recorded for each effect" input name="note" required maxlength="500" autocomplete="off"; }
                 button { (name(self.decision)) }
             }
         }
@@ -110,7 +110,7 @@ impl Planned {
         }
     }
 
-    /// Whether it says which, by more than a time.
+    /// Whether it has a filter other than a time.
     pub(super) fn is_about_something(&self) -> bool {
         self.run_id.is_some() || self.step.is_some() || self.error.is_some() || self.in_doubt.is_some()
     }
@@ -127,7 +127,7 @@ impl Planned {
         said.chain(always).collect()
     }
 
-    /// The same effects, and another decision.
+    /// The same effects with another decision.
     fn with(&self, decision: Decision) -> String {
         let fields = Self { decision, ..self.clone() }.fields();
         let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -150,7 +150,7 @@ impl Planned {
     }
 }
 
-/// A decision, as its button says it.
+/// The text of a decision's button.
 pub(super) fn name(decision: Decision) -> &'static str {
     match decision {
         Decision::Retry => "Try again",
@@ -162,19 +162,17 @@ pub(super) fn name(decision: Decision) -> &'static str {
 
 fn meaning(decision: Decision) -> &'static str {
     match decision {
-        Decision::Retry => {
-            "The cause is fixed: call, with a whole budget. A doubt is resolved by the step's policy."
-        }
-        Decision::NotApplied => "You have looked: call, as if for the first time.",
-        Decision::Applied => "You have looked: record them as done, and call nothing.",
-        Decision::Discard => "They are not wanted any more: call nothing.",
+        Decision::Retry => "The cause is fixed: call, with all attempts. The step's policy resolves a doubt.",
+        Decision::NotApplied => "You have checked: call as for the first time.",
+        Decision::Applied => "You have checked: record them as done, and make no call.",
+        Decision::Discard => "They are not needed any more: make no call.",
     }
 }
 
-/// Its outcome for each class, and some of those that it would be about.
+/// The result for each class of effects, and some of the effects.
 fn told(plan: &Plan, decision: Decision) -> Markup {
     let outcome = match decision {
-        Decision::Retry => "would be tried again",
+        Decision::Retry => "would be retried",
         Decision::NotApplied => "would be called as if for the first time",
         Decision::Applied => "would be recorded as done",
         Decision::Discard => "would be discarded",

@@ -1,4 +1,4 @@
-//! Run: what happened to one webhook, effect by effect, from when it was first heard of to the receipt.
+//! Run: the history of one webhook, effect by effect, from its arrival to the receipt.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -22,10 +22,10 @@ use super::super::{
 };
 use crate::request::{Calls, Shown};
 
-/// What its URL asks for.
+/// The parameters of its URL.
 #[derive(Debug, Deserialize)]
 pub(super) struct Run {
-    /// The run.
+    /// The run id.
     id: String,
     /// The effect whose request is shown.
     #[serde(default)]
@@ -60,13 +60,13 @@ impl Screen for Run {
     }
 }
 
-/// The steps that a step comes after.
+/// The predecessors of a step.
 fn before(app: &App, step: &str) -> BTreeSet<StepId> {
     let after = app.config.step(step).and_then(|step| step.after.as_ref());
     after.into_iter().flat_map(|after| after.steps.iter().cloned()).collect()
 }
 
-/// A step that comes after others, and has no record before one of them is done.
+/// A step with predecessors, which has no record before one of them is done.
 fn not_begun(step: &StepStanding) -> Markup {
     let after = Vec::from_iter(step.after.iter().map(StepId::as_str)).join(" and ");
     html! {
@@ -78,14 +78,14 @@ fn not_begun(step: &StepStanding) -> Markup {
     }
 }
 
-/// Its story.
+/// The history of an effect.
 fn effect(app: &App, record: &Record, request: Option<&Result<Shown, String>>, now: Timestamp) -> Markup {
     html! {
         section.effect {
             h2 { (record.step) " " (standing(record)) }
             p { (id(&record.effect_id)) }
             ol.timeline {
-                li { (clock(record.created_at)) span { "first heard of on " (record.created_at.strftime("%Y-%m-%d").to_string()) ", " (relative(record.created_at, now)) } }
+                li { (clock(record.created_at)) span { "created on " (record.created_at.strftime("%Y-%m-%d").to_string()) ", " (relative(record.created_at, now)) } }
                 @if let Some(at) = record.recovered_at { li { (clock(at)) span { "recovered: the event had not arrived, and the provider was asked for it" } } }
                 @if let Some(at) = record.first_attempt_at { li { (clock(at)) span { "claimed for the first time" } } }
                 @for (index, entry) in record.history.entries.iter().enumerate() {
@@ -118,7 +118,7 @@ fn effect(app: &App, record: &Record, request: Option<&Result<Shown, String>>, n
     }
 }
 
-/// Whether entries are missing before this one: the first few are kept, and the newest.
+/// Whether entries are missing before this one: only the first few and the newest are kept.
 fn gap(record: &Record, index: usize) -> bool {
     let entries = &record.history.entries;
     entries[index].attempt > entries[index - 1].attempt + 1
@@ -136,7 +136,7 @@ fn ended(entry: &Ended) -> Markup {
     }
 }
 
-/// What is to come.
+/// What happens next.
 fn next(record: &Record, now: Timestamp) -> Markup {
     let lease = record.lease_until.filter(|until| *until > now && record.status == Status::InProgress);
     let due = record.due_at.filter(|_| matches!(record.status, Status::Waiting | Status::Pending));
@@ -148,7 +148,7 @@ fn next(record: &Record, now: Timestamp) -> Markup {
     }
 }
 
-/// What is not known, and what to look for.
+/// The doubt, and how to resolve it.
 fn in_doubt(record: &Record, doubt: &str) -> Markup {
     html! {
         p.doubt role="note" {
@@ -158,7 +158,7 @@ fn in_doubt(record: &Record, doubt: &str) -> Markup {
     }
 }
 
-/// The input is kept with the record only while somebody may need it again.
+/// The input, which is kept with the record only while it may be needed again.
 fn is_shown_on_request(record: &Record) -> bool {
     record.command.is_some() && record.effect_id.parse::<EffectId>().is_ok()
 }
@@ -173,7 +173,7 @@ fn shown(request: Option<&Result<Shown, String>>) -> Markup {
     }
 }
 
-/// The request of its next attempt, or of the last if there is none, without its secrets.
+/// The request of the next attempt, or of the last attempt if there is no next, without secrets.
 async fn request(app: &App, record: &Record) -> Result<Shown, String> {
     let command = record.command.as_deref().unwrap_or_default();
     let command: Command = serde_json::from_str(command).map_err(|error| error.to_string())?;

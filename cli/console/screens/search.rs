@@ -1,4 +1,4 @@
-//! The search box: whichever id it is given, it leads to the run, or to those that it may be.
+//! The search box: finds a run, or several candidates, by any id.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -18,16 +18,16 @@ use super::super::{
 };
 use crate::find;
 
-/// Effects that are read for a business key, so that a page is soon there.
+/// The number of effects that are read for a business key, so that the page loads fast.
 const READ: usize = 2_000;
 
-/// What is looked for.
+/// The search term.
 #[derive(Debug, Deserialize)]
 pub(super) struct Asked {
     id: String,
 }
 
-/// Leads there.
+/// Redirects to the run, or lists the candidates.
 pub(super) async fn search(State(app): State<Arc<App>>, Query(asked): Query<Asked>) -> Response {
     let sources = find::of_config(&app.config);
     let found = match find::find(&app.effects, &asked.id, &sources, READ).await {

@@ -1,4 +1,4 @@
-//! Webhooks: what has come, the newest first, a row for each run.
+//! Webhooks: the runs, the newest first, one row per run.
 
 use anyhow::{Context, Result, anyhow};
 use driftq_webhooks::effects::record::Record;
@@ -18,13 +18,13 @@ use crate::{
     which::Which,
 };
 
-/// Effects that a page shows.
+/// The number of effects per page.
 const SHOWN: usize = 100;
-/// Effects that are read for a page. A filter that few fit shows less, and where to go on.
+/// The number of effects that are read for a page. If few of them match the filter, the page shows fewer, and a link to the next.
 const READ: usize = 2_000;
 const HOUR: &str = "1h";
 
-/// What its URL asks for.
+/// The parameters of its URL.
 #[derive(Debug, Deserialize)]
 pub(super) struct Webhooks {
     #[serde(default, deserialize_with = "said")]
@@ -37,23 +37,23 @@ pub(super) struct Webhooks {
     key: Option<String>,
     #[serde(default, deserialize_with = "said")]
     event: Option<String>,
-    /// From when on: a time, or how long ago.
+    /// The start of the period: a time, or how long ago.
     #[serde(default, deserialize_with = "said")]
     since: Option<String>,
-    /// Up to when: a time.
+    /// The end of the period: a time.
     #[serde(default, deserialize_with = "said")]
     until: Option<String>,
-    /// How many effects of the last millisecond before `until` the pages before this one have read.
+    /// How many effects of the last millisecond before `until` earlier pages have read.
     #[serde(default)]
     skip: usize,
 }
 
-/// Some of what there is.
+/// One page of effects.
 struct Page {
-    /// Those of one run together.
+    /// The effects, grouped by run.
     runs: Vec<Vec<Record>>,
     read: usize,
-    /// Where the next page begins, if there may be more.
+    /// The start of the next page, if there may be one.
     next: Option<(Timestamp, usize)>,
 }
 
@@ -115,7 +115,7 @@ impl Webhooks {
             text.parse::<Moment>().map(|moment| moment.0).map_err(|why| anyhow!("{text:?}: {why}"))
         };
         let since = moment(self.since.as_deref().unwrap_or(HOUR)).context("since")?;
-        // A little ahead: other machines' clocks may be.
+        // A little ahead, because other machines' clocks may be ahead.
         let ahead = Timestamp::now() + SignedDuration::from_secs(5);
         let until = self.until.as_deref().map(moment).transpose().context("until")?.unwrap_or(ahead);
         let (which, mut recent) = (self.which(), app.effects.recent(since, until));
@@ -142,7 +142,7 @@ impl Webhooks {
         Ok(page)
     }
 
-    /// The next page begins in the millisecond in which this one ends, and passes over what was shown of it.
+    /// The next page begins in the millisecond in which this one ends, and skips what this one has shown.
     fn older(&self, last: Timestamp, skip: usize) -> String {
         let text = |field: &Option<String>| field.clone().unwrap_or_default();
         let until = (last + SignedDuration::from_millis(1)).to_string();
@@ -171,9 +171,9 @@ impl Page {
     }
 }
 
-/// A run: when, from whom, what, and where each of its effects stands.
+/// A run: its time, source and event, and the state of each effect.
 fn row(run: &[Record]) -> Markup {
-    // A run that steps name by a business fact says no source.
+    // A run that is named by a business fact has no source in its name.
     let (source, event) =
         Some(origin(&run[0].run_id)).filter(|(_, event)| !event.is_empty()).unwrap_or(("", &run[0].run_id));
     let link = to("run", &[("id", &run[0].run_id)]);

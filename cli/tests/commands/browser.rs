@@ -1,5 +1,5 @@
-//! Chromium without a window, driven through the W3C WebDriver protocol. That takes four requests, and the clients for it that
-//! there are bring second versions of a dozen crates.
+//! Headless Chromium, driven through the W3C WebDriver protocol. This needs only four requests, while the existing client crates
+//! depend on second versions of a dozen crates.
 
 use std::{
     env, fs,
@@ -15,16 +15,16 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// All that a page says, in one line.
+/// The text of a page, in one line.
 const TEXT: &str = r"document.body.innerText.replace(/\s+/g, ' ')";
-/// How long a page is asked until it is asked again.
+/// The timeout of one question to a page, which is then repeated.
 const QUESTION: Duration = Duration::from_secs(6);
-/// Browsers that are open at a time: more than a small machine can draw would only wait for each other.
+/// The maximum number of open browsers: a small machine can't render more at a time.
 const AT_ONCE: usize = 2;
 /// How elements are found.
 pub(super) const CSS: &str = "css selector";
 
-/// A page that does not come to what is expected within this will not.
+/// The time limit for an expected change of a page.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A browser with one window.
@@ -36,13 +36,13 @@ pub(super) struct Browser {
     _place: SemaphorePermit<'static>,
 }
 
-/// Chromium's driver, and the port it listens on; none if it has ended at once.
+/// Chromium's driver and its port; none if it has ended at once.
 fn driver() -> Option<(Child, u16)> {
     let mut driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
     let port =
         lines.find_map(|line| line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok());
-    // So that it can go on writing.
+    // Reads on, so that the driver can continue to write.
     thread::spawn(move || lines.for_each(drop));
     if port.is_none() {
         driver.wait().unwrap();
@@ -51,7 +51,7 @@ fn driver() -> Option<(Child, u16)> {
 }
 
 impl Browser {
-    /// None if there is none on this machine; that is a failure where `CI=true`.
+    /// None if this machine has no Chromium, which is a failure with `CI=true`.
     pub(super) async fn open() -> Option<Self> {
         static PLACES: Semaphore = Semaphore::const_new(AT_ONCE);
         let place = PLACES.acquire().await.unwrap();
@@ -61,7 +61,7 @@ impl Browser {
             println!("skipped: {message}");
             return None;
         }
-        // It looks for a free port by itself, and ends if somebody else takes that first.
+        // It chooses a free port by itself, and ends if another process takes that port first.
         let (driver, port) = (0..5).find_map(|_| driver()).expect("chromedriver starts");
         let http = local::http::client_for("http://").unwrap();
         let mut browser = Self { driver, http, port, path: String::new(), _place: place };
@@ -97,7 +97,7 @@ impl Browser {
         if is_fine { Ok(value) } else { Err(value) }
     }
 
-    /// Chromium's own protocol, for what WebDriver has no word for.
+    /// Chromium's own protocol, for what WebDriver does not support.
     async fn devtools(&self, command: &str, parameters: Value) -> Value {
         self.ask("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await.unwrap()
     }
@@ -136,7 +136,7 @@ impl Browser {
         self.get("window").await.as_str().unwrap().to_owned()
     }
 
-    /// What an expression comes to on the page.
+    /// The value of an expression on the page.
     pub(super) async fn value(&self, expression: &str) -> Value {
         let script = format!("return {expression}");
         self.ask("execute/sync", json!({ "script": script, "args": [] })).await.unwrap()
@@ -172,13 +172,13 @@ impl Browser {
         found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
     }
 
-    /// Clicks the link or button that says this, as a person would: it must be in sight.
+    /// Clicks the visible link or button with this text.
     pub(super) async fn click_on(&self, text: &str) {
         let says = format!("//*[self::a or self::button][normalize-space(.)='{text}']");
         self.click("xpath", &says).await;
     }
 
-    /// Clicks what is found by this.
+    /// Clicks the element that this finds.
     pub(super) async fn click(&self, using: &str, what: &str) {
         loop {
             let element = self.element(using, what).await;

@@ -1,4 +1,4 @@
-//! `check`: all that is wrong, each with its line; else what the file says.
+//! `check`: every error with its line, otherwise a summary of the file.
 
 use serde_json::json;
 
@@ -19,11 +19,11 @@ url = "https://tickets.example.com/{{ input.nope }}"
 "#;
 
 #[test]
-fn the_shipped_file_is_fine_and_summed_up() {
+fn the_shipped_file_has_no_errors_and_a_summary() {
     let ended = webhooks(&["check"]);
     assert_eq!(ended.code, Some(0));
     ended.says(&[
-        "webhooks.toml: fine, 3 sources and 8 steps",
+        "webhooks.toml: no errors, 3 sources and 8 steps",
         "stripe   stripe",
         "open_ticket    stripe charge.dispute.* ▶ POST tickets.example.com",
         "retried for 24h: about 55 tries, pauses up to 1h; in doubt: same-key",
@@ -34,7 +34,7 @@ fn the_shipped_file_is_fine_and_summed_up() {
 }
 
 #[test]
-fn all_problems_are_told_each_with_its_line_and_remedy() {
+fn every_error_is_printed_with_its_line_and_fix() {
     let (_folder, path) = file("webhooks.toml", WRONG);
     let ended = webhooks(&["check", &path]);
     assert_eq!(ended.code, Some(1));

@@ -5,7 +5,7 @@ use std::process::Command;
 use super::{file, run, webhooks};
 
 #[test]
-fn each_shell_is_told_every_command() {
+fn each_script_contains_every_command() {
     for (shell, begins) in
         [("bash", "_webhooks"), ("zsh", "#compdef webhooks"), ("fish", ""), ("powershell", "")]
     {

@@ -76,7 +76,7 @@ async fn what_happened_to_a_webhook_is_two_clicks_away() {
     browser.click_on(EVENT).await;
     browser.until_says("attempt 1: answered 422").await;
     let text = browser.text().await;
-    for told in [&*effect.effect_id, "▲ parked", "first heard of", "claimed for the first time", "422"] {
+    for told in [&*effect.effect_id, "▲ parked", "created", "claimed for the first time", "422"] {
         assert!(text.contains(told), "{told} is not in\n{text}");
     }
     assert!(!text.contains("2599"), "what it was given is shown only if that is asked for");
@@ -104,7 +104,7 @@ async fn any_id_leads_to_the_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_shows_what_comes_while_it_is_looked_at() {
+async fn an_open_page_shows_new_effects() {
     let Some((stack, _, console, browser)) = opened().await else { return };
     browser.go(&console.page("webhooks?state=done")).await;
     browser.until_says("None of the").await;
@@ -117,14 +117,14 @@ async fn a_page_shows_what_comes_while_it_is_looked_at() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn parked_effects_are_put_back_and_a_console_that_is_killed_meanwhile_loses_and_doubles_none() {
+async fn a_console_killed_during_a_decision_loses_and_doubles_nothing() {
     let Some((stack, effect, mut console, browser)) = opened().await else { return };
     park_more(&stack, &effect, 300).await;
     stack.third_party.always("/api/tickets", Behaviour::apply());
     browser.click_on("Parked").await;
     browser.until_says("301 parked, the largest groups first").await;
     browser.click_on("plan…").await;
-    browser.until_says("301 of 301 parked would be tried again").await;
+    browser.until_says("301 of 301 parked would be retried").await;
     assert!(stack.effects().await.unwrap().iter().all(Effect::is_parked), "nothing has changed");
     browser.picture("plan").await;
 
@@ -139,7 +139,7 @@ async fn parked_effects_are_put_back_and_a_console_that_is_killed_meanwhile_lose
     });
     let wire = stack.table_wire().unwrap();
     let killed = wire.once(|seen| seen.is("UpdateItem") && seen.mentions("du_133_"), Fault::HookAfter(kill));
-    browser.type_into("input[name=note]", "mended").await;
+    browser.type_into("input[name=note]", "fixed").await;
     browser.click_on("Try again").await;
     killed.within(Duration::from_secs(30)).await.unwrap();
     dead.notified().await;
@@ -152,15 +152,15 @@ async fn parked_effects_are_put_back_and_a_console_that_is_killed_meanwhile_lose
     browser.go(&console.url).await;
     browser.click_on("Parked").await;
     browser.click_on("plan…").await;
-    browser.until_says("parked would be tried again").await;
-    browser.type_into("input[name=note]", "mended").await;
+    browser.until_says("parked would be retried").await;
+    browser.type_into("input[name=note]", "fixed").await;
     browser.click_on("Try again").await;
-    browser.until_says("decided. That was all.").await;
+    browser.until_says("decided. Finished.").await;
     for effect in stack.effects().await.unwrap() {
         let history = effect.record["history"].as_array().unwrap().clone();
         let decisions: Vec<_> = history
             .iter()
-            .filter(|entry| entry["what"].as_str().unwrap().starts_with("retry: mended"))
+            .filter(|entry| entry["what"].as_str().unwrap().starts_with("retry: fixed"))
             .collect();
         assert_eq!((effect.is_parked(), decisions.len()), (false, 1), "{}", effect.effect_id);
         assert!(decisions[0]["by"].as_str().unwrap().ends_with(" in the console"));
@@ -176,17 +176,17 @@ async fn of_two_tabs_that_decide_the_second_changes_nothing() {
     let plan = console.page(&format!("plan?run_id={}&decision=retry", effect.run_id));
     let first = browser.tab().await;
     browser.go(&plan).await;
-    browser.until_says("1 of 1 parked would be tried again").await;
+    browser.until_says("1 of 1 parked would be retried").await;
     browser.new_tab().await;
     browser.go(&plan.replace("retry", "discard")).await;
     browser.until_says("1 of 1 parked would be discarded").await;
     browser.type_into("input[name=note]", "not wanted").await;
     browser.click_on("Discard").await;
-    browser.until_says("1 decided. That was all.").await;
+    browser.until_says("1 decided. Finished.").await;
     browser.to_tab(&first).await;
-    browser.type_into("input[name=note]", "mended").await;
+    browser.type_into("input[name=note]", "fixed").await;
     browser.click_on("Try again").await;
-    browser.until_says("0 decided. That was all.").await;
+    browser.until_says("0 decided. Finished.").await;
     stack.run_until_settled(Duration::from_secs(40)).await.unwrap();
     let now = stack.effect(&effect.effect_id).await.unwrap();
     assert_eq!(now.record["status"], "discarded");
@@ -204,7 +204,7 @@ async fn without_scripts_every_screen_works_by_loading_it() {
     browser.click(CSS, "a[href*='decision=applied']").await;
     browser.type_into("input[name=note]", "seen there").await;
     browser.click(CSS, "form.confirm button").await;
-    browser.click_on("What is parked").await;
+    browser.click_on("Parked effects").await;
     let done = async { while !stack.effect(&effect.effect_id).await.unwrap().is_done() {} };
     tokio::time::timeout(Duration::from_secs(20), done).await.expect("it is recorded as done");
     stack.finish().await.unwrap();
@@ -230,7 +230,7 @@ async fn the_keyboard_is_enough() {
     stack.finish().await.unwrap();
 }
 
-/// And a person may look at the pictures.
+/// It also saves pictures for review.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_screen_fits_its_window_narrow_and_wide_by_day_and_by_night() {
     let Some((stack, effect, console, browser)) = opened().await else { return };
@@ -257,7 +257,7 @@ async fn every_screen_fits_its_window_narrow_and_wide_by_day_and_by_night() {
     stack.finish().await.unwrap();
 }
 
-/// What another program on this machine can ask, which knows the address and perhaps more.
+/// A request of another program on this machine, which knows the address and perhaps more.
 async fn asked(
     console: &Console,
     method: &str,
@@ -288,7 +288,7 @@ async fn come_in(console: &Console) -> reqwest::Response {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_comes_in_but_by_the_printed_url_and_once() {
+async fn only_the_printed_url_gives_access_and_only_once() {
     let (stack, effect) = refused().await;
     let console = Console::start(&stack, &[]).await;
     let origin = console.origin();
@@ -384,7 +384,7 @@ async fn a_read_only_console_has_no_forms_and_takes_no_decision() {
     stack.finish().await.unwrap();
 }
 
-/// A page of somebody else, on this machine too, so that the browser calls it the same site.
+/// Another server's page, also on this machine, so that the browser treats it as the same site.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_page_in_the_next_tab_learns_nothing_and_decides_nothing() {
     let Some((stack, effect, console, browser)) = opened().await else { return };
@@ -420,7 +420,7 @@ async fn a_hostile_page_in_the_next_tab_learns_nothing_and_decides_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn older_pages_pass_over_nothing_also_within_one_millisecond() {
+async fn older_pages_skip_nothing_even_within_one_millisecond() {
     let (stack, effect) = refused().await;
     park_more(&stack, &effect, 250).await;
     let console = Console::start(&stack, &[]).await;
@@ -457,7 +457,7 @@ async fn what_is_parked_after_the_plan_was_opened_is_not_decided_about() {
     browser.until_says("1 of 2 parked would be discarded").await;
     browser.type_into("input[name=note]", "not wanted").await;
     browser.click_on("Discard").await;
-    browser.until_says("1 decided. That was all.").await;
+    browser.until_says("1 decided. Finished.").await;
     let parked = stack.effects().await.unwrap().iter().filter(|effect| effect.is_parked()).count();
     assert_eq!(parked, 1);
     stack.finish().await.unwrap();
@@ -480,6 +480,6 @@ async fn a_decision_that_is_stopped_says_so_and_the_same_plan_goes_on_with_the_r
     browser.go(&plan).await;
     browser.type_into("input[name=note]", "not wanted").await;
     browser.click_on("Discard").await;
-    browser.until_says("1 decided. That was all.").await;
+    browser.until_says("1 decided. Finished.").await;
     stack.finish().await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! Everything on record of a time, a JSON object a line.
+//! `export`: all records of a period, one JSON object per line.
 
 use std::{collections::BTreeSet, process::Stdio};
 
@@ -28,7 +28,7 @@ async fn no_command(stack: &Stack) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_that_is_on_record_is_exported_and_inputs_only_if_asked_for() {
+async fn export_has_every_record_and_inputs_only_on_request() {
     let (stack, effect) = refused().await;
     park_more(&stack, &effect, 300).await;
     no_command(&stack).await;

@@ -1,4 +1,4 @@
-//! Whoever asks gets two examples, and whoever errs gets exit code 2.
+//! Every `--help` has two examples, and invalid usage has exit code 2.
 
 use super::webhooks;
 
@@ -18,7 +18,7 @@ fn every_command_has_help_with_two_examples() {
 }
 
 #[test]
-fn what_is_not_understood_is_a_usage_error() {
+fn invalid_arguments_are_a_usage_error() {
     for args in [&[][..], &["chek"], &["check", "--jsno"], &["check", "no/such/file"]] {
         let ended = webhooks(args);
         assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{args:?}: {}", ended.err);

@@ -1,4 +1,4 @@
-//! The commands as people use them: the built binary, by what it prints and how it exits.
+//! The commands through the built binary: its output and its exit codes.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 

@@ -113,7 +113,7 @@ async fn what_happened_to_a_webhook_is_found_by_any_of_its_ids() {
     }
     for id in [EVENT, &effect.run_id, &effect.effect_id, effect.record["business_key"].as_str().unwrap()] {
         let shown = typed(&stack, &["show", id]).await;
-        shown.says(&[&effect.effect_id, "parked", "first heard of", "attempt 1: ", "422"]);
+        shown.says(&[&effect.effect_id, "parked", "created", "attempt 1: ", "422"]);
         assert!(!shown.out.contains("2599"), "what it was given is shown only if that is asked for");
     }
     for args in [&["show", EVENT, "--json"][..], &["list", "--json"]] {
@@ -130,7 +130,7 @@ async fn what_happened_to_a_webhook_is_found_by_any_of_its_ids() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn effects_are_told_as_they_come_and_when_they_come_to_something() {
+async fn tail_prints_effects_when_they_arrive_and_end() {
     let stack =
         Stack::builder().functions(functions().await).env("IDLE_EXIT", "400ms").start().await.unwrap();
     let mut tail = command(&stack, &["tail", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
@@ -160,21 +160,21 @@ async fn effects_are_told_as_they_come_and_when_they_come_to_something() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_parked_effects_are_put_back_by_one_command() {
+async fn one_command_retries_many_parked_effects() {
     let (stack, effect) = refused().await;
     park_more(&stack, &effect, 499).await;
     typed(&stack, &["parked"]).await.says(&["500", "open_ticket", "422", "500 effects parked"]);
 
-    let all = typed(&stack, &["decide", "retry", "--note", "mended"]).await;
+    let all = typed(&stack, &["decide", "retry", "--note", "fixed"]).await;
     assert!(all.code == Some(2) && all.err.contains("which?"), "{}", all.err);
-    let unasked = typed(&stack, &["decide", "retry", "--step", "open_ticket", "--note", "mended"]).await;
+    let unasked = typed(&stack, &["decide", "retry", "--step", "open_ticket", "--note", "fixed"]).await;
     assert!(unasked.code == Some(2) && unasked.err.contains("--yes"), "{}", unasked.err);
     unasked_says(&unasked);
-    let plan = ["decide", "retry", "--error", "422", "--note", "mended", "--plan", "--json"];
+    let plan = ["decide", "retry", "--error", "422", "--note", "fixed", "--plan", "--json"];
     assert_eq!(typed(&stack, &plan).await.json()["plan"]["would_decide"], 500);
     assert!(stack.effects().await.unwrap().iter().all(Effect::is_parked), "nothing has changed");
 
-    let decided = typed(&stack, &["decide", "retry", "--error", "422", "--note", "mended", "--yes"]).await;
+    let decided = typed(&stack, &["decide", "retry", "--error", "422", "--note", "fixed", "--yes"]).await;
     assert_eq!(decided.code, Some(0), "{}", decided.err);
     decided.says(&["500 effects decided"]);
     stack.run_until_settled(Duration::from_secs(120)).await.unwrap();
@@ -184,7 +184,7 @@ async fn many_parked_effects_are_put_back_by_one_command() {
 
 #[track_caller]
 fn unasked_says(ended: &Ended) {
-    assert!(ended.err.contains("500 of 500 parked would be tried again"), "{}", ended.err);
+    assert!(ended.err.contains("500 of 500 parked would be retried"), "{}", ended.err);
     assert_eq!(ended.err.matches("stripe.evt_").count(), 5, "{}", ended.err);
 }
 
@@ -192,7 +192,7 @@ fn unasked_says(ended: &Ended) {
 async fn a_decision_that_is_killed_in_the_middle_goes_on_where_it_was() {
     let (stack, effect) = refused().await;
     park_more(&stack, &effect, 600).await;
-    let args = ["decide", "retry", "--step", "open_ticket", "--note", "mended", "--yes"];
+    let args = ["decide", "retry", "--step", "open_ticket", "--note", "fixed", "--yes"];
     kill_at(&stack, &args, |seen| seen.is("UpdateItem") && seen.mentions("du_333_")).await;
     let left = stack.effects().await.unwrap().iter().filter(|effect| effect.is_parked()).count();
     assert!((1..600).contains(&left), "{left}");
@@ -204,7 +204,7 @@ async fn a_decision_that_is_killed_in_the_middle_goes_on_where_it_was() {
     for effect in stack.effects().await.unwrap() {
         let history = effect.record["history"].as_array().unwrap().clone();
         let decisions =
-            history.iter().filter(|entry| entry["what"].as_str().unwrap().starts_with("retry: mended"));
+            history.iter().filter(|entry| entry["what"].as_str().unwrap().starts_with("retry: fixed"));
         assert_eq!((effect.is_parked(), decisions.count()), (false, 1), "{}", effect.effect_id);
     }
     stack.run_until_settled(Duration::from_secs(120)).await.unwrap();

@@ -16,7 +16,7 @@ use super::{Ended, functions, operate::command, run};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// A stack that asks nobody by itself, and a file that says how to.
+/// A stack that does not reconcile by itself, and a file with `reconcile`.
 struct Place {
     stack: Stack,
     folder: TempDir,
@@ -56,7 +56,7 @@ fn dispute(number: usize) -> Webhook {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_did_not_arrive_is_planned_and_then_done_once() {
+async fn missing_events_are_planned_and_done_once() {
     let (place, stripe) = (Place::new().await, stripe::start().await.unwrap());
     let stack = &place.stack;
     stripe.send_to(&stack.url(), stack.config.source("stripe").unwrap());
@@ -76,11 +76,7 @@ async fn what_did_not_arrive_is_planned_and_then_done_once() {
     assert_eq!(plan.err, "", "all of an hour is within reach");
     let months = ["reconcile", "stripe", "--since", "960h", "--config", config_arg, "--plan"];
     let far = place.typed(&months, &config).await;
-    assert!(
-        far.code == Some(0) && far.err.contains("for 30 days, and tells of nothing older"),
-        "{}",
-        far.err
-    );
+    assert!(far.code == Some(0) && far.err.contains("for 30 days, and lists nothing older"), "{}", far.err);
     assert!(plan.out.contains("evt_1  charge.dispute.created: would be done: open_ticket"), "{}", plan.out);
     let unasked = place.typed(&args, &config).await;
     assert!(unasked.code == Some(2) && unasked.err.contains("--yes"), "{}", unasked.err);
@@ -112,12 +108,12 @@ async fn github_is_asked_to_deliver_again() {
     let config = place.config("github", &github.url(), "repository = 'octo/hello'\nhook = 1");
     let args = ["reconcile", "github", "--since", "1h", "--config", config.to_str().unwrap()];
     let done = place.typed(&[&args[..], &["--yes"]].concat(), &config).await;
-    assert_eq!((done.code, done.out.trim()), (Some(0), "1 recovered, 0 could not be"), "{}", done.err);
+    assert_eq!((done.code, done.out.trim()), (Some(0), "1 recovered, 0 failed"), "{}", done.err);
     while stack.third_party.ledger().applied().len() < 2 {
         stack.run_consumer().await.unwrap();
     }
     let again = place.typed(&[&args[..], &["--yes"]].concat(), &config).await;
-    assert_eq!(again.out.trim(), "0 recovered, 0 could not be");
+    assert_eq!(again.out.trim(), "0 recovered, 0 failed");
     assert_eq!(github.redelivered(), 1);
 }
 

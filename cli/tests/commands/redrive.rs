@@ -1,4 +1,4 @@
-//! Done effects are put to work again: what really happened is what the third party's ledger says.
+//! `redrive`: done effects are done again, as the third party's ledger shows.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ async fn done(stack: &Stack, disputes: usize) {
     assert_eq!(stack.third_party.ledger().applied().len(), disputes);
 }
 
-/// What `redrive` has come to.
+/// The JSON result of `redrive`.
 async fn redriven(stack: &Stack, args: &[&str]) -> Value {
     let args = [&["redrive", "--note", "lost there", "--yes", "--json"], args].concat();
     let ended = typed(stack, &args).await;
@@ -47,7 +47,7 @@ async fn redriven(stack: &Stack, args: &[&str]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_redriven_happens_again_and_once() {
+async fn a_redrive_does_effects_again_once() {
     let stack = stack(true).await;
     done(&stack, 3).await;
     let all = typed(&stack, &["redrive", "--note", "lost there", "--yes"]).await;
@@ -56,7 +56,7 @@ async fn what_is_redriven_happens_again_and_once() {
     assert_eq!(typed(&stack, &waiting).await.code, Some(2));
     let unasked = typed(&stack, &["redrive", "--step", "open_ticket", "--note", "lost there"]).await;
     assert!(unasked.code == Some(2) && unasked.err.contains("--yes"), "{}", unasked.err);
-    assert!(unasked.err.contains("3 of 3 that fit would happen AGAIN"), "{}", unasked.err);
+    assert!(unasked.err.contains("3 of 3 matching effects would be done AGAIN"), "{}", unasked.err);
     assert!(unasked.err.contains("charges again") && unasked.err.contains(":du_2"), "{}", unasked.err);
     let plan = ["redrive", "--key", "du_1", "--note", "x", "--plan", "--json"];
     assert_eq!(typed(&stack, &plan).await.json()["plan"]["would_redrive"], 1);
@@ -121,12 +121,12 @@ async fn a_redrive_that_is_killed_in_the_middle_goes_on_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_can_not_be_redriven_is_left_out_and_said() {
+async fn effects_that_cannot_be_redriven_are_reported() {
     let unkept = stack(false).await;
     done(&unkept, 1).await;
     let ended = typed(&unkept, &["redrive", "--step", "open_ticket", "--note", "x", "--yes"]).await;
     assert_eq!(ended.code, Some(1), "{}", ended.out);
-    ended.says(&["0 effects redriven", "1 more fit and are left out", "keep_commands = true"]);
+    ended.says(&["0 effects redriven", "1 more match but are left out", "keep_commands = true"]);
     unkept.finish().await.unwrap();
 
     let stack = stack(true).await;

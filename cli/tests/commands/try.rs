@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{file, functions, webhooks};
 
 #[test]
-fn a_sample_is_told_with_its_run_its_steps_and_its_request() {
+fn the_report_has_run_steps_and_requests() {
     let ended = webhooks(&["try", "stripe.charge.dispute.created"]);
     assert_eq!(ended.code, Some(0));
     let effect = "stripe.evt_3SkPqr2eZvKYlo2C0hYt5XwQ:open_ticket:du_1SkPrT2eZvKYlo2CqWn8sLd4";
@@ -29,9 +29,9 @@ fn a_sample_is_told_with_its_run_its_steps_and_its_request() {
     ]);
 }
 
-/// The one thing that it must never do is to say something else than what is then done.
+/// The report must never differ from the calls that are then made.
 #[tokio::test]
-async fn what_is_told_is_what_is_called() {
+async fn the_report_matches_the_calls() {
     let stack = Stack::builder().functions(functions().await).config(Config::shipped().unwrap());
     let stack = stack.start().await.unwrap();
     let mut told = Vec::new();
@@ -92,7 +92,7 @@ fn a_providers_own_json_needs_a_source_and_perhaps_a_header() {
 }
 
 #[test]
-fn what_is_not_started_is_told_with_the_reason() {
+fn steps_that_do_not_start_have_a_reason() {
     let event = |object: &str| {
         format!(r#"{{"id":"e","type":"charge.dispute.created","data":{{"object":{object}}}}}"#)
     };
@@ -102,10 +102,7 @@ fn what_is_not_started_is_told_with_the_reason() {
     };
     let small = of(r#"{"amount":0}"#);
     assert_eq!(small.code, Some(1), "the step that was asked for is not started");
-    small.says(&[
-        "starts 0 effects",
-        "open_ticket: no, its when does not hold: event.data.object.amount > 0\n",
-    ]);
+    small.says(&["starts 0 effects", "open_ticket: no, its when is false: event.data.object.amount > 0\n"]);
     let lacking = of(r#"{"amount":1}"#);
     assert_eq!(lacking.code, Some(1));
     lacking.says(&[
@@ -114,7 +111,7 @@ fn what_is_not_started_is_told_with_the_reason() {
 }
 
 #[test]
-fn what_is_no_event_is_told_as_well() {
+fn input_that_is_not_an_event_is_reported() {
     let of = |event: &str| webhooks(&["try", event, "--config", "tests/providers.toml"]);
     of("zoom.endpoint.url_validation").says(&["a handshake, answered with 200"]);
     of("sns.subscription").says(&["the subscription would be confirmed"]);
@@ -135,7 +132,7 @@ fn a_wrong_file_is_checked_first() {
 
 /// Ingest plans the whole chain, so what a later step lacks refuses the webhook.
 #[test]
-fn later_steps_are_told_and_what_they_lack_refuses_the_webhook() {
+fn a_field_that_a_later_step_lacks_refuses_the_webhook() {
     let chain = |key: &str| {
         let later = |id: &str, after: &str, key: &str| {
             format!(

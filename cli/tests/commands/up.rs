@@ -1,4 +1,4 @@
-//! `up` and `send`: with one's own secrets, several at once, and what was sent before.
+//! `up` and `send`: own secrets, several at once, and duplicates.
 
 use std::{
     env, fs,
@@ -116,7 +116,7 @@ async fn own_secrets_win_and_a_duplicate_is_called_one() {
     place.write(".env", "STRIPE_WEBHOOK_SECRET='whsec_mine'\n");
     let up = place.up(&[], &[("GITHUB_WEBHOOK_SECRET", "mine")]);
     for line in [
-        format!("POST {}/webhooks/billing  STANDARD_WEBHOOK_SECRET made up\n", up.url),
+        format!("POST {}/webhooks/billing  STANDARD_WEBHOOK_SECRET generated\n", up.url),
         format!("POST {}/webhooks/github   GITHUB_WEBHOOK_SECRET from the environment\n", up.url),
         format!("POST {}/webhooks/stripe   STRIPE_WEBHOOK_SECRET from .env\n", up.url),
         "open_ticket    POST tickets.example.com: answered by the third party below\n".to_owned(),
@@ -147,7 +147,7 @@ async fn own_secrets_win_and_a_duplicate_is_called_one() {
 
 /// Real events of a provider that can't reach this machine.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_fetched_comes_to_what_is_up() {
+async fn fetched_events_are_posted_to_the_running_up() {
     let (place, stripe) = (Place::new().await, stripe::start().await.unwrap());
     assert!(!stripe.send(Webhook::sample("stripe.charge.dispute.created").unwrap()).await, "it knows no URL");
     let mut config = Config::shipped().unwrap();
@@ -164,7 +164,7 @@ async fn what_is_fetched_comes_to_what_is_up() {
 }
 
 #[tokio::test]
-async fn several_do_not_disturb_each_other() {
+async fn several_can_run_at_once() {
     let place = Place::new().await;
     let one = place.up(&["--persist", "data"], &[]);
     let same_data = run(&mut place.command(&["up", "--persist", "data"]));
@@ -217,8 +217,9 @@ async fn calls_go_where_the_greeting_says() {
     let env = [("WEBHOOKS_CONFIG", &*path), ("TICKETS_TOKEN", "mine"), ("SLACK_TOKEN", "mine")];
     let up = place.up(&["--real", "tell_slack"], &env);
     for line in [
-        format!("open_ticket    POST localhost:{port}: on this machine as it is\n"),
-        "tell_slack     POST slack.example.com: really, SLACK_TOKEN from the environment\n".to_owned(),
+        format!("open_ticket    POST localhost:{port}: on this machine, unchanged\n"),
+        "tell_slack     POST slack.example.com: the real third party, SLACK_TOKEN from the environment\n"
+            .to_owned(),
         "triage_issue   POST llm.example.com: answered by the third party below\n".to_owned(),
     ] {
         assert!(up.greeting.contains(&line), "{line}\n{}", up.greeting);

@@ -1,12 +1,12 @@
-//! Who may come in: the browser that was given the printed URL, and no other user or web page of this machine.
+//! Access control: only the browser that opens the printed URL has access, and no other user or web page on this machine.
 //!
-//! * The port and the first part of each path are random. The cookie is for that path only, because browsers send a cookie to
-//!   every port of a host: another server on this machine does not know the path, and is never sent it.
-//! * The token in the printed URL lets in one browser, once.
-//! * `Host` must be the address that is listened on, so that a name that was pointed at this machine (DNS rebinding) is refused.
-//! * `Origin` and `Sec-Fetch-Site` must be ours if they are sent, and a POST must have an `Origin` and a form's own token, so
-//!   that no other page can make the browser ask or decide.
-//! * A page loads nothing but its own two files, runs no other script, and can't be framed.
+//! * The port and the first part of each path are random. The cookie is limited to that path, because browsers send a cookie to
+//!   every port of a host: another server on this machine does not know the path, and never receives the cookie.
+//! * The token in the printed URL admits one browser, once.
+//! * `Host` must be the console's own address, so that a name that resolves to this machine (DNS rebinding) is refused.
+//! * `Origin` and `Sec-Fetch-Site` must be the console's own if they are sent, and a POST must have an `Origin` and a form's
+//!   token, so that no other page can make the browser send requests or decisions.
+//! * A page loads only its own two files, runs no other script, and can't be framed.
 
 use std::{
     net::SocketAddr,
@@ -30,7 +30,7 @@ fn random() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
-/// A secret, kept as its digest: to compare digests tells nothing of the secret by the time that it takes.
+/// A secret, stored as its digest: the time of a comparison of digests reveals nothing about the secret.
 struct Secret([u8; 32]);
 
 impl Secret {
@@ -43,19 +43,19 @@ impl Secret {
     }
 }
 
-/// What it takes to come in.
-pub(super) struct Door {
+/// What a browser needs for access.
+pub(super) struct Access {
     authority: String,
     base: String,
     read_only: bool,
-    /// Until it has been used.
+    /// None once it has been used.
     token: Mutex<Option<Secret>>,
     session: Secret,
     cookie: String,
     form_token: String,
 }
 
-/// Why somebody may not come in.
+/// Why a request has no access.
 enum Refused {
     OtherHost,
     OtherOrigin,
@@ -63,8 +63,8 @@ enum Refused {
     ReadOnly,
 }
 
-impl Door {
-    /// A new one, and the URL that lets a browser in.
+impl Access {
+    /// A new access control, and the URL that admits a browser.
     pub(super) fn new(addr: SocketAddr, read_only: bool) -> (Self, String) {
         let (authority, base, token, session) = (addr.to_string(), random(), random(), random());
         let url = format!("http://{authority}/{base}/?token={token}");
@@ -74,17 +74,17 @@ impl Door {
         (Self { authority, base, read_only, token, session, cookie, form_token }, url)
     }
 
-    /// Below what all pages are.
+    /// The first part of each page's path.
     pub(super) fn base(&self) -> &str {
         &self.base
     }
 
-    /// What each form carries.
+    /// The token that each form contains.
     pub(super) fn form_token(&self) -> &str {
         &self.form_token
     }
 
-    /// Whether a form is one of ours.
+    /// Whether a form is one of this console.
     pub(super) fn is_own_form(&self, token: &str) -> bool {
         Secret::new(&self.form_token).is(token)
     }
@@ -115,7 +115,7 @@ impl Door {
         cookies.any(|cookie| cookie.strip_prefix("session=").is_some_and(|value| self.session.is(value)))
     }
 
-    /// Whether this is the token, unused. From then on it is used.
+    /// Whether this is the unused token. Marks it as used.
     fn let_in(&self, query: &str) -> bool {
         let mut token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
         let is_it = |given: &str| token.as_ref().is_some_and(|token| token.is(given));
@@ -127,14 +127,14 @@ impl Door {
     }
 }
 
-/// Stands before every page.
+/// The middleware before every page.
 pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let door = &app.door;
-    let mut response = match door.check(request.method(), request.headers()) {
+    let access = &app.access;
+    let mut response = match access.check(request.method(), request.headers()) {
         Err(refused) => refused.into_response(),
-        Ok(()) if door.knows(request.headers()) => next.run(request).await,
-        Ok(()) if is_start(door, &request) && door.let_in(request.uri().query().unwrap_or_default()) => {
-            let to = [(header::SET_COOKIE, door.cookie.clone()), (header::LOCATION, "./".to_owned())];
+        Ok(()) if access.knows(request.headers()) => next.run(request).await,
+        Ok(()) if is_start(access, &request) && access.let_in(request.uri().query().unwrap_or_default()) => {
+            let to = [(header::SET_COOKIE, access.cookie.clone()), (header::LOCATION, "./".to_owned())];
             (StatusCode::SEE_OTHER, to).into_response()
         }
         Ok(()) => Refused::NoSession.into_response(),
@@ -146,8 +146,8 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     response
 }
 
-fn is_start(door: &Door, request: &Request) -> bool {
-    request.method() == Method::GET && request.uri().path() == format!("/{}/", door.base)
+fn is_start(access: &Access, request: &Request) -> bool {
+    request.method() == Method::GET && request.uri().path() == format!("/{}/", access.base)
 }
 
 const HEADERS: [(&str, &str); 7] = [
@@ -160,23 +160,21 @@ const HEADERS: [(&str, &str); 7] = [
     ("cross-origin-resource-policy", "same-origin"),
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
-    // Without any, a form's `Origin` would be null.
+    // Without a referrer policy, a form's `Origin` would be null.
     ("referrer-policy", "same-origin"),
-    // What is shown may be personal, and is not for the disk.
+    // Pages may contain personal data, which browsers must not store on disk.
     ("cache-control", "no-store"),
 ];
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let (status, why) = match self {
-            Self::OtherHost => {
-                (StatusCode::MISDIRECTED_REQUEST, "This is asked for under another host's name.")
-            }
-            Self::OtherOrigin => (StatusCode::FORBIDDEN, "Another web page has asked for this."),
+            Self::OtherHost => (StatusCode::MISDIRECTED_REQUEST, "This request names another host."),
+            Self::OtherOrigin => (StatusCode::FORBIDDEN, "This request comes from another web page."),
             Self::NoSession => (
                 StatusCode::UNAUTHORIZED,
-                "This browser has no session here. Open the URL that was printed; it lets in one browser, once. \
-                 For another one, start another console: cargo webhooks console",
+                "This browser has no session. Open the printed URL, which admits one browser, once. \
+                 For another browser, start another console: cargo webhooks console",
             ),
             Self::ReadOnly => (StatusCode::FORBIDDEN, "This console is read-only."),
         };
