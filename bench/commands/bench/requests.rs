@@ -55,11 +55,11 @@ pub(super) async fn measure(report: &mut Report, functions: &Functions) -> Resul
 }
 
 fn is_of_a_run(seen: &Seen) -> bool {
-    [":stream", ":lanes", ":runs"].iter().any(|run| seen.mentions(run)) || seen.is("Query")
+    [":stream", ":lanes", ":runs", ":pause"].iter().any(|run| seen.mentions(run)) || seen.is("Query")
 }
 
 /// What one webhook comes to until it is settled, beside what it should. Without the stream lease, the lanes,
-/// the run's record and the looks at the agenda, and the metrics and streams of the broker: those are of a run, however many
+/// the pause, the run's record and the looks at the agenda, and the metrics and streams of the broker: those are of a run, however many
 /// commands it has.
 async fn count(report: &mut Report, stack: &Stack, id: &str, kind: &str, expected: (u32, u32)) -> Result<()> {
     stack.table_wire.iter().for_each(Wire::forget);
