@@ -92,7 +92,7 @@ async fn work(callgrind: &Callgrind, figures: &mut Figures) -> Result<()> {
     Ok(())
 }
 
-/// Of so many webhooks and their commands, once for each round.
+/// Instructions for a number of webhooks and their commands, one count per round.
 #[derive(Default)]
 struct Counts {
     webhooks: Vec<u64>,
@@ -100,7 +100,8 @@ struct Counts {
     duplicates: Vec<u64>,
 }
 
-/// What a run of the consumer takes that settles so many as it should: otherwise something else was counted.
+/// Runs the consumer and counts its instructions. Fails unless it settled the expected number of commands: otherwise something else was
+/// counted.
 async fn drained(stack: &Stack, number: usize, of: fn(&Summary) -> u64) -> Result<u64> {
     let summary = stack.run_consumer().await?;
     ensure!(of(&summary) == number as u64, "not {number} settled as expected: {summary:?}");

@@ -346,5 +346,5 @@ pub(super) fn absent() -> Condition<'static> {
 
 fn read_due(item: &Item) -> Option<Due> {
     let record = Record::read(item).ok()?;
-    Some(Due { due_at: record.due_at?, command: serde_json::from_str(&record.command?).ok()? })
+    Some(Due { due_at: record.due_at?, command: record.readable_command()? })
 }

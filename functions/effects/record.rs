@@ -205,6 +205,11 @@ impl Record {
         Self { command: None, ..self }
     }
 
+    /// The command, if the record has one that can be read.
+    pub(super) fn readable_command(&self) -> Option<Command> {
+        serde_json::from_str(self.command.as_deref()?).ok()
+    }
+
     /// Whether a command has other input than this record. A done effect is never contradicted: a deployment that changes a step's `input`
     /// changes the digest of every redelivered webhook.
     pub(super) fn contradicts(&self, command: &Command) -> bool {

@@ -131,7 +131,7 @@ impl Redrive<'_> {
         if old.redriven_as.as_ref() == Some(&run_id) || is_redriven && !self.again {
             return Err(Unfit::Redriven);
         }
-        let command = old.command.as_deref().and_then(|json| serde_json::from_str::<Command>(json).ok());
+        let command = old.readable_command();
         let command = command.ok_or(Unfit::NoCommand)?;
         if matches!(command.payload, Payload::ClaimCheck(_)) {
             return Err(Unfit::LargeInput);

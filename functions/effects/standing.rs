@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::record::{Receipt, Record, Status};
 use crate::{
-    command::{Command, flow::Flow},
+    command::flow::Flow,
     effect_id::{EffectId, StepId},
 };
 
@@ -149,8 +149,7 @@ impl StepStanding {
 
 /// The plan, merged from the commands of all records.
 fn plan_of(records: &[Record]) -> Flow {
-    let commands = records.iter().filter_map(|record| record.command.as_deref());
-    let commands = commands.filter_map(|json| serde_json::from_str::<Command>(json).ok());
+    let commands = records.iter().filter_map(Record::readable_command);
     Flow(commands.flat_map(|command| command.flow.0).collect())
 }
 

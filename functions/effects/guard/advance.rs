@@ -316,7 +316,7 @@ impl Successor<'_> {
             if record.status != Status::Awaiting {
                 return Ok(None);
             }
-            let before = record.command.and_then(|json| serde_json::from_str::<Command>(&json).ok());
+            let before = record.readable_command();
             let before = before.ok_or(StoreError::Malformed(attr::COMMAND))?;
             let receipts = before.receipts.into_iter().chain(command.receipts).collect();
             command = Command { receipts, payload: before.payload, flow: before.flow, ..command };

@@ -153,16 +153,17 @@ impl Effects {
         let change = before.history.clone().with(ended.clone()).write(change);
         let needs_certainty = decision.needs_certainty(seen.policy_resolves, seen.attempt);
         let condition = as_seen(seen.attempt, needs_certainty);
+        // Only a decision that ends the effect needs to know its command.
+        let command = if decision.is_called() { None } else { before.readable_command() };
         let next = match decision {
-            Decision::Applied => match self.next_of(&before, receipt, now).await? {
+            Decision::Applied => match self.next_of(command.as_ref(), receipt, now).await? {
                 Ok(next) => next,
                 Err(lacking) => return Ok(Decided::LacksReceipt(lacking)),
             },
             Decision::Retry | Decision::NotApplied | Decision::Discard => Vec::new(),
         };
-        let of = before.command.as_deref().and_then(|json| serde_json::from_str::<Command>(json).ok());
-        let change = match of.map(|command| command.of) {
-            Some(of) if of > 1 && !decision.is_called() => change.set(attr::OF, count(of)),
+        let change = match command.as_ref().map(|command| command.of) {
+            Some(of) if of > 1 => change.set(attr::OF, count(of)),
             _ => change,
         };
         let change = if receipt.is_empty() { change } else { change.set(attr::RECEIPT, told(receipt)) };
@@ -172,8 +173,8 @@ impl Effects {
             Write::Refused(item) if item.is_empty() => Decided::Unknown,
             Write::Refused(item) => refused(Record::read(&item)?, seen, &ended),
         };
-        if matches!((&decided, decision), (Decided::Taken(_), Decision::Applied | Decision::Discard)) {
-            self.let_input_expire(&before, now).await;
+        if let (Decided::Taken(_), Some(command)) = (&decided, &command) {
+            self.let_input_expire(command, now).await;
         }
         Ok(decided)
     }
@@ -181,22 +182,21 @@ impl Effects {
     /// The successors of a parked effect; or the receipt fields that they need and that the operator did not give.
     async fn next_of(
         &self,
-        parked: &Record,
+        parked: Option<&Command>,
         receipt: &Map<String, Value>,
         now: Timestamp,
     ) -> Result<Result<Vec<Next>, Vec<String>>, StoreError> {
-        let command = parked.command.as_deref().and_then(|json| serde_json::from_str::<Command>(json).ok());
-        let Some(command) = command.filter(|command| !command.flow.is_empty()) else {
+        let Some(command) = parked.filter(|command| !command.flow.is_empty()) else {
             return Ok(Ok(Vec::new()));
         };
         let malformed = |_| StoreError::Malformed(attr::COMMAND);
-        let (_, flow) = self.input_and_flow(&command.effect_id().map_err(malformed)?, &command).await?;
+        let (_, flow) = self.input_and_flow(&command.effect_id().map_err(malformed)?, command).await?;
         let lacking = flow.uses(&command.step).into_iter().filter(|field| !receipt.contains_key(*field));
         let lacking: Vec<_> = lacking.map(str::to_owned).collect();
         if !lacking.is_empty() {
             return Ok(Err(lacking));
         }
-        Ok(Ok(flow.next(&command, receipt, now).map_err(malformed)?))
+        Ok(Ok(flow.next(command, receipt, now).map_err(malformed)?))
     }
 
     /// One update, or a transaction if there are successors.
@@ -214,11 +214,8 @@ impl Effects {
     }
 
     /// Sets the input's expiry, best effort: what is left costs storage only.
-    async fn let_input_expire(&self, record: &Record, now: Timestamp) {
-        let Some(command) = record.command.as_deref().and_then(|json| serde_json::from_str(json).ok()) else {
-            return;
-        };
-        if let Err(error) = self.expire_input(&command, now).await {
+    async fn let_input_expire(&self, command: &Command, now: Timestamp) {
+        if let Err(error) = self.expire_input(command, now).await {
             tracing::warn!(%error, "the large input of a decided effect was left");
         }
     }
