@@ -7,7 +7,11 @@ mod shown;
 mod stops;
 
 use anyhow::{Context, Result};
-use local::{proxy::Seen, stack::Stack, third_party::Call};
+use local::{
+    proxy::Seen,
+    stack::{Effect, Stack},
+    third_party::Call,
+};
 use serde_json::json;
 
 use crate::setup::{self, TICKETS, add_steps, deliver, dispute, settle, stack_with};
@@ -68,6 +72,11 @@ pub(crate) async fn status_of(stack: &Stack, step: &str) -> Result<String> {
     let effects = stack.effects().await?;
     let found = effects.iter().find(|effect| effect.step == step);
     Ok(found.with_context(|| format!("{step} has no record"))?.status.clone())
+}
+
+/// The parked effect.
+pub(crate) async fn parked(stack: &Stack) -> Result<Effect> {
+    stack.effects().await?.into_iter().find(Effect::is_parked).context("nothing is parked")
 }
 
 fn only<'a>(calls: &[&'a Call]) -> &'a Call {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use local::{stack::Stack, third_party::Behaviour};
 use serde_json::{Value, json};
 
-use super::{CHAIN, EMAILS, JOIN, LETTERS, with};
+use super::{CHAIN, EMAILS, JOIN, LETTERS, parked, with};
 use crate::{
     api::events,
     bounded::MODEL,
@@ -56,7 +56,7 @@ async fn what_a_parked_step_stops_is_shown_with_what_stops_it_until_that_is_deci
     let run = shown(&stack).await?;
     let steps = [("open_ticket", "done"), ("email_customer", "parked"), ("open_file", "blocked")];
     assert_eq!(told(&run), ("parked", steps.into()));
-    let email = stack.effects().await?.into_iter().find(|effect| effect.is_parked()).context("parked")?;
+    let email = parked(&stack).await?;
     assert_eq!(run["steps"][2]["blocked_by"], json!([email.effect_id]));
     decide(&stack, &email, "retry").await?;
     let run = shown(&stack).await?;
@@ -72,7 +72,7 @@ async fn what_comes_after_a_discarded_step_stays_blocked() -> Result<()> {
     stack.third_party.script(LETTERS, [Behaviour::refuse(422)]);
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
-    let letter = stack.effects().await?.into_iter().find(|effect| effect.is_parked()).context("parked")?;
+    let letter = parked(&stack).await?;
     assert_eq!(decide(&stack, &letter, "discard").await?.status, 200);
     let run = shown(&stack).await?;
     let steps = [("open_ticket", "done"), ("send_letter", "discarded"), ("open_file", "blocked")];

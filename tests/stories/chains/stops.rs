@@ -4,7 +4,7 @@ use anyhow::Result;
 use local::{proxy::Fault, third_party::Behaviour};
 use serde_json::json;
 
-use super::{CHAIN, EMAILS, FILES, JOIN, LETTERS, applied, status_of, with};
+use super::{CHAIN, EMAILS, FILES, JOIN, LETTERS, applied, parked, status_of, with};
 use crate::{
     decisions::decide,
     setup::{TICKETS, add_steps, deliver, dispute, only_effect, park_in_doubt, settle, stack_with, table},
@@ -68,7 +68,7 @@ async fn a_parked_step_stops_what_comes_after_until_it_is_done() -> Result<()> {
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
     assert_eq!(applied(&stack), [TICKETS]);
-    let email = stack.effects().await?.into_iter().find(|effect| effect.is_parked()).unwrap();
+    let email = parked(&stack).await?;
     assert_eq!(decide(&stack, &email, "retry").await?.status, 200);
     settle(&stack).await?;
     assert_eq!(applied(&stack), [TICKETS, EMAILS, FILES]);
@@ -101,7 +101,7 @@ async fn a_join_waits_for_a_parked_predecessor_and_goes_on_when_it_is_done() -> 
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
     assert_eq!(status_of(&stack, "open_file").await?, "awaiting");
-    let letter = stack.effects().await?.into_iter().find(|effect| effect.is_parked()).unwrap();
+    let letter = parked(&stack).await?;
     assert_eq!(decide(&stack, &letter, "not_applied").await?.status, 200);
     settle(&stack).await?;
     assert_eq!(applied(&stack), [TICKETS, LETTERS, FILES]);
