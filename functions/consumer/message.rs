@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{Worker, task::Task};
 use crate::{
-    command::keys::{CommandKeys, NotOurs},
+    command_keys::{CommandKeys, NotOurs},
     config::environment::Signatures,
     secrets::Secrets,
 };
