@@ -5,7 +5,7 @@ use driftq_webhooks::{
     command::keys::CommandKeys,
     config::environment::{self, Environment},
     consumer::{Consumer, call::Caller},
-    effects::Effects,
+    effects::Table,
     secrets::{self, Current, Secrets},
     telemetry::{self, spans::Spans},
 };
@@ -41,8 +41,8 @@ async fn build() -> Result<Consumer, Error> {
     let topics = clients::command_topics(&http, &environment, &secrets.get())?;
     let spans = Spans::to(environment.collector.clone(), "consumer", &http, &secrets.get())?;
     let dynamodb = clients::dynamodb(&aws, Patience::CONSUMER);
-    let effects = Effects::new(dynamodb, environment.effects_table.clone(), config.consumer.keep_done);
+    let table = Table::open(dynamodb, environment.effects_table.clone(), config.consumer.keep_done);
     let caller = Caller::new(ThirdParties::new(http, &config, &variable)?, secrets);
     let caller = caller.with_aws(AwsSigner::new(&aws));
-    Ok(Consumer::new(config, &environment, &topics, effects, caller, Timestamp::now).with_spans(spans))
+    Ok(Consumer::new(config, &environment, &topics, table, caller, Timestamp::now).with_spans(spans))
 }

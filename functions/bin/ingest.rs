@@ -3,7 +3,7 @@
 use driftq_webhooks::{
     clients::{self, Patience, invoke::Invoker},
     config::environment::{self, Environment},
-    effects::Effects,
+    effects::Table,
     ingest::{Ingest, fetch::Fetch, keys::KeyMaker, outbox::Outbox, wake::WakeUps},
     secrets::{self, Current},
     telemetry::{self, spans::Spans},
@@ -44,7 +44,7 @@ async fn build() -> Result<Ingest, Error> {
     let wake_ups = WakeUps::new(consumer, Timestamp::now);
     let dynamodb = move || clients::dynamodb(&aws, Patience::INGEST);
     let journal = config.journal.then_some(config.consumer.journal_grace);
-    let effects = Effects::when_needed(dynamodb, environment.effects_table, config.consumer.keep_done);
-    let outbox = Outbox { topics, effects, journal };
-    Ok(Ingest::new(config, keys, fetch, outbox, wake_ups, operators).with_spans(spans))
+    let table = Table::open_when_needed(dynamodb, environment.effects_table, config.consumer.keep_done);
+    let outbox = Outbox { topics, agenda: table.agenda(), large_inputs: table.large_inputs(), journal };
+    Ok(Ingest::new(config, keys, fetch, outbox, &table, wake_ups, operators).with_spans(spans))
 }

@@ -12,7 +12,7 @@ use super::{intake::Intake, route::Routed};
 use crate::{
     command::{Command, MAX_INLINE, MOST_INLINE, Payload, keys::CommandKeys},
     effect_id::EffectId,
-    effects::{Effects, How, StoreError},
+    effects::{How, StoreError, agenda::Agenda, claim_check::LargeInputs},
     topic::Topic,
     topics::Topics,
 };
@@ -28,8 +28,10 @@ const LIMITS_TIMEOUT: Duration = Duration::from_millis(300);
 pub struct Outbox {
     /// The topics of commands; the business key selects one.
     pub topics: Topics,
-    /// The effects table.
-    pub effects: Effects,
+    /// The agenda, for what the broker refuses and for what is due later.
+    pub agenda: Agenda,
+    /// Input that is too large for the broker.
+    pub large_inputs: LargeInputs,
     /// With `journal = true`: every command is also written to the table, and becomes due there after this time.
     pub journal: Option<Duration>,
 }
@@ -95,7 +97,7 @@ impl Outbox {
         command: &Command,
         intake: &Intake,
     ) -> Result<(), NotDurable> {
-        let settled = self.effects.enqueue(effect, command, due, intake.now).await;
+        let settled = self.agenda.enqueue(effect, command, due, intake.now).await;
         match settled.map_err(NotDurable::Delayed)?.how() {
             How::Parked => intake.parked(),
             _ => intake.deferred(),
@@ -116,7 +118,7 @@ impl Outbox {
             return Ok(());
         };
         intake.broker_refused();
-        match self.effects.enqueue(effect, command, intake.now, intake.now).await {
+        match self.agenda.enqueue(effect, command, intake.now, intake.now).await {
             Ok(settled) => {
                 kept(settled.how(), intake, topic, &broker);
                 Ok(())
@@ -137,7 +139,7 @@ impl Outbox {
         let now = intake.now;
         let topic = self.topics.for_key(&command.business_key);
         let publish = topic.publish_command(command, keys, PRODUCE_TIMEOUT);
-        let journal = self.effects.enqueue(effect, command, now + grace, now);
+        let journal = self.agenda.enqueue(effect, command, now + grace, now);
         let (published, journalled) = tokio::join!(publish, journal);
         if published.is_err() {
             intake.broker_refused();
@@ -152,7 +154,7 @@ impl Outbox {
             }
             (Err(broker), Ok(settled)) => {
                 kept(settled.how(), intake, topic, &broker);
-                if let Err(error) = self.effects.expedite(effect, now).await {
+                if let Err(error) = self.agenda.expedite(effect, now).await {
                     tracing::warn!(%error, "it will be done later than it could");
                 }
                 Ok(())
@@ -166,7 +168,7 @@ impl Outbox {
         let bytes = command.to_json().len();
         match &command.payload {
             Payload::Input(_) if bytes > MAX_INLINE && bytes > self.inline_limit(&command).await => {
-                self.effects.leave_input(effect, command).await
+                self.large_inputs.leave_input(effect, command).await
             }
             _ => Ok(command),
         }

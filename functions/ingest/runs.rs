@@ -67,8 +67,7 @@ impl Ingest {
         let routed = requested(request, run_id, &self.config, intake.now)
             .map_err(|error| unfit("no step is asked for as it is", error.to_string()))?;
         if key.is_some() {
-            let effects = &self.outbox.effects;
-            match effects.remember_request(&routed.effect, &routed.asked(), intake.now).await {
+            match self.idempotency_keys.remember(&routed.effect, &routed.asked(), intake.now).await {
                 Ok(true) => {}
                 Ok(false) => {
                     let why = "Idempotency-Key: used before, with another step, business_key, input or flow";
@@ -88,7 +87,7 @@ impl Ingest {
         if !is_run(run_id) {
             return NOTHING;
         }
-        match self.outbox.effects.run(run_id).await {
+        match self.listing.run(run_id).await {
             Ok(effects) if effects.is_empty() => NOTHING,
             Ok(effects) => {
                 let Standing { state, steps } = Standing::of(&effects, |step| self.config.predecessors(step));

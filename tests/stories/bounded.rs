@@ -46,9 +46,9 @@ async fn a_history_keeps_the_first_and_the_newest_ends() -> Story {
         let lease = win(&table, &case.retry(attempt), now()).await?;
         let why = format!("answered 429, the {attempt}th");
         let deferral = Deferral { command: &case.command, due: now(), why: &why, in_doubt: false };
-        assert_eq!(table.effects.defer(lease, deferral, now()).await?.how(), How::Deferred);
+        assert_eq!(table.guard.defer(lease, deferral, now()).await?.how(), How::Deferred);
     }
-    let record = table.effects.run("stripe.evt_1").await?.pop().context("a record")?;
+    let record = table.listing.run("stripe.evt_1").await?.pop().context("a record")?;
     let attempts: Vec<_> = record.history.entries.iter().map(|ended| ended.attempt).collect();
     assert_eq!((attempts.len(), record.history.dropped), (50, 10));
     assert_eq!((&attempts[..6], attempts[49]), (&[1, 2, 3, 4, 5, 16][..], 60));
@@ -65,8 +65,8 @@ async fn a_reason_of_any_length_can_be_kept() -> Story {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
     let lease = win(&table, &case, now()).await?.doubted();
     let why = "ü".repeat(500_000);
-    assert_eq!(table.effects.park(lease, &case.command, &why, later(1)).await?.how(), How::Parked);
-    let record = table.effects.run("stripe.evt_1").await?.pop().context("a record")?;
+    assert_eq!(table.guard.park(lease, &case.command, &why, later(1)).await?.how(), How::Parked);
+    let record = table.listing.run("stripe.evt_1").await?.pop().context("a record")?;
     let ended = record.history.entries.into_iter().next();
     for text in [record.last_error, record.doubt, ended.map(|ended| ended.what)] {
         let text = text.context("a text")?;
@@ -79,8 +79,8 @@ async fn a_reason_of_any_length_can_be_kept() -> Story {
 async fn a_message_of_any_length_can_be_parked() -> Story {
     let table = Table::start().await?;
     let (key, value) = ("k".repeat(5_000), "ü".repeat(500_000));
-    assert_eq!(table.effects.park_malformed(&key, &value, "no JSON", now()).await?.how(), How::Parked);
-    let record = table.effects.run(":malformed").await?.pop().context("a record")?;
+    assert_eq!(table.guard.park_malformed(&key, &value, "no JSON", now()).await?.how(), How::Parked);
+    let record = table.listing.run(":malformed").await?.pop().context("a record")?;
     assert_eq!(record.last_error.as_deref(), Some("934464 bytes of it are cut; no JSON"));
     assert_eq!(record.command.map(|kept| kept.len()), Some(64 * 1024));
     assert!(record.business_key.len() <= 1024);

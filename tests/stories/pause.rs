@@ -6,21 +6,21 @@ use jiff::Timestamp;
 use local::{proxy::Fault, stack::Stack};
 
 use crate::{
-    guard::effects_at,
+    guard::table_at,
     setup::{Story, TICKETS, deliver, dispute, dispute_about, settle, stack},
 };
 
 async fn pause(stack: &Stack) -> Result<()> {
     let (by, note) = ("ada".to_owned(), "their API double-books".to_owned());
     let pause = Pause { since: Timestamp::now(), by, note };
-    Ok(effects_at(stack.table()?.url(), stack.table()?.table()).await?.begin_pause(&pause).await?)
+    Ok(table_at(stack.table()?.url(), stack.table()?.table()).await?.pauses().begin(&pause).await?)
 }
 
 async fn resume(stack: &Stack) -> Result<()> {
-    let effects = effects_at(stack.table()?.url(), stack.table()?.table()).await?;
-    assert!(effects.pause().await?.is_some_and(|pause| pause.by == "ada"));
-    effects.end_pause().await?;
-    Ok(effects.end_pause().await?)
+    let pauses = table_at(stack.table()?.url(), stack.table()?.table()).await?.pauses();
+    assert!(pauses.current().await?.is_some_and(|pause| pause.by == "ada"));
+    pauses.end().await?;
+    Ok(pauses.end().await?)
 }
 
 #[tokio::test]

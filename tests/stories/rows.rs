@@ -293,11 +293,10 @@ async fn a_stale_attempt_writes_nothing() -> Story {
     let row = Row { table: "charges".into(), change, condition: None };
     let receipt = Receipt::new(200, "d".into(), Map::new());
     let stale = win(&table, &case, now()).await?;
-    let Claim::InDoubt(doubt) = table.effects.claim(&case.ask(), later(11)).await? else {
+    let Claim::InDoubt(doubt) = table.guard.claim(&case.ask(), later(11)).await? else {
         panic!("not in doubt")
     };
-    let write =
-        async |lease| table.effects.commit_with_row(lease, &row, &receipt, None, &[], later(12)).await;
+    let write = async |lease| table.guard.commit_with_row(lease, &row, &receipt, None, &[], later(12)).await;
     let before = write(stale).await;
     assert!(matches!(before, Err(StoreError::Fenced)), "{before:?}");
     let written = write(doubt.looked_up()).await?;

@@ -14,7 +14,7 @@ use local::{
 
 use crate::{
     gate::Gate,
-    guard::{Table, effects_at},
+    guard::{Table, table_at},
     setup::{
         PATIENCE, Story, TICKETS, config, deliver, dispute, dispute_about, settle, stack, stack_with, table,
     },
@@ -27,8 +27,8 @@ pub(crate) fn leaves_record(seen: &Seen) -> bool {
 /// All that there are, the newest first.
 async fn runs(stack: &Stack) -> Result<Vec<ConsumerRun>> {
     let table = stack.table()?;
-    let effects = effects_at(table.url(), table.table()).await?;
-    let (runs, next) = effects.runs_since(Timestamp::UNIX_EPOCH, 100, None).await?;
+    let log = table_at(table.url(), table.table()).await?.run_log();
+    let (runs, next) = log.since(Timestamp::UNIX_EPOCH, 100, None).await?;
     ensure!(next.is_none(), "there are more");
     Ok(runs)
 }
@@ -56,9 +56,9 @@ async fn a_run_leaves_what_it_did() -> Story {
 
     // It is not an effect, and it expires.
     assert_eq!(stack.effects().await?.len(), 1);
-    let effects = effects_at(stack.table()?.url(), stack.table()?.table()).await?;
+    let listing = table_at(stack.table()?.url(), stack.table()?.table()).await?.listing();
     let later = Timestamp::now() + Duration::from_secs(5);
-    assert_eq!(effects.recent(before - Duration::from_secs(5), later).page(100).await?.len(), 1);
+    assert_eq!(listing.recent(before - Duration::from_secs(5), later).page(100).await?.len(), 1);
     let item = stack.table()?.scan().await?.into_iter().find(|item| item["run_id"] == ":runs");
     let item = item.context("no item")?;
     let expires = item["expires_at"].as_i64().context("no expiry")?;
@@ -177,15 +177,15 @@ async fn runs_come_page_by_page_and_a_late_write_replaces_nothing_newer() -> Sto
     stack.finish().await?;
 
     let table = Table::start().await?;
-    let effects = &table.effects;
+    let log = table.roles.run_log();
     let at = |minute: i64| Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_mins(minute);
     for minute in 0..5 {
         let run = ConsumerRun { began_at: at(minute), written_at: at(minute + 1), ..run.clone() };
-        effects.leave_run(&run).await?;
-        effects.leave_run(&ConsumerRun { outcome: None, written_at: at(minute), ..run }).await?;
+        log.write(&run).await?;
+        log.write(&ConsumerRun { outcome: None, written_at: at(minute), ..run }).await?;
     }
-    let (first, next) = effects.runs_since(at(1), 3, None).await?;
-    let (rest, end) = effects.runs_since(at(1), 3, next).await?;
+    let (first, next) = log.since(at(1), 3, None).await?;
+    let (rest, end) = log.since(at(1), 3, next).await?;
     let all: Vec<_> = first.iter().chain(&rest).collect();
     assert_eq!(all.iter().map(|run| run.began_at).collect::<Vec<_>>(), [4, 3, 2, 1].map(at));
     assert!(end.is_none() && all.iter().all(|run| run.outcome.is_some()), "{all:?}");

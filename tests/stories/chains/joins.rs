@@ -107,13 +107,13 @@ async fn of_many_predecessors_that_end_at_once_one_begins_the_join() -> Story {
             let commits = cases.iter().zip(leases).map(|(case, lease)| {
                 let receipt = Receipt::new(200, "d".into(), Default::default());
                 let next = case.command.flow.next(&case.command, &receipt.fields, later(1)).unwrap();
-                let effects = &table.effects;
-                async move { effects.commit_and_begin(lease, &receipt, None, &next, later(1)).await }
+                let guard = &table.guard;
+                async move { guard.commit_and_begin(lease, &receipt, None, &next, later(1)).await }
             });
             let begun: Vec<_> =
                 try_join_all(commits).await?.into_iter().flat_map(|(_, begun)| begun).collect();
             assert_eq!(begun.len(), 1, "of {count}");
-            let records = table.effects.run("stripe.evt_1").await?;
+            let records = table.listing.run("stripe.evt_1").await?;
             let join = records.iter().find(|record| record.step == "join").unwrap();
             assert_eq!(join.status, Status::Pending);
             assert_eq!(begun[0].receipts.len(), count);
@@ -128,12 +128,12 @@ async fn of_many_predecessors_that_end_at_once_one_begins_the_join() -> Story {
 async fn a_predecessor_that_was_fenced_off_begins_nothing() -> Story {
     let (table, cases) = (Table::start().await?, predecessors(1));
     let stale = win(&table, &cases[0], now()).await?;
-    let taken_over = table.effects.claim(&cases[0].ask(), later(11)).await?;
+    let taken_over = table.guard.claim(&cases[0].ask(), later(11)).await?;
     let next = cases[0].command.flow.next(&cases[0].command, &Default::default(), later(12))?;
     let receipt = Receipt::new(200, "d".into(), Default::default());
-    let fenced = table.effects.commit_and_begin(stale, &receipt, None, &next, later(12)).await;
+    let fenced = table.guard.commit_and_begin(stale, &receipt, None, &next, later(12)).await;
     assert!(fenced.is_err(), "{fenced:?}");
-    assert_eq!(table.effects.run("stripe.evt_1").await?.len(), 1);
+    assert_eq!(table.listing.run("stripe.evt_1").await?.len(), 1);
     drop(taken_over);
     Ok(())
 }
