@@ -30,7 +30,7 @@ async fn build() -> Result<Ingest, Error> {
     let environment = Environment::read(&variable)?;
     let config = environment::load_config(&variable)?;
     let http = clients::http(&variable)?;
-    let aws = clients::aws(http.clone()).await;
+    let aws = clients::aws(http.clone(), variable)?;
     let vault = clients::vault(&aws, &environment, secrets::of_sources(&config), variable);
     let maker = KeyMaker::new(config.sources.clone());
     let secrets = vault.read().await?;
