@@ -23,7 +23,7 @@ pub struct AwsSigner {
 /// Why a call can't be signed, for now.
 #[derive(Debug, thiserror::Error)]
 #[error("the call can't be signed for AWS: {0}")]
-pub(crate) struct Unsigned(String);
+pub struct Unsigned(String);
 
 impl AwsSigner {
     /// With the function's credentials, and its region where a step names none.
