@@ -30,8 +30,8 @@ async fn build() -> Result<Ingest, Error> {
     let environment = Environment::read(&variable)?;
     let config = environment::load_config(&variable)?;
     let http = clients::http(&variable)?;
-    let aws = clients::aws(http.clone()).await;
-    let vault = clients::vault(&aws, &environment, secrets::of_sources(&config), variable);
+    let aws = clients::aws(http.clone(), variable)?;
+    let vault = clients::vault(&http, &aws, &environment, secrets::of_sources(&config), variable)?;
     let maker = KeyMaker::new(config.sources.clone());
     let secrets = vault.read().await?;
     let topics = clients::command_topics(&http, &environment, &secrets)?;
@@ -39,7 +39,7 @@ async fn build() -> Result<Ingest, Error> {
     let keys = Current::of(vault, &secrets, Timestamp::now(), move |secrets| maker.make(secrets))?;
     let fetch = Fetch::new(http.clone(), variable("AWS_ENDPOINT_URL_SNS"));
     let consumer = environment.consumer_function.as_deref();
-    let consumer = consumer.map(|name| Invoker::new(http, &aws, name, &variable)).transpose()?;
+    let consumer = consumer.map(|name| Invoker::new(http, &aws, name)).transpose()?;
     let operators = environment.operators;
     let wake_ups = WakeUps::new(consumer, Timestamp::now);
     let dynamodb = move || clients::dynamodb(&aws, Patience::INGEST);

@@ -2,12 +2,15 @@
 
 mod functions;
 mod renewal;
+mod retries;
 mod vault;
 
 use std::collections::BTreeMap;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
-use aws_sdk_secretsmanager::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, retry::RetryConfig,
+};
+use aws_types::SdkConfig;
 use jiff::{SignedDuration, Timestamp};
 use local::{
     proxy::Fault,
@@ -39,7 +42,7 @@ fn aws(manager: &SecretsManager) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("a", "b", None, None, "tests")))
         .endpoint_url(manager.wire.url())
         .http_client(connector::over(http()))
         .retry_config(RetryConfig::disabled())
@@ -59,7 +62,8 @@ fn environment() -> Environment {
 }
 
 fn vault(manager: &SecretsManager, wanted: &[&str]) -> Vault {
-    clients::vault(&aws(manager), &environment(), names(wanted), |_| panic!("it is in the vault"))
+    let get = |_: &str| panic!("it is in the vault");
+    clients::vault(&http(), &aws(manager), &environment(), names(wanted), get).unwrap()
 }
 
 async fn current(vault: Vault) -> Result<Current<String>, ConfigError> {
