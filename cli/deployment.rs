@@ -9,11 +9,15 @@ use aws_sdk_dynamodb::{
 };
 use clap::Args;
 use driftq_webhooks::{
-    clients::{self, Patience, Who},
+    clients::{self, Patience},
     effects::Table,
 };
 
-use crate::{credentials, exit::Usage, running};
+use crate::{
+    credentials::{self, Who},
+    exit::Usage,
+    running,
+};
 
 /// The default time for which records are kept.
 const KEEP_DONE: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -45,7 +49,7 @@ pub(crate) async fn of_up(here: Option<(String, String)>, keep_done: Duration) -
 }
 
 async fn open(place: Place, who: Who<'_>, keep_done: Duration) -> Result<Table> {
-    let aws = clients::aws_as(clients::http(&|name| env::var(name).ok())?, who).await;
+    let aws = who.sdk_config().await?;
     let (client, table) = match place {
         Place::Aws { table } => {
             credentials::check(aws.credentials_provider(), who.profile).await?;

@@ -1,13 +1,15 @@
 //! The consumer function: a Lambda on a schedule, which ingest wakes up as well.
 
 use driftq_webhooks::{
-    clients::{self, AwsSigner, Patience, ThirdParties},
+    clients::{self, AwsSigner, Patience},
     command_keys::CommandKeys,
     config::environment::{self, Environment},
     consumer::{Consumer, call::Caller},
     effects::Table,
-    secrets::{self, Current, Secrets},
+    secrets::{self, Current, SecretStore, Secrets},
     telemetry::{self, spans::Spans},
+    third_parties::ThirdParties,
+    topics::Topics,
 };
 use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
@@ -34,11 +36,11 @@ async fn build() -> Result<Consumer, Error> {
         tracing::info!(step = %step.id, budget = %step.retry, "for how long a failing effect is tried again");
     }
     let http = clients::http(&variable)?;
-    let aws = clients::aws(http.clone()).await;
-    let vault = clients::vault(&aws, &environment, secrets::of_steps(&config), variable);
+    let aws = clients::aws(http.clone(), variable)?;
+    let store = SecretStore::open(&http, &aws, &environment, secrets::of_steps(&config), variable)?;
     let fit = |secrets: &Secrets| CommandKeys::of(secrets).map(|_| secrets.clone());
-    let secrets = Current::start(vault, Timestamp::now(), fit).await?;
-    let topics = clients::command_topics(&http, &environment, &secrets.get())?;
+    let secrets = Current::start(store, Timestamp::now(), fit).await?;
+    let topics = Topics::of_commands(&http, &environment, &secrets.get())?;
     let spans = Spans::to(environment.collector.clone(), "consumer", &http, &secrets.get())?;
     let dynamodb = clients::dynamodb(&aws, Patience::CONSUMER);
     let table = Table::open(dynamodb, environment.effects_table.clone(), config.consumer.keep_done);

@@ -14,7 +14,8 @@ use aws_smithy_types::body::SdkBody;
 use reqwest::{Body, Request};
 
 /// Sends the SDK's requests by `http`. The SDK limits attempts and operations; `http` limits connecting.
-pub(crate) fn over(http: reqwest::Client) -> SharedHttpClient {
+#[must_use]
+pub fn over(http: reqwest::Client) -> SharedHttpClient {
     let connector: SharedHttpConnector = Connector(http).into_shared();
     http_client_fn(move |_, _| connector.clone())
 }

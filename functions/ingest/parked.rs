@@ -36,7 +36,7 @@ const LONGEST_RECEIPT: usize = 16 * 1024;
 /// The body of `POST /runs/{run_id}/decide`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Request {
+struct DecisionRequest {
     effect_id: String,
     /// The attempt count that the operator saw: if it has changed, the decision is refused.
     attempt: u32,
@@ -51,7 +51,7 @@ struct Request {
 /// The body of `POST /parked/decide`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Many {
+struct BulkDecisionRequest {
     decision: Decision,
     /// Not needed for a plan.
     #[serde(default)]
@@ -90,11 +90,11 @@ impl Ingest {
 
     /// `POST /parked/decide`: one decision on all that match a filter, or with `plan` only its plan.
     pub(super) async fn decide_all(&self, caller: &str, body: &[u8], now: Timestamp) -> Reply {
-        let request: Many = match serde_json::from_slice(body) {
+        let request: BulkDecisionRequest = match serde_json::from_slice(body) {
             Ok(request) => request,
             Err(error) => return Reply::Unfit(format!("the body: {error}")),
         };
-        let Many { decision, note, filter, plan } = request;
+        let BulkDecisionRequest { decision, note, filter, plan } = request;
         if filter.is_empty() {
             let why = "filter: empty, which would mean all; say which: step, error, business_key, since, before, in_doubt";
             return Reply::Unfit(why.into());
@@ -129,7 +129,7 @@ impl Ingest {
         if !is_run(run_id) {
             return NOTHING;
         }
-        let request: Request = match serde_json::from_slice(body) {
+        let request: DecisionRequest = match serde_json::from_slice(body) {
             Ok(request) => request,
             Err(error) => return Reply::Unfit(format!("the body: {error}")),
         };
@@ -142,7 +142,7 @@ impl Ingest {
         let policy_resolves = effect
             .as_ref()
             .is_some_and(|effect| Policy::of(&self.config, effect.step_id().as_str()) == Policy::Resolves);
-        let Request { effect_id, attempt, decision, note, receipt } = request;
+        let DecisionRequest { effect_id, attempt, decision, note, receipt } = request;
         let seen = Seen { run_id, effect_id: &effect_id, attempt, policy_resolves };
         let said = Said { decision, by: caller, note: &note };
         match self.decisions.decide_with(seen, said, &receipt, now).await {
@@ -177,7 +177,7 @@ impl Ingest {
 }
 
 /// Errors in a request that don't depend on the record.
-fn unfit(request: &Request, effect: Option<&EffectId>, step: Option<&Step>) -> Option<String> {
+fn unfit(request: &DecisionRequest, effect: Option<&EffectId>, step: Option<&Step>) -> Option<String> {
     if let Some(why) = unfit_note(&request.note) {
         return Some(why);
     }

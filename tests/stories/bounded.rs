@@ -13,13 +13,13 @@ use toml::toml;
 use crate::{
     decisions::decide,
     guard::{Case, Table, later, now, win},
-    setup::{TICKETS, deliver, dispute, issue, only_effect, settle, stack, stack_with, table},
+    setup::{Story, TICKETS, deliver, dispute, issue, only_effect, settle, stack, stack_with, table},
 };
 
 pub(crate) const MODEL: &str = "/v1/chat/completions";
 
 #[tokio::test]
-async fn an_answer_that_is_too_large_to_keep_is_cut_and_the_effect_is_done() -> Result<()> {
+async fn an_answer_that_is_too_large_to_keep_is_cut_and_the_effect_is_done() -> Story {
     let receipt = toml! {
         ticket = "{{ response.json.id }}"
         all = "{{ response.json }}"
@@ -36,11 +36,11 @@ async fn an_answer_that_is_too_large_to_keep_is_cut_and_the_effect_is_done() -> 
     let receipt: Value = serde_json::from_str(effect.record["receipt"].as_str().context("no receipt")?)?;
     assert_eq!(receipt["fields"], json!({ "ticket": "tp_1" }));
     assert_eq!(receipt["cut"], json!(["all", "once_more"]));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_history_keeps_the_first_and_the_newest_ends() -> Result<()> {
+async fn a_history_keeps_the_first_and_the_newest_ends() -> Story {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
     for attempt in 0..60 {
         let lease = win(&table, &case.retry(attempt), now()).await?;
@@ -61,7 +61,7 @@ async fn a_history_keeps_the_first_and_the_newest_ends() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_reason_of_any_length_can_be_kept() -> Result<()> {
+async fn a_reason_of_any_length_can_be_kept() -> Story {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
     let lease = win(&table, &case, now()).await?.doubted();
     let why = "ü".repeat(500_000);
@@ -76,7 +76,7 @@ async fn a_reason_of_any_length_can_be_kept() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_message_of_any_length_can_be_parked() -> Result<()> {
+async fn a_message_of_any_length_can_be_parked() -> Story {
     let table = Table::start().await?;
     let (key, value) = ("k".repeat(5_000), "ü".repeat(500_000));
     assert_eq!(table.guard.park_malformed(&key, &value, "no JSON", now()).await?.how(), How::Parked);
@@ -112,7 +112,7 @@ async fn chunks(stack: &Stack) -> Result<Vec<Option<i64>>> {
 }
 
 #[tokio::test]
-async fn what_is_parked_stays_and_goes_with_its_input_once_it_is_decided() -> Result<()> {
+async fn what_is_parked_stays_and_goes_with_its_input_once_it_is_decided() -> Story {
     for decision in ["discard", "applied"] {
         let (stack, parked) = large_and_parked().await?;
         assert_eq!((&parked.record["expires_at"], chunks(&stack).await?), (&Value::Null, vec![None]));
@@ -128,7 +128,7 @@ async fn what_is_parked_stays_and_goes_with_its_input_once_it_is_decided() -> Re
 
 /// Ingest stores large input before it knows that it is not needed.
 #[tokio::test]
-async fn a_redelivery_of_what_is_decided_leaves_no_input_behind() -> Result<()> {
+async fn a_redelivery_of_what_is_decided_leaves_no_input_behind() -> Story {
     let (stack, parked) = large_and_parked().await?;
     assert_eq!(decide(&stack, &parked, "discard").await?.status, 200);
     stack.broker_wire.close().await;
@@ -139,5 +139,5 @@ async fn a_redelivery_of_what_is_decided_leaves_no_input_behind() -> Result<()> 
     settle(&stack).await?;
     assert_eq!(chunks(&stack).await?, [], "left by the consumer");
     assert_eq!(stack.third_party.ledger().attempts_on(MODEL).len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

@@ -79,7 +79,7 @@ impl Table {
 
 /// The table of that name, at an endpoint of this machine.
 pub(crate) async fn table_at(endpoint: &str, table: &str) -> anyhow::Result<effects::Table> {
-    let aws = clients::aws(clients::http(&|_| None)?).await;
+    let aws = clients::aws(clients::http(&|_| None)?, |_| Some("local".to_owned()))?;
     let config = aws_sdk_dynamodb::config::Builder::from(&aws)
         .endpoint_url(endpoint)
         .region(Region::new("local"))

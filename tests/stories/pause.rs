@@ -7,7 +7,7 @@ use local::{proxy::Fault, stack::Stack};
 
 use crate::{
     guard::table_at,
-    setup::{TICKETS, deliver, dispute, dispute_about, settle, stack},
+    setup::{Story, TICKETS, deliver, dispute, dispute_about, settle, stack},
 };
 
 async fn pause(stack: &Stack) -> Result<()> {
@@ -24,7 +24,7 @@ async fn resume(stack: &Stack) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_paused_consumer_calls_nothing_and_loses_nothing() -> Result<()> {
+async fn a_paused_consumer_calls_nothing_and_loses_nothing() -> Story {
     let stack = stack().await?;
     pause(&stack).await?;
     deliver(&stack, &dispute()?).await?;
@@ -40,11 +40,11 @@ async fn a_paused_consumer_calls_nothing_and_loses_nothing() -> Result<()> {
     resume(&stack).await?;
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().attempts_on(TICKETS).len(), 2);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_run_that_can_not_know_does_nothing() -> Result<()> {
+async fn a_run_that_can_not_know_does_nothing() -> Story {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
     let table = stack.table_wire()?;
@@ -53,5 +53,5 @@ async fn a_run_that_can_not_know_does_nothing() -> Result<()> {
     assert_eq!(stack.third_party.ledger().attempts_on(TICKETS).len(), 0);
     table.heal();
     settle(&stack).await?;
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

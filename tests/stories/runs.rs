@@ -15,7 +15,9 @@ use local::{
 use crate::{
     gate::Gate,
     guard::{Table, table_at},
-    setup::{PATIENCE, TICKETS, config, deliver, dispute, dispute_about, settle, stack, stack_with, table},
+    setup::{
+        PATIENCE, Story, TICKETS, config, deliver, dispute, dispute_about, settle, stack, stack_with, table,
+    },
 };
 
 pub(crate) fn leaves_record(seen: &Seen) -> bool {
@@ -32,7 +34,7 @@ async fn runs(stack: &Stack) -> Result<Vec<ConsumerRun>> {
 }
 
 #[tokio::test]
-async fn a_run_leaves_what_it_did() -> Result<()> {
+async fn a_run_leaves_what_it_did() -> Story {
     let stack = stack().await?;
     let before = Timestamp::now();
     deliver(&stack, &dispute()?).await?;
@@ -62,11 +64,11 @@ async fn a_run_leaves_what_it_did() -> Result<()> {
     let expires = item["expires_at"].as_i64().context("no expiry")?;
     assert!((1..3).contains(&((expires - before.as_second()) / 86_400)), "{expires}");
     assert!(item["lane"].is_null() && item["day"].is_null(), "in no index: {item}");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_run_with_nothing_to_do_and_nothing_new_to_say_writes_nothing() -> Result<()> {
+async fn a_run_with_nothing_to_do_and_nothing_new_to_say_writes_nothing() -> Story {
     let stack = stack().await?;
     let mut written = Vec::new();
     for is_busy in [false, false, true, false] {
@@ -92,11 +94,11 @@ async fn a_run_with_nothing_to_do_and_nothing_new_to_say_writes_nothing() -> Res
         failed.error.as_deref().is_some_and(|error| error.contains("could not be drained")),
         "{failed:?}"
     );
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_record_that_can_not_be_written_fails_no_run() -> Result<()> {
+async fn a_record_that_can_not_be_written_fails_no_run() -> Story {
     let faults = [Fault::Answer(Answer::throttled()), Fault::HangBefore];
     for (fault, number) in faults.into_iter().zip(0..) {
         let stack = stack().await?;
@@ -113,7 +115,7 @@ async fn a_record_that_can_not_be_written_fails_no_run() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_long_run_is_seen_while_it_goes_on() -> Result<()> {
+async fn a_long_run_is_seen_while_it_goes_on() -> Story {
     let (gate, stack) = (
         Gate::closed(),
         stack_with(|config| {
@@ -132,11 +134,11 @@ async fn a_long_run_is_seen_while_it_goes_on() -> Result<()> {
             }
             tokio::task::yield_now().await;
         };
-        ensure!(run.outcome.is_none(), "{run:?}");
-        ensure!(run.destinations.iter().map(|to| to.in_flight).sum::<u64>() == 1, "{run:?}");
-        ensure!(run.streams[0].stands == Stands::Reading, "{run:?}");
+        assert!(run.outcome.is_none(), "{run:?}");
+        assert!(run.destinations.iter().map(|to| to.in_flight).sum::<u64>() == 1, "{run:?}");
+        assert!(run.streams[0].stands == Stands::Reading, "{run:?}");
         gate.open();
-        Ok(run.id)
+        anyhow::Ok(run.id)
     };
     let (run, id) = tokio::join!(stack.run_consumer(), story);
     assert_eq!(run?.done, 1);
@@ -146,11 +148,11 @@ async fn a_long_run_is_seen_while_it_goes_on() -> Result<()> {
         (1, Some(End::Drained), &id?),
         "one record per run"
     );
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn an_open_breaker_is_seen() -> Result<()> {
+async fn an_open_breaker_is_seen() -> Story {
     let stack = stack().await?;
     stack.third_party.always(TICKETS, Behaviour::refuse(503));
     for number in 0..6 {
@@ -164,11 +166,11 @@ async fn an_open_breaker_is_seen() -> Result<()> {
     assert!(is_open, "{:?}", run.destinations);
     stack.third_party.always(TICKETS, Behaviour::apply());
     settle(&stack).await?;
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn runs_come_page_by_page_and_a_late_write_replaces_nothing_newer() -> Result<()> {
+async fn runs_come_page_by_page_and_a_late_write_replaces_nothing_newer() -> Story {
     let stack = stack().await?;
     stack.run_consumer().await?;
     let run = runs(&stack).await?.remove(0);

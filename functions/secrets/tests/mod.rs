@@ -2,12 +2,15 @@
 
 mod functions;
 mod renewal;
-mod vault;
+mod retries;
+mod store;
 
 use std::collections::BTreeMap;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
-use aws_sdk_secretsmanager::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, retry::RetryConfig,
+};
+use aws_types::SdkConfig;
 use jiff::{SignedDuration, Timestamp};
 use local::{
     proxy::Fault,
@@ -39,7 +42,7 @@ fn aws(manager: &SecretsManager) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("a", "b", None, None, "tests")))
         .endpoint_url(manager.wire.url())
         .http_client(connector::over(http()))
         .retry_config(RetryConfig::disabled())
@@ -58,11 +61,12 @@ fn environment() -> Environment {
     Environment::read(&get).unwrap()
 }
 
-fn vault(manager: &SecretsManager, wanted: &[&str]) -> Vault {
-    clients::vault(&aws(manager), &environment(), names(wanted), |_| panic!("it is in the vault"))
+fn store(manager: &SecretsManager, wanted: &[&str]) -> SecretStore {
+    let get = |_: &str| panic!("it is in the secret store");
+    SecretStore::open(&http(), &aws(manager), &environment(), names(wanted), get).unwrap()
 }
 
-async fn current(vault: Vault) -> Result<Current<String>, ConfigError> {
+async fn current(store: SecretStore) -> Result<Current<String>, ConfigError> {
     let make = |secrets: &Secrets| Ok(secrets.get("A").map_or("", Secret::expose).to_owned());
-    Current::start(vault, START, make).await
+    Current::start(store, START, make).await
 }
