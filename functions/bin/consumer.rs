@@ -35,7 +35,7 @@ async fn build() -> Result<Consumer, Error> {
     }
     let http = clients::http(&variable)?;
     let aws = clients::aws(http.clone(), variable)?;
-    let vault = clients::vault(&http, &aws, &environment, secrets::of_steps(&config), variable)?;
+    let vault = clients::vault(&aws, &environment, secrets::of_steps(&config), variable);
     let fit = |secrets: &Secrets| CommandKeys::of(secrets).map(|_| secrets.clone());
     let secrets = Current::start(vault, Timestamp::now(), fit).await?;
     let topics = clients::command_topics(&http, &environment, &secrets.get())?;

@@ -31,7 +31,7 @@ async fn build() -> Result<Ingest, Error> {
     let config = environment::load_config(&variable)?;
     let http = clients::http(&variable)?;
     let aws = clients::aws(http.clone(), variable)?;
-    let vault = clients::vault(&http, &aws, &environment, secrets::of_sources(&config), variable)?;
+    let vault = clients::vault(&aws, &environment, secrets::of_sources(&config), variable);
     let maker = KeyMaker::new(config.sources.clone());
     let secrets = vault.read().await?;
     let topics = clients::command_topics(&http, &environment, &secrets)?;
