@@ -5,6 +5,7 @@
 mod aws_signature;
 mod certificate;
 pub(crate) mod connector;
+pub(crate) mod direct;
 pub mod invoke;
 mod third_parties;
 mod trust;
@@ -20,7 +21,7 @@ use aws_sdk_secretsmanager::Client as SecretsManager;
 use reqwest::redirect;
 use rustls::ClientConfig;
 
-pub use self::{aws_signature::AwsSigner, third_parties::ThirdParties};
+pub use self::{aws_signature::AwsSigner, direct::Direct, third_parties::ThirdParties};
 use crate::{
     config::{
         ConfigError,

@@ -13,6 +13,7 @@
 //! | [`pause`] | a pause of the consumer |
 //! | [`reconciliation`], [`asked`] | how far each source is reconciled; requested redeliveries |
 //! | `store`, `transaction` | the conditional writes under all of them |
+//! | `wire` | a conditional write in DynamoDB's JSON |
 //!
 //! For operators: [`standing`] the state of a run · [`bulk`] one decision on many effects · [`decided`] decisions not yet published ·
 //! [`redrive`] does finished effects again · [`recent`] effects by time · [`runs`] what each consumer run did.
@@ -39,6 +40,7 @@ pub mod standing;
 mod store;
 pub mod stream_lease;
 mod transaction;
+mod wire;
 
 use std::{
     collections::HashSet,
@@ -53,7 +55,7 @@ use jiff::Timestamp;
 use record::{Item, Record, seconds, string};
 use store::Store;
 
-use crate::effect_id::StepId;
+use crate::{clients::Direct, effect_id::StepId};
 
 /// The sparse index of the agenda: `lane` and `due_at`.
 pub const DUE_INDEX: &str = "due";
@@ -161,7 +163,14 @@ impl Effects {
         keep_done: Duration,
     ) -> Self {
         let client = Arc::new(LazyLock::new(Box::new(client) as _));
-        Self { store: Store { client, table }, keep_done, lanes: KnownLanes::default() }
+        Self { store: Store { client, table, direct: None }, keep_done, lanes: KnownLanes::default() }
+    }
+
+    /// Has the first try of each write sent without the SDK's orchestration.
+    #[must_use]
+    pub fn with_direct(mut self, direct: Option<Direct>) -> Self {
+        self.store.direct = direct.map(Arc::new);
+        self
     }
 
     /// When DynamoDB may remove a finished record.
