@@ -88,18 +88,28 @@ impl Change {
     }
 
     pub(super) fn expression(&self) -> String {
-        let set = self.set.iter().map(|(name, _)| format!("#{name} = :{name}"));
-        let once = self.set_once.iter().map(|(name, _)| format!("#{name} = if_not_exists(#{name}, :{name})"));
-        let set = clause("SET", set.chain(once));
-        let remove = clause("REMOVE", self.remove.iter().map(|name| format!("#{name}")));
-        set.into_iter().chain(remove).collect::<Vec<_>>().join(" ")
+        let mut text = String::with_capacity(512);
+        let mut before = "SET ";
+        for (name, _) in &self.set {
+            add(&mut text, &[before, "#", name, " = :", name]);
+            before = ", ";
+        }
+        for (name, _) in &self.set_once {
+            add(&mut text, &[before, "#", name, " = if_not_exists(#", name, ", :", name, ")"]);
+            before = ", ";
+        }
+        // DynamoDB rejects empty clauses.
+        before = if text.is_empty() { "REMOVE " } else { " REMOVE " };
+        for name in &self.remove {
+            add(&mut text, &[before, "#", name]);
+            before = ", ";
+        }
+        text
     }
 }
 
-/// One clause of the expression. None if it is empty: DynamoDB rejects empty clauses.
-fn clause(verb: &str, actions: impl Iterator<Item = String>) -> Option<String> {
-    let actions: Vec<_> = actions.collect();
-    (!actions.is_empty()).then(|| format!("{verb} {}", actions.join(", ")))
+fn add(text: &mut String, parts: &[&str]) {
+    parts.iter().for_each(|part| text.push_str(part));
 }
 
 /// A condition: its expression, the attributes it names with `#`, and its values.

@@ -4,40 +4,21 @@
 use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use serde::{
-    Deserialize, Serialize, Serializer,
-    ser::{Error as _, SerializeMap as _},
-};
+use serde::Deserialize;
 
 use super::{
-    record::Item,
+    record::{Item, attr},
     store::{Change, Condition},
 };
 
-/// A PutItem, or an UpdateItem: what is none is left out.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Write<'a> {
-    table_name: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    item: Option<Attributes<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<Key<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    return_values: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    update_expression: Option<String>,
-    condition_expression: &'a str,
-    expression_attribute_names: Names<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expression_attribute_values: Option<Values<'a>>,
-    return_values_on_condition_check_failure: &'a str,
-}
+/// More than most writes take.
+const CAPACITY: usize = 2048;
 
 /// The body of a PutItem. None: the item has a value of a kind that hot writes do not have.
 pub(super) fn put(table: &str, item: &Item, condition: &Condition<'_>) -> Option<Vec<u8>> {
-    let item = Some(Attributes(item));
-    serde_json::to_vec(&Write { item, ..Write::of(table, &Change::default(), condition) }).ok()
+    let mut json = Json::of(table);
+    json.raw(",\"Item\":").item(item)?;
+    json.rest(&Change::default(), condition)
 }
 
 /// The body of an UpdateItem, likewise.
@@ -48,10 +29,11 @@ pub(super) fn update(
     condition: &Condition<'_>,
     returned: &str,
 ) -> Option<Vec<u8>> {
-    let key = Some(Key { run_id: Text { s: run_id }, effect_id: Text { s: effect_id } });
-    let (return_values, update_expression) = (Some(returned), Some(change.expression()));
-    let write = Write { key, return_values, update_expression, ..Write::of(table, change, condition) };
-    serde_json::to_vec(&write).ok()
+    let mut json = Json::of(table);
+    json.raw(",\"Key\":{").name("", attr::RUN_ID).raw(":{\"S\":").text(run_id).raw("},");
+    json.name("", attr::EFFECT_ID).raw(":{\"S\":").text(effect_id).raw("}},\"ReturnValues\":").text(returned);
+    json.raw(",\"UpdateExpression\":").text(&change.expression());
+    json.rest(change, condition)
 }
 
 /// The item in an answer, empty if there is none. None: it has a value of a kind that hot writes do not have.
@@ -60,87 +42,82 @@ pub(super) fn item(answer: &[u8]) -> Option<Item> {
     Some(item.into_iter().map(|(name, value)| (name, value.into())).collect())
 }
 
-impl<'a> Write<'a> {
-    fn of(table_name: &'a str, change: &'a Change, condition: &'a Condition<'_>) -> Self {
-        let values: Vec<_> =
-            change.values().chain(condition.values.iter().map(|(name, value)| (*name, value))).collect();
-        Self {
-            table_name,
-            item: None,
-            key: None,
-            return_values: None,
-            update_expression: None,
-            condition_expression: condition.expression,
-            expression_attribute_names: Names(
-                change.names().chain(condition.names.iter().copied()).collect(),
-            ),
-            expression_attribute_values: Some(Values(values)).filter(|values| !values.0.is_empty()),
-            return_values_on_condition_check_failure: "ALL_OLD",
+/// JSON in the making.
+struct Json(Vec<u8>);
+
+impl Json {
+    fn of(table: &str) -> Self {
+        let mut json = Self(Vec::with_capacity(CAPACITY));
+        json.raw("{\"TableName\":").text(table);
+        json
+    }
+
+    fn raw(&mut self, json: &str) -> &mut Self {
+        self.0.extend_from_slice(json.as_bytes());
+        self
+    }
+
+    fn text(&mut self, text: &str) -> &mut Self {
+        // To write text into memory can't fail.
+        let _ = serde_json::to_writer(&mut self.0, text);
+        self
+    }
+
+    /// An attribute's name, which has nothing to escape.
+    fn name(&mut self, prefix: &str, name: &str) -> &mut Self {
+        self.raw("\"").raw(prefix).raw(name).raw("\"")
+    }
+
+    /// The condition, and the names and values that it and the change have.
+    fn rest(mut self, change: &Change, condition: &Condition<'_>) -> Option<Vec<u8>> {
+        self.raw(",\"ConditionExpression\":").text(condition.expression);
+        let names: BTreeSet<_> = change.names().chain(condition.names.iter().copied()).collect();
+        (!names.is_empty()).then_some(())?;
+        let mut before = ",\"ExpressionAttributeNames\":{";
+        for name in names {
+            self.raw(before).name("#", name).raw(":").name("", name);
+            before = ",";
         }
+        before = "},\"ExpressionAttributeValues\":{";
+        for (name, value) in
+            change.values().chain(condition.values.iter().map(|(name, value)| (*name, value)))
+        {
+            self.raw(before).name(":", name).raw(":").value(value)?;
+            before = ",";
+        }
+        self.raw("},\"ReturnValuesOnConditionCheckFailure\":\"ALL_OLD\"}");
+        Some(self.0)
     }
-}
 
-#[derive(Serialize)]
-struct Key<'a> {
-    run_id: Text<'a>,
-    effect_id: Text<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "UPPERCASE")]
-struct Text<'a> {
-    s: &'a str,
-}
-
-struct Attributes<'a>(&'a Item);
-
-struct Names<'a>(BTreeSet<&'a str>);
-
-struct Values<'a>(Vec<(&'a str, &'a AttributeValue)>);
-
-struct Value<'a>(&'a AttributeValue);
-
-impl Serialize for Attributes<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, Value(value))))
+    fn item(&mut self, item: &Item) -> Option<()> {
+        let mut before = "{";
+        for (name, value) in item {
+            self.raw(before).text(name).raw(":").value(value)?;
+            before = ",";
+        }
+        self.raw(if item.is_empty() { "{}" } else { "}" });
+        Some(())
     }
-}
 
-impl Serialize for Names<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|name| (Prefixed('#', name), name)))
-    }
-}
-
-impl Serialize for Values<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (Prefixed(':', name), Value(value))))
-    }
-}
-
-struct Prefixed<'a>(char, &'a str);
-
-impl Serialize for Prefixed<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(prefix, name) = self;
-        serializer.collect_str(&format_args!("{prefix}{name}"))
-    }
-}
-
-impl Serialize for Value<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut value = serializer.serialize_map(Some(1))?;
-        match self.0 {
-            AttributeValue::S(text) => value.serialize_entry("S", text)?,
-            AttributeValue::N(number) => value.serialize_entry("N", number)?,
-            AttributeValue::Bool(is) => value.serialize_entry("BOOL", is)?,
-            AttributeValue::M(item) => value.serialize_entry("M", &Attributes(item))?,
+    fn value(&mut self, value: &AttributeValue) -> Option<()> {
+        match value {
+            AttributeValue::S(text) => drop(self.raw("{\"S\":").text(text)),
+            AttributeValue::N(number) => drop(self.raw("{\"N\":").text(number)),
+            AttributeValue::Bool(is) => drop(self.raw("{\"BOOL\":").raw(if *is { "true" } else { "false" })),
+            AttributeValue::M(item) => self.raw("{\"M\":").item(item)?,
             AttributeValue::L(list) => {
-                value.serialize_entry("L", &list.iter().map(Value).collect::<Vec<_>>())?
+                self.raw("{\"L\":");
+                let mut before = "[";
+                for value in list {
+                    self.raw(before).value(value)?;
+                    before = ",";
+                }
+                self.raw(if list.is_empty() { "[]" } else { "]" });
             }
-            _ => return Err(S::Error::custom("hot writes have no such value")),
+            _ => return None,
         }
-        value.end()
+        self.raw("}");
+        Some(())
     }
 }
 

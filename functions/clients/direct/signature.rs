@@ -9,9 +9,11 @@ use std::{
 
 use aws_sdk_dynamodb::config::Credentials;
 use aws_sigv4::sign::v4::generate_signing_key;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::{Timestamp, tz::TimeZone};
-use sha2::{Digest as _, Sha256};
+use ring::{
+    digest::{SHA256, digest},
+    hmac::{HMAC_SHA256, Key, sign},
+};
 
 use super::place::Place;
 
@@ -20,7 +22,7 @@ use super::place::Place;
 pub(super) struct Signer {
     credentials: Credentials,
     /// The key of the day that was last signed on.
-    key: Mutex<Option<(String, Hmac<Sha256>)>>,
+    key: Mutex<Option<(String, Key)>>,
 }
 
 /// What is signed of a request.
@@ -57,7 +59,7 @@ impl Signer {
     }
 
     /// Signs a request with these headers: `content-type`, `host`, `x-amz-date`, `x-amz-security-token` if there is one, and `x-amz-target`.
-    pub(super) fn sign(&self, place: &Place, parts: &Parts<'_>, now: Timestamp) -> Option<Signed> {
+    pub(super) fn sign(&self, place: &Place, parts: &Parts<'_>, now: Timestamp) -> Signed {
         let Parts { content, target, body } = parts;
         let time = TimeZone::UTC.to_datetime(now);
         let (year, month, day) = (time.year(), time.month(), time.day());
@@ -72,26 +74,25 @@ impl Signer {
         let mut canonical = format!(
             "POST\n/\n\ncontent-type:{content}\nhost:{host}\nx-amz-date:{date}\n{token}x-amz-target:{target}\n\n{signed}\n"
         );
-        hex(&mut canonical, &Sha256::digest(body));
+        hex(&mut canonical, digest(&SHA256, body).as_ref());
         let scope = format!("{}/{region}/{service}/aws4_request", &date[..8]);
         let mut to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n");
-        hex(&mut to_sign, &Sha256::digest(canonical));
-        let mut mac = self.key(&date[..8], place, now)?;
-        mac.update(to_sign.as_bytes());
+        hex(&mut to_sign, digest(&SHA256, canonical.as_bytes()).as_ref());
+        let signature = sign(&self.key(&date[..8], place, now), to_sign.as_bytes());
         let mut authorization = format!(
             "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={signed}, Signature=",
             self.access_key()
         );
-        hex(&mut authorization, &mac.finalize().into_bytes());
-        Some(Signed { date, authorization })
+        hex(&mut authorization, signature.as_ref());
+        Signed { date, authorization }
     }
 
-    fn key(&self, day: &str, place: &Place, now: Timestamp) -> Option<Hmac<Sha256>> {
+    fn key(&self, day: &str, place: &Place, now: Timestamp) -> Key {
         let mut kept = self.key.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, key)) = &*kept
             && of == day
         {
-            return Some(key.clone());
+            return key.clone();
         }
         let secret = self.credentials.secret_access_key();
         let key = generate_signing_key(
@@ -100,9 +101,9 @@ impl Signer {
             &place.region,
             &place.service,
         );
-        let key = Hmac::new_from_slice(key.as_ref()).ok()?;
+        let key = Key::new(HMAC_SHA256, key.as_ref());
         *kept = Some((day.to_owned(), key.clone()));
-        Some(key)
+        key
     }
 }
 
@@ -155,10 +156,7 @@ mod tests {
                     let now = Timestamp::from_second(second).unwrap();
                     let (content, target) = ("application/x-amz-json-1.0", "DynamoDB_20120810.PutItem");
                     let parts = Parts { content, target, body: "{\"é\":1}".as_bytes() };
-                    assert_eq!(
-                        signer.sign(&place, &parts, now),
-                        Some(expected(&credentials, &place, &parts, now))
-                    );
+                    assert_eq!(signer.sign(&place, &parts, now), expected(&credentials, &place, &parts, now));
                 }
             }
         }
