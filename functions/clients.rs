@@ -2,9 +2,10 @@
 //! aws-lc's takes 30 ms) and one list of whom to `trust`. The AWS SDK gets it by a `connector`. `third_parties` have clients of
 //! their own, which look where a name leads, and show a `certificate` to who asks for it.
 
+mod aws;
 mod aws_signature;
 mod certificate;
-pub(crate) mod connector;
+pub mod connector;
 pub(crate) mod direct;
 pub mod invoke;
 mod third_parties;
@@ -12,16 +13,18 @@ mod trust;
 
 use std::time::Duration;
 
-use aws_config::{
-    BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableCredentialsProvider,
-    retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
-};
-use aws_sdk_dynamodb::{Client as DynamoDb, config::ProvideCredentials as _};
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::{Client as DynamoDb, config::timeout::TimeoutConfig};
 use aws_sdk_secretsmanager::Client as SecretsManager;
 use reqwest::redirect;
 use rustls::ClientConfig;
 
-pub use self::{aws_signature::AwsSigner, direct::Direct, third_parties::ThirdParties};
+pub use self::{
+    aws::{aws, retries},
+    aws_signature::AwsSigner,
+    direct::Direct,
+    third_parties::ThirdParties,
+};
 use crate::{
     config::{
         ConfigError,
@@ -37,10 +40,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A connection that was idle longer is not reused. A function is frozen between invocations, and a request on a
 /// connection that died meanwhile would leave its effect in doubt. DriftQ closes idle connections after 5 s.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
-
-/// The attempts of a request to AWS, and the longest pause before the second one; it doubles.
-const TRIES: u32 = 4;
-const BACKOFF: Duration = Duration::from_millis(50);
 
 /// Time limits of an AWS client.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +57,7 @@ impl Patience {
     /// No caller waits, and a commit that is given up puts an effect in doubt.
     pub const CONSUMER: Self =
         Self { attempt: Duration::from_millis(1500), operation: Duration::from_secs(5) };
+
     /// At start no caller waits; a refresh has a limit of its own.
     const SECRETS: Self = Self { attempt: Duration::from_millis(1500), operation: Duration::from_secs(5) };
 
@@ -88,46 +88,6 @@ fn builder(tls: ClientConfig) -> reqwest::ClientBuilder {
 
 fn unusable(error: &reqwest::Error) -> ConfigError {
     ConfigError::one("environment", "TLS", error.to_string())
-}
-
-/// What all AWS clients share: credentials, region and endpoints from the environment, and the HTTP client.
-///
-/// Retries are the SDK's standard ones (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>):
-/// throttling, 5xx, and answers that are lost or late are tried again, 4 times in all, after up to 50, 100 and 200 ms of
-/// full jitter. The adaptive ones would hold back a commit because other requests were throttled. A write that is tried
-/// again can lose to its own first try: see `effects::store`.
-pub async fn aws(http: reqwest::Client) -> SdkConfig {
-    aws_as(http, Who::default()).await
-}
-
-/// The profile and region for AWS; the environment's where they are not given.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Who<'a> {
-    /// The profile of the AWS configuration files.
-    pub profile: Option<&'a str>,
-    /// The region.
-    pub region: Option<&'a str>,
-}
-
-/// As [`aws`], for the command line.
-pub async fn aws_as(http: reqwest::Client, who: Who<'_>) -> SdkConfig {
-    let retries = RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(BACKOFF);
-    let mut defaults = aws_config::defaults(BehaviorVersion::latest());
-    // Where the default chain would find them first, as in a Lambda. The chain would make an STS client all the same, for what
-    // comes after.
-    let from_environment = EnvironmentVariableCredentialsProvider::new();
-    if who.profile.is_none() && from_environment.provide_credentials().await.is_ok() {
-        defaults = defaults.credentials_provider(from_environment);
-    }
-    if let Some(profile) = who.profile {
-        defaults = defaults.profile_name(profile);
-    }
-    if let Some(region) = who.region {
-        defaults = defaults.region(Region::new(region.to_owned()));
-    }
-    // Each try has a time limit that is shorter than what this would wait for.
-    let defaults = defaults.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    defaults.http_client(connector::over(http)).retry_config(retries).load().await
 }
 
 /// A DynamoDB client.

@@ -4,7 +4,7 @@
 //!
 //! **Ingest**, one request
 //! 1. [`ingest::event`] reads what Lambda hands over, and [`webhook_verify`] verifies the raw bytes, in constant time;
-//! 2. [`ingest::request`] turns `Unverified` into `Verified`, and finds the run id;
+//! 2. [`ingest::request`] turns `UnverifiedWebhook` into `VerifiedWebhook`, and finds the run id;
 //! 3. [`ingest::route`] makes one [`command`] for each step that wants the event;
 //! 4. [`ingest::outbox`] makes each durable: in the [topic](topics) at the broker of its business key, else in the [`effects`]
 //!    table, due at once;

@@ -5,7 +5,7 @@ use driftq_webhooks::{
     command::keys::CommandKeys,
     config::environment::{self, Environment},
     consumer::{Consumer, call::Caller},
-    effects::Effects,
+    effects::Table,
     secrets::{self, Current, Secrets},
     telemetry::{self, spans::Spans},
 };
@@ -34,16 +34,16 @@ async fn build() -> Result<Consumer, Error> {
         tracing::info!(step = %step.id, budget = %step.retry, "for how long a failing effect is tried again");
     }
     let http = clients::http(&variable)?;
-    let aws = clients::aws(http.clone()).await;
+    let aws = clients::aws(http.clone(), variable)?;
     let vault = clients::vault(&aws, &environment, secrets::of_steps(&config), variable);
     let fit = |secrets: &Secrets| CommandKeys::of(secrets).map(|_| secrets.clone());
     let secrets = Current::start(vault, Timestamp::now(), fit).await?;
     let topics = clients::command_topics(&http, &environment, &secrets.get())?;
     let spans = Spans::to(environment.collector.clone(), "consumer", &http, &secrets.get())?;
     let (dynamodb, direct) = Direct::beside(&aws, http.clone(), Patience::CONSUMER, Timestamp::now).await;
-    let effects = Effects::new(dynamodb, environment.effects_table.clone(), config.consumer.keep_done);
-    let effects = effects.with_direct(direct);
+    let table = Table::open(dynamodb, environment.effects_table.clone(), config.consumer.keep_done);
+    let table = table.with_direct(direct);
     let caller = Caller::new(ThirdParties::new(http, &config, &variable)?, secrets);
     let caller = caller.with_aws(AwsSigner::new(&aws));
-    Ok(Consumer::new(config, &environment, &topics, effects, caller, Timestamp::now).with_spans(spans))
+    Ok(Consumer::new(config, &environment, &topics, table, caller, Timestamp::now).with_spans(spans))
 }

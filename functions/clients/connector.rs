@@ -18,7 +18,8 @@ use reqwest::{Body, Request};
 use super::direct::Place;
 
 /// Sends the SDK's requests by `http`. The SDK limits attempts and operations; `http` limits connecting.
-pub(crate) fn over(http: reqwest::Client) -> SharedHttpClient {
+#[must_use]
+pub fn over(http: reqwest::Client) -> SharedHttpClient {
     client(Connector { http, watch: None })
 }
 

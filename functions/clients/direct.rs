@@ -2,7 +2,7 @@
 //! more processor time than everything else that is done for a command (`docs/performance.md` has the figures).
 //!
 //! The SDK remains in charge. Its own requests tell where DynamoDB is and for what they are signed (`place`): until it has sent one, and
-//! where credentials do not come from the environment, as they do in Lambda, everything is left to it. And only two answers are used:
+//! where credentials expire, everything is left to it. And only two answers are used:
 //! success, and a failed condition. After any other, or none, the SDK repeats the write, with the tries and the time that are left.
 
 mod place;
@@ -16,13 +16,10 @@ use std::{
     time::Duration,
 };
 
-use aws_config::{
-    SdkConfig, environment::EnvironmentVariableCredentialsProvider, retry::RetryConfig,
-    timeout::TimeoutConfig,
-};
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{
     Client as DynamoDb,
-    config::{Builder, Credentials, ProvideCredentials as _},
+    config::{Builder, Credentials, ProvideCredentials as _, timeout::TimeoutConfig},
 };
 use bytes::Bytes;
 use http::{
@@ -37,7 +34,11 @@ use uuid::Uuid;
 
 pub(super) use self::place::Place;
 use self::signature::{Parts, Signer};
-use super::{BACKOFF, Patience, TRIES, connector};
+use super::{
+    Patience,
+    aws::{BACKOFF, TRIES, retries},
+    connector,
+};
 
 const CONTENT: &str = "application/x-amz-json-1.0";
 
@@ -80,32 +81,19 @@ struct Problem<'a> {
 }
 
 impl Direct {
-    /// A client by the SDK, and first tries beside it, if the credentials come from the environment.
+    /// A client by the SDK, and first tries beside it, if the credentials do not expire: Lambda starts another process with newer ones.
     pub async fn beside(
         aws: &SdkConfig,
         http: reqwest::Client,
         patience: Patience,
         clock: fn() -> Timestamp,
     ) -> (DynamoDb, Option<Self>) {
-        let environment = EnvironmentVariableCredentialsProvider::new().provide_credentials().await;
-        let Ok(credentials) = environment else { return (super::dynamodb(aws, patience), None) };
-        let (sdk, direct) = Self::signing(aws, credentials, http, patience, clock);
-        (sdk, Some(direct))
-    }
-
-    /// The same with these credentials, which are also the SDK's.
-    pub(crate) fn signing(
-        aws: &SdkConfig,
-        credentials: Credentials,
-        http: reqwest::Client,
-        patience: Patience,
-        clock: fn() -> Timestamp,
-    ) -> (DynamoDb, Self) {
+        let Some(credentials) = lasting(aws).await else { return (super::dynamodb(aws, patience), None) };
         let (place, signer) = (Arc::default(), Signer::new(credentials));
         let watched = connector::watched(http.clone(), signer.access_key().to_owned(), Arc::clone(&place));
         let config = aws_sdk_dynamodb::config::Builder::from(aws).timeout_config(patience.timeouts());
         let sdk = DynamoDb::from_conf(config.http_client(watched).build());
-        (sdk, Self { http, patience, signer, place, is_off: AtomicBool::new(false), clock })
+        (sdk, Some(Self { http, patience, signer, place, is_off: AtomicBool::new(false), clock }))
     }
 
     /// Tries a write. `body` is its JSON; none if it can't be written here.
@@ -172,9 +160,14 @@ impl Direct {
     }
 }
 
+async fn lasting(aws: &SdkConfig) -> Option<Credentials> {
+    let credentials = aws.credentials_provider()?.provide_credentials().await.ok()?;
+    credentials.expiry().is_none().then_some(credentials)
+}
+
 /// The SDK's configuration for the tries that are left.
 pub(crate) fn other_tries(time: Duration) -> Builder {
-    let retries = RetryConfig::standard().with_max_attempts(TRIES - 1).with_initial_backoff(BACKOFF * 2);
+    let retries = retries().with_max_attempts(TRIES - 1).with_initial_backoff(BACKOFF * 2);
     let limit = TimeoutConfig::builder().operation_timeout(time).build();
     Builder::new().retry_config(retries).timeout_config(limit)
 }

@@ -42,14 +42,22 @@ const fn digest(text: &str) -> u64 {
 mod tests {
     use std::fs;
 
+    use toml::Table;
+
     use super::*;
-    use crate::config::{Config, environment::load_config, hosts::Stage};
+    use crate::config::{Config, PARSED, environment::load_config, hosts::Stage};
 
     #[test]
     fn the_embedded_configuration_has_been_checked() {
         Config::parse("webhooks.toml", EMBEDDED).unwrap();
         let why = "webhooks.toml was edited; run `cargo webhooks check`, and commit webhooks.checked";
         assert_eq!(digest(EMBEDDED), CHECKED, "{why}");
+    }
+
+    #[test]
+    fn the_build_has_parsed_the_embedded_configuration() {
+        let parsed: Table = serde_json::from_str(PARSED).unwrap();
+        assert_eq!(parsed, EMBEDDED.parse().unwrap());
     }
 
     #[test]

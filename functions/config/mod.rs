@@ -41,7 +41,7 @@ use std::{
     time::Duration,
 };
 
-use checked::Check;
+use checked::{Check, IS_CHECKED};
 use destination::Destinations;
 use hosts::Stage;
 use in_doubt::InDoubt;
@@ -58,6 +58,9 @@ use crate::{command::flow::Uses, effect_id::StepId};
 
 /// The `webhooks.toml` that was in the repository at build time.
 pub const EMBEDDED: &str = include_str!("../../webhooks.toml");
+
+/// The same file, parsed, as JSON; empty if the build could not parse it.
+const PARSED: &str = include_str!(concat!(env!("OUT_DIR"), "/webhooks.json"));
 
 /// A complete, checked configuration.
 #[derive(Debug)]
@@ -131,14 +134,32 @@ impl Config {
 
     /// Like `parse`, with the hosts of a stage and only the remaining checks.
     fn parse_of(file: &str, text: &str, stage: Stage<'_>, check: Check) -> Result<Self, ConfigError> {
+        match text.parse() {
+            Ok(table) => Self::read(file, text, table, stage, check),
+            Err(_) => Err(ConfigError { file: file.to_owned(), problems: position::malformed(text) }),
+        }
+    }
+
+    /// Reads the embedded file, as far as possible as it was prepared by the build and by `cargo webhooks check`.
+    fn embedded(stage: Stage<'_>) -> Result<Self, ConfigError> {
+        let file = "webhooks.toml";
+        let check = if IS_CHECKED { Check::Hosts } else { Check::All };
+        match serde_json::from_str(PARSED) {
+            Ok(table) => Self::read(file, EMBEDDED, table, stage, check),
+            // The build could not parse it.
+            Err(_) => Self::parse_of(file, EMBEDDED, stage, check),
+        }
+    }
+
+    /// Reads and checks the parsed file. Its text gives the lines of problems.
+    fn read(
+        file: &str,
+        text: &str,
+        mut table: Table,
+        stage: Stage<'_>,
+        check: Check,
+    ) -> Result<Self, ConfigError> {
         let mut problems = Problems::default();
-        let mut table: Table = match text.parse() {
-            Ok(table) => table,
-            Err(_) => {
-                problems.extend(position::malformed(text));
-                Table::new()
-            }
-        };
         hosts::fill_in(&mut table, stage, &mut problems);
         let mut root = Section::new("", table);
         let mut templates = Templates::new(check);

@@ -88,7 +88,10 @@ use crate::{
         Config,
         environment::{Environment, Signatures},
     },
-    effects::{Effects, StoreError},
+    effects::{
+        StoreError, Table, agenda::Agenda, claim_check::LargeInputs, decided::Unpublished, guard::Guard,
+        listing::Listing, reconciliation::Reconciliation, stream_lease::StreamLeases,
+    },
     telemetry::spans::{CONSUMER_PATIENCE, Spans},
     topic::Topic,
     topics::Topics,
@@ -98,7 +101,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Consumer {
     config: Arc<Config>,
-    effects: Effects,
+    table: Table,
     caller: Caller,
     destinations: Destinations,
     last_look: Arc<LastLook>,
@@ -120,7 +123,13 @@ pub struct Consumer {
 #[derive(Debug)]
 struct Worker {
     config: Arc<Config>,
-    effects: Effects,
+    guard: Guard,
+    agenda: Agenda,
+    large_inputs: LargeInputs,
+    stream_leases: StreamLeases,
+    reconciliation: Reconciliation,
+    unpublished: Unpublished,
+    listing: Listing,
     caller: Caller,
     destinations: Destinations,
     deadline: Deadline,
@@ -158,7 +167,7 @@ impl Consumer {
         config: Config,
         environment: &Environment,
         topics: &Topics,
-        effects: Effects,
+        table: Table,
         caller: Caller,
         clock: fn() -> Timestamp,
     ) -> Self {
@@ -170,7 +179,7 @@ impl Consumer {
         let reading =
             |topic: &Topic| Reading { topic: topic.clone(), group: environment.group.clone(), lease };
         Self {
-            effects,
+            table,
             caller,
             destinations: Destinations::new(&config),
             last_look: Arc::default(),
@@ -204,12 +213,13 @@ impl Consumer {
         let deadline = Deadline::from_context(deadline_ms, (self.clock)());
         self.thaw();
         self.caller.renew_secrets((self.clock)()).await;
-        let (events, sending) = Events::start(self.events_topic.clone(), &self.effects);
+        let (events, sending) = Events::start(self.events_topic.clone(), self.table.listing());
         let worker = Arc::new(self.worker(deadline, events));
         let meter = Arc::clone(&worker.meter);
         let recorder = self.recorder(&meter, deadline);
         let (readings, streams) = (&self.readings, &self.streams);
-        let run = Run { worker: &worker, readings, streams, idle_exit: self.idle_exit };
+        let pauses = self.table.pauses();
+        let run = Run { pauses: &pauses, worker: &worker, readings, streams, idle_exit: self.idle_exit };
         let spans = self.spans.begin();
         let outcome = recorder.while_running(run.run()).await;
         spans.end(deadline.half(CONSUMER_PATIENCE)).await;
@@ -243,7 +253,7 @@ impl Consumer {
 
     fn recorder(&self, meter: &Arc<Meter>, deadline: Deadline) -> Recorder<'_> {
         Recorder {
-            effects: &self.effects,
+            log: self.table.run_log(),
             destinations: &self.destinations,
             streams: &self.streams,
             last: &self.last_record,
@@ -258,7 +268,13 @@ impl Consumer {
     fn worker(&self, deadline: Deadline, events: Events) -> Worker {
         Worker {
             config: Arc::clone(&self.config),
-            effects: self.effects.clone(),
+            guard: self.table.guard(),
+            agenda: self.table.agenda(),
+            large_inputs: self.table.large_inputs(),
+            stream_leases: self.table.stream_leases(),
+            reconciliation: self.table.reconciliation(),
+            unpublished: self.table.unpublished(),
+            listing: self.table.listing(),
             caller: self.caller.clone(),
             destinations: self.destinations.clone(),
             deadline,

@@ -17,11 +17,12 @@ use aws_sdk_dynamodb::{
     operation::{put_item::PutItemError, update_item::UpdateItemError},
     types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
+use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use super::{
     error::StoreError,
-    record::{Item, attr, string},
+    record::{Item, attr, seconds, string},
     wire,
 };
 use crate::clients::direct::{Direct, Tried, other_tries};
@@ -34,17 +35,19 @@ pub(super) enum Write {
     Refused(Item),
 }
 
-/// The effects table.
+/// The table's client and name, which all roles share.
 #[derive(Debug, Clone)]
 pub(super) struct Store {
     pub(super) client: LazyClient,
-    pub(super) table: String,
+    pub(super) table: Arc<str>,
+    /// How long records of done and discarded effects are kept.
+    pub(super) keep_done: Duration,
     /// The first try of a write, if not by the client.
     pub(super) direct: Option<Arc<Direct>>,
 }
 
 /// A client that is created at first use.
-pub(super) type LazyClient = Arc<LazyLock<Client, Box<dyn FnOnce() -> Client + Send>>>;
+type LazyClient = Arc<LazyLock<Client, Box<dyn FnOnce() -> Client + Send>>>;
 
 /// An update expression. All names go through `#`, since DynamoDB reserves many words.
 #[derive(Debug, Clone, Default)]
@@ -121,6 +124,20 @@ pub(super) struct Condition<'a> {
 }
 
 impl Store {
+    pub(super) fn new(
+        client: impl FnOnce() -> Client + Send + 'static,
+        table: String,
+        keep_done: Duration,
+    ) -> Self {
+        let client = Arc::new(LazyLock::new(Box::new(client) as _));
+        Self { client, table: table.into(), keep_done, direct: None }
+    }
+
+    /// When DynamoDB may remove a finished record.
+    pub(super) fn expiry(&self, now: Timestamp) -> AttributeValue {
+        seconds(now + self.keep_done)
+    }
+
     pub(super) async fn put(&self, item: Item, condition: Condition<'_>) -> Result<Write, StoreError> {
         let body = || wire::put(&self.table, &item, &condition);
         let left = match self.first_try("PutItem", body).await {
@@ -130,7 +147,7 @@ impl Store {
         let mut request = self
             .client
             .put_item()
-            .table_name(&self.table)
+            .table_name(&*self.table)
             .set_item(Some(item))
             .condition_expression(condition.expression)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
@@ -193,7 +210,7 @@ impl Store {
         let mut request = self
             .client
             .update_item()
-            .table_name(&self.table)
+            .table_name(&*self.table)
             .key(attr::RUN_ID, string(key.0))
             .key(attr::EFFECT_ID, string(key.1))
             .update_expression(change.expression())

@@ -29,6 +29,7 @@ use std::{
     collections::BTreeSet,
     iter,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::Duration,
 };
 
@@ -81,6 +82,8 @@ pub struct Stack {
     event: Value,
     client: reqwest::Client,
     runs: Mutex<BTreeSet<String>>,
+    /// Whether nobody has looked yet at what is left, and somebody must.
+    must_settle: bool,
     _scratch: tempfile::TempDir,
 }
 
@@ -220,6 +223,11 @@ impl Drop for Stack {
         if let Some(lambda) = &self.lambda {
             lambda.wire.heal();
         }
+        let forgotten = self.must_settle && !thread::panicking();
+        assert!(
+            !forgotten,
+            "a stack was dropped without Stack::finish, which checks that nothing is left unsettled"
+        );
     }
 }
 

@@ -21,14 +21,25 @@ pub use self::{
     settle::Deferral,
 };
 use super::{
-    Effects, How, Settled, StoreError, recent,
+    How, Settled, StoreError,
+    claim_check::LargeInputs,
+    lanes::Lanes,
+    recent,
     record::{History, Item, Record, Status, attr, millis, string},
-    store::{Change, Condition, Write},
+    store::{Change, Condition, Store, Write},
 };
 use crate::{
     command::{Command, InputHash},
     effect_id::EffectId,
 };
+
+/// Claims effects, and records how attempts end.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    pub(super) store: Store,
+    pub(super) lanes: Lanes,
+    pub(super) inputs: LargeInputs,
+}
 
 /// A lease: the right to call the third party once, for a time. Only the guard makes one; `commit`, `defer` and `park` consume it.
 #[derive(Debug)]
@@ -281,7 +292,7 @@ impl Recorded {
     }
 }
 
-impl Effects {
+impl Guard {
     async fn update(
         &self,
         effect: &EffectId,

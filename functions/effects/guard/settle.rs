@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::{Held, Lease, fence};
+use super::{Guard, Held, Lease, fence};
 use crate::{
     command::{Command, MAX_INLINE},
     effects::{
-        Effects, How, PARKED_LANE, Settled, StoreError,
+        How, PARKED_LANE, Settled, StoreError,
         agenda::lane,
         record::{Ended, Item, Receipt, Record, Status, attr, millis, short, string},
         store::{Change, Write},
@@ -26,7 +26,7 @@ pub struct Deferral<'a> {
     pub in_doubt: bool,
 }
 
-impl Effects {
+impl Guard {
     /// Records that the third party applied the effect.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Effects {
         let receipt = serde_json::to_string(receipt).map_err(|_| StoreError::Malformed(attr::RECEIPT))?;
         let change = Change::default()
             .set(attr::RECEIPT, string(receipt))
-            .set(attr::EXPIRES_AT, self.expiry(now))
+            .set(attr::EXPIRES_AT, self.store.expiry(now))
             .remove(&[attr::DOUBT, attr::LAST_ERROR, attr::LANE, attr::DUE_AT]);
         let kept = kept.map(Command::to_json).filter(|json| json.len() <= MAX_INLINE);
         let change = match kept {
@@ -67,7 +67,7 @@ impl Effects {
     /// Defers the effect: the command leaves the queue and becomes due again later.
     ///
     /// # Errors
-    /// As [`Effects::commit`].
+    /// As [`Guard::commit`].
     pub async fn defer(
         &self,
         lease: Lease,
@@ -91,7 +91,7 @@ impl Effects {
     /// Parks the effect: it is not tried again before an operator decides.
     ///
     /// # Errors
-    /// As [`Effects::commit`].
+    /// As [`Guard::commit`].
     pub async fn park(
         &self,
         lease: Lease,
@@ -140,7 +140,7 @@ impl Effects {
     /// recorded by then.
     ///
     /// # Errors
-    /// As [`Effects::watch`].
+    /// As [`Guard::watch`].
     pub async fn hand_over(
         &self,
         held: Held,

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex},
+    time::SystemTime,
 };
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
@@ -62,7 +63,7 @@ impl Script {
                 tokio::spawn(served.clone().serve(connection));
             }
         });
-        let store = store(&url);
+        let store = store(&url, None).await;
         put(&store).await.unwrap();
         assert!(script.take()[0].is_of_sdk(), "until then it is not known where DynamoDB is");
         script.replies.lock().unwrap().extend(replies);
@@ -102,19 +103,19 @@ impl Script {
     }
 }
 
-fn store(url: &str) -> Store {
+async fn store(url: &str, expiry: Option<SystemTime>) -> Store {
     let http = clients::http(&|_| None).unwrap();
-    let credentials = Credentials::new("AKID", "secret", Some("token".to_owned()), None, "tests");
+    let credentials = Credentials::new("AKID", "secret", Some("token".to_owned()), expiry, "tests");
     let aws = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("eu-central-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url(url)
         .retry_config(RetryConfig::standard().with_max_attempts(4))
         .build();
-    let (client, direct) = Direct::signing(&aws, credentials, http, Patience::CONSUMER, Timestamp::now);
-    let client: LazyClient = Arc::new(LazyLock::new(Box::new(|| client)));
-    Store { client, table: "effects".to_owned(), direct: Some(Arc::new(direct)) }
+    let (client, direct) = Direct::beside(&aws, http, Patience::CONSUMER, Timestamp::now).await;
+    let store = Store::new(|| client, "effects".to_owned(), Duration::ZERO);
+    Store { direct: direct.map(Arc::new), ..store }
 }
 
 fn unless_there() -> Condition<'static> {
@@ -273,4 +274,10 @@ async fn an_answer_that_only_the_sdk_can_deal_with_ends_first_tries() {
     update(&store).await.unwrap();
     let by_sdk: Vec<_> = script.take().iter().map(Arrived::is_of_sdk).collect();
     assert_eq!(by_sdk, [false, true, true]);
+}
+
+#[tokio::test]
+async fn credentials_that_expire_are_left_to_the_sdk() {
+    let store = store("http://127.0.0.1:1", Some(SystemTime::now())).await;
+    assert!(store.direct.is_none());
 }
