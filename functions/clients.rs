@@ -6,6 +6,7 @@ mod aws;
 mod aws_signature;
 mod certificate;
 pub mod connector;
+pub(crate) mod direct;
 pub mod invoke;
 mod third_parties;
 mod trust;
@@ -21,6 +22,7 @@ use rustls::ClientConfig;
 pub use self::{
     aws::{aws, retries},
     aws_signature::AwsSigner,
+    direct::Direct,
     third_parties::ThirdParties,
 };
 use crate::{

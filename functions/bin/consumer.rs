@@ -1,7 +1,7 @@
 //! The consumer function: a Lambda on a schedule, which ingest wakes up as well.
 
 use driftq_webhooks::{
-    clients::{self, AwsSigner, Patience, ThirdParties},
+    clients::{self, AwsSigner, Direct, Patience, ThirdParties},
     command::keys::CommandKeys,
     config::environment::{self, Environment},
     consumer::{Consumer, call::Caller},
@@ -40,8 +40,9 @@ async fn build() -> Result<Consumer, Error> {
     let secrets = Current::start(vault, Timestamp::now(), fit).await?;
     let topics = clients::command_topics(&http, &environment, &secrets.get())?;
     let spans = Spans::to(environment.collector.clone(), "consumer", &http, &secrets.get())?;
-    let dynamodb = clients::dynamodb(&aws, Patience::CONSUMER);
+    let (dynamodb, direct) = Direct::beside(&aws, http.clone(), Patience::CONSUMER, Timestamp::now).await;
     let table = Table::open(dynamodb, environment.effects_table.clone(), config.consumer.keep_done);
+    let table = table.with_direct(direct);
     let caller = Caller::new(ThirdParties::new(http, &config, &variable)?, secrets);
     let caller = caller.with_aws(AwsSigner::new(&aws));
     Ok(Consumer::new(config, &environment, &topics, table, caller, Timestamp::now).with_spans(spans))

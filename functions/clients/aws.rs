@@ -19,8 +19,8 @@ use crate::config::{ConfigError, Problem};
 /// Another endpoint for all services; with a service's name after it, for that one.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL";
 /// The attempts of a request to AWS, and the longest pause before the second one; it doubles.
-const TRIES: u32 = 4;
-const BACKOFF: Duration = Duration::from_millis(50);
+pub(super) const TRIES: u32 = 4;
+pub(super) const BACKOFF: Duration = Duration::from_millis(50);
 
 /// How requests are retried: the SDK's standard retries
 /// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>).
