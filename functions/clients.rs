@@ -5,21 +5,21 @@
 mod aws;
 mod aws_signature;
 pub mod connector;
+pub(crate) mod direct;
 pub mod invoke;
-mod secrets_manager;
 pub(crate) mod trust;
 
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{Client as DynamoDb, config::timeout::TimeoutConfig};
-use aws_types::SdkConfig;
 use reqwest::redirect;
 use rustls::ClientConfig;
 
 pub use self::{
     aws::{aws, retries},
-    aws_signature::{AwsSigner, Unsigned},
-    secrets_manager::{ReadError, SecretsManager},
+    aws_signature::AwsSigner,
+    direct::Direct,
 };
 use crate::config::{ConfigError, environment::Lookup};
 
@@ -45,7 +45,11 @@ impl Patience {
     pub const CONSUMER: Self =
         Self { attempt: Duration::from_millis(1500), operation: Duration::from_secs(5) };
 
-    fn timeouts(self) -> TimeoutConfig {
+    /// At start no caller waits; a refresh has a limit of its own.
+    pub const SECRETS: Self =
+        Self { attempt: Duration::from_millis(1500), operation: Duration::from_secs(5) };
+
+    pub(crate) fn timeouts(self) -> TimeoutConfig {
         TimeoutConfig::builder()
             .operation_attempt_timeout(self.attempt)
             .operation_timeout(self.operation)

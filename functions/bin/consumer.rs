@@ -1,7 +1,7 @@
 //! The consumer function: a Lambda on a schedule, which ingest wakes up as well.
 
 use driftq_webhooks::{
-    clients::{self, AwsSigner, Patience},
+    clients::{self, AwsSigner, Direct, Patience},
     command_keys::CommandKeys,
     config::environment::{self, Environment},
     consumer::{Consumer, call::Caller},
@@ -37,13 +37,14 @@ async fn build() -> Result<Consumer, Error> {
     }
     let http = clients::http(&variable)?;
     let aws = clients::aws(http.clone(), variable)?;
-    let store = SecretStore::open(&http, &aws, &environment, secrets::of_steps(&config), variable)?;
+    let store = SecretStore::open(&aws, &environment, secrets::of_steps(&config), variable);
     let fit = |secrets: &Secrets| CommandKeys::of(secrets).map(|_| secrets.clone());
     let secrets = Current::start(store, Timestamp::now(), fit).await?;
     let topics = Topics::of_commands(&http, &environment, &secrets.get())?;
     let spans = Spans::to(environment.collector.clone(), "consumer", &http, &secrets.get())?;
-    let dynamodb = clients::dynamodb(&aws, Patience::CONSUMER);
+    let (dynamodb, direct) = Direct::beside(&aws, http.clone(), Patience::CONSUMER, Timestamp::now).await;
     let table = Table::open(dynamodb, environment.effects_table.clone(), config.consumer.keep_done);
+    let table = table.with_direct(direct);
     let caller = Caller::new(ThirdParties::new(http, &config, &variable)?, secrets);
     let caller = caller.with_aws(AwsSigner::new(&aws));
     Ok(Consumer::new(config, &environment, &topics, table, caller, Timestamp::now).with_spans(spans))

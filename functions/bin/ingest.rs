@@ -32,7 +32,7 @@ async fn build() -> Result<Ingest, Error> {
     let config = environment::load_config(&variable)?;
     let http = clients::http(&variable)?;
     let aws = clients::aws(http.clone(), variable)?;
-    let store = SecretStore::open(&http, &aws, &environment, secrets::of_sources(&config), variable)?;
+    let store = SecretStore::open(&aws, &environment, secrets::of_sources(&config), variable);
     let maker = KeyMaker::new(config.sources.clone());
     let secrets = store.read().await?;
     let topics = Topics::of_commands(&http, &environment, &secrets)?;

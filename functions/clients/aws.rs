@@ -1,18 +1,16 @@
 //! What all AWS clients share: region, credentials and endpoints from the environment, and the HTTP client.
 //!
-//! Lambda provides these variables to every function. The SDK's own loader, `aws-config`, would also look for profiles, for the metadata
-//! service and for roles: code that a function never runs, but carries and prepares at each start. The command line uses that loader.
+//! Lambda provides these variables to every function. The loader of `aws-config` would also look for profiles, for the metadata service
+//! and for roles: code that a function never runs, but carries and prepares at each start. The command line uses that loader.
 
 use std::{net::IpAddr, time::Duration};
 
-use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, StalledStreamProtectionConfig,
-    retry::RetryConfig,
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig, retry::RetryConfig,
+    stalled_stream_protection::StalledStreamProtectionConfig,
 };
-use aws_types::{
-    SdkConfig,
-    service_config::{LoadServiceConfig, ServiceConfigKey},
-};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use url::{Host, Url};
 
 use super::connector;
@@ -21,7 +19,7 @@ use crate::config::{ConfigError, Problem};
 /// Another endpoint for all services; with a service's name after it, for that one.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL";
 /// The attempts of a request to AWS, and the longest pause before the second one; it doubles.
-const TRIES: u32 = 4;
+pub(super) const TRIES: u32 = 4;
 pub(super) const BACKOFF: Duration = Duration::from_millis(50);
 
 /// How requests are retried: the SDK's standard retries

@@ -68,6 +68,7 @@ use drain::Reading;
 use events::Events;
 use gauges::LastLook;
 use jiff::Timestamp;
+use message::Prepared;
 use meter::Meter;
 use proof::HOLD;
 use reader::CREATE_TIMEOUT;
@@ -112,6 +113,7 @@ pub struct Consumer {
     idle_exit: Duration,
     events_topic: Option<Topic>,
     signatures: Signatures,
+    keys: Arc<Prepared>,
     spans: Spans,
     clock: fn() -> Timestamp,
 }
@@ -138,6 +140,7 @@ struct Worker {
     last_look: Arc<LastLook>,
     next_turns: Arc<NextTurns>,
     signatures: Signatures,
+    keys: Arc<Prepared>,
     spans: Spans,
     clock: fn() -> Timestamp,
 }
@@ -187,6 +190,7 @@ impl Consumer {
             idle_exit: environment.idle_exit,
             events_topic,
             signatures: environment.command_signatures,
+            keys: Arc::default(),
             spans: Spans::default(),
             clock,
             config: Arc::new(config),
@@ -280,6 +284,7 @@ impl Consumer {
             last_look: Arc::clone(&self.last_look),
             next_turns: Arc::clone(&self.next_turns),
             signatures: self.signatures,
+            keys: Arc::clone(&self.keys),
             spans: self.spans.clone(),
             clock: self.clock,
         }

@@ -18,8 +18,8 @@
 //! | [`Redrives`] | [`redrive`] | does finished effects again | operators |
 //! | [`Health`] | [`health`] | whether the table can be read | ingest's health route |
 //!
-//! Under all of them: `store` and `transaction` the conditional writes, `queries` the reads, `lanes` the agenda's lanes,
-//! `new_record` what a record starts with.
+//! Under all of them: `store` and `transaction` the conditional writes (`wire`: in DynamoDB's JSON), `queries` the reads, `lanes` the
+//! agenda's lanes, `new_record` what a record starts with.
 //! Values: [`record`], `history`, `receipt` a record, its states and its parts · [`row`] an item of a user's table, written in the
 //! same transaction · [`standing`] the state of a run.
 
@@ -50,8 +50,9 @@ pub mod standing;
 mod store;
 pub mod stream_lease;
 mod transaction;
+mod wire;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use agenda::Agenda;
 use aws_sdk_dynamodb::Client;
@@ -70,6 +71,8 @@ use request::IdempotencyKeys;
 use runs::RunLog;
 use store::Store;
 use stream_lease::StreamLeases;
+
+use crate::clients::Direct;
 
 /// The sparse index of the agenda: `lane` and `due_at`.
 pub const DUE_INDEX: &str = "due";
@@ -164,6 +167,13 @@ impl Table {
         keep_done: Duration,
     ) -> Self {
         let store = Store::new(client, name, keep_done);
+        Self { lanes: Lanes::new(store.clone()), store }
+    }
+
+    /// Has the first try of each write sent without the SDK's orchestration.
+    #[must_use]
+    pub fn with_direct(self, direct: Option<Direct>) -> Self {
+        let store = Store { direct: direct.map(Arc::new), ..self.store };
         Self { lanes: Lanes::new(store.clone()), store }
     }
 

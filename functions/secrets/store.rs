@@ -3,12 +3,20 @@
 //! Without `SECRETS_ARN` they are environment variables. With it, they are the keys of one JSON document in Secrets
 //! Manager, and the environment is ignored, so that a forgotten variable can't hide a rotated secret.
 
-use aws_types::SdkConfig;
+use std::{error::Error, iter};
+
+use aws_config::SdkConfig;
+use aws_sdk_secretsmanager::{
+    Client,
+    config::Builder,
+    error::{ProvideErrorMetadata as _, SdkError},
+    operation::get_secret_value::GetSecretValueError,
+};
 use serde_json::{Map, Value};
 
 use super::{Names, Secrets};
 use crate::{
-    clients::{ReadError, SecretsManager},
+    clients::Patience,
     config::{ConfigError, environment::Environment},
 };
 
@@ -22,35 +30,27 @@ pub struct SecretStore {
 #[derive(Debug)]
 enum Place {
     Environment(fn(&str) -> Option<String>),
-    SecretsManager { client: SecretsManager, id: String },
+    SecretsManager { client: Client, id: String },
 }
 
 impl SecretStore {
     /// The store of these secrets: the secret that `SECRETS_ARN` names, else the environment.
-    ///
-    /// # Errors
-    /// The endpoint of Secrets Manager can't be used.
+    #[must_use]
     pub fn open(
-        http: &reqwest::Client,
         aws: &SdkConfig,
         environment: &Environment,
         names: Names,
         get: fn(&str) -> Option<String>,
-    ) -> Result<Self, ConfigError> {
-        let Some(id) = environment.secrets_arn.clone() else { return Ok(Self::environment(names, get)) };
-        Ok(Self::secrets_manager(names, SecretsManager::new(http.clone(), aws)?, id))
+    ) -> Self {
+        let Some(id) = environment.secrets_arn.clone() else { return Self::environment(names, get) };
+        let config = Builder::from(aws).timeout_config(Patience::SECRETS.timeouts());
+        Self { names, place: Place::SecretsManager { client: Client::from_conf(config.build()), id } }
     }
 
     /// Environment variables, which never change while a process runs.
     #[must_use]
     pub fn environment(names: Names, get: fn(&str) -> Option<String>) -> Self {
         Self { names, place: Place::Environment(get) }
-    }
-
-    /// The secret of that ARN or name.
-    #[must_use]
-    pub fn secrets_manager(names: Names, client: SecretsManager, id: String) -> Self {
-        Self { names, place: Place::SecretsManager { client, id } }
     }
 
     /// Whether its values can change while the process runs.
@@ -77,7 +77,20 @@ impl SecretStore {
 }
 
 /// The parser's own message is not passed on: it may quote a secret.
-async fn document(client: &SecretsManager, id: &str) -> Result<Map<String, Value>, String> {
-    let text = Box::pin(client.secret_string(id)).await.map_err(|error: ReadError| error.to_string())?;
-    serde_json::from_str(&text).map_err(|_| "not a JSON object of names and values".to_owned())
+async fn document(client: &Client, id: &str) -> Result<Map<String, Value>, String> {
+    let answer = Box::pin(client.get_secret_value().secret_id(id).send()).await;
+    let answer = answer.map_err(|error| why(&error))?;
+    let text = answer.secret_string().ok_or("binary; a JSON object is wanted")?;
+    serde_json::from_str(text).map_err(|_| "not a JSON object of names and values".to_owned())
+}
+
+fn why(error: &SdkError<GetSecretValueError>) -> String {
+    if let Some(code) = error.code() {
+        return format!("{code}: {}", error.message().unwrap_or_default());
+    }
+    if error.raw_response().is_some() {
+        return "the answer can't be read".to_owned();
+    }
+    let causes = iter::successors(Some(error as &dyn Error), |error| (*error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

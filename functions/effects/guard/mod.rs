@@ -300,6 +300,16 @@ impl Guard {
     ) -> Result<Write, StoreError> {
         self.store.update((effect.run_id().as_str(), &effect.to_string()), change, when).await
     }
+
+    /// Like `update`, where the item is not needed if the update is applied.
+    async fn update_only(
+        &self,
+        effect: &EffectId,
+        change: Change,
+        when: Condition<'_>,
+    ) -> Result<Write, StoreError> {
+        self.store.update_only((effect.run_id().as_str(), &effect.to_string()), change, when).await
+    }
 }
 
 /// Holds only while this attempt owns the effect.

@@ -121,7 +121,7 @@ impl Guard {
         status: Status,
         change: Change,
     ) -> Result<(), StoreError> {
-        match self.update(&lease.effect, change, fence(&lease.attempt_id)).await? {
+        match self.update_only(&lease.effect, change, fence(&lease.attempt_id)).await? {
             Write::Refused(item) if !lease.has_ended(&item, status) => Err(StoreError::Fenced),
             Write::Applied(_) | Write::Refused(_) => Ok(()),
         }
@@ -158,7 +158,7 @@ impl Guard {
             .set(attr::DUE_AT, millis(held.until))
             .set(attr::COMMAND, string(command.to_json()))
             .set(attr::UPDATED_AT, millis(now));
-        match self.update(&held.effect, change, fence(&held.attempt_id)).await? {
+        match self.update_only(&held.effect, change, fence(&held.attempt_id)).await? {
             Write::Applied(_) => Ok(()),
             Write::Refused(_) => Err(StoreError::Fenced),
         }

@@ -2,15 +2,14 @@
 
 mod functions;
 mod renewal;
-mod retries;
 mod store;
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::config::{
+use aws_config::SdkConfig;
+use aws_sdk_secretsmanager::config::{
     BehaviorVersion, Credentials, Region, SharedCredentialsProvider, retry::RetryConfig,
 };
-use aws_types::SdkConfig;
 use jiff::{SignedDuration, Timestamp};
 use local::{
     proxy::Fault,
@@ -42,7 +41,7 @@ fn aws(manager: &SecretsManager) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("a", "b", None, None, "tests")))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
         .endpoint_url(manager.wire.url())
         .http_client(connector::over(http()))
         .retry_config(RetryConfig::disabled())
@@ -63,7 +62,7 @@ fn environment() -> Environment {
 
 fn store(manager: &SecretsManager, wanted: &[&str]) -> SecretStore {
     let get = |_: &str| panic!("it is in the secret store");
-    SecretStore::open(&http(), &aws(manager), &environment(), names(wanted), get).unwrap()
+    SecretStore::open(&aws(manager), &environment(), names(wanted), get)
 }
 
 async fn current(store: SecretStore) -> Result<Current<String>, ConfigError> {
