@@ -2,7 +2,7 @@
 
 use driftq_webhooks::{
     clients::{self, AwsSigner, Direct, Patience, ThirdParties},
-    command::keys::CommandKeys,
+    command_keys::CommandKeys,
     config::environment::{self, Environment},
     consumer::{Consumer, call::Caller},
     effects::Table,

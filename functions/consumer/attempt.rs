@@ -14,7 +14,6 @@ use super::{
     destinations::Place,
     doubt::Resolved,
     events::Kind,
-    outcome::NotApplied,
     report::Conclusion,
     row::Prepared,
     sequel::Given,
@@ -32,6 +31,7 @@ use crate::{
         guard::{Deferral, Doubt, Held, Lease},
         record::Receipt,
     },
+    outcome::NotApplied,
 };
 
 /// A claimed effect.

@@ -7,7 +7,7 @@ use std::{
 
 use super::{Worker, task::Task};
 use crate::{
-    command::keys::{CommandKeys, NotOurs},
+    command_keys::{CommandKeys, NotOurs},
     config::environment::Signatures,
     secrets::Secrets,
 };

@@ -12,7 +12,7 @@
 //! | [`call`], `signature`, `answer` | the request to the third party, its signature, its answer |
 //! | [`row`] | a step that writes an item of a table instead |
 //! | `sequel` | a step that comes after others |
-//! | [`outcome`], [`backoff`] | the outcome of a call; when to try again |
+//! | [`outcome`](crate::outcome), [`backoff`] | the outcome of a call; when to try again |
 //! | `destinations` | limits, circuit breaker and pauses of each third party |
 //! | `turns` | one task at a time per effect in this process |
 //! | [`ack_order`], `proof`, `acks` | which messages may be acked, why, and the acks under way |
@@ -40,7 +40,6 @@ mod gauges;
 mod look_up;
 mod message;
 mod meter;
-pub mod outcome;
 mod proof;
 mod reader;
 mod reconcile;

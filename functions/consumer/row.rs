@@ -20,7 +20,6 @@ use super::{
     call::request_context,
     destinations::{Health, Place},
     events::Kind,
-    outcome::NotApplied,
     report::Conclusion,
     sequel::Given,
     task::Task,
@@ -38,6 +37,7 @@ use crate::{
         record::Receipt,
         row::{Change, Condition, Row},
     },
+    outcome::NotApplied,
 };
 
 /// An item to be written, and the receipt that is then recorded.

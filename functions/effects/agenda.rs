@@ -5,16 +5,16 @@
 //! partition, by a claim (for the end of its lease), and when an operator wants a parked effect tried again. The consumer
 //! works due records directly. Parked records have their own lane, which lists what an operator has to decide.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use super::{
     How, Settled,
     error::StoreError,
-    guard::{Guard, Held, Mismatch, new_item},
+    guard::{Guard, Held, Mismatch},
     lanes::Lanes,
+    new_record::{absent, pending_item},
     queries::Cursor,
-    record::{Item, Record, Status, attr, count, millis, string},
+    record::{Item, Record, Status, attr, millis, string},
     store::{Change, Condition, Store, Write},
 };
 use crate::{
@@ -165,30 +165,6 @@ impl Agenda {
     /// DynamoDB could not be asked.
     pub async fn lanes(&self) -> Result<Vec<String>, StoreError> {
         self.store.lanes().await
-    }
-}
-
-/// A `pending` record, due at `due`.
-pub(super) fn pending_item(effect: &EffectId, command: &Command, due: Timestamp, now: Timestamp) -> Item {
-    let mut item = new_item(effect, Status::Pending, &command.input_hash, now);
-    item.insert(attr::ATTEMPT.into(), count(0));
-    item.insert(attr::COMMAND.into(), string(command.to_json()));
-    item.insert(attr::LANE.into(), lane(effect));
-    item.insert(attr::DUE_AT.into(), millis(due));
-    item
-}
-
-/// The lane of an effect: its step's.
-pub(super) fn lane(effect: &EffectId) -> AttributeValue {
-    string(effect.step_id().as_str())
-}
-
-/// Only if there is no record.
-pub(super) fn absent() -> Condition<'static> {
-    Condition {
-        expression: "attribute_not_exists(#effect_id)",
-        names: &[attr::EFFECT_ID],
-        values: Vec::new(),
     }
 }
 

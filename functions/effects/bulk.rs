@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use super::{
     StoreError,
-    agenda::absent,
     guard::decide::{Decided, Decision, Decisions, Said, Seen},
     listing::Listing,
+    new_record::absent,
     queries::Cursor,
     record::{Item, Record, as_json, attr, millis, optional_text, string, time},
     store::Store,

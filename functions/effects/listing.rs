@@ -3,7 +3,8 @@
 use aws_sdk_dynamodb::types::Select;
 use jiff::Timestamp;
 
-use super::{PARKED_LANE, error::StoreError, queries::Cursor, record::Record, store::Store};
+use super::{error::StoreError, queries::Cursor, record::Record, store::Store};
+use crate::effect_id::PARKED_LANE;
 
 /// Reads effects. It writes nothing.
 #[derive(Debug, Clone)]

@@ -18,7 +18,8 @@
 //! | [`Redrives`] | [`redrive`] | does finished effects again | operators |
 //! | [`Health`] | [`health`] | whether the table can be read | ingest's health route |
 //!
-//! Under all of them: `store` and `transaction` the conditional writes (`wire`: in DynamoDB's JSON), `queries` the reads, `lanes` the agenda's lanes.
+//! Under all of them: `store` and `transaction` the conditional writes (`wire`: in DynamoDB's JSON), `queries` the reads, `lanes` the agenda's
+//! lanes, `new_record` what a record starts with.
 //! Values: [`record`], `history`, `receipt` a record, its states and its parts · [`row`] an item of a user's table, written in the
 //! same transaction · [`standing`] the state of a run.
 
@@ -33,6 +34,7 @@ pub mod health;
 mod history;
 mod lanes;
 pub mod listing;
+mod new_record;
 pub mod parked;
 pub mod pause;
 mod queries;
@@ -74,8 +76,6 @@ use crate::clients::Direct;
 
 /// The sparse index of the agenda: `lane` and `due_at`.
 pub const DUE_INDEX: &str = "due";
-/// The lane of parked records.
-pub const PARKED_LANE: &str = "parked";
 
 /// The effects table. It only hands out the roles, so that each user's fields say what that user can do. All of them are cheap to clone.
 #[derive(Debug, Clone)]

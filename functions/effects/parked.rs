@@ -5,13 +5,16 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{
-    How, PARKED_LANE, Settled,
-    agenda::absent,
+    How, Settled,
     error::StoreError,
-    guard::{Guard, Mismatch, new_item},
+    guard::{Guard, Mismatch},
+    new_record::{absent, new_item},
     record::{Item, Status, attr, count, millis, short, string},
 };
-use crate::{command::Command, effect_id::EffectId};
+use crate::{
+    command::Command,
+    effect_id::{EffectId, PARKED_LANE},
+};
 
 /// The run under which unreadable messages are parked. No run id can be this: they hold no `:`.
 pub const MALFORMED_RUN: &str = ":malformed";

@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    agenda::{absent, pending_item},
     claim_check::LargeInputs,
     error::StoreError,
     lanes::Lanes,
+    new_record::{absent, pending_item},
     record::{Item, Record, attr, millis, optional_text, string, time},
     store::{Change, Condition, Store, Write},
 };

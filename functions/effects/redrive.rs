@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 use super::{
     StoreError,
-    agenda::{absent, pending_item},
     history::{Ended, History},
     lanes::Lanes,
     listing::Listing,
+    new_record::{absent, pending_item},
     record::{Record, Status, attr, count, millis, string},
     store::{Change, Condition, Store},
     transaction::{Obstacle, Transacted, Writes, not_applied},

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    agenda::absent,
     error::StoreError,
+    new_record::absent,
     record::{Item, attr, string},
     store::{Store, Write},
 };

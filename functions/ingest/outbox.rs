@@ -10,7 +10,8 @@ use tracing::Instrument as _;
 
 use super::{placement::Placement, route::Routed};
 use crate::{
-    command::{Command, MAX_INLINE, MOST_INLINE, Payload, keys::CommandKeys},
+    command::{Command, MAX_INLINE, MOST_INLINE, Payload},
+    command_keys::CommandKeys,
     effect_id::EffectId,
     effects::{How, StoreError, agenda::Agenda, claim_check::LargeInputs},
     topic::Topic,

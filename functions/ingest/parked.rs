@@ -13,9 +13,9 @@ use super::{
 };
 use crate::{
     config::step::Step,
-    effect_id::EffectId,
+    effect_id::{EffectId, PARKED_LANE},
     effects::{
-        Cursor, PARKED_LANE, StoreError,
+        Cursor, StoreError,
         bulk::{Bulk, Filter, Policy},
         guard::decide::{Decided, Decision, Said, Seen},
     },

@@ -44,8 +44,16 @@ pub use self::{
     run::{Schedule, Settling, Summary},
 };
 use crate::{
-    config::Config, dynamodb::DynamoDb, gateway::Gateway, http::Answer, lambda_api::LambdaApi, proxy::Wire,
-    runtime_api::Function, sign::Headers, sns::Sns, third_party::ThirdParty, webhook::Webhook,
+    config::Config,
+    dynamodb::DynamoDb,
+    gateway::Gateway,
+    http::Answer,
+    lambda_api::LambdaApi,
+    proxy::Wire,
+    runtime_api::Function,
+    sns::Sns,
+    third_party::ThirdParty,
+    webhook::{Headers, Webhook},
 };
 
 /// A running stack; it ends when it is dropped.

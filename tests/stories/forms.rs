@@ -4,7 +4,7 @@ use anyhow::Result;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
-use local::{gateway::Door, http::Answer, sign::Secret, stack::Stack};
+use local::{gateway::FrontEnd, http::Answer, sign::Secret, stack::Stack};
 use serde_json::json;
 use sha1::Sha1;
 use sha2::Sha256;
@@ -67,8 +67,8 @@ async fn slack_commands_and_buttons_become_calls_in_every_format() -> Story {
     let source = toml! { scheme = "slack" secrets = ["SLACK_SIGNING_SECRET"] json_field = "payload" };
     let about = "{{ form.text if form.text is defined else event.actions[0].value }}";
     let stack = with("slack", source, toml! { about = about }).await?;
-    for (index, door) in Door::ALL.into_iter().enumerate() {
-        stack.gateway.act_as(door);
+    for (index, front_end) in FrontEnd::ALL.into_iter().enumerate() {
+        stack.gateway.act_as(front_end);
         let command = format!("command=%2Fticket&text=printer+{index}%21&trigger_id=1.2.{index}");
         let payload = json!({ "type": "block_actions", "actions": [{ "value": format!("button {index}") }] });
         let button: String = url::form_urlencoded::byte_serialize(payload.to_string().as_bytes()).collect();
@@ -77,7 +77,7 @@ async fn slack_commands_and_buttons_become_calls_in_every_format() -> Story {
             assert_eq!(
                 (answer.status, &answer.body[..]),
                 (200, &b""[..]),
-                "{door:?}: any body would be shown"
+                "{front_end:?}: any body would be shown"
             );
         }
     }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use local::{
-    gateway::{Authorizer, Door},
+    gateway::{Authorizer, FrontEnd},
     http::Answer,
     stack::Stack,
     third_party::Behaviour,
@@ -34,19 +34,20 @@ fn run() -> Value {
 async fn without_authentication_operator_paths_do_not_exist() -> Story {
     let stack = stack().await?;
     let nowhere = stack.get("/nowhere").await?;
-    let unauthenticated = Door::ALL.map(|door| (door, Authorizer::Nobody));
+    let unauthenticated = FrontEnd::ALL.map(|front_end| (front_end, Authorizer::Nobody));
     // A load balancer passes its users in headers, which anyone can send.
-    let lists = [Door::LoadBalancer, Door::LoadBalancerLists].map(|door| (door, Authorizer::Iam));
-    for (door, authorizer) in unauthenticated.into_iter().chain(lists) {
-        stack.gateway.act_as(door);
+    let lists =
+        [FrontEnd::LoadBalancer, FrontEnd::LoadBalancerLists].map(|front_end| (front_end, Authorizer::Iam));
+    for (front_end, authorizer) in unauthenticated.into_iter().chain(lists) {
+        stack.gateway.act_as(front_end);
         stack.gateway.authorize_by(authorizer);
         for answer in asked(&stack).await? {
-            assert_eq!((answer.status, &answer.body), (404, &nowhere.body), "{door:?}");
+            assert_eq!((answer.status, &answer.body), (404, &nowhere.body), "{front_end:?}");
         }
         let wrong_method = stack.get("/runs").await?;
-        assert_eq!((wrong_method.status, &wrong_method.body), (404, &nowhere.body), "{door:?}");
+        assert_eq!((wrong_method.status, &wrong_method.body), (404, &nowhere.body), "{front_end:?}");
         let spoofed = [("x-amzn-oidc-identity", "ada"), ("authorization", "Bearer ada")];
-        assert_eq!(stack.post_json("/runs", &spoofed, &run()).await?.status, 404, "{door:?}");
+        assert_eq!(stack.post_json("/runs", &spoofed, &run()).await?.status, 404, "{front_end:?}");
     }
     assert!(stack.effects().await?.is_empty() && stack.broker_wire.seen().is_empty());
     Ok(stack.finish().await?)
@@ -55,12 +56,12 @@ async fn without_authentication_operator_paths_do_not_exist() -> Story {
 #[tokio::test]
 async fn every_authorizer_admits_its_callers_in_every_event_format() -> Story {
     let stack = stack().await?;
-    for door in [Door::HttpApi, Door::HttpApiStage, Door::FunctionUrl, Door::RestApi] {
+    for front_end in [FrontEnd::HttpApi, FrontEnd::HttpApiStage, FrontEnd::FunctionUrl, FrontEnd::RestApi] {
         for authorizer in Authorizer::ALL {
-            stack.gateway.act_as(door);
+            stack.gateway.act_as(front_end);
             stack.gateway.authorize_by(authorizer);
             let statuses: Vec<_> = asked(&stack).await?.iter().map(|answer| answer.status).collect();
-            assert!(statuses == [202, 404, 200, 404], "{door:?} {authorizer:?}: {statuses:?}");
+            assert!(statuses == [202, 404, 200, 404], "{front_end:?} {authorizer:?}: {statuses:?}");
         }
     }
     let started = stack.ingest.log().tail(usize::MAX);
@@ -113,7 +114,7 @@ async fn paths_are_taken_as_they_are() -> Story {
 #[tokio::test]
 async fn a_deployment_can_open_them_to_everybody_and_must_say_so() -> Story {
     let stack = builder(config()?)?.env("OPERATOR_API", "open").start().await?;
-    stack.gateway.act_as(Door::LoadBalancer);
+    stack.gateway.act_as(FrontEnd::LoadBalancer);
     stack.gateway.authorize_by(Authorizer::Nobody);
     assert_eq!(stack.post_json("/runs", &[], &run()).await?.status, 202);
     assert_eq!(stack.get("/parked").await?.status, 200);

@@ -425,7 +425,7 @@ async fn what_happened_before_is_left_alone_and_a_refusal_is_told() -> Story {
         .log()
         .until(PATIENCE, |lines| lines.iter().any(|line| line.text.contains("the provider refuses")))
         .await?;
-    stack.deploy(&[("PROVIDER_API_KEY", local::provider_api::KEY)]);
+    stack.deploy(&[("PROVIDER_API_KEY", local::config::API_KEY)]);
     while !api.seen_where(lists).iter().any(Seen::succeeded) {
         stack.run_consumer().await?;
     }

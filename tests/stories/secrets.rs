@@ -33,7 +33,7 @@ async fn stack_with_secrets() -> Result<(Stack, SecretsManager, BTreeMap<String,
 
 /// Signed by Stripe with that secret.
 fn signed_with(webhook: &Webhook, secret: &str) -> Result<Webhook> {
-    let source = local::config::Source { secret: secret.to_owned(), ..config()?.source("stripe")? };
+    let source = local::sign::Source { secret: secret.to_owned(), ..config()?.source("stripe")? };
     webhook.clone().signed(&source, Timestamp::now())
 }
 

@@ -1,4 +1,4 @@
-//! Outcomes of a call, and what follows: tests of the table in `consumer::outcome`.
+//! Outcomes of a call, and what follows: tests of the table in `functions/outcome.rs`.
 
 use local::{proxy::Fault, third_party::Behaviour};
 use toml::Value;

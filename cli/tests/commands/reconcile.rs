@@ -4,8 +4,9 @@ use std::{path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 use local::{
+    config::API_KEY,
     config::Config,
-    provider_api::{KEY, github, gitlab, stripe},
+    provider_api::{github, gitlab, stripe},
     stack::Stack,
     webhook::Webhook,
 };
@@ -43,7 +44,7 @@ impl Place {
 
     async fn typed(&self, args: &[&str], config: &PathBuf) -> Ended {
         let mut command = command(&self.stack, args);
-        command.env("PROVIDER_API_KEY", KEY).env("WEBHOOKS_CONFIG", config);
+        command.env("PROVIDER_API_KEY", API_KEY).env("WEBHOOKS_CONFIG", config);
         tokio::task::spawn_blocking(move || run(&mut command)).await.unwrap()
     }
 }

@@ -11,12 +11,12 @@ use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use super::{Guard, Lease, fence, new_item};
+use super::{Guard, Lease, fence};
 use crate::{
     command::{Command, MOST_INLINE, flow::Next},
     effects::{
         How, Settled, StoreError,
-        agenda::{absent, lane},
+        new_record::{absent, lane, new_item},
         record::{Item, Receipt, Record, Status, attr, count, millis, short, string},
         row::Row,
         store::{Change, Condition},

@@ -5,10 +5,10 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use super::{Claim, Doubt, Guard, Held, Lease, Mismatch, Recorded, Request, fence, new_item};
+use super::{Claim, Doubt, Guard, Held, Lease, Mismatch, Recorded, Request, fence};
 use crate::effects::{
     How, Settled, StoreError,
-    agenda::{absent, lane},
+    new_record::{absent, lane, new_item},
     record::{Ended, Item, Record, Status, attr, count, millis, string},
     store::{Change, Condition, Write},
 };

@@ -17,9 +17,9 @@ use crate::{
     effect_id::EffectId,
     effects::{
         StoreError,
-        agenda::lane,
         decided::DECIDED_LANE,
         listing::Listing,
+        new_record::lane,
         record::{Ended, Receipt, Record, Status, attr, count, millis, string},
         store::{Change, Condition, Write},
     },

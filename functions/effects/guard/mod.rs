@@ -24,8 +24,7 @@ use super::{
     How, Settled, StoreError,
     claim_check::LargeInputs,
     lanes::Lanes,
-    recent,
-    record::{History, Item, Record, Status, attr, millis, string},
+    record::{History, Record, Status, attr, string},
     store::{Change, Condition, Store, Write},
 };
 use crate::{
@@ -320,19 +319,4 @@ fn fence(attempt_id: &str) -> Condition<'static> {
         names: &[attr::ATTEMPT_ID, attr::STATUS],
         values: vec![("mine", string(attempt_id)), ("in_progress", string(Status::InProgress.as_str()))],
     }
-}
-
-/// The attributes that every record starts with.
-pub(super) fn new_item(effect: &EffectId, status: Status, input_hash: &InputHash, now: Timestamp) -> Item {
-    Item::from([
-        (attr::RUN_ID.into(), string(effect.run_id().as_str())),
-        (attr::EFFECT_ID.into(), string(effect.to_string())),
-        (attr::STATUS.into(), string(status.as_str())),
-        (attr::STEP.into(), string(effect.step_id().as_str())),
-        (attr::BUSINESS_KEY.into(), string(effect.business_key())),
-        (attr::INPUT_HASH.into(), string(input_hash.as_str())),
-        (attr::CREATED_AT.into(), millis(now)),
-        (attr::UPDATED_AT.into(), millis(now)),
-        (attr::DAY.into(), recent::partition(effect, now)),
-    ])
 }

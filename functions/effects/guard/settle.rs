@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use super::{Guard, Held, Lease, fence};
 use crate::{
     command::{Command, MAX_INLINE},
+    effect_id::PARKED_LANE,
     effects::{
-        How, PARKED_LANE, Settled, StoreError,
-        agenda::lane,
+        How, Settled, StoreError,
+        new_record::lane,
         record::{Ended, Item, Receipt, Record, Status, attr, millis, short, string},
         store::{Change, Write},
     },

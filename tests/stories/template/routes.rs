@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs};
 
 use anyhow::{Context, Result};
-use local::{functions::workspace, sign::Headers};
+use local::{functions::workspace, webhook::Headers};
 use serde_json::Value;
 
 use super::{code_in_tables, file::Template, read};

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use jiff::Timestamp;
-use local::{gateway::Door, sign::Secret, webhook::Webhook};
+use local::{gateway::FrontEnd, sign::Secret, webhook::Webhook};
 use toml::toml;
 
 use crate::setup::{Story, dispute, settle, stack, stack_with};
@@ -11,14 +11,18 @@ use crate::setup::{Story, dispute, settle, stack, stack_with};
 async fn a_webhook_is_one_call_in_every_event_format() -> Story {
     let stack = stack().await?;
     let mut runs = Vec::new();
-    for door in Door::ALL {
-        stack.gateway.act_as(door);
+    for front_end in FrontEnd::ALL {
+        stack.gateway.act_as(front_end);
         let answer = stack.deliver(&dispute()?).await?;
-        assert!(answer.status == 202, "{door:?}: {} {}", answer.status, answer.json());
-        assert!(answer.header("content-type") == Some("application/json"), "{door:?}: {:?}", answer.headers);
+        assert!(answer.status == 202, "{front_end:?}: {} {}", answer.status, answer.json());
+        assert!(
+            answer.header("content-type") == Some("application/json"),
+            "{front_end:?}: {:?}",
+            answer.headers
+        );
         runs.push(answer.json()["run_id"].as_str().context("a run id")?.to_owned());
-        assert_eq!(stack.get("/healthz").await?.status, 200, "{door:?}");
-        assert_eq!(stack.get("/nowhere").await?.status, 404, "{door:?}");
+        assert_eq!(stack.get("/healthz").await?.status, 200, "{front_end:?}");
+        assert_eq!(stack.get("/nowhere").await?.status, 404, "{front_end:?}");
     }
     runs.dedup();
     assert_eq!(runs.len(), 1, "{runs:?}");
@@ -32,9 +36,13 @@ async fn binary_bodies_are_accepted_in_every_event_format() -> Story {
     let stack = stack().await?;
     let mut webhook = Webhook::new("billing", &serde_json::Value::Null).with("webhook-id", "msg_bytes");
     webhook.body = vec![0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d].into();
-    for door in Door::ALL {
-        stack.gateway.act_as(door);
-        assert_eq!(stack.deliver(&webhook).await?.status, 200, "{door:?}: genuine, and no step wants it");
+    for front_end in FrontEnd::ALL {
+        stack.gateway.act_as(front_end);
+        assert_eq!(
+            stack.deliver(&webhook).await?.status,
+            200,
+            "{front_end:?}: genuine, and no step wants it"
+        );
     }
     Ok(stack.finish().await?)
 }
@@ -52,17 +60,17 @@ async fn a_disallowed_address_gets_the_response_of_a_forgery() -> Story {
     })
     .await?;
     let forged = Webhook::sample("forged.github.issues.opened")?;
-    for door in Door::ALL {
-        stack.gateway.act_as(door);
+    for front_end in FrontEnd::ALL {
+        stack.gateway.act_as(front_end);
         let stranger = stack.deliver(&Webhook::sample("github.issues.opened")?).await?;
         let forger = stack.post_webhook(&forged).await?;
-        assert_eq!((stranger.status, &stranger.body), (401, &forger.body), "{door:?}");
+        assert_eq!((stranger.status, &stranger.body), (401, &forger.body), "{front_end:?}");
         let names = |answer: &local::http::Answer| answer.headers.keys().cloned().collect::<Vec<_>>();
-        assert_eq!(names(&stranger), names(&forger), "{door:?}");
-        assert_eq!(stack.deliver(&dispute()?).await?.status, 202, "{door:?}");
+        assert_eq!(names(&stranger), names(&forger), "{front_end:?}");
+        assert_eq!(stack.deliver(&dispute()?).await?.status, 202, "{front_end:?}");
     }
     // A client's own X-Forwarded-For comes before the address that the load balancer appends.
-    stack.gateway.act_as(Door::LoadBalancer);
+    stack.gateway.act_as(FrontEnd::LoadBalancer);
     let source = stack.config.source("github")?;
     let claimed = Webhook::sample("github.issues.opened")?.signed(&source, Timestamp::now())?;
     let claimed = claimed.with("x-forwarded-for", "192.0.2.1");
@@ -83,14 +91,14 @@ async fn okta_gets_its_challenge_in_every_event_format_if_allowed() -> Story {
     })
     .await?;
     let headers = [("x-okta-verification-challenge".to_owned(), "c3VwZXI".to_owned())].into();
-    for door in Door::ALL {
-        stack.gateway.act_as(door);
+    for front_end in FrontEnd::ALL {
+        stack.gateway.act_as(front_end);
         let answer = stack.request("GET", "/webhooks/okta", &headers, b"").await?;
         let verification = serde_json::json!({ "verification": "c3VwZXI" });
-        assert_eq!((answer.status, answer.json()), (200, verification), "{door:?}");
-        assert_eq!(stack.get("/webhooks/okta").await?.status, 403, "{door:?}");
+        assert_eq!((answer.status, answer.json()), (200, verification), "{front_end:?}");
+        assert_eq!(stack.get("/webhooks/okta").await?.status, 403, "{front_end:?}");
         let stranger = stack.request("GET", "/webhooks/elsewhere", &headers, b"").await?;
-        assert_eq!((stranger.status, &stranger.body[..]), (403, &b""[..]), "{door:?}");
+        assert_eq!((stranger.status, &stranger.body[..]), (403, &b""[..]), "{front_end:?}");
     }
     Ok(stack.finish().await?)
 }
@@ -102,16 +110,16 @@ async fn meta_is_answered_if_it_shows_the_token_and_not_for_the_secret_that_sign
         config.table()["sources"].as_table_mut().unwrap().insert("meta".into(), meta.into());
     })
     .await?;
-    for door in Door::ALL {
-        stack.gateway.act_as(door);
+    for front_end in FrontEnd::ALL {
+        stack.gateway.act_as(front_end);
         let ask = async |name: &str| {
             let token = Secret::text(name).signs;
             let query = format!("hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token={token}");
             stack.get(&format!("/webhooks/meta?{query}")).await
         };
         let (right, wrong) = (ask("META_VERIFY_TOKEN").await?, ask("META_APP_SECRET").await?);
-        assert_eq!((right.status, &right.body[..]), (200, &b"1158201444"[..]), "{door:?}");
-        assert_eq!((wrong.status, &wrong.body[..]), (403, &b""[..]), "{door:?}");
+        assert_eq!((right.status, &right.body[..]), (200, &b"1158201444"[..]), "{front_end:?}");
+        assert_eq!((wrong.status, &wrong.body[..]), (403, &b""[..]), "{front_end:?}");
     }
     Ok(stack.finish().await?)
 }
