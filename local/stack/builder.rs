@@ -89,10 +89,11 @@ impl Builder {
         }
     }
 
-    /// For tests: a stack that is dropped without [`Stack::finish`] or [`Stack::abandon`] panics, so that none forgets to check what is left.
+    /// For tests: whether a stack that is dropped without [`Stack::finish`] or [`Stack::abandon`] panics, so that none forgets to check what is
+    /// left. By default it does not.
     #[must_use]
-    pub fn must_settle(self) -> Self {
-        Self { must_settle: true, ..self }
+    pub fn must_settle(self, must_settle: bool) -> Self {
+        Self { must_settle, ..self }
     }
 
     /// Uses these binaries.

@@ -25,7 +25,7 @@ const EVENT: &str = "evt_3SkPqr2eZvKYlo2C0hYt5XwQ";
 /// A stack in which one dispute's ticket was refused for good, and its effect.
 pub(super) async fn refused() -> (Stack, Effect) {
     let stack = Stack::builder()
-        .must_settle()
+        .must_settle(true)
         .functions(functions().await)
         .env("IDLE_EXIT", "400ms")
         .start()
@@ -137,7 +137,7 @@ async fn what_happened_to_a_webhook_is_found_by_any_of_its_ids() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tail_prints_effects_when_they_arrive_and_end() {
     let stack = Stack::builder()
-        .must_settle()
+        .must_settle(true)
         .functions(functions().await)
         .env("IDLE_EXIT", "400ms")
         .start()
