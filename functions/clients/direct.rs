@@ -24,7 +24,7 @@ use aws_sdk_dynamodb::{
 use bytes::Bytes;
 use http::{
     HeaderValue, StatusCode,
-    header::{AUTHORIZATION, CONTENT_TYPE},
+    header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
 };
 use jiff::Timestamp;
 use reqwest::{Method, Request};
@@ -41,6 +41,8 @@ use super::{
 };
 
 const CONTENT: &str = "application/x-amz-json-1.0";
+/// For the table's owner, who may look at what was sent to it.
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("driftq-webhooks/", env!("CARGO_PKG_VERSION")));
 
 /// Sends first tries.
 #[derive(Debug)]
@@ -122,6 +124,7 @@ impl Direct {
         let mut request = Request::new(Method::POST, place.url.clone());
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT));
+        headers.insert(USER_AGENT, AGENT);
         headers.insert("x-amz-target", target.try_into().ok()?);
         headers.insert("x-amz-date", signed.date.try_into().ok()?);
         headers.insert(AUTHORIZATION, signed.authorization.try_into().ok()?);

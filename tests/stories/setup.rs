@@ -118,7 +118,7 @@ pub(crate) fn functions() -> Result<Functions> {
 
 pub(crate) fn builder(config: Config) -> Result<Builder> {
     let stack = Stack::builder().functions(functions()?).config(config).env("IDLE_EXIT", "400ms");
-    Ok(stack.must_settle().broker_profile(broker_profile()?))
+    Ok(stack.must_settle(true).broker_profile(broker_profile()?))
 }
 
 /// The generation of the embedded broker. `BROKER_PROFILE=g3 cargo test --test stories` runs the stories with a newer one, so that CI can run a

@@ -25,7 +25,7 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
-        let stack = Stack::builder().must_settle().functions(functions().await).env("IDLE_EXIT", "400ms");
+        let stack = Stack::builder().must_settle(true).functions(functions().await).env("IDLE_EXIT", "400ms");
         Self { stack: stack.start().await.unwrap(), folder: tempfile::tempdir().unwrap() }
     }
 
