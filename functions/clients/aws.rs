@@ -79,9 +79,13 @@ struct OwnEndpoints(fn(&str) -> Option<String>);
 
 impl LoadServiceConfig for OwnEndpoints {
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
-        let service = key.service_id().to_uppercase().replace(' ', "_");
-        (self.0)(&format!("{}_{service}", key.env())).filter(|value| !value.trim().is_empty())
+        (self.0)(&variable(key.env(), key.service_id())).filter(|value| !value.trim().is_empty())
     }
+}
+
+/// The variable that sets something for one service.
+fn variable(name: &str, service: &str) -> String {
+    format!("{name}_{}", service.to_uppercase().replace(' ', "_"))
 }
 
 /// The endpoint of a service that is called without the SDK: that of its variable, such as `AWS_ENDPOINT_URL_LAMBDA`, or of
@@ -90,10 +94,8 @@ pub(super) fn endpoint(aws: &SdkConfig, service: &str) -> Result<String, ConfigE
     let key = ServiceConfigKey::builder().service_id(service).env(ENDPOINT).profile("endpoint_url").build();
     let own = key.ok().and_then(|key| aws.service_config()?.load_config(key));
     match own.as_deref().or(aws.endpoint_url()) {
-        Some(url) => usable(url).map_err(|why| {
-            let message = format!("of {service}: {why}");
-            ConfigError::one("environment", ENDPOINT, message)
-        }),
+        Some(url) => usable(url)
+            .map_err(|why| ConfigError::one("environment", &variable(ENDPOINT, service), why.to_owned())),
         None => Ok(endpoint_of_region(aws, service)),
     }
 }

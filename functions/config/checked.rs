@@ -42,10 +42,8 @@ const fn digest(text: &str) -> u64 {
 mod tests {
     use std::fs;
 
-    use toml::Table;
-
     use super::*;
-    use crate::config::{Config, PARSED, environment::load_config, hosts::Stage};
+    use crate::config::{Config, PARSED, environment::load_config, hosts::Stage, section::Table};
 
     #[test]
     fn the_embedded_configuration_has_been_checked() {
@@ -57,7 +55,7 @@ mod tests {
     #[test]
     fn the_build_has_parsed_the_embedded_configuration() {
         let parsed: Table = serde_json::from_str(PARSED).unwrap();
-        assert_eq!(parsed, EMBEDDED.parse().unwrap());
+        assert_eq!(parsed, toml::from_str(EMBEDDED).unwrap());
     }
 
     #[test]
