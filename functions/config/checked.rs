@@ -59,6 +59,13 @@ mod tests {
     }
 
     #[test]
+    fn what_the_build_could_not_parse_is_parsed_at_start() {
+        let read = |text| Config::read_parsed("toml", text, "", Stage::None, Check::All);
+        assert_eq!(read(EMBEDDED).unwrap().steps.len(), Config::parse("toml", EMBEDDED).unwrap().steps.len());
+        assert_eq!(read("a = 1\n[").unwrap_err().problems[0].line, Some(2));
+    }
+
+    #[test]
     fn another_text_is_not_the_checked_one() {
         let edited = EMBEDDED.replacen("POST", "PUT", 1);
         assert_ne!(digest(&edited), CHECKED);

@@ -142,12 +142,21 @@ impl Config {
 
     /// Reads the embedded file, as far as possible as it was prepared by the build and by `cargo webhooks check`.
     fn embedded(stage: Stage<'_>) -> Result<Self, ConfigError> {
-        let file = "webhooks.toml";
         let check = if IS_CHECKED { Check::Hosts } else { Check::All };
-        match serde_json::from_str(PARSED) {
-            Ok(table) => Self::read(file, EMBEDDED, table, stage, check),
-            // The build could not parse it.
-            Err(_) => Self::parse_of(file, EMBEDDED, stage, check),
+        Self::read_parsed("webhooks.toml", EMBEDDED, PARSED, stage, check)
+    }
+
+    /// Reads a file that the build has parsed; if it could not, parses it.
+    fn read_parsed(
+        file: &str,
+        text: &str,
+        parsed: &str,
+        stage: Stage<'_>,
+        check: Check,
+    ) -> Result<Self, ConfigError> {
+        match serde_json::from_str(parsed) {
+            Ok(table) => Self::read(file, text, table, stage, check),
+            Err(_) => Self::parse_of(file, text, stage, check),
         }
     }
 
