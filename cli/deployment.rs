@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
 use clap::Args;
 use driftq_webhooks::{
     clients::{self, Patience},
-    effects::Effects,
+    effects::Table,
 };
 
 use crate::{
@@ -40,15 +40,15 @@ pub(crate) struct Deployment {
 }
 
 /// The table of an `up`, by its DynamoDB's URL and its name, or the table of EFFECTS_TABLE.
-pub(crate) async fn of_up(here: Option<(String, String)>, keep_done: Duration) -> Result<Effects> {
+pub(crate) async fn of_up(here: Option<(String, String)>, keep_done: Duration) -> Result<Table> {
     let place = match here {
         Some((endpoint, table)) => Place::Here { endpoint, table },
         None => Place::Aws { table: env::var("EFFECTS_TABLE").context("EFFECTS_TABLE")? },
     };
-    table(place, Who::default(), keep_done).await
+    open(place, Who::default(), keep_done).await
 }
 
-async fn table(place: Place, who: Who<'_>, keep_done: Duration) -> Result<Effects> {
+async fn open(place: Place, who: Who<'_>, keep_done: Duration) -> Result<Table> {
     let aws = who.sdk_config().await?;
     let (client, table) = match place {
         Place::Aws { table } => {
@@ -62,7 +62,7 @@ async fn table(place: Place, who: Who<'_>, keep_done: Duration) -> Result<Effect
             (Client::from_conf(here.build()), table)
         }
     };
-    Ok(Effects::new(client, table, keep_done))
+    Ok(Table::open(client, table, keep_done))
 }
 
 /// Where a table is.
@@ -79,10 +79,10 @@ enum Place {
 
 impl Deployment {
     /// The effects table. `keep_done` is how long a record is kept after a decision has ended its effect.
-    pub(crate) async fn effects(&self, keep_done: Option<Duration>) -> Result<Effects> {
+    pub(crate) async fn table(&self, keep_done: Option<Duration>) -> Result<Table> {
         let place = self.place().await?;
         let who = Who { profile: self.profile.as_deref(), region: self.region.as_deref() };
-        table(place, who, keep_done.unwrap_or(KEEP_DONE)).await
+        open(place, who, keep_done.unwrap_or(KEEP_DONE)).await
     }
 
     /// The deployment's name for display.

@@ -6,22 +6,23 @@ mod aws;
 mod aws_signature;
 mod certificate;
 pub mod connector;
+pub(crate) mod direct;
 pub mod invoke;
-mod secrets_manager;
 mod third_parties;
 mod trust;
 
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{Client as DynamoDb, config::timeout::TimeoutConfig};
-use aws_types::SdkConfig;
+use aws_sdk_secretsmanager::Client as SecretsManager;
 use reqwest::redirect;
 use rustls::ClientConfig;
 
 pub use self::{
     aws::{aws, retries},
-    aws_signature::{AwsSigner, Unsigned},
-    secrets_manager::{ReadError, SecretsManager},
+    aws_signature::AwsSigner,
+    direct::Direct,
     third_parties::ThirdParties,
 };
 use crate::{
@@ -56,6 +57,9 @@ impl Patience {
     /// No caller waits, and a commit that is given up puts an effect in doubt.
     pub const CONSUMER: Self =
         Self { attempt: Duration::from_millis(1500), operation: Duration::from_secs(5) };
+
+    /// At start no caller waits; a refresh has a limit of its own.
+    const SECRETS: Self = Self { attempt: Duration::from_millis(1500), operation: Duration::from_secs(5) };
 
     fn timeouts(self) -> TimeoutConfig {
         TimeoutConfig::builder()
@@ -94,18 +98,17 @@ pub fn dynamodb(aws: &SdkConfig, patience: Patience) -> DynamoDb {
 }
 
 /// The store of these secrets: the secret that `SECRETS_ARN` names, else the environment.
-///
-/// # Errors
-/// The endpoint of Secrets Manager can't be used.
+#[must_use]
 pub fn vault(
-    http: &reqwest::Client,
     aws: &SdkConfig,
     environment: &Environment,
     names: Names,
     get: fn(&str) -> Option<String>,
-) -> Result<Vault, ConfigError> {
-    let Some(id) = environment.secrets_arn.clone() else { return Ok(Vault::environment(names, get)) };
-    Ok(Vault::secrets_manager(names, SecretsManager::new(http.clone(), aws)?, id))
+) -> Vault {
+    let Some(id) = environment.secrets_arn.clone() else { return Vault::environment(names, get) };
+    let config =
+        aws_sdk_secretsmanager::config::Builder::from(aws).timeout_config(Patience::SECRETS.timeouts());
+    Vault::secrets_manager(names, SecretsManager::from_conf(config.build()), id)
 }
 
 /// The topic of commands at each broker, with the header that its proxy requires.

@@ -5,7 +5,6 @@
 //! quarter of a partition is stored in DynamoDB, and the command carries a [`ClaimCheck`] for it.
 
 pub mod flow;
-pub mod keys;
 mod newer;
 
 use std::collections::BTreeMap;
@@ -134,7 +133,7 @@ impl Command {
     /// With the steps that come after it.
     #[must_use]
     pub fn followed_by(self, flow: Flow) -> Self {
-        let needs = if flow.is_empty() && self.receipts.is_empty() { Vec::new() } else { newer::of_chain() };
+        let needs = if self.receipts.is_empty() { flow.needs() } else { newer::of_chain() };
         Self { flow, needs, ..self }
     }
 

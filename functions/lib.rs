@@ -4,7 +4,7 @@
 //!
 //! **Ingest**, one request
 //! 1. [`ingest::event`] reads what Lambda hands over, and [`webhook_verify`] verifies the raw bytes, in constant time;
-//! 2. [`ingest::request`] turns `Unverified` into `Verified`, and finds the run id;
+//! 2. [`ingest::request`] turns `UnverifiedWebhook` into `VerifiedWebhook`, and finds the run id;
 //! 3. [`ingest::route`] makes one [`command`] for each step that wants the event;
 //! 4. [`ingest::outbox`] makes each durable: in the [topic](topics) at the broker of its business key, else in the [`effects`]
 //!    table, due at once;
@@ -18,7 +18,7 @@
 //! 3. what is due: `consumer::agenda` reads the [agenda](effects::agenda) in the effects table, one lane per step;
 //! 4. `consumer::destinations` says whether the third party is called now;
 //! 5. `consumer::work` takes a message or a due effect to its end:
-//!    [claim](effects::guard) ▶ [call](consumer::call) ▶ [outcome](consumer::outcome) ▶ commit, defer or park;
+//!    [claim](effects::guard) ▶ [call](consumer::call) ▶ [outcome] ▶ commit, defer or park;
 //! 6. [`consumer::ack_order`] says which messages may be acked: those with a [`effects::Settled`], in order, and only when it is
 //!    proven that nothing lower is in flight elsewhere.
 //!
@@ -30,11 +30,13 @@
 
 pub mod clients;
 pub mod command;
+pub mod command_keys;
 pub mod config;
 pub mod consumer;
 pub mod effect_id;
 pub mod effects;
 pub mod ingest;
+pub mod outcome;
 mod pace;
 pub mod reconcile;
 pub mod secrets;

@@ -1,11 +1,11 @@
 //! The consumer function: a Lambda on a schedule, which ingest wakes up as well.
 
 use driftq_webhooks::{
-    clients::{self, AwsSigner, Patience, ThirdParties},
-    command::keys::CommandKeys,
+    clients::{self, AwsSigner, Direct, Patience, ThirdParties},
+    command_keys::CommandKeys,
     config::environment::{self, Environment},
     consumer::{Consumer, call::Caller},
-    effects::Effects,
+    effects::Table,
     secrets::{self, Current, Secrets},
     telemetry::{self, spans::Spans},
 };
@@ -32,14 +32,15 @@ async fn build() -> Result<Consumer, Error> {
     let config = environment::load_config(&variable)?;
     let http = clients::http(&variable)?;
     let aws = clients::aws(http.clone(), variable)?;
-    let vault = clients::vault(&http, &aws, &environment, secrets::of_steps(&config), variable)?;
+    let vault = clients::vault(&aws, &environment, secrets::of_steps(&config), variable);
     let fit = |secrets: &Secrets| CommandKeys::of(secrets).map(|_| secrets.clone());
     let secrets = Current::start(vault, Timestamp::now(), fit).await?;
     let topics = clients::command_topics(&http, &environment, &secrets.get())?;
     let spans = Spans::to(environment.collector.clone(), "consumer", &http, &secrets.get())?;
-    let dynamodb = clients::dynamodb(&aws, Patience::CONSUMER);
-    let effects = Effects::new(dynamodb, environment.effects_table.clone(), config.consumer.keep_done);
+    let (dynamodb, direct) = Direct::beside(&aws, http.clone(), Patience::CONSUMER, Timestamp::now).await;
+    let table = Table::open(dynamodb, environment.effects_table.clone(), config.consumer.keep_done);
+    let table = table.with_direct(direct);
     let caller = Caller::new(ThirdParties::new(http, &config, &variable)?, secrets);
     let caller = caller.with_aws(AwsSigner::new(&aws));
-    Ok(Consumer::new(config, &environment, &topics, effects, caller, Timestamp::now).with_spans(spans))
+    Ok(Consumer::new(config, &environment, &topics, table, caller, Timestamp::now).with_spans(spans))
 }

@@ -1,18 +1,16 @@
 //! What all AWS clients share: region, credentials and endpoints from the environment, and the HTTP client.
 //!
-//! Lambda provides these variables to every function. The SDK's own loader, `aws-config`, would also look for profiles, for the metadata
-//! service and for roles: code that a function never runs, but carries and prepares at each start. The command line uses that loader.
+//! Lambda provides these variables to every function. The loader of `aws-config` would also look for profiles, for the metadata service
+//! and for roles: code that a function never runs, but carries and prepares at each start. The command line uses that loader.
 
 use std::{net::IpAddr, time::Duration};
 
-use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, StalledStreamProtectionConfig,
-    retry::RetryConfig,
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig, retry::RetryConfig,
+    stalled_stream_protection::StalledStreamProtectionConfig,
 };
-use aws_types::{
-    SdkConfig,
-    service_config::{LoadServiceConfig, ServiceConfigKey},
-};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use url::{Host, Url};
 
 use super::connector;
@@ -21,7 +19,7 @@ use crate::config::{ConfigError, Problem};
 /// Another endpoint for all services; with a service's name after it, for that one.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL";
 /// The attempts of a request to AWS, and the longest pause before the second one; it doubles.
-const TRIES: u32 = 4;
+pub(super) const TRIES: u32 = 4;
 pub(super) const BACKOFF: Duration = Duration::from_millis(50);
 
 /// How requests are retried: the SDK's standard retries
@@ -161,7 +159,7 @@ mod tests {
                 "AWS_USE_FIPS_ENDPOINT" => "true",
                 "AWS_USE_DUALSTACK_ENDPOINT" => "false",
                 "AWS_ENDPOINT_URL" => "http://127.0.0.1:1",
-                "AWS_ENDPOINT_URL_SECRETS_MANAGER" => "http://127.0.0.1:2",
+                "AWS_ENDPOINT_URL_LAMBDA" => "http://127.0.0.1:2",
                 "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "AWS_SESSION_TOKEN" => name,
                 _ => return None,
             };
@@ -174,8 +172,8 @@ mod tests {
         assert_eq!(credentials.access_key_id(), "AWS_ACCESS_KEY_ID");
         assert_eq!(credentials.secret_access_key(), "AWS_SECRET_ACCESS_KEY");
         assert_eq!(credentials.session_token(), Some("AWS_SESSION_TOKEN"));
-        assert_eq!(endpoint(&aws, "Secrets Manager").unwrap(), "http://127.0.0.1:2");
-        assert_eq!(endpoint(&aws, "Lambda").unwrap(), "http://127.0.0.1:1");
+        assert_eq!(endpoint(&aws, "Lambda").unwrap(), "http://127.0.0.1:2");
+        assert_eq!(endpoint(&aws, "Secrets Manager").unwrap(), "http://127.0.0.1:1");
     }
 
     #[test]
@@ -194,14 +192,14 @@ mod tests {
     fn an_endpoint_is_that_of_the_region() {
         let of = |region: &'static str, fips, dual_stack| {
             let aws = SdkConfig::builder().region(Region::from_static(region));
-            endpoint(&aws.use_fips(fips).use_dual_stack(dual_stack).build(), "Secrets Manager").unwrap()
+            endpoint(&aws.use_fips(fips).use_dual_stack(dual_stack).build(), "Lambda").unwrap()
         };
         for (region, fips, dual_stack, expected) in [
-            ("us-east-1", false, false, "https://secretsmanager.us-east-1.amazonaws.com"),
-            ("us-east-1", true, false, "https://secretsmanager-fips.us-east-1.amazonaws.com"),
-            ("eu-west-1", false, true, "https://secretsmanager.eu-west-1.api.aws"),
-            ("cn-north-1", false, false, "https://secretsmanager.cn-north-1.amazonaws.com.cn"),
-            ("cn-north-1", false, true, "https://secretsmanager.cn-north-1.api.amazonwebservices.com.cn"),
+            ("us-east-1", false, false, "https://lambda.us-east-1.amazonaws.com"),
+            ("us-east-1", true, false, "https://lambda-fips.us-east-1.amazonaws.com"),
+            ("eu-west-1", false, true, "https://lambda.eu-west-1.api.aws"),
+            ("cn-north-1", false, false, "https://lambda.cn-north-1.amazonaws.com.cn"),
+            ("cn-north-1", false, true, "https://lambda.cn-north-1.api.amazonwebservices.com.cn"),
         ] {
             assert_eq!(of(region, fips, dual_stack), expected);
         }

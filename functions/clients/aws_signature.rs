@@ -3,12 +3,12 @@
 
 use std::time::SystemTime;
 
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::config::{ProvideCredentials as _, SharedCredentialsProvider};
 use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4,
 };
-use aws_types::SdkConfig;
 use http::{HeaderName, HeaderValue, header::CONTENT_TYPE};
 use jiff::Timestamp;
 use reqwest::Request;
@@ -23,7 +23,7 @@ pub struct AwsSigner {
 /// Why a call can't be signed, for now.
 #[derive(Debug, thiserror::Error)]
 #[error("the call can't be signed for AWS: {0}")]
-pub struct Unsigned(String);
+pub(crate) struct Unsigned(String);
 
 impl AwsSigner {
     /// With the function's credentials, and its region where a step names none.

@@ -6,12 +6,12 @@
 
 use std::time::SystemTime;
 
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::config::{Credentials, ProvideCredentials as _, SharedCredentialsProvider};
 use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningError, SigningSettings, sign},
     sign::v4,
 };
-use aws_types::SdkConfig;
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -95,7 +95,7 @@ fn no_answer(error: reqwest::Error) -> InvokeError {
 }
 
 /// An error with its causes: reqwest's own message does not say whether it was DNS, TLS or a refusal.
-pub(super) fn causes(error: reqwest::Error) -> String {
+fn causes(error: reqwest::Error) -> String {
     let error = error.without_url();
     let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")

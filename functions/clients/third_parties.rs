@@ -137,7 +137,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        consumer::outcome::{NotApplied, of_error},
+        outcome::{NotApplied, of_error},
         secrets::{Current, Vault},
     };
 

@@ -89,6 +89,12 @@ impl Flow {
         self.0.is_empty()
     }
 
+    /// What a consumer must understand to do a command that these steps come after.
+    #[must_use]
+    pub fn needs(&self) -> Vec<String> {
+        if self.is_empty() { Vec::new() } else { newer::of_chain() }
+    }
+
     /// The part of the plan that comes after a step, directly or not.
     #[must_use]
     pub fn after(&self, step: &StepId) -> Self {

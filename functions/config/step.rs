@@ -16,7 +16,7 @@ use super::{
     template::{JsonTemplate, Role, Template, Templates},
     url_template::UrlTemplate,
 };
-use crate::{effect_id::StepId, effects::PARKED_LANE};
+use crate::effect_id::{PARKED_LANE, StepId};
 
 /// A step: one action per business key of a run.
 #[derive(Debug, Clone)]

@@ -9,12 +9,7 @@ use minijinja::{Value as Jinja, context, value::Serde};
 use reqwest::{Request, Response};
 use url::form_urlencoded;
 
-use super::{
-    answer::Answer,
-    destinations::Health,
-    outcome::{NotApplied, of_error, of_status},
-    signature,
-};
+use super::{answer::Answer, destinations::Health, signature};
 use crate::{
     clients::{AwsSigner, ThirdParties},
     command::Input,
@@ -26,6 +21,7 @@ use crate::{
     },
     effect_id::EffectId,
     effects::{guard::Lease, record::Receipt},
+    outcome::{NotApplied, of_error, of_status},
     secrets::{Current, Secret, Secrets},
     trace::{TRACEPARENT, Traceparent},
 };

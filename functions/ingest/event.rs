@@ -13,7 +13,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use envelope::{Door, Envelope};
+use envelope::{Envelope, EventFormat};
 use lambda_http::http::{HeaderMap, Method};
 use serde::{Deserialize, de::Error as _};
 use serde_json::Value;
@@ -23,17 +23,17 @@ use super::query::{Parameters, Query};
 
 mod caller;
 mod envelope;
-mod shape;
+mod response;
 mod tables;
 
 pub use caller::Caller;
-pub use shape::{Shape, Written};
+pub use response::{LambdaResponse, ResponseFormat};
 
 /// An event with a request, as Lambda receives it.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Parts")]
 pub struct Event {
-    shape: Shape,
+    response_format: ResponseFormat,
     request: Result<Request, Malformed>,
 }
 
@@ -93,8 +93,8 @@ pub enum Malformed {
 impl Event {
     /// The format of the response.
     #[must_use]
-    pub fn shape(&self) -> Shape {
-        self.shape
+    pub fn response_format(&self) -> ResponseFormat {
+        self.response_format
     }
 
     /// Extracts the request.
@@ -113,15 +113,16 @@ impl TryFrom<Parts> for Event {
     /// Not an API Gateway, function URL or ALB event.
     fn try_from(parts: Parts) -> Result<Self, serde_json::Error> {
         let no_request = || serde_json::Error::missing_field("requestContext");
-        let door = Door::of(parts.version.as_deref(), &parts.request_context).ok_or_else(no_request)?;
-        let (tables, envelope, caller) = door.open(parts);
-        let shape = Shape { door, lists: tables.lists() };
-        Ok(Self { shape, request: request(door, tables, envelope, caller) })
+        let format =
+            EventFormat::of(parts.version.as_deref(), &parts.request_context).ok_or_else(no_request)?;
+        let (tables, envelope, caller) = format.split(parts);
+        let response_format = ResponseFormat { format, lists: tables.lists() };
+        Ok(Self { response_format, request: request(format, tables, envelope, caller) })
     }
 }
 
 fn request(
-    door: Door,
+    format: EventFormat,
     tables: Tables,
     envelope: Envelope,
     caller: Option<Caller>,
@@ -129,13 +130,13 @@ fn request(
     let method =
         envelope.method.as_deref().and_then(|method| method.parse().ok()).ok_or(Malformed::Method)?;
     let headers = tables.header_lines()?;
-    let source_ip = match door {
-        Door::LoadBalancer => forwarded_for(&headers),
-        Door::Format1 | Door::Format2 => envelope.source_ip.as_deref(),
+    let source_ip = match format {
+        EventFormat::LoadBalancer => forwarded_for(&headers),
+        EventFormat::Format1 | EventFormat::Format2 => envelope.source_ip.as_deref(),
     };
     let source_ip = source_ip.and_then(address);
     let path = own_path(&envelope).to_owned();
-    let query = envelope.raw_query.map_or_else(|| tables.query(door), Query::AsSent);
+    let query = envelope.raw_query.map_or_else(|| tables.query(format), Query::AsSent);
     let body = envelope.body.unwrap_or_default();
     let body = match envelope.is_base64 {
         true => STANDARD.decode(body).map_err(|_| Malformed::Body)?,

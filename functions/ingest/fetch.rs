@@ -35,7 +35,7 @@ struct State {
 
 /// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Failed {
+pub enum FetchError {
     /// It may succeed later.
     #[error("{0} can't be had now: {1}")]
     Unavailable(String, String),
@@ -54,8 +54,8 @@ impl Fetch {
     /// The key of the certificate at this location.
     ///
     /// # Errors
-    /// See [`Failed`].
-    pub async fn key(&self, scheme: &Scheme, location: &Location, now: Timestamp) -> Result<Key, Failed> {
+    /// See [`FetchError`].
+    pub async fn key(&self, scheme: &Scheme, location: &Location, now: Timestamp) -> Result<Key, FetchError> {
         let url = location.url(self.endpoint.as_deref());
         let mut state = self.state.lock().await;
         if let Some((_, key)) = state.keys.iter().find(|(known, _)| *known == url) {
@@ -63,11 +63,11 @@ impl Fetch {
         }
         let (status, body) = self.ask(&url, &mut state, now).await?;
         // A response that is not a certificate is final; a server failure is not.
-        let missing = || Failed::NoCertificate(url.clone());
+        let missing = || FetchError::NoCertificate(url.clone());
         match status {
             StatusCode::OK => {}
             status if status.is_client_error() => return Err(missing()),
-            status => return Err(Failed::Unavailable(url, status.to_string())),
+            status => return Err(FetchError::Unavailable(url, status.to_string())),
         }
         let pem = String::from_utf8(body).map_err(|_| missing())?;
         let key = scheme.key(&pem).map_err(|_| missing())?;
@@ -82,13 +82,13 @@ impl Fetch {
     ///
     /// # Errors
     /// The request failed.
-    pub async fn confirm(&self, location: &Location, now: Timestamp) -> Result<(), Failed> {
+    pub async fn confirm(&self, location: &Location, now: Timestamp) -> Result<(), FetchError> {
         let url = location.url(self.endpoint.as_deref());
         let mut state = self.state.lock().await;
         match self.ask(&url, &mut state, now).await? {
             (status, _) if status.is_success() => Ok(()),
             // The URL contains a token.
-            (status, _) => Err(Failed::Unavailable("the confirmation".to_owned(), status.to_string())),
+            (status, _) => Err(FetchError::Unavailable("the confirmation".to_owned(), status.to_string())),
         }
     }
 
@@ -97,9 +97,9 @@ impl Fetch {
         url: &str,
         state: &mut State,
         now: Timestamp,
-    ) -> Result<(StatusCode, Vec<u8>), Failed> {
+    ) -> Result<(StatusCode, Vec<u8>), FetchError> {
         let place = url.split('?').next().unwrap_or_default();
-        let unavailable = |why: &str| Failed::Unavailable(place.to_owned(), why.to_owned());
+        let unavailable = |why: &str| FetchError::Unavailable(place.to_owned(), why.to_owned());
         state.asked.retain(|then| now.duration_since(*then).abs() < SignedDuration::from_mins(1));
         if state.asked.len() >= PER_MINUTE {
             return Err(unavailable("asked too often"));

@@ -7,11 +7,10 @@ use jiff::Timestamp;
 use super::{
     event::Request,
     query::Query,
-    request::{Lacking, Unverified},
-    route::{self, Routed},
+    request::{Lacking, UnverifiedWebhook},
+    route::{self, Origin, Routed},
 };
 use crate::{
-    command::Command,
     config::{Config, source::Source},
     reconcile::Fetched,
     trace::Traceparent,
@@ -36,14 +35,12 @@ pub fn commands(
         caller: None,
         body: fetched.event().to_string().into_bytes(),
     };
-    let events = Unverified { source, request: &request }.read_fetched(fetched).events(&config.templates)?;
-    let trace = Traceparent::new();
+    let events =
+        UnverifiedWebhook { source, request: &request }.read_fetched(fetched).events(&config.templates)?;
+    let origin = Origin { source: &source.name, trace: Traceparent::new(), now };
     let mut all = Vec::new();
     for event in &events {
-        for Routed { effect, command, due } in route::commands(event, config, now)?.1 {
-            let (source, traceparent) = (Some(source.name.clone()), Some(trace));
-            all.push(Routed { effect, command: Command { source, traceparent, ..command }, due });
-        }
+        all.extend(route::commands(event, config, origin)?.1);
     }
     Ok(all)
 }

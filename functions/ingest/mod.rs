@@ -12,10 +12,11 @@
 //! | [`body`], `names` | the verified body, and the names that templates use |
 //! | `rates` | the rate of each source |
 //! | [`route`] | one command for each step that wants the event |
-//! | [`outbox`] | makes each command durable, in the topic or in DynamoDB |
+//! | [`outbox`], [`placement`] | makes each command durable, in the topic or in DynamoDB |
 //! | [`wake`] | wakes the consumer |
+//! | [`outcome`] | how a request has ended: its log lines, metrics and response |
 //! | [`reply`] | all responses and their statuses |
-//! | [`intake`] | logs and metrics of one request |
+//! | [`intake`] | the request itself: source, trace and time |
 //!
 //! Also: [`runs`] and [`parked`], the HTTP API for clients and operators; `operators`, its access control; `health` and `self_test`; [`preview`],
 //! what a webhook would start, for the command line; [`fetched`], an event that the consumer has fetched from its provider.
@@ -30,7 +31,9 @@ pub mod keys;
 mod names;
 mod operators;
 pub mod outbox;
+pub mod outcome;
 pub mod parked;
+pub mod placement;
 pub mod preview;
 pub mod query;
 mod rates;
@@ -43,25 +46,27 @@ pub mod runs;
 mod self_test;
 pub mod wake;
 
-use event::{Event, Request, Written};
-use fetch::{Failed, Fetch};
-use futures_util::{TryStreamExt as _, stream};
+use event::{Event, LambdaResponse, Request};
+use fetch::{Fetch, FetchError};
+use futures_util::{StreamExt as _, stream};
 use http::{Method, StatusCode};
 use intake::{API, Intake};
 use jiff::Timestamp;
 use keys::{Disabled, Keys};
-use outbox::{NotDurable, Outbox};
+use outbox::Outbox;
+use outcome::{FailedCommand, Genuine, NotVerified, Outcome, Run};
+use placement::Placements;
 use rates::Rates;
 use reply::Reply;
-use request::{Refused, Unverified, Verified};
-use route::Routed;
-use serde_json::json;
+use request::{Lacking, NotGenuine, UnverifiedWebhook, VerifiedWebhook};
+use route::Origin;
+use tracing::Instrument as _;
 use wake::WakeUps;
-use webhook_verify::{Answer, Asked, Location, challenge};
+use webhook_verify::{Answer, Asked, Refused, challenge};
 
 use crate::{
     config::{Config, environment::Operators},
-    effect_id::{EffectId, RunId},
+    effects::{Table, guard::decide::Decisions, health::Health, listing::Listing, request::IdempotencyKeys},
     secrets::Current,
     telemetry::spans::Spans,
 };
@@ -76,6 +81,10 @@ pub struct Ingest {
     keys: Current<Keys>,
     fetch: Fetch,
     outbox: Outbox,
+    listing: Listing,
+    decisions: Decisions,
+    idempotency_keys: IdempotencyKeys,
+    table_health: Health,
     wake_ups: WakeUps,
     operators: Operators,
     rates: Rates,
@@ -92,11 +101,25 @@ impl Ingest {
         keys: Current<Keys>,
         fetch: Fetch,
         outbox: Outbox,
+        table: &Table,
         wake_ups: WakeUps,
         operators: Operators,
     ) -> Self {
         let rates = Rates::new(&config, Timestamp::now());
-        Self { config, keys, fetch, outbox, wake_ups, operators, rates, spans: Spans::default() }
+        Self {
+            config,
+            keys,
+            fetch,
+            outbox,
+            listing: table.listing(),
+            decisions: table.decisions(),
+            idempotency_keys: table.idempotency_keys(),
+            table_health: table.health(),
+            wake_ups,
+            operators,
+            rates,
+            spans: Spans::default(),
+        }
     }
 
     /// Adds an exporter of spans.
@@ -106,13 +129,13 @@ impl Ingest {
     }
 
     /// Handles one event, and responds in its own format. `xray` is the trace that Lambda passes for it.
-    pub async fn answer(&self, event: Event, xray: Option<&str>, now: Timestamp) -> Written {
-        let shape = event.shape();
+    pub async fn answer(&self, event: Event, xray: Option<&str>, now: Timestamp) -> LambdaResponse {
+        let format = event.response_format();
         let reply = match event.into_request() {
             Ok(request) => self.handle(&request, xray, now).await,
             Err(malformed) => Reply::Malformed(malformed),
         };
-        shape.reply(reply.into())
+        format.reply(reply.into())
     }
 
     /// Routes a request. Rarely used branches are boxed: otherwise they would enlarge every webhook's future, which is copied several times.
@@ -128,19 +151,20 @@ impl Ingest {
                 None => NO_PATH,
             };
         }
-        let intake = |source| Intake::new(source, self.spans.of_request(&request.headers, xray), now);
         match (&request.method, path.as_slice()) {
-            (&Method::POST, ["webhooks", source]) => match self.config.sources.get(*source) {
-                Some(source) => {
-                    let intake = intake(&source.name);
-                    let webhook = self.webhook(Unverified { source, request }, &intake);
-                    intake.take(&self.spans, webhook).await.as_expected(&source.scheme)
-                }
-                None => {
-                    let intake = intake("?");
-                    intake.take(&self.spans, unknown_source(&intake)).await
-                }
-            },
+            (&Method::POST, ["webhooks", name]) => {
+                let trace = self.spans.of_request(&request.headers, xray);
+                let Some(source) = self.config.sources.get(*name) else {
+                    let outcome = Outcome::NotVerified(NotVerified::UnknownSource);
+                    Intake::new("?", trace, now).end(&outcome, &self.spans).await;
+                    return outcome.into_reply();
+                };
+                let intake = Intake::new(&source.name, trace, now);
+                let webhook = self.webhook(UnverifiedWebhook { source, request }, intake.origin);
+                let outcome = webhook.instrument(intake.log_span.clone()).await;
+                intake.end(&outcome, &self.spans).await;
+                outcome.into_reply().as_expected(&source.scheme)
+            }
             (&Method::GET, ["webhooks", source]) => Box::pin(self.challenge(source, request, now)).await,
             (&Method::GET, ["healthz"]) => Box::pin(self.health()).await,
             (_, ["webhooks", _]) => Reply::MethodNotAllowed("POST"),
@@ -161,8 +185,10 @@ impl Ingest {
         match (&request.method, path) {
             (&Method::POST, ["runs"]) => {
                 let intake = Intake::new(API, self.spans.of_request(&request.headers, xray), now);
-                let run = self.start_run(caller, &request.headers, &request.body, &intake);
-                intake.take(&self.spans, run).await
+                let run = self.start_run(caller, &request.headers, &request.body, intake.origin);
+                let outcome = run.instrument(intake.log_span.clone()).await;
+                intake.end(&outcome, &self.spans).await;
+                outcome.into_reply()
             }
             (&Method::GET, ["runs", run_id]) => self.show_run(run_id).await,
             (&Method::GET, ["parked"]) => self.show_parked(request.query.text()).await,
@@ -197,82 +223,59 @@ impl Ingest {
             answered = answer(&newer);
         }
         match answered {
-            Ok(answer) => answer.map_or(Reply::MethodNotAllowed("POST"), Reply::Answer),
+            Ok(answer) => answer.map_or(Reply::MethodNotAllowed("POST"), Reply::Exact),
             Err(_) => Reply::Unavailable,
         }
     }
 
-    async fn webhook(&self, webhook: Unverified<'_>, intake: &Intake) -> Reply {
+    /// Handles a webhook.
+    async fn webhook(&self, webhook: UnverifiedWebhook<'_>, origin: Origin<'_>) -> Outcome {
         let source = webhook.source;
         if webhook.request.body.len() > source.max_body {
-            intake.refused("too-large", "the body is over the source's max_body");
-            return Reply::TooLarge { max: source.max_body };
+            return Outcome::NotVerified(NotVerified::TooLarge { max: source.max_body });
         }
-        let webhook = match self.verify(webhook, intake.now).await {
-            Ok(webhook) => webhook,
-            Err(NotVerified::Refused(refused)) => {
-                intake.is_genuine(false);
-                intake.refused(intake::reason(&refused), &refused.to_string());
-                return Reply::NotGenuine;
-            }
-            Err(NotVerified::NoCertificate(failed @ Failed::NoCertificate(_))) => {
-                intake.is_genuine(false);
-                intake.refused("forged", &failed.to_string());
-                return Reply::NotGenuine;
-            }
-            Err(NotVerified::NoCertificate(failed)) => {
-                intake.disabled(&failed);
-                return Reply::Unavailable;
-            }
-            Err(NotVerified::Disabled(disabled)) => {
-                intake.disabled(&disabled);
-                return Reply::Unavailable;
-            }
-        };
-        intake.is_genuine(true);
-        if !self.rates.take(source, intake.now) {
-            intake.refused("rate", "it is genuine, and over the rate of its source");
-            return Reply::TooMany;
+        match self.verify(webhook, origin.now).await {
+            Ok(webhook) => Outcome::Genuine(self.genuine(webhook, origin).await),
+            Err(outcome) => outcome,
         }
-        if let Some(answer) = webhook.handshake() {
-            let duration_ms = intake.duration_ms();
-            tracing::info!(outcome = "handshake", duration_ms, "a provider shook hands");
-            return Reply::Answer(answer.clone());
-        }
-        if let Some(location) = webhook.confirmation() {
-            return self.confirm(location, intake).await;
-        }
-        self.start(webhook, intake).await
     }
 
-    /// Confirms a subscription. If that fails now, the provider asks again.
-    async fn confirm(&self, location: &Location, intake: &Intake) -> Reply {
-        match self.fetch.confirm(location, intake.now).await {
-            Ok(()) => {
-                let duration_ms = intake.duration_ms();
-                tracing::info!(outcome = "handshake", duration_ms, "a subscription was confirmed");
-                Reply::Found(json!({ "confirmed": true }))
-            }
-            Err(failed) => {
-                intake.disabled(&failed);
-                Reply::Unavailable
-            }
+    /// Handles an authentic webhook.
+    async fn genuine(&self, webhook: VerifiedWebhook<'_>, origin: Origin<'_>) -> Genuine {
+        if !self.rates.take(webhook.source(), origin.now) {
+            return Genuine::OverRate;
         }
+        if let Some(answer) = webhook.handshake() {
+            return Genuine::Handshake(answer.clone());
+        }
+        if let Some(location) = webhook.confirmation() {
+            let confirmed = Box::pin(self.fetch.confirm(location, origin.now)).await;
+            return confirmed.map_or_else(Genuine::NotConfirmed, |()| Genuine::Confirmed);
+        }
+        self.start(webhook, origin).await
     }
 
     /// Verifies a webhook. If no key matches, the secret may have been rotated: newer keys are tried in the same request, since GitHub would not
     /// deliver it a second time.
-    async fn verify<'a>(&self, webhook: Unverified<'a>, now: Timestamp) -> Result<Verified<'a>, NotVerified> {
+    async fn verify<'a>(
+        &self,
+        webhook: UnverifiedWebhook<'a>,
+        now: Timestamp,
+    ) -> Result<VerifiedWebhook<'a>, Outcome> {
         if let Some(location) = webhook.certificate()? {
-            let key = self.fetch.key(&webhook.source.scheme, &location, now).await?;
+            let key = Box::pin(self.fetch.key(&webhook.source.scheme, &location, now)).await;
+            let key = key.map_err(|error| match error {
+                FetchError::NoCertificate(_) => Outcome::NotGenuine(NotGenuine::Certificate(error)),
+                FetchError::Unavailable(..) => Outcome::NotVerified(NotVerified::NoCertificate(error)),
+            })?;
             return Ok(webhook.verify(&[key], now)?);
         }
         let verify = |keys: &Keys| Ok(webhook.verify(keys.of(webhook.source)?, now)?);
         let keys = self.keys.fresh(now).await;
         match verify(&keys) {
             Err(
-                failed @ (NotVerified::Disabled(_)
-                | NotVerified::Refused(Refused::Signature(webhook_verify::Refused::Forged))),
+                failed @ (Outcome::NotVerified(NotVerified::Disabled(_))
+                | Outcome::NotGenuine(NotGenuine::Signature(Refused::Forged))),
             ) => {
                 let newer = self.keys.other_than(&keys, now).await;
                 newer.map_or(Err(failed), |newer| verify(&newer))
@@ -281,92 +284,60 @@ impl Ingest {
         }
     }
 
-    /// Starts all events of a webhook, or responds 503, so that the provider redelivers.
-    async fn start(&self, webhook: Verified<'_>, intake: &Intake) -> Reply {
-        let routed = webhook.events(&self.config.templates).and_then(|events| {
-            let commands = events.iter().map(|event| route::commands(event, &self.config, intake.now));
-            let runs = commands.collect::<Result<Vec<_>, _>>()?;
-            Ok((events, runs))
-        });
-        let (events, runs) = match routed {
-            Ok(routed) => routed,
-            Err(lacking) => {
-                intake.refused("unfit", &lacking.to_string());
-                return Reply::Unfit(lacking.to_string());
-            }
+    /// Starts all events of a webhook. If not all commands are durable, the provider redelivers.
+    async fn start(&self, webhook: VerifiedWebhook<'_>, origin: Origin<'_>) -> Genuine {
+        let runs = match self.route(webhook, origin) {
+            Ok(runs) => runs,
+            Err(lacking) => return Genuine::Lacking(lacking),
         };
-        if let Err((effect, error)) = self.make_durable(&runs, intake).await {
-            intake.not_durable(effect, &error);
-            return Reply::Unavailable;
+        match self.make_durable(&runs, origin.now).await {
+            Ok(placed) => Genuine::Accepted(runs, placed),
+            Err(failed) => Genuine::NotDurable(failed),
         }
-        intake.accepted();
-        let duration_ms = intake.duration_ms();
-        for (event, (run_id, effects)) in events.iter().zip(&runs) {
-            let (event_type, event_id) = (event.event_type(), event.event_id());
-            match effects.len() {
-                0 => {
-                    tracing::info!(outcome = "unwanted", %run_id, event_type, event_id, duration_ms, "no step wants this webhook");
-                }
-                steps => {
-                    tracing::info!(outcome = "accepted", %run_id, event_type, event_id, steps, duration_ms, "a webhook was accepted");
-                }
-            }
-        }
-        Reply::Accepted(runs)
+    }
+
+    /// The runs that a webhook's events start.
+    fn route(&self, webhook: VerifiedWebhook<'_>, origin: Origin<'_>) -> Result<Vec<Run>, Lacking> {
+        let run = |event: VerifiedWebhook<'_>| {
+            let (run_id, effects) = route::commands(&event, &self.config, origin)?;
+            Ok(Run { run_id, event: event.into_identity(), effects })
+        };
+        webhook.events(&self.config.templates)?.into_iter().map(run).collect()
     }
 
     /// Makes commands durable. The consumer is not woken for a webhook without commands.
-    async fn make_durable<'a>(
-        &self,
-        runs: &'a [(RunId, Vec<Routed>)],
-        intake: &Intake,
-    ) -> Result<(), (&'a EffectId, NotDurable)> {
-        if runs.iter().all(|(_, effects)| effects.is_empty()) {
-            return Ok(());
+    async fn make_durable(&self, runs: &[Run], now: Timestamp) -> Result<Placements, Box<FailedCommand>> {
+        let mut placed = Placements::default();
+        if runs.iter().all(|run| run.effects.is_empty()) {
+            return Ok(placed);
         }
-        let effects = runs.iter().flat_map(|(_, effects)| effects).map(Ok);
         let keys = self.keys.get();
         let keys = keys.commands();
         // Boxed: the future takes several KB, and is copied several times.
-        let accept = |routed: &'a Routed| {
-            Box::pin(async move {
-                self.outbox.accept(routed, keys, intake).await.map_err(|error| (&routed.effect, error))
-            })
+        let accept = |routed| Box::pin(async move { (routed, self.outbox.accept(routed, keys, now).await) });
+        let all = async {
+            let mut accepted =
+                stream::iter(runs.iter().flat_map(|run| &run.effects).map(accept)).buffer_unordered(AT_ONCE);
+            while let Some((routed, accepted)) = accepted.next().await {
+                placed.add(&accepted);
+                if let Err(error) = accepted {
+                    return Err(FailedCommand { effect: routed.effect.clone(), error, placed }.into());
+                }
+            }
+            Ok(placed)
         };
-        self.wake_ups.beside(stream::iter(effects).try_for_each_concurrent(AT_ONCE, accept)).await
+        self.wake_ups.beside(all).await
     }
 }
 
-/// Why a webhook was not verified.
-enum NotVerified {
-    /// Because of the webhook.
-    Refused(Refused),
-    /// Because of our keys: it may be authentic.
-    Disabled(Disabled),
-    /// Because the certificate that it names is not available.
-    NoCertificate(Failed),
-}
-
-impl From<Failed> for NotVerified {
-    fn from(failed: Failed) -> Self {
-        Self::NoCertificate(failed)
+impl From<NotGenuine> for Outcome {
+    fn from(why: NotGenuine) -> Self {
+        Self::NotGenuine(why)
     }
 }
 
-impl From<Refused> for NotVerified {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
-    }
-}
-
-impl From<Disabled> for NotVerified {
+impl From<Disabled> for Outcome {
     fn from(disabled: Disabled) -> Self {
-        Self::Disabled(disabled)
+        Self::NotVerified(NotVerified::Disabled(disabled))
     }
-}
-
-async fn unknown_source(intake: &Intake) -> Reply {
-    const WHY: &str = "no source has this name";
-    intake.refused("unknown-source", WHY);
-    Reply::NotFound(WHY)
 }

@@ -3,16 +3,17 @@
 //! Providers time out after 3 s (Slack, Zoom), so the broker gets about one second to accept a command; after that it is deferred, due at once,
 //! and the consumer works on it from the table.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use jiff::Timestamp;
 use tracing::Instrument as _;
 
-use super::{intake::Intake, route::Routed};
+use super::{placement::Placement, route::Routed};
 use crate::{
-    command::{Command, MAX_INLINE, MOST_INLINE, Payload, keys::CommandKeys},
+    command::{Command, MAX_INLINE, MOST_INLINE, Payload},
+    command_keys::CommandKeys,
     effect_id::EffectId,
-    effects::{Effects, How, StoreError},
+    effects::{How, StoreError, agenda::Agenda, claim_check::LargeInputs},
     topic::Topic,
     topics::Topics,
 };
@@ -28,8 +29,10 @@ const LIMITS_TIMEOUT: Duration = Duration::from_millis(300);
 pub struct Outbox {
     /// The topics of commands; the business key selects one.
     pub topics: Topics,
-    /// The effects table.
-    pub effects: Effects,
+    /// The agenda, for what the broker refuses and for what is due later.
+    pub agenda: Agenda,
+    /// Input that is too large for the broker.
+    pub large_inputs: LargeInputs,
     /// With `journal = true`: every command is also written to the table, and becomes due there after this time.
     pub journal: Option<Duration>,
 }
@@ -53,6 +56,9 @@ pub enum NotDurable {
     /// The table did not accept input that is too large for the broker.
     #[error("large input: {0}")]
     LargeInput(StoreError),
+    /// The table did not accept what an `Idempotency-Key` stands for.
+    #[error(transparent)]
+    IdempotencyKey(StoreError),
 }
 
 impl Outbox {
@@ -64,64 +70,55 @@ impl Outbox {
         &self,
         routed: &Routed,
         keys: Option<&CommandKeys>,
-        intake: &Intake,
-    ) -> Result<(), NotDurable> {
-        let command = Command {
-            source: Some(intake.source.clone()),
-            traceparent: Some(intake.trace),
-            ..routed.command.clone()
-        };
+        now: Timestamp,
+    ) -> Result<Placement, NotDurable> {
+        let Routed { effect, command, due } = routed;
         let (run_id, step) = (&command.run_id, &command.step);
-        let span = tracing::info_span!("command", %run_id, effect_id = %routed.effect, %step);
+        let span = tracing::info_span!("command", %run_id, effect_id = %effect, %step);
         let accept = async {
-            let command =
-                self.within_limits(&routed.effect, command).await.map_err(NotDurable::LargeInput)?;
-            if let Some(due) = routed.due {
-                return self.keep_until(due, &routed.effect, &command, intake).await;
-            }
-            match self.journal {
-                None => self.queue_or_defer(&routed.effect, &command, keys, intake).await,
-                Some(grace) => self.queue_and_journal(&routed.effect, (&command, keys), intake, grace).await,
-            }
+            let command = self.within_limits(effect, command).await.map_err(NotDurable::LargeInput)?;
+            let topic = self.topics.for_key(&command.business_key);
+            let placement = match (due, self.journal) {
+                (Some(due), _) => self.schedule(*due, effect, &command, now).await,
+                (None, None) => self.queue_or_defer(effect, (&command, keys), topic, now).await,
+                (None, Some(grace)) => {
+                    self.queue_and_journal(effect, (&command, keys), topic, now, grace).await
+                }
+            }?;
+            placement.log(topic.broker_name());
+            Ok(placement)
         };
         accept.instrument(span).await
     }
 
     /// Stores a command in the table alone, due later: a topic can't delay messages.
-    async fn keep_until(
+    async fn schedule(
         &self,
         due: Timestamp,
         effect: &EffectId,
         command: &Command,
-        intake: &Intake,
-    ) -> Result<(), NotDurable> {
-        let settled = self.effects.enqueue(effect, command, due, intake.now).await;
-        match settled.map_err(NotDurable::Delayed)?.how() {
-            How::Parked => intake.parked(),
-            _ => intake.deferred(),
-        }
-        Ok(())
+        now: Timestamp,
+    ) -> Result<Placement, NotDurable> {
+        let settled = self.agenda.enqueue(effect, command, due, now).await.map_err(NotDurable::Delayed)?;
+        Ok(match settled.how() {
+            How::Parked => Placement::Parked { broker: None },
+            _ => Placement::Scheduled,
+        })
     }
 
     async fn queue_or_defer(
         &self,
         effect: &EffectId,
-        command: &Command,
-        keys: Option<&CommandKeys>,
-        intake: &Intake,
-    ) -> Result<(), NotDurable> {
-        let topic = self.topics.for_key(&command.business_key);
+        (command, keys): (&Command, Option<&CommandKeys>),
+        topic: &Topic,
+        now: Timestamp,
+    ) -> Result<Placement, NotDurable> {
         let Err(broker) = topic.publish_command(command, keys, PRODUCE_TIMEOUT).await else {
-            intake.queued();
-            return Ok(());
+            return Ok(Placement::Queued);
         };
-        intake.broker_refused();
-        match self.effects.enqueue(effect, command, intake.now, intake.now).await {
-            Ok(settled) => {
-                kept(settled.how(), intake, topic, &broker);
-                Ok(())
-            }
-            Err(table) => Err(neither(topic, broker, table)),
+        match self.agenda.enqueue(effect, command, now, now).await {
+            Ok(settled) => Ok(Placement::in_table(settled.how(), broker)),
+            Err(table) => Err(NotDurable::neither(topic, broker, table)),
         }
     }
 
@@ -131,44 +128,41 @@ impl Outbox {
         &self,
         effect: &EffectId,
         (command, keys): (&Command, Option<&CommandKeys>),
-        intake: &Intake,
+        topic: &Topic,
+        now: Timestamp,
         grace: Duration,
-    ) -> Result<(), NotDurable> {
-        let now = intake.now;
-        let topic = self.topics.for_key(&command.business_key);
+    ) -> Result<Placement, NotDurable> {
         let publish = topic.publish_command(command, keys, PRODUCE_TIMEOUT);
-        let journal = self.effects.enqueue(effect, command, now + grace, now);
-        let (published, journalled) = tokio::join!(publish, journal);
-        if published.is_err() {
-            intake.broker_refused();
-        }
-        match (published, journalled) {
+        let journal = self.agenda.enqueue(effect, command, now + grace, now);
+        match tokio::join!(publish, journal) {
             (Ok(()), journalled) => {
-                intake.queued();
                 if let Err(error) = journalled {
                     tracing::warn!(%error, "a command is on the topic only");
                 }
-                Ok(())
+                Ok(Placement::Queued)
             }
             (Err(broker), Ok(settled)) => {
-                kept(settled.how(), intake, topic, &broker);
-                if let Err(error) = self.effects.expedite(effect, now).await {
+                if let Err(error) = self.agenda.expedite(effect, now).await {
                     tracing::warn!(%error, "it will be done later than it could");
                 }
-                Ok(())
+                Ok(Placement::in_table(settled.how(), broker))
             }
-            (Err(broker), Err(table)) => Err(neither(topic, broker, table)),
+            (Err(broker), Err(table)) => Err(NotDurable::neither(topic, broker, table)),
         }
     }
 
-    /// Stores large input in DynamoDB.
-    async fn within_limits(&self, effect: &EffectId, command: Command) -> Result<Command, StoreError> {
+    /// The command as its broker gets it: with large input replaced by a reference to DynamoDB.
+    async fn within_limits<'c>(
+        &self,
+        effect: &EffectId,
+        command: &'c Command,
+    ) -> Result<Cow<'c, Command>, StoreError> {
         let bytes = command.to_json().len();
         match &command.payload {
-            Payload::Input(_) if bytes > MAX_INLINE && bytes > self.inline_limit(&command).await => {
-                self.effects.leave_input(effect, command).await
+            Payload::Input(_) if bytes > MAX_INLINE && bytes > self.inline_limit(command).await => {
+                self.large_inputs.leave_input(effect, command.clone()).await.map(Cow::Owned)
             }
-            _ => Ok(command),
+            _ => Ok(Cow::Borrowed(command)),
         }
     }
 
@@ -181,18 +175,8 @@ impl Outbox {
     }
 }
 
-fn neither(topic: &Topic, broker: driftq_client::Error, table: StoreError) -> NotDurable {
-    NotDurable::Neither { name: topic.broker_name().to_owned(), broker, table }
-}
-
-/// Records that the broker did not accept a command, but the table did.
-fn kept(how: How, intake: &Intake, topic: &Topic, error: &driftq_client::Error) {
-    let broker = topic.broker_name();
-    if how == How::Parked {
-        intake.parked();
-        tracing::error!(outcome = "parked", in_doubt = 0, broker, %error, "a command that contradicts the record is parked");
-        return;
+impl NotDurable {
+    fn neither(topic: &Topic, broker: driftq_client::Error, table: StoreError) -> Self {
+        Self::Neither { name: topic.broker_name().to_owned(), broker, table }
     }
-    intake.deferred();
-    tracing::warn!(outcome = "deferred", broker, %error, "the broker did not take a command; it will be done from the table");
 }

@@ -13,10 +13,9 @@ use super::{
 };
 use crate::{
     config::step::Step,
-    effect_id::EffectId,
+    effect_id::{EffectId, PARKED_LANE},
     effects::{
-        PARKED_LANE, StoreError,
-        agenda::Cursor,
+        Cursor, StoreError,
         bulk::{Bulk, Filter, Policy},
         guard::decide::{Decided, Decision, Said, Seen},
     },
@@ -37,7 +36,7 @@ const LONGEST_RECEIPT: usize = 16 * 1024;
 /// The body of `POST /runs/{run_id}/decide`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Request {
+struct DecisionRequest {
     effect_id: String,
     /// The attempt count that the operator saw: if it has changed, the decision is refused.
     attempt: u32,
@@ -52,7 +51,7 @@ struct Request {
 /// The body of `POST /parked/decide`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Many {
+struct BulkDecisionRequest {
     decision: Decision,
     /// Not needed for a plan.
     #[serde(default)]
@@ -72,10 +71,9 @@ impl Ingest {
             Some(None) => return Reply::Unfit("after: not what a page has ended with".into()),
             from => from.flatten(),
         };
-        let effects = &self.outbox.effects;
         let shown = async {
-            let page = effects.parked_page(SHOWN, from);
-            let total = effects.waiting(PARKED_LANE, Timestamp::MAX, COUNTED);
+            let page = self.listing.parked_page(SHOWN, from);
+            let total = self.listing.waiting(PARKED_LANE, Timestamp::MAX, COUNTED);
             tokio::try_join!(page, total)
         };
         match shown.await {
@@ -92,19 +90,18 @@ impl Ingest {
 
     /// `POST /parked/decide`: one decision on all that match a filter, or with `plan` only its plan.
     pub(super) async fn decide_all(&self, caller: &str, body: &[u8], now: Timestamp) -> Reply {
-        let request: Many = match serde_json::from_slice(body) {
+        let request: BulkDecisionRequest = match serde_json::from_slice(body) {
             Ok(request) => request,
             Err(error) => return Reply::Unfit(format!("the body: {error}")),
         };
-        let Many { decision, note, filter, plan } = request;
+        let BulkDecisionRequest { decision, note, filter, plan } = request;
         if filter.is_empty() {
             let why = "filter: empty, which would mean all; say which: step, error, business_key, since, before, in_doubt";
             return Reply::Unfit(why.into());
         }
         let policy = |step: &str| Policy::of(&self.config, step);
-        let effects = &self.outbox.effects;
         if plan {
-            return match effects.plan(&filter, decision, policy).await {
+            return match self.decisions.plan(&filter, decision, policy).await {
                 Ok(plan) => Reply::Found(json!({ "plan": plan })),
                 Err(error) => undecided(&error),
             };
@@ -114,7 +111,7 @@ impl Ingest {
         }
         let (id, said) = (Uuid::now_v7(), Said { decision, by: caller, note: &note });
         let bulk = Bulk { id, filter: &filter, said };
-        match effects.decide_all(bulk, policy, AT_A_TIME, now, |_| {}).await {
+        match self.decisions.decide_all(bulk, policy, AT_A_TIME, now, |_| {}).await {
             Ok(tally) => {
                 let decided = tally.decided;
                 tracing::warn!(bulk = %id, decided, decision = decision.as_str(), caller, "a person has decided about many");
@@ -132,7 +129,7 @@ impl Ingest {
         if !is_run(run_id) {
             return NOTHING;
         }
-        let request: Request = match serde_json::from_slice(body) {
+        let request: DecisionRequest = match serde_json::from_slice(body) {
             Ok(request) => request,
             Err(error) => return Reply::Unfit(format!("the body: {error}")),
         };
@@ -145,10 +142,10 @@ impl Ingest {
         let policy_resolves = effect
             .as_ref()
             .is_some_and(|effect| Policy::of(&self.config, effect.step_id().as_str()) == Policy::Resolves);
-        let Request { effect_id, attempt, decision, note, receipt } = request;
+        let DecisionRequest { effect_id, attempt, decision, note, receipt } = request;
         let seen = Seen { run_id, effect_id: &effect_id, attempt, policy_resolves };
         let said = Said { decision, by: caller, note: &note };
-        match self.outbox.effects.decide_with(seen, said, &receipt, now).await {
+        match self.decisions.decide_with(seen, said, &receipt, now).await {
             Ok(Decided::Taken(record)) => {
                 tracing::warn!(run_id, effect_id, attempt, decision = decision.as_str(), caller, "a person has decided");
                 // An effect marked as applied may have begun its successors.
@@ -180,7 +177,7 @@ impl Ingest {
 }
 
 /// Errors in a request that don't depend on the record.
-fn unfit(request: &Request, effect: Option<&EffectId>, step: Option<&Step>) -> Option<String> {
+fn unfit(request: &DecisionRequest, effect: Option<&EffectId>, step: Option<&Step>) -> Option<String> {
     if let Some(why) = unfit_note(&request.note) {
         return Some(why);
     }

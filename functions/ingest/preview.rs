@@ -6,12 +6,13 @@ use webhook_verify::{Answer, Key};
 
 use super::{
     event::Request,
-    request::{Lacking, Unverified, Verified},
-    route::{self, Routed, Unwanted, plan},
+    request::{Lacking, UnverifiedWebhook, VerifiedWebhook},
+    route::{self, Origin, Plans, Routed, Start, Unwanted},
 };
 use crate::{
     config::{Config, source::Source, step::Step},
     effect_id::RunId,
+    trace::Traceparent,
 };
 
 /// Permission to parse an unverified webhook. Only a preview has it.
@@ -30,12 +31,12 @@ pub enum Preview<'c> {
     /// It lacks a value that identifies it.
     Lacking(Lacking),
     /// Its events: one webhook may contain several.
-    Events(Vec<Event<'c>>),
+    Events(Vec<PreviewedEvent<'c>>),
 }
 
 /// An event, with the result of each step.
 #[derive(Debug)]
-pub struct Event<'c> {
+pub struct PreviewedEvent<'c> {
     /// Its type.
     pub event_type: String,
     /// The provider's id.
@@ -62,7 +63,7 @@ impl<'c> Preview<'c> {
         if request.body.len() > source.max_body {
             return Self::TooLarge(source.max_body);
         }
-        let webhook = Unverified { source, request }.read_unverified(key, &Peek(()));
+        let webhook = UnverifiedWebhook { source, request }.read_unverified(key, &Peek(()));
         if let Some(answer) = webhook.handshake() {
             return Self::Handshake(answer.clone());
         }
@@ -70,26 +71,38 @@ impl<'c> Preview<'c> {
             return Self::Confirmation;
         }
         let events = webhook.events(&config.templates);
-        match events.and_then(|events| events.iter().map(|event| Event::of(event, config, now)).collect()) {
+        match events
+            .and_then(|events| events.iter().map(|event| PreviewedEvent::of(event, config, now)).collect())
+        {
             Ok(events) => Self::Events(events),
             Err(lacking) => Self::Lacking(lacking),
         }
     }
 }
 
-impl<'c> Event<'c> {
-    fn of(webhook: &Verified<'_>, config: &'c Config, now: Timestamp) -> Result<Self, Lacking> {
+impl<'c> PreviewedEvent<'c> {
+    fn of(webhook: &VerifiedWebhook<'_>, config: &'c Config, now: Timestamp) -> Result<Self, Lacking> {
         let context = webhook.context(&config.templates);
         let run_id = webhook.run_id(&config.templates, &context)?;
-        let choose = |step| (step, route::choose(step, webhook, &run_id, config, &context, now));
+        let choose = |step| (step, route::choose(step, webhook, &run_id, config, &context));
         let mut steps: Vec<_> = config.steps.iter().map(choose).collect();
-        let routed = steps.iter_mut().filter_map(|(_, choice)| choice.as_mut().ok()?.as_mut().ok());
-        let lacking = plan::add(&mut routed.collect::<Vec<_>>(), webhook, config, &context).err();
-        // A later step for which the event lacks a value: then nothing is started either.
-        let later = steps.iter_mut().find(|(_, choice)| matches!(choice, Ok(Err(Unwanted::After))));
-        if let (Some(lacking), Some((_, choice))) = (lacking, later) {
-            *choice = Err(lacking);
-        }
+        let started = steps.iter().filter_map(|(_, choice)| choice.as_ref().ok()?.as_ref().ok());
+        let plans = match Plans::of(started, webhook, config, &context) {
+            Ok(plans) => plans,
+            // A later step for which the event lacks a value: then nothing is started either.
+            Err(lacking) => {
+                let later = steps.iter_mut().find(|(_, choice)| matches!(choice, Ok(Err(Unwanted::After))));
+                if let Some((_, choice)) = later {
+                    *choice = Err(lacking);
+                }
+                Plans::default()
+            }
+        };
+        let origin = Origin { source: &webhook.source().name, trace: Traceparent::new(), now };
+        let command = |choice: Result<Result<Start, _>, _>| {
+            choice.map(|choice| choice.map(|start| start.command(&plans, origin)))
+        };
+        let steps = steps.into_iter().map(|(step, choice)| (step, command(choice))).collect();
         Ok(Self {
             event_type: webhook.event_type().to_owned(),
             event_id: webhook.event_id().map(str::to_owned),

@@ -4,17 +4,17 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 use webhook_verify::{Answer, Scheme, Success, success};
 
-use super::{event::Malformed, route::Routed};
-use crate::effect_id::{EffectId, RunId};
+use super::{event::Malformed, outcome::Run, route::Routed};
+use crate::effect_id::EffectId;
 
 /// A response.
 #[derive(Debug)]
 pub enum Reply {
     /// All commands are durable. A run without effects is an authentic event that no step wants. This is not an error: the provider must not
     /// redeliver it.
-    Accepted(Vec<(RunId, Vec<Routed>)>),
+    Accepted(Vec<Run>),
     /// An exact response that the provider expects.
-    Answer(Answer),
+    Exact(Answer),
     /// A client's command is durable.
     Started(EffectId),
     /// A requested resource.
@@ -57,7 +57,7 @@ impl Reply {
     #[must_use]
     pub fn as_expected(self, scheme: &Scheme) -> Self {
         match (self, success(scheme)) {
-            (Self::Accepted(_), Success::Only(answer)) => Self::Answer(answer),
+            (Self::Accepted(_), Success::Only(answer)) => Self::Exact(answer),
             (Self::Accepted(runs), Success::Ok) => Self::Found(accepted(&runs)),
             (reply, _) => reply,
         }
@@ -68,10 +68,10 @@ impl From<Reply> for Response<String> {
     fn from(reply: Reply) -> Self {
         match reply {
             Reply::Accepted(runs) => {
-                let wanted = runs.iter().any(|(_, effects)| !effects.is_empty());
+                let wanted = runs.iter().any(|run| !run.effects.is_empty());
                 json(if wanted { StatusCode::ACCEPTED } else { StatusCode::OK }, &accepted(&runs))
             }
-            Reply::Answer(answer) => exactly(answer),
+            Reply::Exact(answer) => exactly(answer),
             Reply::Started(effect) => {
                 let body = json!({ "run_id": effect.run_id(), "effect_id": effect.to_string() });
                 json(StatusCode::ACCEPTED, &body)
@@ -106,8 +106,8 @@ fn later(status: StatusCode, detail: &str) -> Response<String> {
 }
 
 /// One run for a webhook, a list of runs for a batch.
-fn accepted(runs: &[(RunId, Vec<Routed>)]) -> Value {
-    let run = |(run_id, effects): &(RunId, Vec<Routed>)| json!({ "run_id": run_id, "effects": effects.iter().map(named).collect::<Vec<_>>() });
+fn accepted(runs: &[Run]) -> Value {
+    let run = |Run { run_id, effects, .. }: &Run| json!({ "run_id": run_id, "effects": effects.iter().map(named).collect::<Vec<_>>() });
     match runs {
         [one] => run(one),
         several => json!({ "runs": several.iter().map(run).collect::<Vec<_>>() }),

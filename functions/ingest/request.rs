@@ -1,4 +1,4 @@
-//! A webhook before and after verification. Only [`Unverified::verify`] makes a [`Verified`] that can be acted on, and only a [`Verified`] has an
+//! A webhook before and after verification. Only [`UnverifiedWebhook::verify`] makes a [`VerifiedWebhook`] that can be acted on, and only a [`VerifiedWebhook`] has an
 //! event: the raw bytes are verified before anything is parsed.
 
 use std::sync::{Arc, OnceLock};
@@ -15,6 +15,7 @@ use webhook_verify::{
 use super::{
     body::Content,
     event::Request,
+    fetch::FetchError,
     names::{Headers, Names},
     preview::Peek,
 };
@@ -29,27 +30,30 @@ use crate::{
 
 /// A request to `/webhooks/{source}`, not verified yet.
 #[derive(Debug, Clone, Copy)]
-pub struct Unverified<'a> {
+pub struct UnverifiedWebhook<'a> {
     /// The source in the path.
     pub source: &'a Source,
     /// The request as received.
     pub request: &'a Request,
 }
 
-/// Why a webhook is refused. Only for the log: the sender gets no reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+/// Why a webhook is not from its source. Only for the log: the sender gets no reason.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotGenuine {
     /// The signature is not valid.
     #[error(transparent)]
     Signature(#[from] webhook_verify::Refused),
     /// The address is not in the source's `allow` list.
     #[error("it comes from an address that the source does not allow")]
     Address,
+    /// The certificate that it names does not exist.
+    #[error(transparent)]
+    Certificate(FetchError),
 }
 
 /// An authenticated webhook.
 #[derive(Debug, Clone)]
-pub struct Verified<'a> {
+pub struct VerifiedWebhook<'a> {
     source: &'a Source,
     headers: &'a HeaderMap,
     identity: Identity,
@@ -93,16 +97,16 @@ impl Lacking {
     }
 }
 
-impl<'a> Unverified<'a> {
+impl<'a> UnverifiedWebhook<'a> {
     /// The location of the certificate that the webhook names, if its scheme uses certificates.
     ///
     /// # Errors
     /// No certificate can make it authentic, or its address is not allowed: no request is made for it.
-    pub fn certificate(&self) -> Result<Option<Location>, Refused> {
+    pub fn certificate(&self) -> Result<Option<Location>, NotGenuine> {
         let Request { headers, query, source_ip, body, .. } = self.request;
         let location = certificate(&self.source.scheme, &Signed { headers, query: query.as_sent(), body })?;
         let allowed = location.is_none() || self.source.allow.includes(*source_ip);
-        if allowed { Ok(location) } else { Err(Refused::Address) }
+        if allowed { Ok(location) } else { Err(NotGenuine::Address) }
     }
 
     /// Verifies the signature over the raw bytes, and only then parses them. The address is checked last, so that refused webhooks all take the same
@@ -110,28 +114,28 @@ impl<'a> Unverified<'a> {
     ///
     /// # Errors
     /// The reason, only for the log.
-    pub fn verify(self, keys: &[Key], now: Timestamp) -> Result<Verified<'a>, Refused> {
+    pub fn verify(self, keys: &[Key], now: Timestamp) -> Result<VerifiedWebhook<'a>, NotGenuine> {
         let Self { source, request: Request { headers, query, source_ip, body, .. } } = self;
         let signed = Signed { headers, query: query.as_sent(), body };
         let verified = verify(&source.scheme, &signed, keys, source.tolerance, now.as_second())?;
         if !source.allow.includes(*source_ip) {
-            return Err(Refused::Address);
+            return Err(NotGenuine::Address);
         }
         Ok(self.read(keys.get(verified.key_index)))
     }
 
     /// Parses it as if it had been verified with this key, for a preview.
-    pub(super) fn read_unverified(self, key: Option<&Key>, _: &Peek) -> Verified<'a> {
+    pub(super) fn read_unverified(self, key: Option<&Key>, _: &Peek) -> VerifiedWebhook<'a> {
         self.read(key)
     }
 
     /// Parses an event that was fetched from the provider's own API.
-    pub(super) fn read_fetched(self, _: &Fetched) -> Verified<'a> {
+    pub(super) fn read_fetched(self, _: &Fetched) -> VerifiedWebhook<'a> {
         self.read(None)
     }
 
     /// Parses what has been verified, with this key.
-    fn read(self, key: Option<&Key>) -> Verified<'a> {
+    fn read(self, key: Option<&Key>) -> VerifiedWebhook<'a> {
         let Self { source, request: Request { headers, query, body, .. } } = self;
         let signed = Signed { headers, query: query.as_sent(), body };
         let content = match may_be_json(&source.scheme, &signed) {
@@ -152,7 +156,7 @@ impl<'a> Unverified<'a> {
         };
         let identity = identity_of(source, headers, &content);
         let fingerprint = OnceLock::new();
-        Verified { source, headers, identity, handshake, confirmation, content, signed, fingerprint }
+        VerifiedWebhook { source, headers, identity, handshake, confirmation, content, signed, fingerprint }
     }
 }
 
@@ -162,7 +166,7 @@ fn identity_of(source: &Source, headers: &HeaderMap, content: &Content) -> Ident
     identity(&source.scheme, headers, content.event().or(form.as_ref()))
 }
 
-impl Verified<'_> {
+impl VerifiedWebhook<'_> {
     /// One webhook per event, where the provider sends several at a time, each with the id and type from the source's templates.
     /// # Errors
     /// The source's own `event_id` or `event_type` can't be rendered.
@@ -251,6 +255,12 @@ impl Verified<'_> {
     #[must_use]
     pub fn event_id(&self) -> Option<&str> {
         self.identity.event_id.as_deref()
+    }
+
+    /// The provider's event id and type.
+    #[must_use]
+    pub fn into_identity(self) -> Identity {
+        self.identity
     }
 
     /// Digest of the signed content.

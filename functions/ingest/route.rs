@@ -1,26 +1,18 @@
-//! Creates commands from a verified webhook or a client's request.
+//! Creates commands from a verified webhook, and in [`requested`] from a client's request.
 
-pub(super) mod plan;
-
-use std::collections::BTreeMap;
+mod plan;
+pub mod requested;
 
 use jiff::Timestamp;
 use minijinja::Value as Jinja;
-use serde::Deserialize;
 
-use super::request::{Lacking, Verified};
+pub(super) use self::plan::Plans;
+use super::request::{Lacking, VerifiedWebhook};
 use crate::{
-    command::{
-        Command, Input, InputHash, Payload,
-        flow::{Delay, Flow},
-    },
-    config::{
-        Config,
-        delay::{self, Delay as OfStep},
-        step::Step,
-        template::JsonTemplate,
-    },
-    effect_id::{EffectId, IdError, RunId},
+    command::{Command, Input, InputHash, Payload, flow::Delay},
+    config::{Config, step::Step, template::JsonTemplate},
+    effect_id::{EffectId, RunId},
+    trace::Traceparent,
 };
 
 /// A command, with its effect's id.
@@ -32,6 +24,25 @@ pub struct Routed {
     pub command: Command,
     /// The due time, if later than now.
     pub due: Option<Timestamp>,
+}
+
+/// The request that commands come from.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// The name of its source, or `api`.
+    pub source: &'a str,
+    /// Its trace.
+    pub trace: Traceparent,
+    /// When it was received.
+    pub now: Timestamp,
+}
+
+/// An effect that a request starts. Its command also needs the plan of its run, which depends on everything else that is started.
+#[derive(Debug)]
+pub(super) struct Start {
+    pub(super) effect: EffectId,
+    input: Input,
+    delay: Option<Delay>,
 }
 
 /// Why a step does not want an event.
@@ -55,18 +66,18 @@ pub enum Unwanted {
 /// The event lacks a value that a step needs. Then the other steps are not started either: the provider redelivers, and shows the failure to
 /// its user.
 pub fn commands(
-    webhook: &Verified<'_>,
+    webhook: &VerifiedWebhook<'_>,
     config: &Config,
-    now: Timestamp,
+    origin: Origin<'_>,
 ) -> Result<(RunId, Vec<Routed>), Lacking> {
     let context = webhook.context(&config.templates);
     let run_id = webhook.run_id(&config.templates, &context)?;
-    let mut routed = Vec::new();
+    let mut starts = Vec::new();
     for step in &config.steps {
-        routed.extend(choose(step, webhook, &run_id, config, &context, now)?);
+        starts.extend(choose(step, webhook, &run_id, config, &context)?);
     }
-    plan::add(&mut routed.iter_mut().collect::<Vec<_>>(), webhook, config, &context)?;
-    Ok((run_id, routed))
+    let plans = Plans::of(&starts, webhook, config, &context)?;
+    Ok((run_id, starts.into_iter().map(|start| start.command(&plans, origin)).collect()))
 }
 
 /// Evaluates one step for the event.
@@ -75,21 +86,20 @@ pub fn commands(
 /// The event lacks a value that the step needs.
 pub(super) fn choose(
     step: &Step,
-    webhook: &Verified<'_>,
+    webhook: &VerifiedWebhook<'_>,
     run_id: &RunId,
     config: &Config,
     context: &Jinja,
-    now: Timestamp,
-) -> Result<Result<Routed, Unwanted>, Lacking> {
+) -> Result<Result<Start, Unwanted>, Lacking> {
     match wants(step, webhook, config, context)? {
-        Ok(()) => command(step, webhook, run_id, config, context, now).map(Ok),
+        Ok(()) => start(step, webhook, run_id, config, context).map(Ok),
         Err(unwanted) => Ok(Err(unwanted)),
     }
 }
 
 fn wants(
     step: &Step,
-    webhook: &Verified<'_>,
+    webhook: &VerifiedWebhook<'_>,
     config: &Config,
     context: &Jinja,
 ) -> Result<Result<(), Unwanted>, Lacking> {
@@ -111,14 +121,13 @@ fn wants(
     }
 }
 
-fn command(
+fn start(
     step: &Step,
-    webhook: &Verified<'_>,
+    webhook: &VerifiedWebhook<'_>,
     run_id: &RunId,
     config: &Config,
     context: &Jinja,
-    now: Timestamp,
-) -> Result<Routed, Lacking> {
+) -> Result<Start, Lacking> {
     let templates = &config.templates;
     let text = |template| templates.text(template, context).map_err(|error| webhook.lacking(error));
     let run_id = match &step.run_id {
@@ -128,12 +137,18 @@ fn command(
     let business_key = text(&step.business_key)?;
     let input = input_of(step, webhook, config, context)?;
     let delay = delay_of(step, webhook, config, context)?;
-    routed(step, run_id, business_key, input, delay, now)
-        .map_err(|error| Lacking::id(&step.business_key, error))
+    let effect = EffectId::new(run_id, step.id.clone(), business_key)
+        .map_err(|error| Lacking::id(&step.business_key, error))?;
+    Ok(Start { effect, input, delay })
 }
 
 /// A step's input from the event.
-fn input_of(step: &Step, webhook: &Verified<'_>, config: &Config, context: &Jinja) -> Result<Input, Lacking> {
+fn input_of(
+    step: &Step,
+    webhook: &VerifiedWebhook<'_>,
+    config: &Config,
+    context: &Jinja,
+) -> Result<Input, Lacking> {
     let field = |(name, template): &(String, JsonTemplate)| {
         let value = config.templates.json(template, context).map_err(|error| webhook.lacking(error))?;
         Ok((name.clone(), value))
@@ -144,7 +159,7 @@ fn input_of(step: &Step, webhook: &Verified<'_>, config: &Config, context: &Jinj
 /// A step's delay.
 fn delay_of(
     step: &Step,
-    webhook: &Verified<'_>,
+    webhook: &VerifiedWebhook<'_>,
     config: &Config,
     context: &Jinja,
 ) -> Result<Option<Delay>, Lacking> {
@@ -152,142 +167,29 @@ fn delay_of(
     delay.transpose().map_err(|error| webhook.lacking(error))
 }
 
-fn routed(
-    step: &Step,
-    run_id: RunId,
-    business_key: String,
-    input: Input,
-    delay: Option<Delay>,
-    now: Timestamp,
-) -> Result<Routed, IdError> {
-    let effect = EffectId::new(run_id.clone(), step.id.clone(), business_key.clone())?;
-    let due = delay.map(|delay| delay.due(now));
-    let command = Command {
-        run_id,
-        step: step.id.clone(),
-        business_key,
-        input_hash: InputHash::of(&input),
-        payload: Payload::Input(input),
-        attempt: 0,
-        of: 1,
-        received_at: due.unwrap_or(now),
-        source: None,
-        traceparent: None,
-        flow: Default::default(),
-        receipts: Default::default(),
-        needs: Vec::new(),
-        newer: Default::default(),
-    };
-    Ok(Routed { effect, command, due })
-}
-
-/// The body of `POST /runs`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RunRequest {
-    /// A step of `webhooks.toml`.
-    pub step: String,
-    /// The business key.
-    pub business_key: String,
-    /// The fields that the step's `input` table names: all of them and no others.
-    #[serde(default)]
-    pub input: Input,
-    /// When it begins: a duration such as `1h`, or a timestamp. Default: the step's own delay, if that is fixed.
-    #[serde(default)]
-    pub delay: Option<String>,
-    /// The later steps that must follow, each with its input.
-    #[serde(default)]
-    pub flow: BTreeMap<String, LaterRequest>,
-}
-
-/// A later step in the body of `POST /runs`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LaterRequest {
-    /// The business key; the first step's by default.
-    #[serde(default)]
-    pub business_key: Option<String>,
-    /// The fields of its `input` that use no receipt: all of them and no others.
-    #[serde(default)]
-    pub input: Input,
-}
-
-/// The error in a [`RunRequest`].
-#[derive(Debug, thiserror::Error)]
-pub enum UnfitRequest {
-    /// There is no such step.
-    #[error("step: no step is named {0:?}")]
-    UnknownStep(String),
-    /// The step begins after its predecessors.
-    #[error("step: {0} comes after other steps; start those")]
-    After(String),
-    /// The step needs this field.
-    #[error("input.{0}: missing; the step needs it")]
-    MissingInput(String),
-    /// A later step can't follow.
-    #[error("flow.{step}: {why}")]
-    Later {
-        /// The step.
-        step: String,
-        /// The reason.
-        why: String,
-    },
-    /// The delay is malformed.
-    #[error("delay: {0}")]
-    Delay(String),
-    /// The step has no such input.
-    #[error("input.{0}: the step has no such input")]
-    UnknownInput(String),
-    /// The business key is invalid.
-    #[error("business_key: {0}")]
-    Id(#[from] IdError),
-}
-
-/// Creates the command that a client requests.
-///
-/// # Errors
-/// The error in the request, with its field.
-pub fn requested(
-    request: RunRequest,
-    run_id: RunId,
-    config: &Config,
-    now: Timestamp,
-) -> Result<Routed, UnfitRequest> {
-    let RunRequest { step, business_key, input, delay, flow } = request;
-    let Some(step) = config.step(&step) else { return Err(UnfitRequest::UnknownStep(step)) };
-    if step.after.is_some() {
-        return Err(UnfitRequest::After(step.id.to_string()));
-    }
-    if let Some((name, _)) = step.input.iter().find(|(name, _)| !input.contains_key(name)) {
-        return Err(UnfitRequest::MissingInput(name.clone()));
-    }
-    if let Some(name) = input.keys().find(|name| !step.input.iter().any(|(known, _)| known == *name)) {
-        return Err(UnfitRequest::UnknownInput(name.clone()));
-    }
-    let delay = match (delay, &step.delay) {
-        (Some(text), _) => Some(delay::parse(&text).map_err(UnfitRequest::Delay)?),
-        (None, Some(OfStep::Fixed(delay))) => Some(*delay),
-        (None, Some(OfStep::Template(_)) | None) => None,
-    };
-    let flow = plan::requested(&step.id, &business_key, flow, config)?;
-    let mut routed = routed(step, run_id, business_key, input, delay, now)?;
-    for (later, planned) in &flow.0 {
-        EffectId::new(routed.command.run_id.clone(), later.clone(), planned.business_key.clone())?;
-    }
-    routed.command.of = u32::try_from(flow.0.len() + 1).unwrap_or(u32::MAX);
-    routed.command = routed.command.followed_by(flow);
-    Ok(routed)
-}
-
-impl Routed {
-    /// Digest of everything that a client has requested.
-    pub(super) fn asked(&self) -> InputHash {
-        let Command { flow, input_hash, .. } = &self.command;
-        if *flow == Flow::default() {
-            return input_hash.clone();
-        }
-        let flow = serde_json::to_value(flow).unwrap_or_default();
-        InputHash::of(&[("input".to_owned(), input_hash.as_str().into()), ("flow".to_owned(), flow)].into())
+impl Start {
+    /// Its command, with the later steps that its run's plan has for it.
+    pub(super) fn command(self, plans: &Plans, origin: Origin<'_>) -> Routed {
+        let Self { effect, input, delay } = self;
+        let (of, flow) = plans.after(&effect);
+        let due = delay.map(|delay| delay.due(origin.now));
+        let command = Command {
+            run_id: effect.run_id().clone(),
+            step: effect.step_id().clone(),
+            business_key: effect.business_key().to_owned(),
+            input_hash: InputHash::of(&input),
+            payload: Payload::Input(input),
+            attempt: 0,
+            of,
+            received_at: due.unwrap_or(origin.now),
+            source: Some(origin.source.to_owned()),
+            traceparent: Some(origin.trace),
+            needs: flow.needs(),
+            flow,
+            receipts: Default::default(),
+            newer: Default::default(),
+        };
+        Routed { effect, command, due }
     }
 }
 
@@ -301,7 +203,7 @@ mod tests {
     use super::*;
     use crate::{
         config::EMBEDDED,
-        ingest::{event::Request, query::Query, request::Unverified},
+        ingest::{event::Request, query::Query, request::UnverifiedWebhook},
     };
 
     /// Routes a body signed as GitHub does.
@@ -324,8 +226,9 @@ mod tests {
             caller: None,
             body: body.to_vec(),
         };
-        let webhook = Unverified { source, request: &request }.verify(&keys, now).unwrap();
-        commands(&webhook, config, now).map(|(_, routed)| routed)
+        let webhook = UnverifiedWebhook { source, request: &request }.verify(&keys, now).unwrap();
+        let origin = Origin { source: "github", trace: Traceparent::new(), now };
+        commands(&webhook, config, origin).map(|(_, routed)| routed)
     }
 
     fn any_json() -> impl Strategy<Value = Value> {
@@ -355,6 +258,7 @@ mod tests {
         });
         let routed = route(&config, "issues", issue.to_string().as_bytes()).unwrap();
         assert_eq!(routed.iter().map(|each| each.command.of).collect::<Vec<_>>(), [2, 2]);
+        assert!(routed.iter().all(|each| each.command.source.as_deref() == Some("github")));
         assert_eq!(routed[0].effect.business_key(), "o/r#1");
     }
 

@@ -1,14 +1,20 @@
 //! The API for clients: start a run, and read one.
 
 use http::HeaderMap;
+use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{
     Ingest,
-    intake::Intake,
+    outbox::NotDurable,
+    outcome::{Client, FailedCommand, Outcome},
+    placement::Placements,
     reply::Reply,
-    route::{Routed, RunRequest, requested},
+    route::{
+        Origin, Routed,
+        requested::{RunRequest, requested},
+    },
 };
 use crate::{
     effect_id::RunId,
@@ -24,63 +30,63 @@ impl Ingest {
         caller: &str,
         headers: &HeaderMap,
         body: &[u8],
-        intake: &Intake,
-    ) -> Reply {
-        let routed = match self.asked_for(headers, body, intake).await {
-            Ok(routed) => routed,
-            Err(reply) => return reply,
-        };
-        let keys = self.keys.fresh(intake.now).await;
-        match self.wake_ups.beside(self.outbox.accept(&routed, keys.commands(), intake)).await {
-            Ok(()) => {
-                let (run_id, step) = (&routed.command.run_id, &routed.command.step);
-                let duration_ms = intake.duration_ms();
-                intake.accepted();
-                tracing::info!(outcome = "accepted", %run_id, effect_id = %routed.effect, %step, caller, duration_ms, "a run was started");
-                Reply::Started(routed.effect)
-            }
+        origin: Origin<'_>,
+    ) -> Outcome {
+        let started = self.try_start(caller, headers, body, origin).await;
+        Outcome::Client(started.unwrap_or_else(|failed| failed))
+    }
+
+    async fn try_start(
+        &self,
+        caller: &str,
+        headers: &HeaderMap,
+        body: &[u8],
+        origin: Origin<'_>,
+    ) -> Result<Client, Client> {
+        let key =
+            headers.get("idempotency-key").map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
+        let routed = self.requested(key.as_deref(), body, origin)?;
+        if key.is_some() {
+            self.remember(&routed, origin.now).await?;
+        }
+        let keys = self.keys.fresh(origin.now).await;
+        let accepted = self.wake_ups.beside(self.outbox.accept(&routed, keys.commands(), origin.now)).await;
+        let placed = Placements::of(&accepted);
+        match accepted {
+            Ok(_) => Ok(Client::Started { routed: routed.into(), caller: caller.to_owned(), placed }),
             Err(error) => {
-                intake.not_durable(&routed.effect, &error);
-                Reply::Unavailable
+                Err(Client::NotDurable(FailedCommand { effect: routed.effect, error, placed }.into()))
             }
         }
     }
 
     /// The command that a client requests, or the error in the request.
-    async fn asked_for(&self, headers: &HeaderMap, body: &[u8], intake: &Intake) -> Result<Routed, Reply> {
-        let unfit = |field: &str, why: String| {
-            // The error's text may quote the request.
-            intake.refused("unfit", field);
-            Reply::Unfit(why)
-        };
+    fn requested(&self, key: Option<&str>, body: &[u8], origin: Origin<'_>) -> Result<Routed, Client> {
+        let unfit = |what, why| Client::Unfit { what, why };
         let request: RunRequest = serde_json::from_slice(body)
             .map_err(|error| unfit("the body is no such request", format!("the body: {error}")))?;
-        let key =
-            headers.get("idempotency-key").map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
-        let run_id = match &key {
+        let run_id = match key {
             Some(key) => RunId::escape(&format!("api.{key}")),
             None => RunId::escape(&format!("api.{}", Uuid::now_v7())),
         };
         let run_id = run_id.map_err(|error| {
             unfit("Idempotency-Key can't be part of a run id", format!("Idempotency-Key: {error}"))
         })?;
-        let routed = requested(request, run_id, &self.config, intake.now)
-            .map_err(|error| unfit("no step is asked for as it is", error.to_string()))?;
-        if key.is_some() {
-            let effects = &self.outbox.effects;
-            match effects.remember_request(&routed.effect, &routed.asked(), intake.now).await {
-                Ok(true) => {}
-                Ok(false) => {
-                    let why = "Idempotency-Key: used before, with another step, business_key, input or flow";
-                    return Err(unfit(why, why.to_owned()));
-                }
-                Err(error) => {
-                    intake.not_durable(&routed.effect, &error);
-                    return Err(Reply::Unavailable);
-                }
+        requested(request, run_id, &self.config, origin)
+            .map_err(|error| unfit("no step is asked for as it is", error.to_string()))
+    }
+
+    /// Stores what an `Idempotency-Key` stands for, or compares it with what is stored.
+    async fn remember(&self, routed: &Routed, now: Timestamp) -> Result<(), Client> {
+        let what = "Idempotency-Key: used before, with another step, business_key, input or flow";
+        match self.idempotency_keys.remember(&routed.effect, &routed.asked(), now).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Client::Unfit { what, why: what.to_owned() }),
+            Err(error) => {
+                let (effect, error) = (routed.effect.clone(), NotDurable::IdempotencyKey(error));
+                Err(Client::NotDurable(FailedCommand { effect, error, placed: Placements::default() }.into()))
             }
         }
-        Ok(routed)
     }
 
     /// `GET /runs/{run_id}`.
@@ -88,7 +94,7 @@ impl Ingest {
         if !is_run(run_id) {
             return NOTHING;
         }
-        match self.outbox.effects.run(run_id).await {
+        match self.listing.run(run_id).await {
             Ok(effects) if effects.is_empty() => NOTHING,
             Ok(effects) => {
                 let Standing { state, steps } = Standing::of(&effects, |step| self.config.predecessors(step));

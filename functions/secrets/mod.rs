@@ -34,7 +34,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What commands are signed with; see [`CommandKeys`](crate::command::keys::CommandKeys).
+/// What commands are signed with; see [`CommandKeys`](crate::command_keys::CommandKeys).
 pub const COMMAND_KEY: &str = "COMMAND_KEY";
 /// The value of an `Authorization` header, or `Name: value`, for a proxy in front of every broker.
 pub const DRIFTQ_AUTH_HEADER: &str = "DRIFTQ_AUTH_HEADER";

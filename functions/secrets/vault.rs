@@ -3,13 +3,17 @@
 //! Without `SECRETS_ARN` they are environment variables. With it, they are the keys of one JSON document in Secrets
 //! Manager, and the environment is ignored, so that a forgotten variable can't hide a rotated secret.
 
+use std::{error::Error, iter};
+
+use aws_sdk_secretsmanager::{
+    Client,
+    error::{ProvideErrorMetadata as _, SdkError},
+    operation::get_secret_value::GetSecretValueError,
+};
 use serde_json::{Map, Value};
 
 use super::{Names, Secrets};
-use crate::{
-    clients::{ReadError, SecretsManager},
-    config::ConfigError,
-};
+use crate::config::ConfigError;
 
 /// The store, and the names that are read from it.
 #[derive(Debug)]
@@ -21,7 +25,7 @@ pub struct Vault {
 #[derive(Debug)]
 enum Place {
     Environment(fn(&str) -> Option<String>),
-    SecretsManager { client: SecretsManager, id: String },
+    SecretsManager { client: Client, id: String },
 }
 
 impl Vault {
@@ -33,7 +37,7 @@ impl Vault {
 
     /// The secret of that ARN or name.
     #[must_use]
-    pub fn secrets_manager(names: Names, client: SecretsManager, id: String) -> Self {
+    pub fn secrets_manager(names: Names, client: Client, id: String) -> Self {
         Self { names, place: Place::SecretsManager { client, id } }
     }
 
@@ -61,7 +65,20 @@ impl Vault {
 }
 
 /// The parser's own message is not passed on: it may quote a secret.
-async fn document(client: &SecretsManager, id: &str) -> Result<Map<String, Value>, String> {
-    let text = Box::pin(client.secret_string(id)).await.map_err(|error: ReadError| error.to_string())?;
-    serde_json::from_str(&text).map_err(|_| "not a JSON object of names and values".to_owned())
+async fn document(client: &Client, id: &str) -> Result<Map<String, Value>, String> {
+    let answer = Box::pin(client.get_secret_value().secret_id(id).send()).await;
+    let answer = answer.map_err(|error| why(&error))?;
+    let text = answer.secret_string().ok_or("binary; a JSON object is wanted")?;
+    serde_json::from_str(text).map_err(|_| "not a JSON object of names and values".to_owned())
+}
+
+fn why(error: &SdkError<GetSecretValueError>) -> String {
+    if let Some(code) = error.code() {
+        return format!("{code}: {}", error.message().unwrap_or_default());
+    }
+    if error.raw_response().is_some() {
+        return "the answer can't be read".to_owned();
+    }
+    let causes = iter::successors(Some(error as &dyn Error), |error| (*error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

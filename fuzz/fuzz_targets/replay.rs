@@ -12,9 +12,10 @@ use driftq_webhooks::{
     ingest::{
         event::Request,
         query::Query,
-        request::Unverified,
-        route,
+        request::UnverifiedWebhook,
+        route::{self, Origin},
     },
+    trace::Traceparent,
 };
 use hmac::Hmac;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};

@@ -7,7 +7,7 @@ use driftq_webhooks::{
     config::{source::Source, step::Step},
     effect_id::EffectId,
     ingest::{
-        preview::{Choice, Event, Preview},
+        preview::{Choice, Preview, PreviewedEvent},
         route::Unwanted,
     },
 };
@@ -174,7 +174,7 @@ impl Report {
 }
 
 impl Told {
-    fn of(event: &Event<'_>, conditions: &Conditions, calls: &Calls) -> Self {
+    fn of(event: &PreviewedEvent<'_>, conditions: &Conditions, calls: &Calls) -> Self {
         let started = event.steps.iter().filter_map(|(_, choice)| choice.as_ref().ok()?.as_ref().ok());
         let later: BTreeSet<_> = started.flat_map(|routed| routed.command.flow.0.keys()).collect();
         let fate = |(step, choice): &(&Step, Choice)| {

@@ -9,7 +9,7 @@
 
 use serde_json::Value;
 
-use super::envelope::Door;
+use super::envelope::EventFormat;
 
 /// The longest name kept.
 const LONGEST: usize = 256;
@@ -37,14 +37,14 @@ impl Caller {
     }
 }
 
-impl Door {
+impl EventFormat {
     /// The authenticated caller in an event's `requestContext`.
     pub(super) fn caller(self, context: &Value) -> Option<Caller> {
         let authorizer = &context["authorizer"];
         match self {
             Self::Format2 => Caller::named(&authorizer["iam"]["userArn"])
                 .or_else(|| Caller::claiming(&authorizer["jwt"]["claims"]))
-                .or_else(|| let_in(&authorizer["lambda"])),
+                .or_else(|| authorized(&authorizer["lambda"])),
             Self::Format1 => Caller::named(&context["identity"]["userArn"])
                 .or_else(|| Caller::claiming(&authorizer["claims"]))
                 .or_else(|| Caller::named(&authorizer["principalId"])),
@@ -54,7 +54,7 @@ impl Door {
 }
 
 /// The caller by a Lambda authorizer of an HTTP API. Its context is arbitrary, but exists only if the request was allowed.
-fn let_in(context: &Value) -> Option<Caller> {
+fn authorized(context: &Value) -> Option<Caller> {
     let context = context.as_object()?;
     let names = ["principalId", "sub", "user"].into_iter();
     let name = names.filter_map(|name| context.get(name)).find_map(Caller::named);
@@ -67,30 +67,30 @@ mod tests {
 
     use super::*;
 
-    fn named(door: Door, context: &Value) -> Option<String> {
-        door.caller(context).map(|caller| caller.0)
+    fn named(format: EventFormat, context: &Value) -> Option<String> {
+        format.caller(context).map(|caller| caller.0)
     }
 
     #[test]
     fn each_authorizer_says_whom_it_has_let_in() {
         let ada = Some("arn:aws:iam::123456789012:user/ada".to_owned());
         let iam = json!({ "authorizer": { "iam": { "userArn": "arn:aws:iam::123456789012:user/ada" } } });
-        assert_eq!(named(Door::Format2, &iam), ada);
+        assert_eq!(named(EventFormat::Format2, &iam), ada);
         let jwt = json!({ "authorizer": { "jwt": { "claims": { "sub": "ada" }, "scopes": null } } });
-        assert_eq!(named(Door::Format2, &jwt).as_deref(), Some("ada"));
+        assert_eq!(named(EventFormat::Format2, &jwt).as_deref(), Some("ada"));
         let machine = json!({ "authorizer": { "jwt": { "claims": { "client_id": "cron" } } } });
-        assert_eq!(named(Door::Format2, &machine).as_deref(), Some("cron"));
+        assert_eq!(named(EventFormat::Format2, &machine).as_deref(), Some("cron"));
         let lambda = json!({ "authorizer": { "lambda": { "user": "ada" } } });
-        assert_eq!(named(Door::Format2, &lambda).as_deref(), Some("ada"));
+        assert_eq!(named(EventFormat::Format2, &lambda).as_deref(), Some("ada"));
         let silent = json!({ "authorizer": { "lambda": {} } });
-        assert!(named(Door::Format2, &silent).is_some());
+        assert!(named(EventFormat::Format2, &silent).is_some());
 
         let iam = json!({ "identity": { "userArn": "arn:aws:iam::123456789012:user/ada" } });
-        assert_eq!(named(Door::Format1, &iam), ada);
+        assert_eq!(named(EventFormat::Format1, &iam), ada);
         let cognito = json!({ "authorizer": { "claims": { "sub": "ada" } } });
-        assert_eq!(named(Door::Format1, &cognito).as_deref(), Some("ada"));
+        assert_eq!(named(EventFormat::Format1, &cognito).as_deref(), Some("ada"));
         let lambda = json!({ "authorizer": { "principalId": "ada", "integrationLatency": 3 } });
-        assert_eq!(named(Door::Format1, &lambda).as_deref(), Some("ada"));
+        assert_eq!(named(EventFormat::Format1, &lambda).as_deref(), Some("ada"));
     }
 
     #[test]
@@ -104,12 +104,12 @@ mod tests {
             json!({ "authorizer": { "principalId": 7, "jwt": { "claims": { "sub": "" } } } }),
         ];
         for context in unnamed {
-            for door in [Door::Format1, Door::Format2, Door::LoadBalancer] {
-                assert_eq!(named(door, &context), None, "{door:?} {context}");
+            for format in [EventFormat::Format1, EventFormat::Format2, EventFormat::LoadBalancer] {
+                assert_eq!(named(format, &context), None, "{format:?} {context}");
             }
         }
-        let of_another_door = json!({ "authorizer": { "principalId": "ada", "claims": { "sub": "ada" } } });
-        assert_eq!(named(Door::Format2, &of_another_door), None);
-        assert_eq!(named(Door::LoadBalancer, &of_another_door), None);
+        let of_another_format = json!({ "authorizer": { "principalId": "ada", "claims": { "sub": "ada" } } });
+        assert_eq!(named(EventFormat::Format2, &of_another_format), None);
+        assert_eq!(named(EventFormat::LoadBalancer, &of_another_format), None);
     }
 }

@@ -6,7 +6,7 @@ use super::{Caller, Parts, tables::Tables};
 
 /// An event format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Door {
+pub(super) enum EventFormat {
     /// A REST API, or an HTTP API that is configured for format 1.0.
     Format1,
     /// An HTTP API or a function URL.
@@ -29,7 +29,7 @@ pub(super) struct Envelope {
     pub(super) is_base64: bool,
 }
 
-impl Door {
+impl EventFormat {
     /// Detects the event format; none if the event is not an HTTP request.
     pub(super) fn of(version: Option<&str>, context: &Value) -> Option<Self> {
         let context = context.as_object()?;
@@ -41,7 +41,7 @@ impl Door {
     }
 
     /// Splits an event into its parts.
-    pub(super) fn open(self, parts: Parts) -> (Tables, Envelope, Option<Caller>) {
+    pub(super) fn split(self, parts: Parts) -> (Tables, Envelope, Option<Caller>) {
         let Parts {
             version, request_context: context, path, raw_path, raw_query_string, http_method, ..
         } = parts;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lambda_http::http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Malformed, envelope::Door};
+use super::{Malformed, envelope::EventFormat};
 use crate::ingest::query::{Parameters, Query};
 
 #[derive(Debug)]
@@ -37,13 +37,13 @@ impl Tables {
     }
 
     /// The query. Load balancers leave parameters encoded.
-    pub(super) fn query(self, door: Door) -> Query {
+    pub(super) fn query(self, format: EventFormat) -> Query {
         let single = self.query_string_parameters.into_iter().flatten();
         let single = || single.map(|(name, value)| (name, vec![value])).collect();
         let parameters = self.multi_value_query_string_parameters.unwrap_or_else(single);
-        match door {
-            Door::LoadBalancer => Query::of_encoded(&parameters),
-            Door::Format1 | Door::Format2 => Query::of_decoded(&parameters),
+        match format {
+            EventFormat::LoadBalancer => Query::of_encoded(&parameters),
+            EventFormat::Format1 | EventFormat::Format2 => Query::of_decoded(&parameters),
         }
     }
 }

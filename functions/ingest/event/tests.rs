@@ -44,7 +44,7 @@ fn lines(request: &Request) -> Vec<&str> {
 }
 
 #[test]
-fn a_request_is_the_same_by_every_door() {
+fn a_request_is_the_same_in_every_event_format() {
     for (event, query, expected_lines) in [
         (format_2("$default", "/webhooks/it"), Query::AsSent("a=1&b=%20".into()), &["1,2"][..]),
         (format_1(), Query::AsSent("a=1".into()), &["1", "2"]),
@@ -175,7 +175,7 @@ fn a_reply_is_written_as_the_door_reads_it() {
     let reply = |event: Value| {
         let response =
             Response::builder().status(StatusCode::ACCEPTED).header("x-a", "1").body("hi".to_owned());
-        serde_json::to_value(self::event(event).shape().reply(response.unwrap())).unwrap()
+        serde_json::to_value(self::event(event).response_format().reply(response.unwrap())).unwrap()
     };
     let mut expected = json!({
         "statusCode": 202, "headers": { "x-a": "1" }, "multiValueHeaders": {}, "body": "hi", "isBase64Encoded": false,

@@ -14,8 +14,16 @@ use url::form_urlencoded;
 use webhook_verify::{Algorithm, Encoding, MacFormat, Scheme, Setting, Settings};
 
 use self::{sample::*, tamper::*};
-use super::{event::Request, query::Query, request::Unverified, route};
-use crate::config::{Config, ConfigError};
+use super::{
+    event::Request,
+    query::Query,
+    request::UnverifiedWebhook,
+    route::{self, Origin},
+};
+use crate::{
+    config::{Config, ConfigError},
+    trace::Traceparent,
+};
 
 #[path = "../../webhook-verify/tests/sample.rs"]
 mod sample;

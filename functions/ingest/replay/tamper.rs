@@ -68,12 +68,13 @@ fn effects(config: &Config, sample: &Sample) -> BTreeSet<String> {
         body: sample.body.clone(),
     };
     let now = Timestamp::from_second(NOW).expect("a time");
-    let Ok(webhook) = (Unverified { source, request: &request }).verify(&keys, now) else {
+    let Ok(webhook) = (UnverifiedWebhook { source, request: &request }).verify(&keys, now) else {
         return BTreeSet::new();
     };
     let events = webhook.events(&config.templates);
+    let origin = Origin { source: "it", trace: Traceparent::new(), now };
     let routed = events.and_then(|events| {
-        events.iter().map(|event| route::commands(event, config, now)).collect::<Result<Vec<_>, _>>()
+        events.iter().map(|event| route::commands(event, config, origin)).collect::<Result<Vec<_>, _>>()
     });
     let routed = routed.unwrap_or_default();
     routed.iter().flat_map(|(_, effects)| effects).map(|routed| routed.effect.to_string()).collect()

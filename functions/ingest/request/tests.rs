@@ -10,7 +10,11 @@ use sha2::{Digest as _, Sha256};
 use super::*;
 use crate::{
     config::Config,
-    ingest::{query::Query, route},
+    ingest::{
+        query::Query,
+        route::{self, Origin},
+    },
+    trace::Traceparent,
 };
 
 const NOW: i64 = 1_700_000_000;
@@ -73,17 +77,18 @@ fn twilio(query: &str, body: &str, text: &str, token: &str) -> Request {
     Request { query: Query::AsSent(query.to_owned()), ..signed("twilio", body.as_bytes(), &headers) }
 }
 
-fn verified<'a>(config: &'a Config, request: &'a Request) -> Result<Verified<'a>, Refused> {
+fn verified<'a>(config: &'a Config, request: &'a Request) -> Result<VerifiedWebhook<'a>, NotGenuine> {
     let source = &config.sources["it"];
     let key = source.scheme.key("secret").unwrap();
-    Unverified { source, request }.verify(&[key], Timestamp::from_second(NOW).unwrap())
+    UnverifiedWebhook { source, request }.verify(&[key], Timestamp::from_second(NOW).unwrap())
 }
 
 /// The runs of an authentic webhook, each with the business key of its effect.
 fn routed(config: &Config, request: &Request) -> Result<Vec<(String, String)>, Lacking> {
     let events = verified(config, request).unwrap().events(&config.templates)?;
+    let origin = Origin { source: "it", trace: Traceparent::new(), now: Timestamp::UNIX_EPOCH };
     let command = |event| {
-        let (run_id, routed) = route::commands(event, config, Timestamp::UNIX_EPOCH)?;
+        let (run_id, routed) = route::commands(event, config, origin)?;
         Ok((run_id.to_string(), routed[0].effect.business_key().to_owned()))
     };
     events.iter().map(command).collect()
@@ -114,7 +119,7 @@ fn each_event_of_a_batch_is_a_run_of_its_own() {
         let identity = identity_of(source, &headers, &content);
         let fingerprint = OnceLock::from("of the whole".to_owned());
         let signed = Signed { headers: &headers, query: None, body: b"" };
-        let webhook = Verified {
+        let webhook = VerifiedWebhook {
             source,
             headers: &headers,
             identity,
@@ -125,7 +130,7 @@ fn each_event_of_a_batch_is_a_run_of_its_own() {
             fingerprint,
         };
         let events = webhook.events(&config.templates).unwrap();
-        let run_id = |event: &Verified<'_>| {
+        let run_id = |event: &VerifiedWebhook<'_>| {
             event.run_id(&config.templates, &event.context(&config.templates)).unwrap()
         };
         events.iter().map(|event| run_id(event).to_string()).collect()
@@ -149,7 +154,7 @@ fn a_batch_that_is_delivered_again_is_the_same_runs() {
         let headers = HeaderMap::new();
         let source = &config.sources["it"];
         let content = Content::json(body);
-        let webhook = Verified {
+        let webhook = VerifiedWebhook {
             source,
             headers: &headers,
             identity: identity_of(source, &headers, &content),
@@ -160,7 +165,7 @@ fn a_batch_that_is_delivered_again_is_the_same_runs() {
             fingerprint: OnceLock::new(),
         };
         let events = webhook.events(&config.templates).unwrap();
-        let run_id = |event: &Verified<'_>| {
+        let run_id = |event: &VerifiedWebhook<'_>| {
             event.run_id(&config.templates, &event.context(&config.templates)).unwrap()
         };
         events.iter().map(|event| run_id(event).to_string()).collect()
@@ -355,7 +360,7 @@ fn an_address_that_is_not_allowed_is_refused_once_the_signature_holds() {
         assert_eq!(from(Some(ip)), Ok(()));
     }
     for ip in [Some("198.51.100.1"), Some("2001:db8::2"), None] {
-        assert_eq!(from(ip), Err(Refused::Address));
+        assert_eq!(from(ip), Err(NotGenuine::Address));
     }
     let mut forged = signed("github", b"{}", &[]);
     (forged.body, forged.source_ip) = (b"{ }".to_vec(), None);

@@ -4,40 +4,64 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::Value as Jinja;
 
-use super::{LaterRequest, Routed, UnfitRequest, delay_of, input_of};
+use super::{Start, delay_of, input_of};
 use crate::{
-    command::{
-        Command,
-        flow::{Flow, Planned},
-    },
-    config::{Config, after::After, delay::Delay as OfStep, step::Step},
+    command::flow::{Flow, Planned},
+    config::{Config, after::After, step::Step},
     effect_id::{EffectId, RunId, StepId},
-    ingest::request::{Lacking, Verified},
+    ingest::request::{Lacking, VerifiedWebhook},
 };
 
-/// Adds to each command its later steps, and the number of effects of its run. A step may have its own run id, so one webhook can start several
-/// runs.
-///
-/// # Errors
-/// The event lacks a value that a later step needs.
-pub(in crate::ingest) fn add(
-    routed: &mut [&mut Routed],
-    webhook: &Verified<'_>,
-    config: &Config,
-    context: &Jinja,
-) -> Result<(), Lacking> {
-    let runs: BTreeSet<RunId> = routed.iter().map(|each| each.command.run_id.clone()).collect();
-    for run in &runs {
-        let of_run = routed.iter().filter(|each| each.command.run_id == *run);
-        let first: BTreeSet<StepId> = of_run.map(|each| each.command.step.clone()).collect();
-        let flow = later(&first, |step| planned(step, run, webhook, config, context), config)?;
-        let of = u32::try_from(first.len() + flow.0.len()).unwrap_or(u32::MAX);
-        for each in routed.iter_mut().filter(|each| each.command.run_id == *run) {
-            let flow = flow.after(&each.command.step);
-            each.command = Command { of, ..each.command.clone() }.followed_by(flow);
-        }
+/// The plan of each run that a request starts. A step may have its own run id, so one webhook can start several runs.
+#[derive(Debug, Default)]
+pub(in crate::ingest) struct Plans(BTreeMap<RunId, Plan>);
+
+#[derive(Debug)]
+struct Plan {
+    /// The number of effects of the run.
+    of: u32,
+    /// The later steps.
+    flow: Flow,
+}
+
+impl Plan {
+    fn new(first: usize, flow: Flow) -> Self {
+        Self { of: u32::try_from(first + flow.0.len()).unwrap_or(u32::MAX), flow }
     }
-    Ok(())
+}
+
+impl Plans {
+    /// Plans what comes after these.
+    ///
+    /// # Errors
+    /// The event lacks a value that a later step needs.
+    pub(in crate::ingest) fn of<'s>(
+        starts: impl IntoIterator<Item = &'s Start>,
+        webhook: &VerifiedWebhook<'_>,
+        config: &Config,
+        context: &Jinja,
+    ) -> Result<Self, Lacking> {
+        let mut runs = BTreeMap::<RunId, BTreeSet<StepId>>::new();
+        for Start { effect, .. } in starts {
+            runs.entry(effect.run_id().clone()).or_default().insert(effect.step_id().clone());
+        }
+        let plan = |(run, first): (RunId, BTreeSet<StepId>)| {
+            let flow = later(&first, |step| planned(step, &run, webhook, config, context), config)?;
+            Ok((run, Plan::new(first.len(), flow)))
+        };
+        runs.into_iter().map(plan).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The plan of one run, which begins with one effect.
+    pub(super) fn requested(effect: &EffectId, flow: Flow) -> Self {
+        Self([(effect.run_id().clone(), Plan::new(1, flow))].into())
+    }
+
+    /// The number of effects of an effect's run, and the steps that come after it.
+    pub(super) fn after(&self, effect: &EffectId) -> (u32, Flow) {
+        let plan = self.0.get(effect.run_id());
+        plan.map_or((1, Flow::default()), |plan| (plan.of, plan.flow.after(effect.step_id())))
+    }
 }
 
 /// All steps that can begin once these are done. A step that does not want the event is left out, with everything that comes after it.
@@ -70,7 +94,7 @@ fn later<E>(
 fn planned(
     step: &Step,
     run: &RunId,
-    webhook: &Verified<'_>,
+    webhook: &VerifiedWebhook<'_>,
     config: &Config,
     context: &Jinja,
 ) -> Result<Option<Planned>, Lacking> {
@@ -87,44 +111,4 @@ fn planned(
     let input = input_of(step, webhook, config, context)?;
     let delay = delay_of(step, webhook, config, context)?;
     Ok(Some(Planned { business_key, after, input, delay, uses: config.uses(&step.id) }))
-}
-
-/// The later steps that a client requests.
-///
-/// # Errors
-/// One of them can't follow, or lacks a value.
-pub(super) fn requested(
-    first: &StepId,
-    business_key: &str,
-    asked: BTreeMap<String, LaterRequest>,
-    config: &Config,
-) -> Result<Flow, UnfitRequest> {
-    let mut flow = Flow::default();
-    for (id, LaterRequest { business_key: own, input }) in &asked {
-        let unfit = |why: String| UnfitRequest::Later { step: id.clone(), why };
-        let step = config.step(id).ok_or_else(|| unfit("no step has this name".to_owned()))?;
-        let after = config.predecessors(id);
-        if after.is_empty() {
-            return Err(unfit("it comes after no other step; start it by itself".to_owned()));
-        }
-        let is_named = |before: &StepId| before == first || asked.contains_key(before.as_str());
-        if let Some(before) = after.iter().find(|before| !is_named(before)) {
-            return Err(unfit(format!("it waits for {before}, which is not asked for")));
-        }
-        if let Some((name, _)) = step.input.iter().find(|(name, _)| !input.contains_key(name)) {
-            return Err(unfit(format!("input.{name} is missing")));
-        }
-        if let Some(name) = input.keys().find(|name| !step.input.iter().any(|(known, _)| known == *name)) {
-            return Err(unfit(format!("the step takes no input.{name}")));
-        }
-        let delay = match &step.delay {
-            Some(OfStep::Fixed(delay)) => Some(*delay),
-            Some(OfStep::Template(_)) | None => None,
-        };
-        let business_key = own.clone().unwrap_or_else(|| business_key.to_owned());
-        let planned =
-            Planned { business_key, after, input: input.clone(), delay, uses: config.uses(&step.id) };
-        flow.0.insert(step.id.clone(), planned);
-    }
-    Ok(flow)
 }

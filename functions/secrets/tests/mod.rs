@@ -2,15 +2,14 @@
 
 mod functions;
 mod renewal;
-mod retries;
 mod vault;
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::config::{
+use aws_config::SdkConfig;
+use aws_sdk_secretsmanager::config::{
     BehaviorVersion, Credentials, Region, SharedCredentialsProvider, retry::RetryConfig,
 };
-use aws_types::SdkConfig;
 use jiff::{SignedDuration, Timestamp};
 use local::{
     proxy::Fault,
@@ -42,7 +41,7 @@ fn aws(manager: &SecretsManager) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("a", "b", None, None, "tests")))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
         .endpoint_url(manager.wire.url())
         .http_client(connector::over(http()))
         .retry_config(RetryConfig::disabled())
@@ -62,8 +61,7 @@ fn environment() -> Environment {
 }
 
 fn vault(manager: &SecretsManager, wanted: &[&str]) -> Vault {
-    let get = |_: &str| panic!("it is in the vault");
-    clients::vault(&http(), &aws(manager), &environment(), names(wanted), get).unwrap()
+    clients::vault(&aws(manager), &environment(), names(wanted), |_| panic!("it is in the vault"))
 }
 
 async fn current(vault: Vault) -> Result<Current<String>, ConfigError> {

@@ -37,7 +37,7 @@ async fn a_vault_that_is_not_to_be_reached_says_why() {
     assert!(error.contains("AccessDeniedException: not authorized") && error.contains(ARN), "{error}");
     manager.wire.close().await;
     let error = current(vault(&manager, &["A"])).await.unwrap_err().to_string();
-    assert!(error.contains("no answer") && error.contains("refused"), "{error}");
+    assert!(error.contains("dispatch failure") && error.contains("refused"), "{error}");
 }
 
 #[tokio::test]

@@ -10,19 +10,19 @@ use lambda_http::{
 };
 use serde::Serialize;
 
-use super::envelope::Door;
+use super::envelope::EventFormat;
 
 /// The response format for an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    pub(super) door: Door,
+pub struct ResponseFormat {
+    pub(super) format: EventFormat,
     pub(super) lists: bool,
 }
 
 /// A response for Lambda.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum Written {
+pub enum LambdaResponse {
     /// In payload format 1.0.
     Format1(ApiGatewayProxyResponse),
     /// In payload format 2.0.
@@ -31,10 +31,10 @@ pub enum Written {
     LoadBalancer(AlbTargetGroupResponse),
 }
 
-impl Shape {
+impl ResponseFormat {
     /// The response to the event. A load balancer reads only the header table of its configuration, and requires a status description.
     #[must_use]
-    pub fn reply(self, response: Response<String>) -> Written {
+    pub fn reply(self, response: Response<String>) -> LambdaResponse {
         let (parts, body) = response.into_parts();
         let (status, body) = (parts.status, Some(Body::Text(body)));
         let status_code = status.as_u16().into();
@@ -42,26 +42,26 @@ impl Shape {
             true => (HeaderMap::new(), parts.headers),
             false => (parts.headers, HeaderMap::new()),
         };
-        match self.door {
-            Door::Format1 => {
+        match self.format {
+            EventFormat::Format1 => {
                 let mut reply = ApiGatewayProxyResponse::default();
                 (reply.status_code, reply.body) = (status_code, body);
                 (reply.headers, reply.multi_value_headers) = (headers, multi_value_headers);
-                Written::Format1(reply)
+                LambdaResponse::Format1(reply)
             }
-            Door::Format2 => {
+            EventFormat::Format2 => {
                 let mut reply = ApiGatewayV2httpResponse::default();
                 (reply.status_code, reply.body) = (status_code, body);
                 (reply.headers, reply.multi_value_headers) = (headers, multi_value_headers);
-                Written::Format2(reply)
+                LambdaResponse::Format2(reply)
             }
-            Door::LoadBalancer => {
+            EventFormat::LoadBalancer => {
                 let mut reply = AlbTargetGroupResponse::default();
                 (reply.status_code, reply.body) = (status_code, body);
                 (reply.headers, reply.multi_value_headers) = (headers, multi_value_headers);
                 let reason = status.canonical_reason().unwrap_or_default();
                 reply.status_description = Some(format!("{} {reason}", status.as_u16()));
-                Written::LoadBalancer(reply)
+                LambdaResponse::LoadBalancer(reply)
             }
         }
     }
