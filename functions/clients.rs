@@ -46,7 +46,7 @@ impl Patience {
         Self { attempt: Duration::from_millis(1500), operation: Duration::from_secs(5) };
 
     /// At start no caller waits; a refresh has a limit of its own.
-    pub const SECRETS: Self =
+    pub(crate) const SECRETS: Self =
         Self { attempt: Duration::from_millis(1500), operation: Duration::from_secs(5) };
 
     pub(crate) fn timeouts(self) -> TimeoutConfig {
