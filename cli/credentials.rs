@@ -6,12 +6,41 @@
 use std::env;
 
 use anyhow::{Result, anyhow};
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig, stalled_stream_protection::StalledStreamProtectionConfig,
+};
 use aws_sdk_dynamodb::config::{ProvideCredentials as _, SharedCredentialsProvider};
+use driftq_webhooks::clients::{self, connector};
 
 use crate::exit::Usage;
 
 /// Part of the SDK's error if it was built without a feature that a profile needs.
 const LEFT_OUT: &str = "cargo feature";
+
+/// The profile and region for AWS; the environment's where they are not given.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Who<'a> {
+    pub(crate) profile: Option<&'a str>,
+    pub(crate) region: Option<&'a str>,
+}
+
+impl Who<'_> {
+    /// The configuration for AWS clients, with the functions' HTTP client and retries.
+    pub(crate) async fn sdk_config(self) -> Result<SdkConfig> {
+        let http = clients::http(&|name| env::var(name).ok())?;
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(connector::over(http))
+            .retry_config(clients::retries())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        if let Some(profile) = self.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(region) = self.region {
+            loader = loader.region(Region::new(region.to_owned()));
+        }
+        Ok(loader.load().await)
+    }
+}
 
 /// Checks that the provider has credentials.
 pub(crate) async fn check(provider: Option<SharedCredentialsProvider>, profile: Option<&str>) -> Result<()> {

@@ -9,11 +9,15 @@ use aws_sdk_dynamodb::{
 };
 use clap::Args;
 use driftq_webhooks::{
-    clients::{self, Patience, Who},
-    effects::Effects,
+    clients::{self, Patience},
+    effects::Table,
 };
 
-use crate::{credentials, exit::Usage, running};
+use crate::{
+    credentials::{self, Who},
+    exit::Usage,
+    running,
+};
 
 /// The default time for which records are kept.
 const KEEP_DONE: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -36,16 +40,16 @@ pub(crate) struct Deployment {
 }
 
 /// The table of an `up`, by its DynamoDB's URL and its name, or the table of EFFECTS_TABLE.
-pub(crate) async fn of_up(here: Option<(String, String)>, keep_done: Duration) -> Result<Effects> {
+pub(crate) async fn of_up(here: Option<(String, String)>, keep_done: Duration) -> Result<Table> {
     let place = match here {
         Some((endpoint, table)) => Place::Here { endpoint, table },
         None => Place::Aws { table: env::var("EFFECTS_TABLE").context("EFFECTS_TABLE")? },
     };
-    table(place, Who::default(), keep_done).await
+    open(place, Who::default(), keep_done).await
 }
 
-async fn table(place: Place, who: Who<'_>, keep_done: Duration) -> Result<Effects> {
-    let aws = clients::aws_as(clients::http(&|name| env::var(name).ok())?, who).await;
+async fn open(place: Place, who: Who<'_>, keep_done: Duration) -> Result<Table> {
+    let aws = who.sdk_config().await?;
     let (client, table) = match place {
         Place::Aws { table } => {
             credentials::check(aws.credentials_provider(), who.profile).await?;
@@ -58,7 +62,7 @@ async fn table(place: Place, who: Who<'_>, keep_done: Duration) -> Result<Effect
             (Client::from_conf(here.build()), table)
         }
     };
-    Ok(Effects::new(client, table, keep_done))
+    Ok(Table::open(client, table, keep_done))
 }
 
 /// Where a table is.
@@ -75,10 +79,10 @@ enum Place {
 
 impl Deployment {
     /// The effects table. `keep_done` is how long a record is kept after a decision has ended its effect.
-    pub(crate) async fn effects(&self, keep_done: Option<Duration>) -> Result<Effects> {
+    pub(crate) async fn table(&self, keep_done: Option<Duration>) -> Result<Table> {
         let place = self.place().await?;
         let who = Who { profile: self.profile.as_deref(), region: self.region.as_deref() };
-        table(place, who, keep_done.unwrap_or(KEEP_DONE)).await
+        open(place, who, keep_done.unwrap_or(KEEP_DONE)).await
     }
 
     /// The deployment's name for display.

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::Result;
 use driftq_webhooks::{
     config::Config,
-    effects::{Effects, record::Record},
+    effects::{listing::Listing, record::Record},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,7 +15,7 @@ const LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
 /// The effects of a run, an effect or a provider's event, or the effects of the last day with a business key. An event is looked
 /// for in each of `sources`. For a business key, the newest `most` effects are read.
 pub(crate) async fn find(
-    effects: &Effects,
+    listing: &Listing,
     id: &str,
     sources: &[String],
     most: usize,
@@ -26,18 +26,18 @@ pub(crate) async fn find(
     if run.is_empty() {
         return Ok(Vec::new());
     }
-    let mut found = effects.run(run).await?;
+    let mut found = listing.run(run).await?;
     if run != id {
         found.retain(|record| record.effect_id == id);
     }
     for source in sources {
         if found.is_empty() {
-            found = effects.run(&format!("{source}.{id}")).await?;
+            found = listing.run(&format!("{source}.{id}")).await?;
         }
     }
     if found.is_empty() {
         let now = Timestamp::now();
-        let mut recent = effects.recent(now - LOOK_BACK, now);
+        let mut recent = listing.recent(now - LOOK_BACK, now);
         for _ in 0..most {
             let Some(record) = recent.next().await? else { break };
             if record.business_key == id || record.run_id.ends_with(id) {

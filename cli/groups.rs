@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use anyhow::Result;
-use driftq_webhooks::effects::{Effects, record::Record};
+use driftq_webhooks::effects::{listing::Listing, record::Record};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -32,10 +32,10 @@ pub(crate) struct Groups {
 }
 
 /// Groups the parked effects of one step or of all steps. Reads up to `most` records, and at most one page more.
-pub(crate) async fn groups(effects: &Effects, step: Option<&str>, most: u64) -> Result<Groups> {
+pub(crate) async fn groups(listing: &Listing, step: Option<&str>, most: u64) -> Result<Groups> {
     let (mut groups, mut read, mut from) = (BTreeMap::new(), 0, None);
     loop {
-        let (page, next) = effects.parked_page(PAGE, from).await?;
+        let (page, next) = listing.parked_page(PAGE, from).await?;
         read += page.len() as u64;
         for record in page.into_iter().filter(|record| step.is_none_or(|step| record.step == step)) {
             add(&mut groups, record);

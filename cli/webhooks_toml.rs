@@ -3,11 +3,13 @@
 use std::{fs, path::Path};
 
 use anyhow::Result;
-use driftq_webhooks::config::Config;
+use driftq_webhooks::config::{Config, Problem};
+use serde_json::{Value, json};
 
 use crate::{
-    commands::check,
     exit::{Told, Usage},
+    output::{counted, print},
+    paint::Paint,
 };
 
 /// A file without errors.
@@ -19,7 +21,7 @@ pub(crate) struct WebhooksToml {
 }
 
 impl WebhooksToml {
-    /// Reads the file. Errors in it are printed as by `check`.
+    /// Reads the file. Errors in it are printed.
     pub(crate) fn read(path: &Path, json: bool) -> Result<Self> {
         let name = path.display().to_string();
         let text = fs::read_to_string(path)
@@ -27,9 +29,30 @@ impl WebhooksToml {
         match Config::parse(&name, &text) {
             Ok(config) => Ok(Self { name, text, config }),
             Err(error) => {
-                check::tell(&name, &error.problems, json)?;
+                tell(&name, &error.problems, json)?;
                 Err(Told.into())
             }
         }
     }
+}
+
+/// Prints the errors of a file.
+fn tell(file: &str, problems: &[Problem], json: bool) -> Result<()> {
+    print(&if json { json_of_problems(file, problems).to_string() } else { complaint(file, problems) })
+}
+
+/// Two lines per error: a location that an editor can open, and the error with its fix.
+fn complaint(file: &str, problems: &[Problem]) -> String {
+    let paint = Paint::stdout();
+    let one = |Problem { line, field, message }: &Problem| {
+        let place = line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}"));
+        format!("{}  {}\n    {message}\n\n", paint.bold(place), paint.red(field))
+    };
+    let all: String = problems.iter().map(one).collect();
+    all + &counted(problems.len(), "problem")
+}
+
+fn json_of_problems(file: &str, problems: &[Problem]) -> Value {
+    let problem = |Problem { line, field, message }: &Problem| json!({ "line": line, "field": field, "message": message });
+    json!({ "file": file, "ok": false, "problems": problems.iter().map(problem).collect::<Vec<_>>() })
 }

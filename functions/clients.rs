@@ -1,45 +1,32 @@
 //! Clients, made once at start, over one HTTP client: one pool, one TLS backend (rustls on ring, whose start costs nothing;
-//! aws-lc's takes 30 ms) and one list of whom to `trust`. The AWS SDK gets it by a `connector`. `third_parties` have clients of
-//! their own, which look where a name leads, and show a `certificate` to who asks for it.
+//! aws-lc's takes 30 ms) and one list of whom to `trust`. The AWS SDK gets it by a `connector`.
+//! [Third parties](crate::third_parties) have clients of their own.
 
+mod aws;
 mod aws_signature;
-mod certificate;
-pub(crate) mod connector;
+pub mod connector;
+pub(crate) mod direct;
 pub mod invoke;
-mod third_parties;
-mod trust;
+pub(crate) mod trust;
 
 use std::time::Duration;
 
-use aws_config::{
-    BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableCredentialsProvider,
-    retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
-};
-use aws_sdk_dynamodb::{Client as DynamoDb, config::ProvideCredentials as _};
-use aws_sdk_secretsmanager::Client as SecretsManager;
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::{Client as DynamoDb, config::timeout::TimeoutConfig};
 use reqwest::redirect;
 use rustls::ClientConfig;
 
-pub use self::{aws_signature::AwsSigner, third_parties::ThirdParties};
-use crate::{
-    config::{
-        ConfigError,
-        brokers::{Brokers, Role},
-        environment::{Environment, Lookup, Signatures},
-    },
-    secrets::{COMMAND_KEY, DRIFTQ_AUTH_HEADER, Names, Secret, Secrets, Vault},
-    topic::Topic,
-    topics::Topics,
+pub use self::{
+    aws::{aws, retries},
+    aws_signature::AwsSigner,
+    direct::Direct,
 };
+use crate::config::{ConfigError, environment::Lookup};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A connection that was idle longer is not reused. A function is frozen between invocations, and a request on a
 /// connection that died meanwhile would leave its effect in doubt. DriftQ closes idle connections after 5 s.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
-
-/// The attempts of a request to AWS, and the longest pause before the second one; it doubles.
-const TRIES: u32 = 4;
-const BACKOFF: Duration = Duration::from_millis(50);
 
 /// Time limits of an AWS client.
 #[derive(Debug, Clone, Copy)]
@@ -57,10 +44,12 @@ impl Patience {
     /// No caller waits, and a commit that is given up puts an effect in doubt.
     pub const CONSUMER: Self =
         Self { attempt: Duration::from_millis(1500), operation: Duration::from_secs(5) };
-    /// At start no caller waits; a refresh has a limit of its own.
-    const SECRETS: Self = Self { attempt: Duration::from_millis(1500), operation: Duration::from_secs(5) };
 
-    fn timeouts(self) -> TimeoutConfig {
+    /// At start no caller waits; a refresh has a limit of its own.
+    pub(crate) const SECRETS: Self =
+        Self { attempt: Duration::from_millis(1500), operation: Duration::from_secs(5) };
+
+    pub(crate) fn timeouts(self) -> TimeoutConfig {
         TimeoutConfig::builder()
             .operation_attempt_timeout(self.attempt)
             .operation_timeout(self.operation)
@@ -68,7 +57,7 @@ impl Patience {
     }
 }
 
-/// The HTTP client for the broker and AWS: no redirects, no proxies. Third parties have [`ThirdParties`].
+/// The HTTP client for the broker and AWS: no redirects, no proxies. Third parties have [clients of their own](crate::third_parties).
 ///
 /// # Errors
 /// `SSL_CERT_FILE` can't be used.
@@ -76,7 +65,7 @@ pub fn http(get: Lookup<'_>) -> Result<reqwest::Client, ConfigError> {
     builder(trust::tls(get)?).build().map_err(|error| unusable(&error))
 }
 
-fn builder(tls: ClientConfig) -> reqwest::ClientBuilder {
+pub(crate) fn builder(tls: ClientConfig) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(redirect::Policy::none())
@@ -85,48 +74,8 @@ fn builder(tls: ClientConfig) -> reqwest::ClientBuilder {
         .no_proxy()
 }
 
-fn unusable(error: &reqwest::Error) -> ConfigError {
+pub(crate) fn unusable(error: &reqwest::Error) -> ConfigError {
     ConfigError::one("environment", "TLS", error.to_string())
-}
-
-/// What all AWS clients share: credentials, region and endpoints from the environment, and the HTTP client.
-///
-/// Retries are the SDK's standard ones (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>):
-/// throttling, 5xx, and answers that are lost or late are tried again, 4 times in all, after up to 50, 100 and 200 ms of
-/// full jitter. The adaptive ones would hold back a commit because other requests were throttled. A write that is tried
-/// again can lose to its own first try: see `effects::store`.
-pub async fn aws(http: reqwest::Client) -> SdkConfig {
-    aws_as(http, Who::default()).await
-}
-
-/// The profile and region for AWS; the environment's where they are not given.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Who<'a> {
-    /// The profile of the AWS configuration files.
-    pub profile: Option<&'a str>,
-    /// The region.
-    pub region: Option<&'a str>,
-}
-
-/// As [`aws`], for the command line.
-pub async fn aws_as(http: reqwest::Client, who: Who<'_>) -> SdkConfig {
-    let retries = RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(BACKOFF);
-    let mut defaults = aws_config::defaults(BehaviorVersion::latest());
-    // Where the default chain would find them first, as in a Lambda. The chain would make an STS client all the same, for what
-    // comes after.
-    let from_environment = EnvironmentVariableCredentialsProvider::new();
-    if who.profile.is_none() && from_environment.provide_credentials().await.is_ok() {
-        defaults = defaults.credentials_provider(from_environment);
-    }
-    if let Some(profile) = who.profile {
-        defaults = defaults.profile_name(profile);
-    }
-    if let Some(region) = who.region {
-        defaults = defaults.region(Region::new(region.to_owned()));
-    }
-    // Each try has a time limit that is shorter than what this would wait for.
-    let defaults = defaults.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    defaults.http_client(connector::over(http)).retry_config(retries).load().await
 }
 
 /// A DynamoDB client.
@@ -135,54 +84,3 @@ pub fn dynamodb(aws: &SdkConfig, patience: Patience) -> DynamoDb {
     let config = aws_sdk_dynamodb::config::Builder::from(aws).timeout_config(patience.timeouts());
     DynamoDb::from_conf(config.build())
 }
-
-/// The store of these secrets: the secret that `SECRETS_ARN` names, else the environment.
-#[must_use]
-pub fn vault(
-    aws: &SdkConfig,
-    environment: &Environment,
-    names: Names,
-    get: fn(&str) -> Option<String>,
-) -> Vault {
-    let Some(id) = environment.secrets_arn.clone() else { return Vault::environment(names, get) };
-    let config =
-        aws_sdk_secretsmanager::config::Builder::from(aws).timeout_config(Patience::SECRETS.timeouts());
-    Vault::secrets_manager(names, SecretsManager::from_conf(config.build()), id)
-}
-
-/// The topic of commands at each broker, with the header that its proxy requires.
-///
-/// # Errors
-/// `DRIFTQ_AUTH_HEADER` can't be used, or it would be sent unencrypted, or commands unsigned, to a broker on another machine.
-pub fn command_topics(
-    http: &reqwest::Client,
-    environment: &Environment,
-    secrets: &Secrets,
-) -> Result<Topics, ConfigError> {
-    let Brokers { first, more, draining } = &environment.brokers;
-    let all = || [first].into_iter().chain(more).chain(draining);
-    let is_required = environment.command_signatures == Signatures::Required;
-    if is_required && secrets.get(COMMAND_KEY).is_none() && !all().all(driftq_client::Address::is_loopback) {
-        return Err(ConfigError::one("secrets", COMMAND_KEY, UNSIGNED.to_owned()));
-    }
-    let auth = secrets.get(DRIFTQ_AUTH_HEADER).map(Secret::expose);
-    if let Some(exposed) = all().find(|address| auth.is_some() && address.is_exposed()) {
-        let problem = format!(
-            "would be sent unencrypted to {exposed}; write https:// in {} and {}, or take this secret out",
-            Role::Accepting.variable(),
-            Role::Draining.variable()
-        );
-        return Err(ConfigError::one("secrets", DRIFTQ_AUTH_HEADER, problem));
-    }
-    let topic = |address: &driftq_client::Address| {
-        let broker = driftq_client::Client::new(http.clone(), address.clone(), auth)
-            .map_err(|error| ConfigError::one("secrets", DRIFTQ_AUTH_HEADER, error.to_string()))?;
-        Ok(Topic { broker, name: environment.topic.clone(), partitions: environment.partitions })
-    };
-    let topics =
-        |addresses: &[driftq_client::Address]| addresses.iter().map(topic).collect::<Result<Vec<_>, _>>();
-    Ok(Topics::new(topic(first)?, topics(more)?, topics(draining)?))
-}
-
-const UNSIGNED: &str = "missing; whoever reaches the broker could have commands carried out with our credentials. Set it to 32 \
-                        random bytes in hex, the same for both functions (openssl rand -hex 32)";

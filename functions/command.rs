@@ -5,7 +5,6 @@
 //! quarter of a partition is stored in DynamoDB, and the command carries a [`ClaimCheck`] for it.
 
 pub mod flow;
-pub mod keys;
 mod newer;
 
 use std::collections::BTreeMap;

@@ -10,6 +10,8 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+/// The lane of parked effects on the agenda. The other lanes are named by step ids, so no step can have this id.
+pub const PARKED_LANE: &str = "parked";
 /// Longest run id, in bytes, after escaping.
 pub const MAX_RUN_ID: usize = 256;
 /// Longest step id, in bytes.

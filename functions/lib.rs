@@ -18,7 +18,7 @@
 //! 3. what is due: `consumer::agenda` reads the [agenda](effects::agenda) in the effects table, one lane per step;
 //! 4. `consumer::destinations` says whether the third party is called now;
 //! 5. `consumer::work` takes a message or a due effect to its end:
-//!    [claim](effects::guard) ▶ [call](consumer::call) ▶ [outcome](consumer::outcome) ▶ commit, defer or park;
+//!    [claim](effects::guard) ▶ [call](consumer::call) ▶ [outcome] ▶ commit, defer or park;
 //! 6. [`consumer::ack_order`] says which messages may be acked: those with a [`effects::Settled`], in order, and only when it is
 //!    proven that nothing lower is in flight elsewhere.
 //!
@@ -30,15 +30,18 @@
 
 pub mod clients;
 pub mod command;
+pub mod command_keys;
 pub mod config;
 pub mod consumer;
 pub mod effect_id;
 pub mod effects;
 pub mod ingest;
+pub mod outcome;
 mod pace;
 pub mod reconcile;
 pub mod secrets;
 pub mod telemetry;
+pub mod third_parties;
 pub mod topic;
 pub mod topics;
 pub mod trace;

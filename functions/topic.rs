@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use driftq_client::{Client, Error, Produce};
 
-use crate::{
-    command::{Command, keys::CommandKeys},
-    effects::Settled,
-};
+use crate::{command::Command, command_keys::CommandKeys, effects::Settled};
 
 /// A topic at one broker.
 #[derive(Debug, Clone)]

@@ -10,9 +10,11 @@ use toml::{Table, Value};
 
 use crate::{
     command, functions,
-    provider_api::KEY,
-    sign::{Scheme, Secret},
+    sign::{Scheme, Secret, Source},
 };
+
+/// The API key that the local providers accept.
+pub const API_KEY: &str = "local-api-key";
 
 /// A configuration that can still be edited.
 #[derive(Debug, Clone)]
@@ -20,15 +22,6 @@ pub struct Config {
     table: Table,
     own: BTreeMap<String, String>,
     really: BTreeSet<String>,
-}
-
-/// What a sender must know about a source.
-#[derive(Debug, Clone)]
-pub struct Source {
-    /// The signature scheme.
-    pub scheme: Scheme,
-    /// The secret that signs.
-    pub secret: String,
 }
 
 impl Config {
@@ -181,7 +174,7 @@ impl Config {
             // An unknown scheme is reported by the functions.
             let scheme = Scheme::of(source);
             let asked = source.get("reconcile").and_then(|reconcile| reconcile.get("key"));
-            secrets.extend(names(asked).into_iter().map(|name| (name, KEY.to_owned())));
+            secrets.extend(names(asked).into_iter().map(|name| (name, API_KEY.to_owned())));
             for name in names(source.get("secrets")).into_iter().chain(names(source.get("verify_token"))) {
                 let secret = match &scheme {
                     Ok(scheme) => Secret::named(&name, scheme),

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{config::Source, functions, sign::Headers};
+use crate::functions;
+
+/// Headers, in order.
+pub type Headers = Vec<(String, String)>;
 
 /// A webhook, signed or not.
 #[derive(Debug, Clone)]
@@ -102,14 +104,6 @@ impl Webhook {
             headers.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
         Ok(Self { source: source.to_owned(), headers, body, forged })
     }
-
-    /// Signs it, unless it is forged.
-    ///
-    /// # Errors
-    /// The secret is not in the scheme's format.
-    pub fn signed(self, by: &Source, now: Timestamp) -> Result<Self> {
-        if self.forged { Ok(self) } else { by.scheme.sign(&by.secret, self, now) }
-    }
 }
 
 /// The directory of the samples.
@@ -120,6 +114,8 @@ pub fn samples() -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::config::Config;
 

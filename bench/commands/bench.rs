@@ -2,13 +2,14 @@
 //!
 //! [`site`] a stack to measure, and how a plain client does the same work · [`recorded`] what the functions send, to be sent
 //! again · [`third_party`] what is called · one subject a file: [`startup`], [`ingest`], [`drain`], [`storm`], [`requests`],
-//! [`growth`], [`flow`] · [`report`] the table.
+//! [`growth`], [`flow`], [`powertools`] · [`report`] the table.
 
 mod drain;
 mod flow;
 mod growth;
 pub(super) mod ingest;
 mod plain;
+mod powertools;
 pub(super) mod recorded;
 mod report;
 mod requests;
@@ -70,6 +71,8 @@ enum Part {
     Growth,
     /// From the 2xx to the call, what is due, and who delays whom.
     Flow,
+    /// The same work in Python and in Node, with Powertools.
+    Powertools,
     /// The binaries.
     Size,
 }
@@ -116,6 +119,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     }
     if args.wants(Part::Flow) {
         flow::measure(&mut report, &bench).await?;
+    }
+    if args.wants(Part::Powertools) {
+        powertools::measure(&mut report, &site(8).await?, rounds).await?;
     }
     if args.wants(Part::Size) {
         sizes(&mut report, &functions)?;

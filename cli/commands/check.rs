@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, process::ExitCode};
 use anyhow::{Context as _, Result};
 use clap::Args as ClapArgs;
 use driftq_webhooks::{
-    config::{Config, EMBEDDED, Problem, checked, in_doubt::InDoubt, step::Step},
+    config::{Config, EMBEDDED, checked, in_doubt::InDoubt, step::Step},
     secrets,
 };
 use local::functions;
@@ -56,27 +56,6 @@ fn note(text: &str) -> Result<()> {
         fs::write(&path, note).with_context(|| path.display().to_string())?;
     }
     Ok(())
-}
-
-/// Prints the errors of a file.
-pub(crate) fn tell(file: &str, problems: &[Problem], json: bool) -> Result<()> {
-    print(&if json { json_of_problems(file, problems).to_string() } else { complaint(file, problems) })
-}
-
-/// Two lines per error: a location that an editor can open, and the error with its fix.
-fn complaint(file: &str, problems: &[Problem]) -> String {
-    let paint = Paint::stdout();
-    let one = |Problem { line, field, message }: &Problem| {
-        let place = line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}"));
-        format!("{}  {}\n    {message}\n\n", paint.bold(place), paint.red(field))
-    };
-    let all: String = problems.iter().map(one).collect();
-    all + &counted(problems.len(), "problem")
-}
-
-fn json_of_problems(file: &str, problems: &[Problem]) -> Value {
-    let problem = |Problem { line, field, message }: &Problem| json!({ "line": line, "field": field, "message": message });
-    json!({ "file": file, "ok": false, "problems": problems.iter().map(problem).collect::<Vec<_>>() })
 }
 
 fn summary(file: &str, config: &Config) -> String {

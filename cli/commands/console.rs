@@ -45,7 +45,7 @@ Examples:
 /// Serves the console until it is stopped.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let WebhooksToml { config, .. } = WebhooksToml::read(&args.config, false)?;
-    let effects = args.deployment.effects(Some(config.consumer.keep_done)).await?;
+    let table = args.deployment.table(Some(config.consumer.keep_done)).await?;
     let about = About {
         name: args.deployment.name(),
         who: operator::user(),
@@ -53,7 +53,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         every: Duration::from_secs(args.every),
     };
     let mut stop = Stop::listen()?;
-    let console = Console::start(args.port, effects, Arc::new(config), about).await?;
+    let console = Console::start(args.port, &table, Arc::new(config), about).await?;
     print(&format!(
         "The console of {} is up; Ctrl-C ends it. Open, in one browser:\n\n  {}\n",
         args.deployment.name(),

@@ -100,9 +100,9 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         return Err(Usage(which.into()).into());
     }
     let WebhooksToml { config, .. } = WebhooksToml::read(&args.config, args.json)?;
-    let effects = args.deployment.effects(Some(config.consumer.keep_done)).await?;
+    let decisions = args.deployment.table(Some(config.consumer.keep_done)).await?.decisions();
     let policy = |step: &str| Policy::of(&config, step);
-    let plan = effects.plan(&filter, args.decision.into(), policy).await?;
+    let plan = decisions.plan(&filter, args.decision.into(), policy).await?;
     if args.consent.plan {
         print(&if args.json { json!({ "plan": plan }).to_string() } else { args.told(&plan) })?;
         return Ok(ExitCode::SUCCESS);
@@ -120,7 +120,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
             eprint!("\r  {} of {}", tally.decided, plan.would_decide);
         }
     };
-    let tally = effects.decide_all(bulk, policy, u64::MAX, Timestamp::now(), progress).await?;
+    let tally = decisions.decide_all(bulk, policy, u64::MAX, Timestamp::now(), progress).await?;
     if io::stderr().is_terminal() {
         eprintln!();
     }

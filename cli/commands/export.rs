@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use driftq_webhooks::effects::{Effects, bulk::BulkRecord, parked::MALFORMED_RUN, record::Record};
+use driftq_webhooks::effects::{bulk::BulkRecord, listing::Listing, parked::MALFORMED_RUN, record::Record};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -60,10 +60,10 @@ enum Line<'a> {
 
 /// Exports the records.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
-    let effects = args.deployment.effects(None).await?;
+    let listing = args.deployment.table(None).await?.listing();
     let until = args.until.map_or_else(Timestamp::now, |until| until.0);
     let mut export = Export {
-        effects: &effects,
+        listing: &listing,
         args: &args,
         until,
         out: BufWriter::new(io::stdout().lock()),
@@ -84,7 +84,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 struct Export<'a> {
-    effects: &'a Effects,
+    listing: &'a Listing,
     args: &'a Args,
     until: Timestamp,
     out: BufWriter<StdoutLock<'static>>,
@@ -102,8 +102,8 @@ impl Export<'_> {
     }
 
     async fn effects(&mut self) -> Result<()> {
-        let effects = self.effects;
-        let mut recent = effects.recent(self.args.since.0, self.until);
+        let listing = self.listing;
+        let mut recent = listing.recent(self.args.since.0, self.until);
         loop {
             let page = recent.page(PAGE).await?;
             if page.is_empty() {
@@ -120,7 +120,7 @@ impl Export<'_> {
     async fn messages(&mut self) -> Result<()> {
         let mut from = None;
         loop {
-            let (page, next) = self.effects.run_page(MALFORMED_RUN, from).await?;
+            let (page, next) = self.listing.run_page(MALFORMED_RUN, from).await?;
             for record in page {
                 if self.is_of_that_time(record.created_at) {
                     self.line(&Line::Message(&self.shown(record)))?;
@@ -136,7 +136,7 @@ impl Export<'_> {
     async fn bulks(&mut self) -> Result<()> {
         let mut from = None;
         loop {
-            let (page, next) = self.effects.bulk_page(from).await?;
+            let (page, next) = self.listing.bulk_page(from).await?;
             for bulk in page {
                 if self.is_of_that_time(bulk.created_at) {
                     self.line(&Line::Bulk(&bulk))?;

@@ -42,8 +42,8 @@ Examples:
 
 /// Lists the effects.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
-    let effects = args.deployment.effects(None).await?;
-    let mut recent = effects.recent(args.span.since(), args.span.before());
+    let listing = args.deployment.table(None).await?.listing();
+    let mut recent = listing.recent(args.span.since(), args.span.before());
     let (mut shown, mut read) = (0, 0);
     while let Some(record) = recent.next().await? {
         read += 1;

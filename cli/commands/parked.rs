@@ -37,8 +37,8 @@ Examples:
 
 /// Shows the groups, the largest first.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
-    let effects = args.deployment.effects(None).await?;
-    let groups = groups(&effects, args.step.as_deref(), u64::MAX).await?.groups;
+    let listing = args.deployment.table(None).await?.listing();
+    let groups = groups(&listing, args.step.as_deref(), u64::MAX).await?.groups;
     if args.json {
         print(&json!({ "groups": groups }).to_string())?;
         return Ok(ExitCode::SUCCESS);

@@ -30,12 +30,12 @@ Examples:
 
 /// Writes the pause record.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
-    let effects = args.deployment.effects(None).await?;
-    if let Some(Pause { since, by, note }) = effects.pause().await? {
+    let pauses = args.deployment.table(None).await?.pauses();
+    if let Some(Pause { since, by, note }) = pauses.current().await? {
         print(&format!("It was paused since {since} by {by}: {note}"))?;
     }
     let by = env::var("USER").unwrap_or_else(|_| "somebody".into());
-    effects.begin_pause(&Pause { since: Timestamp::now(), by, note: args.note }).await?;
+    pauses.begin(&Pause { since: Timestamp::now(), by, note: args.note }).await?;
     print("Paused: runs that begin from now on do nothing, until `cargo webhooks resume`.")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,11 @@ use anyhow::{Context as _, Result};
 use clap::Args as ClapArgs;
 use driftq_webhooks::{
     config::Config,
-    effects::{Effects, asked::Asked, reconciliation::Recovery},
+    effects::{
+        asked::Asked,
+        listing::Listing,
+        reconciliation::{Reconciliation, Recovery},
+    },
     ingest::{fetched, route::Routed},
     reconcile::{Delivery, Item, What, Window, missing::Missing},
 };
@@ -82,14 +86,14 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let own = Own::read(&args.own)?;
     let WebhooksToml { config, .. } = WebhooksToml::read(&args.config, args.json)?;
     let provider = Provider::of(&args.source, &config, &own)?;
-    let effects = args.deployment.effects(Some(config.consumer.keep_done)).await?;
+    let table = args.deployment.table(Some(config.consumer.keep_done)).await?;
     let until = args.until.map_or_else(Timestamp::now, |until| until.0);
     let window = Window { from: args.since.0, until };
     if let Some(limit) = provider.out_of_reach(window) {
         eprintln!("{limit}");
     }
     let all = provider.all(window).await?;
-    let plan = plan(&all, window, &provider, &config, &effects).await?;
+    let plan = plan(&all, window, &provider, &config, &table.listing()).await?;
     if args.consent.plan {
         print(&if args.json {
             json!({ "plan": json_of(&plan, all.len()) }).to_string()
@@ -103,9 +107,10 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         eprintln!("Nothing was done.");
         return Ok(PROBLEMS.into());
     }
+    let reconciliation = table.reconciliation();
     let (mut recovered, mut failed) = (0, 0);
     for (item, step) in plan {
-        match act(item, step, &provider, &effects).await {
+        match act(item, step, &provider, &reconciliation).await {
             Ok(count) => recovered += count,
             Err(error) => {
                 failed += 1;
@@ -126,7 +131,7 @@ async fn plan<'i>(
     window: Window,
     provider: &Provider<'_>,
     config: &Config,
-    effects: &Effects,
+    listing: &Listing,
 ) -> Result<Vec<(&'i Item, Step<'i>)>> {
     let (mut missing, mut plan) = (Missing::default(), Vec::new());
     for item in all {
@@ -138,7 +143,7 @@ async fn plan<'i>(
             What::Undelivered(delivery) => Step::Redeliver(delivery),
             What::Event(event) => match fetched::commands(provider.source, event, config, Timestamp::now()) {
                 Err(lacking) => Step::Unfit(lacking.to_string()),
-                Ok(routed) => match unknown(routed, effects).await? {
+                Ok(routed) => match unknown(routed, listing).await? {
                     none if none.is_empty() => continue,
                     some => Step::Recover(some),
                 },
@@ -152,22 +157,27 @@ async fn plan<'i>(
 }
 
 /// The effects that have no record.
-async fn unknown(routed: Vec<Routed>, effects: &Effects) -> Result<Vec<Routed>> {
+async fn unknown(routed: Vec<Routed>, listing: &Listing) -> Result<Vec<Routed>> {
     let runs: HashSet<_> = routed.iter().map(|each| each.command.run_id.to_string()).collect();
     let mut known = HashSet::new();
     for run in &runs {
-        known.extend(effects.run(run).await?.into_iter().map(|record| record.effect_id));
+        known.extend(listing.run(run).await?.into_iter().map(|record| record.effect_id));
     }
     Ok(routed.into_iter().filter(|each| !known.contains(&each.effect.to_string())).collect())
 }
 
 /// Recovers one event. Returns the number of recovered effects, or 1 for a redelivery.
-async fn act(item: &Item, step: Step<'_>, provider: &Provider<'_>, effects: &Effects) -> Result<usize> {
+async fn act(
+    item: &Item,
+    step: Step<'_>,
+    provider: &Provider<'_>,
+    reconciliation: &Reconciliation,
+) -> Result<usize> {
     match step {
         Step::Unfit(why) => anyhow::bail!(why),
         Step::Redeliver(delivery) => {
             let asked = Asked { at: Timestamp::now(), is_lost: false };
-            effects.remember_asked(&provider.source.name, &item.event_id, asked).await?;
+            reconciliation.remember_asked(&provider.source.name, &item.event_id, asked).await?;
             provider.api().redeliver(delivery).await.context("the provider")?;
             sleep(provider.pause).await;
             Ok(1)
@@ -175,7 +185,7 @@ async fn act(item: &Item, step: Step<'_>, provider: &Provider<'_>, effects: &Eff
         Step::Recover(routed) => {
             let mut recovered = 0;
             for Routed { effect, command, due } in routed {
-                let recovery = effects.recover(&effect, command, due, Timestamp::now()).await?;
+                let recovery = reconciliation.recover(&effect, command, due, Timestamp::now()).await?;
                 recovered += usize::from(recovery == Recovery::Recovered);
             }
             Ok(recovered)

@@ -87,12 +87,12 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         }
     };
     let WebhooksToml { config, .. } = WebhooksToml::read(&args.config, args.json)?;
-    let effects = args.deployment.effects(Some(config.consumer.keep_done)).await?;
+    let redrives = args.deployment.table(Some(config.consumer.keep_done)).await?.redrives();
     let by = operator::name();
     let redrive = args.redrive(&by);
     let fits = |record: &Record| record.status == wanted && args.which.fits(record);
     let has_step = |step: &str| config.step(step).is_some();
-    let plan = effects.plan_redrive(&redrive, fits, has_step).await?;
+    let plan = redrives.plan(&redrive, fits, has_step).await?;
     if args.consent.plan {
         print(&if args.json { json!({ "plan": plan }).to_string() } else { told(&plan) })?;
         return Ok(ExitCode::SUCCESS);
@@ -107,7 +107,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
             eprint!("\r  {} of {}", tally.redriven, plan.would_redrive);
         }
     };
-    let tally = effects.redrive_all(&redrive, &args.filter(), fits, has_step, progress).await?;
+    let tally = redrives.run(&redrive, &args.filter(), fits, has_step, progress).await?;
     if io::stderr().is_terminal() {
         eprintln!();
     }

@@ -25,11 +25,11 @@ Examples:
 
 /// Deletes the pause record.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
-    let effects = args.deployment.effects(None).await?;
-    let said = match effects.pause().await? {
+    let pauses = args.deployment.table(None).await?.pauses();
+    let said = match pauses.current().await? {
         None => "It is not paused.".to_owned(),
         Some(Pause { since, by, note }) => {
-            effects.end_pause().await?;
+            pauses.end().await?;
             format!("Resumed. It was paused since {since} by {by}: {note}")
         }
     };

@@ -12,7 +12,7 @@ use http::Request;
 use jiff::Timestamp;
 use local::{
     config::Config as Local,
-    gateway::Door,
+    gateway::FrontEnd,
     http::{Answer, client_for},
     webhook::{Webhook, samples},
 };
@@ -112,7 +112,7 @@ fn as_event(webhook: &Webhook) -> Result<Value> {
         request = request.header(name, value);
     }
     let (parts, ()) = request.body(())?.into_parts();
-    Ok(Door::HttpApi.event(&parts, &webhook.body, "127.0.0.1", Timestamp::now()))
+    Ok(FrontEnd::HttpApi.event(&parts, &webhook.body, "127.0.0.1", Timestamp::now()))
 }
 
 pub(crate) async fn post(url: &str, webhook: Webhook) -> Result<Answer> {

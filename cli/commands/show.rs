@@ -45,8 +45,8 @@ Examples:
 
 /// Shows the run.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
-    let effects = args.deployment.effects(None).await?;
-    let found = find(&effects, &args.id, &sources(&args.config), usize::MAX).await?;
+    let listing = args.deployment.table(None).await?.listing();
+    let found = find(&listing, &args.id, &sources(&args.config), usize::MAX).await?;
     let shown = |record: Record| if args.input { record } else { record.without_input() };
     let records: Vec<_> = found.into_iter().map(shown).collect();
     if records.is_empty() {

@@ -36,8 +36,8 @@ Examples:
 
 /// Counts the effects.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
-    let effects = args.deployment.effects(None).await?;
-    let mut recent = effects.recent(args.span.since(), args.span.before());
+    let listing = args.deployment.table(None).await?.listing();
+    let mut recent = listing.recent(args.span.since(), args.span.before());
     let mut steps: BTreeMap<String, BTreeMap<&str, u64>> = BTreeMap::new();
     while let Some(record) = recent.next().await? {
         *steps.entry(record.step.clone()).or_default().entry(state(&record)).or_default() += 1;

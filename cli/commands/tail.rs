@@ -38,12 +38,12 @@ Examples:
 
 /// Prints effects until it is stopped.
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
-    let effects = args.deployment.effects(None).await?;
+    let listing = args.deployment.table(None).await?.listing();
     let began = Timestamp::now();
     let mut seen: HashMap<String, (Status, u32)> = HashMap::new();
     loop {
         let now = Timestamp::now();
-        let mut recent = effects.recent((now - WATCHED).max(began), now + SignedDuration::from_secs(5));
+        let mut recent = listing.recent((now - WATCHED).max(began), now + SignedDuration::from_secs(5));
         let mut changed: Vec<Record> = Vec::new();
         while let Some(record) = recent.next().await? {
             let is_news = seen.get(&record.effect_id) != Some(&(record.status, record.attempt));

@@ -94,8 +94,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let names = stack.config.secrets().into_keys().filter(|name| stack.config.is_own(name)).collect();
     let table = stack.table.as_ref().map(|table| (table.url().to_owned(), table.table().to_owned()));
     let config = Arc::new(config);
-    let effects = deployment::of_up(table.clone(), config.consumer.keep_done).await?;
-    let console = Console::start(args.console_port, effects, Arc::clone(&config), about()).await?;
+    let opened = deployment::of_up(table.clone(), config.consumer.keep_done).await?;
+    let console = Console::start(args.console_port, &opened, Arc::clone(&config), about()).await?;
     let _note = Note::leave(&Running { url: stack.url(), table, config: path, own: names })?;
     println!("{}", greeting(&stack, &config, &own, &real, console.url())?);
     lines::tell(&stack, stop, Duration::from_secs(args.schedule.max(1))).await?;

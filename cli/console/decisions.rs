@@ -99,7 +99,7 @@ async fn carry_out(app: Arc<App>, id: Uuid, order: Order, stop: CancellationToke
     let bulk = Bulk { id, filter: &order.filter, said };
     let policy = |step: &str| Policy::of(&app.config, step);
     let progress = |tally: &Tally| app.decisions.set(id, |standing| standing.tally = tally.clone());
-    let deciding = app.effects.decide_all(bulk, policy, u64::MAX, Timestamp::now(), progress);
+    let deciding = app.decide.decide_all(bulk, policy, u64::MAX, Timestamp::now(), progress);
     let stage = match stop.run_until_cancelled(deciding).await {
         None => Stage::Stopped,
         Some(Ok(tally)) => {

@@ -4,7 +4,11 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
-use driftq_webhooks::effects::{Effects, agenda::Waiting, record::Record, runs::ConsumerRun};
+use driftq_webhooks::effects::{
+    listing::{Listing, Waiting},
+    record::Record,
+    runs::{ConsumerRun, RunLog},
+};
 use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::Mutex, time::Instant};
 
@@ -70,20 +74,20 @@ impl<T> Look<T> {
 
 impl Glance {
     /// The newest effects.
-    pub(super) async fn recent(&self, effects: &Effects, fresh: Duration) -> Result<Arc<Recent>> {
-        self.effects.take(fresh * 2, recent(effects)).await
+    pub(super) async fn recent(&self, listing: &Listing, fresh: Duration) -> Result<Arc<Recent>> {
+        self.effects.take(fresh * 2, recent(listing)).await
     }
 
     /// What waits in each lane.
     pub(super) async fn lanes(
         &self,
-        effects: &Effects,
+        listing: &Listing,
         fresh: Duration,
     ) -> Result<Arc<Vec<(String, Waiting)>>> {
         let look = async {
             let mut lanes = Vec::new();
-            for lane in effects.lanes().await? {
-                let waiting = effects.waiting(&lane, Timestamp::MAX, WAITING).await?;
+            for lane in listing.lanes().await? {
+                let waiting = listing.waiting(&lane, Timestamp::MAX, WAITING).await?;
                 lanes.push((lane, waiting));
             }
             Ok(lanes)
@@ -92,15 +96,15 @@ impl Glance {
     }
 
     /// The consumer's last runs, the newest first.
-    pub(super) async fn runs(&self, effects: &Effects, fresh: Duration) -> Result<Arc<Vec<ConsumerRun>>> {
-        let look = async { Ok(effects.runs_since(Timestamp::now() - HOUR, i32::from(RUNS), None).await?.0) };
+    pub(super) async fn runs(&self, log: &RunLog, fresh: Duration) -> Result<Arc<Vec<ConsumerRun>>> {
+        let look = async { Ok(log.since(Timestamp::now() - HOUR, i32::from(RUNS), None).await?.0) };
         self.runs.take(fresh, look).await
     }
 
     /// The number of parked records.
-    pub(super) async fn parked(&self, effects: &Effects, fresh: Duration) -> Result<Arc<ParkedCount>> {
+    pub(super) async fn parked(&self, listing: &Listing, fresh: Duration) -> Result<Arc<ParkedCount>> {
         let look = async {
-            let (page, next) = effects.parked_page(i32::from(WAITING), None).await?;
+            let (page, next) = listing.parked_page(i32::from(WAITING), None).await?;
             let in_doubt = page.iter().filter(|record| record.doubt.is_some()).count() as u64;
             Ok(ParkedCount { all: page.len() as u64, in_doubt, more: next.is_some() })
         };
@@ -108,14 +112,14 @@ impl Glance {
     }
 
     /// The groups of parked records.
-    pub(super) async fn groups(&self, effects: &Effects, fresh: Duration) -> Result<Arc<Groups>> {
-        self.groups.take(fresh * 2, groups(effects, None, PARKED)).await
+    pub(super) async fn groups(&self, listing: &Listing, fresh: Duration) -> Result<Arc<Groups>> {
+        self.groups.take(fresh * 2, groups(listing, None, PARKED)).await
     }
 }
 
-async fn recent(effects: &Effects) -> Result<Recent> {
+async fn recent(listing: &Listing) -> Result<Recent> {
     let now = Timestamp::now();
-    let mut recent = effects.recent(now - HOUR, now + SignedDuration::from_secs(5));
+    let mut recent = listing.recent(now - HOUR, now + SignedDuration::from_secs(5));
     let mut records = Vec::new();
     while records.len() < EFFECTS {
         match recent.next().await? {

@@ -15,7 +15,10 @@ mod show;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use driftq_webhooks::{config::Config, effects::Effects};
+use driftq_webhooks::{
+    config::Config,
+    effects::{Table, guard::decide, listing::Listing, runs::RunLog},
+};
 use tokio::{net::TcpListener, sync::OnceCell, task::JoinHandle};
 
 use self::{access::Access, decisions::Decisions, glance::Glance};
@@ -37,7 +40,10 @@ pub(crate) struct About {
 /// The state that every page can use.
 struct App {
     about: About,
-    effects: Effects,
+    listing: Listing,
+    run_log: RunLog,
+    /// Applies decisions; [`Decisions`] shows how far the bulk decisions of this console are.
+    decide: decide::Decisions,
     config: Arc<Config>,
     /// Created when the first request is shown.
     calls: OnceCell<Calls>,
@@ -55,12 +61,7 @@ pub(crate) struct Console {
 
 impl Console {
     /// Starts serving on the loopback address; port 0 chooses a free port.
-    pub(crate) async fn start(
-        port: u16,
-        effects: Effects,
-        config: Arc<Config>,
-        about: About,
-    ) -> Result<Self> {
+    pub(crate) async fn start(port: u16, table: &Table, config: Arc<Config>, about: About) -> Result<Self> {
         let addr = SocketAddr::from(([127, 0, 0, 1], port));
         let listener = TcpListener::bind(addr)
             .await
@@ -69,7 +70,9 @@ impl Console {
         let (glance, decisions) = (Glance::default(), Decisions::default());
         let router = screens::router(Arc::new(App {
             about,
-            effects,
+            listing: table.listing(),
+            run_log: table.run_log(),
+            decide: table.decisions(),
             config,
             calls: OnceCell::new(),
             glance,

@@ -1,13 +1,15 @@
 //! The consumer function: a Lambda on a schedule, which ingest wakes up as well.
 
 use driftq_webhooks::{
-    clients::{self, AwsSigner, Patience, ThirdParties},
-    command::keys::CommandKeys,
+    clients::{self, AwsSigner, Direct, Patience},
+    command_keys::CommandKeys,
     config::environment::{self, Environment},
     consumer::{Consumer, call::Caller},
-    effects::Effects,
-    secrets::{self, Current, Secrets},
+    effects::Table,
+    secrets::{self, Current, SecretStore, Secrets},
     telemetry::{self, spans::Spans},
+    third_parties::ThirdParties,
+    topics::Topics,
 };
 use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
@@ -30,19 +32,17 @@ fn variable(name: &str) -> Option<String> {
 async fn build() -> Result<Consumer, Error> {
     let environment = Environment::read(&variable)?;
     let config = environment::load_config(&variable)?;
-    for step in &config.steps {
-        tracing::info!(step = %step.id, budget = %step.retry, "for how long a failing effect is tried again");
-    }
     let http = clients::http(&variable)?;
-    let aws = clients::aws(http.clone()).await;
-    let vault = clients::vault(&aws, &environment, secrets::of_steps(&config), variable);
+    let aws = clients::aws(http.clone(), variable)?;
+    let store = SecretStore::open(&aws, &environment, secrets::of_steps(&config), variable);
     let fit = |secrets: &Secrets| CommandKeys::of(secrets).map(|_| secrets.clone());
-    let secrets = Current::start(vault, Timestamp::now(), fit).await?;
-    let topics = clients::command_topics(&http, &environment, &secrets.get())?;
+    let secrets = Current::start(store, Timestamp::now(), fit).await?;
+    let topics = Topics::of_commands(&http, &environment, &secrets.get())?;
     let spans = Spans::to(environment.collector.clone(), "consumer", &http, &secrets.get())?;
-    let dynamodb = clients::dynamodb(&aws, Patience::CONSUMER);
-    let effects = Effects::new(dynamodb, environment.effects_table.clone(), config.consumer.keep_done);
+    let (dynamodb, direct) = Direct::beside(&aws, http.clone(), Patience::CONSUMER, Timestamp::now).await;
+    let table = Table::open(dynamodb, environment.effects_table.clone(), config.consumer.keep_done);
+    let table = table.with_direct(direct);
     let caller = Caller::new(ThirdParties::new(http, &config, &variable)?, secrets);
     let caller = caller.with_aws(AwsSigner::new(&aws));
-    Ok(Consumer::new(config, &environment, &topics, effects, caller, Timestamp::now).with_spans(spans))
+    Ok(Consumer::new(config, &environment, &topics, table, caller, Timestamp::now).with_spans(spans))
 }

@@ -2,6 +2,8 @@
 //! (<https://docs.aws.amazon.com/sdk-for-rust/latest/dg/http.html>). The SDK's own client would have a second pool and read
 //! the system's certificates at each start, which takes longer than the rest of the start.
 
+use std::sync::{Arc, OnceLock};
+
 use aws_smithy_runtime_api::{
     client::{
         http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
@@ -13,25 +15,56 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::body::SdkBody;
 use reqwest::{Body, Request};
 
+use super::direct::Place;
+
 /// Sends the SDK's requests by `http`. The SDK limits attempts and operations; `http` limits connecting.
-pub(crate) fn over(http: reqwest::Client) -> SharedHttpClient {
-    let connector: SharedHttpConnector = Connector(http).into_shared();
+#[must_use]
+pub fn over(http: reqwest::Client) -> SharedHttpClient {
+    client(Connector { http, watch: None })
+}
+
+/// The same; the first request that is signed by this access key tells the place.
+pub(super) fn watched(
+    http: reqwest::Client,
+    access_key: String,
+    place: Arc<OnceLock<Place>>,
+) -> SharedHttpClient {
+    client(Connector { http, watch: Some(Arc::new(Watch { access_key, place })) })
+}
+
+fn client(connector: Connector) -> SharedHttpClient {
+    let connector: SharedHttpConnector = connector.into_shared();
     http_client_fn(move |_, _| connector.clone())
 }
 
+#[derive(Debug, Clone)]
+struct Connector {
+    http: reqwest::Client,
+    watch: Option<Arc<Watch>>,
+}
+
 #[derive(Debug)]
-struct Connector(reqwest::Client);
+struct Watch {
+    access_key: String,
+    place: Arc<OnceLock<Place>>,
+}
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let http = self.0.clone();
-        HttpConnectorFuture::new(exchange(http, request))
+        HttpConnectorFuture::new(exchange(self.clone(), request))
     }
 }
 
-async fn exchange(http: reqwest::Client, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+async fn exchange(connector: Connector, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    let Connector { http, watch } = connector;
     let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
     let request = Request::try_from(request.map(Body::wrap)).map_err(failed)?;
+    if let Some(watch) = watch
+        && watch.place.get().is_none()
+        && let Some(place) = Place::of(&request, &watch.access_key)
+    {
+        watch.place.get_or_init(|| place);
+    }
     let response = http::Response::<Body>::from(http.execute(request).await.map_err(failed)?);
     HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
         .map_err(|error| ConnectorError::other(error.into(), None))

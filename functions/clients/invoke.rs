@@ -4,7 +4,7 @@
 //! One signed request over the shared HTTP client. The SDK's Lambda crate would add a megabyte to the binary; the
 //! signer is in the binary anyway, since the SDK's other clients use it.
 
-use std::{net::IpAddr, time::SystemTime};
+use std::time::SystemTime;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::config::{Credentials, ProvideCredentials as _, SharedCredentialsProvider};
@@ -14,9 +14,9 @@ use aws_sigv4::{
 };
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use url::{Host, Url};
 
-use crate::config::{ConfigError, environment::Lookup};
+use super::aws::endpoint;
+use crate::config::ConfigError;
 
 /// The event. The consumer ignores it.
 const EVENT: &str = "{}";
@@ -53,29 +53,18 @@ pub enum InvokeError {
 }
 
 impl Invoker {
-    /// An invoker of `function`, a name or an ARN in the configured region. `AWS_ENDPOINT_URL_LAMBDA` and
-    /// `AWS_ENDPOINT_URL` name another endpoint. Partitions besides `aws` and `aws-cn`, FIPS and dual-stack endpoints need
-    /// that.
+    /// An invoker of `function`, a name or an ARN in the configured region.
     ///
     /// # Errors
     /// There is no region or no source of credentials, or the endpoint can't be used.
-    pub fn new(
-        http: reqwest::Client,
-        aws: &SdkConfig,
-        function: &str,
-        get: Lookup<'_>,
-    ) -> Result<Self, ConfigError> {
+    pub fn new(http: reqwest::Client, aws: &SdkConfig, function: &str) -> Result<Self, ConfigError> {
         let problem = |name: &str, why: &str| {
             ConfigError::one("environment", name, format!("{why}; CONSUMER_FUNCTION needs it"))
         };
         let region = aws.region().ok_or_else(|| problem("AWS_REGION", "missing"))?.to_string();
         let credentials =
             aws.credentials_provider().ok_or_else(|| problem("AWS_ACCESS_KEY_ID", "no credentials"))?;
-        let own = get("AWS_ENDPOINT_URL_LAMBDA").filter(|url| !url.trim().is_empty());
-        let endpoint = match own.or_else(|| aws.endpoint_url().map(str::to_owned)) {
-            Some(url) => usable(&url).map_err(|why| problem("AWS_ENDPOINT_URL_LAMBDA", why))?,
-            None => endpoint_of(&region),
-        };
+        let endpoint = endpoint(aws, "Lambda")?;
         let function = utf8_percent_encode(function, NON_ALPHANUMERIC);
         let url = format!("{endpoint}/2015-03-31/functions/{function}/invocations");
         Ok(Self { http, url, region, credentials })
@@ -101,35 +90,15 @@ impl Invoker {
     }
 }
 
-/// With its causes: reqwest's own message does not say whether it was DNS, TLS or a refusal.
 fn no_answer(error: reqwest::Error) -> InvokeError {
+    InvokeError::NoAnswer(causes(error))
+}
+
+/// An error with its causes: reqwest's own message does not say whether it was DNS, TLS or a refusal.
+fn causes(error: reqwest::Error) -> String {
     let error = error.without_url();
     let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
-    InvokeError::NoAnswer(causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
-}
-
-/// Lambda's own endpoint (<https://docs.aws.amazon.com/general/latest/gr/lambda-service.html>).
-fn endpoint_of(region: &str) -> String {
-    let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-    format!("https://lambda.{region}.{suffix}")
-}
-
-/// An endpoint without a trailing slash. Only a loopback one may be unencrypted.
-fn usable(endpoint: &str) -> Result<String, &'static str> {
-    let url = Url::parse(endpoint.trim()).map_err(|_| "not a URL")?;
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => IpAddr::from(ip).is_loopback(),
-        Some(Host::Ipv6(ip)) => IpAddr::from(ip).is_loopback(),
-        None => false,
-    };
-    match url.scheme() {
-        "https" => {}
-        "http" if loopback => {}
-        "http" => return Err("http:// is for loopback only, use https://"),
-        _ => return Err("neither an https:// nor an http:// URL"),
-    }
-    Ok(url.as_str().trim_end_matches('/').to_owned())
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The request, signed by Signature Version 4. The body is part of what is signed.
@@ -191,23 +160,5 @@ mod tests {
         let fields = "SignedHeaders=content-type;host;x-amz-date;x-amz-invocation-type;x-amz-security-token";
         assert!(signature.contains(fields), "{signature}");
         assert!(request.headers()["x-amz-security-token"].is_sensitive(), "it is not for any log");
-    }
-
-    #[test]
-    fn an_endpoint_without_tls_must_be_on_this_machine() {
-        for endpoint in
-            ["http://127.0.0.1:9000/", "http://[::1]:9000", "http://localhost:9000", "https://vpce-1.example"]
-        {
-            assert_eq!(usable(endpoint).unwrap(), endpoint.trim_end_matches('/'));
-        }
-        for endpoint in ["http://10.0.0.5", "http://localhost.example", "ftp://127.0.0.1", "lambda"] {
-            assert!(usable(endpoint).is_err(), "{endpoint}");
-        }
-    }
-
-    #[test]
-    fn the_endpoint_is_the_regions() {
-        assert_eq!(endpoint_of("us-east-1"), "https://lambda.us-east-1.amazonaws.com");
-        assert_eq!(endpoint_of("cn-north-1"), "https://lambda.cn-north-1.amazonaws.com.cn");
     }
 }

@@ -43,13 +43,26 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::config::{Config, environment::load_config, hosts::Stage};
+    use crate::config::{Config, PARSED, environment::load_config, hosts::Stage, section::Table};
 
     #[test]
     fn the_embedded_configuration_has_been_checked() {
         Config::parse("webhooks.toml", EMBEDDED).unwrap();
         let why = "webhooks.toml was edited; run `cargo webhooks check`, and commit webhooks.checked";
         assert_eq!(digest(EMBEDDED), CHECKED, "{why}");
+    }
+
+    #[test]
+    fn the_build_has_parsed_the_embedded_configuration() {
+        let parsed: Table = serde_json::from_str(PARSED).unwrap();
+        assert_eq!(parsed, toml::from_str(EMBEDDED).unwrap());
+    }
+
+    #[test]
+    fn what_the_build_could_not_parse_is_parsed_at_start() {
+        let read = |text| Config::read_parsed("toml", text, "", Stage::None, Check::All);
+        assert_eq!(read(EMBEDDED).unwrap().steps.len(), Config::parse("toml", EMBEDDED).unwrap().steps.len());
+        assert_eq!(read("a = 1\n[").unwrap_err().problems[0].line, Some(2));
     }
 
     #[test]

@@ -3,13 +3,8 @@
 use std::{fs, time::Duration};
 
 use super::{
-    Config, ConfigError, EMBEDDED,
-    brokers::Brokers,
-    checked::{Check, IS_CHECKED},
-    collector::Collector,
-    hosts::Stage,
-    problems::Problems,
-    span::Span,
+    Config, ConfigError, brokers::Brokers, checked::Check, collector::Collector, hosts::Stage,
+    problems::Problems, span::Span,
 };
 
 /// The environment, read and checked.
@@ -138,8 +133,7 @@ pub fn load_config(get: Lookup<'_>) -> Result<Config, ConfigError> {
     let hosts = get("STAGE_HOSTS").unwrap_or_default();
     let stage = Stage::Of(&hosts);
     let Some(path) = get("WEBHOOKS_CONFIG").filter(|path| !path.is_empty()) else {
-        let check = if IS_CHECKED { Check::Hosts } else { Check::All };
-        return Config::parse_of("webhooks.toml", EMBEDDED, stage, check);
+        return Config::embedded(stage);
     };
     match fs::read_to_string(&path) {
         Ok(text) => Config::parse_of(&path, &text, stage, Check::All),

@@ -41,23 +41,26 @@ use std::{
     time::Duration,
 };
 
-use checked::Check;
+use checked::{Check, IS_CHECKED};
 use destination::Destinations;
 use hosts::Stage;
 use in_doubt::InDoubt;
 use problems::Problems;
 pub use problems::{ConfigError, Problem};
-use section::Section;
+use section::{Section, Table};
+use serde_json::Value;
 use source::Source;
 use span::Span;
 use step::Step;
 use template::Templates;
-use toml::{Table, Value};
 
 use crate::{command::flow::Uses, effect_id::StepId};
 
 /// The `webhooks.toml` that was in the repository at build time.
 pub const EMBEDDED: &str = include_str!("../../webhooks.toml");
+
+/// The same file, parsed, as JSON; empty if the build could not parse it.
+const PARSED: &str = include_str!(concat!(env!("OUT_DIR"), "/webhooks.json"));
 
 /// A complete, checked configuration.
 #[derive(Debug)]
@@ -131,14 +134,41 @@ impl Config {
 
     /// Like `parse`, with the hosts of a stage and only the remaining checks.
     fn parse_of(file: &str, text: &str, stage: Stage<'_>, check: Check) -> Result<Self, ConfigError> {
+        match toml::from_str(text) {
+            Ok(table) => Self::read(file, text, table, stage, check),
+            Err(_) => Err(ConfigError { file: file.to_owned(), problems: position::malformed(text) }),
+        }
+    }
+
+    /// Reads the embedded file, as far as possible as it was prepared by the build and by `cargo webhooks check`.
+    fn embedded(stage: Stage<'_>) -> Result<Self, ConfigError> {
+        let check = if IS_CHECKED { Check::Hosts } else { Check::All };
+        Self::read_parsed("webhooks.toml", EMBEDDED, PARSED, stage, check)
+    }
+
+    /// Reads a file that the build has parsed; if it could not, parses it.
+    fn read_parsed(
+        file: &str,
+        text: &str,
+        parsed: &str,
+        stage: Stage<'_>,
+        check: Check,
+    ) -> Result<Self, ConfigError> {
+        match serde_json::from_str(parsed) {
+            Ok(table) => Self::read(file, text, table, stage, check),
+            Err(_) => Self::parse_of(file, text, stage, check),
+        }
+    }
+
+    /// Reads and checks the parsed file. Its text gives the lines of problems.
+    fn read(
+        file: &str,
+        text: &str,
+        mut table: Table,
+        stage: Stage<'_>,
+        check: Check,
+    ) -> Result<Self, ConfigError> {
         let mut problems = Problems::default();
-        let mut table: Table = match text.parse() {
-            Ok(table) => table,
-            Err(_) => {
-                problems.extend(position::malformed(text));
-                Table::new()
-            }
-        };
         hosts::fill_in(&mut table, stage, &mut problems);
         let mut root = Section::new("", table);
         let mut templates = Templates::new(check);
@@ -192,13 +222,12 @@ impl Config {
 pub(super) type Sources = BTreeMap<String, Option<Source>>;
 
 fn read_sources(root: &mut Section, templates: &mut Templates, problems: &mut Problems) -> Sources {
-    let table: Table =
-        root.optional("sources", "tables such as [sources.stripe]", problems).unwrap_or_default();
+    let table = root.table("sources", "tables such as [sources.stripe]", problems).unwrap_or_default();
     let mut sources = Sources::new();
     for (name, value) in table {
         let path = format!("sources.{name}");
         let source = match value {
-            Value::Table(table) => Source::read(&name, Section::new(path, table), templates, problems),
+            Value::Object(table) => Source::read(&name, Section::new(path, table), templates, problems),
             _ => {
                 problems.add(path, "not a table; write [sources.NAME]");
                 None
@@ -210,7 +239,7 @@ fn read_sources(root: &mut Section, templates: &mut Templates, problems: &mut Pr
 }
 
 fn read_steps(root: &mut Section, templates: &mut Templates, problems: &mut Problems) -> Vec<Option<Step>> {
-    let tables: Vec<Table> = root.optional("steps", "tables written [[steps]]", problems).unwrap_or_default();
+    let tables = root.tables("steps", "tables written [[steps]]", problems).unwrap_or_default();
     let read = |(index, table)| {
         Step::read(index, Section::new(format!("steps[{index}]"), table), templates, problems)
     };

@@ -7,14 +7,17 @@ use toml::{
 
 use super::problems::Problem;
 
-/// The TOML syntax errors of the file.
-pub(super) fn malformed(text: &str) -> impl Iterator<Item = Problem> {
+/// The TOML syntax errors of the file, in its order.
+pub(super) fn malformed(text: &str) -> Vec<Problem> {
     let (_, errors) = DeTable::parse_recoverable(text);
-    errors.into_iter().map(|error| Problem {
+    let problem = |error: toml::de::Error| Problem {
         line: error.span().map(|span| line(text, span.start)),
         field: "toml".to_owned(),
         message: error.message().to_owned(),
-    })
+    };
+    let mut problems: Vec<_> = errors.into_iter().map(problem).collect();
+    problems.sort_by_key(|problem| problem.line);
+    problems
 }
 
 /// Sets the line number of each problem, and sorts the problems by it. For a missing field, it is the line of its table.

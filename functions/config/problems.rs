@@ -22,10 +22,6 @@ impl Problems {
         self.0.push(Problem { line: None, field: field.into(), message: message.to_string() });
     }
 
-    pub(super) fn extend(&mut self, problems: impl IntoIterator<Item = Problem>) {
-        self.0.extend(problems);
-    }
-
     /// Returns the value if there are no errors, else all errors.
     pub(super) fn or<T>(self, file: &str, value: T) -> Result<T, ConfigError> {
         if self.0.is_empty() {

@@ -16,7 +16,7 @@ use super::{
     template::{JsonTemplate, Role, Template, Templates},
     url_template::UrlTemplate,
 };
-use crate::{effect_id::StepId, effects::PARKED_LANE};
+use crate::effect_id::{PARKED_LANE, StepId};
 
 /// A step: one action per business key of a run.
 #[derive(Debug, Clone)]
@@ -284,7 +284,7 @@ fn read_input(
     templates: &mut Templates,
     problems: &mut Problems,
 ) -> Vec<(String, JsonTemplate)> {
-    let input = section.optional("input", "a table of names and templates", problems);
+    let input = section.table("input", "a table of names and templates", problems);
     templates.add_fields(&section.path("input"), input.unwrap_or_default(), scope, problems)
 }
 

@@ -118,7 +118,7 @@ impl Templates {
     }
 
     fn compile(&mut self, field: &str, role: Role, source: &str, scope: &[&str]) -> Result<Template, String> {
-        let name: Arc<str> = format!("{field}{}", role.suffix()).into();
+        let name: Arc<str> = [field, role.suffix()].concat().into();
         self.digest |= source.contains("digest");
         if let Some(later) = &self.later {
             lock(later).insert(name.clone(), source.to_owned());
@@ -211,8 +211,8 @@ impl Templates {
         scope: &[&str],
         problems: &mut Problems,
     ) -> Vec<(String, JsonTemplate)> {
-        let add = |(name, value)| {
-            let value = self.add_json(&format!("{field}.{name}"), value, scope, problems);
+        let add = |(name, value): (String, Value)| {
+            let value = self.add_json(&[field, ".", &name].concat(), value, scope, problems);
             (name, value)
         };
         fields.into_iter().map(add).collect()
@@ -244,6 +244,11 @@ impl Templates {
         // Compile it only if it is ambiguous: an invalid expression is an invalid template as well.
         !["{{", "}}", "{%", "{#"].iter().any(|sign| inner.contains(sign))
             || self.env.compile_expression(inner).is_ok()
+    }
+
+    /// Whether they have been checked, so that they are compiled when they are first used.
+    pub(super) fn are_checked(&self) -> bool {
+        self.later.is_some()
     }
 
     /// Whether any of them may use `digest`.
@@ -313,8 +318,24 @@ impl Templates {
         }
     }
 
+    /// Whether the text of any template in a JSON value contains one of these words.
+    pub(super) fn mention(&self, json: &JsonTemplate, words: &[&str]) -> bool {
+        match json {
+            JsonTemplate::Literal(_) => false,
+            JsonTemplate::Text(template) | JsonTemplate::Expression(template) => {
+                let source = self.source(template);
+                words.iter().any(|word| source.contains(word))
+            }
+            JsonTemplate::Array(items) => items.iter().any(|item| self.mention(item, words)),
+            JsonTemplate::Object(fields) => fields.iter().any(|(_, field)| self.mention(field, words)),
+        }
+    }
+
     /// The template's text in the file.
     pub(super) fn source(&self, template: &Template) -> String {
+        if let Some(source) = self.later.as_ref().and_then(|later| lock(later).get(&template.name).cloned()) {
+            return source;
+        }
         self.env.get_template(&template.name).map(|found| found.source().to_owned()).unwrap_or_default()
     }
 

@@ -29,10 +29,7 @@ use super::{
 };
 use crate::{
     config::step::Step,
-    effects::{
-        StoreError,
-        agenda::{Cursor, Due},
-    },
+    effects::{Cursor, StoreError, agenda::Due},
 };
 
 /// Records read from a lane at a time.
@@ -74,7 +71,7 @@ impl Agenda<'_> {
     /// Works on all lanes until told to stop.
     pub(super) async fn run(&self) {
         let steps = &self.worker.config.steps;
-        if let Err(error) = self.worker.effects.register_lanes(steps.iter().map(|step| &step.id)).await {
+        if let Err(error) = self.worker.agenda.register_lanes(steps.iter().map(|step| &step.id)).await {
             tracing::warn!(%error, "the lanes of the agenda could not be written down");
         }
         let known = join_all(steps.iter().map(|step| self.work_lane(step)));
@@ -114,7 +111,7 @@ impl Agenda<'_> {
         let steps = self.worker.config.steps.iter().filter_map(|step| Some((step, self.horizon(step)?)));
         let looks = steps.map(async |(step, horizon)| {
             let until = self.worker.now() + horizon;
-            let page = self.worker.effects.due(step.id.as_str(), until, 1, None).await;
+            let page = self.worker.agenda.due(step.id.as_str(), until, 1, None).await;
             page.is_ok_and(|page| !page.due.is_empty())
         });
         let has_due = join_all(looks).await.contains(&true);
@@ -154,7 +151,7 @@ impl Agenda<'_> {
             return self.wait_closed(step, until).await;
         }
         let (now, limit) = (self.worker.now(), if destination.is_probing() { 1 } else { PAGE });
-        let page = self.worker.effects.due(step.id.as_str(), now + SOON, limit, from);
+        let page = self.worker.agenda.due(step.id.as_str(), now + SOON, limit, from);
         let page = if is_first { self.activity.while_busy(page).await? } else { page.await? };
         if is_first {
             self.worker.meter.oldest_due(page.due.first().map(|due| due.due_at), now);
@@ -186,7 +183,7 @@ impl Agenda<'_> {
             return Ok(Next::At(now + POLL));
         }
         let opens = self.worker.now() + closed_for + SLACK;
-        let page = self.worker.effects.due(step.id.as_str(), opens, 1, None).await?;
+        let page = self.worker.agenda.due(step.id.as_str(), opens, 1, None).await?;
         Ok(if page.due.is_empty() { Next::At(until.min(now + POLL)) } else { Next::Soon(until) })
     }
 
@@ -220,7 +217,7 @@ impl Agenda<'_> {
             return self.spawn(task, plan, self.worker.config.consumer.settle);
         }
         let now = self.worker.now();
-        if let Err(error) = self.worker.effects.postpone(&task.effect, now + NEWER_POLL, now).await {
+        if let Err(error) = self.worker.agenda.postpone(&task.effect, now + NEWER_POLL, now).await {
             tracing::warn!(effect_id = %task.effect, %error, "what needs a newer version stays due");
         }
     }
@@ -246,11 +243,11 @@ impl Agenda<'_> {
     async fn work_unknown_lanes(&self) -> Result<(), StoreError> {
         let worker = self.worker;
         let known: BTreeSet<&str> = worker.config.steps.iter().map(|step| step.id.as_str()).collect();
-        let lanes = worker.effects.lanes().await?;
+        let lanes = worker.agenda.lanes().await?;
         for lane in lanes.iter().filter(|lane| !known.contains(lane.as_str())) {
             let mut from = None;
             while !self.stop.is_cancelled() {
-                let page = worker.effects.due(lane, worker.now(), PAGE, from.take()).await?;
+                let page = worker.agenda.due(lane, worker.now(), PAGE, from.take()).await?;
                 // The longest due come first, and those are about the oldest.
                 let mut is_old = false;
                 for due in page.due {

@@ -14,7 +14,6 @@ use super::{
     destinations::Place,
     doubt::Resolved,
     events::Kind,
-    outcome::NotApplied,
     report::Conclusion,
     row::Prepared,
     sequel::Given,
@@ -32,6 +31,7 @@ use crate::{
         guard::{Deferral, Doubt, Held, Lease},
         record::Receipt,
     },
+    outcome::NotApplied,
 };
 
 /// A claimed effect.
@@ -231,7 +231,7 @@ impl Worker {
         let (attempt, now) = (lease.attempt(), self.now());
         let next = given.next(task, receipt, now)?;
         let (settled, begun) =
-            self.effects.commit_and_begin(lease, receipt, self.kept(task), &next, now).await?;
+            self.guard.commit_and_begin(lease, receipt, self.kept(task), &next, now).await?;
         self.report(task, attempt, &Conclusion::Done { status: receipt.status, at: now });
         self.discard_input(task).await;
         Ok(Ended { settled, begun })
@@ -245,7 +245,7 @@ impl Worker {
     async fn skip(&self, task: &Task, lease: Lease, why: &str, given: &Given) -> Result<Settled, StoreError> {
         let (attempt, now) = (lease.attempt(), self.now());
         let next = given.skipped(task, now)?;
-        let settled = self.effects.skip(lease, why, &next, now).await?;
+        let settled = self.guard.skip(lease, why, &next, now).await?;
         self.report(task, attempt, &Conclusion::Skipped { why });
         self.discard_input(task).await;
         Ok(settled)
@@ -293,14 +293,14 @@ impl Worker {
     ) -> Result<Settled, StoreError> {
         let (attempt, now) = (lease.attempt(), self.now());
         let deferral = Deferral { command: &task.command, due: now + pause, why, in_doubt };
-        let settled = self.effects.defer(lease, deferral, now).await?;
+        let settled = self.guard.defer(lease, deferral, now).await?;
         self.report(task, attempt, &Conclusion::Deferred { why, in_doubt, pause });
         Ok(settled)
     }
 
     pub(super) async fn park(&self, task: &Task, lease: Lease, why: &str) -> Result<Settled, StoreError> {
         let (attempt, in_doubt) = (lease.attempt(), lease.in_doubt());
-        let settled = self.effects.park(lease, &task.command, why, self.now()).await?;
+        let settled = self.guard.park(lease, &task.command, why, self.now()).await?;
         self.report(task, attempt, &Conclusion::Parked { why, in_doubt });
         Ok(settled)
     }
@@ -314,7 +314,7 @@ impl Worker {
     /// Discards large input, best effort: what is left costs storage only.
     pub(super) async fn discard_input(&self, task: &Task) {
         let Payload::ClaimCheck(check) = &task.command.payload else { return };
-        if let Err(error) = self.effects.discard(&task.effect, &task.command.input_hash, check).await {
+        if let Err(error) = self.large_inputs.discard(&task.effect, &task.command.input_hash, check).await {
             tracing::warn!(%error, "the large input of a done effect was left");
         }
     }

@@ -9,14 +9,9 @@ use minijinja::{Value as Jinja, context, value::Serde};
 use reqwest::{Request, Response};
 use url::form_urlencoded;
 
-use super::{
-    answer::Answer,
-    destinations::Health,
-    outcome::{NotApplied, of_error, of_status},
-    signature,
-};
+use super::{answer::Answer, destinations::Health, signature};
 use crate::{
-    clients::{AwsSigner, ThirdParties},
+    clients::AwsSigner,
     command::Input,
     config::{
         auth::Auth,
@@ -26,7 +21,9 @@ use crate::{
     },
     effect_id::EffectId,
     effects::{guard::Lease, record::Receipt},
+    outcome::{NotApplied, of_error, of_status},
     secrets::{Current, Secret, Secrets},
+    third_parties::ThirdParties,
     trace::{TRACEPARENT, Traceparent},
 };
 

@@ -29,15 +29,15 @@ pub(super) async fn tell(worker: &Worker, stop: &CancellationToken) {
 
 async fn tell_all(worker: &Worker) -> Result<(), StoreError> {
     loop {
-        let all = worker.effects.untold(PAGE).await?;
-        for untold in &all {
-            if !worker.effects.take_untold(untold).await? {
+        let all = worker.unpublished.first(PAGE).await?;
+        for end in &all {
+            if !worker.unpublished.take(end).await? {
                 continue;
             }
-            let Ok(effect) = untold.record.effect_id.parse::<EffectId>() else { continue };
-            let is_done = untold.record.status == Status::Done;
+            let Ok(effect) = end.record.effect_id.parse::<EffectId>() else { continue };
+            let is_done = end.record.status == Status::Done;
             let kind = if is_done { Kind::Done } else { Kind::Discarded };
-            worker.events.tell_of(kind, untold.of, &effect, untold.record.attempt);
+            worker.events.tell_of(kind, end.of, &effect, end.record.attempt);
         }
         if all.len() < PAGE as usize {
             return Ok(());

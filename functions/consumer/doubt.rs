@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{Worker, attempt::Verdict, look_up::LookedUp, outcome::NotApplied, sequel::Given, task::Task};
+use super::{Worker, attempt::Verdict, look_up::LookedUp, sequel::Given, task::Task};
 use crate::{
     config::{
         in_doubt::{InDoubt, LookUp},
         step::Step,
     },
     effects::guard::{Doubt, Lease},
+    outcome::NotApplied,
 };
 
 /// Up to this try, an effect whose process died is tried again at once; after that, it waits as after any failure. Otherwise an effect that

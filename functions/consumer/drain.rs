@@ -31,7 +31,7 @@ use crate::{effects::Settled, topic::Topic};
 const TICK: Duration = Duration::from_millis(100);
 /// How long outstanding acks are waited for once nothing is read any more.
 const LAST_ACKS: Duration = Duration::from_secs(2);
-/// The maximum number of messages in one ack.
+/// The maximum number of messages in one cumulative ack.
 const LONGEST_RUN: usize = 256;
 
 /// What is read, and how.
@@ -167,9 +167,12 @@ impl<'a> Drain<'a> {
             return;
         }
         let unproven = self.proof.seek(&mut self.order, self.stream.opened_at());
-        let (how, longest) =
-            if self.proof.is_cumulative() { (How::Through, LONGEST_RUN) } else { (How::One, 1) };
-        let proven = self.order.ready(longest).into_iter().map(|run| (run, how));
+        let (how, ready) = if self.proof.is_cumulative() {
+            (How::Through, self.order.ready(LONGEST_RUN))
+        } else {
+            (How::One, self.order.ready_singly())
+        };
+        let proven = ready.into_iter().map(|run| (run, how));
         for (run, how) in proven.chain(unproven.into_iter().map(|run| (run, How::Through))) {
             self.acks.send(run, how);
         }

@@ -16,7 +16,7 @@ use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use crate::{
     command::Command,
     effect_id::EffectId,
-    effects::{Effects, record::Status},
+    effects::{listing::Listing, record::Status},
     topic::Topic,
 };
 
@@ -78,12 +78,11 @@ pub(super) struct Sending {
 
 impl Events {
     /// Starts sending, if there is an events topic.
-    pub(super) fn start(topic: Option<Topic>, effects: &Effects) -> (Self, Sending) {
+    pub(super) fn start(topic: Option<Topic>, listing: Listing) -> (Self, Sending) {
         let Some(topic) = topic else { return Default::default() };
         let (queue, events) = mpsc::channel(QUEUE);
         let (told, sent) = (Arc::new(AtomicU64::new(0)), Arc::default());
-        let sender =
-            Sender { topic, effects: effects.clone(), told: Arc::clone(&told), sent: Arc::clone(&sent) };
+        let sender = Sender { topic, listing, told: Arc::clone(&told), sent: Arc::clone(&sent) };
         let task = Some(tokio::spawn(sender.run(events)));
         (Self { queue: Some(queue), told: Arc::clone(&told) }, Sending { task, told, sent })
     }
@@ -129,7 +128,7 @@ impl Sending {
 
 struct Sender {
     topic: Topic,
-    effects: Effects,
+    listing: Listing,
     told: Arc<AtomicU64>,
     sent: Arc<AtomicU64>,
 }
@@ -153,7 +152,7 @@ impl Sender {
         if event.of <= 1 {
             return true;
         }
-        let records = self.effects.run(&event.run_id).await.unwrap_or_default();
+        let records = self.listing.run(&event.run_id).await.unwrap_or_default();
         let over = || records.iter().filter(|record| record.status.is_over());
         // An effect skipped together with its predecessor has no attempt and publishes nothing.
         let tells = over().filter(|record| record.status != Status::Skipped || record.attempt > 0);

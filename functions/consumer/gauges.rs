@@ -69,13 +69,13 @@ fn log(worker: &Worker) {
 async fn look(worker: &Worker) -> Result<(), StoreError> {
     let now = worker.now();
     let (mut due, mut oldest) = (0, None);
-    for lane in worker.effects.lanes().await? {
-        let waiting = worker.effects.waiting(&lane, now, MOST).await?;
+    for lane in worker.listing.lanes().await? {
+        let waiting = worker.listing.waiting(&lane, now, MOST).await?;
         due += waiting.count;
         oldest = [oldest, waiting.oldest].into_iter().flatten().min();
     }
     let age = oldest.map(|oldest| Duration::try_from(now.duration_since(oldest)).unwrap_or_default());
-    let parked = worker.effects.parked(i32::from(MOST)).await?;
+    let parked = worker.listing.parked(i32::from(MOST)).await?;
     let in_doubt = parked.iter().filter(|record| record.doubt.is_some()).count() as u64;
     // Steps of the configuration are included with zero, so that alarms go off again.
     let mut by_step: BTreeMap<&str, u64> =

@@ -12,7 +12,7 @@
 //! | [`call`], `signature`, `answer` | the request to the third party, its signature, its answer |
 //! | [`row`] | a step that writes an item of a table instead |
 //! | `sequel` | a step that comes after others |
-//! | [`outcome`], [`backoff`] | the outcome of a call; when to try again |
+//! | [`outcome`](crate::outcome), [`backoff`] | the outcome of a call; when to try again |
 //! | `destinations` | limits, circuit breaker and pauses of each third party |
 //! | `turns` | one task at a time per effect in this process |
 //! | [`ack_order`], `proof`, `acks` | which messages may be acked, why, and the acks under way |
@@ -40,7 +40,6 @@ mod gauges;
 mod look_up;
 mod message;
 mod meter;
-pub mod outcome;
 mod proof;
 mod reader;
 mod reconcile;
@@ -69,6 +68,7 @@ use drain::Reading;
 use events::Events;
 use gauges::LastLook;
 use jiff::Timestamp;
+use message::Prepared;
 use meter::Meter;
 use proof::HOLD;
 use reader::CREATE_TIMEOUT;
@@ -87,7 +87,10 @@ use crate::{
         Config,
         environment::{Environment, Signatures},
     },
-    effects::{Effects, StoreError},
+    effects::{
+        StoreError, Table, agenda::Agenda, claim_check::LargeInputs, decided::Unpublished, guard::Guard,
+        listing::Listing, reconciliation::Reconciliation, stream_lease::StreamLeases,
+    },
     telemetry::spans::{CONSUMER_PATIENCE, Spans},
     topic::Topic,
     topics::Topics,
@@ -97,7 +100,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Consumer {
     config: Arc<Config>,
-    effects: Effects,
+    table: Table,
     caller: Caller,
     destinations: Destinations,
     last_look: Arc<LastLook>,
@@ -110,6 +113,7 @@ pub struct Consumer {
     idle_exit: Duration,
     events_topic: Option<Topic>,
     signatures: Signatures,
+    keys: Arc<Prepared>,
     spans: Spans,
     clock: fn() -> Timestamp,
 }
@@ -118,7 +122,13 @@ pub struct Consumer {
 #[derive(Debug)]
 struct Worker {
     config: Arc<Config>,
-    effects: Effects,
+    guard: Guard,
+    agenda: Agenda,
+    large_inputs: LargeInputs,
+    stream_leases: StreamLeases,
+    reconciliation: Reconciliation,
+    unpublished: Unpublished,
+    listing: Listing,
     caller: Caller,
     destinations: Destinations,
     deadline: Deadline,
@@ -130,6 +140,7 @@ struct Worker {
     last_look: Arc<LastLook>,
     next_turns: Arc<NextTurns>,
     signatures: Signatures,
+    keys: Arc<Prepared>,
     spans: Spans,
     clock: fn() -> Timestamp,
 }
@@ -155,7 +166,7 @@ impl Consumer {
         config: Config,
         environment: &Environment,
         topics: &Topics,
-        effects: Effects,
+        table: Table,
         caller: Caller,
         clock: fn() -> Timestamp,
     ) -> Self {
@@ -167,7 +178,7 @@ impl Consumer {
         let reading =
             |topic: &Topic| Reading { topic: topic.clone(), group: environment.group.clone(), lease };
         Self {
-            effects,
+            table,
             caller,
             destinations: Destinations::new(&config),
             last_look: Arc::default(),
@@ -179,6 +190,7 @@ impl Consumer {
             idle_exit: environment.idle_exit,
             events_topic,
             signatures: environment.command_signatures,
+            keys: Arc::default(),
             spans: Spans::default(),
             clock,
             config: Arc::new(config),
@@ -200,12 +212,13 @@ impl Consumer {
         let deadline = Deadline::from_context(deadline_ms, (self.clock)());
         self.thaw();
         self.caller.renew_secrets((self.clock)()).await;
-        let (events, sending) = Events::start(self.events_topic.clone(), &self.effects);
+        let (events, sending) = Events::start(self.events_topic.clone(), self.table.listing());
         let worker = Arc::new(self.worker(deadline, events));
         let meter = Arc::clone(&worker.meter);
         let recorder = self.recorder(&meter, deadline);
         let (readings, streams) = (&self.readings, &self.streams);
-        let run = Run { worker: &worker, readings, streams, idle_exit: self.idle_exit };
+        let pauses = self.table.pauses();
+        let run = Run { pauses: &pauses, worker: &worker, readings, streams, idle_exit: self.idle_exit };
         let spans = self.spans.begin();
         let outcome = recorder.while_running(run.run()).await;
         spans.end(deadline.half(CONSUMER_PATIENCE)).await;
@@ -239,7 +252,7 @@ impl Consumer {
 
     fn recorder(&self, meter: &Arc<Meter>, deadline: Deadline) -> Recorder<'_> {
         Recorder {
-            effects: &self.effects,
+            log: self.table.run_log(),
             destinations: &self.destinations,
             streams: &self.streams,
             last: &self.last_record,
@@ -254,7 +267,13 @@ impl Consumer {
     fn worker(&self, deadline: Deadline, events: Events) -> Worker {
         Worker {
             config: Arc::clone(&self.config),
-            effects: self.effects.clone(),
+            guard: self.table.guard(),
+            agenda: self.table.agenda(),
+            large_inputs: self.table.large_inputs(),
+            stream_leases: self.table.stream_leases(),
+            reconciliation: self.table.reconciliation(),
+            unpublished: self.table.unpublished(),
+            listing: self.table.listing(),
             caller: self.caller.clone(),
             destinations: self.destinations.clone(),
             deadline,
@@ -265,6 +284,7 @@ impl Consumer {
             last_look: Arc::clone(&self.last_look),
             next_turns: Arc::clone(&self.next_turns),
             signatures: self.signatures,
+            keys: Arc::clone(&self.keys),
             spans: self.spans.clone(),
             clock: self.clock,
         }

@@ -59,7 +59,7 @@ impl Reader<'_> {
         // After the renewal task has ended, only this function holds the lease.
         let _ = keeping.await;
         let released = match Arc::into_inner(lease) {
-            Some(lease) => self.worker.effects.release_stream(lease).await,
+            Some(lease) => self.worker.stream_leases.release(lease).await,
             None => Ok(Released::Quietly),
         };
         match released {
@@ -75,12 +75,12 @@ impl Reader<'_> {
     /// Takes the stream lease. A living consumer has renewed its lease within the last third of the lease's length; then the broker is busy. A
     /// dead consumer's lease expires while we wait.
     async fn take(&self) -> Result<Option<StreamLease>, StoreError> {
-        let Worker { effects, config, deadline, .. } = &**self.worker;
+        let Worker { stream_leases, config, deadline, .. } = &**self.worker;
         let length = config.consumer.stream_lease;
         let Reading { topic, group, lease } = self.reading;
         let name = format!("{}:{group}:{}", topic.name, topic.broker_name());
         let owner = Uuid::new_v4().to_string();
-        let take = || effects.take_stream(&name, &owner, length, self.worker.now());
+        let take = || stream_leases.take(&name, &owner, length, self.worker.now());
         let until = match take().await? {
             Taken::Ours(lease) => return Ok(Some(lease)),
             Taken::Held(until) => until,
@@ -146,7 +146,7 @@ async fn keep(worker: Arc<Worker>, lease: Arc<StreamLease>, lost: CancellationTo
         sleep(lease.length / 3).await;
         let asked = Instant::now();
         let left = lease.length.saturating_sub(renewed.elapsed());
-        match timeout(left, worker.effects.renew_stream(&lease, worker.now())).await {
+        match timeout(left, worker.stream_leases.renew(&lease, worker.now())).await {
             Ok(Ok(())) => renewed = asked,
             Ok(Err(error)) if !matches!(error, StoreError::Fenced) => {
                 tracing::warn!(%error, "the stream lease was not renewed; trying again");

@@ -88,7 +88,7 @@ pub(super) async fn as_due(worker: &Arc<Worker>, activity: &Activity, stop: &Can
 async fn turn(worker: &Arc<Worker>, source: &Source, reconcile: &Reconcile) {
     let now = worker.now();
     let owner = Uuid::new_v4().to_string();
-    let taken = match worker.effects.take_turn(&source.name, &owner, TURN, now).await {
+    let taken = match worker.reconciliation.take_turn(&source.name, &owner, TURN, now).await {
         Ok(Taken::Ours(turn)) => turn,
         Ok(Taken::NotBefore(next)) => return worker.next_turns.set(&source.name, next),
         Err(error) => return tracing::warn!(source = source.name, %error, "a source is not reconciled"),
@@ -103,7 +103,7 @@ async fn turn(worker: &Arc<Worker>, source: &Source, reconcile: &Reconcile) {
         .count_if_any(&UNRECOVERED, lost)
         .print();
     tell(source, &ended, recovered);
-    match worker.effects.end_turn(turn, next).await {
+    match worker.reconciliation.end_turn(turn, next).await {
         Ok(()) => worker.next_turns.set(&source.name, next),
         Err(error) => {
             tracing::warn!(source = source.name, %error, "how far a source was reconciled was not recorded")

@@ -15,10 +15,7 @@ use super::{
     RunError, deadline::Deadline, destinations::Destinations, meter::Meter, streams::Streams,
     summary::Summary,
 };
-use crate::effects::{
-    Effects,
-    runs::{ConsumerRun, DestinationState},
-};
+use crate::effects::runs::{ConsumerRun, DestinationState, RunLog};
 
 /// A run that ends sooner writes only one record, at its end.
 const FIRST_AFTER: Duration = Duration::from_secs(5);
@@ -44,7 +41,7 @@ impl LastRecord {
 /// Writes the records of one run.
 #[derive(Debug)]
 pub(super) struct Recorder<'a> {
-    pub(super) effects: &'a Effects,
+    pub(super) log: RunLog,
     pub(super) destinations: &'a Destinations,
     pub(super) streams: &'a Streams,
     pub(super) last: &'a LastRecord,
@@ -123,7 +120,7 @@ impl Recorder<'_> {
 
     /// Writes a record. A run does not fail if this fails.
     async fn leave(&self, record: ConsumerRun) {
-        let left = timeout(self.deadline.half(PATIENCE), self.effects.leave_run(&record)).await;
+        let left = timeout(self.deadline.half(PATIENCE), self.log.write(&record)).await;
         let error = match left {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),

@@ -20,7 +20,6 @@ use super::{
     call::request_context,
     destinations::{Health, Place},
     events::Kind,
-    outcome::NotApplied,
     report::Conclusion,
     sequel::Given,
     task::Task,
@@ -38,6 +37,7 @@ use crate::{
         record::Receipt,
         row::{Change, Condition, Row},
     },
+    outcome::NotApplied,
 };
 
 /// An item to be written, and the receipt that is then recorded.
@@ -115,8 +115,7 @@ impl Worker {
         let (attempt, now, began) = (lease.attempt(), self.now(), Instant::now());
         self.events.tell(Kind::Started, &task.command, &task.effect, attempt);
         let next = given.next(task, &receipt, now)?;
-        let written =
-            self.effects.commit_with_row(lease, &row, &receipt, self.kept(task), &next, now).await?;
+        let written = self.guard.commit_with_row(lease, &row, &receipt, self.kept(task), &next, now).await?;
         self.called(task, began);
         match written {
             Written::Done { settled, begun } => {

@@ -26,6 +26,7 @@ use super::{
     streams::Streams,
     summary::End,
 };
+use crate::effects::pause::Pauses;
 
 /// How often it is checked whether the run is over.
 const TICK: Duration = Duration::from_millis(50);
@@ -39,6 +40,7 @@ pub(super) struct Activity(AtomicU32);
 /// What a run works with.
 #[derive(Debug)]
 pub(super) struct Run<'a> {
+    pub(super) pauses: &'a Pauses,
     pub(super) worker: &'a Arc<Worker>,
     pub(super) readings: &'a [Reading],
     pub(super) streams: &'a Streams,
@@ -76,7 +78,7 @@ impl Run<'_> {
     /// A broker's topic could not be read; the other brokers and the agenda are still worked on. Or the pause could not be read: then nothing is
     /// done, since claims need the table as well.
     pub(super) async fn run(&self) -> Result<End, RunError> {
-        if let Some(pause) = self.worker.effects.pause().await? {
+        if let Some(pause) = self.pauses.current().await? {
             tracing::info!(since = %pause.since, by = pause.by, why = pause.note, "the consumer is paused");
             return Ok(End::Paused);
         }

@@ -32,7 +32,7 @@ pub(super) struct Given {
 impl Worker {
     /// Fetches input that is too large for the command.
     pub(super) async fn given(&self, task: &Task) -> Result<Given, StoreError> {
-        let (input, flow) = self.effects.input_and_flow(&task.effect, &task.command).await?;
+        let (input, flow) = self.large_inputs.input_and_flow(&task.effect, &task.command).await?;
         Ok(Given { input, flow })
     }
 

@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::{Worker, outcome::NotApplied, report::Conclusion, task::Task};
+use super::{Worker, report::Conclusion, task::Task};
 use crate::{
     config::{call::Call, in_doubt::LookUp},
     effects::record::Receipt,
+    outcome::NotApplied,
     telemetry::spans::{Kind, Span},
     trace::Traceparent,
 };

@@ -68,7 +68,7 @@ impl Worker {
         let task = match self.read(value).await {
             Ok(task) => Arc::new(task),
             Err(why) => {
-                let settled = self.effects.park_malformed(key, value, &why, self.now()).await?;
+                let settled = self.guard.park_malformed(key, value, &why, self.now()).await?;
                 self.report_malformed();
                 return Ok(settled);
             }
@@ -155,7 +155,7 @@ impl Worker {
 
     /// Puts the command on the agenda, before any claim: no attempt is used.
     async fn enqueue(&self, task: &Task, due: Timestamp, why: &'static str) -> Result<Settled, Unsettled> {
-        let settled = self.effects.enqueue(&task.effect, &task.command, due, self.now()).await?;
+        let settled = self.agenda.enqueue(&task.effect, &task.command, due, self.now()).await?;
         self.report(task, task.command.attempt, &Conclusion::of_enqueued(settled.how(), why));
         Ok(settled)
     }
@@ -174,7 +174,7 @@ impl Worker {
         let on_agenda = is_recorded || plan.is_slow();
         for left in (0..CLAIMS).rev() {
             let ask = Request { effect, command, attempt_id: Uuid::new_v4(), lease, is_recorded, on_agenda };
-            let held = match self.effects.claim(&ask, self.now()).await? {
+            let held = match self.guard.claim(&ask, self.now()).await? {
                 Claim::Won(lease) => return self.begin(task, Claimed::Won(lease), plan, turn, origin).await,
                 Claim::InDoubt(doubt) => {
                     return self.begin(task, Claimed::InDoubt(doubt), plan, turn, origin).await;
@@ -203,7 +203,8 @@ impl Worker {
         let (handed_over, held) = (claimed.handed_over(), claimed.held());
         let (worker, its_task) = (Arc::clone(self), Arc::clone(task));
         let attempt = async move {
-            let ended = worker.attempt(&its_task, claimed, plan).await;
+            // Boxed here, where it is made: a task is copied several times until it runs.
+            let ended = Box::pin(worker.attempt(&its_task, claimed, plan)).await;
             drop(turn);
             match ended {
                 Ok(Ended { settled, begun }) => {
@@ -227,7 +228,7 @@ impl Worker {
         if let Ok(ended) = timeout(self.config.consumer.slow_call, &mut attempt).await {
             return Ok(ended.map_err(|_| Unsettled::Panicked)??);
         }
-        match self.effects.hand_over(held, &task.command, self.now()).await {
+        match self.guard.hand_over(held, &task.command, self.now()).await {
             Ok(settled) => Ok(settled),
             // The attempt has just ended, or the table can't be asked: then the message waits for the end.
             Err(_) => Ok(attempt.await.map_err(|_| Unsettled::Panicked)??),
@@ -235,7 +236,7 @@ impl Worker {
     }
 
     async fn watch(&self, task: &Task, held: Held) -> Result<Settled, StoreError> {
-        let settled = self.effects.watch(held, &task.command, self.now()).await?;
+        let settled = self.guard.watch(held, &task.command, self.now()).await?;
         self.report(task, task.command.attempt, &Conclusion::Held);
         Ok(settled)
     }
@@ -250,7 +251,7 @@ impl Worker {
 
     async fn mismatch(&self, task: &Task, mismatch: &Mismatch) -> Result<Settled, Unsettled> {
         let Task { command, effect, .. } = task;
-        let settled = self.effects.park_mismatch(effect, command, mismatch, self.now()).await?;
+        let settled = self.guard.park_mismatch(effect, command, mismatch, self.now()).await?;
         let (why, in_doubt) = (mismatch.why(command), mismatch.in_doubt());
         self.report(task, command.attempt, &Conclusion::Parked { why: &why, in_doubt });
         Ok(settled)

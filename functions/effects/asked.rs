@@ -10,8 +10,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Effects,
     error::StoreError,
+    reconciliation::Reconciliation,
     record::{Item, attr, millis, optional_text, seconds, string, time},
     store::{Change, Condition, Write},
 };
@@ -36,7 +36,7 @@ fn partition(source: &str) -> String {
     format!(":asked:{source}")
 }
 
-impl Effects {
+impl Reconciliation {
     /// Records that a redelivery was requested, or that the event is lost.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl Effects {
         if is_lost {
             item.insert(LOST.into(), AttributeValue::Bool(true));
         }
-        let put = self.store.client.put_item().table_name(&self.store.table).set_item(Some(item));
+        let put = self.store.client.put_item().table_name(&*self.store.table).set_item(Some(item));
         put.send().await.map(drop).map_err(|error| StoreError::unavailable("PutItem", &error))
     }
 
@@ -63,7 +63,7 @@ impl Effects {
     pub async fn asked(&self, source: &str) -> Result<HashMap<String, Asked>, StoreError> {
         let (mut asked, mut from) = (HashMap::new(), None);
         loop {
-            let (items, next) = self.run_items(&partition(source), from).await?;
+            let (items, next) = self.store.run_items(&partition(source), from).await?;
             for item in items {
                 let at = time(&item, ASKED_AT)?.ok_or(StoreError::Malformed(ASKED_AT))?;
                 let is_lost = item.contains_key(LOST);
@@ -82,7 +82,7 @@ impl Effects {
     /// # Errors
     /// DynamoDB could not be asked.
     pub async fn forget_asked(&self, source: &str, event_id: &str) -> Result<(), StoreError> {
-        let delete = self.store.client.delete_item().table_name(&self.store.table);
+        let delete = self.store.client.delete_item().table_name(&*self.store.table);
         let delete = delete.key(attr::RUN_ID, string(partition(source)));
         let delete = delete.key(attr::EFFECT_ID, string(event_id));
         delete.send().await.map(drop).map_err(|error| StoreError::unavailable("DeleteItem", &error))

@@ -9,10 +9,13 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Effects, StoreError,
-    agenda::{Cursor, absent},
-    guard::decide::{Decided, Decision, Said, Seen},
+    StoreError,
+    guard::decide::{Decided, Decision, Decisions, Said, Seen},
+    listing::Listing,
+    new_record::absent,
+    queries::Cursor,
     record::{Item, Record, as_json, attr, millis, optional_text, string, time},
+    store::Store,
 };
 use crate::{
     config::{Config, in_doubt::InDoubt},
@@ -210,7 +213,7 @@ impl Decision {
     }
 }
 
-impl Effects {
+impl Decisions {
     /// Plans a bulk decision. It reads all parked records.
     ///
     /// # Errors
@@ -223,7 +226,7 @@ impl Effects {
     ) -> Result<Plan, StoreError> {
         let (mut plan, mut from) = (Plan::default(), None);
         loop {
-            let (records, next) = self.parked_page(PAGE, from).await?;
+            let (records, next) = self.listing.parked_page(PAGE, from).await?;
             plan.parked += records.len() as u64;
             for record in records.into_iter().filter(|record| filter.fits(record)) {
                 match decision.unfit(&record, policy(&record.step)) {
@@ -258,12 +261,12 @@ impl Effects {
     ) -> Result<Tally, StoreError> {
         let Said { decision, by, note } = bulk.said;
         let filter = serde_json::to_string(bulk.filter).unwrap_or_default();
-        self.write_down(bulk.id, (decision.as_str(), by, note), &filter, now).await?;
+        self.guard.store.write_down(bulk.id, (decision.as_str(), by, note), &filter, now).await?;
         let note = format!("{} (bulk {})", bulk.said.note, bulk.id);
         let said = Said { note: &note, ..bulk.said };
         let (mut tally, mut from) = (Tally::default(), None);
         loop {
-            let (records, next) = self.parked_page(PAGE, from).await?;
+            let (records, next) = self.listing.parked_page(PAGE, from).await?;
             let mut fit = Vec::new();
             for record in records.into_iter().filter(|record| bulk.filter.fits(record)) {
                 let policy = policy(&record.step);
@@ -298,7 +301,9 @@ impl Effects {
             }
         }
     }
+}
 
+impl Listing {
     /// One page of the records of bulk decisions.
     ///
     /// # Errors
@@ -307,10 +312,12 @@ impl Effects {
         &self,
         from: Option<Cursor>,
     ) -> Result<(Vec<BulkRecord>, Option<Cursor>), StoreError> {
-        let (items, next) = self.run_items(BULK_RUN, from).await?;
+        let (items, next) = self.store.run_items(BULK_RUN, from).await?;
         Ok((items.iter().map(BulkRecord::read).collect::<Result<_, _>>()?, next))
     }
+}
 
+impl Store {
     /// Records who decides what, why, and about which effects. The record is kept as long as those of done effects.
     pub(super) async fn write_down(
         &self,
@@ -330,7 +337,7 @@ impl Effects {
             (attr::EXPIRES_AT.into(), self.expiry(now)),
         ]);
         // Refused: the record was written when this decision was started.
-        self.store.put(item, absent()).await.map(drop)
+        self.put(item, absent()).await.map(drop)
     }
 }
 

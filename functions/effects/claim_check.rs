@@ -7,10 +7,9 @@ use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use jiff::Timestamp;
 
 use super::{
-    Effects,
     error::StoreError,
     record::{attr, string},
-    store::{Change, Condition},
+    store::{Change, Condition, Store},
 };
 use crate::{
     command::{ClaimCheck, Command, Input, InputHash, Payload, flow::Flow},
@@ -24,7 +23,13 @@ const DATA: &str = "data";
 const LATER: &str = ":later";
 const OPERATION: &str = "PutItem";
 
-impl Effects {
+/// Stores and fetches large input.
+#[derive(Debug, Clone)]
+pub struct LargeInputs {
+    pub(super) store: Store,
+}
+
+impl LargeInputs {
     /// Stores input. The same input of the same effect replaces itself.
     ///
     /// # Errors
@@ -39,7 +44,7 @@ impl Effects {
         let packed = pack(&json).map_err(|_| StoreError::Malformed(DATA))?;
         let mut chunks = 0;
         for chunk in packed.chunks(CHUNK) {
-            let put = self.store.client.put_item().table_name(&self.store.table);
+            let put = self.store.client.put_item().table_name(&*self.store.table);
             let put = put
                 .item(attr::RUN_ID, string(partition(effect)))
                 .item(attr::EFFECT_ID, string(sort(hash, chunks)))
@@ -53,7 +58,7 @@ impl Effects {
     /// Stores a command's input, and with it the inputs of later steps.
     ///
     /// # Errors
-    /// As [`Effects::check_in`].
+    /// As [`LargeInputs::check_in`].
     pub async fn leave_input(&self, effect: &EffectId, command: Command) -> Result<Command, StoreError> {
         let Payload::Input(input) = &command.payload else { return Ok(command) };
         if command.flow.is_empty() {
@@ -71,7 +76,7 @@ impl Effects {
     /// A command's input, and the later steps with theirs.
     ///
     /// # Errors
-    /// As [`Effects::check_out`].
+    /// As [`LargeInputs::check_out`].
     pub async fn input_and_flow(
         &self,
         effect: &EffectId,
@@ -103,7 +108,7 @@ impl Effects {
     ) -> Result<Input, StoreError> {
         let mut packed = Vec::new();
         for chunk in 0..check.chunks {
-            let get = self.store.client.get_item().table_name(&self.store.table);
+            let get = self.store.client.get_item().table_name(&*self.store.table);
             let get = get
                 .key(attr::RUN_ID, string(partition(effect)))
                 .key(attr::EFFECT_ID, string(sort(check.of.as_ref().unwrap_or(hash), chunk)))
@@ -122,12 +127,12 @@ impl Effects {
     ///
     /// # Errors
     /// DynamoDB could not be asked, or not for all of it; what is left costs storage and nothing else.
-    pub(super) async fn expire_input(&self, command: &Command, now: Timestamp) -> Result<(), StoreError> {
+    pub(super) async fn expire(&self, command: &Command, now: Timestamp) -> Result<(), StoreError> {
         let Payload::ClaimCheck(check) = &command.payload else { return Ok(()) };
         let effect = command.effect_id().map_err(|_| StoreError::Malformed(attr::COMMAND))?;
         for chunk in 0..check.chunks {
             let key = (partition(&effect), sort(check.of.as_ref().unwrap_or(&command.input_hash), chunk));
-            let change = Change::default().set(attr::EXPIRES_AT, self.expiry(now));
+            let change = Change::default().set(attr::EXPIRES_AT, self.store.expiry(now));
             // Refused: the item is already deleted, and an update must not recreate it empty.
             self.store.update((&key.0, &key.1), change, present()).await?;
         }
@@ -145,7 +150,7 @@ impl Effects {
         check: &ClaimCheck,
     ) -> Result<(), StoreError> {
         for chunk in 0..check.chunks {
-            let delete = self.store.client.delete_item().table_name(&self.store.table);
+            let delete = self.store.client.delete_item().table_name(&*self.store.table);
             let delete = delete
                 .key(attr::RUN_ID, string(partition(effect)))
                 .key(attr::EFFECT_ID, string(sort(check.of.as_ref().unwrap_or(hash), chunk)));

@@ -1,21 +1,27 @@
 //! The effects table: the exactly-once guard, the retry agenda and the history, one record per effect.
 //!
-//! | module | what |
-//! |---|---|
-//! | [`record`], `history`, `receipt` | a record, its states and its parts |
-//! | [`guard`] | claim, then commit, defer, park or skip; decisions; chains |
-//! | [`agenda`] | due records, by lane and time |
-//! | [`parked`] | parks what can't be claimed |
-//! | [`claim_check`] | input that is too large for the broker |
-//! | [`row`] | an item of a user's table, written in the same transaction |
-//! | [`request`] | the idempotency keys of clients |
-//! | [`stream_lease`] | one stream at a time per broker |
-//! | [`pause`] | a pause of the consumer |
-//! | [`reconciliation`], [`asked`] | how far each source is reconciled; requested redeliveries |
-//! | `store`, `transaction` | the conditional writes under all of them |
+//! [`Table`] opens it. Each user gets only the roles that it needs:
 //!
-//! For operators: [`standing`] the state of a run · [`bulk`] one decision on many effects · [`decided`] decisions not yet published ·
-//! [`redrive`] does finished effects again · [`recent`] effects by time · [`runs`] what each consumer run did.
+//! | role | module | what | users |
+//! |---|---|---|---|
+//! | [`Guard`] | [`guard`], [`parked`] | claim, then commit, defer, park or skip; chains; parks what can't be claimed | consumer |
+//! | [`Agenda`] | [`agenda`] | due records, by lane and time | ingest's outbox, consumer |
+//! | [`LargeInputs`] | [`claim_check`] | input that is too large for the broker | ingest's outbox, consumer |
+//! | [`StreamLeases`] | [`stream_lease`] | one stream at a time per broker | consumer |
+//! | [`Pauses`] | [`pause`] | a pause of the consumer | consumer, operators |
+//! | [`Reconciliation`] | [`reconciliation`], [`asked`] | how far each source is reconciled; requested redeliveries | consumer, operators |
+//! | [`IdempotencyKeys`] | [`request`] | the idempotency keys of clients | ingest's API |
+//! | [`Listing`] | [`listing`], [`recent`] | effects by run, by state and by time, read only | ingest's API, operators, console |
+//! | [`RunLog`] | [`runs`] | what each consumer run did | consumer, console |
+//! | [`Decisions`] | [`guard::decide`], [`bulk`] | one decision on one or on many parked effects | ingest's API, operators, console |
+//! | [`Unpublished`] | [`decided`] | decisions not yet published | consumer |
+//! | [`Redrives`] | [`redrive`] | does finished effects again | operators |
+//! | [`Health`] | [`health`] | whether the table can be read | ingest's health route |
+//!
+//! Under all of them: `store` and `transaction` the conditional writes (`wire`: in DynamoDB's JSON), `queries` the reads, `lanes` the agenda's
+//! lanes, `new_record` what a record starts with.
+//! Values: [`record`], `history`, `receipt` a record, its states and its parts · [`row`] an item of a user's table, written in the
+//! same transaction · [`standing`] the state of a run.
 
 pub mod agenda;
 pub mod asked;
@@ -24,9 +30,14 @@ pub mod claim_check;
 pub mod decided;
 mod error;
 pub mod guard;
+pub mod health;
 mod history;
+mod lanes;
+pub mod listing;
+mod new_record;
 pub mod parked;
 pub mod pause;
+mod queries;
 mod receipt;
 pub mod recent;
 pub mod reconciliation;
@@ -39,43 +50,38 @@ pub mod standing;
 mod store;
 pub mod stream_lease;
 mod transaction;
+mod wire;
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use agenda::Cursor;
-use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder, types::AttributeValue};
+use agenda::Agenda;
+use aws_sdk_dynamodb::Client;
+use claim_check::LargeInputs;
+use decided::Unpublished;
 pub use error::StoreError;
-use jiff::Timestamp;
-use record::{Item, Record, seconds, string};
+use guard::{Guard, decide::Decisions};
+use health::Health;
+use lanes::Lanes;
+use listing::Listing;
+use pause::Pauses;
+pub use queries::Cursor;
+use reconciliation::Reconciliation;
+use redrive::Redrives;
+use request::IdempotencyKeys;
+use runs::RunLog;
 use store::Store;
+use stream_lease::StreamLeases;
 
-use crate::effect_id::StepId;
+use crate::clients::Direct;
 
 /// The sparse index of the agenda: `lane` and `due_at`.
 pub const DUE_INDEX: &str = "due";
-/// The lane of parked records.
-pub const PARKED_LANE: &str = "parked";
 
-/// The effects table.
+/// The effects table. It only hands out the roles, so that each user's fields say what that user can do. All of them are cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Effects {
+pub struct Table {
     store: Store,
-    keep_done: Duration,
-    lanes: KnownLanes,
-}
-
-/// The lanes that this process has registered.
-#[derive(Debug, Clone, Default)]
-struct KnownLanes(Arc<Mutex<HashSet<StepId>>>);
-
-impl KnownLanes {
-    fn lock(&self) -> MutexGuard<'_, HashSet<StepId>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    lanes: Lanes,
 }
 
 /// Proof that a message is settled: an ack takes one. It can't be copied, and nothing outside this
@@ -101,11 +107,11 @@ impl KnownLanes {
 /// and an attempt ends once:
 ///
 /// ```compile_fail,E0382
-/// # use driftq_webhooks::{command::Command, effects::{Effects, StoreError, guard::Lease, record::Receipt}};
+/// # use driftq_webhooks::{command::Command, effects::{StoreError, guard::{Guard, Lease}, record::Receipt}};
 /// # use jiff::Timestamp;
-/// # async fn wrong(effects: Effects, lease: Lease, receipt: Receipt, command: Command, now: Timestamp) -> Result<(), StoreError> {
-/// let done = effects.commit(lease, &receipt, now).await?;
-/// let parked = effects.park(lease, &command, "why", now).await?;
+/// # async fn wrong(guard: Guard, lease: Lease, receipt: Receipt, command: Command, now: Timestamp) -> Result<(), StoreError> {
+/// let done = guard.commit(lease, &receipt, now).await?;
+/// let parked = guard.park(lease, &command, "why", now).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -146,92 +152,106 @@ impl Settled {
     }
 }
 
-impl Effects {
+impl Table {
     /// Opens the table of that name. `keep_done`: how long records of done and discarded effects are kept.
     #[must_use]
-    pub fn new(client: Client, table: String, keep_done: Duration) -> Self {
-        Self::when_needed(|| client, table, keep_done)
+    pub fn open(client: Client, name: String, keep_done: Duration) -> Self {
+        Self::open_when_needed(|| client, name, keep_done)
     }
 
-    /// Like `new`, with a client that is created at first use: ingest seldom needs one, and creating it takes a part of each cold start.
+    /// Like `open`, with a client that is created at first use: ingest seldom needs one, and creating it takes a part of each cold start.
     #[must_use]
-    pub fn when_needed(
+    pub fn open_when_needed(
         client: impl FnOnce() -> Client + Send + 'static,
-        table: String,
+        name: String,
         keep_done: Duration,
     ) -> Self {
-        let client = Arc::new(LazyLock::new(Box::new(client) as _));
-        Self { store: Store { client, table }, keep_done, lanes: KnownLanes::default() }
+        let store = Store::new(client, name, keep_done);
+        Self { lanes: Lanes::new(store.clone()), store }
     }
 
-    /// When DynamoDB may remove a finished record.
-    fn expiry(&self, now: Timestamp) -> AttributeValue {
-        seconds(now + self.keep_done)
+    /// Has the first try of each write sent without the SDK's orchestration.
+    #[must_use]
+    pub fn with_direct(self, direct: Option<Direct>) -> Self {
+        let store = Store { direct: direct.map(Arc::new), ..self.store };
+        Self { lanes: Lanes::new(store.clone()), store }
     }
 
-    /// All records of a run, as they are now.
-    ///
-    /// # Errors
-    /// DynamoDB could not be asked.
-    pub async fn run(&self, run_id: &str) -> Result<Vec<Record>, StoreError> {
-        let (mut records, mut from) = (Vec::new(), None);
-        loop {
-            let (page, next) = self.run_page(run_id, from).await?;
-            records.extend(page);
-            from = next;
-            if from.is_none() {
-                return Ok(records);
-            }
-        }
+    /// Claims effects, and records how attempts end.
+    #[must_use]
+    pub fn guard(&self) -> Guard {
+        Guard { store: self.store.clone(), lanes: self.lanes.clone(), inputs: self.large_inputs() }
     }
 
-    /// One page of the records of a run, as they are now: what DynamoDB reads at a time.
-    ///
-    /// # Errors
-    /// DynamoDB could not be asked.
-    pub async fn run_page(
-        &self,
-        run_id: &str,
-        from: Option<Cursor>,
-    ) -> Result<(Vec<Record>, Option<Cursor>), StoreError> {
-        let (items, next) = self.run_items(run_id, from).await?;
-        Ok((items.iter().map(Record::read).collect::<Result<_, _>>()?, next))
+    /// Puts commands on the agenda, and reads those that are due.
+    #[must_use]
+    pub fn agenda(&self) -> Agenda {
+        Agenda { store: self.store.clone(), lanes: self.lanes.clone(), guard: self.guard() }
     }
 
-    async fn run_items(
-        &self,
-        run_id: &str,
-        from: Option<Cursor>,
-    ) -> Result<(Vec<Item>, Option<Cursor>), StoreError> {
-        let query = self.query("run_id = :run", run_id).set_exclusive_start_key(from.map(|Cursor(key)| key));
-        let page = Box::pin(query.send()).await.map_err(|error| StoreError::unavailable("Query", &error))?;
-        Ok((page.items.unwrap_or_default(), page.last_evaluated_key.map(Cursor)))
+    /// Stores and fetches input that is too large for the broker.
+    #[must_use]
+    pub fn large_inputs(&self) -> LargeInputs {
+        LargeInputs { store: self.store.clone() }
     }
 
-    /// One record of a run, as it is now. It uses a Query, so that a function that only shows runs needs no other permission.
-    async fn record(&self, run_id: &str, effect_id: &str) -> Result<Option<Record>, StoreError> {
-        let item = self.item(run_id, effect_id).await?;
-        if item.is_empty() { Ok(None) } else { Record::read(&item).map(Some) }
+    /// Takes, renews and releases the lease on a stream.
+    #[must_use]
+    pub fn stream_leases(&self) -> StreamLeases {
+        StreamLeases { store: self.store.clone() }
     }
 
-    /// The same record as an item; empty if there is none.
-    async fn item(&self, run_id: &str, effect_id: &str) -> Result<Item, StoreError> {
-        let query = self.query("run_id = :run AND effect_id = :effect", run_id);
-        let query = query.expression_attribute_values(":effect", string(effect_id));
-        let page = Box::pin(query.send()).await.map_err(|error| StoreError::unavailable("Query", &error))?;
-        Ok(page.items.unwrap_or_default().into_iter().next().unwrap_or_default())
+    /// Reads, begins and ends a pause of the consumer.
+    #[must_use]
+    pub fn pauses(&self) -> Pauses {
+        Pauses { store: self.store.clone() }
     }
 
-    fn query(&self, condition: &str, run_id: &str) -> QueryFluentBuilder {
-        let query = self.store.client.query().table_name(&self.store.table).consistent_read(true);
-        query.key_condition_expression(condition).expression_attribute_values(":run", string(run_id))
+    /// Keeps the progress of each source's reconciliation, and puts the effects of fetched events on the agenda.
+    #[must_use]
+    pub fn reconciliation(&self) -> Reconciliation {
+        Reconciliation { store: self.store.clone(), lanes: self.lanes.clone(), inputs: self.large_inputs() }
     }
 
-    /// Whether the table can be read: a query that returns nothing, made as in [`Effects::run`].
-    ///
-    /// # Errors
-    /// DynamoDB could not be asked.
-    pub async fn reachable(&self) -> Result<(), StoreError> {
-        self.run(":health").await.map(drop)
+    /// Remembers the idempotency keys of clients.
+    #[must_use]
+    pub fn idempotency_keys(&self) -> IdempotencyKeys {
+        IdempotencyKeys { store: self.store.clone() }
+    }
+
+    /// Reads effects, for operators and the console. It writes nothing.
+    #[must_use]
+    pub fn listing(&self) -> Listing {
+        Listing { store: self.store.clone() }
+    }
+
+    /// Writes and reads what each run of the consumer did.
+    #[must_use]
+    pub fn run_log(&self) -> RunLog {
+        RunLog { store: self.store.clone() }
+    }
+
+    /// Applies operators' decisions on parked effects.
+    #[must_use]
+    pub fn decisions(&self) -> Decisions {
+        Decisions { guard: self.guard(), listing: self.listing() }
+    }
+
+    /// Finds the decisions for which no event has been published.
+    #[must_use]
+    pub fn unpublished(&self) -> Unpublished {
+        Unpublished { store: self.store.clone() }
+    }
+
+    /// Does finished effects again.
+    #[must_use]
+    pub fn redrives(&self) -> Redrives {
+        Redrives { store: self.store.clone(), lanes: self.lanes.clone(), listing: self.listing() }
+    }
+
+    /// Checks whether the table can be read.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        Health { store: self.store.clone() }
     }
 }

@@ -5,13 +5,16 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Effects, How, PARKED_LANE, Settled,
-    agenda::absent,
+    How, Settled,
     error::StoreError,
-    guard::{Mismatch, new_item},
+    guard::{Guard, Mismatch},
+    new_record::{absent, new_item},
     record::{Item, Status, attr, count, millis, short, string},
 };
-use crate::{command::Command, effect_id::EffectId};
+use crate::{
+    command::Command,
+    effect_id::{EffectId, PARKED_LANE},
+};
 
 /// The run under which unreadable messages are parked. No run id can be this: they hold no `:`.
 pub const MALFORMED_RUN: &str = ":malformed";
@@ -19,7 +22,7 @@ pub const MALFORMED_RUN: &str = ":malformed";
 /// Bytes that are kept of an unreadable message. An item has at most 400 KB, and some brokers accept messages of that size.
 const KEPT: usize = 64 * 1024;
 
-impl Effects {
+impl Guard {
     /// Parks a command that does not match its effect's record, beside that record. If the record may have expired, the
     /// command is parked as the effect itself, so that an operator can decide.
     ///

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    Effects,
     error::StoreError,
     record::{Item, attr, millis, optional_text, string, time},
+    store::Store,
 };
 
 /// No run id can be this: they hold no `:`.
@@ -28,13 +28,19 @@ pub struct Pause {
     pub note: String,
 }
 
-impl Effects {
+/// Reads, begins and ends the pause.
+#[derive(Debug, Clone)]
+pub struct Pauses {
+    pub(super) store: Store,
+}
+
+impl Pauses {
     /// The pause in force, if any.
     ///
     /// # Errors
     /// DynamoDB could not be asked, or the record is malformed.
-    pub async fn pause(&self) -> Result<Option<Pause>, StoreError> {
-        let get = self.store.client.get_item().table_name(&self.store.table).consistent_read(true);
+    pub async fn current(&self) -> Result<Option<Pause>, StoreError> {
+        let get = self.store.client.get_item().table_name(&*self.store.table).consistent_read(true);
         let output = get
             .key(attr::RUN_ID, string(PAUSE))
             .key(attr::EFFECT_ID, string(CONSUMER))
@@ -48,7 +54,7 @@ impl Effects {
     ///
     /// # Errors
     /// DynamoDB could not be asked.
-    pub async fn begin_pause(&self, pause: &Pause) -> Result<(), StoreError> {
+    pub async fn begin(&self, pause: &Pause) -> Result<(), StoreError> {
         let item = Item::from([
             (attr::RUN_ID.into(), string(PAUSE)),
             (attr::EFFECT_ID.into(), string(CONSUMER)),
@@ -56,7 +62,7 @@ impl Effects {
             (BY.into(), string(&pause.by)),
             (NOTE.into(), string(&pause.note)),
         ]);
-        let put = self.store.client.put_item().table_name(&self.store.table).set_item(Some(item));
+        let put = self.store.client.put_item().table_name(&*self.store.table).set_item(Some(item));
         put.send().await.map(drop).map_err(|error| StoreError::unavailable("PutItem", &error))
     }
 
@@ -64,8 +70,8 @@ impl Effects {
     ///
     /// # Errors
     /// DynamoDB could not be asked.
-    pub async fn end_pause(&self) -> Result<(), StoreError> {
-        let delete = self.store.client.delete_item().table_name(&self.store.table);
+    pub async fn end(&self) -> Result<(), StoreError> {
+        let delete = self.store.client.delete_item().table_name(&*self.store.table);
         let delete = delete.key(attr::RUN_ID, string(PAUSE)).key(attr::EFFECT_ID, string(CONSUMER));
         delete.send().await.map(drop).map_err(|error| StoreError::unavailable("DeleteItem", &error))
     }

@@ -10,8 +10,10 @@ use jiff::{Timestamp, civil::Date, tz::Offset};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Effects, StoreError,
+    StoreError,
+    listing::Listing,
     record::{Item, Record, attr, millis, optional_text, string, time},
+    store::Store,
 };
 use crate::effect_id::EffectId;
 
@@ -24,7 +26,7 @@ const PAGE: i32 = 100;
 /// Reads effects backwards in time.
 #[derive(Debug)]
 pub struct Recent<'a> {
-    effects: &'a Effects,
+    store: &'a Store,
     since: Timestamp,
     before: Timestamp,
     day: Date,
@@ -69,23 +71,25 @@ fn day_of(time: Timestamp) -> Date {
     Offset::UTC.to_datetime(time).date()
 }
 
-impl Effects {
+impl Listing {
     /// Effects that were first recorded from `since` on and before `before`, the newest first.
     #[must_use]
     pub fn recent(&self, since: Timestamp, before: Timestamp) -> Recent<'_> {
         let day = day_of(before);
-        Recent { effects: self, since, before, day, shards: shards_of(day), ahead: VecDeque::new() }
+        Recent { store: &self.store, since, before, day, shards: shards_of(day), ahead: VecDeque::new() }
     }
+}
 
+impl Store {
     /// The existing records of these keys.
     async fn records(&self, keys: &[Key]) -> Result<Vec<Record>, StoreError> {
         let mut wanted =
-            Some(keys_and_attributes(keys)?).map(|keys| HashMap::from([(self.store.table.clone(), keys)]));
+            Some(keys_and_attributes(keys)?).map(|keys| HashMap::from([(self.table.to_string(), keys)]));
         let mut found = HashMap::new();
         while let Some(request) = wanted.take().filter(|request| !request.is_empty()) {
-            let batch = self.store.client.batch_get_item().set_request_items(Some(request)).send().await;
+            let batch = self.client.batch_get_item().set_request_items(Some(request)).send().await;
             let batch = batch.map_err(|error| StoreError::unavailable("BatchGetItem", &error))?;
-            for item in batch.responses.unwrap_or_default().remove(&self.store.table).unwrap_or_default() {
+            for item in batch.responses.unwrap_or_default().remove(&*self.table).unwrap_or_default() {
                 let record = Record::read(&item)?;
                 found.insert((record.run_id.clone(), record.effect_id.clone()), record);
             }
@@ -127,7 +131,7 @@ impl Recent<'_> {
                 return Ok(Vec::new());
             }
             // All of them may have been removed since the index was read; that is not the end.
-            let records = self.effects.records(&keys).await?;
+            let records = self.store.records(&keys).await?;
             if !records.is_empty() {
                 return Ok(records);
             }
@@ -138,7 +142,7 @@ impl Recent<'_> {
         loop {
             for shard in &mut self.shards {
                 if shard.keys.is_empty() {
-                    shard.read(self.effects, self.since, self.before).await?;
+                    shard.read(self.store, self.since, self.before).await?;
                 }
             }
             let newest = self.shards.iter_mut().filter(|shard| !shard.keys.is_empty());
@@ -158,15 +162,9 @@ impl Recent<'_> {
 
 impl Shard {
     /// Reads until there is a key, or no more.
-    async fn read(
-        &mut self,
-        effects: &Effects,
-        since: Timestamp,
-        before: Timestamp,
-    ) -> Result<(), StoreError> {
+    async fn read(&mut self, store: &Store, since: Timestamp, before: Timestamp) -> Result<(), StoreError> {
         while let (true, Next::From(from)) = (self.keys.is_empty(), &self.next) {
-            let query =
-                effects.store.client.query().table_name(&effects.store.table).index_name(RECENT_INDEX);
+            let query = store.client.query().table_name(&*store.table).index_name(RECENT_INDEX);
             let query = query
                 .key_condition_expression("#day = :day AND #created BETWEEN :since AND :last")
                 .expression_attribute_names("#day", attr::DAY)

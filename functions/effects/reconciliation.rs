@@ -10,11 +10,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Effects,
-    agenda::{absent, pending_item},
+    claim_check::LargeInputs,
     error::StoreError,
+    lanes::Lanes,
+    new_record::{absent, pending_item},
     record::{Item, Record, attr, millis, optional_text, string, time},
-    store::{Change, Condition, Write},
+    store::{Change, Condition, Store, Write},
 };
 use crate::{
     command::{Command, MAX_INLINE},
@@ -85,7 +86,15 @@ pub enum Recovery {
     Known,
 }
 
-impl Effects {
+/// Keeps the progress of each source, and puts the effects of fetched events on the agenda.
+#[derive(Debug, Clone)]
+pub struct Reconciliation {
+    pub(super) store: Store,
+    pub(super) lanes: Lanes,
+    pub(super) inputs: LargeInputs,
+}
+
+impl Reconciliation {
     /// Takes the turn of a source, if it is time. The first turn ever starts at the present time.
     ///
     /// # Errors
@@ -127,7 +136,7 @@ impl Effects {
     /// Records the position and the time of the next turn.
     ///
     /// # Errors
-    /// As [`Effects::keep_turn`]; the turn then expires.
+    /// As [`Reconciliation::keep_turn`]; the turn then expires.
     pub async fn end_turn(&self, turn: Turn, next_at: Timestamp) -> Result<(), StoreError> {
         let over = Change::default().set(attr::LEASE_UNTIL, millis(Timestamp::UNIX_EPOCH));
         self.write_turn(&turn, over.set(NEXT_AT, millis(next_at))).await
@@ -158,12 +167,12 @@ impl Effects {
         due: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Recovery, StoreError> {
-        self.register_lanes([effect.step_id()]).await?;
+        self.lanes.register([effect.step_id()]).await?;
         let is_large = command.to_json().len() > MAX_INLINE;
-        if is_large && self.record(effect.run_id().as_str(), &effect.to_string()).await?.is_some() {
+        if is_large && self.store.record(effect.run_id().as_str(), &effect.to_string()).await?.is_some() {
             return Ok(Recovery::Known);
         }
-        let command = if is_large { self.leave_input(effect, command).await? } else { command };
+        let command = if is_large { self.inputs.leave_input(effect, command).await? } else { command };
         let mut item = pending_item(effect, &command, due.unwrap_or(now), now);
         item.insert(attr::RECOVERED_AT.into(), millis(now));
         match self.store.put(item, absent()).await? {
@@ -171,7 +180,7 @@ impl Effects {
             Write::Refused(item) => {
                 let record = Record::read(&item)?;
                 if is_large && record.status.is_over() {
-                    self.expire_input(&command, now).await?;
+                    self.inputs.expire(&command, now).await?;
                 }
                 // The SDK may have sent the put again, after its own first one was applied.
                 let is_own =

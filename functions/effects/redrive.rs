@@ -11,11 +11,13 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    Effects, StoreError,
-    agenda::{absent, pending_item},
+    StoreError,
     history::{Ended, History},
+    lanes::Lanes,
+    listing::Listing,
+    new_record::{absent, pending_item},
     record::{Record, Status, attr, count, millis, string},
-    store::{Change, Condition},
+    store::{Change, Condition, Store},
     transaction::{Obstacle, Transacted, Writes, not_applied},
 };
 use crate::{
@@ -151,18 +153,26 @@ impl Redrive<'_> {
     }
 }
 
-impl Effects {
+/// Does finished effects again.
+#[derive(Debug, Clone)]
+pub struct Redrives {
+    pub(super) store: Store,
+    pub(super) lanes: Lanes,
+    pub(super) listing: Listing,
+}
+
+impl Redrives {
     /// Plans a redrive of all matching effects. It reads each effect of that period.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
-    pub async fn plan_redrive(
+    pub async fn plan(
         &self,
         redrive: &Redrive<'_>,
         fits: impl Fn(&Record) -> bool,
         has_step: impl Fn(&str) -> bool,
     ) -> Result<Plan, StoreError> {
-        let (mut plan, mut recent) = (Plan::default(), self.recent(redrive.since, redrive.before));
+        let (mut plan, mut recent) = (Plan::default(), self.listing.recent(redrive.since, redrive.before));
         while let Some(record) = recent.next().await? {
             if !fits(&record) {
                 continue;
@@ -185,7 +195,7 @@ impl Effects {
     ///
     /// # Errors
     /// DynamoDB could not be asked. Redriven effects stay redriven; repeating the same redrive continues with the rest.
-    pub async fn redrive_all(
+    pub async fn run(
         &self,
         redrive: &Redrive<'_>,
         filter: &str,
@@ -194,8 +204,8 @@ impl Effects {
         mut progress: impl FnMut(&Tally),
     ) -> Result<Tally, StoreError> {
         let Redrive { id, by, note, .. } = *redrive;
-        self.write_down(id, ("redrive", by, note), filter, Timestamp::now()).await?;
-        let (mut tally, mut recent) = (Tally::default(), self.recent(redrive.since, redrive.before));
+        self.store.write_down(id, ("redrive", by, note), filter, Timestamp::now()).await?;
+        let (mut tally, mut recent) = (Tally::default(), self.listing.recent(redrive.since, redrive.before));
         loop {
             let page = recent.page(PAGE).await?;
             if page.is_empty() {
@@ -208,7 +218,7 @@ impl Effects {
                     Err(unfit) => tally.left_out.add(unfit),
                 }
             }
-            self.register_lanes(wanted.iter().map(|(_, effect, _)| effect.step_id())).await?;
+            self.lanes.register(wanted.iter().map(|(_, effect, _)| effect.step_id())).await?;
             let again =
                 |(old, effect, command)| async move { self.again(redrive, &old, &effect, command).await };
             let mut writing = stream::iter(wanted).map(again).buffer_unordered(AT_ONCE);

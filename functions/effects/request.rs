@@ -3,20 +3,25 @@
 use jiff::Timestamp;
 
 use super::{
-    Effects,
-    agenda::absent,
     error::StoreError,
+    new_record::absent,
     record::{Item, attr, string},
-    store::Write,
+    store::{Store, Write},
 };
 use crate::{command::InputHash, effect_id::EffectId};
 
-impl Effects {
+/// Remembers the idempotency keys of clients.
+#[derive(Debug, Clone)]
+pub struct IdempotencyKeys {
+    pub(super) store: Store,
+}
+
+impl IdempotencyKeys {
     /// Records the effect and the input with which a run was started. False: it was started with others.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
-    pub async fn remember_request(
+    pub async fn remember(
         &self,
         effect: &EffectId,
         input: &InputHash,
@@ -27,7 +32,7 @@ impl Effects {
             (attr::RUN_ID.into(), string(format!(":request:{}", effect.run_id()))),
             (attr::EFFECT_ID.into(), string(":request")),
             (attr::COMMAND.into(), string(&asked)),
-            (attr::EXPIRES_AT.into(), self.expiry(now)),
+            (attr::EXPIRES_AT.into(), self.store.expiry(now)),
         ]);
         Ok(match self.store.put(item, absent()).await? {
             Write::Applied(_) => true,

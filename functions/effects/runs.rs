@@ -6,11 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Effects,
-    agenda::Cursor,
     error::StoreError,
+    queries::Cursor,
     record::{Item, attr, millis, optional_text, seconds, string},
-    store::Condition,
+    store::{Condition, Store},
 };
 
 /// The run id of these records. No run id can be this: they hold no `:`.
@@ -223,12 +222,18 @@ fn sortable(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
-impl Effects {
+/// Writes and reads what each run of the consumer did.
+#[derive(Debug, Clone)]
+pub struct RunLog {
+    pub(super) store: Store,
+}
+
+impl RunLog {
     /// Writes the record of a run, and replaces the run's earlier one. A late write replaces nothing newer.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
-    pub async fn leave_run(&self, run: &ConsumerRun) -> Result<(), StoreError> {
+    pub async fn write(&self, run: &ConsumerRun) -> Result<(), StoreError> {
         let json = serde_json::to_string(run).map_err(|_| StoreError::Malformed(RUN))?;
         let item = Item::from([
             (attr::RUN_ID.into(), string(RUNS)),
@@ -249,13 +254,13 @@ impl Effects {
     ///
     /// # Errors
     /// DynamoDB could not be asked, or a record can't be read.
-    pub async fn runs_since(
+    pub async fn since(
         &self,
         since: Timestamp,
         limit: i32,
         from: Option<Cursor>,
     ) -> Result<(Vec<ConsumerRun>, Option<Cursor>), StoreError> {
-        let query = self.store.client.query().table_name(&self.store.table);
+        let query = self.store.client.query().table_name(&*self.store.table);
         let page = query
             .key_condition_expression("run_id = :run AND effect_id >= :since")
             .expression_attribute_values(":run", string(RUNS))

@@ -3,6 +3,9 @@
 //! A conditional write either applies, or is refused and returns the item that did not match. The SDK retries by itself, so our own first
 //! write can cause a refusal; every caller looks for its own mark in that item, such as its attempt id.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     sync::{Arc, LazyLock},
     time::Duration,
@@ -14,12 +17,15 @@ use aws_sdk_dynamodb::{
     operation::{put_item::PutItemError, update_item::UpdateItemError},
     types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
-use tokio::time::sleep;
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep};
 
 use super::{
     error::StoreError,
-    record::{Item, attr, string},
+    record::{Item, attr, seconds, string},
+    wire,
 };
+use crate::clients::direct::{Direct, Tried, other_tries};
 
 /// The result of a conditional write.
 pub(super) enum Write {
@@ -29,15 +35,19 @@ pub(super) enum Write {
     Refused(Item),
 }
 
-/// The effects table.
+/// The table's client and name, which all roles share.
 #[derive(Debug, Clone)]
 pub(super) struct Store {
     pub(super) client: LazyClient,
-    pub(super) table: String,
+    pub(super) table: Arc<str>,
+    /// How long records of done and discarded effects are kept.
+    pub(super) keep_done: Duration,
+    /// The first try of a write, if not by the client.
+    pub(super) direct: Option<Arc<Direct>>,
 }
 
 /// A client that is created at first use.
-pub(super) type LazyClient = Arc<LazyLock<Client, Box<dyn FnOnce() -> Client + Send>>>;
+type LazyClient = Arc<LazyLock<Client, Box<dyn FnOnce() -> Client + Send>>>;
 
 /// An update expression. All names go through `#`, since DynamoDB reserves many words.
 #[derive(Debug, Clone, Default)]
@@ -71,23 +81,38 @@ impl Change {
     }
 
     /// The values, by attribute name.
+    pub(super) fn values(&self) -> impl Iterator<Item = (&'static str, &AttributeValue)> {
+        self.set.iter().chain(&self.set_once).map(|(name, value)| (*name, value))
+    }
+
+    /// The same, by value.
     pub(super) fn into_values(self) -> impl Iterator<Item = (&'static str, AttributeValue)> {
         self.set.into_iter().chain(self.set_once)
     }
 
     pub(super) fn expression(&self) -> String {
-        let set = self.set.iter().map(|(name, _)| format!("#{name} = :{name}"));
-        let once = self.set_once.iter().map(|(name, _)| format!("#{name} = if_not_exists(#{name}, :{name})"));
-        let set = clause("SET", set.chain(once));
-        let remove = clause("REMOVE", self.remove.iter().map(|name| format!("#{name}")));
-        set.into_iter().chain(remove).collect::<Vec<_>>().join(" ")
+        let mut text = String::with_capacity(512);
+        let mut before = "SET ";
+        for (name, _) in &self.set {
+            add(&mut text, &[before, "#", name, " = :", name]);
+            before = ", ";
+        }
+        for (name, _) in &self.set_once {
+            add(&mut text, &[before, "#", name, " = if_not_exists(#", name, ", :", name, ")"]);
+            before = ", ";
+        }
+        // DynamoDB rejects empty clauses.
+        before = if text.is_empty() { "REMOVE " } else { " REMOVE " };
+        for name in &self.remove {
+            add(&mut text, &[before, "#", name]);
+            before = ", ";
+        }
+        text
     }
 }
 
-/// One clause of the expression. None if it is empty: DynamoDB rejects empty clauses.
-fn clause(verb: &str, actions: impl Iterator<Item = String>) -> Option<String> {
-    let actions: Vec<_> = actions.collect();
-    (!actions.is_empty()).then(|| format!("{verb} {}", actions.join(", ")))
+fn add(text: &mut String, parts: &[&str]) {
+    parts.iter().for_each(|part| text.push_str(part));
 }
 
 /// A condition: its expression, the attributes it names with `#`, and its values.
@@ -99,11 +124,30 @@ pub(super) struct Condition<'a> {
 }
 
 impl Store {
+    pub(super) fn new(
+        client: impl FnOnce() -> Client + Send + 'static,
+        table: String,
+        keep_done: Duration,
+    ) -> Self {
+        let client = Arc::new(LazyLock::new(Box::new(client) as _));
+        Self { client, table: table.into(), keep_done, direct: None }
+    }
+
+    /// When DynamoDB may remove a finished record.
+    pub(super) fn expiry(&self, now: Timestamp) -> AttributeValue {
+        seconds(now + self.keep_done)
+    }
+
     pub(super) async fn put(&self, item: Item, condition: Condition<'_>) -> Result<Write, StoreError> {
+        let body = || wire::put(&self.table, &item, &condition);
+        let left = match self.first_try("PutItem", body).await {
+            Ok(write) => return Ok(write),
+            Err(left) => left,
+        };
         let mut request = self
             .client
             .put_item()
-            .table_name(&self.table)
+            .table_name(&*self.table)
             .set_item(Some(item))
             .condition_expression(condition.expression)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
@@ -113,7 +157,14 @@ impl Store {
         for (name, value) in condition.values {
             request = request.expression_attribute_values(format!(":{name}"), value);
         }
-        match past_transactions(|| request.clone().send()).await {
+        let send = || {
+            let request = request.clone().customize();
+            match left {
+                None => request.send(),
+                Some(time) => request.config_override(other_tries(time)).send(),
+            }
+        };
+        match past_transactions(send).await {
             Ok(_) => Ok(Write::Applied(Item::new())),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(refused)) => {
@@ -124,21 +175,47 @@ impl Store {
         }
     }
 
+    /// An update that returns the item as it is then.
     pub(super) async fn update(
         &self,
         key: (&str, &str),
         change: Change,
         condition: Condition<'_>,
     ) -> Result<Write, StoreError> {
+        self.update_returning(ReturnValue::AllNew, key, change, condition).await
+    }
+
+    /// An update that returns no item if it is applied.
+    pub(super) async fn update_only(
+        &self,
+        key: (&str, &str),
+        change: Change,
+        condition: Condition<'_>,
+    ) -> Result<Write, StoreError> {
+        self.update_returning(ReturnValue::None, key, change, condition).await
+    }
+
+    async fn update_returning(
+        &self,
+        returned: ReturnValue,
+        key: (&str, &str),
+        change: Change,
+        condition: Condition<'_>,
+    ) -> Result<Write, StoreError> {
+        let body = || wire::update(&self.table, key, &change, &condition, returned.as_str());
+        let left = match self.first_try("UpdateItem", body).await {
+            Ok(write) => return Ok(write),
+            Err(left) => left,
+        };
         let mut request = self
             .client
             .update_item()
-            .table_name(&self.table)
+            .table_name(&*self.table)
             .key(attr::RUN_ID, string(key.0))
             .key(attr::EFFECT_ID, string(key.1))
             .update_expression(change.expression())
             .condition_expression(condition.expression)
-            .return_values(ReturnValue::AllNew)
+            .return_values(returned)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         for name in change.names().chain(condition.names.iter().copied()) {
             request = request.expression_attribute_names(format!("#{name}"), name);
@@ -146,7 +223,14 @@ impl Store {
         for (name, value) in change.into_values().chain(condition.values) {
             request = request.expression_attribute_values(format!(":{name}"), value);
         }
-        match past_transactions(|| request.clone().send()).await {
+        let send = || {
+            let request = request.clone().customize();
+            match left {
+                None => request.send(),
+                Some(time) => request.config_override(other_tries(time)).send(),
+            }
+        };
+        match past_transactions(send).await {
             Ok(output) => Ok(Write::Applied(output.attributes.unwrap_or_default())),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
@@ -155,6 +239,25 @@ impl Store {
                 _ => Err(StoreError::unavailable("UpdateItem", &error)),
             },
         }
+    }
+
+    /// Tries a write without the SDK.
+    ///
+    /// # Errors
+    /// It is left to the SDK: within this time, if something was sent.
+    async fn first_try(
+        &self,
+        operation: &str,
+        body: impl FnOnce() -> Option<Vec<u8>>,
+    ) -> Result<Write, Option<Duration>> {
+        let Some(direct) = &self.direct else { return Err(None) };
+        let began = Instant::now();
+        let read = match direct.write(operation, body).await {
+            Tried::Applied(answer) => wire::item(&answer).map(Write::Applied),
+            Tried::Refused(answer) => wire::item(&answer).map(Write::Refused),
+            Tried::Left(left) => return Err(left),
+        };
+        read.ok_or_else(|| Some(direct.left_since(began)))
     }
 }
 

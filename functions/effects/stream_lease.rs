@@ -9,10 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    Effects,
     error::StoreError,
     record::{Item, attr, millis, string},
-    store::{Change, Condition, Write},
+    store::{Change, Condition, Store, Write},
 };
 
 /// No run id can be this: they hold no `:`.
@@ -48,12 +47,18 @@ pub enum Released {
     Requested,
 }
 
-impl Effects {
+/// Takes, renews and releases stream leases.
+#[derive(Debug, Clone)]
+pub struct StreamLeases {
+    pub(super) store: Store,
+}
+
+impl StreamLeases {
     /// Takes the stream lease of that name, or sets the mark.
     ///
     /// # Errors
     /// DynamoDB could not be asked.
-    pub async fn take_stream(
+    pub async fn take(
         &self,
         name: &str,
         owner: &str,
@@ -90,7 +95,7 @@ impl Effects {
     ///
     /// # Errors
     /// Fenced, or DynamoDB could not be asked.
-    pub async fn renew_stream(&self, lease: &StreamLease, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn renew(&self, lease: &StreamLease, now: Timestamp) -> Result<(), StoreError> {
         let change = Change::default().set(attr::LEASE_UNTIL, millis(now + lease.length));
         match self.store.update((STREAM, &lease.name), change, mine(lease)).await? {
             Write::Applied(_) => Ok(()),
@@ -101,8 +106,8 @@ impl Effects {
     /// Releases the lease.
     ///
     /// # Errors
-    /// As [`Effects::renew_stream`]; the lease then expires.
-    pub async fn release_stream(&self, lease: StreamLease) -> Result<Released, StoreError> {
+    /// As [`StreamLeases::renew`]; the lease then expires.
+    pub async fn release(&self, lease: StreamLease) -> Result<Released, StoreError> {
         let quietly = Condition {
             expression: "#owner = :mine AND attribute_not_exists(#wake_requested)",
             names: &[OWNER, WAKE_REQUESTED],

@@ -62,7 +62,7 @@ impl Writes {
     pub(super) fn put(mut self, store: &Store, item: Item, condition: Condition<'_>) -> Self {
         let (names, values) = named(condition.names, condition.values);
         let put = Put::builder()
-            .table_name(&store.table)
+            .table_name(&*store.table)
             .set_item(Some(item))
             .condition_expression(condition.expression)
             .set_expression_attribute_names(names)
@@ -84,7 +84,7 @@ impl Writes {
         let changed: Vec<_> = change.names().chain(condition.names.iter().copied()).collect();
         let (names, values) = named(&changed, change.into_values().chain(condition.values));
         let update = Update::builder()
-            .table_name(&store.table)
+            .table_name(&*store.table)
             .key(attr::RUN_ID, string(key.0))
             .key(attr::EFFECT_ID, string(key.1))
             .update_expression(expression)

@@ -64,7 +64,7 @@ impl Ingest {
     }
 
     async fn check_table(&self) -> Check {
-        let (check, error) = timed(self.outbox.effects.reachable()).await;
+        let (check, error) = timed(self.table_health.reachable()).await;
         if let Some(error) = error {
             tracing::error!(error, "the effects table failed a health check");
         }

@@ -9,7 +9,7 @@ use std::{
 use webhook_verify::{Key, KeyError};
 
 use crate::{
-    command::keys::CommandKeys,
+    command_keys::CommandKeys,
     config::{ConfigError, source::Source},
     secrets::Secrets,
 };

@@ -67,6 +67,7 @@ use webhook_verify::{Answer, Asked, Refused, challenge};
 
 use crate::{
     config::{Config, environment::Operators},
+    effects::{Table, guard::decide::Decisions, health::Health, listing::Listing, request::IdempotencyKeys},
     secrets::Current,
     telemetry::spans::Spans,
 };
@@ -81,6 +82,10 @@ pub struct Ingest {
     keys: Current<Keys>,
     fetch: Fetch,
     outbox: Outbox,
+    listing: Listing,
+    decisions: Decisions,
+    idempotency_keys: IdempotencyKeys,
+    table_health: Health,
     wake_ups: WakeUps,
     operators: Operators,
     rates: Rates,
@@ -97,11 +102,25 @@ impl Ingest {
         keys: Current<Keys>,
         fetch: Fetch,
         outbox: Outbox,
+        table: &Table,
         wake_ups: WakeUps,
         operators: Operators,
     ) -> Self {
         let rates = Rates::new(&config, Timestamp::now());
-        Self { config, keys, fetch, outbox, wake_ups, operators, rates, spans: Spans::default() }
+        Self {
+            config,
+            keys,
+            fetch,
+            outbox,
+            listing: table.listing(),
+            decisions: table.decisions(),
+            idempotency_keys: table.idempotency_keys(),
+            table_health: table.health(),
+            wake_ups,
+            operators,
+            rates,
+            spans: Spans::default(),
+        }
     }
 
     /// Adds an exporter of spans.

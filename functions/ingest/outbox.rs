@@ -10,9 +10,10 @@ use tracing::Instrument as _;
 
 use super::{placement::Placement, route::Routed};
 use crate::{
-    command::{Command, MAX_INLINE, MOST_INLINE, Payload, keys::CommandKeys},
+    command::{Command, MAX_INLINE, MOST_INLINE, Payload},
+    command_keys::CommandKeys,
     effect_id::EffectId,
-    effects::{Effects, How, StoreError},
+    effects::{How, StoreError, agenda::Agenda, claim_check::LargeInputs},
     topic::Topic,
     topics::Topics,
 };
@@ -28,8 +29,10 @@ const LIMITS_TIMEOUT: Duration = Duration::from_millis(300);
 pub struct Outbox {
     /// The topics of commands; the business key selects one.
     pub topics: Topics,
-    /// The effects table.
-    pub effects: Effects,
+    /// The agenda, for what the broker refuses and for what is due later.
+    pub agenda: Agenda,
+    /// Input that is too large for the broker.
+    pub large_inputs: LargeInputs,
     /// With `journal = true`: every command is also written to the table, and becomes due there after this time.
     pub journal: Option<Duration>,
 }
@@ -112,7 +115,7 @@ impl Outbox {
         command: &Command,
         now: Timestamp,
     ) -> Result<Placement, NotDurable> {
-        let settled = self.effects.enqueue(effect, command, due, now).await.map_err(NotDurable::Delayed)?;
+        let settled = self.agenda.enqueue(effect, command, due, now).await.map_err(NotDurable::Delayed)?;
         Ok(match settled.how() {
             How::Parked => Placement::Parked { broker: None },
             _ => Placement::Scheduled,
@@ -127,7 +130,7 @@ impl Outbox {
     ) -> Result<Placement, NotDurable> {
         let Message { command, topic, .. } = message;
         let Err(broker) = message.publish().await else { return Ok(Placement::Queued) };
-        match self.effects.enqueue(effect, command, now, now).await {
+        match self.agenda.enqueue(effect, command, now, now).await {
             Ok(settled) => Ok(Placement::in_table(settled.how(), broker)),
             Err(table) => Err(NotDurable::neither(topic, broker, table)),
         }
@@ -144,7 +147,7 @@ impl Outbox {
     ) -> Result<Placement, NotDurable> {
         let Message { command, topic, .. } = message;
         let publish = message.publish();
-        let journal = self.effects.enqueue(effect, command, now + grace, now);
+        let journal = self.agenda.enqueue(effect, command, now + grace, now);
         match tokio::join!(publish, journal) {
             (Ok(()), journalled) => {
                 if let Err(error) = journalled {
@@ -153,7 +156,7 @@ impl Outbox {
                 Ok(Placement::Queued)
             }
             (Err(broker), Ok(settled)) => {
-                if let Err(error) = self.effects.expedite(effect, now).await {
+                if let Err(error) = self.agenda.expedite(effect, now).await {
                     tracing::warn!(%error, "it will be done later than it could");
                 }
                 Ok(Placement::in_table(settled.how(), broker))
@@ -171,7 +174,7 @@ impl Outbox {
         let json = command.to_json();
         match &command.payload {
             Payload::Input(_) if json.len() > MAX_INLINE && json.len() > self.inline_limit(command).await => {
-                let smaller = self.effects.leave_input(effect, command.clone()).await?;
+                let smaller = self.large_inputs.leave_input(effect, command.clone()).await?;
                 let json = smaller.to_json();
                 Ok((Cow::Owned(smaller), json))
             }

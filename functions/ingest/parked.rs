@@ -13,10 +13,9 @@ use super::{
 };
 use crate::{
     config::step::Step,
-    effect_id::EffectId,
+    effect_id::{EffectId, PARKED_LANE},
     effects::{
-        PARKED_LANE, StoreError,
-        agenda::Cursor,
+        Cursor, StoreError,
         bulk::{Bulk, Filter, Policy},
         guard::decide::{Decided, Decision, Said, Seen},
     },
@@ -72,10 +71,9 @@ impl Ingest {
             Some(None) => return Reply::Unfit("after: not what a page has ended with".into()),
             from => from.flatten(),
         };
-        let effects = &self.outbox.effects;
         let shown = async {
-            let page = effects.parked_page(SHOWN, from);
-            let total = effects.waiting(PARKED_LANE, Timestamp::MAX, COUNTED);
+            let page = self.listing.parked_page(SHOWN, from);
+            let total = self.listing.waiting(PARKED_LANE, Timestamp::MAX, COUNTED);
             tokio::try_join!(page, total)
         };
         match shown.await {
@@ -102,9 +100,8 @@ impl Ingest {
             return Reply::Unfit(why.into());
         }
         let policy = |step: &str| Policy::of(&self.config, step);
-        let effects = &self.outbox.effects;
         if plan {
-            return match effects.plan(&filter, decision, policy).await {
+            return match self.decisions.plan(&filter, decision, policy).await {
                 Ok(plan) => Reply::Found(json!({ "plan": plan })),
                 Err(error) => undecided(&error),
             };
@@ -114,7 +111,7 @@ impl Ingest {
         }
         let (id, said) = (Uuid::now_v7(), Said { decision, by: caller, note: &note });
         let bulk = Bulk { id, filter: &filter, said };
-        match effects.decide_all(bulk, policy, AT_A_TIME, now, |_| {}).await {
+        match self.decisions.decide_all(bulk, policy, AT_A_TIME, now, |_| {}).await {
             Ok(tally) => {
                 let decided = tally.decided;
                 tracing::warn!(bulk = %id, decided, decision = decision.as_str(), caller, "a person has decided about many");
@@ -148,7 +145,7 @@ impl Ingest {
         let DecisionRequest { effect_id, attempt, decision, note, receipt } = request;
         let seen = Seen { run_id, effect_id: &effect_id, attempt, policy_resolves };
         let said = Said { decision, by: caller, note: &note };
-        match self.outbox.effects.decide_with(seen, said, &receipt, now).await {
+        match self.decisions.decide_with(seen, said, &receipt, now).await {
             Ok(Decided::Taken(record)) => {
                 tracing::warn!(run_id, effect_id, attempt, decision = decision.as_str(), caller, "a person has decided");
                 // An effect marked as applied may have begun its successors.

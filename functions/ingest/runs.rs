@@ -79,7 +79,7 @@ impl Ingest {
     /// Stores what an `Idempotency-Key` stands for, or compares it with what is stored.
     async fn remember(&self, routed: &Routed, now: Timestamp) -> Result<(), Client> {
         let what = "Idempotency-Key: used before, with another step, business_key, input or flow";
-        match self.outbox.effects.remember_request(&routed.effect, &routed.asked(), now).await {
+        match self.idempotency_keys.remember(&routed.effect, &routed.asked(), now).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Client::Unfit { what, why: what.to_owned() }),
             Err(error) => {
@@ -94,7 +94,7 @@ impl Ingest {
         if !is_run(run_id) {
             return NOTHING;
         }
-        match self.outbox.effects.run(run_id).await {
+        match self.listing.run(run_id).await {
             Ok(effects) if effects.is_empty() => NOTHING,
             Ok(effects) => {
                 let Standing { state, steps } = Standing::of(&effects, |step| self.config.predecessors(step));

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{Ingest, keys::Keys, reply::Reply};
-use crate::{command::keys::CommandKeys, config::source::Source};
+use crate::{command_keys::CommandKeys, config::source::Source};
 
 /// The text that is signed; it is never a message of a topic.
 const PROBE: &str = r#"{"self":"test"}"#;

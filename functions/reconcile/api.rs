@@ -8,7 +8,7 @@ use reqwest::Response;
 use serde_json::Value;
 use url::Url;
 
-use crate::consumer::outcome::{NotApplied, of_error, parse_retry_after};
+use crate::outcome::{NotApplied, of_error, parse_retry_after};
 
 /// Time limit of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);

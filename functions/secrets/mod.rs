@@ -1,19 +1,19 @@
 //! Secrets: named in `webhooks.toml`, never written there and never printed.
 //!
-//! [`vault`] the store of their values: the environment, or on AWS one Secrets Manager secret · [`current`] values derived
+//! [`store`] the store of their values: the environment, or on AWS one Secrets Manager secret · [`current`] values derived
 //! from them, refreshed after a rotation.
 
 pub mod current;
+pub mod store;
 #[cfg(test)]
 mod tests;
-pub mod vault;
 
 use std::{
     collections::{BTreeSet, HashMap},
     fmt,
 };
 
-pub use self::{current::Current, vault::Vault};
+pub use self::{current::Current, store::SecretStore};
 use crate::config::{Config, ConfigError, Problem, auth::Auth, in_doubt::InDoubt, step::Step};
 
 /// A secret's value.
@@ -34,7 +34,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What commands are signed with; see [`CommandKeys`](crate::command::keys::CommandKeys).
+/// What commands are signed with; see [`CommandKeys`](crate::command_keys::CommandKeys).
 pub const COMMAND_KEY: &str = "COMMAND_KEY";
 /// The value of an `Authorization` header, or `Name: value`, for a proxy in front of every broker.
 pub const DRIFTQ_AUTH_HEADER: &str = "DRIFTQ_AUTH_HEADER";

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::door::Door;
+use super::front_end::FrontEnd;
 
 /// The authorizer of `/runs`, `/parked` and `/self-test`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,23 +41,23 @@ impl Authorizer {
     }
 
     /// Adds the caller to an event, in the field of its format. Load balancers' events have none.
-    pub(super) fn tell(self, door: Door, event: &mut Value) {
+    pub(super) fn tell(self, front_end: FrontEnd, event: &mut Value) {
         let context = &mut event["requestContext"];
-        match (door, self) {
-            (Door::LoadBalancer | Door::LoadBalancerLists, _) | (_, Self::Nobody) => {}
-            (Door::RestApi, Self::Iam) => context["identity"]["userArn"] = json!(USER_ARN),
-            (Door::RestApi, Self::Token) => context["authorizer"] = json!({ "claims": { "sub": USER } }),
-            (Door::RestApi, Self::Lambda) => {
+        match (front_end, self) {
+            (FrontEnd::LoadBalancer | FrontEnd::LoadBalancerLists, _) | (_, Self::Nobody) => {}
+            (FrontEnd::RestApi, Self::Iam) => context["identity"]["userArn"] = json!(USER_ARN),
+            (FrontEnd::RestApi, Self::Token) => context["authorizer"] = json!({ "claims": { "sub": USER } }),
+            (FrontEnd::RestApi, Self::Lambda) => {
                 context["authorizer"] = json!({ "principalId": USER, "integrationLatency": 12 });
             }
-            (Door::HttpApi | Door::HttpApiStage | Door::FunctionUrl, Self::Iam) => {
+            (FrontEnd::HttpApi | FrontEnd::HttpApiStage | FrontEnd::FunctionUrl, Self::Iam) => {
                 context["authorizer"] =
                     json!({ "iam": { "userArn": USER_ARN, "accountId": "123456789012" } });
             }
-            (Door::HttpApi | Door::HttpApiStage | Door::FunctionUrl, Self::Token) => {
+            (FrontEnd::HttpApi | FrontEnd::HttpApiStage | FrontEnd::FunctionUrl, Self::Token) => {
                 context["authorizer"] = json!({ "jwt": { "claims": { "sub": USER }, "scopes": null } });
             }
-            (Door::HttpApi | Door::HttpApiStage | Door::FunctionUrl, Self::Lambda) => {
+            (FrontEnd::HttpApi | FrontEnd::HttpApiStage | FrontEnd::FunctionUrl, Self::Lambda) => {
                 context["authorizer"] = json!({ "lambda": { "user": USER } });
             }
         }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::door::{STAGE, last, lines, parameters, text_or_base64};
+use super::fields::{STAGE, last, lines, parameters, text_or_base64};
 
 /// Makes the event.
 pub(super) fn event(request: &Parts, body: &Bytes, source_ip: &str, now: Timestamp) -> Value {
@@ -59,11 +59,11 @@ fn as_written(name: &str) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::super::door::{Door, tests::event};
+    use super::super::front_end::{FrontEnd, tests::event};
 
     #[test]
     fn repeated_headers_are_a_list_and_beside_it_the_last() {
-        let event = event(Door::RestApi);
+        let event = event(FrontEnd::RestApi);
         assert_eq!(event["headers"]["Stripe-Signature"], "b");
         assert_eq!(event["multiValueHeaders"]["Stripe-Signature"], json!(["a", "b"]));
         assert_eq!(event["queryStringParameters"], json!({ "a": "2", "b": " " }));

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::door::{joined, parameters, text_or_base64};
+use super::fields::{joined, parameters, text_or_base64};
 
 /// Makes the event. The path includes the name of a named stage.
 pub(super) fn event(
@@ -76,11 +76,11 @@ fn comma_separated(query: &str) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::door::{Door, tests::event};
+    use super::super::front_end::{FrontEnd, tests::event};
 
     #[test]
     fn repeated_headers_become_one() {
-        let event = event(Door::HttpApi);
+        let event = event(FrontEnd::HttpApi);
         assert_eq!(event["headers"]["stripe-signature"], "a,b");
         assert_eq!(event["rawQueryString"], "a=1&a=2&b=%20");
         assert_eq!(event["queryStringParameters"]["a"], "1,2");
@@ -90,6 +90,6 @@ mod tests {
 
     #[test]
     fn a_named_stage_stands_in_the_path() {
-        assert_eq!(event(Door::HttpApiStage)["rawPath"], "/prod/webhooks/stripe");
+        assert_eq!(event(FrontEnd::HttpApiStage)["rawPath"], "/prod/webhooks/stripe");
     }
 }

@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::door::{last, lines, text_or_base64};
+use super::fields::{last, lines, text_or_base64};
 
 /// Makes the event.
 pub(super) fn event(request: &Parts, body: &Bytes, source_ip: &str, lists: bool) -> Value {
@@ -58,15 +58,15 @@ fn encoded_parameters(query: &str) -> BTreeMap<String, Vec<String>> {
 mod tests {
     use serde_json::json;
 
-    use super::super::door::{Door, tests::event};
+    use super::super::front_end::{FrontEnd, tests::event};
 
     #[test]
     fn there_are_lists_or_single_values() {
-        let single = event(Door::LoadBalancer);
+        let single = event(FrontEnd::LoadBalancer);
         assert_eq!(single["headers"]["stripe-signature"], "b");
         assert_eq!(single["headers"]["x-forwarded-for"], "192.0.2.1");
         assert_eq!(single["queryStringParameters"], json!({ "a": "2", "b": "%20" }));
-        let lists = event(Door::LoadBalancerLists);
+        let lists = event(FrontEnd::LoadBalancerLists);
         assert_eq!(lists["multiValueHeaders"]["stripe-signature"], json!(["a", "b"]));
         assert_eq!(lists["multiValueQueryStringParameters"], json!({ "a": ["1", "2"], "b": ["%20"] }));
         assert_eq!((&lists["headers"], &single["multiValueHeaders"]), (&json!(null), &json!(null)));

@@ -2,9 +2,10 @@
 //! responses.
 
 mod authorizer;
-mod door;
+mod fields;
 mod format1;
 mod format2;
+mod front_end;
 mod load_balancer;
 mod reply;
 
@@ -23,7 +24,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::broadcast;
 
-pub use self::{authorizer::Authorizer, door::Door};
+pub use self::{authorizer::Authorizer, front_end::FrontEnd};
 use crate::{
     http::Answer,
     runtime_api::{Function, InvokeError},
@@ -58,7 +59,7 @@ pub struct Exchange {
 #[derive(Debug)]
 struct Shared {
     function: Function,
-    door: Mutex<Door>,
+    front_end: Mutex<FrontEnd>,
     authorizer: Mutex<Authorizer>,
     live: broadcast::Sender<Exchange>,
 }
@@ -71,7 +72,7 @@ impl Gateway {
     pub async fn start(addr: SocketAddr, function: Function) -> Result<Self> {
         let live = broadcast::channel(1024).0;
         let shared =
-            Arc::new(Shared { function, door: Mutex::default(), authorizer: Mutex::default(), live });
+            Arc::new(Shared { function, front_end: Mutex::default(), authorizer: Mutex::default(), live });
         let router = Router::new().fallback(handle).with_state(shared.clone());
         Ok(Self { server: Server::start(addr, router).await.context("the gateway")?, shared })
     }
@@ -83,8 +84,8 @@ impl Gateway {
     }
 
     /// Uses another front end from now on.
-    pub fn act_as(&self, door: Door) {
-        *self.shared.door.lock().unwrap_or_else(PoisonError::into_inner) = door;
+    pub fn act_as(&self, front_end: FrontEnd) {
+        *self.shared.front_end.lock().unwrap_or_else(PoisonError::into_inner) = front_end;
     }
 
     /// Uses this authorizer from now on.
@@ -105,16 +106,16 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
     let answer = match axum::body::to_bytes(body, BODY_LIMIT).await {
         Err(_) => Answer::of_json(413, &json!({ "message": "Request Entity Too Large" })),
         Ok(body) => {
-            let door = *shared.door.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut event = door.event(&parts, &body, "127.0.0.1", Timestamp::now());
+            let front_end = *shared.front_end.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut event = front_end.event(&parts, &body, "127.0.0.1", Timestamp::now());
             let authorizer = *shared.authorizer.lock().unwrap_or_else(PoisonError::into_inner);
             if authorizer::is_guarded(&path) {
-                authorizer.tell(door, &mut event);
+                authorizer.tell(front_end, &mut event);
             }
             let function = shared.function.clone();
             // A separate task: Lambda continues when the client disconnects.
             let reply = tokio::spawn(async move { function.invoke(&event, LIMIT).await }).await;
-            reply.map_or_else(|_| reply::internal_error(), |reply| of_invocation(door, reply))
+            reply.map_or_else(|_| reply::internal_error(), |reply| of_invocation(front_end, reply))
         }
     };
     let exchange = Exchange { method, path, answer: answer.clone(), took: started.elapsed() };
@@ -123,9 +124,9 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
     answer
 }
 
-fn of_invocation(door: Door, reply: Result<serde_json::Value, InvokeError>) -> Answer {
+fn of_invocation(front_end: FrontEnd, reply: Result<serde_json::Value, InvokeError>) -> Answer {
     match reply {
-        Ok(reply) => door.answer(&reply),
+        Ok(reply) => front_end.answer(&reply),
         Err(InvokeError::TimedOut { .. }) => {
             Answer::of_json(503, &json!({ "message": "Service Unavailable" }))
         }

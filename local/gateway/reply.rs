@@ -5,10 +5,10 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::Door;
+use super::FrontEnd;
 use crate::http::Answer;
 
-impl Door {
+impl FrontEnd {
     /// The client's response for a function's reply.
     #[must_use]
     pub fn answer(self, reply: &Value) -> Answer {
@@ -82,23 +82,23 @@ mod tests {
             "statusCode": 202, "headers": { "x-a": "1" }, "multiValueHeaders": { "x-b": ["1", "2"] },
             "cookies": ["c=1"], "body": "aGk=", "isBase64Encoded": true,
         });
-        for door in Door::ALL {
-            let answer = door.answer(&reply);
+        for front_end in FrontEnd::ALL {
+            let answer = front_end.answer(&reply);
             assert_eq!((answer.status, &answer.body[..]), (202, &b"hi"[..]));
             assert_eq!(answer.header("set-cookie"), Some("c=1"));
             let counts = ["x-a", "x-b"].map(|name| answer.headers.get_all(name).iter().count());
-            let expected = match door {
-                Door::RestApi => [1, 2],
-                Door::LoadBalancerLists => [0, 2],
+            let expected = match front_end {
+                FrontEnd::RestApi => [1, 2],
+                FrontEnd::LoadBalancerLists => [0, 2],
                 _ => [1, 0],
             };
-            assert_eq!(counts, expected, "{door:?}");
+            assert_eq!(counts, expected, "{front_end:?}");
         }
     }
 
     #[test]
     fn only_format_2_guesses_a_status() {
-        let statuses = Door::ALL.map(|door| door.answer(&json!({ "ok": true })).status);
+        let statuses = FrontEnd::ALL.map(|front_end| front_end.answer(&json!({ "ok": true })).status);
         assert_eq!(statuses, [200, 200, 200, 502, 502, 502]);
     }
 }

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::{Manners, Sender};
 use crate::{
-    config::Source,
     server::{ANY_PORT, Server},
+    sign::Source,
     webhook::Webhook,
 };
 

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::{Manners, Sender};
 use crate::{
-    config::Source,
     server::{ANY_PORT, Server},
+    sign::Source,
     webhook::Webhook,
 };
 

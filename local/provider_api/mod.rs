@@ -23,10 +23,8 @@ use axum::http::{HeaderMap, header};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::{config::Source, http, http::Answer, webhook::Webhook};
+use crate::{config::API_KEY, http, http::Answer, sign::Source, webhook::Webhook};
 
-/// The API key that they accept.
-pub const KEY: &str = "local-api-key";
 /// How long a provider waits for a response.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -124,7 +122,7 @@ impl Sender {
 /// The response to a request without the right key.
 fn refused(headers: &HeaderMap) -> Option<Answer> {
     let key = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let is_right = key == Some(&format!("Bearer {KEY}"));
+    let is_right = key == Some(&format!("Bearer {API_KEY}"));
     (!is_right).then(|| Answer::of_json(401, &json!({ "message": "Bad credentials" })))
 }
 

@@ -19,10 +19,26 @@ pub use self::{
     scheme::{Hash, Mac, Scheme, Timed},
     secret::Secret,
 };
-use crate::webhook::Webhook;
+use crate::webhook::{Headers, Webhook};
 
-/// Headers to send with a body.
-pub type Headers = Vec<(String, String)>;
+/// What a sender must know about a source.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The signature scheme.
+    pub scheme: Scheme,
+    /// The secret that signs.
+    pub secret: String,
+}
+
+impl Webhook {
+    /// Signs it, unless it is forged.
+    ///
+    /// # Errors
+    /// The secret is not in the scheme's format.
+    pub fn signed(self, by: &Source, now: Timestamp) -> Result<Self> {
+        if self.forged { Ok(self) } else { by.scheme.sign(&by.secret, self, now) }
+    }
+}
 
 impl Scheme {
     /// Signs a webhook at this time, with the secret that signs.

@@ -45,6 +45,7 @@ pub struct Builder {
     direct: bool,
     own_names: bool,
     wake_ups: bool,
+    must_settle: bool,
 }
 
 /// The addresses of the parts; free ports by default.
@@ -84,7 +85,15 @@ impl Builder {
             direct: false,
             own_names: false,
             wake_ups: false,
+            must_settle: false,
         }
+    }
+
+    /// For tests: whether a stack that is dropped without [`Stack::finish`] or [`Stack::abandon`] panics, so that none forgets to check what is
+    /// left. By default it does not.
+    #[must_use]
+    pub fn must_settle(self, must_settle: bool) -> Self {
+        Self { must_settle, ..self }
     }
 
     /// Uses these binaries.
@@ -250,6 +259,7 @@ impl Builder {
             event: schedule_event()?,
             client,
             runs: std::sync::Mutex::default(),
+            must_settle: self.must_settle,
             _scratch: scratch,
         })
     }

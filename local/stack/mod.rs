@@ -29,6 +29,7 @@ use std::{
     collections::BTreeSet,
     iter,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::Duration,
 };
 
@@ -43,8 +44,16 @@ pub use self::{
     run::{Schedule, Settling, Summary},
 };
 use crate::{
-    config::Config, dynamodb::DynamoDb, gateway::Gateway, http::Answer, lambda_api::LambdaApi, proxy::Wire,
-    runtime_api::Function, sign::Headers, sns::Sns, third_party::ThirdParty, webhook::Webhook,
+    config::Config,
+    dynamodb::DynamoDb,
+    gateway::Gateway,
+    http::Answer,
+    lambda_api::LambdaApi,
+    proxy::Wire,
+    runtime_api::Function,
+    sns::Sns,
+    third_party::ThirdParty,
+    webhook::{Headers, Webhook},
 };
 
 /// A running stack; it ends when it is dropped.
@@ -81,6 +90,8 @@ pub struct Stack {
     event: Value,
     client: reqwest::Client,
     runs: Mutex<BTreeSet<String>>,
+    /// Whether nobody has looked yet at what is left, and somebody must.
+    must_settle: bool,
     _scratch: tempfile::TempDir,
 }
 
@@ -220,6 +231,11 @@ impl Drop for Stack {
         if let Some(lambda) = &self.lambda {
             lambda.wire.heal();
         }
+        let forgotten = self.must_settle && !thread::panicking();
+        assert!(
+            !forgotten,
+            "a stack was dropped without Stack::finish, which checks that nothing is left unsettled"
+        );
     }
 }
 

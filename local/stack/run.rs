@@ -138,16 +138,22 @@ impl Stack {
         }
     }
 
-    /// Fails if anything is unsettled. Call it at the end of every test.
+    /// Fails if anything is unsettled. A test that forgets to call it fails too ([`Builder::must_settle`](super::Builder::must_settle)); the alternative is [`Stack::abandon`].
     ///
     /// # Errors
     /// What is left, and the ends of the logs.
-    pub async fn finish(self) -> Result<()> {
+    pub async fn finish(mut self) -> Result<()> {
+        self.must_settle = false;
         let left = self.unsettled().await?;
         if !left.is_empty() {
             bail!("left unsettled{}", self.report(&left));
         }
         Ok(())
+    }
+
+    /// Ends a stack whatever is left in it, because the test has failed already or is about what is left.
+    pub fn abandon(mut self) {
+        self.must_settle = false;
     }
 
     /// A report of what is left and what the functions printed, for a failed test.

@@ -3,7 +3,7 @@
 //! before the response; after the response. The next invocation has a new process, the schedule continues, and in the end the third party's
 //! ledger and the effects table are compared.
 //!
-//! By default a quarter of the deaths is run, another quarter each time, since all of them take five minutes. `CRASH_MATRIX=all` runs
+//! By default an eighth of the deaths is run, another eighth each time, since all of them take five minutes. `CRASH_MATRIX=all` runs
 //! all, as CI does. Any other text repeats a part: the runs whose names begin with it, such as `Recovery` or
 //! `Recovery, Park, Before table commit 1`.
 
@@ -38,7 +38,7 @@ use crate::{publish, table_has_no_wire};
 const SIDE_BY_SIDE_PER_PROCESSOR: usize = 12;
 const LIMIT: Duration = Duration::from_secs(180);
 /// By default one of this many deaths is run.
-const SHARE: usize = 4;
+const SHARE: usize = 8;
 const ALL: &str = "all";
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,13 +56,19 @@ impl Steps<'_> {
         let Some((first, last)) = self.run(who) else { return };
         if self.world.broker.cumulative {
             self.ack_up_to(who, first, last);
-        } else {
-            self.ack_one(who, first);
+            return;
+        }
+        // In any order: none waits for the answer to a lower one's ack.
+        for index in first..=last {
+            let job = &self.state.consumers[who].jobs[index];
+            if job.is_current() && job.phase != Phase::Refused {
+                self.ack_one(who, index);
+            }
         }
     }
 
-    /// The settled messages at the low end, without a gap between them, up to what is proven. Where the broker does not count,
-    /// its check of the first cumulative ack is the proof.
+    /// The settled messages at the low end, up to what is proven; for a cumulative ack without a gap between them. Where the broker does
+    /// not count, its check of the first cumulative ack is the proof.
     fn run(&self, who: Who) -> Option<(usize, usize)> {
         let (world, consumer) = (self.world, &self.state.consumers[who]);
         let is_first = consumer.acked == 0 || !world.keeps(Rule::GapsAwaited);
@@ -72,7 +78,8 @@ impl Steps<'_> {
             if !job.is_current() || job.phase == Phase::Refused {
                 continue;
             }
-            let follows = run.is_none_or(|(_, last)| consumer.jobs[last].offset + 1 == job.offset);
+            let follows = !world.broker.cumulative
+                || run.is_none_or(|(_, last)| consumer.jobs[last].offset + 1 == job.offset);
             let is_proven = is_checked || job.offset <= consumer.proven();
             if !follows || !is_proven || !self.is_ready(who, job) {
                 break;

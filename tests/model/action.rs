@@ -7,7 +7,7 @@ use super::{
     world::World,
 };
 
-/// What a call comes to (`consumer/outcome.rs`).
+/// What a call comes to (`functions/outcome.rs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     Applied,

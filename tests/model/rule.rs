@@ -17,7 +17,7 @@ macro_rules! rules {
 }
 
 rules! {
-    /// `consumer/ack_order.rs`: a message is acked only after every lower one received on the stream.
+    /// `consumer/ack_order.rs`: a message is acked only when every lower one received on the stream is settled.
     AcksInOrder,
     /// `consumer/proof.rs`: no ack before it is proven that no lower message is in flight elsewhere.
     AcksOnProof,

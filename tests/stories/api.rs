@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     chains,
-    setup::{TICKETS, builder, config, deliver, dispute, issue, produces, settle, stack},
+    setup::{Story, TICKETS, builder, config, deliver, dispute, issue, produces, settle, stack},
 };
 
 fn request() -> Value {
@@ -19,7 +19,7 @@ fn request() -> Value {
 }
 
 #[tokio::test]
-async fn the_same_key_is_the_same_run_and_another_payload_is_refused() -> Result<()> {
+async fn the_same_key_is_the_same_run_and_another_payload_is_refused() -> Story {
     let stack = stack().await?;
     let key = [("idempotency-key", "order 1/2")];
     let first = stack.post_json("/runs", &key, &request()).await?;
@@ -37,22 +37,22 @@ async fn the_same_key_is_the_same_run_and_another_payload_is_refused() -> Result
     assert_eq!(stack.third_party.ledger().applied().len(), 1);
     let run = stack.get(&format!("/runs/{}", first.json()["run_id"].as_str().unwrap())).await?;
     assert_eq!(run.json()["effects"][0]["effect_id"], first.json()["effect_id"]);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn without_a_key_every_request_is_a_run_of_its_own() -> Result<()> {
+async fn without_a_key_every_request_is_a_run_of_its_own() -> Story {
     let stack = stack().await?;
     let one = stack.post_json("/runs", &[], &request()).await?;
     let other = stack.post_json("/runs", &[], &request()).await?;
     assert_ne!(one.json()["run_id"], other.json()["run_id"]);
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().applied().len(), 2);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_request_that_does_not_fit_its_step_is_told_why() -> Result<()> {
+async fn a_request_that_does_not_fit_its_step_is_told_why() -> Story {
     let stack = stack().await?;
     let refused = async |edit: fn(&mut Value)| -> Result<String> {
         let mut body = request();
@@ -68,7 +68,7 @@ async fn a_request_that_does_not_fit_its_step_is_told_why() -> Result<()> {
     assert!(refused(|body| body["surprise"] = 1.into()).await?.contains("surprise"));
     assert_eq!(stack.get("/runs/stripe.unheard").await?.status, 404);
     assert_eq!(stack.get("/runs/:stream").await?.status, 404, "bookkeeping is no run");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// Ticket, email, file: each with its input.
@@ -82,7 +82,7 @@ fn chain() -> Value {
 }
 
 #[tokio::test]
-async fn a_client_may_name_the_steps_that_are_to_follow() -> Result<()> {
+async fn a_client_may_name_the_steps_that_are_to_follow() -> Story {
     let stack = chains::with(chains::CHAIN).await?;
     let key = [("idempotency-key", "one")];
     let started = stack.post_json("/runs", &key, &chain()).await?;
@@ -102,11 +102,11 @@ async fn a_client_may_name_the_steps_that_are_to_follow() -> Result<()> {
     stack.post_json("/runs", &[], &request()).await?;
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().applied().len(), 4);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_flow_that_does_not_fit_the_graph_is_told_why() -> Result<()> {
+async fn a_flow_that_does_not_fit_the_graph_is_told_why() -> Story {
     let stack = chains::with(chains::CHAIN).await?;
     let refused = async |edit: fn(&mut Value)| -> Result<String> {
         let mut body = chain();
@@ -129,11 +129,11 @@ async fn a_flow_that_does_not_fit_the_graph_is_told_why() -> Result<()> {
         refused(|body| body["delay"] = "soon".into()).await?.starts_with("delay: \"soon\" is not a time")
     );
     assert_eq!(stack.third_party.ledger().attempts().len(), 0);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_run_can_be_started_for_later() -> Result<()> {
+async fn a_run_can_be_started_for_later() -> Story {
     let stack = stack().await?;
     let mut body = request();
     body["delay"] = "2s".into();
@@ -142,11 +142,11 @@ async fn a_run_can_be_started_for_later() -> Result<()> {
     settle(&stack).await?;
     assert!(asked.elapsed() >= Duration::from_secs(2));
     assert_eq!(stack.third_party.ledger().applied().len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_run_can_be_followed_on_the_events_topic() -> Result<()> {
+async fn a_run_can_be_followed_on_the_events_topic() -> Story {
     let stack = builder(config()?)?.env("EVENTS_TOPIC", "sidefx.events").start().await?;
     deliver(&stack, &issue()?).await?;
     deliver(&stack, &dispute()?).await?;
@@ -159,18 +159,18 @@ async fn a_run_can_be_followed_on_the_events_topic() -> Result<()> {
         (3, 3, 2),
         "{told:?}"
     );
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn an_events_topic_that_takes_nothing_costs_an_effect_nothing() -> Result<()> {
+async fn an_events_topic_that_takes_nothing_costs_an_effect_nothing() -> Story {
     let stack = builder(config()?)?.env("EVENTS_TOPIC", "sidefx.events").start().await?;
     let full = |seen: &local::proxy::Seen| produces(seen) && seen.mentions("sidefx.events");
     stack.broker_wire.always(full, Fault::Answer(Answer::partition_full()));
     deliver(&stack, &dispute()?).await?;
     let settling = settle(&stack).await?;
     assert_eq!((settling.total(|run| run.done), settling.total(|run| run.events_dropped)), (1, 3));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// The events that the broker accepted.

@@ -4,7 +4,7 @@ use anyhow::Result;
 use local::{http::Answer, stack::Stack, third_party::Behaviour};
 use serde_json::{Value, json};
 
-use crate::setup::{add_steps, deliver, dispute, only_effect, settle, stack_with};
+use crate::setup::{Story, add_steps, deliver, dispute, only_effect, settle, stack_with};
 
 /// An event for EventBridge. It does not deduplicate; the event's consumer must, by its id.
 const EVENT: &str = r#"
@@ -57,7 +57,7 @@ async fn stack(steps: &'static str) -> Result<Stack> {
 }
 
 #[tokio::test]
-async fn an_event_is_put_on_a_bus_by_a_signed_call() -> Result<()> {
+async fn an_event_is_put_on_a_bus_by_a_signed_call() -> Story {
     let stack = stack(EVENT).await?;
     let put = json!({ "FailedEntryCount": 0, "Entries": [{ "EventId": "11710aed" }] });
     stack.third_party.always("/", Behaviour::answer(Answer::of_json(200, &put)).after_applying());
@@ -74,23 +74,23 @@ async fn an_event_is_put_on_a_bus_by_a_signed_call() -> Result<()> {
     assert_eq!(detail["dispute"]["reason"], "\"a\", \"b\": \\", "a value can't break out of the JSON");
     let effect = only_effect(&stack).await?;
     assert_eq!((effect.is_done(), call.key.as_deref()), (true, detail["id"].as_str()));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// It responds 200 even to a failure.
 #[tokio::test]
-async fn an_event_that_the_bus_does_not_take_is_parked() -> Result<()> {
+async fn an_event_that_the_bus_does_not_take_is_parked() -> Story {
     let stack = stack(EVENT).await?;
     let failed = json!({ "FailedEntryCount": 1, "Entries": [{ "ErrorCode": "MalformedDetail" }] });
     stack.third_party.always("/", Behaviour::answer(Answer::of_json(200, &failed)));
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
     assert!(only_effect(&stack).await?.is_parked());
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_message_that_is_sent_twice_has_one_deduplication_id() -> Result<()> {
+async fn a_message_that_is_sent_twice_has_one_deduplication_id() -> Story {
     let stack = stack(MESSAGE).await?;
     stack.third_party.script("/", [Behaviour::hang().after_applying()]);
     deliver(&stack, &dispute()?).await?;
@@ -106,5 +106,5 @@ async fn a_message_that_is_sent_twice_has_one_deduplication_id() -> Result<()> {
         assert_eq!(call.check_aws_signature("sqs", "local"), Ok(()));
     }
     assert!(only_effect(&stack).await?.is_done());
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

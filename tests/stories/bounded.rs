@@ -13,13 +13,13 @@ use toml::toml;
 use crate::{
     decisions::decide,
     guard::{Case, Table, later, now, win},
-    setup::{TICKETS, deliver, dispute, issue, only_effect, settle, stack, stack_with, table},
+    setup::{Story, TICKETS, deliver, dispute, issue, only_effect, settle, stack, stack_with, table},
 };
 
 pub(crate) const MODEL: &str = "/v1/chat/completions";
 
 #[tokio::test]
-async fn an_answer_that_is_too_large_to_keep_is_cut_and_the_effect_is_done() -> Result<()> {
+async fn an_answer_that_is_too_large_to_keep_is_cut_and_the_effect_is_done() -> Story {
     let receipt = toml! {
         ticket = "{{ response.json.id }}"
         all = "{{ response.json }}"
@@ -36,19 +36,19 @@ async fn an_answer_that_is_too_large_to_keep_is_cut_and_the_effect_is_done() -> 
     let receipt: Value = serde_json::from_str(effect.record["receipt"].as_str().context("no receipt")?)?;
     assert_eq!(receipt["fields"], json!({ "ticket": "tp_1" }));
     assert_eq!(receipt["cut"], json!(["all", "once_more"]));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_history_keeps_the_first_and_the_newest_ends() -> Result<()> {
+async fn a_history_keeps_the_first_and_the_newest_ends() -> Story {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
     for attempt in 0..60 {
         let lease = win(&table, &case.retry(attempt), now()).await?;
         let why = format!("answered 429, the {attempt}th");
         let deferral = Deferral { command: &case.command, due: now(), why: &why, in_doubt: false };
-        assert_eq!(table.effects.defer(lease, deferral, now()).await?.how(), How::Deferred);
+        assert_eq!(table.guard.defer(lease, deferral, now()).await?.how(), How::Deferred);
     }
-    let record = table.effects.run("stripe.evt_1").await?.pop().context("a record")?;
+    let record = table.listing.run("stripe.evt_1").await?.pop().context("a record")?;
     let attempts: Vec<_> = record.history.entries.iter().map(|ended| ended.attempt).collect();
     assert_eq!((attempts.len(), record.history.dropped), (50, 10));
     assert_eq!((&attempts[..6], attempts[49]), (&[1, 2, 3, 4, 5, 16][..], 60));
@@ -61,12 +61,12 @@ async fn a_history_keeps_the_first_and_the_newest_ends() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_reason_of_any_length_can_be_kept() -> Result<()> {
+async fn a_reason_of_any_length_can_be_kept() -> Story {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
     let lease = win(&table, &case, now()).await?.doubted();
     let why = "ü".repeat(500_000);
-    assert_eq!(table.effects.park(lease, &case.command, &why, later(1)).await?.how(), How::Parked);
-    let record = table.effects.run("stripe.evt_1").await?.pop().context("a record")?;
+    assert_eq!(table.guard.park(lease, &case.command, &why, later(1)).await?.how(), How::Parked);
+    let record = table.listing.run("stripe.evt_1").await?.pop().context("a record")?;
     let ended = record.history.entries.into_iter().next();
     for text in [record.last_error, record.doubt, ended.map(|ended| ended.what)] {
         let text = text.context("a text")?;
@@ -76,11 +76,11 @@ async fn a_reason_of_any_length_can_be_kept() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_message_of_any_length_can_be_parked() -> Result<()> {
+async fn a_message_of_any_length_can_be_parked() -> Story {
     let table = Table::start().await?;
     let (key, value) = ("k".repeat(5_000), "ü".repeat(500_000));
-    assert_eq!(table.effects.park_malformed(&key, &value, "no JSON", now()).await?.how(), How::Parked);
-    let record = table.effects.run(":malformed").await?.pop().context("a record")?;
+    assert_eq!(table.guard.park_malformed(&key, &value, "no JSON", now()).await?.how(), How::Parked);
+    let record = table.listing.run(":malformed").await?.pop().context("a record")?;
     assert_eq!(record.last_error.as_deref(), Some("934464 bytes of it are cut; no JSON"));
     assert_eq!(record.command.map(|kept| kept.len()), Some(64 * 1024));
     assert!(record.business_key.len() <= 1024);
@@ -112,7 +112,7 @@ async fn chunks(stack: &Stack) -> Result<Vec<Option<i64>>> {
 }
 
 #[tokio::test]
-async fn what_is_parked_stays_and_goes_with_its_input_once_it_is_decided() -> Result<()> {
+async fn what_is_parked_stays_and_goes_with_its_input_once_it_is_decided() -> Story {
     for decision in ["discard", "applied"] {
         let (stack, parked) = large_and_parked().await?;
         assert_eq!((&parked.record["expires_at"], chunks(&stack).await?), (&Value::Null, vec![None]));
@@ -128,7 +128,7 @@ async fn what_is_parked_stays_and_goes_with_its_input_once_it_is_decided() -> Re
 
 /// Ingest stores large input before it knows that it is not needed.
 #[tokio::test]
-async fn a_redelivery_of_what_is_decided_leaves_no_input_behind() -> Result<()> {
+async fn a_redelivery_of_what_is_decided_leaves_no_input_behind() -> Story {
     let (stack, parked) = large_and_parked().await?;
     assert_eq!(decide(&stack, &parked, "discard").await?.status, 200);
     stack.broker_wire.close().await;
@@ -139,5 +139,5 @@ async fn a_redelivery_of_what_is_decided_leaves_no_input_behind() -> Result<()> 
     settle(&stack).await?;
     assert_eq!(chunks(&stack).await?, [], "left by the consumer");
     assert_eq!(stack.third_party.ledger().attempts_on(MODEL).len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

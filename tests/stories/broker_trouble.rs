@@ -8,11 +8,11 @@ use local::{command, http::Answer, proxy::Fault, stack::Effect};
 use serde_json::json;
 
 use crate::setup::{
-    accepted, consumes, deliver, dispute, dispute_about, only_effect, produces, settle, stack,
+    Story, accepted, consumes, deliver, dispute, dispute_about, only_effect, produces, settle, stack,
 };
 
 #[tokio::test]
-async fn what_a_full_broker_does_not_take_is_done_from_the_table() -> Result<()> {
+async fn what_a_full_broker_does_not_take_is_done_from_the_table() -> Story {
     let stack = stack().await?;
     stack.broker_wire.once(produces, Fault::Answer(Answer::partition_full()));
     deliver(&stack, &dispute()?).await?;
@@ -20,22 +20,22 @@ async fn what_a_full_broker_does_not_take_is_done_from_the_table() -> Result<()>
     let settling = settle(&stack).await?;
     assert_eq!((settling.total(|run| run.from_agenda), settling.total(|run| run.done)), (1, 1));
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_broker_that_is_down_at_ingest_loses_nothing() -> Result<()> {
+async fn a_broker_that_is_down_at_ingest_loses_nothing() -> Story {
     let stack = stack().await?;
     stack.broker_wire.close().await;
     accepted(&stack.deliver(&dispute()?).await?)?;
     stack.broker_wire.open().await?;
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_broker_that_hangs_is_given_a_second_and_the_provider_an_answer_within_three() -> Result<()> {
+async fn a_broker_that_hangs_is_given_a_second_and_the_provider_an_answer_within_three() -> Story {
     let stack = stack().await?;
     stack.broker_wire.always(produces, Fault::HangBefore);
     let answer =
@@ -44,11 +44,11 @@ async fn a_broker_that_hangs_is_given_a_second_and_the_provider_an_answer_within
     stack.broker_wire.heal();
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_broker_that_took_the_command_but_did_not_say_so_makes_a_harmless_duplicate() -> Result<()> {
+async fn a_broker_that_took_the_command_but_did_not_say_so_makes_a_harmless_duplicate() -> Story {
     let stack = stack().await?;
     stack.broker_wire.always(produces, Fault::HangAfter);
     deliver(&stack, &dispute()?).await?;
@@ -56,11 +56,11 @@ async fn a_broker_that_took_the_command_but_did_not_say_so_makes_a_harmless_dupl
     let settling = settle(&stack).await?;
     assert_eq!(settling.total(|run| run.from_agenda), 1);
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn if_neither_store_takes_it_the_provider_is_told_to_deliver_again() -> Result<()> {
+async fn if_neither_store_takes_it_the_provider_is_told_to_deliver_again() -> Story {
     let stack = stack().await?;
     stack.broker_wire.close().await;
     stack.table_wire()?.close().await;
@@ -72,11 +72,11 @@ async fn if_neither_store_takes_it_the_provider_is_told_to_deliver_again() -> Re
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_message_that_is_no_command_is_parked_and_blocks_nothing() -> Result<()> {
+async fn a_message_that_is_no_command_is_parked_and_blocks_nothing() -> Story {
     let stack = stack().await?;
     deliver(&stack, &dispute_about("dp_1")?).await?;
     let key = dispute_about("dp_1")?.json()["data"]["object"]["id"].clone();
@@ -89,11 +89,11 @@ async fn a_message_that_is_no_command_is_parked_and_blocks_nothing() -> Result<(
     let malformed = stack.get("/runs/:malformed").await?;
     let shown = malformed.json()["effects"].as_array().map(Vec::len);
     assert_eq!((malformed.status, shown), (200, Some(4)), "a person can see them");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_command_for_a_step_that_is_gone_waits_for_an_hour_and_is_parked_then() -> Result<()> {
+async fn a_command_for_a_step_that_is_gone_waits_for_an_hour_and_is_parked_then() -> Story {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
@@ -118,23 +118,23 @@ async fn a_command_for_a_step_that_is_gone_waits_for_an_hour_and_is_parked_then(
     let parked: Vec<_> = effects.iter().filter(|effect| effect.is_parked()).collect();
     assert_eq!((parked.len(), parked[0].step.as_str()), (1, "gone_step"));
     assert_eq!(parked[0].last_error(), "webhooks.toml has no such step");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_is_opened_again_in_the_same_run() -> Result<()> {
+async fn a_stream_that_breaks_is_opened_again_in_the_same_run() -> Story {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
     stack.broker_wire.once(consumes, Fault::CutBefore);
     let summary = stack.run_consumer().await?;
     assert_eq!((summary.done, summary.outcome.as_str()), (1, "drained"));
     settle(&stack).await?;
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// An empty topic is silent as well. A process that knows the broker's limits requests nothing before it consumes.
 #[tokio::test]
-async fn a_broker_that_hangs_is_not_an_empty_topic() -> Result<()> {
+async fn a_broker_that_hangs_is_not_an_empty_topic() -> Story {
     let stack = stack().await?;
     for known in [false, true] {
         stack.broker_wire.always(|_| true, Fault::HangBefore);
@@ -143,7 +143,7 @@ async fn a_broker_that_hangs_is_not_an_empty_topic() -> Result<()> {
         stack.broker_wire.heal();
         assert_eq!(stack.run_consumer().await?.outcome, "drained");
     }
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// Produces a message to the topic directly.

@@ -9,7 +9,7 @@ use local::{
 };
 use serde_json::{Value, json};
 
-use crate::setup::{builder, config, deliver, dispute_about, produces, settle};
+use crate::setup::{Story, builder, config, deliver, dispute_about, produces, settle};
 
 /// Enough keys that each of two brokers gets some, except in one of eight million runs.
 const KEYS: usize = 24;
@@ -44,7 +44,7 @@ async fn deliver_keys(stack: &Stack) -> Result<BTreeSet<String>> {
 }
 
 #[tokio::test]
-async fn each_key_has_its_broker_whatever_the_order_of_the_list() -> Result<()> {
+async fn each_key_has_its_broker_whatever_the_order_of_the_list() -> Story {
     let stack = two_brokers().await?;
     let all = deliver_keys(&stack).await?;
     let [one, other]: [BTreeMap<_, _>; 2] =
@@ -62,11 +62,11 @@ async fn each_key_has_its_broker_whatever_the_order_of_the_list() -> Result<()> 
     settle(&stack).await?;
     let applied = stack.third_party.ledger().applied_by_key();
     assert_eq!((applied.len(), applied.values().max()), (KEYS, Some(&1)));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn the_keys_of_a_dead_broker_are_deferred_and_the_others_go_on() -> Result<()> {
+async fn the_keys_of_a_dead_broker_are_deferred_and_the_others_go_on() -> Story {
     let stack = two_brokers().await?;
     let dead = stack.more_brokers[0].wire();
     dead.close().await;
@@ -83,11 +83,11 @@ async fn the_keys_of_a_dead_broker_are_deferred_and_the_others_go_on() -> Result
     let applied = stack.third_party.ledger().applied_by_key();
     assert_eq!((applied.len(), applied.values().max()), (KEYS, Some(&1)));
     dead.open().await?;
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_draining_broker_gets_nothing_new() -> Result<()> {
+async fn a_draining_broker_gets_nothing_new() -> Story {
     let stack = two_brokers().await?;
     let [old, new] = urls(&stack);
     stack.deploy(&[("DRIFTQ_HTTP_URL", &new), ("DRIFTQ_DRAIN_URL", &old)]);
@@ -96,7 +96,7 @@ async fn a_draining_broker_gets_nothing_new() -> Result<()> {
     assert_eq!(taken_by(stack.more_brokers[0].wire()).len(), KEYS);
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().applied().len(), KEYS);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// The health report without the durations of the checks.
@@ -114,7 +114,7 @@ async fn health(stack: &Stack) -> Result<(u16, Value)> {
 }
 
 #[tokio::test]
-async fn health_tells_every_broker_and_the_table_apart() -> Result<()> {
+async fn health_tells_every_broker_and_the_table_apart() -> Story {
     let stack = two_brokers().await?;
     let [old, new] = urls(&stack);
     stack.deploy(&[("DRIFTQ_HTTP_URL", &new), ("DRIFTQ_DRAIN_URL", &old)]);
@@ -136,5 +136,5 @@ async fn health_tells_every_broker_and_the_table_apart() -> Result<()> {
     stack.table_wire()?.close().await;
     assert_eq!(health(&stack).await?, (503, report("unavailable", true, true, false)));
     stack.table_wire()?.open().await?;
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

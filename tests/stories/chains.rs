@@ -14,7 +14,7 @@ use local::{
 };
 use serde_json::json;
 
-use crate::setup::{self, TICKETS, add_steps, deliver, dispute, settle, stack_with};
+use crate::setup::{self, Story, TICKETS, add_steps, deliver, dispute, settle, stack_with};
 
 pub(crate) const EMAILS: &str = "/v1/emails";
 pub(crate) const FILES: &str = "/v1/files";
@@ -85,7 +85,7 @@ fn only<'a>(calls: &[&'a Call]) -> &'a Call {
 }
 
 #[tokio::test]
-async fn three_steps_follow_each_other_in_one_run_of_the_consumer() -> Result<()> {
+async fn three_steps_follow_each_other_in_one_run_of_the_consumer() -> Story {
     let stack = with(CHAIN).await?;
     let webhook = dispute()?;
     assert_eq!(deliver(&stack, &webhook).await?.len(), 1, "only the first is routed");
@@ -102,11 +102,11 @@ async fn three_steps_follow_each_other_in_one_run_of_the_consumer() -> Result<()
     assert_eq!(file.body, json!({ "papers": ["tp_1", "tp_2"] }), "what was kept of both");
     let event = webhook.json()["id"].as_str().context("an id")?.to_owned();
     assert_eq!(file.key, Some(format!("stripe.{event}:open_file:{charge}")), "the same run");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_redelivery_begins_nothing_again() -> Result<()> {
+async fn a_redelivery_begins_nothing_again() -> Story {
     let stack = with(CHAIN).await?;
     for _ in 0..2 {
         deliver(&stack, &dispute()?).await?;
@@ -114,12 +114,12 @@ async fn a_redelivery_begins_nothing_again() -> Result<()> {
     }
     assert_eq!(applied(&stack), [TICKETS, EMAILS, FILES]);
     assert_eq!(stack.third_party.ledger().attempts().len(), 3);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// A message does not grow, and the later steps' input from the event waits in the table.
 #[tokio::test]
-async fn input_too_large_for_the_broker_arrives_whole_at_every_step() -> Result<()> {
+async fn input_too_large_for_the_broker_arrives_whole_at_every_step() -> Story {
     let stack = stack_with(|config| {
         add_steps(config, CHAIN);
         for step in ["open_ticket", "open_file"] {
@@ -148,5 +148,5 @@ async fn input_too_large_for_the_broker_arrives_whole_at_every_step() -> Result<
         let chunks = kept.iter().filter(|item| item["run_id"].as_str().unwrap().starts_with(":claimcheck"));
         assert_eq!(chunks.count(), 0, "thrown away once it is done");
     }
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

@@ -19,7 +19,7 @@ use rustls::{
 use tokio::{net::TcpListener, time::timeout};
 use toml::{Table, Value, toml};
 
-use crate::setup::{builder, config, deliver, dispute, only_effect, retry, settle, table};
+use crate::setup::{Story, builder, config, deliver, dispute, only_effect, retry, settle, table};
 
 const AUTHORITY: &str = include_str!("client_certificates/authority.pem");
 const SERVER: &str = include_str!("client_certificates/server.pem");
@@ -111,7 +111,7 @@ async fn opened(certificate: Option<&str>) -> Result<(Effect, Result<Seen>)> {
 }
 
 #[tokio::test]
-async fn a_destination_is_shown_its_certificate() -> Result<()> {
+async fn a_destination_is_shown_its_certificate() -> Story {
     let (effect, seen) = opened(Some(CLIENT)).await?;
     let (shown, request) = seen?;
     assert_eq!((effect.is_done(), effect.last_error()), (true, ""));
@@ -121,7 +121,7 @@ async fn a_destination_is_shown_its_certificate() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_third_party_that_is_shown_none_refuses_and_nothing_is_in_doubt() -> Result<()> {
+async fn a_third_party_that_is_shown_none_refuses_and_nothing_is_in_doubt() -> Story {
     let (effect, seen) = opened(None).await?;
     let refused = seen.err().context("it was taken")?.to_string();
     assert!(refused.contains("peer sent no certificates"), "{refused}");

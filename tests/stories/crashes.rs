@@ -11,7 +11,7 @@ use local::{
 use crate::{
     drain::ack,
     setup::{
-        TICKETS, deliver, dispute, dispute_about, only_effect, park_in_doubt, produces, settle, stack,
+        Story, TICKETS, deliver, dispute, dispute_about, only_effect, park_in_doubt, produces, settle, stack,
         stack_with, table,
     },
 };
@@ -26,7 +26,7 @@ fn kill_consumer(stack: &Stack) -> local::hook::Hook {
 }
 
 #[tokio::test]
-async fn killed_after_the_claim_before_the_call_the_effect_is_not_lost() -> Result<()> {
+async fn killed_after_the_claim_before_the_call_the_effect_is_not_lost() -> Story {
     let stack = stack().await?;
     stack.table_wire()?.once(claim, Fault::HookAfter(kill_consumer(&stack)));
     deliver(&stack, &dispute()?).await?;
@@ -36,11 +36,11 @@ async fn killed_after_the_claim_before_the_call_the_effect_is_not_lost() -> Resu
     assert_eq!((ledger.attempts().len(), ledger.applied().len()), (1, 1));
     let effect = only_effect(&stack).await?;
     assert_eq!((effect.is_done(), effect.attempt), (true, 2), "the crashed attempt is counted");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn killed_after_the_call_before_the_commit_the_key_makes_it_once() -> Result<()> {
+async fn killed_after_the_call_before_the_commit_the_key_makes_it_once() -> Story {
     let stack = stack().await?;
     stack.third_party.script(TICKETS, [Behaviour::apply().with_hook(kill_consumer(&stack))]);
     deliver(&stack, &dispute()?).await?;
@@ -49,22 +49,22 @@ async fn killed_after_the_call_before_the_commit_the_key_makes_it_once() -> Resu
     let ledger = stack.third_party.ledger();
     assert_eq!((ledger.applied().len(), ledger.deduped().len()), (1, 1), "asked twice, applied once");
     assert!(only_effect(&stack).await?.is_done());
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn killed_after_the_commit_before_the_ack_it_is_a_duplicate() -> Result<()> {
+async fn killed_after_the_commit_before_the_ack_it_is_a_duplicate() -> Story {
     let stack = stack().await?;
     stack.broker_wire.once(ack, Fault::HookInstead(kill_consumer(&stack)));
     deliver(&stack, &dispute()?).await?;
     let settling = settle(&stack).await?;
     assert_eq!((settling.deaths(), settling.total(|run| run.duplicates)), (1, 1));
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn killed_after_the_claim_without_deduplication_it_is_parked() -> Result<()> {
+async fn killed_after_the_claim_without_deduplication_it_is_parked() -> Story {
     let stack = stack_with(|config| park_in_doubt(config, "open_ticket")).await?;
     stack.table_wire()?.once(claim, Fault::HookAfter(kill_consumer(&stack)));
     deliver(&stack, &dispute()?).await?;
@@ -75,24 +75,23 @@ async fn killed_after_the_claim_without_deduplication_it_is_parked() -> Result<(
         "{effect:?}"
     );
     assert_eq!(stack.third_party.ledger().attempts().len(), 0);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn killed_after_the_call_at_a_third_party_that_does_not_dedupe_it_is_called_no_second_time()
--> Result<()> {
+async fn killed_after_the_call_at_a_third_party_that_does_not_dedupe_it_is_called_no_second_time() -> Story {
     let stack = stack_with(|config| park_in_doubt(config, "open_ticket")).await?;
     stack.third_party.script(TICKETS, [Behaviour::apply().with_hook(kill_consumer(&stack))]);
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
     assert!(only_effect(&stack).await?.is_parked());
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// Its message has left the topic by then: the record is the only copy.
 #[tokio::test]
-async fn killed_during_a_slow_call_whose_message_is_acked_it_is_taken_over_from_the_agenda() -> Result<()> {
+async fn killed_during_a_slow_call_whose_message_is_acked_it_is_taken_over_from_the_agenda() -> Story {
     let stack = stack_with(|config| {
         table(config.table(), "consumer").insert("slow_call".into(), "100ms".into());
     })
@@ -108,13 +107,13 @@ async fn killed_during_a_slow_call_whose_message_is_acked_it_is_taken_over_from_
     let effect = only_effect(&stack).await?;
     assert_eq!((effect.is_done(), effect.attempt), (true, 2));
     assert_eq!(stack.third_party.ledger().applied().len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// Other keys wait for the 2 s after which the broker redelivers a dead owner's messages to a new one, and for its next tick; the dead consumer's
 /// own effect waits for its lease.
 #[tokio::test]
-async fn a_claim_that_a_dead_consumer_holds_does_not_hold_up_its_partition() -> Result<()> {
+async fn a_claim_that_a_dead_consumer_holds_does_not_hold_up_its_partition() -> Story {
     // All in one partition, of which the broker delivers two messages at a time.
     let builder = crate::setup::builder(crate::setup::config()?)?.broker_profile(Profile::G0);
     let stack = builder.env("DRIFTQ_PARTITIONS", "1").start().await?;
@@ -135,12 +134,12 @@ async fn a_claim_that_a_dead_consumer_holds_does_not_hold_up_its_partition() -> 
     settle(&stack).await?;
     let ledger = stack.third_party.ledger();
     assert_eq!(ledger.applied().len(), 6);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
 async fn ingest_killed_after_the_broker_took_the_command_answers_nothing_and_the_redelivery_is_a_duplicate()
--> Result<()> {
+-> Story {
     let stack = stack().await?;
     // So that the topic exists, and the next message is accepted.
     deliver(&stack, &dispute_about("dp_earlier")?).await?;
@@ -152,7 +151,7 @@ async fn ingest_killed_after_the_broker_took_the_command_answers_nothing_and_the
     let settling = settle(&stack).await?;
     assert_eq!(settling.total(|run| run.duplicates), 1);
     assert_eq!(stack.third_party.ledger().attempts().len(), 2);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]

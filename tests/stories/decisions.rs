@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     broker_trouble::produce,
-    setup::{TICKETS, deliver, dispute, only_effect, park_in_doubt, retry, settle, stack, stack_with},
+    setup::{Story, TICKETS, deliver, dispute, only_effect, park_in_doubt, retry, settle, stack, stack_with},
 };
 
 /// A ticket in doubt, at a third party without a look-up.
@@ -43,7 +43,7 @@ fn detail(answer: &Answer) -> String {
 }
 
 #[tokio::test]
-async fn a_parked_effect_shows_what_a_decision_needs() -> Result<()> {
+async fn a_parked_effect_shows_what_a_decision_needs() -> Story {
     let (stack, effect) = in_doubt(Behaviour::hang().after_applying()).await?;
     let shown = parked(&stack).await?;
     assert_eq!(shown.len(), 1);
@@ -56,11 +56,11 @@ async fn a_parked_effect_shows_what_a_decision_needs() -> Result<()> {
     let disputed = dispute()?.json()["data"]["object"]["amount"].clone();
     assert_eq!(shown[0]["command"]["payload"]["input"]["amount"], disputed);
     assert!(shown[0]["first_attempt_at"].is_string() && shown[0]["due_at"].is_string(), "{}", shown[0]);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn it_happened_so_it_is_done_and_not_called_again() -> Result<()> {
+async fn it_happened_so_it_is_done_and_not_called_again() -> Story {
     let (stack, effect) = in_doubt(Behaviour::hang().after_applying()).await?;
     let decided = decide(&stack, &effect, "applied").await?;
     assert_eq!((decided.status, &decided.json()["status"]), (200, &json!("done")));
@@ -72,11 +72,11 @@ async fn it_happened_so_it_is_done_and_not_called_again() -> Result<()> {
     assert_eq!(settling.total(|run| run.duplicates), 1);
     let ledger = stack.third_party.ledger();
     assert_eq!((ledger.attempts().len(), ledger.applied().len()), (1, 1));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn it_did_not_happen_so_it_is_called_and_done() -> Result<()> {
+async fn it_did_not_happen_so_it_is_called_and_done() -> Story {
     let (stack, effect) = in_doubt(Behaviour::hang()).await?;
     let decided = decide(&stack, &effect, "not_applied").await?;
     assert_eq!((decided.status, &decided.json()["status"]), (200, &json!("waiting")));
@@ -85,11 +85,11 @@ async fn it_did_not_happen_so_it_is_called_and_done() -> Result<()> {
     assert_eq!((effect.is_done(), effect.attempt), (true, 2), "{effect:?}");
     let ledger = stack.third_party.ledger();
     assert_eq!((ledger.attempts().len(), ledger.applied().len()), (2, 1));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn it_is_not_wanted_any_more_so_it_is_never_called() -> Result<()> {
+async fn it_is_not_wanted_any_more_so_it_is_never_called() -> Story {
     let (stack, effect) = in_doubt(Behaviour::hang()).await?;
     assert_eq!(decide(&stack, &effect, "discard").await?.json()["status"], "discarded");
     assert_eq!(parked(&stack).await?, Vec::<Value>::new());
@@ -97,11 +97,11 @@ async fn it_is_not_wanted_any_more_so_it_is_never_called() -> Result<()> {
     settle(&stack).await?;
     assert_eq!(only_effect(&stack).await?.status, "discarded");
     assert_eq!(stack.third_party.ledger().attempts().len(), 1, "not even for a redelivery");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_retry_does_not_say_whether_it_happened() -> Result<()> {
+async fn a_retry_does_not_say_whether_it_happened() -> Story {
     let (stack, effect) = in_doubt(Behaviour::hang().after_applying()).await?;
     let refused = decide(&stack, &effect, "retry").await?;
     assert_eq!(refused.status, 422);
@@ -109,11 +109,11 @@ async fn a_retry_does_not_say_whether_it_happened() -> Result<()> {
     settle(&stack).await?;
     assert!(only_effect(&stack).await?.is_parked());
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_retry_of_a_doubt_that_the_policy_resolves_is_asked_with_the_same_key() -> Result<()> {
+async fn a_retry_of_a_doubt_that_the_policy_resolves_is_asked_with_the_same_key() -> Story {
     let stack =
         stack_with(|config| drop(config.step("open_ticket").insert("retry".into(), retry(1).into()))).await?;
     stack.third_party.script(TICKETS, [Behaviour::hang().after_applying()]);
@@ -126,11 +126,11 @@ async fn a_retry_of_a_doubt_that_the_policy_resolves_is_asked_with_the_same_key(
     assert!(only_effect(&stack).await?.is_done());
     let ledger = stack.third_party.ledger();
     assert_eq!((ledger.applied().len(), ledger.deduped().len()), (1, 1));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_retry_has_a_whole_budget() -> Result<()> {
+async fn a_retry_has_a_whole_budget() -> Story {
     let stack =
         stack_with(|config| drop(config.step("open_ticket").insert("retry".into(), retry(2).into()))).await?;
     stack.third_party.always(TICKETS, Behaviour::refuse(429));
@@ -143,11 +143,11 @@ async fn a_retry_has_a_whole_budget() -> Result<()> {
         settle(&stack).await?;
     }
     assert_eq!(stack.third_party.ledger().attempts().len(), 6);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn the_second_of_two_decisions_is_refused() -> Result<()> {
+async fn the_second_of_two_decisions_is_refused() -> Story {
     let (stack, effect) = in_doubt(Behaviour::hang()).await?;
     let (one, other) =
         tokio::join!(decide(&stack, &effect, "not_applied"), decide(&stack, &effect, "discard"));
@@ -157,11 +157,11 @@ async fn the_second_of_two_decisions_is_refused() -> Result<()> {
     settle(&stack).await?;
     let attempts = if only_effect(&stack).await?.is_done() { 2 } else { 1 };
     assert_eq!(stack.third_party.ledger().attempts().len(), attempts);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_decision_on_an_older_list_is_refused() -> Result<()> {
+async fn a_decision_on_an_older_list_is_refused() -> Story {
     let (stack, mut effect) = in_doubt(Behaviour::hang()).await?;
     effect.attempt = 0;
     let refused = decide(&stack, &effect, "not_applied").await?;
@@ -171,22 +171,22 @@ async fn a_decision_on_an_older_list_is_refused() -> Result<()> {
     );
     effect.effect_id.push('x');
     assert_eq!(decide(&stack, &effect, "not_applied").await?.status, 404);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_decision_whose_answer_was_lost_is_recognised() -> Result<()> {
+async fn a_decision_whose_answer_was_lost_is_recognised() -> Story {
     let (stack, effect) = in_doubt(Behaviour::hang()).await?;
     let lost = stack.table_wire()?.once(|seen| seen.is("UpdateItem"), Fault::CutAfter);
     assert_eq!(decide(&stack, &effect, "not_applied").await?.status, 200);
     assert_eq!(lost.count(), 1);
     settle(&stack).await?;
     assert!(only_effect(&stack).await?.is_done());
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_message_that_is_no_command_can_only_be_discarded() -> Result<()> {
+async fn a_message_that_is_no_command_can_only_be_discarded() -> Story {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
     produce(&stack, &json!({ "topic": stack.topic, "value": "no command" })).await?;
@@ -201,11 +201,11 @@ async fn a_message_that_is_no_command_can_only_be_discarded() -> Result<()> {
         (422, "decision: this can't be called; discard it".into())
     );
     assert_eq!(decide("discard").await?.json()["status"], "discarded");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_decision_that_makes_no_sense_is_told_why() -> Result<()> {
+async fn a_decision_that_makes_no_sense_is_told_why() -> Story {
     let (stack, effect) = in_doubt(Behaviour::hang()).await?;
     let path = format!("/runs/{}/decide", effect.run_id);
     let sensible =
@@ -227,7 +227,7 @@ async fn a_decision_that_makes_no_sense_is_told_why() -> Result<()> {
         "bookkeeping is no run"
     );
     assert_eq!(stack.get(&path).await?.status, 405);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// Parks this many more disputes for this reason, each like the first one.
@@ -245,7 +245,7 @@ async fn park_more(stack: &Stack, first: &Effect, more: usize) -> Result<()> {
 }
 
 #[tokio::test]
-async fn many_are_decided_at_once_after_a_plan_and_each_is_called_once() -> Result<()> {
+async fn many_are_decided_at_once_after_a_plan_and_each_is_called_once() -> Story {
     let stack = stack().await?;
     stack.third_party.script(TICKETS, [Behaviour::refuse(422)]);
     deliver(&stack, &dispute()?).await?;
@@ -312,11 +312,11 @@ async fn many_are_decided_at_once_after_a_plan_and_each_is_called_once() -> Resu
     let record = stack.effect(&first.effect_id).await?.record;
     let what = record["history"][1]["what"].as_str().unwrap_or_default();
     assert!(what.starts_with("retry: their fault is mended (bulk "), "{what}");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn what_may_have_happened_is_left_out_of_a_retry_of_many_and_said() -> Result<()> {
+async fn what_may_have_happened_is_left_out_of_a_retry_of_many_and_said() -> Story {
     let (stack, _) = in_doubt(Behaviour::hang().after_applying()).await?;
     let body = json!({ "decision": "retry", "note": "Ada", "filter": { "step": "open_ticket" } });
     let tally = stack.post_json("/parked/decide", &[], &body).await?.json()["tally"].clone();
@@ -329,5 +329,5 @@ async fn what_may_have_happened_is_left_out_of_a_retry_of_many_and_said() -> Res
     assert_eq!((&tally["decided"], &tally["in_doubt"]), (&json!(1), &json!(0)));
     assert!(only_effect(&stack).await?.is_done());
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use local::{hook::Hook, proxy::Seen, stack::Stack};
 
-use crate::setup::{builder, config, consumes, deliver, dispute_about, produces};
+use crate::setup::{Story, builder, config, consumes, deliver, dispute_about, produces};
 
 /// A single or a cumulative ack.
 pub(crate) fn ack(seen: &Seen) -> bool {
@@ -80,8 +80,6 @@ fn name_in(partition: u32, partitions: u32, beginning: &str) -> String {
 }
 
 /// Runs tests in parallel: they mostly wait for the broker's clock.
-pub(crate) async fn side_by_side<const N: usize>(
-    stories: [impl Future<Output = Result<()>>; N],
-) -> Result<()> {
+pub(crate) async fn side_by_side<const N: usize>(stories: [impl Future<Output = Story>; N]) -> Story {
     futures_util::future::try_join_all(stories).await.map(drop)
 }

@@ -2,6 +2,8 @@
 
 use anyhow::{Context, Result};
 
+use local::stack::Stack;
+
 use crate::setup::{builder, config};
 
 #[tokio::test]
@@ -17,8 +19,12 @@ async fn a_proxys_credential_goes_to_another_machine_by_https_only() -> Result<(
         let why = format!("DRIFTQ_AUTH_HEADER: would be sent unencrypted to {exposed}; write https:// in");
         assert!(error.contains(&why) && !error.contains("s3cret"), "{error}");
         let open = builder(config()?)?.env("DRIFTQ_HTTP_URL", accepting).env("DRIFTQ_DRAIN_URL", draining);
-        open.start().await?;
+        open.start().await?.abandon();
     }
     let encrypted = builder(config()?)?.env("DRIFTQ_AUTH_HEADER", "Bearer s3cret");
-    encrypted.env("DRIFTQ_HTTP_URL", "https://proxy.example,http://127.0.0.1:1").start().await.map(drop)
+    encrypted
+        .env("DRIFTQ_HTTP_URL", "https://proxy.example,http://127.0.0.1:1")
+        .start()
+        .await
+        .map(Stack::abandon)
 }

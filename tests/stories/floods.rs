@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
 use local::webhook::Webhook;
 
 use crate::{
     printed::Printed,
-    setup::{builder, config, dispute_about, settle},
+    setup::{Story, builder, config, dispute_about, settle},
 };
 
 #[tokio::test]
-async fn a_source_over_its_rate_is_told_to_come_again_and_no_other_is() -> Result<()> {
+async fn a_source_over_its_rate_is_told_to_come_again_and_no_other_is() -> Story {
     let mut config = config()?;
     let stripe = config.table()["sources"]["stripe"].as_table_mut().expect("the shipped source");
     stripe.insert("rate".into(), 1.into());
@@ -43,5 +42,5 @@ async fn a_source_over_its_rate_is_told_to_come_again_and_no_other_is() -> Resul
     tokio::time::sleep(Duration::from_millis(1100)).await;
     assert_eq!(stack.deliver(&dispute_about("dp_later")?).await?.status, 202);
     settle(&stack).await?;
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

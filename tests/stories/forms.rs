@@ -4,13 +4,13 @@ use anyhow::Result;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
-use local::{gateway::Door, http::Answer, sign::Secret, stack::Stack};
+use local::{gateway::FrontEnd, http::Answer, sign::Secret, stack::Stack};
 use serde_json::json;
 use sha1::Sha1;
 use sha2::Sha256;
 use toml::{Table, toml};
 
-use crate::setup::{config, settle, stack_with};
+use crate::setup::{Story, config, settle, stack_with};
 
 const TWILIO_URL: &str = "https://hooks.example.com/webhooks/twilio";
 
@@ -63,12 +63,12 @@ async fn from_twilio(stack: &Stack, body: &str, signed: &str, token: &str) -> Re
 }
 
 #[tokio::test]
-async fn slack_commands_and_buttons_become_calls_in_every_format() -> Result<()> {
+async fn slack_commands_and_buttons_become_calls_in_every_format() -> Story {
     let source = toml! { scheme = "slack" secrets = ["SLACK_SIGNING_SECRET"] json_field = "payload" };
     let about = "{{ form.text if form.text is defined else event.actions[0].value }}";
     let stack = with("slack", source, toml! { about = about }).await?;
-    for (index, door) in Door::ALL.into_iter().enumerate() {
-        stack.gateway.act_as(door);
+    for (index, front_end) in FrontEnd::ALL.into_iter().enumerate() {
+        stack.gateway.act_as(front_end);
         let command = format!("command=%2Fticket&text=printer+{index}%21&trigger_id=1.2.{index}");
         let payload = json!({ "type": "block_actions", "actions": [{ "value": format!("button {index}") }] });
         let button: String = url::form_urlencoded::byte_serialize(payload.to_string().as_bytes()).collect();
@@ -77,7 +77,7 @@ async fn slack_commands_and_buttons_become_calls_in_every_format() -> Result<()>
             assert_eq!(
                 (answer.status, &answer.body[..]),
                 (200, &b""[..]),
-                "{door:?}: any body would be shown"
+                "{front_end:?}: any body would be shown"
             );
         }
     }
@@ -88,12 +88,12 @@ async fn slack_commands_and_buttons_become_calls_in_every_format() -> Result<()>
     let buttons = (0..6).map(|index| json!(format!("button {index}")));
     let commands = (0..6).map(|index| json!(format!("printer {index}!")));
     assert_eq!(about, buttons.chain(commands).collect::<Vec<_>>());
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_form_of_twilios_is_one_call_in_whatever_order_and_under_whatever_token_it_is_sent_again()
--> Result<()> {
+async fn a_form_of_twilios_is_one_call_in_whatever_order_and_under_whatever_token_it_is_sent_again() -> Story
+{
     let mut source = toml! { scheme = "twilio" secrets = ["TWILIO_AUTH_TOKEN"] };
     source.insert("public_url".into(), TWILIO_URL.into());
     let stack = with("twilio", source, toml! { about = "{{ form.MessageSid }}" }).await?;
@@ -112,11 +112,11 @@ async fn a_form_of_twilios_is_one_call_in_whatever_order_and_under_whatever_toke
     settle(&stack).await?;
     let ledger = stack.third_party.ledger();
     assert_eq!((ledger.attempts().len(), ledger.applied()[0].body.clone()), (1, json!({ "about": "SM1" })));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_template_that_wants_json_of_a_form_is_told_what_the_body_is() -> Result<()> {
+async fn a_template_that_wants_json_of_a_form_is_told_what_the_body_is() -> Story {
     let source = toml! { scheme = "slack" secrets = ["SLACK_SIGNING_SECRET"] };
     let stack = with("slack", source, toml! { about = "{{ event.text }}" }).await?;
     let answer = from_slack(&stack, "command=%2Fticket&text=hi").await?;
@@ -126,5 +126,5 @@ async fn a_template_that_wants_json_of_a_form_is_told_what_the_body_is() -> Resu
         detail.starts_with("steps.open_ticket.business_key: event.text is missing: the body is a form"),
         "{detail}"
     );
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

@@ -5,7 +5,7 @@ use local::{hook::Hook, proxy::Fault, stack::Stack};
 
 use crate::{
     requests::is_of_a_run,
-    setup::{deliver, dispute, dispute_about, settle, stack_with},
+    setup::{Story, deliver, dispute, dispute_about, settle, stack_with},
 };
 
 async fn stack() -> Result<Stack> {
@@ -21,10 +21,10 @@ fn can_lose_its_disk(stack: &Stack) -> bool {
 }
 
 #[tokio::test]
-async fn commands_that_the_broker_lost_before_the_consumer_came_are_done_all_the_same() -> Result<()> {
+async fn commands_that_the_broker_lost_before_the_consumer_came_are_done_all_the_same() -> Story {
     let stack = stack().await?;
     if !can_lose_its_disk(&stack) {
-        return Ok(());
+        return Ok(stack.finish().await?);
     }
     for number in 0..5 {
         deliver(&stack, &dispute_about(&format!("dp_{number}"))?).await?;
@@ -33,14 +33,14 @@ async fn commands_that_the_broker_lost_before_the_consumer_came_are_done_all_the
     let settling = settle(&stack).await?;
     assert_eq!(settling.total(|run| run.from_agenda), 5);
     assert_eq!(stack.third_party.ledger().attempts().len(), 5);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_command_that_the_broker_lost_while_its_consumer_was_killed_is_done_all_the_same() -> Result<()> {
+async fn a_command_that_the_broker_lost_while_its_consumer_was_killed_is_done_all_the_same() -> Story {
     let stack = stack().await?;
     if !can_lose_its_disk(&stack) {
-        return Ok(());
+        return Ok(stack.finish().await?);
     }
     let (kill, broker) = (stack.consumer.killer(), stack.broker.clone());
     let disaster = Hook::new(move || {
@@ -56,16 +56,16 @@ async fn a_command_that_the_broker_lost_while_its_consumer_was_killed_is_done_al
     let settling = settle(&stack).await?;
     assert_eq!(settling.deaths(), 1);
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn it_costs_one_write_more_and_no_second_call() -> Result<()> {
+async fn it_costs_one_write_more_and_no_second_call() -> Story {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
     let writes = stack.table_wire()?.seen_where(|seen| !is_of_a_run(seen));
     assert_eq!(writes.len(), 3);
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

@@ -13,7 +13,7 @@ use local::functions::workspace;
 const NOT_OURS: [&str; 5] = ["target", ".git", ".aws-sam", "__pycache__", "corpus"];
 
 /// All files below a folder with these extensions.
-fn files(folder: &Path, endings: &[&str]) -> Result<Vec<PathBuf>> {
+pub(crate) fn files(folder: &Path, endings: &[&str]) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

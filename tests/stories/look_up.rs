@@ -7,7 +7,7 @@ use local::{http::Answer, proxy::Fault, stack::Stack, third_party::Behaviour};
 use serde_json::{Value, json};
 use toml::toml;
 
-use crate::setup::{TICKETS, deliver, dispute, only_effect, retry, settle, stack_with, table};
+use crate::setup::{Story, TICKETS, deliver, dispute, only_effect, retry, settle, stack_with, table};
 
 const LOOK_UP: &str = "/api/tickets/by-key";
 
@@ -41,7 +41,7 @@ fn says(status: u16, body: &Value) -> Behaviour {
 }
 
 #[tokio::test]
-async fn found_is_committed_with_what_was_found_and_not_called_again() -> Result<()> {
+async fn found_is_committed_with_what_was_found_and_not_called_again() -> Story {
     let stack = stack().await?;
     let kill = stack.consumer.killer().hook();
     stack.third_party.script(TICKETS, [Behaviour::apply().with_hook(kill)]);
@@ -56,11 +56,11 @@ async fn found_is_committed_with_what_was_found_and_not_called_again() -> Result
     let effect = only_effect(&stack).await?;
     let receipt: Value = serde_json::from_str(effect.record["receipt"].as_str().unwrap())?;
     assert_eq!((effect.is_done(), &receipt["fields"]), (true, &json!({ "ticket": "T-1" })));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn not_found_is_called() -> Result<()> {
+async fn not_found_is_called() -> Story {
     let stack = stack().await?;
     let kill = stack.consumer.killer().hook();
     stack.table_wire()?.once(|seen| seen.is("PutItem"), Fault::HookAfter(kill));
@@ -70,11 +70,11 @@ async fn not_found_is_called() -> Result<()> {
     let ledger = stack.third_party.ledger();
     assert_eq!((ledger.attempts_on(LOOK_UP).len(), ledger.applied_on(TICKETS).len()), (1, 1));
     assert!(only_effect(&stack).await?.is_done());
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn an_inconclusive_look_up_is_repeated() -> Result<()> {
+async fn an_inconclusive_look_up_is_repeated() -> Story {
     let stack = stack().await?;
     stack.third_party.script(TICKETS, [Behaviour::hang().after_applying()]);
     stack.third_party.script(LOOK_UP, [Behaviour::refuse(500), says(200, &json!({}))]);
@@ -90,11 +90,11 @@ async fn an_inconclusive_look_up_is_repeated() -> Result<()> {
     assert!(what[0].as_str().unwrap().starts_with("no answer in time"), "{what:?}");
     assert!(what[1].as_str().unwrap().starts_with("the look-up answered 500"), "{what:?}");
     assert_eq!((what.len(), &what[3]), (4, &json!("done")));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_doubt_that_no_look_up_resolves_is_parked() -> Result<()> {
+async fn a_doubt_that_no_look_up_resolves_is_parked() -> Story {
     let stack = stack().await?;
     stack.third_party.script(TICKETS, [Behaviour::refuse(500).after_applying()]);
     stack.third_party.always(LOOK_UP, Behaviour::refuse(503));
@@ -108,12 +108,12 @@ async fn a_doubt_that_no_look_up_resolves_is_parked() -> Result<()> {
     );
     assert!(effect.record["doubt"].is_string(), "and it says that it is in doubt");
     assert_eq!(stack.third_party.ledger().attempts_on(TICKETS).len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// A call that has timed out after 1 s may still arrive, here after 6 s. A look-up before that finds nothing.
 #[tokio::test]
-async fn a_call_that_lands_after_its_timeout_is_waited_for() -> Result<()> {
+async fn a_call_that_lands_after_its_timeout_is_waited_for() -> Story {
     let stack = stack_that_finds("response.status == 200", "6s").await?;
     stack.third_party.script(TICKETS, [Behaviour::apply_late(Duration::from_secs(6))]);
     stack.third_party.always(LOOK_UP, Behaviour::look_up());
@@ -125,12 +125,12 @@ async fn a_call_that_lands_after_its_timeout_is_waited_for() -> Result<()> {
     assert!(asked > landed, "asked at {asked}, and called before the first call had landed");
     assert_eq!((ledger.attempts_on(TICKETS).len(), ledger.applied_on(TICKETS).len()), (1, 1));
     assert!(only_effect(&stack).await?.is_done());
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// The lease is the call's second, the look-up's, and 4 s (`settle`). A call without a response may arrive that late.
 #[tokio::test]
-async fn no_look_up_before_the_lease_of_an_unanswered_call_ends() -> Result<()> {
+async fn no_look_up_before_the_lease_of_an_unanswered_call_ends() -> Story {
     let stack = stack_that_finds("response.status == 200", "4s").await?;
     stack.third_party.script(TICKETS, [Behaviour::cut()]);
     stack.third_party.always(LOOK_UP, Behaviour::look_up());
@@ -145,5 +145,5 @@ async fn no_look_up_before_the_lease_of_an_unanswered_call_ends() -> Result<()> 
         (1, 2),
         "not found, so called"
     );
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

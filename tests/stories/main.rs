@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a story that can't go on has failed")]
 
+mod access;
 mod api;
 mod aws_calls;
 mod backlog;
@@ -12,17 +13,17 @@ mod bounded;
 mod broker_trouble;
 mod brokers;
 mod chains;
+mod circles;
 mod client_certificates;
 mod contract;
 mod crashes;
 mod decisions;
-mod doors;
 mod drain;
-mod every_door;
 mod exposed_credentials;
 mod faketime;
 mod floods;
 mod forms;
+mod front_ends;
 mod gate;
 mod guard;
 mod isolation;

@@ -7,11 +7,12 @@ use local::{http::Answer, proxy::Fault, third_party::Behaviour, webhook::Webhook
 use serde_json::json;
 
 use crate::setup::{
-    PATIENCE, SLACK, TICKETS, builder, config, deliver, dispute, issue, only_effect, produces, settle, stack,
+    PATIENCE, SLACK, Story, TICKETS, builder, config, deliver, dispute, issue, only_effect, produces, settle,
+    stack,
 };
 
 #[tokio::test]
-async fn a_signed_webhook_becomes_one_call_with_its_key_its_credentials_and_its_input() -> Result<()> {
+async fn a_signed_webhook_becomes_one_call_with_its_key_its_credentials_and_its_input() -> Story {
     let stack = stack().await?;
     let webhook = dispute()?;
     let effects = deliver(&stack, &webhook).await?;
@@ -33,11 +34,11 @@ async fn a_signed_webhook_becomes_one_call_with_its_key_its_credentials_and_its_
         "title": title, "charge": dispute["charge"], "amount": dispute["amount"], "reason": dispute["reason"],
     });
     assert_eq!(call.body, body, "a number stays a number");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_run_can_be_looked_at_with_its_receipt() -> Result<()> {
+async fn a_run_can_be_looked_at_with_its_receipt() -> Story {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
@@ -50,11 +51,11 @@ async fn a_run_can_be_looked_at_with_its_receipt() -> Result<()> {
     assert_eq!(shown["receipt"]["status"], 200);
     assert_eq!(shown["receipt"]["fields"]["ticket"], "tp_1");
     assert!(shown["first_attempt_at"].is_string() && shown["lease_until"].is_null(), "{shown}");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_webhook_delivered_three_times_is_called_once() -> Result<()> {
+async fn a_webhook_delivered_three_times_is_called_once() -> Story {
     let stack = stack().await?;
     let webhook = dispute()?;
     let first = deliver(&stack, &webhook).await?;
@@ -64,11 +65,11 @@ async fn a_webhook_delivered_three_times_is_called_once() -> Result<()> {
     let settling = settle(&stack).await?;
     assert_eq!(settling.total(|run| run.duplicates), 1);
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn one_webhook_can_start_two_steps() -> Result<()> {
+async fn one_webhook_can_start_two_steps() -> Story {
     let stack = stack().await?;
     let effects = deliver(&stack, &issue()?).await?;
     assert_eq!(effects.len(), 2);
@@ -76,22 +77,22 @@ async fn one_webhook_can_start_two_steps() -> Result<()> {
     let ledger = stack.third_party.ledger();
     assert_eq!(ledger.applied_on(SLACK).len(), 1);
     assert_eq!(ledger.applied_on("/v1/chat/completions").len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_replay_under_a_fresh_delivery_id_is_the_same_run() -> Result<()> {
+async fn a_replay_under_a_fresh_delivery_id_is_the_same_run() -> Story {
     let stack = stack().await?;
     let first = deliver(&stack, &issue()?).await?;
     let replay = issue()?.with("x-github-delivery", "00000000-0000-0000-0000-000000000000");
     assert_eq!(deliver(&stack, &replay).await?, first);
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().applied().len(), 2);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn two_event_types_that_mean_one_invoice_are_one_charge() -> Result<()> {
+async fn two_event_types_that_mean_one_invoice_are_one_charge() -> Story {
     let stack = stack().await?;
     let issued = Webhook::sample("billing.invoice.issued")?;
     let again = issued.clone().with("webhook-id", "msg_another");
@@ -101,11 +102,11 @@ async fn two_event_types_that_mean_one_invoice_are_one_charge() -> Result<()> {
     assert_eq!(ledger.applied_on("/v1/payment_intents").len(), 1);
     let invoice = issued.json()["data"]["invoice_id"].clone();
     assert_eq!(ledger.applied()[0].body["metadata[invoice]"], invoice, "the call is a form");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_business_key_may_hold_colons_and_any_script() -> Result<()> {
+async fn a_business_key_may_hold_colons_and_any_script() -> Story {
     let stack = stack().await?;
     let key = "dp:größe:紛争:1";
     let webhook = dispute()?.edited(|event| event["data"]["object"]["id"] = key.into());
@@ -116,11 +117,11 @@ async fn a_business_key_may_hold_colons_and_any_script() -> Result<()> {
     assert_eq!(ledger.applied().len(), 1);
     let sent = ledger.applied()[0].key.clone().unwrap();
     assert!(sent.starts_with("sha256-"), "{sent} is no legal header");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn input_too_large_for_the_broker_arrives_whole() -> Result<()> {
+async fn input_too_large_for_the_broker_arrives_whole() -> Story {
     let stack = stack().await?;
     let text = "A long story. ".repeat(30_000);
     let webhook = issue()?.edited(|event| event["issue"]["body"] = text.clone().into());
@@ -139,11 +140,11 @@ async fn input_too_large_for_the_broker_arrives_whole() -> Result<()> {
         let chunks = kept.iter().filter(|item| item["run_id"].as_str().unwrap().starts_with(":claimcheck"));
         assert_eq!(chunks.count(), 0, "thrown away once it is done");
     }
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn the_same_effect_with_other_input_is_parked_with_both_digests() -> Result<()> {
+async fn the_same_effect_with_other_input_is_parked_with_both_digests() -> Story {
     let stack = stack().await?;
     stack.third_party.script(TICKETS, [Behaviour::refuse(422)]);
     deliver(&stack, &dispute()?).await?;
@@ -156,12 +157,12 @@ async fn the_same_effect_with_other_input_is_parked_with_both_digests() -> Resul
     assert_eq!((why.len(), why[0].as_str()), (2, "answered 422"));
     assert!(why[1].contains("other input: recorded "), "{}", why[1]);
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// A deployment may change a step's input. A redelivery then has another digest.
 #[tokio::test]
-async fn a_done_effect_is_no_conflict_when_its_input_has_changed() -> Result<()> {
+async fn a_done_effect_is_no_conflict_when_its_input_has_changed() -> Story {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
@@ -172,7 +173,7 @@ async fn a_done_effect_is_no_conflict_when_its_input_has_changed() -> Result<()>
     settle(&stack).await?;
     assert!(only_effect(&stack).await?.is_done());
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// The same event, with another amount.
@@ -182,7 +183,7 @@ fn dispute_of(amount: u32) -> Result<Webhook> {
 
 /// The step may take 1 s and its commit 1 s. A run of 4 s has no time for a third one.
 #[tokio::test]
-async fn what_does_not_fit_into_what_is_left_is_for_the_next_run_and_this_one_goes_on() -> Result<()> {
+async fn what_does_not_fit_into_what_is_left_is_for_the_next_run_and_this_one_goes_on() -> Story {
     let stack = builder(config()?)?.env("IDLE_EXIT", "10s").start().await?;
     stack.consumer.warm().await?;
     let late = async {
@@ -194,11 +195,11 @@ async fn what_does_not_fit_into_what_is_left_is_for_the_next_run_and_this_one_go
     assert_eq!((run.outcome.as_str(), run.enqueued, run.done, run.unacked), ("deadline", 1, 0, 0), "{run:?}");
     assert_eq!(only_effect(&stack).await?.status, "pending");
     assert_eq!(stack.run_until_settled(PATIENCE).await?.total(|run| run.done), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_step_that_no_invocation_has_time_for_is_parked() -> Result<()> {
+async fn a_step_that_no_invocation_has_time_for_is_parked() -> Story {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
     // It takes 2 s with its commit.
@@ -207,11 +208,11 @@ async fn a_step_that_no_invocation_has_time_for_is_parked() -> Result<()> {
     let effect = only_effect(&stack).await?;
     assert!(effect.is_parked() && effect.last_error().contains("which no invocation has"), "{effect:?}");
     assert_eq!(stack.third_party.ledger().attempts().len(), 0);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn two_consumers_never_drain_at_once() -> Result<()> {
+async fn two_consumers_never_drain_at_once() -> Story {
     let stack = crate::setup::builder(crate::setup::config()?)?.consumers(2).start().await?;
     for number in 0..8 {
         deliver(&stack, &crate::setup::dispute_about(&format!("dp_{number}"))?).await?;
@@ -221,5 +222,5 @@ async fn two_consumers_never_drain_at_once() -> Result<()> {
     assert!([&one, &other].iter().any(|run| run.outcome == "busy" || run.received == 0), "{one:?} {other:?}");
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().attempts().len(), 8);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use local::{
     hook::Hook,
@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use crate::{
     drain::is_not_ours_to_kill,
-    setup::{TICKETS, builder, config, deliver_until_taken, dispute_about, produces},
+    setup::{Story, TICKETS, builder, config, deliver_until_taken, dispute_about, produces},
 };
 
 /// Webhooks before the move, during it, and after the old broker was removed.
@@ -26,10 +26,10 @@ const SCHEDULE: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(90);
 
 #[tokio::test]
-async fn moving_to_a_fresh_broker_under_load_and_kills_loses_and_doubles_nothing() -> Result<()> {
+async fn moving_to_a_fresh_broker_under_load_and_kills_loses_and_doubles_nothing() -> Story {
     let stack = builder(config()?)?.brokers(2).start().await?;
     if is_not_ours_to_kill(&stack) {
-        return Ok(());
+        return Ok(stack.finish().await?);
     }
     let (old, new) = (&stack.broker, &stack.more_brokers[0]);
     let [old_url, new_url] = [old, new].map(|broker| broker.wire().url());
@@ -40,17 +40,17 @@ async fn moving_to_a_fresh_broker_under_load_and_kills_loses_and_doubles_nothing
 
     // No consumer runs yet, so that there is something to drain.
     let mut effects = load(&stack, 0, WEBHOOKS[0], &[old]).await?;
-    ensure!(stack.unacked_at(old).await? > 0, "there is nothing to drain");
+    assert!(stack.unacked_at(old).await? > 0, "there is nothing to drain");
     let schedule = stack.schedule(SCHEDULE);
     stack.deploy(&[("DRIFTQ_HTTP_URL", &new_url), ("DRIFTQ_DRAIN_URL", &old_url)]);
     let moved_at = taken(old);
     effects.extend(load(&stack, WEBHOOKS[0], WEBHOOKS[1], &[old, new]).await?);
     // An invocation in progress ends with its old settings; nothing else is added.
-    ensure!(taken(old) <= moved_at + 4, "{} commands after {moved_at}", taken(old) - moved_at);
-    ensure!(taken(new) > 0, "nothing has moved");
+    assert!(taken(old) <= moved_at + 4, "{} commands after {moved_at}", taken(old) - moved_at);
+    assert!(taken(new) > 0, "nothing has moved");
     drop(schedule);
     stack.run_until_settled(PATIENCE).await?;
-    ensure!(stack.unacked_at(old).await? == 0, "the old broker is not drained");
+    assert!(stack.unacked_at(old).await? == 0, "the old broker is not drained");
 
     stack.deploy(&[("DRIFTQ_DRAIN_URL", "")]);
     old.wire().forget();
@@ -58,7 +58,7 @@ async fn moving_to_a_fresh_broker_under_load_and_kills_loses_and_doubles_nothing
     effects.extend(load(&stack, WEBHOOKS[0] + WEBHOOKS[1], WEBHOOKS[2], &[new]).await?);
     drop(schedule);
     stack.run_until_settled(PATIENCE).await?;
-    ensure!(old.wire().seen().is_empty(), "the old broker is not forgotten: {:?}", old.wire().seen());
+    assert!(old.wire().seen().is_empty(), "the old broker is not forgotten: {:?}", old.wire().seen());
 
     effects.sort();
     effects.dedup();
@@ -69,7 +69,7 @@ async fn moving_to_a_fresh_broker_under_load_and_kills_loses_and_doubles_nothing
     assert!(lost.is_empty(), "lost: {lost:?}");
     assert_eq!((effects.len(), applied.len()), (WEBHOOKS.iter().sum(), effects.len()));
     assert!(stack.effects().await?.iter().all(Effect::is_done));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// Delivers this many webhooks, four at a time, each until it is accepted, with kills in between. Returns the effects.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use local::{broker::Profile, proxy::Seen, stack::Stack};
 
-use crate::setup::{builder, config, deliver, dispute_about, issue, produces, settle};
+use crate::setup::{Story, builder, config, deliver, dispute_about, issue, produces, settle};
 
 /// None if a broker of another generation is configured.
 async fn stack() -> Result<Option<Stack>> {
@@ -16,7 +16,7 @@ async fn stack() -> Result<Option<Stack>> {
 }
 
 #[tokio::test]
-async fn several_functions_that_create_one_topic_at_once_all_go_on() -> Result<()> {
+async fn several_functions_that_create_one_topic_at_once_all_go_on() -> Story {
     let Some(stack) = stack().await? else { return Ok(()) };
     let webhooks = ["a", "b", "c", "d"].map(dispute_about);
     let deliveries = webhooks.into_iter().map(async |webhook| deliver(&stack, &webhook?).await);
@@ -26,11 +26,11 @@ async fn several_functions_that_create_one_topic_at_once_all_go_on() -> Result<(
     assert_eq!(stack.effects().await?.len(), 0, "none had to go to the table");
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().applied().len(), 4);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn larger_input_travels_whole_where_the_broker_takes_it() -> Result<()> {
+async fn larger_input_travels_whole_where_the_broker_takes_it() -> Story {
     let Some(stack) = stack().await? else { return Ok(()) };
     for (bytes, is_whole) in [(60_000, true), (400_000, false)] {
         stack.broker_wire.forget();
@@ -48,5 +48,5 @@ async fn larger_input_travels_whole_where_the_broker_takes_it() -> Result<()> {
     }
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().applied_on("/v1/chat/completions").len(), 2);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

@@ -1,15 +1,15 @@
 //! Access to the operator API: callers that the gateway has authenticated. For others, these paths do not exist.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use local::{
-    gateway::{Authorizer, Door},
+    gateway::{Authorizer, FrontEnd},
     http::Answer,
     stack::Stack,
     third_party::Behaviour,
 };
 use serde_json::{Value, json};
 
-use crate::setup::{TICKETS, builder, config, deliver, dispute, only_effect, settle, stack};
+use crate::setup::{Story, TICKETS, builder, config, deliver, dispute, only_effect, settle, stack};
 
 /// All requests of operators and clients.
 async fn asked(stack: &Stack) -> Result<Vec<Answer>> {
@@ -31,36 +31,37 @@ fn run() -> Value {
 }
 
 #[tokio::test]
-async fn without_authentication_operator_paths_do_not_exist() -> Result<()> {
+async fn without_authentication_operator_paths_do_not_exist() -> Story {
     let stack = stack().await?;
     let nowhere = stack.get("/nowhere").await?;
-    let unauthenticated = Door::ALL.map(|door| (door, Authorizer::Nobody));
+    let unauthenticated = FrontEnd::ALL.map(|front_end| (front_end, Authorizer::Nobody));
     // A load balancer passes its users in headers, which anyone can send.
-    let lists = [Door::LoadBalancer, Door::LoadBalancerLists].map(|door| (door, Authorizer::Iam));
-    for (door, authorizer) in unauthenticated.into_iter().chain(lists) {
-        stack.gateway.act_as(door);
+    let lists =
+        [FrontEnd::LoadBalancer, FrontEnd::LoadBalancerLists].map(|front_end| (front_end, Authorizer::Iam));
+    for (front_end, authorizer) in unauthenticated.into_iter().chain(lists) {
+        stack.gateway.act_as(front_end);
         stack.gateway.authorize_by(authorizer);
         for answer in asked(&stack).await? {
-            assert_eq!((answer.status, &answer.body), (404, &nowhere.body), "{door:?}");
+            assert_eq!((answer.status, &answer.body), (404, &nowhere.body), "{front_end:?}");
         }
         let wrong_method = stack.get("/runs").await?;
-        assert_eq!((wrong_method.status, &wrong_method.body), (404, &nowhere.body), "{door:?}");
+        assert_eq!((wrong_method.status, &wrong_method.body), (404, &nowhere.body), "{front_end:?}");
         let spoofed = [("x-amzn-oidc-identity", "ada"), ("authorization", "Bearer ada")];
-        assert_eq!(stack.post_json("/runs", &spoofed, &run()).await?.status, 404, "{door:?}");
+        assert_eq!(stack.post_json("/runs", &spoofed, &run()).await?.status, 404, "{front_end:?}");
     }
     assert!(stack.effects().await?.is_empty() && stack.broker_wire.seen().is_empty());
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn every_authorizer_admits_its_callers_in_every_event_format() -> Result<()> {
+async fn every_authorizer_admits_its_callers_in_every_event_format() -> Story {
     let stack = stack().await?;
-    for door in [Door::HttpApi, Door::HttpApiStage, Door::FunctionUrl, Door::RestApi] {
+    for front_end in [FrontEnd::HttpApi, FrontEnd::HttpApiStage, FrontEnd::FunctionUrl, FrontEnd::RestApi] {
         for authorizer in Authorizer::ALL {
-            stack.gateway.act_as(door);
+            stack.gateway.act_as(front_end);
             stack.gateway.authorize_by(authorizer);
             let statuses: Vec<_> = asked(&stack).await?.iter().map(|answer| answer.status).collect();
-            ensure!(statuses == [202, 404, 200, 404], "{door:?} {authorizer:?}: {statuses:?}");
+            assert!(statuses == [202, 404, 200, 404], "{front_end:?} {authorizer:?}: {statuses:?}");
         }
     }
     let started = stack.ingest.log().tail(usize::MAX);
@@ -68,11 +69,11 @@ async fn every_authorizer_admits_its_callers_in_every_event_format() -> Result<(
         assert!(started.contains(&format!("\"caller\":\"{}\"", authorizer.user())), "{authorizer:?}");
     }
     settle(&stack).await?;
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn the_history_names_who_decided() -> Result<()> {
+async fn the_history_names_who_decided() -> Story {
     let stack = stack().await?;
     stack.third_party.script(TICKETS, [Behaviour::refuse(422)]);
     deliver(&stack, &dispute()?).await?;
@@ -91,12 +92,12 @@ async fn the_history_names_who_decided() -> Result<()> {
         (&decided["what"], &decided["by"]),
         (&json!("discard: a duplicate"), &json!(Authorizer::Iam.user()))
     );
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// `//runs/` and `/$default/runs` may be allowed by a gateway that guards `/runs`.
 #[tokio::test]
-async fn paths_are_taken_as_they_are() -> Result<()> {
+async fn paths_are_taken_as_they_are() -> Story {
     let stack = builder(config()?)?.env("OPERATOR_API", "open").start().await?;
     for path in ["//runs/", "/runs/", "//runs", "/$default/runs", "/runs//", "/%72uns"] {
         assert_eq!(stack.post_json(path, &[], &run()).await?.status, 404, "{path}");
@@ -107,13 +108,13 @@ async fn paths_are_taken_as_they_are() -> Result<()> {
     assert!(
         stack.effects().await?.is_empty() && stack.broker_wire.seen_where(crate::setup::produces).is_empty()
     );
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_deployment_can_open_them_to_everybody_and_must_say_so() -> Result<()> {
+async fn a_deployment_can_open_them_to_everybody_and_must_say_so() -> Story {
     let stack = builder(config()?)?.env("OPERATOR_API", "open").start().await?;
-    stack.gateway.act_as(Door::LoadBalancer);
+    stack.gateway.act_as(FrontEnd::LoadBalancer);
     stack.gateway.authorize_by(Authorizer::Nobody);
     assert_eq!(stack.post_json("/runs", &[], &run()).await?.status, 202);
     assert_eq!(stack.get("/parked").await?.status, 200);

@@ -10,7 +10,7 @@ use crate::{
     decisions::decide,
     printed::Printed,
     requests::is_of_a_run,
-    setup::{deliver, dispute_about, produces, settle, stack},
+    setup::{Story, deliver, dispute_about, produces, settle, stack},
 };
 
 /// A stack in which one dispute is done, and its command is in the topic again, received this many days ago and about that dispute. Also returns the
@@ -31,7 +31,7 @@ async fn replayed(days: i64, about: &str) -> Result<(Stack, usize)> {
 }
 
 #[tokio::test]
-async fn an_old_command_without_a_record_is_parked_and_not_called() -> Result<()> {
+async fn an_old_command_without_a_record_is_parked_and_not_called() -> Story {
     let (stack, mut runs) = replayed(90, "dp_forgotten").await?;
     runs += settle(&stack).await?.runs.len();
     assert_eq!(stack.third_party.ledger().attempts().len(), 1, "of the other one");
@@ -49,24 +49,24 @@ async fn an_old_command_without_a_record_is_parked_and_not_called() -> Result<()
     assert_eq!((effect.is_done(), effect.attempt), (true, 1));
     assert_eq!(effect.record["history"][0]["what"], "not_applied: Ann: I looked");
     assert_eq!(stack.third_party.ledger().applied().len(), 2);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn an_old_command_whose_record_is_there_is_a_duplicate_and_costs_as_much() -> Result<()> {
+async fn an_old_command_whose_record_is_there_is_a_duplicate_and_costs_as_much() -> Story {
     let (stack, _) = replayed(90, "dp_done").await?;
     assert_eq!(settle(&stack).await?.total(|run| run.duplicates), 1);
     let about_effects = stack.table_wire()?.seen_where(|seen| !is_of_a_run(seen));
     assert_eq!(about_effects.len(), 1, "{about_effects:?}");
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// A consumer may have been paused for that long.
 #[tokio::test]
-async fn a_command_younger_than_records_are_kept_is_called() -> Result<()> {
+async fn a_command_younger_than_records_are_kept_is_called() -> Story {
     let (stack, _) = replayed(89, "dp_late").await?;
     assert_eq!(settle(&stack).await?.total(|run| run.done), 1);
     assert_eq!(stack.third_party.ledger().applied().len(), 2);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

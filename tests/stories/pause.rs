@@ -6,25 +6,25 @@ use jiff::Timestamp;
 use local::{proxy::Fault, stack::Stack};
 
 use crate::{
-    guard::effects_at,
-    setup::{TICKETS, deliver, dispute, dispute_about, settle, stack},
+    guard::table_at,
+    setup::{Story, TICKETS, deliver, dispute, dispute_about, settle, stack},
 };
 
 async fn pause(stack: &Stack) -> Result<()> {
     let (by, note) = ("ada".to_owned(), "their API double-books".to_owned());
     let pause = Pause { since: Timestamp::now(), by, note };
-    Ok(effects_at(stack.table()?.url(), stack.table()?.table()).await?.begin_pause(&pause).await?)
+    Ok(table_at(stack.table()?.url(), stack.table()?.table()).await?.pauses().begin(&pause).await?)
 }
 
 async fn resume(stack: &Stack) -> Result<()> {
-    let effects = effects_at(stack.table()?.url(), stack.table()?.table()).await?;
-    assert!(effects.pause().await?.is_some_and(|pause| pause.by == "ada"));
-    effects.end_pause().await?;
-    Ok(effects.end_pause().await?)
+    let pauses = table_at(stack.table()?.url(), stack.table()?.table()).await?.pauses();
+    assert!(pauses.current().await?.is_some_and(|pause| pause.by == "ada"));
+    pauses.end().await?;
+    Ok(pauses.end().await?)
 }
 
 #[tokio::test]
-async fn a_paused_consumer_calls_nothing_and_loses_nothing() -> Result<()> {
+async fn a_paused_consumer_calls_nothing_and_loses_nothing() -> Story {
     let stack = stack().await?;
     pause(&stack).await?;
     deliver(&stack, &dispute()?).await?;
@@ -40,11 +40,11 @@ async fn a_paused_consumer_calls_nothing_and_loses_nothing() -> Result<()> {
     resume(&stack).await?;
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().attempts_on(TICKETS).len(), 2);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_run_that_can_not_know_does_nothing() -> Result<()> {
+async fn a_run_that_can_not_know_does_nothing() -> Story {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
     let table = stack.table_wire()?;
@@ -53,5 +53,5 @@ async fn a_run_that_can_not_know_does_nothing() -> Result<()> {
     assert_eq!(stack.third_party.ledger().attempts_on(TICKETS).len(), 0);
     table.heal();
     settle(&stack).await?;
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

@@ -12,7 +12,7 @@ use local::{
 };
 use toml::{Table, Value, toml};
 
-use crate::setup::{builder, config, deliver, dispute, only_effect, retry, settle, table};
+use crate::setup::{Story, builder, config, deliver, dispute, only_effect, retry, settle, table};
 
 /// A name of this machine other than `localhost`, and its address: in a private network, or loopback.
 fn own_name() -> Result<(String, IpAddr)> {
@@ -60,7 +60,7 @@ async fn called_by_name(allow_private: bool) -> Result<(String, Ledger)> {
 }
 
 #[tokio::test]
-async fn a_name_that_leads_to_a_private_address_is_not_called_and_not_in_doubt() -> Result<()> {
+async fn a_name_that_leads_to_a_private_address_is_not_called_and_not_in_doubt() -> Story {
     let (name, address) = own_name()?;
     let (effect, ledger) = called_by_name(false).await?;
     let why = format!("parked attempts used up; the last: could not connect: {name} resolves to ");
@@ -70,7 +70,7 @@ async fn a_name_that_leads_to_a_private_address_is_not_called_and_not_in_doubt()
 }
 
 #[tokio::test]
-async fn unless_its_destination_allows_that() -> Result<()> {
+async fn unless_its_destination_allows_that() -> Story {
     let (effect, ledger) = called_by_name(true).await?;
     assert_eq!((effect.trim(), ledger.applied().len()), ("done", 1));
     Ok(())

@@ -15,7 +15,7 @@ use local::{
 use serde_json::json;
 use webhook_verify::Scheme;
 
-use crate::setup::{builder, settle};
+use crate::setup::{Story, builder, settle};
 
 /// The samples whose source has a step for them, that step, and the number of calls.
 const CALLS: [(&str, &str, usize); 32] = [
@@ -58,7 +58,7 @@ async fn stack() -> Result<Stack> {
 }
 
 #[tokio::test]
-async fn every_providers_event_becomes_its_calls_once_however_often_it_is_delivered() -> Result<()> {
+async fn every_providers_event_becomes_its_calls_once_however_often_it_is_delivered() -> Story {
     let stack = stack().await?;
     for (sample, ..) in CALLS {
         let webhook = Webhook::sample(sample)?;
@@ -71,11 +71,11 @@ async fn every_providers_event_becomes_its_calls_once_however_often_it_is_delive
     let expected: BTreeMap<_, _> =
         CALLS.iter().map(|(_, step, calls)| (format!("/{step}"), *calls)).collect();
     assert_eq!(stack.third_party.ledger().applied_by(|call| call.path.clone()), expected);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn every_provider_gets_the_response_it_expects() -> Result<()> {
+async fn every_provider_gets_the_response_it_expects() -> Story {
     let stack = stack().await?;
     let answer = async |sample| {
         let answer = stack.deliver(&Webhook::sample(sample)?).await?;
@@ -104,11 +104,11 @@ async fn every_provider_gets_the_response_it_expects() -> Result<()> {
         2,
         "a command and a status; the rest are no events"
     );
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_sample_for_another_provider_is_refused() -> Result<()> {
+async fn a_sample_for_another_provider_is_refused() -> Story {
     let stack = stack().await?;
     for (sample, ..) in CALLS {
         let webhook = Webhook::sample(sample)?;
@@ -122,7 +122,7 @@ async fn a_sample_for_another_provider_is_refused() -> Result<()> {
             }
         }
     }
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[test]

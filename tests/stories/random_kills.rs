@@ -12,19 +12,19 @@ use tokio::time::sleep;
 
 use crate::{
     drain::is_not_ours_to_kill,
-    setup::{TICKETS, builder, config, consumes, deliver, dispute_about, table},
+    setup::{Story, TICKETS, builder, config, consumes, deliver, dispute_about, table},
 };
 
 /// Longer than it takes to do them all.
 const PATIENCE: Duration = Duration::from_secs(150);
 
 #[tokio::test]
-async fn a_broker_killed_at_fifty_random_moments_of_a_drain_loses_and_doubles_nothing() -> Result<()> {
+async fn a_broker_killed_at_fifty_random_moments_of_a_drain_loses_and_doubles_nothing() -> Story {
     const COMMANDS: usize = 500;
     const KILLS: usize = 50;
     let stack = stack(Profile::G0).await?;
     if is_not_ours_to_kill(&stack) {
-        return Ok(());
+        return Ok(stack.finish().await?);
     }
     // A third party that does not deduplicate: a second call would be a second ticket.
     stack.third_party.forget_keys(TICKETS);
@@ -48,17 +48,17 @@ async fn a_broker_killed_at_fifty_random_moments_of_a_drain_loses_and_doubles_no
     let ledger = stack.third_party.ledger();
     assert_once_each(&commands, &ledger.applied_by_key());
     assert_eq!((ledger.attempts().len(), ledger.deduped().len()), (COMMANDS, 0));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// A killed consumer's calls are repeated, with the same key.
 #[tokio::test]
-async fn nor_with_streams_that_live_on_at_a_newer_broker() -> Result<()> {
+async fn nor_with_streams_that_live_on_at_a_newer_broker() -> Story {
     const BATCH: usize = 40;
     const KILLS: usize = 12;
     let stack = stack(Profile::G3).await?;
     if is_not_ours_to_kill(&stack) {
-        return Ok(());
+        return Ok(stack.finish().await?);
     }
     let streams = stack.broker_wire.always(consumes, Fault::HalfOpen);
     let (mut moments, mut commands) = (Moments::seeded()?, Vec::new());
@@ -82,7 +82,7 @@ async fn nor_with_streams_that_live_on_at_a_newer_broker() -> Result<()> {
     stack.run_until_settled(PATIENCE).await?;
     commands.sort();
     assert_once_each(&commands, &stack.third_party.ledger().applied_by_key());
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// With a slow third party and a long timeout, so that no call is given up on a busy machine. The broker is a separate process, so that SIGKILL is a

@@ -26,7 +26,7 @@ async fn every_effect_of_the_time_asked_for_comes_once_and_the_newest_first() ->
     let table = Table::start().await?;
     for number in 0..260 {
         let case = command(number)?;
-        let _ = table.effects.enqueue(&case.effect, &case.command, at(number), at(number)).await?;
+        let _ = table.agenda.enqueue(&case.effect, &case.command, at(number), at(number)).await?;
     }
     // A claimed effect that never was on the agenda is included; a record beside an effect is not.
     let claimed = Case::new(1.into());
@@ -34,7 +34,7 @@ async fn every_effect_of_the_time_asked_for_comes_once_and_the_newest_first() ->
     drop(lease);
 
     let (since, before) = (at(250), now() + SignedDuration::from_secs(2));
-    let mut recent = table.effects.recent(since, before);
+    let mut recent = table.listing.recent(since, before);
     let mut all = Vec::new();
     loop {
         let page = recent.page(30).await?;
@@ -52,7 +52,7 @@ async fn every_effect_of_the_time_asked_for_comes_once_and_the_newest_first() ->
     assert_eq!(ids.len(), all.len());
     assert!(all.iter().all(|record| record.created_at >= since && record.created_at < before));
 
-    assert_eq!(table.effects.recent(at(3), at(1)).page(100).await?.len(), 2, "the end does not belong to it");
-    assert!(table.effects.recent(now() + SignedDuration::from_hours(1), before).page(9).await?.is_empty());
+    assert_eq!(table.listing.recent(at(3), at(1)).page(100).await?.len(), 2, "the end does not belong to it");
+    assert!(table.listing.recent(now() + SignedDuration::from_hours(1), before).page(9).await?.is_empty());
     Ok(())
 }

@@ -30,7 +30,7 @@ use toml::{Table, Value};
 
 use crate::{
     printed::Printed,
-    setup::{PATIENCE, builder, config, deliver, dispute_about, issue, settle},
+    setup::{PATIENCE, Story, builder, config, deliver, dispute_about, issue, settle},
 };
 
 /// A stack between a provider's API and its webhooks, with a fault proxy on each path.
@@ -177,7 +177,7 @@ async fn recovered(stack: &Stack) -> Result<Vec<Json>> {
 }
 
 #[tokio::test]
-async fn what_stripe_could_not_deliver_is_fetched_and_done_once() -> Result<()> {
+async fn what_stripe_could_not_deliver_is_fetched_and_done_once() -> Story {
     let told = stripe_with("").await?;
     assert!(told.provider.send(dispute_about("dp_before")?).await);
     told.door.close().await;
@@ -198,11 +198,11 @@ async fn what_stripe_could_not_deliver_is_fetched_and_done_once() -> Result<()> 
     assert!(told.provider.send(dispute_about("dp_1")?).await);
     settle(&told.stack).await?;
     told.each_once(4);
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_missed_github_delivery_arrives_by_redelivery() -> Result<()> {
+async fn a_missed_github_delivery_arrives_by_redelivery() -> Story {
     let told = github().await?;
     assert!(told.provider.send(issue_about(1)?).await);
     told.door.close().await;
@@ -224,17 +224,17 @@ async fn a_missed_github_delivery_arrives_by_redelivery() -> Result<()> {
     let before = told.provider.redelivered();
     told.look_again(HOOK).await?;
     assert_eq!(told.provider.redelivered(), before, "what has arrived is not asked for");
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }
 
 #[tokio::test]
-async fn an_event_that_arrives_both_ways_is_done_once() -> Result<()> {
+async fn an_event_that_arrives_both_ways_is_done_once() -> Story {
     let told = stripe_with("events = 'all'").await?;
     // Each is delivered while it is fetched, and while the consumer works on either.
     for number in 0..4 {
         let event = dispute_about(&format!("dp_{number}"))?;
         let (delivered, run) = tokio::join!(told.provider.send(event.clone()), told.stack.run_consumer());
-        ensure!(delivered && run.is_ok());
+        assert!(delivered && run.is_ok());
         told.stack.deliver(&event).await?;
     }
     told.until_applied(4).await?;
@@ -245,22 +245,22 @@ async fn an_event_that_arrives_both_ways_is_done_once() -> Result<()> {
     }
     settle(&told.stack).await?;
     told.each_once(4);
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_provider_that_lies_is_found_out_by_asking_for_everything() -> Result<()> {
+async fn a_provider_that_lies_is_found_out_by_asking_for_everything() -> Story {
     let told = stripe_with("events = 'all'").await?;
     told.provider.behave(|manners| manners.lies = true);
     told.door.close().await;
     assert!(!told.provider.send(dispute_about("dp_1")?).await);
     told.until_applied(1).await?;
     told.each_once(1);
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_redelivery_that_never_comes_is_asked_for_again() -> Result<()> {
+async fn a_redelivery_that_never_comes_is_asked_for_again() -> Story {
     let told = github().await?;
     told.provider.behave(|manners| manners.lies = true);
     told.door.close().await;
@@ -273,12 +273,12 @@ async fn a_redelivery_that_never_comes_is_asked_for_again() -> Result<()> {
     told.provider.behave(|manners| manners.lies = false);
     told.until_applied(2).await?;
     told.each_once(2);
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }
 
 /// The provider's clock differs, in either direction, and its lists show an event late.
 #[tokio::test]
-async fn clocks_that_differ_and_lists_that_are_late_lose_nothing() -> Result<()> {
+async fn clocks_that_differ_and_lists_that_are_late_lose_nothing() -> Story {
     for ahead in [-240, 3] {
         let told = stripe_with("").await?;
         // The last scan was an hour ago.
@@ -303,7 +303,7 @@ async fn clocks_that_differ_and_lists_that_are_late_lose_nothing() -> Result<()>
 
 /// Pages of one event, so that a scan has a boundary at every event.
 #[tokio::test]
-async fn the_cursor_survives_a_kill_at_every_boundary_of_fetching() -> Result<()> {
+async fn the_cursor_survives_a_kill_at_every_boundary_of_fetching() -> Story {
     let told = stripe_with("").await?;
     told.provider.behave(|manners| manners.per_page = 1);
     told.door.close().await;
@@ -328,11 +328,11 @@ async fn the_cursor_survives_a_kill_at_every_boundary_of_fetching() -> Result<()
     let deaths = told.until_applied(3).await?;
     assert_eq!((deaths, killed.iter().map(|killed| killed.count()).sum::<usize>()), (8, 8));
     told.each_once(3);
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }
 
 #[tokio::test]
-async fn the_cursor_survives_a_kill_at_every_boundary_of_asking() -> Result<()> {
+async fn the_cursor_survives_a_kill_at_every_boundary_of_asking() -> Story {
     let told = github().await?;
     told.provider.behave(|manners| manners.per_page = 1);
     told.door.close().await;
@@ -356,12 +356,12 @@ async fn the_cursor_survives_a_kill_at_every_boundary_of_asking() -> Result<()> 
     let deaths = told.until_applied(6).await?;
     assert_eq!((deaths, killed.iter().map(|killed| killed.count()).sum::<usize>()), (7, 7));
     told.each_once(6);
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }
 
 /// GitHub reports when its limit is reset.
 #[tokio::test]
-async fn a_provider_that_wants_a_pause_has_one() -> Result<()> {
+async fn a_provider_that_wants_a_pause_has_one() -> Story {
     let told = github().await?;
     told.door.close().await;
     told.provider.send(issue_about(1)?).await;
@@ -372,12 +372,12 @@ async fn a_provider_that_wants_a_pause_has_one() -> Result<()> {
     let pause = asked[1].at.duration_since(asked[0].at);
     assert!(pause >= SignedDuration::from_secs(2), "asked again after {pause}");
     told.each_once(2);
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }
 
 /// A provider that does not respond delays its own source, and no effect.
 #[tokio::test]
-async fn a_provider_that_hangs_delays_no_effect() -> Result<()> {
+async fn a_provider_that_hangs_delays_no_effect() -> Story {
     let told = stripe_with("").await?;
     let hangs = told.api.always(|_| true, Fault::HangBefore);
     let meanwhile = async {
@@ -395,12 +395,12 @@ async fn a_provider_that_hangs_delays_no_effect() -> Result<()> {
     tokio::try_join!(meanwhile, runs)?;
     told.api.heal();
     told.each_once(1);
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }
 
 /// Events older than the first scan are not recovered: another handler may have done them.
 #[tokio::test]
-async fn what_happened_before_is_left_alone_and_a_refusal_is_told() -> Result<()> {
+async fn what_happened_before_is_left_alone_and_a_refusal_is_told() -> Story {
     let provider = stripe::start().await?;
     let api = Wire::start(&provider.url()).await?;
     provider.behave(|manners| manners.ahead = SignedDuration::from_secs(-2));
@@ -425,11 +425,11 @@ async fn what_happened_before_is_left_alone_and_a_refusal_is_told() -> Result<()
         .log()
         .until(PATIENCE, |lines| lines.iter().any(|line| line.text.contains("the provider refuses")))
         .await?;
-    stack.deploy(&[("PROVIDER_API_KEY", local::provider_api::KEY)]);
+    stack.deploy(&[("PROVIDER_API_KEY", local::config::API_KEY)]);
     while !api.seen_where(lists).iter().any(Seen::succeeded) {
         stack.run_consumer().await?;
     }
     assert!(recovered(&stack).await?.is_empty());
     assert!(elsewhere.ledger().attempts().is_empty(), "the key went elsewhere");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

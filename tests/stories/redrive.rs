@@ -15,15 +15,15 @@ async fn done(input: serde_json::Value) -> Result<(Table, Record)> {
     let (table, case) = (Table::start().await?, Case::new(input));
     let lease = win(&table, &case, now()).await?;
     let receipt = Receipt::new(201, "d".into(), serde_json::Map::new());
-    let _ = table.effects.commit_and_begin(lease, &receipt, Some(&case.command), &[], later(1)).await?;
-    let record = table.effects.run("stripe.evt_1").await?.remove(0);
+    let _ = table.guard.commit_and_begin(lease, &receipt, Some(&case.command), &[], later(1)).await?;
+    let record = table.listing.run("stripe.evt_1").await?.remove(0);
     assert_eq!(record.status, Status::Done);
     Ok((table, record))
 }
 
 async fn redrive(table: &Table, id: Uuid, again: bool) -> Result<Tally> {
     let redrive = Redrive { id, by: "Ada", note: "lost", again, since: now(), before: later(10) };
-    Ok(table.effects.redrive_all(&redrive, "all", |_| true, |_| true, |_| {}).await?)
+    Ok(table.roles.redrives().run(&redrive, "all", |_| true, |_| true, |_| {}).await?)
 }
 
 #[tokio::test]
@@ -45,7 +45,7 @@ async fn the_same_redrive_again_makes_the_same_effect() -> Result<()> {
     assert_eq!(redrive(&table, id, true).await?.redriven, 1);
     let again = redrive(&table, id, true).await?;
     assert_eq!((again.redriven, again.left_out.redriven), (0, 1));
-    let new = table.effects.run(&format!("stripe.evt_1~redrive~{}", id.simple())).await?.remove(0);
+    let new = table.listing.run(&format!("stripe.evt_1~redrive~{}", id.simple())).await?.remove(0);
     assert_eq!((new.status, new.attempt, new.redrive_of), (Status::Pending, 0, Some(record.effect_id)));
     assert_eq!(new.history.entries[0].what, format!("redrive: lost (bulk {id})"));
     Ok(())

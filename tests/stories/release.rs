@@ -5,7 +5,7 @@ use local::{gateway::Authorizer, secrets_manager::SecretsManager, stack::Stack};
 use serde_json::Value;
 
 use crate::{
-    setup::{PATIENCE, builder, config, stack},
+    setup::{PATIENCE, Story, builder, config, stack},
     template::hook_event,
 };
 
@@ -17,7 +17,7 @@ async fn tested(stack: &Stack) -> Result<(u64, Value)> {
 }
 
 #[tokio::test]
-async fn a_version_that_can_work_says_so() -> Result<()> {
+async fn a_version_that_can_work_says_so() -> Story {
     let stack = stack().await?;
     let (status, report) = tested(&stack).await?;
     assert_eq!((status, &report["ok"], &report["commands_signed"]), (200, &true.into(), &true.into()));
@@ -28,11 +28,13 @@ async fn a_version_that_can_work_says_so() -> Result<()> {
     assert_eq!((status, &report["health"]["status"]), (200, &"degraded".into()));
     stack.table_wire()?.close().await;
     assert_eq!(tested(&stack).await?.0, 503);
+    // Without a table nobody can look at what is left, and no webhook was sent.
+    stack.abandon();
     Ok(())
 }
 
 #[tokio::test]
-async fn a_secret_that_can_not_be_used_is_found_before_any_webhook() -> Result<()> {
+async fn a_secret_that_can_not_be_used_is_found_before_any_webhook() -> Story {
     let config = config()?;
     let mut values = config.secrets();
     values.insert("STANDARD_WEBHOOK_SECRET".to_owned(), "whsec_!".to_owned());
@@ -42,15 +44,15 @@ async fn a_secret_that_can_not_be_used_is_found_before_any_webhook() -> Result<(
     assert_eq!((status, &report["ok"]), (503, &false.into()));
     let why = report["sources_disabled"]["billing"].as_str().context("no reason")?;
     assert!(why.contains("STANDARD_WEBHOOK_SECRET") && !report.to_string().contains("whsec_!"), "{report}");
-    Ok(())
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn only_operators_may_ask() -> Result<()> {
+async fn only_operators_may_ask() -> Story {
     let stack = stack().await?;
     assert_eq!(stack.get("/self-test").await?.status, 200);
     stack.gateway.authorize_by(Authorizer::Nobody);
     let (asked, nowhere) = (stack.get("/self-test").await?, stack.get("/nowhere").await?);
     assert_eq!((asked.status, asked.body), (404, nowhere.body));
-    Ok(())
+    Ok(stack.finish().await?)
 }

@@ -18,7 +18,7 @@ use local::{
 use crate::{
     chains, rows,
     runs::leaves_record,
-    setup::{PATIENCE, TICKETS, deliver, dispute, dispute_about, settle, stack, stack_with},
+    setup::{PATIENCE, Story, TICKETS, deliver, dispute, dispute_about, settle, stack, stack_with},
 };
 
 /// DynamoDB requests about effects, by operation: without the stream lease, the agenda's lanes, the run's record, and queries of what is due or
@@ -42,7 +42,7 @@ pub(crate) fn is_of_a_run(seen: &Seen) -> bool {
 }
 
 #[tokio::test]
-async fn a_fresh_effect_costs_two_writes_and_a_duplicate_one() -> Result<()> {
+async fn a_fresh_effect_costs_two_writes_and_a_duplicate_one() -> Story {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
     assert_eq!(table_requests(&stack)?, BTreeMap::new(), "ingest asks the table nothing");
@@ -60,11 +60,11 @@ async fn a_fresh_effect_costs_two_writes_and_a_duplicate_one() -> Result<()> {
     let broker =
         |path| stack.broker_wire.seen_where(|seen| seen.goes_to("POST", path) && seen.succeeded()).len();
     assert_eq!((broker("/v1/produce"), broker("/v1/ack") + broker("/v1/ack-cumulative")), (2, 2));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_command_that_is_tried_twice_costs_four_writes() -> Result<()> {
+async fn a_command_that_is_tried_twice_costs_four_writes() -> Story {
     let stack = stack().await?;
     stack.third_party.script(TICKETS, [Behaviour::refuse(429)]);
     deliver(&stack, &dispute()?).await?;
@@ -74,11 +74,11 @@ async fn a_command_that_is_tried_twice_costs_four_writes() -> Result<()> {
     let requests = table_requests(&stack)?;
     assert_eq!(requests, BTreeMap::from([("PutItem".into(), 1), ("UpdateItem".into(), 3)]));
     assert_eq!(requests.values().sum::<usize>(), WRITES_PER_EFFECT + WRITES_PER_RETRY);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_run_that_finds_nothing_costs_two_writes_and_two_queries_per_step() -> Result<()> {
+async fn a_run_that_finds_nothing_costs_two_writes_and_two_queries_per_step() -> Story {
     // Longer than the run, so that it need not be renewed.
     let lease = toml::toml! { stream_lease = "10s" };
     let stack = stack_with(|config| drop(config.table().insert("consumer".into(), lease.into()))).await?;
@@ -93,34 +93,34 @@ async fn a_run_that_finds_nothing_costs_two_writes_and_two_queries_per_step() ->
     assert_eq!((count("UpdateItem")?, count("PutItem")?), (LEASE_WRITES_PER_RUN, 0));
     assert_eq!(count("Query")?, QUERIES_PER_RUN_AND_STEP * steps);
     assert_eq!(count("GetItem")?, LANE_READS_PER_RUN + PAUSE_READS_PER_RUN);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// The first is claimed by a put. Each of the others costs its record in the transaction of the one before it, a claim and the
 /// end, which is the next one's transaction or the last commit: two requests, as a fresh effect.
 #[tokio::test]
-async fn a_chain_of_three_costs_six_requests() -> Result<()> {
+async fn a_chain_of_three_costs_six_requests() -> Story {
     let stack = chains::with(chains::CHAIN).await?;
     deliver(&stack, &dispute()?).await?;
     assert_eq!(stack.run_consumer().await?.done, 3);
     let expected = [("PutItem", 1), ("TransactWriteItems", 2), ("UpdateItem", 3)];
     assert_eq!(table_requests(&stack)?, expected.map(|(name, count)| (name.to_owned(), count)).into());
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn an_item_costs_a_claim_and_one_transaction() -> Result<()> {
+async fn an_item_costs_a_claim_and_one_transaction() -> Story {
     let stack = rows::stack(rows::COUNT).await?;
     stack.table_wire()?.forget();
     deliver(&stack, &dispute()?).await?;
     assert_eq!(stack.run_consumer().await?.done, 1);
     let expected = [("PutItem", 1), ("TransactWriteItems", 1)];
     assert_eq!(table_requests(&stack)?, expected.map(|(name, count)| (name.to_owned(), count)).into());
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn log_lines_are_no_longer_than_costs_are_computed_with() -> Result<()> {
+async fn log_lines_are_no_longer_than_costs_are_computed_with() -> Story {
     let stack = stack().await?;
     let printed = |log: &Log| log.lines().iter().map(|line| line.text.len() + 1).sum::<usize>();
     // Both have started, and the gauges have been counted.
@@ -142,7 +142,7 @@ async fn log_lines_are_no_longer_than_costs_are_computed_with() -> Result<()> {
     println!("ingest {ingest}, consumer {consumer}, idle {idle}");
     assert!(ingest + consumer - idle <= LOG_BYTES_PER_WEBHOOK, "{ingest} and {}", consumer - idle);
     assert!(idle <= LOG_BYTES_PER_RUN, "{idle}");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// A process may respond before all its output has arrived here.

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     chains::{EMAILS, applied},
     guard::{Case, Table, later, now, win},
-    setup::{TICKETS, add_steps, counted, deliver, dispute, only_effect, retry, settle, stack_with},
+    setup::{Story, TICKETS, add_steps, counted, deliver, dispute, only_effect, retry, settle, stack_with},
 };
 
 pub(crate) const COUNT: &str = r#"
@@ -55,7 +55,7 @@ fn writes(seen: &Seen) -> bool {
 }
 
 #[tokio::test]
-async fn an_item_is_written_once_however_often_its_event_comes() -> Result<()> {
+async fn an_item_is_written_once_however_often_its_event_comes() -> Story {
     let stack = stack(COUNT).await?;
     for _ in 0..2 {
         deliver(&stack, &dispute()?).await?;
@@ -70,11 +70,11 @@ async fn an_item_is_written_once_however_often_its_event_comes() -> Result<()> {
     assert_eq!((effect.is_done(), effect.attempt), (true, 1));
     let transactions = stack.table_wire()?.seen_where(writes);
     assert_eq!(transactions.len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn killed_at_any_moment_of_its_transaction_it_is_written_once_and_never_in_doubt() -> Result<()> {
+async fn killed_at_any_moment_of_its_transaction_it_is_written_once_and_never_in_doubt() -> Story {
     for fault in [Fault::HookInstead, Fault::HookAfter, Fault::HookOnceAnswered] {
         let stack = stack(COUNT).await?;
         let hits = stack.table_wire()?.once(writes, fault(stack.consumer.killer().hook()));
@@ -88,18 +88,18 @@ async fn killed_at_any_moment_of_its_transaction_it_is_written_once_and_never_in
 }
 
 #[tokio::test]
-async fn killed_after_its_claim_it_is_written_by_the_next_consumer() -> Result<()> {
+async fn killed_after_its_claim_it_is_written_by_the_next_consumer() -> Story {
     let stack = stack(COUNT).await?;
     let kill = stack.consumer.killer().hook();
     stack.table_wire()?.once(|seen| seen.is("PutItem"), Fault::HookAfter(kill));
     deliver(&stack, &dispute()?).await?;
     assert_eq!(settle(&stack).await?.deaths(), 1);
     assert_eq!(item(&stack).await?["count"]["N"], "1");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_transaction_that_gets_no_answer_is_written_once() -> Result<()> {
+async fn a_transaction_that_gets_no_answer_is_written_once() -> Story {
     // A lost request is sent again by the SDK; one that never gets a response is given up.
     for fault in [Fault::CutAfter, Fault::HangAfter, Fault::CutBefore] {
         for times in [1, 8] {
@@ -128,7 +128,7 @@ fn cancelled(first: &str, second: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_conflict_and_throttling_are_tried_again() -> Result<()> {
+async fn a_conflict_and_throttling_are_tried_again() -> Story {
     for (first, second) in
         [("None", "TransactionConflict"), ("None", "ThrottlingError"), ("TransactionConflict", "None")]
     {
@@ -147,7 +147,7 @@ async fn a_conflict_and_throttling_are_tried_again() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_table_that_is_not_there_yet_is_waited_for() -> Result<()> {
+async fn a_table_that_is_not_there_yet_is_waited_for() -> Story {
     let stack = stack(COUNT).await?;
     stack.table()?.call("DeleteTable", &json!({ "TableName": "charges" })).await?;
     deliver(&stack, &dispute()?).await?;
@@ -158,11 +158,11 @@ async fn a_table_that_is_not_there_yet_is_waited_for() -> Result<()> {
     settle(&stack).await?;
     assert!(only_effect(&stack).await?.is_done());
     assert_eq!(item(&stack).await?["count"]["N"], "1");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_condition_that_does_not_hold_parks_it_and_nothing_is_written() -> Result<()> {
+async fn a_condition_that_does_not_hold_parks_it_and_nothing_is_written() -> Story {
     let stack = stack(
         r##"
         [[steps]]
@@ -183,11 +183,11 @@ async fn a_condition_that_does_not_hold_parks_it_and_nothing_is_written() -> Res
     );
     assert_eq!(effect.record["doubt"], Value::Null);
     assert_eq!(item(&stack).await?, Value::Null);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn an_item_that_dynamodb_rejects_is_parked_with_its_error() -> Result<()> {
+async fn an_item_that_dynamodb_rejects_is_parked_with_its_error() -> Story {
     let stack = stack(
         r##"
         [[steps]]
@@ -203,11 +203,11 @@ async fn an_item_that_dynamodb_rejects_is_parked_with_its_error() -> Result<()> 
     let effect = only_effect(&stack).await?;
     assert!(effect.is_parked() && effect.last_error().starts_with("charges: "), "{effect:?}");
     assert!(effect.last_error().contains("key"), "{effect:?}");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_step_does_not_write_to_the_table_of_effects() -> Result<()> {
+async fn a_step_does_not_write_to_the_table_of_effects() -> Story {
     let stack = stack(
         r##"
         [[steps]]
@@ -220,17 +220,17 @@ async fn a_step_does_not_write_to_the_table_of_effects() -> Result<()> {
     .await?;
     if stack.table()?.table() != "effects" {
         println!("skipped: the table has another name");
-        return Ok(());
+        return Ok(stack.finish().await?);
     }
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
     assert!(only_effect(&stack).await?.is_parked());
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// A row is written, a call uses its content, then the row is removed: each once, with a death after each transaction.
 #[tokio::test]
-async fn rows_and_calls_follow_each_other() -> Result<()> {
+async fn rows_and_calls_follow_each_other() -> Story {
     let stack = stack(
         r##"
         [[steps]]
@@ -275,12 +275,12 @@ async fn rows_and_calls_follow_each_other() -> Result<()> {
     let item = item(&stack).await?;
     assert_eq!((&item["ticket"]["S"], &item["noted"]["N"]), (&json!("tp_1"), &json!("1")));
     assert_eq!(stack.third_party.ledger().attempts()[0].body["charge"], charge()?);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// Its lease is over, and another attempt has written the item: its late request is refused.
 #[tokio::test]
-async fn a_stale_attempt_writes_nothing() -> Result<()> {
+async fn a_stale_attempt_writes_nothing() -> Story {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
     table.database.make_table("charges", &["id".to_owned()]).await?;
     let fields = |value: Value| value.as_object().cloned().unwrap_or_default();
@@ -293,11 +293,10 @@ async fn a_stale_attempt_writes_nothing() -> Result<()> {
     let row = Row { table: "charges".into(), change, condition: None };
     let receipt = Receipt::new(200, "d".into(), Map::new());
     let stale = win(&table, &case, now()).await?;
-    let Claim::InDoubt(doubt) = table.effects.claim(&case.ask(), later(11)).await? else {
+    let Claim::InDoubt(doubt) = table.guard.claim(&case.ask(), later(11)).await? else {
         panic!("not in doubt")
     };
-    let write =
-        async |lease| table.effects.commit_with_row(lease, &row, &receipt, None, &[], later(12)).await;
+    let write = async |lease| table.guard.commit_with_row(lease, &row, &receipt, None, &[], later(12)).await;
     let before = write(stale).await;
     assert!(matches!(before, Err(StoreError::Fenced)), "{before:?}");
     let written = write(doubt.looked_up()).await?;

@@ -14,7 +14,7 @@ use local::{
 };
 use tokio::time::timeout;
 
-use crate::setup::{TICKETS, accepted, builder, config, dispute, dispute_about, issue, settle};
+use crate::setup::{Story, TICKETS, accepted, builder, config, dispute, dispute_about, issue, settle};
 
 const STRIPE: &str = "STRIPE_WEBHOOK_SECRET";
 /// The shortest timeout of all providers.
@@ -33,7 +33,7 @@ async fn stack_with_secrets() -> Result<(Stack, SecretsManager, BTreeMap<String,
 
 /// Signed by Stripe with that secret.
 fn signed_with(webhook: &Webhook, secret: &str) -> Result<Webhook> {
-    let source = local::config::Source { secret: secret.to_owned(), ..config()?.source("stripe")? };
+    let source = local::sign::Source { secret: secret.to_owned(), ..config()?.source("stripe")? };
     webhook.clone().signed(&source, Timestamp::now())
 }
 
@@ -44,18 +44,18 @@ async fn why_not(config: Config, manager: &SecretsManager) -> Result<String> {
 }
 
 #[tokio::test]
-async fn both_functions_find_their_secrets_there() -> Result<()> {
+async fn both_functions_find_their_secrets_there() -> Story {
     let (stack, manager, _) = stack_with_secrets().await?;
     accepted(&stack.deliver(&dispute()?).await?)?;
     settle(&stack).await?;
     let ledger = stack.third_party.ledger();
     assert_eq!(ledger.applied_on(TICKETS)[0].headers["authorization"], "Bearer local-tickets-token");
     assert_eq!(manager.fetches(), 0, "none but at start");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_rotated_secret_is_accepted_in_the_request_that_first_uses_it() -> Result<()> {
+async fn a_rotated_secret_is_accepted_in_the_request_that_first_uses_it() -> Story {
     let (stack, manager, mut values) = stack_with_secrets().await?;
     values.insert(STRIPE.to_owned(), "whsec_rotated".to_owned());
     manager.put_all(&values);
@@ -66,15 +66,15 @@ async fn a_rotated_secret_is_accepted_in_the_request_that_first_uses_it() -> Res
     accepted(&stack.post_webhook(&signed_with(&dispute_about("second")?, "whsec_rotated")?).await?)?;
     assert_eq!(manager.fetches(), 1);
     let old = signed_with(&dispute_about("after")?, "whsec_local_stripe")?;
-    assert_eq!(stack.post_webhook(&old).await?.status, 401, "the old one is no longer in the vault");
+    assert_eq!(stack.post_webhook(&old).await?.status, 401, "the old one is no longer in the secret store");
     assert_eq!(stack.ingest.starts().len(), 1, "no process was started for it");
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().applied_on(TICKETS).len(), 3);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn the_old_secret_serves_for_as_long_as_it_is_named() -> Result<()> {
+async fn the_old_secret_serves_for_as_long_as_it_is_named() -> Story {
     let mut config = config()?;
     config.table()["sources"]["stripe"]["secrets"] = vec!["STRIPE_NEW", STRIPE].into();
     let mut values = config.secrets();
@@ -87,12 +87,12 @@ async fn the_old_secret_serves_for_as_long_as_it_is_named() -> Result<()> {
     }
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().applied_on(TICKETS).len(), 3);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// A secret that is not a key of its scheme: its source responds 503, and the others work.
 #[tokio::test]
-async fn an_unusable_secret_disables_its_source_and_no_other() -> Result<()> {
+async fn an_unusable_secret_disables_its_source_and_no_other() -> Story {
     let config = config()?;
     let mut values = config.secrets();
     values.insert("STANDARD_WEBHOOK_SECRET".to_owned(), "whsec_!".to_owned());
@@ -107,11 +107,11 @@ async fn an_unusable_secret_disables_its_source_and_no_other() -> Result<()> {
     assert!(log.contains("\"outcome\":\"disabled\"") && log.contains("\"Disabled\":1"), "{log}");
     assert!(!log.contains("whsec_!"), "{log}");
     settle(&stack).await?;
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_storm_of_forged_webhooks_asks_once_and_is_told_nothing() -> Result<()> {
+async fn a_storm_of_forged_webhooks_asks_once_and_is_told_nothing() -> Story {
     let (stack, manager, _) = stack_with_secrets().await?;
     let forged = signed_with(&dispute()?, "whsec_guessed")?;
     let unsigned = stack.post_webhook(&dispute()?).await?;
@@ -128,11 +128,11 @@ async fn a_storm_of_forged_webhooks_asks_once_and_is_told_nothing() -> Result<()
     assert!(stack.broker_wire.seen().is_empty(), "nothing reached the broker");
     accepted(&stack.deliver(&dispute()?).await?)?;
     settle(&stack).await?;
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_vault_in_trouble_neither_opens_the_door_nor_shuts_it() -> Result<()> {
+async fn a_failing_secret_store_neither_admits_forgeries_nor_stops_webhooks() -> Story {
     let troubles = [
         Fault::Answer(failure("ThrottlingException", "Rate exceeded")),
         Fault::Answer(failure("AccessDeniedException", "no identity-based policy allows it")),
@@ -164,7 +164,7 @@ async fn a_vault_in_trouble_neither_opens_the_door_nor_shuts_it() -> Result<()> 
 }
 
 #[tokio::test]
-async fn secrets_that_are_missing_are_named_at_start_all_of_them() -> Result<()> {
+async fn secrets_that_are_missing_are_named_at_start_all_of_them() -> Story {
     let config = config()?;
     let mut values = config.secrets();
     let manager = SecretsManager::start(&values).await?;
@@ -189,7 +189,7 @@ async fn secrets_that_are_missing_are_named_at_start_all_of_them() -> Result<()>
 }
 
 #[tokio::test]
-async fn a_vault_that_can_not_be_read_at_start_says_so() -> Result<()> {
+async fn a_secret_store_that_can_not_be_read_at_start_says_so() -> Story {
     let config = config()?;
     let manager = SecretsManager::start(&config.secrets()).await?;
     let denied = failure("AccessDeniedException", "no identity-based policy allows it");
@@ -204,18 +204,18 @@ async fn a_vault_that_can_not_be_read_at_start_says_so() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_busy_vault_is_asked_again_at_start() -> Result<()> {
+async fn a_busy_secret_store_is_asked_again_at_start() -> Story {
     let config = config()?;
     let manager = SecretsManager::start(&config.secrets()).await?;
     let busy = failure("ThrottlingException", "Rate exceeded");
     let hits = manager.wire.times(2, |_| true, Fault::Answer(busy));
     let stack = builder(config)?.secrets_manager(&manager).start().await?;
     assert_eq!((hits.count(), manager.fetches()), (2, 4));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_token_that_was_rotated_is_used_by_the_next_process() -> Result<()> {
+async fn a_token_that_was_rotated_is_used_by_the_next_process() -> Story {
     let (stack, manager, mut values) = stack_with_secrets().await?;
     values.insert("TICKETS_TOKEN".to_owned(), "rotated-token".to_owned());
     manager.put_all(&values);
@@ -224,11 +224,11 @@ async fn a_token_that_was_rotated_is_used_by_the_next_process() -> Result<()> {
     settle(&stack).await?;
     let ledger = stack.third_party.ledger();
     assert_eq!(ledger.applied_on(TICKETS)[0].headers["authorization"], "Bearer rotated-token");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn the_most_verbose_log_contains_no_secret() -> Result<()> {
+async fn the_most_verbose_log_contains_no_secret() -> Story {
     let config = config()?;
     let values = config.secrets();
     let manager = SecretsManager::start(&values).await?;
@@ -247,11 +247,11 @@ async fn the_most_verbose_log_contains_no_secret() -> Result<()> {
     {
         assert!(!log.contains(told), "{told} is in the log");
     }
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_verify_token_that_was_rotated_is_found_by_the_challenge_itself() -> Result<()> {
+async fn a_verify_token_that_was_rotated_is_found_by_the_challenge_itself() -> Story {
     let config = Config::read(&local::functions::workspace().join("tests/providers.toml"))?;
     let mut values = config.secrets();
     let manager = SecretsManager::start(&values).await?;
@@ -264,5 +264,5 @@ async fn a_verify_token_that_was_rotated_is_found_by_the_challenge_itself() -> R
     assert_eq!((answer.status, &answer.body[..]), (200, &b"42"[..]));
     assert_eq!(stack.get(&path.replace("rotated", "guessed")).await?.status, 403);
     assert_eq!(manager.fetches(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

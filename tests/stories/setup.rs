@@ -22,6 +22,20 @@ const DELIVERIES: usize = 10;
 pub(crate) const TICKETS: &str = "/api/tickets";
 pub(crate) const SLACK: &str = "/api/chat.postMessage";
 
+/// What a story returns. Its `?` fails the test at its own line, before the stack is dropped, which would complain that it was not finished.
+pub(crate) type Story = Result<(), Failed>;
+
+/// Never made: see [`Story`].
+#[derive(Debug)]
+pub(crate) enum Failed {}
+
+impl<E: Into<anyhow::Error>> From<E> for Failed {
+    #[track_caller]
+    fn from(error: E) -> Self {
+        panic!("{:?}", error.into())
+    }
+}
+
 /// The shipped configuration with short times, and without the steps that come after others or write items: `chains`, `rows` and `shipped` test
 /// those.
 pub(crate) fn config() -> Result<Config> {
@@ -104,7 +118,7 @@ pub(crate) fn functions() -> Result<Functions> {
 
 pub(crate) fn builder(config: Config) -> Result<Builder> {
     let stack = Stack::builder().functions(functions()?).config(config).env("IDLE_EXIT", "400ms");
-    Ok(stack.broker_profile(broker_profile()?))
+    Ok(stack.must_settle(true).broker_profile(broker_profile()?))
 }
 
 /// The generation of the embedded broker. `BROKER_PROFILE=g3 cargo test --test stories` runs the stories with a newer one, so that CI can run a
@@ -181,6 +195,17 @@ pub(crate) fn accepted(answer: &Answer) -> Result<Vec<String>> {
         .iter()
         .map(|effect| Ok(effect["effect_id"].as_str().context("no effect_id")?.to_owned()))
         .collect()
+}
+
+/// Tells a story of a stack to its end. If the story fails, that is the error, and not what it left.
+pub(crate) async fn tell(stack: Stack, story: impl AsyncFnOnce(&Stack) -> Result<()>) -> Result<()> {
+    match story(&stack).await {
+        Ok(()) => stack.finish().await,
+        Err(error) => {
+            stack.abandon();
+            Err(error)
+        }
+    }
 }
 
 pub(crate) async fn settle(stack: &Stack) -> Result<Settling> {

@@ -8,7 +8,7 @@ use local::third_party::{Behaviour, Call};
 use standardwebhooks::Webhook;
 use toml::{Table, Value, toml};
 
-use crate::setup::{builder, config, deliver, dispute, only_effect, retry, settle, stack_with, table};
+use crate::setup::{Story, builder, config, deliver, dispute, only_effect, retry, settle, stack_with, table};
 
 const OLD: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NEW: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
@@ -27,7 +27,7 @@ fn verifies(secret: &str, call: &Call) -> Result<bool> {
 }
 
 #[tokio::test]
-async fn a_call_is_signed_as_it_is_sent_and_each_attempt_anew() -> Result<()> {
+async fn a_call_is_signed_as_it_is_sent_and_each_attempt_anew() -> Story {
     let mut config = config()?;
     sign(config.step("open_ticket"));
     let secrets = format!("{NEW}, {OLD}");
@@ -48,11 +48,11 @@ async fn a_call_is_signed_as_it_is_sent_and_each_attempt_anew() -> Result<()> {
     assert_eq!(first.headers["webhook-id"], second.headers["webhook-id"], "it is the same effect");
     assert_ne!(first.headers["webhook-timestamp"], second.headers["webhook-timestamp"]);
     assert_ne!(first.headers["webhook-signature"], second.headers["webhook-signature"]);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_form_and_a_call_without_a_body_are_signed_too() -> Result<()> {
+async fn a_form_and_a_call_without_a_body_are_signed_too() -> Story {
     for body in ["form", ""] {
         let stack = stack_with(|config| {
             sign(config.step("open_ticket"));
@@ -75,7 +75,7 @@ async fn a_form_and_a_call_without_a_body_are_signed_too() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_can_not_be_signed_is_not_sent_and_not_in_doubt() -> Result<()> {
+async fn what_can_not_be_signed_is_not_sent_and_not_in_doubt() -> Story {
     let mut config = config()?;
     sign(config.step("open_ticket"));
     config.step("open_ticket").insert("retry".into(), Value::Table(retry(2)));
@@ -91,5 +91,5 @@ async fn what_can_not_be_signed_is_not_sent_and_not_in_doubt() -> Result<()> {
         effect.record
     );
     assert_eq!(stack.third_party.ledger().attempts().len(), 0);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     broker_trouble::produce,
     printed::Printed,
-    setup::{builder, config, deliver, dispute, produces, settle, stack},
+    setup::{Story, builder, config, deliver, dispute, produces, settle, stack},
 };
 
 const OTHER_KEY: &str = "another-key-of-at-least-16-bytes";
@@ -27,7 +27,7 @@ fn written_by_hand(genuine: &Value, about: &str) -> Result<Value> {
 }
 
 #[tokio::test]
-async fn an_unsigned_command_is_parked_and_not_called() -> Result<()> {
+async fn an_unsigned_command_is_parked_and_not_called() -> Story {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
     let genuine = produced(&stack)?;
@@ -63,11 +63,11 @@ async fn an_unsigned_command_is_parked_and_not_called() -> Result<()> {
         whys.flatten().all(|why| why.contains("not signed") || why.contains("not of COMMAND_KEY")),
         "{parked}"
     );
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_key_that_was_rotated_is_found_by_the_message_that_first_needs_it() -> Result<()> {
+async fn a_key_that_was_rotated_is_found_by_the_message_that_first_needs_it() -> Story {
     let config = config()?;
     let mut values = config.secrets();
     let manager = SecretsManager::start(&values).await?;
@@ -78,12 +78,12 @@ async fn a_key_that_was_rotated_is_found_by_the_message_that_first_needs_it() ->
     stack.ingest.killer().kill().await;
     deliver(&stack, &dispute()?).await?;
     assert_eq!(settle(&stack).await?.total(|run| run.done), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// As while an earlier version that does not sign is replaced.
 #[tokio::test]
-async fn unsigned_commands_are_taken_where_that_is_said_and_forged_ones_are_not() -> Result<()> {
+async fn unsigned_commands_are_taken_where_that_is_said_and_forged_ones_are_not() -> Story {
     let stack = builder(config()?)?.env("COMMAND_SIGNATURES", "optional").start().await?;
     deliver(&stack, &dispute()?).await?;
     let genuine = produced(&stack)?;
@@ -93,11 +93,11 @@ async fn unsigned_commands_are_taken_where_that_is_said_and_forged_ones_are_not(
     produce(&stack, &forged).await?;
     let settling = settle(&stack).await?;
     assert_eq!((settling.total(|run| run.done), settling.total(|run| run.parked)), (2, 1));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn an_input_that_is_not_the_one_of_its_digest_is_not_acted_on() -> Result<()> {
+async fn an_input_that_is_not_the_one_of_its_digest_is_not_acted_on() -> Story {
     let stack = builder(config()?)?.env("COMMAND_KEY", "").start().await?;
     deliver(&stack, &dispute()?).await?;
     let genuine = produced(&stack)?;
@@ -113,7 +113,7 @@ async fn an_input_that_is_not_the_one_of_its_digest_is_not_acted_on() -> Result<
     produce(&stack, &message).await?;
     let settling = settle(&stack).await?;
     assert_eq!((settling.total(|run| run.done), settling.total(|run| run.parked)), (1, 1));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
@@ -127,5 +127,5 @@ async fn without_a_key_no_function_starts_where_the_broker_is_elsewhere() -> Res
     // The configuration for local use starts without a key, and the upgrade path is reported.
     builder(config()?)?.env("COMMAND_KEY", "").start().await?.finish().await?;
     let upgrade = builder(config()?)?.env("COMMAND_KEY", "").env("COMMAND_SIGNATURES", "optional");
-    upgrade.env("DRIFTQ_HTTP_URL", "http://broker.internal:8080").start().await.map(drop)
+    upgrade.env("DRIFTQ_HTTP_URL", "http://broker.internal:8080").start().await.map(Stack::abandon)
 }

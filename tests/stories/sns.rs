@@ -8,7 +8,7 @@ use local::{
 };
 use serde_json::{Value, json};
 
-use crate::setup::{accepted, builder, settle};
+use crate::setup::{Story, accepted, builder, settle};
 
 /// A stack with one ingest process, so that there is one certificate cache.
 async fn stack() -> Result<Stack> {
@@ -30,7 +30,7 @@ async fn forged(stack: &Stack, change: impl FnOnce(&mut Value)) -> Result<Answer
 }
 
 #[tokio::test]
-async fn a_certificate_is_fetched_once_for_all_messages() -> Result<()> {
+async fn a_certificate_is_fetched_once_for_all_messages() -> Story {
     let stack = stack().await?;
     for number in 1..=3 {
         accepted(&stack.deliver(&order(number)?).await?)?;
@@ -39,11 +39,11 @@ async fn a_certificate_is_fetched_once_for_all_messages() -> Result<()> {
     assert_eq!(stack.sns.wire.seen().len(), 1);
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().applied().len(), 3);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_subscription_is_confirmed_once_it_is_verified() -> Result<()> {
+async fn a_subscription_is_confirmed_once_it_is_verified() -> Story {
     let stack = stack().await?;
     let subscription = Webhook::sample("sns.subscription")?;
     assert_eq!(stack.post_webhook(&subscription).await?.status, 401, "signed too long ago");
@@ -54,11 +54,11 @@ async fn a_subscription_is_confirmed_once_it_is_verified() -> Result<()> {
     stack.sns.wire.once(|seen| seen.query.contains("Confirm"), Fault::Answer(Answer::html(503)));
     assert_eq!(stack.deliver(&subscription).await?.status, 503, "SNS asks again");
     assert!(!stack.ingest.log().tail(200).contains("2336412f"), "the token opens the subscription");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn nothing_is_asked_for_a_message_of_another_topic_or_place() -> Result<()> {
+async fn nothing_is_asked_for_a_message_of_another_topic_or_place() -> Story {
     let stack = stack().await?;
     let elsewhere = "https://sns.us-east-1.amazonaws.com.example.com/SimpleNotificationService-0.pem";
     for (field, value) in [
@@ -71,11 +71,11 @@ async fn nothing_is_asked_for_a_message_of_another_topic_or_place() -> Result<()
     }
     assert_eq!(forged(&stack, |body| *body = json!({})).await?.status, 401);
     assert!(stack.sns.wire.seen().is_empty());
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn forged_certificates_are_refused_and_asked_for_seldom() -> Result<()> {
+async fn forged_certificates_are_refused_and_asked_for_seldom() -> Story {
     let stack = stack().await?;
     accepted(&stack.deliver(&order(1)?).await?)?;
     let mut statuses = Vec::new();
@@ -88,11 +88,11 @@ async fn forged_certificates_are_refused_and_asked_for_seldom() -> Result<()> {
     assert_eq!(statuses[9..], [503; 21], "whether there are is not known");
     accepted(&stack.deliver(&order(2)?).await?)?;
     settle(&stack).await?;
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn without_its_certificate_a_message_is_neither_let_in_nor_lost() -> Result<()> {
+async fn without_its_certificate_a_message_is_neither_let_in_nor_lost() -> Story {
     let stack = stack().await?;
     let redirect = Answer::html(302).with("location", "http://169.254.169.254/");
     let long = Answer { body: vec![b'a'; 40_000].into(), ..Answer::html(200) };
@@ -115,5 +115,5 @@ async fn without_its_certificate_a_message_is_neither_let_in_nor_lost() -> Resul
     accepted(&stack.deliver(&order(1)?).await?)?;
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().applied().len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

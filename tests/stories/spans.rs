@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use local::{
     collector::{Collector, Span},
     http::Answer,
@@ -17,7 +17,7 @@ use toml::toml;
 
 use crate::{
     printed::Printed,
-    setup::{PATIENCE, TICKETS, builder, config, deliver, dispute, dispute_about, issue, settle},
+    setup::{PATIENCE, Story, TICKETS, builder, config, deliver, dispute, dispute_about, issue, settle},
 };
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -41,7 +41,7 @@ fn of_kind(spans: &[Span], kind: u8) -> Result<&Span> {
 }
 
 #[tokio::test]
-async fn a_webhook_its_command_and_its_call_are_one_trace() -> Result<()> {
+async fn a_webhook_its_command_and_its_call_are_one_trace() -> Story {
     let secret = ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Basic%20c2VjcmV0");
     let (collector, stack) = traced(&[secret, ("METRICS_NAMESPACE", "hooks")]).await?;
     stack.third_party.script(TICKETS, [Behaviour::refuse(429)]);
@@ -49,7 +49,7 @@ async fn a_webhook_its_command_and_its_call_are_one_trace() -> Result<()> {
     settle(&stack).await?;
 
     let spans = collector.spans(5, PATIENCE).await?;
-    ensure!(spans.iter().all(|span| span.trace_id == TRACE), "one trace: {spans:#?}");
+    assert!(spans.iter().all(|span| span.trace_id == TRACE), "one trace: {spans:#?}");
     let webhook = of_kind(&spans, SERVER)?;
     assert_eq!((webhook.parent_span_id.as_str(), webhook.name.as_str()), (SPAN, "POST /webhooks/stripe"));
     assert_eq!(
@@ -74,12 +74,12 @@ async fn a_webhook_its_command_and_its_call_are_one_trace() -> Result<()> {
         assert!(call.duration() <= effect.duration());
         assert_eq!(call.status == json!(null), effect.status == json!(null), "both failed, or neither");
     }
-    ensure!(spans.iter().all(|span| span.authorization == "Basic c2VjcmV0"), "{spans:#?}");
-    stack.finish().await
+    assert!(spans.iter().all(|span| span.authorization == "Basic c2VjcmV0"), "{spans:#?}");
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn nothing_that_was_sent_and_no_secret_is_in_a_span() -> Result<()> {
+async fn nothing_that_was_sent_and_no_secret_is_in_a_span() -> Story {
     let (collector, stack) = traced(&[]).await?;
     let webhook = issue()?.edited(|event| event["issue"]["title"] = "PRIVATE".into());
     deliver(&stack, &webhook).await?;
@@ -88,36 +88,36 @@ async fn nothing_that_was_sent_and_no_secret_is_in_a_span() -> Result<()> {
     let secrets = stack.config.secrets();
     for posted in collector.wire.seen() {
         let body = String::from_utf8_lossy(&posted.body);
-        ensure!(!body.contains("PRIVATE"), "{body}");
-        ensure!(secrets.values().all(|secret| !body.contains(secret.as_str())), "{body}");
+        assert!(!body.contains("PRIVATE"), "{body}");
+        assert!(secrets.values().all(|secret| !body.contains(secret.as_str())), "{body}");
     }
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// Otherwise anyone who knows the URL could fill the collector, and make every request wait for it.
 #[tokio::test]
-async fn unauthenticated_requests_and_unsampled_traces_make_no_spans() -> Result<()> {
+async fn unauthenticated_requests_and_unsampled_traces_make_no_spans() -> Story {
     let (collector, stack) = traced(&[]).await?;
     stack.post_webhook(&Webhook::sample("forged.github.issues.opened")?).await?;
     stack.post_webhook(&Webhook { source: "nobody".into(), ..dispute()? }).await?;
     let unrecorded = dispute()?.with("traceparent", &format!("00-{TRACE}-{SPAN}-00"));
     deliver(&stack, &unrecorded).await?;
     settle(&stack).await?;
-    ensure!(collector.wire.seen().is_empty(), "{:#?}", collector.wire.seen());
+    assert!(collector.wire.seen().is_empty(), "{:#?}", collector.wire.seen());
     deliver(&stack, &dispute_about("dp_recorded")?).await?;
     let spans = collector.spans(1, PATIENCE).await?;
-    ensure!(spans[0].parent_span_id.is_empty(), "X-Ray's segment is not there: {spans:#?}");
+    assert!(spans[0].parent_span_id.is_empty(), "X-Ray's segment is not there: {spans:#?}");
     settle(&stack).await?;
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
-async fn is_only_counted(trouble: Fault) -> Result<()> {
+async fn is_only_counted(trouble: Fault) -> Story {
     let (collector, stack) = traced(&[]).await?;
     let asked = collector.wire.always(|_| true, trouble);
     for number in 0..3 {
         let began = Instant::now();
         deliver(&stack, &dispute_about(&format!("dp_{number}"))?).await?;
-        ensure!(began.elapsed() < SOON, "{:?}", began.elapsed());
+        assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     }
     let runs = settle(&stack).await?.runs.len();
     let ingest = Printed::by_ingest(&stack, 3).await?;
@@ -133,42 +133,42 @@ async fn is_only_counted(trouble: Fault) -> Result<()> {
             .filter(|line| line["message"].as_str().unwrap_or_default().starts_with("spans"));
         assert_eq!(warnings.count(), 1);
     }
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_collector_that_hangs_is_only_counted() -> Result<()> {
+async fn a_collector_that_hangs_is_only_counted() -> Story {
     is_only_counted(Fault::HangBefore).await
 }
 
 #[tokio::test]
-async fn a_collector_that_is_down_is_only_counted() -> Result<()> {
+async fn a_collector_that_is_down_is_only_counted() -> Story {
     is_only_counted(Fault::CutBefore).await
 }
 
 #[tokio::test]
-async fn a_collector_that_refuses_is_only_counted() -> Result<()> {
+async fn a_collector_that_refuses_is_only_counted() -> Story {
     is_only_counted(Fault::Answer(Answer::of_json(503, &json!({})))).await
 }
 
 #[tokio::test]
-async fn a_long_run_sends_spans_before_its_end() -> Result<()> {
+async fn a_long_run_sends_spans_before_its_end() -> Story {
     let (collector, stack) = traced(&[("IDLE_EXIT", "9s")]).await?;
     deliver(&stack, &dispute()?).await?;
     let mut run = Box::pin(stack.run_consumer());
     tokio::select! {
-        run = &mut run => anyhow::bail!("it was over first: {run:?}"),
+        run = &mut run => panic!("it was over first: {run:?}"),
         spans = collector.spans(3, PATIENCE) => drop(spans?),
     }
     // The last spans are sent at the end.
-    ensure!(timeout(Duration::from_secs(1), &mut run).await.is_err(), "it was over at once");
+    assert!(timeout(Duration::from_secs(1), &mut run).await.is_err(), "it was over at once");
     run.await?;
     settle(&stack).await?;
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_look_up_is_a_span_of_the_attempt_that_asked() -> Result<()> {
+async fn a_look_up_is_a_span_of_the_attempt_that_asked() -> Story {
     const LOOK_UP: &str = "/api/tickets/by-key";
     let policy = toml! {
         policy = "look-up"
@@ -193,19 +193,19 @@ async fn a_look_up_is_a_span_of_the_attempt_that_asked() -> Result<()> {
     assert!(asked.kind == CLIENT && asked.name.starts_with("look-up "), "{asked:#?}");
     let sent = stack.third_party.ledger().attempts_on(LOOK_UP)[0].headers["traceparent"].clone();
     assert_eq!(sent, format!("00-{}-{}-01", asked.trace_id, asked.span_id));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_run_that_a_client_starts_is_traced() -> Result<()> {
+async fn a_run_that_a_client_starts_is_traced() -> Story {
     let (collector, stack) = traced(&[]).await?;
     let run = json!({ "step": "triage_issue", "business_key": "k", "input": { "title": "t", "body": "b" } });
     let answer = stack.post_json("/runs", &[], &run).await?;
-    ensure!(answer.status == 202, "{}", answer.json());
+    assert!(answer.status == 202, "{}", answer.json());
     settle(&stack).await?;
     let spans = collector.spans(3, PATIENCE).await?;
     let started = of_kind(&spans, SERVER)?;
     assert_eq!((started.name.as_str(), started.attribute("driftq.source")), ("POST /runs", Some("api")));
     assert_eq!(of_kind(&spans, CONSUMER)?.parent_span_id, started.span_id);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

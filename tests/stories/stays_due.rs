@@ -1,6 +1,5 @@
 //! A claimed effect stays on the agenda, due when the claim's lease ends: the record may be the only copy of the command.
 
-use anyhow::Result;
 use local::{
     hook::Hook,
     proxy::{Fault, Seen},
@@ -10,7 +9,7 @@ use local::{
 
 use crate::{
     drain::is_not_ours_to_kill,
-    setup::{TICKETS, deliver, dispute, only_effect, settle, stack},
+    setup::{Story, TICKETS, deliver, dispute, only_effect, settle, stack},
 };
 
 fn claims_again(seen: &Seen) -> bool {
@@ -35,10 +34,10 @@ fn disaster(stack: &Stack) -> Hook {
 
 /// It was deferred, so it is only in the table: then the second attempt dies, and the third that takes over.
 #[tokio::test]
-async fn an_effect_whose_claims_die_comes_due_again_without_its_message() -> Result<()> {
+async fn an_effect_whose_claims_die_comes_due_again_without_its_message() -> Story {
     let stack = stack().await?;
     if is_not_ours_to_kill(&stack) {
-        return Ok(());
+        return Ok(stack.finish().await?);
     }
     stack.third_party.script(TICKETS, [Behaviour::refuse(429)]);
     let table = stack.table_wire()?;
@@ -49,5 +48,5 @@ async fn an_effect_whose_claims_die_comes_due_again_without_its_message() -> Res
     assert_eq!((settling.deaths(), second.count(), third.count()), (2, 1, 1));
     assert!(only_effect(&stack).await?.is_done());
     assert_eq!(stack.third_party.ledger().applied().len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

@@ -14,8 +14,8 @@ use local::{
 };
 
 use crate::setup::{
-    PATIENCE, TICKETS, deliver, deliver_until_taken, dispute, only_effect, produces, settle, stack_with,
-    table,
+    PATIENCE, Story, TICKETS, deliver, deliver_until_taken, dispute, only_effect, produces, settle,
+    stack_with, table, tell,
 };
 
 type Matches = fn(&Seen) -> bool;
@@ -94,13 +94,17 @@ async fn stack() -> Result<Stack> {
     .await
 }
 
-async fn story(plot: Plot, matches: Matches, (name, times, fault): (&str, usize, Fault)) -> Result<()> {
-    let stack = stack().await?;
-    set(&stack, plot);
+async fn story(
+    plot: Plot,
+    matches: Matches,
+    (name, times, fault): (&str, usize, Fault),
+    stack: &Stack,
+) -> Result<()> {
+    set(stack, plot);
     let wire = stack.table_wire()?;
     let struck = wire.times(times, matches, fault);
-    deliver_until_taken(&stack, &dispute()?).await?;
-    settle(&stack).await?;
+    deliver_until_taken(stack, &dispute()?).await?;
+    settle(stack).await?;
     ensure!(struck.count() > 0, "the request was never made");
     // A second hand-over is not refused: the attempt still owns the effect.
     if LOST.contains(&name) && plot != Plot::Slow {
@@ -109,11 +113,11 @@ async fn story(plot: Plot, matches: Matches, (name, times, fault): (&str, usize,
             requests.get(1).is_some_and(|again| again.is("Query") || again.end == End::Upstream(400));
         ensure!(refused, "not refused on account of its own first write: {requests:?}");
     }
-    let (ledger, effect) = (stack.third_party.ledger(), only_effect(&stack).await?);
+    let (ledger, effect) = (stack.third_party.ledger(), only_effect(stack).await?);
     let applied = usize::from(plot != Plot::Refusal);
     ensure!(effect.is_done() == (applied == 1) && effect.is_settled(), "{effect:?}");
     ensure!(ledger.applied().len() == applied, "applied {} times", ledger.applied().len());
-    stack.finish().await
+    Ok(())
 }
 
 fn set(stack: &Stack, plot: Plot) {
@@ -135,11 +139,11 @@ fn set(stack: &Stack, plot: Plot) {
 }
 
 #[tokio::test]
-async fn every_request_survives_every_fault() -> Result<()> {
+async fn every_request_survives_every_fault() -> Story {
     let stories = REQUESTS.into_iter().flat_map(|request| faults().map(|fault| (request, fault)));
     let told = stream::iter(stories).map(|((request, plot, matches), fault)| async move {
         let name = format!("{request}: {}", fault.0);
-        story(plot, matches, fault).await.context(name)
+        tell(stack().await?, async |stack| story(plot, matches, fault, stack).await).await.context(name)
     });
     let told: Vec<()> = told.buffer_unordered(12).try_collect().await?;
     println!("{} stories", told.len());
@@ -148,35 +152,36 @@ async fn every_request_survives_every_fault() -> Result<()> {
 
 /// Whether the message was handed over, or is redelivered.
 #[tokio::test]
-async fn an_end_that_can_not_be_recorded_leaves_the_effect_in_doubt() -> Result<()> {
+async fn an_end_that_can_not_be_recorded_leaves_the_effect_in_doubt() -> Story {
     let ends = [
         ("done", Behaviour::apply()),
         ("waiting", Behaviour::refuse(429)),
         ("parked", Behaviour::refuse(422)),
     ];
-    let told =
-        ends.map(|(status, behaviour)| async move { unrecorded(status, behaviour).await.context(status) });
-    futures_util::future::try_join_all(told).await.map(drop)
+    let told = ends.map(|(status, behaviour)| async move {
+        tell(stack().await?, async |stack| unrecorded(status, behaviour, stack).await).await.context(status)
+    });
+    futures_util::future::try_join_all(told).await?;
+    Ok(())
 }
 
-async fn unrecorded(status: &'static str, behaviour: Behaviour) -> Result<()> {
-    let stack = stack().await?;
+async fn unrecorded(status: &'static str, behaviour: Behaviour, stack: &Stack) -> Result<()> {
     stack.third_party.script(TICKETS, [behaviour]);
     let unrecorded =
         stack.table_wire()?.always(move |seen| sets(seen, status), Fault::Answer(Answer::throttled()));
-    deliver(&stack, &dispute()?).await?;
+    deliver(stack, &dispute()?).await?;
     let (_, struck) =
         tokio::join!(stack.run_consumer_within(Duration::from_secs(4)), unrecorded.within(PATIENCE));
     struck?;
-    ensure!(only_effect(&stack).await?.status == "in_progress", "it was recorded");
+    ensure!(only_effect(stack).await?.status == "in_progress", "it was recorded");
     stack.table_wire()?.heal();
-    settle(&stack).await?;
+    settle(stack).await?;
     let ledger = stack.third_party.ledger();
     ensure!((ledger.attempts().len(), ledger.applied().len()) == (2, 1), "called again with the same key");
-    let effect = only_effect(&stack).await?;
+    let effect = only_effect(stack).await?;
     ensure!(
         effect.is_done() && effect.record["history"].to_string().contains("did not report back"),
         "{effect:?}"
     );
-    stack.finish().await
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Context;
 use local::{command, config::Config, http::Answer, proxy::Fault, third_party::Behaviour, webhook::Webhook};
 use serde_json::{Value, json};
 use toml::toml;
@@ -13,8 +13,8 @@ use toml::toml;
 use crate::{
     printed::{DOCUMENT, Printed, fields_of},
     setup::{
-        SLACK, TICKETS, builder, config, deliver, dispute, dispute_about, issue, park_in_doubt, produces,
-        retry, settle, stack, stack_with, table,
+        SLACK, Story, TICKETS, builder, config, deliver, dispute, dispute_about, issue, park_in_doubt,
+        produces, retry, settle, stack, stack_with, table,
     },
 };
 
@@ -24,7 +24,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
 
 #[tokio::test]
-async fn each_outcome_of_a_message_is_one_line_and_is_counted_once() -> Result<()> {
+async fn each_outcome_of_a_message_is_one_line_and_is_counted_once() -> Story {
     let stack = stack_with(|config| park_in_doubt(config, "tell_slack")).await?;
     // Done, and its duplicate; deferred once, then done; refused for good; in doubt and parked, and its run's other effect done.
     deliver(&stack, &dispute()?).await?;
@@ -96,11 +96,11 @@ async fn each_outcome_of_a_message_is_one_line_and_is_counted_once() -> Result<(
             assert!(known.contains(&field), "no line has {field}: {query}");
         }
     }
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn each_request_is_counted_by_source_or_by_why_it_was_refused() -> Result<()> {
+async fn each_request_is_counted_by_source_or_by_why_it_was_refused() -> Story {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
     deliver(&stack, &issue()?).await?;
@@ -144,11 +144,11 @@ async fn each_request_is_counted_by_source_or_by_why_it_was_refused() -> Result<
     let expected = [("accepted", 4), ("deferred", 1), ("not_durable", 1), ("refused", 5), ("unwanted", 1)];
     assert_eq!(printed.outcomes(), BTreeMap::from(expected));
     settle(&stack).await?;
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_trace_goes_from_the_webhook_to_the_third_party_and_each_attempt_is_a_span() -> Result<()> {
+async fn a_trace_goes_from_the_webhook_to_the_third_party_and_each_attempt_is_a_span() -> Story {
     let stack = stack().await?;
     stack.third_party.script(TICKETS, [Behaviour::refuse(429)]);
     let header = format!("00-{TRACE}-{SPAN}-01");
@@ -171,11 +171,11 @@ async fn a_trace_goes_from_the_webhook_to_the_third_party_and_each_attempt_is_a_
         (Printed::by_ingest(&stack, 1).await?, Printed::by_consumer(&stack, runs).await?);
     let logged = ingest.of("accepted").chain(consumer.of("deferred")).chain(consumer.of("done"));
     assert_eq!(logged.map(|line| &line["trace_id"]).collect::<Vec<_>>(), [TRACE; 3]);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn without_a_valid_trace_it_is_lambdas_and_a_steps_own_header_goes_first() -> Result<()> {
+async fn without_a_valid_trace_it_is_lambdas_and_a_steps_own_header_goes_first() -> Story {
     let own = toml! { traceparent = "the step's own" };
     let stack = stack_with(|config| {
         table(config.step("tell_slack"), "call").insert("headers".into(), own.into());
@@ -191,11 +191,11 @@ async fn without_a_valid_trace_it_is_lambdas_and_a_steps_own_header_goes_first()
     assert_eq!(ledger.applied_on(SLACK)[0].headers["traceparent"], "the step's own");
     let summary = &ledger.applied_on("/v1/chat/completions")[0].headers["traceparent"];
     assert!(summary.starts_with(&format!("00-{XRAY_TRACE}-")), "{summary}");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_command_of_an_older_version_is_done_and_one_that_is_none_is_parked_unquoted() -> Result<()> {
+async fn a_command_of_an_older_version_is_done_and_one_that_is_none_is_parked_unquoted() -> Story {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
     let produced = stack.broker_wire.seen_where(produces).remove(0);
@@ -213,7 +213,7 @@ async fn a_command_of_an_older_version_is_done_and_one_that_is_none_is_parked_un
         message = command::with(&message, &command);
         let url = format!("{}/v1/produce", stack.broker.url());
         let answer = local::http::client_for(&url)?.post(url).body(message.to_string()).send().await?;
-        ensure!(answer.status().is_success(), "{}", answer.text().await?);
+        assert!(answer.status().is_success(), "{}", answer.text().await?);
     }
     let settling = settle(&stack).await?;
     assert_eq!((settling.total(|run| run.done), settling.total(|run| run.parked)), (2, 1));
@@ -221,11 +221,11 @@ async fn a_command_of_an_older_version_is_done_and_one_that_is_none_is_parked_un
     printed.assert(&[("Parked{Step=?}", 1.0), ("Parked", 1.0), ("ParkedInDoubt", 0.0)]);
     assert!(printed.of("done").all(|line| line["trace_id"].as_str().map(str::len) == Some(32)));
     assert!(!stack.consumer.log().tail(usize::MAX).contains("a private word"));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_failed_run_is_one_error_and_an_attempt_that_died_is_in_doubt() -> Result<()> {
+async fn a_failed_run_is_one_error_and_an_attempt_that_died_is_in_doubt() -> Story {
     let stack = stack().await?;
     let kill = stack.consumer.killer().hook();
     stack.third_party.script(TICKETS, [Behaviour::apply().with_hook(kill)]);
@@ -252,11 +252,11 @@ async fn a_failed_run_is_one_error_and_an_attempt_that_died_is_in_doubt() -> Res
     assert_eq!(printed.of("failed").count(), 2);
     assert_eq!(printed.logs.iter().filter(|line| line["level"] == "ERROR").count(), 2, "each is said once");
     assert!(printed.of("failed").all(|line| line["level"] == "ERROR" && line["error"].is_string()));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn what_was_in_doubt_is_parked_as_such_whatever_the_last_attempt_came_to() -> Result<()> {
+async fn what_was_in_doubt_is_parked_as_such_whatever_the_last_attempt_came_to() -> Story {
     let twice =
         |config: &mut Config| drop(config.step("open_ticket").insert("retry".into(), retry(2).into()));
     let stack = stack_with(twice).await?;
@@ -270,11 +270,11 @@ async fn what_was_in_doubt_is_parked_as_such_whatever_the_last_attempt_came_to()
             .of("parked")
             .all(|line| line["in_doubt"] == 1 && line["why"] == "attempts used up; the last: answered 429")
     );
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_contradiction_is_counted_where_it_is_parked() -> Result<()> {
+async fn a_contradiction_is_counted_where_it_is_parked() -> Story {
     let stack = stack().await?;
     stack.third_party.script(TICKETS, [Behaviour::refuse(422)]);
     deliver(&stack, &dispute()?).await?;
@@ -292,11 +292,11 @@ async fn a_contradiction_is_counted_where_it_is_parked() -> Result<()> {
     ingest.assert(&[("Parked", 1.0), ("Deferred", 0.0), ("Commands", 3.0), ("Accepted", 3.0)]);
     consumer.assert(&[("Parked", 2.0), ("Parked{Step=open_ticket}", 2.0), ("ParkedInDoubt", 0.0)]);
     assert_eq!((ingest.of("parked").count(), consumer.of("parked").count()), (1, 2));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn what_waits_on_the_agenda_shows_its_age() -> Result<()> {
+async fn what_waits_on_the_agenda_shows_its_age() -> Story {
     let stack = stack().await?;
     stack.broker_wire.close().await;
     deliver(&stack, &dispute()?).await?;
@@ -308,12 +308,12 @@ async fn what_waits_on_the_agenda_shows_its_age() -> Result<()> {
     let printed = Printed::by_consumer(&stack, runs).await?;
     assert!(printed.metrics.sum("OldestDueAge") >= 2.0, "{:#?}", printed.metrics.0);
     printed.assert(&[("FromAgenda", 1.0), ("Done", 1.0)]);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn even_where_only_errors_are_logged_they_say_whose_they_are_and_metrics_pass_lambdas_filter()
--> Result<()> {
+async fn even_where_only_errors_are_logged_they_say_whose_they_are_and_metrics_pass_lambdas_filter() -> Story
+{
     let stack = builder(config()?)?.env("AWS_LAMBDA_LOG_LEVEL", "ERROR").start().await?;
     stack.third_party.script(TICKETS, [Behaviour::refuse(400)]);
     deliver(&stack, &dispute()?).await?;
@@ -329,12 +329,12 @@ async fn even_where_only_errors_are_logged_they_say_whose_they_are_and_metrics_p
     printed.assert(&[("Parked", 1.0)]);
     let lines = stack.consumer.log().lines();
     assert!(lines.iter().all(|line| line.text.contains(r#""level":"ERROR""#)), "{lines:#?}");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// The steps' inputs and the secrets, each of them a unique text.
 #[tokio::test]
-async fn nothing_that_was_sent_and_no_secret_is_printed() -> Result<()> {
+async fn nothing_that_was_sent_and_no_secret_is_printed() -> Story {
     let stack = stack().await?;
     let marked = |text: &str| format!("PRIVATE-{text}");
     let webhook = issue()?.edited(|event| {
@@ -364,11 +364,11 @@ async fn nothing_that_was_sent_and_no_secret_is_printed() -> Result<()> {
     for (name, secret) in stack.config.secrets() {
         assert!(!printed.contains(&secret), "{name} is printed");
     }
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_stacks_metrics_are_in_a_namespace_of_its_own() -> Result<()> {
+async fn a_stacks_metrics_are_in_a_namespace_of_its_own() -> Story {
     let stack = builder(config()?)?.env("METRICS_NAMESPACE", "webhooks-prod").start().await?;
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
@@ -384,5 +384,5 @@ async fn a_stacks_metrics_are_in_a_namespace_of_its_own() -> Result<()> {
             assert!(directives.iter().all(|it| it["Namespace"] == "webhooks-prod"), "{directives:?}");
         }
     }
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

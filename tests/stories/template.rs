@@ -20,7 +20,7 @@ use serde_json::Value;
 use toml::Table;
 
 use self::file::Template;
-use crate::setup::stack;
+use crate::setup::{Story, stack};
 
 fn read(path: &str) -> Result<String> {
     fs::read_to_string(workspace().join(path)).context(path.to_owned())
@@ -57,11 +57,11 @@ fn each_function_is_built_from_a_binary_of_its_own() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_table_is_the_one_that_every_story_runs_on() -> Result<()> {
+async fn the_table_is_the_one_that_every_story_runs_on() -> Story {
     let stack = stack().await?;
     let Ok(table) = stack.table() else {
         println!("not compared: EFFECTS_TABLE names another table");
-        return Ok(());
+        return Ok(stack.finish().await?);
     };
     let request = serde_json::json!({ "TableName": table.table() });
     let real = table.call("DescribeTable", &request).await?["Table"].take();
@@ -83,7 +83,7 @@ async fn the_table_is_the_one_that_every_story_runs_on() -> Result<()> {
     let ttl = table.call("DescribeTimeToLive", &request).await?;
     let attribute = &ours["TimeToLiveSpecification"]["AttributeName"];
     assert_eq!(attribute, &ttl["TimeToLiveDescription"]["AttributeName"]);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 fn sorted(list: &Value) -> Vec<String> {

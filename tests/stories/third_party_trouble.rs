@@ -1,16 +1,15 @@
-//! Outcomes of a call, and what follows: tests of the table in `consumer::outcome`.
+//! Outcomes of a call, and what follows: tests of the table in `functions/outcome.rs`.
 
-use anyhow::Result;
 use local::{proxy::Fault, third_party::Behaviour};
 use toml::Value;
 
 use crate::setup::{
-    PATIENCE, SLACK, TICKETS, deliver, dispute, issue, only_effect, park_in_doubt, retry, settle, stack,
-    stack_with,
+    PATIENCE, SLACK, Story, TICKETS, deliver, dispute, issue, only_effect, park_in_doubt, retry, settle,
+    stack, stack_with,
 };
 
 #[tokio::test]
-async fn refused_for_now_is_tried_again_no_sooner_than_it_was_asked() -> Result<()> {
+async fn refused_for_now_is_tried_again_no_sooner_than_it_was_asked() -> Story {
     let stack = stack().await?;
     stack.third_party.script(TICKETS, [Behaviour::too_many("2"), Behaviour::refuse(425)]);
     deliver(&stack, &dispute()?).await?;
@@ -22,11 +21,11 @@ async fn refused_for_now_is_tried_again_no_sooner_than_it_was_asked() -> Result<
     assert_eq!(ledger.applied().len(), 1);
     let effect = only_effect(&stack).await?;
     assert_eq!((effect.is_done(), effect.attempt), (true, 3));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_third_party_that_can_not_be_reached_is_called_later() -> Result<()> {
+async fn a_third_party_that_can_not_be_reached_is_called_later() -> Story {
     let stack = stack().await?;
     stack.third_party.close().await;
     deliver(&stack, &dispute()?).await?;
@@ -43,11 +42,11 @@ async fn a_third_party_that_can_not_be_reached_is_called_later() -> Result<()> {
     assert!(run.deferred >= 1 && run.parked == 0, "{run:?}");
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_500_that_hides_a_success_is_called_again_with_the_same_key() -> Result<()> {
+async fn a_500_that_hides_a_success_is_called_again_with_the_same_key() -> Story {
     let stack = stack().await?;
     stack.third_party.script(TICKETS, [Behaviour::refuse(500).after_applying()]);
     deliver(&stack, &dispute()?).await?;
@@ -58,11 +57,11 @@ async fn a_500_that_hides_a_success_is_called_again_with_the_same_key() -> Resul
         only_effect(&stack).await?.record["receipt"].as_str().map(|text| text.contains("tp_1")),
         Some(true)
     );
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_timeout_that_hides_a_success_is_called_again_with_the_same_key() -> Result<()> {
+async fn a_timeout_that_hides_a_success_is_called_again_with_the_same_key() -> Story {
     let stack = stack().await?;
     stack
         .third_party
@@ -72,11 +71,11 @@ async fn a_timeout_that_hides_a_success_is_called_again_with_the_same_key() -> R
     let ledger = stack.third_party.ledger();
     assert_eq!(ledger.applied().len(), 1, "applied once, however often it was asked");
     assert!(ledger.attempts().len() > 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn an_unknown_outcome_without_deduplication_is_parked() -> Result<()> {
+async fn an_unknown_outcome_without_deduplication_is_parked() -> Story {
     let stack = stack().await?;
     stack.third_party.script(SLACK, [Behaviour::hang().after_applying()]);
     deliver(&stack, &issue()?).await?;
@@ -92,11 +91,11 @@ async fn an_unknown_outcome_without_deduplication_is_parked() -> Result<()> {
     let input = &shown["command"]["payload"]["input"];
     assert_eq!(input["title"], issue()?.json()["issue"]["title"], "with all that is needed to decide");
     assert_eq!(stack.third_party.ledger().attempts_on(SLACK).len(), 1, "never repeated");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_redirect_and_a_400_are_never_followed_up() -> Result<()> {
+async fn a_redirect_and_a_400_are_never_followed_up() -> Story {
     let stack = stack().await?;
     let elsewhere = format!("{}/elsewhere", stack.third_party.url());
     for behaviour in [Behaviour::redirect(&elsewhere), Behaviour::refuse(400)] {
@@ -111,11 +110,11 @@ async fn a_redirect_and_a_400_are_never_followed_up() -> Result<()> {
     why.sort();
     assert_eq!(why, ["answered 307", "answered 400"]);
     assert_eq!(stack.third_party.ledger().attempts_on("/elsewhere").len(), 0);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn attempts_that_are_used_up_are_parked_with_the_last_reason() -> Result<()> {
+async fn attempts_that_are_used_up_are_parked_with_the_last_reason() -> Story {
     let stack =
         stack_with(|config| drop(config.step("open_ticket").insert("retry".into(), Value::Table(retry(2)))))
             .await?;
@@ -126,13 +125,13 @@ async fn attempts_that_are_used_up_are_parked_with_the_last_reason() -> Result<(
     assert_eq!((effect.is_parked(), effect.attempt), (true, 2));
     assert_eq!(effect.last_error(), "attempts used up; the last: answered 429");
     assert_eq!(stack.third_party.ledger().attempts().len(), 2);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// The window has room for the first call, which times out after 1 s, and for several more, but not for a lease of 11 s after the first: clocks that
 /// differ by as much as a lease allows could make it one call too many.
 #[tokio::test]
-async fn a_key_that_the_third_party_may_have_forgotten_is_not_used_again() -> Result<()> {
+async fn a_key_that_the_third_party_may_have_forgotten_is_not_used_again() -> Story {
     let stack = stack_with(|config| {
         let doubt = crate::setup::table(config.step("open_ticket"), "in_doubt");
         doubt.insert("window".into(), "12s".into());
@@ -149,22 +148,22 @@ async fn a_key_that_the_third_party_may_have_forgotten_is_not_used_again() -> Re
         effect.last_error()
     );
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_success_with_a_body_that_never_ends_is_a_success() -> Result<()> {
+async fn a_success_with_a_body_that_never_ends_is_a_success() -> Story {
     let stack = stack_with(|config| park_in_doubt(config, "open_ticket")).await?;
     let endless = local::http::Answer::status(200).with_body("x".repeat(2 << 20));
     stack.third_party.script(TICKETS, [Behaviour::answer(endless).after_applying()]);
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
     assert!(only_effect(&stack).await?.is_done());
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_200_that_says_no_is_no_success_and_one_that_does_not_say_is_in_doubt() -> Result<()> {
+async fn a_200_that_says_no_is_no_success_and_one_that_does_not_say_is_in_doubt() -> Story {
     let stack = stack().await?;
     let answer = |body| Behaviour::answer(local::http::Answer::of_json(200, &body));
     let no = serde_json::json!({ "ok": false, "error": "channel_not_found" });
@@ -183,11 +182,11 @@ async fn a_200_that_says_no_is_no_success_and_one_that_does_not_say_is_in_doubt(
     why.sort_unstable();
     assert_eq!(why[0], "answered 200, but applied_if does not hold");
     assert!(why[1].starts_with("in doubt: answered 200; "), "{why:?}");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_step_may_know_better_what_a_status_means() -> Result<()> {
+async fn a_step_may_know_better_what_a_status_means() -> Story {
     let stack = stack_with(|config| {
         let call = crate::setup::table(config.step("open_ticket"), "call");
         call.insert("statuses".into(), Value::Table(toml::toml! { applied = [409] }));
@@ -197,5 +196,5 @@ async fn a_step_may_know_better_what_a_status_means() -> Result<()> {
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
     assert!(only_effect(&stack).await?.is_done(), "409: it exists already");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

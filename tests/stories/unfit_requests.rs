@@ -5,7 +5,7 @@ use anyhow::Result;
 use local::{stack::Stack, third_party::Behaviour, webhook::Webhook};
 use toml::{Value, toml};
 
-use crate::setup::{TICKETS, deliver, dispute, only_effect, settle, stack_with, table};
+use crate::setup::{Story, TICKETS, deliver, dispute, only_effect, settle, stack_with, table};
 
 /// The shipped step, whose call goes to this URL.
 async fn stack_that_calls(url: &str) -> Result<Stack> {
@@ -19,25 +19,25 @@ fn dispute_for(reason: &str) -> Result<Webhook> {
 }
 
 /// Delivers it, and checks that it is parked for that reason with nothing sent and nothing in doubt.
-async fn is_parked(stack: Stack, webhook: &Webhook, why: &str) -> Result<()> {
+async fn is_parked(stack: Stack, webhook: &Webhook, why: &str) -> Story {
     deliver(&stack, webhook).await?;
     settle(&stack).await?;
     let effect = only_effect(&stack).await?;
     assert_eq!(effect.last_error(), why);
     assert!(effect.is_parked() && effect.record["doubt"].is_null(), "{:?}", effect.record);
     assert_eq!((effect.attempt, stack.third_party.ledger().attempts().len()), (1, 0));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_url_that_grows_too_long_is_parked_and_not_in_doubt() -> Result<()> {
+async fn a_url_that_grows_too_long_is_parked_and_not_in_doubt() -> Story {
     let stack = stack_that_calls("https://tickets.example.com/api/tickets?reason={{ input.reason }}").await?;
     let why = "steps.open_ticket.call.url: uri too long";
     is_parked(stack, &dispute_for(&"x".repeat(70_000))?, why).await
 }
 
 #[tokio::test]
-async fn a_header_that_can_not_be_sent_is_parked_with_its_field() -> Result<()> {
+async fn a_header_that_can_not_be_sent_is_parked_with_its_field() -> Story {
     let stack = stack_with(|config| {
         let headers = toml! { X-Reason = "{{ input.reason }}" };
         table(config.step("open_ticket"), "call").insert("headers".into(), Value::Table(headers));
@@ -48,7 +48,7 @@ async fn a_header_that_can_not_be_sent_is_parked_with_its_field() -> Result<()> 
 }
 
 #[tokio::test]
-async fn a_field_can_not_name_another_resource() -> Result<()> {
+async fn a_field_can_not_name_another_resource() -> Story {
     let url = "https://tickets.example.com/api/tickets/{{ input.reason }}/close";
     for (reason, problem) in [
         ("", "is empty"),
@@ -65,7 +65,7 @@ async fn a_field_can_not_name_another_resource() -> Result<()> {
 }
 
 #[tokio::test]
-async fn nor_in_a_look_up_which_leaves_the_doubt_to_an_operator() -> Result<()> {
+async fn nor_in_a_look_up_which_leaves_the_doubt_to_an_operator() -> Story {
     let policy = toml! {
         policy = "look-up"
         url = "https://tickets.example.com/api/tickets/{{ input.reason }}"
@@ -85,5 +85,5 @@ async fn nor_in_a_look_up_which_leaves_the_doubt_to_an_operator() -> Result<()> 
     assert_eq!((effect.is_parked(), effect.last_error()), (true, why));
     assert!(!effect.record["doubt"].is_null(), "the call may have been applied");
     assert_eq!(stack.third_party.ledger().attempts().len(), 1, "only the call");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

@@ -1,13 +1,12 @@
 //! Unreachable brokers. A run reports them at its end, and does everything else.
 
-use anyhow::Result;
 use local::{proxy::Fault, runtime_api::InvokeError, stack::Effect};
 
 use crate::{
     backlog::put_due,
     drain::side_by_side,
     printed::Printed,
-    setup::{builder, config, consumes, deliver, dispute_about, stack},
+    setup::{Story, builder, config, consumes, deliver, dispute_about, stack},
 };
 
 /// More records than are read at a time, and than any run of an earlier version has processed.
@@ -18,7 +17,7 @@ fn is_failure(error: &InvokeError) -> bool {
 }
 
 #[tokio::test]
-async fn a_broker_that_hangs_is_not_an_empty_topic() -> Result<()> {
+async fn a_broker_that_hangs_is_not_an_empty_topic() -> Story {
     let stack = stack().await?;
     stack.broker_wire.always(|_| true, Fault::HangBefore);
     assert!(stack.run_consumer().await.is_err_and(|error| is_failure(&error)));
@@ -29,11 +28,11 @@ async fn a_broker_that_hangs_is_not_an_empty_topic() -> Result<()> {
     assert!(stack.run_consumer().await.is_err_and(|error| is_failure(&error)));
     let printed = Printed::by_consumer(&stack, 3).await?;
     printed.assert(&[("BrokerUnreachable", 2.0), ("FailedRuns", 2.0), ("Runs", 1.0)]);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn an_empty_topic_is_silent_at_a_broker_that_answers() -> Result<()> {
+async fn an_empty_topic_is_silent_at_a_broker_that_answers() -> Story {
     let stack = stack().await?;
     stack.broker_wire.always(consumes, Fault::HangBefore);
     for _ in 0..2 {
@@ -41,12 +40,12 @@ async fn an_empty_topic_is_silent_at_a_broker_that_answers() -> Result<()> {
     }
     let printed = Printed::by_consumer(&stack, 2).await?;
     printed.assert(&[("BrokerUnreachable", 0.0), ("FailedRuns", 0.0), ("Runs", 2.0)]);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// Nothing listens, or nothing responds.
 #[tokio::test]
-async fn a_broker_that_is_down_fails_the_run_only_at_its_end() -> Result<()> {
+async fn a_broker_that_is_down_fails_the_run_only_at_its_end() -> Story {
     let stories = [false, true].map(async |is_silent| {
         let stack = builder(config()?)?.brokers(2).start().await?;
         let lost = stack.more_brokers[0].wire();
@@ -70,13 +69,13 @@ async fn a_broker_that_is_down_fails_the_run_only_at_its_end() -> Result<()> {
             ("FromAgenda", deferred as f64),
             ("Done", 12.0),
         ]);
-        stack.finish().await
+        Ok(stack.finish().await?)
     });
     side_by_side(stories).await
 }
 
 #[tokio::test]
-async fn one_run_does_all_that_is_due_without_the_broker() -> Result<()> {
+async fn one_run_does_all_that_is_due_without_the_broker() -> Story {
     let stack = stack().await?;
     put_due(&stack, BACKLOG).await?;
     stack.broker_wire.close().await;
@@ -88,5 +87,5 @@ async fn one_run_does_all_that_is_due_without_the_broker() -> Result<()> {
     assert_eq!((ledger.applied().len(), ledger.applied_by_key().len()), (BACKLOG, BACKLOG));
     let printed = Printed::by_consumer(&stack, 1).await?;
     printed.assert(&[("BrokerUnreachable", 1.0), ("Done", BACKLOG as f64)]);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

@@ -7,7 +7,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{HeaderName, Request, request::Parts};
 use jiff::Timestamp;
 use local::{
-    gateway::Door,
+    gateway::FrontEnd,
     http::Answer,
     runtime_api::{Function, Program},
 };
@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use toml::{Table, toml};
 use webhook_verify::{Scheme, Setting};
 
-use crate::{faketime, setup};
+use crate::{faketime, setup, setup::Story};
 
 #[derive(Debug, Clone, Deserialize)]
 struct Vector {
@@ -121,10 +121,11 @@ impl Vector {
         Ok(request.body(())?.into_parts().0)
     }
 
-    fn verdict(&self, door: Door) -> Verdict {
+    fn verdict(&self, front_end: FrontEnd) -> Verdict {
         let signs_url = self.scheme().is_ok_and(|scheme| scheme.takes(Setting::PublicUrl));
-        let tells_query = matches!(door, Door::HttpApi | Door::HttpApiStage | Door::FunctionUrl);
-        let spelled_anew = door == Door::RestApi && self.query().contains('%');
+        let tells_query =
+            matches!(front_end, FrontEnd::HttpApi | FrontEnd::HttpApiStage | FrontEnd::FunctionUrl);
+        let spelled_anew = front_end == FrontEnd::RestApi && self.query().contains('%');
         if signs_url && !tells_query && (spelled_anew || self.query().contains('&')) {
             return Verdict::QueryUnknown;
         }
@@ -138,9 +139,11 @@ impl Vector {
             "vercel-twice",
             "xero-twice",
         ];
-        match (self.valid, door) {
+        match (self.valid, front_end) {
             (true, _) => Verdict::Genuine,
-            (false, Door::LoadBalancer) if shown_alone.contains(&&*self.name) => Verdict::GenuineAsFarAsSeen,
+            (false, FrontEnd::LoadBalancer) if shown_alone.contains(&&*self.name) => {
+                Verdict::GenuineAsFarAsSeen
+            }
             (false, _) => Verdict::Refused,
         }
     }
@@ -245,34 +248,40 @@ fn by_clock(vectors: Vec<Vector>) -> BTreeMap<i64, Vec<Vector>> {
 }
 
 #[tokio::test]
-async fn every_vector_verifies_as_published_in_every_event_format() -> Result<()> {
+async fn every_vector_verifies_as_published_in_every_event_format() -> Story {
     let vectors = Vector::all()?;
-    ensure!(vectors.len() >= 94, "{} vectors", vectors.len());
+    assert!(vectors.len() >= 94, "{} vectors", vectors.len());
     let (blank, vectors): (Vec<_>, Vec<_>) = vectors.into_iter().partition(|vector| vector.secret.is_empty());
     // SNS's vectors need certificates, which `sns` fetches.
     let vectors: Vec<_> = vectors.into_iter().filter(|vector| vector.scheme != "sns").collect();
-    ensure!(blank.len() == 1 && !blank[0].valid, "one has a blank secret, which no function starts with");
+    assert!(blank.len() == 1 && !blank[0].valid, "one has a blank secret, which no function starts with");
     let (mut asked, mut refusals) = (0, BTreeMap::<String, BTreeSet<String>>::new());
     for (now_unix, vectors) in by_clock(vectors) {
         let Some(clock) = faketime::at(now_unix)? else { return Ok(()) };
         let scratch = tempfile::tempdir()?;
         let ingest = ingest(&vectors, clock, &scratch).await.with_context(|| now_unix.to_string())?;
-        for (vector, door) in vectors.iter().flat_map(|vector| Door::ALL.map(|door| (vector, door))) {
+        for (vector, front_end) in
+            vectors.iter().flat_map(|vector| FrontEnd::ALL.map(|front_end| (vector, front_end)))
+        {
             let at = Timestamp::from_second(now_unix)?;
-            let event = door.event(&vector.request()?, &vector.body()?.into(), "192.0.2.1", at);
+            let event = front_end.event(&vector.request()?, &vector.body()?.into(), "192.0.2.1", at);
             let reply = ingest.invoke(&event, setup::PATIENCE).await?;
-            let answer = door.answer(&reply);
+            let answer = front_end.answer(&reply);
             asked += 1;
-            let about = || format!("{} by {door:?}: {reply}", vector.name);
-            match vector.verdict(door) {
+            let about = || format!("{} by {front_end:?}: {reply}", vector.name);
+            match vector.verdict(front_end) {
                 Verdict::Genuine => vector.assert_success(&answer).with_context(about)?,
-                Verdict::GenuineAsFarAsSeen => ensure!(answer.status == 200, about()),
+                Verdict::GenuineAsFarAsSeen => assert!(answer.status == 200, "{}", about()),
                 Verdict::Refused if vector.is_challenge() => {
-                    ensure!(answer.status == vector.expect["status"] && answer.body.is_empty(), about());
+                    assert!(
+                        answer.status == vector.expect["status"] && answer.body.is_empty(),
+                        "{}",
+                        about()
+                    );
                 }
                 Verdict::Refused | Verdict::QueryUnknown => {
-                    ensure!(answer.status == 401, about());
-                    refusals.entry(format!("{door:?}")).or_default().insert(reply.to_string());
+                    assert!(answer.status == 401, "{}", about());
+                    refusals.entry(format!("{front_end:?}")).or_default().insert(reply.to_string());
                 }
             }
         }
@@ -280,8 +289,8 @@ async fn every_vector_verifies_as_published_in_every_event_format() -> Result<()
     }
     faketime::sweep();
     println!("{asked} events");
-    for (door, replies) in refusals {
-        ensure!(replies.len() == 1, "refusals by {door} differ: {replies:?}");
+    for (front_end, replies) in refusals {
+        assert!(replies.len() == 1, "refusals by {front_end} differ: {replies:?}");
     }
     Ok(())
 }
@@ -298,9 +307,9 @@ fn every_scheme_has_vectors_of_both_kinds() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_blank_secret_is_refused_at_start() -> Result<()> {
+async fn a_blank_secret_is_refused_at_start() -> Story {
     let blank: Vec<_> = Vector::all()?.into_iter().filter(|vector| vector.secret.is_empty()).collect();
     let refused = ingest(&blank, Vec::new(), &tempfile::tempdir()?).await.unwrap_err();
-    ensure!(format!("{refused:#}").contains("GITHUB_EMPTY_SECRET_0: missing, blank"), "{refused:#}");
+    assert!(format!("{refused:#}").contains("GITHUB_EMPTY_SECRET_0: missing, blank"), "{refused:#}");
     Ok(())
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     broker_trouble::produce,
-    setup::{TICKETS, builder, config, deliver, dispute, dispute_about, produces, settle, stack},
+    setup::{Story, TICKETS, builder, config, deliver, dispute, dispute_about, produces, settle, stack},
 };
 
 /// A command as commit 330b62f wrote it, without source, trace or signature.
@@ -57,7 +57,7 @@ async fn effect(stack: &Stack, about: &str) -> Result<local::stack::Effect> {
 }
 
 #[tokio::test]
-async fn commands_of_the_first_version_are_carried_out_while_it_is_replaced() -> Result<()> {
+async fn commands_of_the_first_version_are_carried_out_while_it_is_replaced() -> Story {
     let stack = builder(config()?)?.env("COMMAND_SIGNATURES", "optional").start().await?;
     deliver(&stack, &dispute()?).await?;
     let mut message: Value = serde_json::from_slice(&stack.broker_wire.seen_where(produces)[0].body)?;
@@ -65,11 +65,11 @@ async fn commands_of_the_first_version_are_carried_out_while_it_is_replaced() ->
     produce(&stack, &message).await?;
     settle(&stack).await?;
     assert!(effect(&stack, "dp_first").await?.is_done());
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn records_of_earlier_versions_are_worked_and_told() -> Result<()> {
+async fn records_of_earlier_versions_are_worked_and_told() -> Story {
     let stack = stack().await?;
     let over = Timestamp::now().as_millisecond() - 1_000;
     put(&stack, &record("dp_pending", "pending", due("dp_pending", 0))).await?;
@@ -94,7 +94,7 @@ async fn records_of_earlier_versions_are_worked_and_told() -> Result<()> {
     assert_eq!(stack.third_party.ledger().attempts_on(TICKETS).len(), 3, "what was done is not called again");
     let listed = stack.get("/parked").await?.json();
     assert_eq!(listed["parked"][0]["business_key"], "dp_parked", "{listed}");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// A message of a newer ingest for a newer consumer, received by this one first.
@@ -112,7 +112,7 @@ fn is_newer(effect: &local::stack::Effect) -> bool {
 }
 
 #[tokio::test]
-async fn a_field_of_a_newer_version_outlives_a_deferral() -> Result<()> {
+async fn a_field_of_a_newer_version_outlives_a_deferral() -> Story {
     let stack = stack().await?;
     stack.third_party.script(TICKETS, [Behaviour::refuse(429), Behaviour::refuse(429)]);
     newer(&stack, |command| command["colour"] = json!({ "of": "the sky" })).await?;
@@ -123,11 +123,11 @@ async fn a_field_of_a_newer_version_outlives_a_deferral() -> Result<()> {
     });
     assert!(!deferrals.is_empty(), "a deferred command has lost it");
     assert!(deferrals.iter().all(|seen| !seen.mentions(r#"\"mac\""#)), "the signature is the message's");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn what_needs_a_newer_version_is_left_to_it() -> Result<()> {
+async fn what_needs_a_newer_version_is_left_to_it() -> Story {
     let stack = stack().await?;
     newer(&stack, |command| command["needs"] = json!(["tomorrow"])).await?;
     for _ in 0..2 {
@@ -137,11 +137,13 @@ async fn what_needs_a_newer_version_is_left_to_it() -> Result<()> {
     let left = stack.effects().await?.into_iter().find(is_newer).context("no effect")?;
     assert_eq!((left.record["status"].as_str(), left.attempt), (Some("pending"), 0));
     assert_eq!(stack.unacked().await?, 0, "and it holds up no partition");
+    // It stays with the newer version.
+    stack.abandon();
     Ok(())
 }
 
 #[tokio::test]
-async fn nobody_waits_for_a_newer_version_for_ever() -> Result<()> {
+async fn nobody_waits_for_a_newer_version_for_ever() -> Story {
     let stack = stack().await?;
     let received = Timestamp::now() - jiff::SignedDuration::from_hours(2);
     newer(&stack, |command| {
@@ -152,12 +154,12 @@ async fn nobody_waits_for_a_newer_version_for_ever() -> Result<()> {
     settle(&stack).await?;
     let parked = stack.effects().await?.into_iter().find(is_newer).context("no effect")?;
     assert!(parked.is_parked() && parked.last_error().contains("it needs tomorrow"), "{parked:?}");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// A state that this version does not know, and an attribute that it does not know.
 #[tokio::test]
-async fn a_record_of_a_newer_version_is_not_touched_and_harms_no_other() -> Result<()> {
+async fn a_record_of_a_newer_version_is_not_touched_and_harms_no_other() -> Story {
     let stack = stack().await?;
     put(&stack, &record("dp_state", "dreaming", due("dp_state", 0))).await?;
     let mut coloured = due("dp_coloured", 0);
@@ -173,5 +175,7 @@ async fn a_record_of_a_newer_version_is_not_touched_and_harms_no_other() -> Resu
     assert_eq!((&state["status"], &state["attempt"]), (&"dreaming".into(), &0.into()));
     assert_eq!((&coloured["status"], &coloured["colour"]), (&"done".into(), &"blue".into()));
     assert_eq!(stack.third_party.ledger().attempts_on(TICKETS).len(), 2, "the other two");
+    // The newer record stays as it is.
+    stack.abandon();
     Ok(())
 }

@@ -22,7 +22,9 @@ use tokio::{sync::Notify, time::timeout};
 
 use crate::{
     printed::Printed,
-    setup::{TICKETS, builder, config, deliver, dispute, dispute_about, produces, retry, settle, table},
+    setup::{
+        Story, TICKETS, builder, config, deliver, dispute, dispute_about, produces, retry, settle, table,
+    },
 };
 
 /// More than a woken consumer needs.
@@ -43,10 +45,13 @@ async fn told(
 ) -> Result<()> {
     for _ in 0..TRIES {
         let stack = builder()?.start().await?;
-        let told = story(&stack).await;
-        if told.is_ok() || !stack.ingest.log().tail(usize::MAX).contains(LATE) {
-            told?;
-            return stack.finish().await;
+        match story(&stack).await {
+            Ok(()) => return stack.finish().await,
+            Err(_) if stack.ingest.log().tail(usize::MAX).contains(LATE) => stack.abandon(),
+            Err(error) => {
+                stack.abandon();
+                return Err(error);
+            }
         }
     }
     bail!("{TRIES} times a wake-up took longer than it may")
@@ -85,7 +90,7 @@ async fn the_wake_up_is_signed_with_the_session_token() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_wake_up_that_fails_is_counted_and_the_schedule_does_the_work() -> Result<()> {
+async fn a_wake_up_that_fails_is_counted_and_the_schedule_does_the_work() -> Story {
     let throttled = Fault::Answer(failure(429, "TooManyRequestsException", "Rate exceeded"));
     let faults = [
         ("Lambda answered 429 TooManyRequestsException", Some(throttled)),
@@ -109,7 +114,7 @@ async fn a_wake_up_that_fails_is_counted_and_the_schedule_does_the_work() -> Res
     }
     assert_eq!((wake_ups(&stack)?, stack.third_party.ledger().attempts().len()), (0, 0));
     assert_eq!(settle(&stack).await?.total(|run| run.done), failed as u64);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// A webhook that is accepted without a wake-up. Returns the reason.
@@ -156,7 +161,7 @@ async fn a_process_wakes_at_most_once_a_second() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_webhook_without_commands_wakes_no_consumer() -> Result<()> {
+async fn a_webhook_without_commands_wakes_no_consumer() -> Story {
     let stack = waking()?.start().await?;
     let forged = Webhook::sample("forged.github.issues.opened")?;
     assert_eq!(stack.post_webhook(&forged).await?.status, 401);
@@ -167,7 +172,7 @@ async fn a_webhook_without_commands_wakes_no_consumer() -> Result<()> {
         dispute()?.edited(|event| drop(event["data"]["object"].as_object_mut().unwrap().remove("charge")));
     assert_eq!(stack.deliver(&lacking).await?.status, 422);
     assert_eq!(stack.lambda()?.wire.seen().len(), 0);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
@@ -292,7 +297,7 @@ async fn a_second_consumer_that_is_woken_leaves_the_topic_to_the_first() -> Resu
 
 /// The first consumer has read its last message, and is about to release the stream.
 #[tokio::test]
-async fn a_consumer_that_ends_looks_once_more_if_another_was_woken_meanwhile() -> Result<()> {
+async fn a_consumer_that_ends_looks_once_more_if_another_was_woken_meanwhile() -> Story {
     let mut config = config()?;
     // The first one does not renew it while it is delayed.
     table(config.table(), "consumer").insert("stream_lease".into(), "10s".into());
@@ -320,7 +325,7 @@ async fn a_consumer_that_ends_looks_once_more_if_another_was_woken_meanwhile() -
     let (first, woken) = (first?, woken?);
     assert_eq!((woken.outcome.as_str(), woken.done), ("busy", 0), "{woken:?}");
     assert_eq!((first.outcome.as_str(), first.done), ("drained", 1), "{first:?}");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 fn releases_stream(seen: &Seen) -> bool {
@@ -330,7 +335,7 @@ fn releases_stream(seen: &Seen) -> bool {
 }
 
 #[tokio::test]
-async fn an_endpoint_without_tls_elsewhere_is_refused_at_start() -> Result<()> {
+async fn an_endpoint_without_tls_elsewhere_is_refused_at_start() -> Story {
     let refused = waking()?.env("AWS_ENDPOINT_URL_LAMBDA", "http://lambda.example.com").start().await;
     let error = format!("{:#}", refused.err().context("it started")?);
     assert!(error.contains("AWS_ENDPOINT_URL_LAMBDA: http:// is for loopback only"), "{error}");

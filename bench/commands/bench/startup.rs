@@ -17,7 +17,7 @@ use super::{
     report::{Report, Target},
 };
 
-const LIMIT: Duration = Duration::from_secs(10);
+pub(super) const LIMIT: Duration = Duration::from_secs(10);
 const ECHOES: usize = 200;
 
 pub(super) async fn measure(
@@ -52,7 +52,7 @@ pub(super) async fn measure(
     report.beside(what, "ms", first_ms, "bare function, an echo", bare_first_ms, None)
 }
 
-async fn start(function: &Function) -> Result<f64> {
+pub(super) async fn start(function: &Function) -> Result<f64> {
     function.recycle();
     function.warm().await?;
     let started = function.starts().last().copied().context("it has started")?;

@@ -48,8 +48,8 @@ fn callers<'c>(config: &'c Config, run: Option<&ConsumerRun>) -> BTreeMap<String
 
 /// One row each.
 pub(super) async fn table(app: &App, now: Timestamp) -> Result<Markup> {
-    let runs = app.glance.runs(&app.effects, app.about.every).await?;
-    let lanes = app.glance.lanes(&app.effects, app.about.every).await?;
+    let runs = app.glance.runs(&app.run_log, app.about.every).await?;
+    let lanes = app.glance.lanes(&app.listing, app.about.every).await?;
     let seen: BTreeMap<_, _> =
         runs.first().into_iter().flat_map(|run| &run.destinations).map(|one| (&one.host, one)).collect();
     let waiting =

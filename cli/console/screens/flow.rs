@@ -24,7 +24,7 @@ impl Screen for Flow {
     }
 
     async fn live(&self, app: &App) -> Result<Markup> {
-        let recent = app.glance.recent(&app.effects, app.about.every).await?;
+        let recent = app.glance.recent(&app.listing, app.about.every).await?;
         Ok(html! {
             div.flow { (Picture::of(&app.config).draw(&Counts::of(&recent))) }
             @if !recent.whole { p.quiet { "Counted are the newest " (recent.records.len()) " effects." } }

@@ -41,8 +41,8 @@ impl Screen for Now {
 
     async fn live(&self, app: &App) -> Result<Markup> {
         let (now, every) = (Timestamp::now(), app.about.every);
-        let runs = app.glance.runs(&app.effects, every).await?;
-        let recent = app.glance.recent(&app.effects, every).await?;
+        let runs = app.glance.runs(&app.run_log, every).await?;
+        let recent = app.glance.recent(&app.listing, every).await?;
         let chart = |what: fn(&ConsumerRun) -> u64| Chart::of(&runs, what, now);
         let (done, put_off) = (chart(|run| run.counts.done), chart(|run| run.counts.deferred));
         Ok(html! {
@@ -63,11 +63,11 @@ impl Screen for Now {
 
 /// Each number is a link to what it counts.
 async fn figures(app: &App, runs: &[ConsumerRun], done: &Chart, now: Timestamp) -> Result<Markup> {
-    let lanes = app.glance.lanes(&app.effects, app.about.every).await?;
+    let lanes = app.glance.lanes(&app.listing, app.about.every).await?;
     let waiting = lanes.iter().map(|(_, waiting)| waiting.count).sum();
     let is_more = lanes.iter().any(|(_, waiting)| waiting.count >= u64::from(WAITING));
     let overdue = lanes.iter().filter_map(|(_, waiting)| waiting.oldest).filter(|due| *due <= now).min();
-    let parked = app.glance.parked(&app.effects, app.about.every).await?;
+    let parked = app.glance.parked(&app.listing, app.about.every).await?;
     let (rate, unit) = done.rate();
     let latency = runs.iter().find_map(|run| run.received_to_call);
     Ok(html! {

@@ -24,7 +24,7 @@ impl Screen for Parked {
     }
 
     async fn live(&self, app: &App) -> Result<Markup> {
-        let seen = app.glance.groups(&app.effects, app.about.every).await?;
+        let seen = app.glance.groups(&app.listing, app.about.every).await?;
         let (groups, now) = (&seen.groups, Timestamp::now());
         let total = groups.iter().map(|group| group.count).sum();
         Ok(html! {

@@ -79,7 +79,7 @@ impl Screen for Planned {
 
     async fn live(&self, app: &App) -> Result<Markup> {
         let policy = |step: &str| Policy::of(&app.config, step);
-        let plan = app.effects.plan(&self.filter(), self.decision, policy).await?;
+        let plan = app.decide.plan(&self.filter(), self.decision, policy).await?;
         Ok(told(&plan, self.decision))
     }
 

@@ -40,7 +40,7 @@ impl Screen for Run {
     }
 
     async fn live(&self, app: &App) -> Result<Markup> {
-        let records = app.effects.run(&self.id).await?;
+        let records = app.listing.run(&self.id).await?;
         let now = Timestamp::now();
         let asked = records.iter().find(|record| record.effect_id == self.request);
         let request = match asked {

@@ -30,7 +30,7 @@ pub(super) struct Asked {
 /// Redirects to the run, or lists the candidates.
 pub(super) async fn search(State(app): State<Arc<App>>, Query(asked): Query<Asked>) -> Response {
     let sources = find::of_config(&app.config);
-    let found = match find::find(&app.effects, &asked.id, &sources, READ).await {
+    let found = match find::find(&app.listing, &asked.id, &sources, READ).await {
         Ok(found) => found,
         Err(error) => return failed(&app, StatusCode::BAD_GATEWAY, &format!("{error:#}")),
     };

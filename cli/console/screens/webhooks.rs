@@ -118,7 +118,7 @@ impl Webhooks {
         // A little ahead, because other machines' clocks may be ahead.
         let ahead = Timestamp::now() + SignedDuration::from_secs(5);
         let until = self.until.as_deref().map(moment).transpose().context("until")?.unwrap_or(ahead);
-        let (which, mut recent) = (self.which(), app.effects.recent(since, until));
+        let (which, mut recent) = (self.which(), app.listing.recent(since, until));
         let (mut shown, mut page) = (0, Page { runs: Vec::new(), read: 0, next: None });
         let (mut last, mut skip) = (until, self.skip);
         let mut at_last = 0;

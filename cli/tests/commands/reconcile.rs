@@ -4,8 +4,9 @@ use std::{path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 use local::{
+    config::API_KEY,
     config::Config,
-    provider_api::{KEY, github, gitlab, stripe},
+    provider_api::{github, gitlab, stripe},
     stack::Stack,
     webhook::Webhook,
 };
@@ -24,7 +25,7 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
-        let stack = Stack::builder().functions(functions().await).env("IDLE_EXIT", "400ms");
+        let stack = Stack::builder().must_settle(true).functions(functions().await).env("IDLE_EXIT", "400ms");
         Self { stack: stack.start().await.unwrap(), folder: tempfile::tempdir().unwrap() }
     }
 
@@ -43,7 +44,7 @@ impl Place {
 
     async fn typed(&self, args: &[&str], config: &PathBuf) -> Ended {
         let mut command = command(&self.stack, args);
-        command.env("PROVIDER_API_KEY", KEY).env("WEBHOOKS_CONFIG", config);
+        command.env("PROVIDER_API_KEY", API_KEY).env("WEBHOOKS_CONFIG", config);
         tokio::task::spawn_blocking(move || run(&mut command)).await.unwrap()
     }
 }

@@ -21,7 +21,11 @@ async fn stack(keep: bool) -> Stack {
     let mut config = Config::shipped().unwrap();
     let consumer = toml::Table::from_iter([("keep_commands".to_owned(), keep.into())]);
     config.table().insert("consumer".into(), consumer.into());
-    let builder = Stack::builder().functions(functions().await).config(config).env("IDLE_EXIT", "400ms");
+    let builder = Stack::builder()
+        .must_settle(true)
+        .functions(functions().await)
+        .config(config)
+        .env("IDLE_EXIT", "400ms");
     builder.start().await.unwrap()
 }
 

@@ -32,7 +32,8 @@ fn the_report_has_run_steps_and_requests() {
 /// The report must never differ from the calls that are then made.
 #[tokio::test]
 async fn the_report_matches_the_calls() {
-    let stack = Stack::builder().functions(functions().await).config(Config::shipped().unwrap());
+    let stack =
+        Stack::builder().must_settle(true).functions(functions().await).config(Config::shipped().unwrap());
     let stack = stack.start().await.unwrap();
     let mut told = Vec::new();
     for sample in ["stripe.charge.dispute.created", "billing.invoice.issued", "github.issues.opened"] {

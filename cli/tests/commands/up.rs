@@ -11,10 +11,7 @@ use std::{
 };
 
 use local::{
-    config::Config,
-    provider_api::{KEY, stripe},
-    server::ANY_PORT,
-    third_party::ThirdParty,
+    config::API_KEY, config::Config, provider_api::stripe, server::ANY_PORT, third_party::ThirdParty,
     webhook::Webhook,
 };
 use tempfile::TempDir;
@@ -155,7 +152,7 @@ async fn fetched_events_are_posted_to_the_running_up() {
     let source = config.table()["sources"]["stripe"].as_table_mut().unwrap();
     source.insert("reconcile".into(), asked.parse::<toml::Table>().unwrap().into());
     let path = place.write("webhooks.toml", &config.to_string());
-    place.write(".env", &format!("STRIPE_API_KEY={KEY}\n"));
+    place.write(".env", &format!("STRIPE_API_KEY={API_KEY}\n"));
     let up = place.up(&[], &[("WEBHOOKS_CONFIG", path.to_str().unwrap())]);
     let fetched = run(&mut place.command(&["fetch", "stripe", "--since", "2h"]));
     assert_eq!(fetched.code, Some(0), "{}", fetched.err);

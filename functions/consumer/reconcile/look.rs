@@ -114,7 +114,7 @@ impl<'a> Looking<'a> {
     async fn pages(&mut self, now: Timestamp) -> Result<Ended, Ended> {
         let client = self.client(now)?;
         if !self.reconcile.fetches() {
-            self.asked = self.worker.effects.asked(&self.source.name).await?;
+            self.asked = self.worker.reconciliation.asked(&self.source.name).await?;
         }
         let (mut missing, mut requests) = (Missing::default(), 0);
         let mut limit = Limit::from(Instant::now());
@@ -142,7 +142,7 @@ impl<'a> Looking<'a> {
                 requests += u32::from(self.handle(&client, item).await?);
             }
             self.turn_page(page.next.filter(|_| !is_last), page.items.last().map(|item| item.at));
-            self.worker.effects.keep_turn(&self.found.turn, self.worker.now()).await?;
+            self.worker.reconciliation.keep_turn(&self.found.turn, self.worker.now()).await?;
         }
         Ok(Ended::CutShort { after: Duration::ZERO })
     }

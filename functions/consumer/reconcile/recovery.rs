@@ -33,7 +33,7 @@ impl Looking<'_> {
                 if let Some(look) = &mut turn.position.look {
                     look.handled_from = look.handled_from.min(item.at);
                 }
-                self.worker.effects.keep_turn(turn, self.worker.now()).await?;
+                self.worker.reconciliation.keep_turn(turn, self.worker.now()).await?;
                 Ok(true)
             }
         }
@@ -48,7 +48,7 @@ impl Looking<'_> {
         let (source, event_id, event_type) = (&self.source.name, &item.event_id, &item.event_type);
         // Recorded before the request: the event may arrive while this process dies.
         let asked = Asked { at: self.worker.now(), is_lost: false };
-        self.worker.effects.remember_asked(source, event_id, asked).await?;
+        self.worker.reconciliation.remember_asked(source, event_id, asked).await?;
         match client.redeliver(delivery).await {
             Ok(()) => {
                 self.found.recovered += 1;
@@ -65,7 +65,7 @@ impl Looking<'_> {
                 self.found.lost += 1;
                 tracing::error!(outcome = "lost", source, event_id, event_type, %error, "what had not arrived can't be delivered again");
                 let lost = Asked { is_lost: true, ..asked };
-                Ok(self.worker.effects.remember_asked(source, event_id, lost).await?)
+                Ok(self.worker.reconciliation.remember_asked(source, event_id, lost).await?)
             }
             Err(failure) => Err(failure.into()),
         }
@@ -86,10 +86,10 @@ impl Looking<'_> {
         };
         let mut is_marked = true;
         for effect in reply::effects_of(&answer) {
-            is_marked &= self.worker.effects.mark_recovered(&effect, asked.at).await?;
+            is_marked &= self.worker.reconciliation.mark_recovered(&effect, asked.at).await?;
         }
         if is_marked {
-            self.worker.effects.forget_asked(source, event_id).await?;
+            self.worker.reconciliation.forget_asked(source, event_id).await?;
         }
         Ok(())
     }
@@ -108,7 +108,7 @@ impl Looking<'_> {
         };
         for Routed { effect, command, due } in routed {
             let run_id = command.run_id.clone();
-            if self.worker.effects.recover(&effect, command, due, now).await? == Recovery::Recovered {
+            if self.worker.reconciliation.recover(&effect, command, due, now).await? == Recovery::Recovered {
                 self.found.recovered += 1;
                 tracing::warn!(outcome = "recovered", source, event_id, event_type, %run_id, effect_id = %effect, "an event that had not arrived was fetched");
             }

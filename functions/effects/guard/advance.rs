@@ -11,12 +11,12 @@ use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use super::{Lease, fence, new_item};
+use super::{Guard, Lease, fence};
 use crate::{
     command::{Command, MOST_INLINE, flow::Next},
     effects::{
-        Effects, How, Settled, StoreError,
-        agenda::{absent, lane},
+        How, Settled, StoreError,
+        new_record::{absent, lane, new_item},
         record::{Item, Receipt, Record, Status, attr, count, millis, short, string},
         row::Row,
         store::{Change, Condition},
@@ -92,11 +92,11 @@ struct Successor<'a> {
     seen: Item,
 }
 
-impl Effects {
+impl Guard {
     /// Commits an effect and begins its successors. Returns the commands that have begun. A `kept` command stays in the record.
     ///
     /// # Errors
-    /// As [`Effects::commit`].
+    /// As [`Guard::commit`].
     pub async fn commit_and_begin(
         &self,
         lease: Lease,
@@ -128,7 +128,7 @@ impl Effects {
         now: Timestamp,
     ) -> Result<Written, StoreError> {
         let not = |lease, why| Ok(Written::Not { lease: Box::new(lease), why });
-        if row.table == self.store.table {
+        if row.table == *self.store.table {
             let why = "this is the table of effects, which no step writes to";
             return not(lease, NotWritten::Refused(why.to_owned()));
         }
@@ -152,7 +152,7 @@ impl Effects {
     /// Skips an effect and everything that comes after it.
     ///
     /// # Errors
-    /// As [`Effects::commit`].
+    /// As [`Guard::commit`].
     pub async fn skip(
         &self,
         lease: Lease,
@@ -162,7 +162,7 @@ impl Effects {
     ) -> Result<Settled, StoreError> {
         let change = Change::default()
             .set(attr::LAST_ERROR, string(short(why)))
-            .set(attr::EXPIRES_AT, self.expiry(now))
+            .set(attr::EXPIRES_AT, self.store.expiry(now))
             .remove(&[attr::COMMAND, attr::DOUBT, attr::LANE, attr::DUE_AT]);
         let change = lease.ending(Status::Skipped, why, change, now);
         self.end(&lease, Status::Skipped, change, next, now).await?;
@@ -196,7 +196,7 @@ impl Effects {
         next: &[Next],
         now: Timestamp,
     ) -> Result<Advanced, StoreError> {
-        self.register_lanes(next.iter().map(|next| next.effect.step_id())).await?;
+        self.lanes.register(next.iter().map(|next| next.effect.step_id())).await?;
         let mut successors = self.successors(next).await?;
         for _ in 0..TRIES {
             let mut writes =
@@ -234,7 +234,8 @@ impl Effects {
         for next in next {
             let is_large = next.command.to_json().len() > MOST_INLINE && next.skipped.is_none();
             let command = next.command.clone();
-            let command = if is_large { self.leave_input(&next.effect, command).await? } else { command };
+            let command =
+                if is_large { self.inputs.leave_input(&next.effect, command).await? } else { command };
             successors.push(Successor { next, command, seen: Item::new() });
         }
         Ok(successors)
@@ -256,7 +257,7 @@ impl Effects {
                 let why = next.skipped.as_deref().unwrap_or_default();
                 change = change
                     .set(attr::LAST_ERROR, string(short(why)))
-                    .set(attr::EXPIRES_AT, self.expiry(now))
+                    .set(attr::EXPIRES_AT, self.store.expiry(now))
                     .remove(&[attr::COMMAND]);
             }
             _ => change = change.set(attr::COMMAND, string(command.to_json())),

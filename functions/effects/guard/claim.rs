@@ -5,10 +5,10 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use super::{Claim, Doubt, Held, Lease, Mismatch, Recorded, Request, fence, new_item};
+use super::{Claim, Doubt, Guard, Held, Lease, Mismatch, Recorded, Request, fence};
 use crate::effects::{
-    Effects, How, Settled, StoreError,
-    agenda::{absent, lane},
+    How, Settled, StoreError,
+    new_record::{absent, lane, new_item},
     record::{Ended, Item, Record, Status, attr, count, millis, string},
     store::{Change, Condition, Write},
 };
@@ -17,7 +17,7 @@ use crate::effects::{
 /// a time after the command was received. The two times may come from different clocks, which differ by far less than this margin.
 const MARGIN: Duration = Duration::from_secs(3600);
 
-impl Effects {
+impl Guard {
     /// Claims an effect. A fresh one costs one request, and so does a duplicate.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl Effects {
     /// its beginning, as by a new consumer group, brings such commands.
     fn may_have_outlived(&self, ask: &Request<'_>, now: Timestamp) -> bool {
         let age = Duration::try_from(now.duration_since(ask.command.received_at)).unwrap_or_default();
-        age > self.keep_done.saturating_sub(MARGIN)
+        age > self.store.keep_done.saturating_sub(MARGIN)
     }
 
     /// Claims in place, so that the time of the first attempt and any doubt are kept. Applies only if there is a record.

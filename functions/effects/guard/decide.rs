@@ -8,14 +8,18 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::advance::{Advanced, End};
+use super::{
+    Guard,
+    advance::{Advanced, End},
+};
 use crate::{
     command::{Command, flow::Next},
     effect_id::EffectId,
     effects::{
-        Effects, StoreError,
-        agenda::lane,
+        StoreError,
         decided::DECIDED_LANE,
+        listing::Listing,
+        new_record::lane,
         record::{Ended, Receipt, Record, Status, attr, count, millis, string},
         store::{Change, Condition, Write},
     },
@@ -112,7 +116,14 @@ pub enum Decided {
     LacksReceipt(Vec<String>),
 }
 
-impl Effects {
+/// Applies operators' decisions on parked effects.
+#[derive(Debug, Clone)]
+pub struct Decisions {
+    pub(in crate::effects) guard: Guard,
+    pub(in crate::effects) listing: Listing,
+}
+
+impl Decisions {
     /// Records a decision and acts on it. The operator and the reason go into the record's history.
     ///
     /// # Errors
@@ -126,11 +137,11 @@ impl Effects {
         self.decide_with(seen, said, &Map::new(), now).await
     }
 
-    /// Like [`Effects::decide`], with the receipt fields of an applied effect, which later steps use. Those steps begin in the same
+    /// Like [`Decisions::decide`], with the receipt fields of an applied effect, which later steps use. Those steps begin in the same
     /// transaction.
     ///
     /// # Errors
-    /// As [`Effects::decide`].
+    /// As [`Decisions::decide`].
     pub async fn decide_with(
         &self,
         seen: Seen<'_>,
@@ -140,7 +151,7 @@ impl Effects {
     ) -> Result<Decided, StoreError> {
         let Said { decision, by, note } = said;
         let Some(change) = self.consequence(seen, decision, now) else { return Ok(Decided::NotCallable) };
-        let Some(before) = self.record(seen.run_id, seen.effect_id).await? else {
+        let Some(before) = self.guard.store.record(seen.run_id, seen.effect_id).await? else {
             return Ok(Decided::Unknown);
         };
         if !is_as_seen(&before, seen) {
@@ -190,7 +201,8 @@ impl Effects {
             return Ok(Ok(Vec::new()));
         };
         let malformed = |_| StoreError::Malformed(attr::COMMAND);
-        let (_, flow) = self.input_and_flow(&command.effect_id().map_err(malformed)?, command).await?;
+        let (_, flow) =
+            self.guard.inputs.input_and_flow(&command.effect_id().map_err(malformed)?, command).await?;
         let lacking = flow.uses(&command.step).into_iter().filter(|field| !receipt.contains_key(*field));
         let lacking: Vec<_> = lacking.map(str::to_owned).collect();
         if !lacking.is_empty() {
@@ -202,20 +214,20 @@ impl Effects {
     /// One update, or a transaction if there are successors.
     async fn end_or_update(&self, end: End<'_>, next: &[Next], now: Timestamp) -> Result<Write, StoreError> {
         if next.is_empty() {
-            return self.store.update(end.key, end.change, end.condition).await;
+            return self.guard.store.update(end.key, end.change, end.condition).await;
         }
         let (run_id, effect_id) = end.key;
-        match self.end_and_begin(end, next, now).await? {
+        match self.guard.end_and_begin(end, next, now).await? {
             Advanced::Refused(item) => Ok(Write::Refused(item)),
             Advanced::RowRefused(_) => Err(StoreError::Malformed(attr::COMMAND)),
             // A transaction does not show what it has written.
-            Advanced::Applied(_) => Ok(Write::Applied(self.item(run_id, effect_id).await?)),
+            Advanced::Applied(_) => Ok(Write::Applied(self.guard.store.item(run_id, effect_id).await?)),
         }
     }
 
     /// Sets the input's expiry, best effort: what is left costs storage only.
     async fn let_input_expire(&self, command: &Command, now: Timestamp) {
-        if let Err(error) = self.expire_input(command, now).await {
+        if let Err(error) = self.guard.inputs.expire(command, now).await {
             tracing::warn!(%error, "the large input of a decided effect was left");
         }
     }
@@ -235,10 +247,11 @@ impl Effects {
             Decision::Retry => again(),
             // How long a third party remembers the key counts from the next attempt.
             Decision::NotApplied => Some(again()?.remove(&[attr::DOUBT, attr::FIRST_ATTEMPT_AT])),
-            Decision::Applied => {
-                Some(over.set(attr::EXPIRES_AT, self.expiry(now)).remove(&[attr::COMMAND, attr::DOUBT]))
-            }
-            Decision::Discard => Some(over.set(attr::EXPIRES_AT, self.expiry(now))),
+            Decision::Applied => Some(
+                over.set(attr::EXPIRES_AT, self.guard.store.expiry(now))
+                    .remove(&[attr::COMMAND, attr::DOUBT]),
+            ),
+            Decision::Discard => Some(over.set(attr::EXPIRES_AT, self.guard.store.expiry(now))),
         }
     }
 }

@@ -21,14 +21,24 @@ pub use self::{
     settle::Deferral,
 };
 use super::{
-    Effects, How, Settled, StoreError, recent,
-    record::{History, Item, Record, Status, attr, millis, string},
-    store::{Change, Condition, Write},
+    How, Settled, StoreError,
+    claim_check::LargeInputs,
+    lanes::Lanes,
+    record::{History, Record, Status, attr, string},
+    store::{Change, Condition, Store, Write},
 };
 use crate::{
     command::{Command, InputHash},
     effect_id::EffectId,
 };
+
+/// Claims effects, and records how attempts end.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    pub(super) store: Store,
+    pub(super) lanes: Lanes,
+    pub(super) inputs: LargeInputs,
+}
 
 /// A lease: the right to call the third party once, for a time. Only the guard makes one; `commit`, `defer` and `park` consume it.
 #[derive(Debug)]
@@ -281,7 +291,7 @@ impl Recorded {
     }
 }
 
-impl Effects {
+impl Guard {
     async fn update(
         &self,
         effect: &EffectId,
@@ -289,6 +299,16 @@ impl Effects {
         when: Condition<'_>,
     ) -> Result<Write, StoreError> {
         self.store.update((effect.run_id().as_str(), &effect.to_string()), change, when).await
+    }
+
+    /// Like `update`, where the item is not needed if the update is applied.
+    async fn update_only(
+        &self,
+        effect: &EffectId,
+        change: Change,
+        when: Condition<'_>,
+    ) -> Result<Write, StoreError> {
+        self.store.update_only((effect.run_id().as_str(), &effect.to_string()), change, when).await
     }
 }
 
@@ -299,19 +319,4 @@ fn fence(attempt_id: &str) -> Condition<'static> {
         names: &[attr::ATTEMPT_ID, attr::STATUS],
         values: vec![("mine", string(attempt_id)), ("in_progress", string(Status::InProgress.as_str()))],
     }
-}
-
-/// The attributes that every record starts with.
-pub(super) fn new_item(effect: &EffectId, status: Status, input_hash: &InputHash, now: Timestamp) -> Item {
-    Item::from([
-        (attr::RUN_ID.into(), string(effect.run_id().as_str())),
-        (attr::EFFECT_ID.into(), string(effect.to_string())),
-        (attr::STATUS.into(), string(status.as_str())),
-        (attr::STEP.into(), string(effect.step_id().as_str())),
-        (attr::BUSINESS_KEY.into(), string(effect.business_key())),
-        (attr::INPUT_HASH.into(), string(input_hash.as_str())),
-        (attr::CREATED_AT.into(), millis(now)),
-        (attr::UPDATED_AT.into(), millis(now)),
-        (attr::DAY.into(), recent::partition(effect, now)),
-    ])
 }

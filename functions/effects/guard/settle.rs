@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::{Held, Lease, fence};
+use super::{Guard, Held, Lease, fence};
 use crate::{
     command::{Command, MAX_INLINE},
+    effect_id::PARKED_LANE,
     effects::{
-        Effects, How, PARKED_LANE, Settled, StoreError,
-        agenda::lane,
+        How, Settled, StoreError,
+        new_record::lane,
         record::{Ended, Item, Receipt, Record, Status, attr, millis, short, string},
         store::{Change, Write},
     },
@@ -26,7 +27,7 @@ pub struct Deferral<'a> {
     pub in_doubt: bool,
 }
 
-impl Effects {
+impl Guard {
     /// Records that the third party applied the effect.
     ///
     /// # Errors
@@ -54,7 +55,7 @@ impl Effects {
         let receipt = serde_json::to_string(receipt).map_err(|_| StoreError::Malformed(attr::RECEIPT))?;
         let change = Change::default()
             .set(attr::RECEIPT, string(receipt))
-            .set(attr::EXPIRES_AT, self.expiry(now))
+            .set(attr::EXPIRES_AT, self.store.expiry(now))
             .remove(&[attr::DOUBT, attr::LAST_ERROR, attr::LANE, attr::DUE_AT]);
         let kept = kept.map(Command::to_json).filter(|json| json.len() <= MAX_INLINE);
         let change = match kept {
@@ -67,7 +68,7 @@ impl Effects {
     /// Defers the effect: the command leaves the queue and becomes due again later.
     ///
     /// # Errors
-    /// As [`Effects::commit`].
+    /// As [`Guard::commit`].
     pub async fn defer(
         &self,
         lease: Lease,
@@ -91,7 +92,7 @@ impl Effects {
     /// Parks the effect: it is not tried again before an operator decides.
     ///
     /// # Errors
-    /// As [`Effects::commit`].
+    /// As [`Guard::commit`].
     pub async fn park(
         &self,
         lease: Lease,
@@ -120,7 +121,7 @@ impl Effects {
         status: Status,
         change: Change,
     ) -> Result<(), StoreError> {
-        match self.update(&lease.effect, change, fence(&lease.attempt_id)).await? {
+        match self.update_only(&lease.effect, change, fence(&lease.attempt_id)).await? {
             Write::Refused(item) if !lease.has_ended(&item, status) => Err(StoreError::Fenced),
             Write::Applied(_) | Write::Refused(_) => Ok(()),
         }
@@ -140,7 +141,7 @@ impl Effects {
     /// recorded by then.
     ///
     /// # Errors
-    /// As [`Effects::watch`].
+    /// As [`Guard::watch`].
     pub async fn hand_over(
         &self,
         held: Held,
@@ -157,7 +158,7 @@ impl Effects {
             .set(attr::DUE_AT, millis(held.until))
             .set(attr::COMMAND, string(command.to_json()))
             .set(attr::UPDATED_AT, millis(now));
-        match self.update(&held.effect, change, fence(&held.attempt_id)).await? {
+        match self.update_only(&held.effect, change, fence(&held.attempt_id)).await? {
             Write::Applied(_) => Ok(()),
             Write::Refused(_) => Err(StoreError::Fenced),
         }

@@ -104,7 +104,8 @@ impl Scenario {
         if setting.has_wake_ups {
             builder = builder.wake_ups();
         }
-        let stack = builder.start().await?;
+        // A schedule that failed is one of several, each with its seed.
+        let stack = builder.must_settle(false).start().await?;
         stack.third_party.forget_keys(CHARGES);
         stack.third_party.forget_keys(SLACK);
         stack.third_party.always(LOOK_UP, Behaviour::look_up());

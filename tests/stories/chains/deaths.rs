@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{CHAIN, EMAILS, FILES, applied, with};
 use crate::{
     rows::{self, COUNT},
-    setup::{TICKETS, counted, deliver, dispute, settle},
+    setup::{Story, TICKETS, counted, deliver, dispute, settle},
 };
 
 /// Tries of the SDK.
@@ -35,16 +35,16 @@ async fn struck(stack: &Stack, fault: Fault) -> Result<usize> {
 }
 
 #[tokio::test]
-async fn killed_before_the_transaction_the_first_step_is_in_doubt_and_nothing_has_begun() -> Result<()> {
+async fn killed_before_the_transaction_the_first_step_is_in_doubt_and_nothing_has_begun() -> Story {
     let stack = with(CHAIN).await?;
     let kill = stack.consumer.killer().hook();
     assert_eq!(struck(&stack, Fault::HookInstead(kill)).await?, 1);
     assert_eq!(stack.third_party.ledger().deduped().len(), 1, "the ticket, by its key");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn killed_after_the_transaction_the_next_step_is_on_the_agenda() -> Result<()> {
+async fn killed_after_the_transaction_the_next_step_is_on_the_agenda() -> Story {
     for once_answered in [false, true] {
         let stack = with(CHAIN).await?;
         let kill = stack.consumer.killer().hook();
@@ -58,7 +58,7 @@ async fn killed_after_the_transaction_the_next_step_is_on_the_agenda() -> Result
 }
 
 #[tokio::test]
-async fn killed_in_every_call_of_a_chain_each_is_applied_once() -> Result<()> {
+async fn killed_in_every_call_of_a_chain_each_is_applied_once() -> Story {
     let stack = with(CHAIN).await?;
     for path in [TICKETS, EMAILS, FILES] {
         let kill = stack.consumer.killer().hook();
@@ -68,15 +68,15 @@ async fn killed_in_every_call_of_a_chain_each_is_applied_once() -> Result<()> {
     assert_eq!(settle(&stack).await?.deaths(), 3);
     assert_eq!(applied(&stack), [TICKETS, EMAILS, FILES]);
     assert_eq!(stack.third_party.ledger().deduped().len(), 3);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_transaction_whose_answer_is_lost_is_recognised() -> Result<()> {
+async fn a_transaction_whose_answer_is_lost_is_recognised() -> Story {
     let stack = with(CHAIN).await?;
     assert_eq!(struck(&stack, Fault::CutAfter).await?, 0);
     assert_eq!(stack.third_party.ledger().attempts().len(), 3);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// DynamoDB's response to a transaction that is sent again while it is being applied.
@@ -92,7 +92,7 @@ fn in_progress() -> Answer {
 
 /// The SDK retries a limited number of times. A later try is a new transaction with another token, and finds what the first one has written.
 #[tokio::test]
-async fn a_transaction_that_meets_itself_is_recognised() -> Result<()> {
+async fn a_transaction_that_meets_itself_is_recognised() -> Story {
     for steps in [CHAIN, COUNT] {
         let stack = if steps == COUNT { rows::stack(COUNT).await? } else { with(CHAIN).await? };
         let wire = stack.table_wire()?;
@@ -133,9 +133,9 @@ fn conflict() -> Answer {
 }
 
 #[tokio::test]
-async fn a_transaction_that_meets_another_one_is_tried_again() -> Result<()> {
+async fn a_transaction_that_meets_another_one_is_tried_again() -> Story {
     let stack = with(CHAIN).await?;
     assert_eq!(struck(&stack, Fault::Answer(conflict())).await?, 0);
     assert_eq!(stack.third_party.ledger().attempts().len(), 3);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

@@ -2,15 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
 use jiff::Timestamp;
 use local::proxy::Fault;
 
 use super::{CHAIN, EMAILS, FILES, applied};
-use crate::setup::{TICKETS, add_steps, deliver, dispute, produces, settle, stack_with};
+use crate::setup::{Story, TICKETS, add_steps, deliver, dispute, produces, settle, stack_with};
 
 #[tokio::test]
-async fn a_delayed_step_begins_so_much_after_the_one_before_it_whatever_dies() -> Result<()> {
+async fn a_delayed_step_begins_so_much_after_the_one_before_it_whatever_dies() -> Story {
     let stack = stack_with(|config| {
         add_steps(config, CHAIN);
         config.step("email_customer").insert("delay".into(), "2s".into());
@@ -25,11 +24,11 @@ async fn a_delayed_step_begins_so_much_after_the_one_before_it_whatever_dies() -
     let at = |path: &str| ledger.attempts_on(path)[0].at;
     assert!(at(EMAILS).duration_since(at(TICKETS)).as_millis() >= 2000);
     assert!(at(FILES).duration_since(at(EMAILS)).as_millis() < 1000, "which goes on at once");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_delayed_first_step_waits_in_the_table_and_not_on_the_topic() -> Result<()> {
+async fn a_delayed_first_step_waits_in_the_table_and_not_on_the_topic() -> Story {
     let stack = stack_with(|config| {
         config.step("open_ticket").insert("delay".into(), "{{ event.data.object.remind_at }}".into());
     })
@@ -48,5 +47,5 @@ async fn a_delayed_first_step_waits_in_the_table_and_not_on_the_topic() -> Resul
     assert!(ledger.attempts()[0].at >= then - Duration::from_millis(5));
     let wrong = dispute()?.edited(|event| event["data"]["object"]["remind_at"] = "soon".into());
     assert_eq!(stack.deliver(&wrong).await?.status, 422);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

@@ -11,7 +11,7 @@ use crate::{
     api::events,
     bounded::MODEL,
     decisions::decide,
-    setup::{SLACK, add_steps, builder, config, deliver, dispute, issue, settle},
+    setup::{SLACK, Story, add_steps, builder, config, deliver, dispute, issue, settle},
 };
 
 /// The only run, as ingest returns it.
@@ -29,7 +29,7 @@ fn told(run: &Value) -> (&str, BTreeMap<&str, &str>) {
 }
 
 #[tokio::test]
-async fn a_run_is_shown_with_its_graph_its_times_and_its_receipts() -> Result<()> {
+async fn a_run_is_shown_with_its_graph_its_times_and_its_receipts() -> Story {
     let stack = with(CHAIN).await?;
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
@@ -44,11 +44,11 @@ async fn a_run_is_shown_with_its_graph_its_times_and_its_receipts() -> Result<()
     let time =
         |step: usize, name: &str| steps[step][name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
     assert!(time(0, "began_at") <= time(0, "ended_at") && time(0, "ended_at") <= time(2, "began_at"));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn what_a_parked_step_stops_is_shown_with_what_stops_it_until_that_is_decided() -> Result<()> {
+async fn what_a_parked_step_stops_is_shown_with_what_stops_it_until_that_is_decided() -> Story {
     let stack = with(CHAIN).await?;
     stack.third_party.script(EMAILS, [Behaviour::refuse(422)]);
     deliver(&stack, &dispute()?).await?;
@@ -63,11 +63,11 @@ async fn what_a_parked_step_stops_is_shown_with_what_stops_it_until_that_is_deci
     assert_eq!((told(&run).0, told(&run).1["open_file"]), ("running", "awaiting"));
     settle(&stack).await?;
     assert_eq!(told(&shown(&stack).await?).0, "done");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn what_comes_after_a_discarded_step_stays_blocked() -> Result<()> {
+async fn what_comes_after_a_discarded_step_stays_blocked() -> Story {
     let stack = with(JOIN).await?;
     stack.third_party.script(LETTERS, [Behaviour::refuse(422)]);
     deliver(&stack, &dispute()?).await?;
@@ -78,11 +78,11 @@ async fn what_comes_after_a_discarded_step_stays_blocked() -> Result<()> {
     let steps = [("open_ticket", "done"), ("send_letter", "discarded"), ("open_file", "blocked")];
     assert_eq!(told(&run), ("blocked", steps.into()));
     assert_eq!(run["steps"][2]["blocked_by"], json!([letter.effect_id]));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_run_is_told_to_be_complete_once_when_all_of_it_is_over() -> Result<()> {
+async fn a_run_is_told_to_be_complete_once_when_all_of_it_is_over() -> Story {
     for skipped in [false, true] {
         let mut config = config()?;
         add_steps(&mut config, CHAIN);
@@ -105,7 +105,7 @@ async fn a_run_is_told_to_be_complete_once_when_all_of_it_is_over() -> Result<()
 
 /// Operator commands have no broker configured: the consumer's next run publishes the event.
 #[tokio::test]
-async fn a_run_that_a_decision_ends_is_told_to_be_complete_once() -> Result<()> {
+async fn a_run_that_a_decision_ends_is_told_to_be_complete_once() -> Story {
     for (decision, kind) in [("applied", "side_effect.done"), ("discard", "side_effect.discarded")] {
         let stack = builder(config()?)?.env("EVENTS_TOPIC", "sidefx.events").start().await?;
         for path in [SLACK, MODEL] {

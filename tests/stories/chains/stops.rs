@@ -7,11 +7,13 @@ use serde_json::json;
 use super::{CHAIN, EMAILS, FILES, JOIN, LETTERS, applied, parked, status_of, with};
 use crate::{
     decisions::decide,
-    setup::{TICKETS, add_steps, deliver, dispute, only_effect, park_in_doubt, settle, stack_with, table},
+    setup::{
+        Story, TICKETS, add_steps, deliver, dispute, only_effect, park_in_doubt, settle, stack_with, table,
+    },
 };
 
 #[tokio::test]
-async fn a_condition_on_a_receipt_skips_the_step_and_all_that_comes_after() -> Result<()> {
+async fn a_condition_on_a_receipt_skips_the_step_and_all_that_comes_after() -> Story {
     let stack = stack_with(|config| {
         add_steps(config, CHAIN);
         let when = "receipts.open_ticket.ticket != 'tp_1' or input.charge == ''";
@@ -27,11 +29,11 @@ async fn a_condition_on_a_receipt_skips_the_step_and_all_that_comes_after() -> R
         ("skipped", "steps.email_customer.when does not hold")
     );
     assert_eq!(status_of(&stack, "open_file").await?, "skipped");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_skipped_predecessor_of_two_skips_the_join() -> Result<()> {
+async fn a_skipped_predecessor_of_two_skips_the_join() -> Story {
     let stack = stack_with(|config| {
         add_steps(config, JOIN);
         let letter = config.step("send_letter");
@@ -44,12 +46,12 @@ async fn a_skipped_predecessor_of_two_skips_the_join() -> Result<()> {
     settle(&stack).await?;
     assert_eq!(applied(&stack), [TICKETS]);
     assert_eq!(status_of(&stack, "open_file").await?, "skipped");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// A step that does not want the event has no record, as usual.
 #[tokio::test]
-async fn a_condition_on_the_event_leaves_a_step_and_what_comes_after_it_out() -> Result<()> {
+async fn a_condition_on_the_event_leaves_a_step_and_what_comes_after_it_out() -> Story {
     let stack = stack_with(|config| {
         add_steps(config, CHAIN);
         config.step("email_customer").insert("when".into(), "event.data.object.amount < 0".into());
@@ -58,11 +60,11 @@ async fn a_condition_on_the_event_leaves_a_step_and_what_comes_after_it_out() ->
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
     assert_eq!((applied(&stack).len(), stack.effects().await?.len()), (1, 1));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_parked_step_stops_what_comes_after_until_it_is_done() -> Result<()> {
+async fn a_parked_step_stops_what_comes_after_until_it_is_done() -> Story {
     let stack = with(CHAIN).await?;
     stack.third_party.script(EMAILS, [Behaviour::refuse(422)]);
     deliver(&stack, &dispute()?).await?;
@@ -72,11 +74,11 @@ async fn a_parked_step_stops_what_comes_after_until_it_is_done() -> Result<()> {
     assert_eq!(decide(&stack, &email, "retry").await?.status, 200);
     settle(&stack).await?;
     assert_eq!(applied(&stack), [TICKETS, EMAILS, FILES]);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn an_answer_without_what_comes_next_needs_parks_the_next_step() -> Result<()> {
+async fn an_answer_without_what_comes_next_needs_parks_the_next_step() -> Story {
     let stack = stack_with(|config| {
         add_steps(config, CHAIN);
         let receipt = table(table(config.step("open_ticket"), "call"), "receipt");
@@ -91,11 +93,11 @@ async fn an_answer_without_what_comes_next_needs_parks_the_next_step() -> Result
         (email.status.as_str(), email.last_error()),
         ("parked", "steps.email_customer.input.subject: receipts.open_ticket.ticket is missing")
     );
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_join_waits_for_a_parked_predecessor_and_goes_on_when_it_is_done() -> Result<()> {
+async fn a_join_waits_for_a_parked_predecessor_and_goes_on_when_it_is_done() -> Story {
     let stack = with(JOIN).await?;
     stack.third_party.script(LETTERS, [Behaviour::refuse(422)]);
     deliver(&stack, &dispute()?).await?;
@@ -105,7 +107,7 @@ async fn a_join_waits_for_a_parked_predecessor_and_goes_on_when_it_is_done() -> 
     assert_eq!(decide(&stack, &letter, "not_applied").await?.status, 200);
     settle(&stack).await?;
     assert_eq!(applied(&stack), [TICKETS, LETTERS, FILES]);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 /// An operator who has checked at the third party enters the receipt: later steps need it.

@@ -10,7 +10,7 @@ use local::{
 use serde_json::json;
 
 use super::{ack, consumes, deliver_all, once_each, produces, side_by_side, tickets};
-use crate::setup::{builder, config, settle, stack};
+use crate::setup::{Story, builder, config, settle, stack};
 
 /// The first generation acks one by one; `cumulative` has the same of a newer one.
 async fn acking_singly() -> Result<Stack> {
@@ -18,7 +18,7 @@ async fn acking_singly() -> Result<Stack> {
 }
 
 #[tokio::test]
-async fn an_ack_that_is_refused_costs_a_duplicate_and_no_more() -> Result<()> {
+async fn an_ack_that_is_refused_costs_a_duplicate_and_no_more() -> Story {
     let refusal = |status, code: &str, message: &str| {
         Fault::Answer(Answer::of_json(status, &json!({ "error": code, "message": message })))
     };
@@ -36,14 +36,14 @@ async fn an_ack_that_is_refused_costs_a_duplicate_and_no_more() -> Result<()> {
         assert_eq!((totals, settling.failures.len()), ([1, 1], 0), "{fault:?}: {settling:?}");
         assert!(settling.total(|run| run.duplicates) >= 1, "{fault:?}: {settling:?}");
         assert_eq!(stack.third_party.ledger().attempts().len(), 1, "{fault:?}");
-        stack.finish().await
+        Ok(stack.finish().await?)
     });
     side_by_side(stories).await
 }
 
 /// Otherwise its partition would wait until the message's lease is over.
 #[tokio::test]
-async fn an_ack_without_an_answer_is_sent_again_on_the_same_stream() -> Result<()> {
+async fn an_ack_without_an_answer_is_sent_again_on_the_same_stream() -> Story {
     let faults = [
         Fault::Answer(Answer::of_json(500, &json!({ "error": "INTERNAL", "message": "disk full" }))),
         Fault::Answer(Answer::html(502)),
@@ -63,13 +63,13 @@ async fn an_ack_without_an_answer_is_sent_again_on_the_same_stream() -> Result<(
         assert_eq!(totals, [1, 1, 0], "{fault:?}: {settling:?}");
         let acks = stack.broker_wire.seen_where(ack);
         assert_eq!((acks.len(), &acks[0].body), (2, &acks[1].body), "{fault:?}");
-        stack.finish().await
+        Ok(stack.finish().await?)
     });
     side_by_side(stories).await
 }
 
 #[tokio::test]
-async fn a_full_partition_is_believed_with_and_without_retry_after() -> Result<()> {
+async fn a_full_partition_is_believed_with_and_without_retry_after() -> Story {
     let mut without = Answer::partition_full();
     without.headers.remove("retry-after");
     let stories = [Answer::partition_full(), without, Answer::status(429)].map(async |full| {
@@ -83,13 +83,13 @@ async fn a_full_partition_is_believed_with_and_without_retry_after() -> Result<(
         stack.broker_wire.heal();
         settle(&stack).await?;
         assert_eq!(tickets(&stack), once_each(&["one", "two"]));
-        stack.finish().await
+        Ok(stack.finish().await?)
     });
     side_by_side(stories).await
 }
 
 #[tokio::test]
-async fn topics_may_be_listed_as_strings_or_objects_and_by_a_broker_only() -> Result<()> {
+async fn topics_may_be_listed_as_strings_or_objects_and_by_a_broker_only() -> Story {
     let stack = stack().await?;
     let list = |seen: &Seen| seen.goes_to("GET", "/v1/topics");
     let lists = [
@@ -107,11 +107,11 @@ async fn topics_may_be_listed_as_strings_or_objects_and_by_a_broker_only() -> Re
         let health = stack.get("/healthz").await?;
         assert_eq!(health.json()["brokers"][0]["ok"], ok, "{answer:?}");
     }
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_broker_that_answers_with_pages_has_taken_nothing_and_said_nothing() -> Result<()> {
+async fn a_broker_that_answers_with_pages_has_taken_nothing_and_said_nothing() -> Story {
     let stories = [200, 404, 503].map(async |status| {
         let stack = stack().await?;
         let page = || Fault::Answer(Answer::html(status));
@@ -123,7 +123,7 @@ async fn a_broker_that_answers_with_pages_has_taken_nothing_and_said_nothing() -
         stack.broker_wire.once(ack, page());
         settle(&stack).await?;
         assert_eq!(stack.third_party.ledger().attempts().len(), 1);
-        stack.finish().await
+        Ok(stack.finish().await?)
     });
     side_by_side(stories).await
 }

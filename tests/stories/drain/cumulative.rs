@@ -11,7 +11,7 @@ use local::{
 use serde_json::json;
 
 use super::{deliver_all, side_by_side};
-use crate::setup::{builder, config, settle};
+use crate::setup::{Story, builder, config, settle};
 
 fn acks_through(seen: &Seen) -> bool {
     seen.goes_to("POST", "/v1/ack-cumulative")
@@ -36,7 +36,7 @@ async fn first_ack_meets(fault: &Fault) -> Result<Option<(Stack, Settling)>> {
 }
 
 #[tokio::test]
-async fn what_the_broker_will_not_ack_yet_is_asked_for_again() -> Result<()> {
+async fn what_the_broker_will_not_ack_yet_is_asked_for_again() -> Story {
     let faults = [
         answer(409, "FAILED_PRECONDITION", "not owner"),
         answer(400, "INVALID_ARGUMENT", "message is not in-flight"),
@@ -51,20 +51,20 @@ async fn what_the_broker_will_not_ack_yet_is_asked_for_again() -> Result<()> {
         assert_eq!((totals, settling.failures.len()), ([1, 0], 0), "{fault:?}: {settling:?}");
         let acks = stack.broker_wire.seen_where(acks_through);
         assert_eq!((acks.len(), &acks[0].body), (2, &acks[1].body), "{fault:?}");
-        stack.finish().await
+        Ok(stack.finish().await?)
     });
     side_by_side(stories).await
 }
 
 /// Then the broker says that it is not in flight, and nothing is to wait for it.
 #[tokio::test]
-async fn what_was_acked_without_an_answer_holds_nothing_up() -> Result<()> {
+async fn what_was_acked_without_an_answer_holds_nothing_up() -> Story {
     let stories = [Fault::HangAfter, Fault::CutAfter].map(async |fault| {
         let Some((stack, settling)) = first_ack_meets(&fault).await? else { return Ok(()) };
         assert_eq!((settling.runs.len(), settling.runs[0].received), (1, 1), "{fault:?}: {settling:?}");
         deliver_all(&stack, &["one again"]).await?;
         assert_eq!(settle(&stack).await?.total(|run| run.done), 1, "{fault:?}");
-        stack.finish().await
+        Ok(stack.finish().await?)
     });
     side_by_side(stories).await
 }

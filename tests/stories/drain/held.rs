@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
 use local::{
     broker::Profile,
     http::Answer,
@@ -13,7 +12,7 @@ use local::{
 use super::{
     ack, consumes, deliver_all, is_not_ours_to_kill, once_each, power_cut, shared::leave_stream, tickets,
 };
-use crate::setup::{PATIENCE, builder, config};
+use crate::setup::{PATIENCE, Story, builder, config};
 
 fn asks_for_metrics(seen: &Seen) -> bool {
     seen.goes_to("GET", "/metrics")
@@ -25,28 +24,28 @@ fn asks(seen: &Seen) -> bool {
 }
 
 #[tokio::test]
-async fn what_a_newer_brokers_dead_stream_holds_is_not_passed_over() -> Result<()> {
+async fn what_a_newer_brokers_dead_stream_holds_is_not_passed_over() -> Story {
     nothing_is_passed_over(|_| false).await
 }
 
 /// Then the broker checks each ack itself.
 #[tokio::test]
-async fn nor_without_metrics() -> Result<()> {
+async fn nor_without_metrics() -> Story {
     nothing_is_passed_over(asks_for_metrics).await
 }
 
 /// A broker whose limit has been raised: it does not report it, and does not ack cumulatively.
 #[tokio::test]
-async fn nor_where_the_limit_is_not_known() -> Result<()> {
+async fn nor_where_the_limit_is_not_known() -> Story {
     nothing_is_passed_over(|seen| ["/v1/config", "/v1/ack-cumulative"].contains(&seen.path.as_str())).await
 }
 
 /// With a broker that does not have these routes.
-async fn nothing_is_passed_over(lacks: fn(&Seen) -> bool) -> Result<()> {
+async fn nothing_is_passed_over(lacks: fn(&Seen) -> bool) -> Story {
     let builder = builder(config()?)?.broker_profile(Profile::G3);
     let stack = builder.env("DRIFTQ_PARTITIONS", "1").env("IDLE_EXIT", "2s").start().await?;
     if is_not_ours_to_kill(&stack) {
-        return Ok(());
+        return Ok(stack.finish().await?);
     }
     stack.broker_wire.always(lacks, Fault::Answer(Answer::status(404).with_body("404 page not found\n")));
     leave_stream(&stack).await?;
@@ -73,5 +72,5 @@ async fn nothing_is_passed_over(lacks: fn(&Seen) -> bool) -> Result<()> {
     settling?;
     assert_eq!(tickets(&stack), once_each(&[&["first"], &names[..]].concat()));
     assert_eq!(stack.third_party.ledger().attempts().len(), 21);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

@@ -1,19 +1,18 @@
 //! What an ack commits: a commit is a high-water mark, so a lower unacked message is lost if the broker restarts. Each test kills broker and consumer
 //! at the moment when that would show.
 
-use anyhow::Result;
 use local::{http::Answer, proxy::Fault, stack::Stack, third_party::Behaviour};
 
 use super::{
     ack, deliver_all, is_not_ours_to_kill, name_in, once_each, power_cut, side_by_side, stack_of, tickets,
 };
-use crate::setup::{PATIENCE, TICKETS, settle};
+use crate::setup::{PATIENCE, Story, TICKETS, settle};
 
 #[tokio::test]
-async fn a_message_that_is_done_is_not_acked_before_a_lower_one_of_its_partition() -> Result<()> {
+async fn a_message_that_is_done_is_not_acked_before_a_lower_one_of_its_partition() -> Story {
     let stack = stack_of(2, "400ms").await?;
     if is_not_ours_to_kill(&stack) {
-        return Ok(());
+        return Ok(stack.finish().await?);
     }
     let name = |partition, name: &str| name_in(partition, 2, name);
     let [low, high] = [name(0, "low"), name(0, "high")];
@@ -39,16 +38,16 @@ async fn a_message_that_is_done_is_not_acked_before_a_lower_one_of_its_partition
     assert!(killed.is_err_and(|error| error.is_death()));
     settle(&stack).await?;
     assert_eq!(tickets(&stack), once_each(&[&low, &high, &beacons[0], &beacons[1]]));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn first_acks_pass_over_nothing_that_a_dead_consumer_held() -> Result<()> {
+async fn first_acks_pass_over_nothing_that_a_dead_consumer_held() -> Story {
     high_after_low(stack_of(1, "400ms").await?).await
 }
 
 #[tokio::test]
-async fn nor_if_the_brokers_metrics_can_not_be_had() -> Result<()> {
+async fn nor_if_the_brokers_metrics_can_not_be_had() -> Story {
     let pages = [Answer::html(404), Answer::status(200).with_body("consumer_lag{topic=\"t\"} 7\n")];
     let stories = pages.map(async |page| {
         let stack = stack_of(1, "400ms").await?;
@@ -58,9 +57,9 @@ async fn nor_if_the_brokers_metrics_can_not_be_had() -> Result<()> {
     side_by_side(stories).await
 }
 
-async fn high_after_low(stack: Stack) -> Result<()> {
+async fn high_after_low(stack: Stack) -> Story {
     if is_not_ours_to_kill(&stack) {
-        return Ok(());
+        return Ok(stack.finish().await?);
     }
     let kill = stack.consumer.killer().hook();
     stack.third_party.script(TICKETS, [Behaviour::hang().with_hook(kill)]);
@@ -72,5 +71,5 @@ async fn high_after_low(stack: Stack) -> Result<()> {
     settle(&stack).await?;
     assert_eq!(cut.count(), 1);
     assert_eq!(tickets(&stack), once_each(&["low", "high"]));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

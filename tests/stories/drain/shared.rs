@@ -9,7 +9,7 @@ use local::{
 };
 
 use super::{ack, consumes, deliver_all, is_not_ours_to_kill, once_each, power_cut, stack_of, tickets};
-use crate::setup::PATIENCE;
+use crate::setup::{PATIENCE, Story};
 
 /// Longer than two leases: a message that went to the dead stream goes to the living one the next time.
 const IDLE_EXIT: &str = "10s";
@@ -32,7 +32,7 @@ fn shorten_leases(stack: &Stack) -> Hits {
 }
 
 #[tokio::test]
-async fn what_a_dead_consumers_stream_is_dealt_is_done_in_the_end() -> Result<()> {
+async fn what_a_dead_consumers_stream_is_dealt_is_done_in_the_end() -> Story {
     let stack = stack_of(4, IDLE_EXIT).await?;
     leave_stream(&stack).await?;
     shorten_leases(&stack);
@@ -43,14 +43,14 @@ async fn what_a_dead_consumers_stream_is_dealt_is_done_in_the_end() -> Result<()
     assert_eq!(settling.total(|run| run.done), 5);
     assert_eq!(tickets(&stack), once_each(&["first", "a", "b", "c", "d", "e"]));
     assert_eq!(stack.third_party.ledger().attempts().len(), 6);
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn what_a_dead_consumers_stream_was_dealt_is_not_passed_over_by_an_ack() -> Result<()> {
+async fn what_a_dead_consumers_stream_was_dealt_is_not_passed_over_by_an_ack() -> Story {
     let stack = stack_of(1, IDLE_EXIT).await?;
     if is_not_ours_to_kill(&stack) {
-        return Ok(());
+        return Ok(stack.finish().await?);
     }
     leave_stream(&stack).await?;
     // Offset 0 was `first`. The streams alternate, so b and c go to the living stream while a lower message is at the dead one: b after a, or c
@@ -68,5 +68,5 @@ async fn what_a_dead_consumers_stream_was_dealt_is_not_passed_over_by_an_ack() -
     told?;
     settling?;
     assert_eq!(tickets(&stack), once_each(&["first", "a", "b", "c"]));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

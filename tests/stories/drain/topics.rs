@@ -8,7 +8,7 @@ use local::{broker::Profile, proxy::Seen, stack::Stack};
 use serde_json::json;
 
 use super::{deliver_all, is_not_ours_to_kill, name_in, once_each, tickets};
-use crate::setup::{builder, config, settle, stack};
+use crate::setup::{Story, builder, config, settle, stack};
 
 fn creates_topic(seen: &Seen) -> bool {
     seen.goes_to("POST", "/v1/topics")
@@ -21,7 +21,7 @@ async fn forgetful(partitions: u32) -> Result<Stack> {
 }
 
 #[tokio::test]
-async fn an_empty_topic_is_left_by_the_clock() -> Result<()> {
+async fn an_empty_topic_is_left_by_the_clock() -> Story {
     let stack = stack().await?;
     for _ in 0..2 {
         let run = tokio::time::timeout(Duration::from_secs(10), stack.run_consumer()).await??;
@@ -32,14 +32,14 @@ async fn an_empty_topic_is_left_by_the_clock() -> Result<()> {
     settle(&stack).await?;
     let after = stack.run_consumer().await?;
     assert_eq!((after.outcome.as_str(), after.received), ("drained", 0), "empty again: {after:?}");
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_vanished_topic_is_created_again() -> Result<()> {
+async fn a_vanished_topic_is_created_again() -> Story {
     let stack = forgetful(8).await?;
     if is_not_ours_to_kill(&stack) {
-        return Ok(());
+        return Ok(stack.finish().await?);
     }
     stack.run_consumer().await?;
     stack.broker.restart().await?;
@@ -53,14 +53,14 @@ async fn a_vanished_topic_is_created_again() -> Result<()> {
     let settling = settle(&stack).await?;
     assert_eq!((settling.total(|run| run.from_agenda), settling.total(|run| run.done)), (0, 1));
     assert_eq!(tickets(&stack), once_each(&["one"]));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[tokio::test]
-async fn partitions_that_shrank_lose_nothing() -> Result<()> {
+async fn partitions_that_shrank_lose_nothing() -> Story {
     let stack = forgetful(16).await?;
     if is_not_ours_to_kill(&stack) {
-        return Ok(());
+        return Ok(stack.finish().await?);
     }
     let [low, high] = [name_in(2, 16, "low"), name_in(9, 16, "high")];
     deliver_all(&stack, &[&low]).await?;
@@ -71,7 +71,7 @@ async fn partitions_that_shrank_lose_nothing() -> Result<()> {
     deliver_all(&stack, &[&high]).await?;
     settle(&stack).await?;
     assert_eq!(tickets(&stack), once_each(&[&low, &high]));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 async fn topics(stack: &Stack) -> Result<serde_json::Value> {

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use local::{
@@ -17,7 +17,7 @@ use toml::{Table, Value, toml};
 use super::{Neighbours, breaker_opens, since};
 use crate::{
     gate::Gate,
-    setup::{PATIENCE, TICKETS, deliver, dispute_about, settle, table},
+    setup::{PATIENCE, Story, TICKETS, deliver, dispute_about, settle, table},
 };
 
 /// The calls that a destination has in flight at a time.
@@ -30,7 +30,7 @@ async fn deliver_disputes(stack: &Stack, numbers: Range<usize>) -> Result<()> {
 }
 
 #[tokio::test]
-async fn calls_that_hang_delay_no_other_destination() -> Result<()> {
+async fn calls_that_hang_delay_no_other_destination() -> Story {
     let neighbours = Neighbours::start(|config, _| {
         table(config.step("open_ticket"), "call").insert("timeout".into(), "20s".into());
     })
@@ -41,20 +41,20 @@ async fn calls_that_hang_delay_no_other_destination() -> Result<()> {
     let story = async {
         stack.third_party.until(PATIENCE, |ledger| ledger.attempts().len() == IN_FLIGHT).await?;
         neighbours.deliver_emails_soon(8).await?;
-        ensure!(neighbours.tickets().len() == IN_FLIGHT, "no more than these are in flight");
+        assert!(neighbours.tickets().len() == IN_FLIGHT, "no more than these are in flight");
         gate.open();
-        Ok(())
+        anyhow::Ok(())
     };
     let (run, told) = tokio::join!(stack.run_consumer(), story);
     told?;
     run?;
     settle(stack).await?;
     assert_eq!(neighbours.tickets().len(), IN_FLIGHT + 16);
-    neighbours.stack.finish().await
+    Ok(neighbours.stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_destination_that_fails_uses_up_no_attempts_and_one_probe_decides() -> Result<()> {
+async fn a_destination_that_fails_uses_up_no_attempts_and_one_probe_decides() -> Story {
     const FIRST: usize = 8;
     const ALL: usize = 24;
     const PROBE: Duration = Duration::from_millis(500);
@@ -66,11 +66,11 @@ async fn a_destination_that_fails_uses_up_no_attempts_and_one_probe_decides() ->
         breaker_opens(stack).await?;
         deliver_disputes(stack, FIRST..ALL).await?;
         let untried = timeout(PATIENCE, all_on_record(stack, ALL)).await??;
-        ensure!(untried >= (ALL - FIRST) / 2, "{untried} of {ALL} are untried");
+        assert!(untried >= (ALL - FIRST) / 2, "{untried} of {ALL} are untried");
         let slow = Hook::new(async || sleep(PROBE).await);
         stack.third_party.script(TICKETS, [Behaviour::apply().with_hook(slow)]);
         stack.third_party.always(TICKETS, Behaviour::apply());
-        Ok(())
+        anyhow::Ok(())
     };
     let (run, told) = tokio::join!(stack.run_consumer(), story);
     told?;
@@ -82,7 +82,7 @@ async fn a_destination_that_fails_uses_up_no_attempts_and_one_probe_decides() ->
     let early = calls.iter().filter(|call| call.number > probe.number && since(probe.at, call.at) < PROBE);
     assert_eq!(early.count(), 0, "called while the probe was under way");
     assert_eq!(calls.iter().filter(is_applied).count(), ALL);
-    neighbours.stack.finish().await
+    Ok(neighbours.stack.finish().await?)
 }
 
 /// Waits until all effects are recorded, and returns how many of them have not been tried.
@@ -99,7 +99,7 @@ async fn all_on_record(stack: &Stack, count: usize) -> Result<usize> {
 }
 
 #[tokio::test]
-async fn a_destination_that_asks_for_a_pause_gets_it_and_the_run_waits_for_it() -> Result<()> {
+async fn a_destination_that_asks_for_a_pause_gets_it_and_the_run_waits_for_it() -> Story {
     const PAUSE: Duration = Duration::from_secs(3);
     let neighbours = Neighbours::start(|_, _| {}).await?;
     let stack = &neighbours.stack;
@@ -121,11 +121,11 @@ async fn a_destination_that_asks_for_a_pause_gets_it_and_the_run_waits_for_it() 
     let attempts: u64 = stack.effects().await?.iter().map(|effect| effect.attempt).sum();
     assert_eq!((others.len(), attempts), (6, 10), "those that waited have used no attempt");
     settle(stack).await?;
-    neighbours.stack.finish().await
+    Ok(neighbours.stack.finish().await?)
 }
 
 #[tokio::test]
-async fn a_rate_is_kept() -> Result<()> {
+async fn a_rate_is_kept() -> Story {
     const EMAILS: usize = 12;
     let neighbours = Neighbours::start(|config, emails| {
         let host = emails.url().trim_start_matches("http://").to_owned();
@@ -142,5 +142,5 @@ async fn a_rate_is_kept() -> Result<()> {
         let (at, earliest) = (since(began, call.at), Duration::from_millis(200) * number);
         assert!(at >= earliest, "call {number} came after {at:?}");
     }
-    neighbours.stack.finish().await
+    Ok(neighbours.stack.finish().await?)
 }

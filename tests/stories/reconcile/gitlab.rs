@@ -15,7 +15,7 @@ use toml::{Table, Value};
 use super::{Told, marks::until_marked, reconciled, recovered};
 use crate::{
     printed::Printed,
-    setup::{add_steps, builder, config, settle},
+    setup::{Story, add_steps, builder, config, settle},
 };
 
 async fn told() -> Result<Told<Deliverer>> {
@@ -53,7 +53,7 @@ fn resends(seen: &Seen) -> bool {
 }
 
 #[tokio::test]
-async fn a_missed_gitlab_delivery_arrives_by_redelivery() -> Result<()> {
+async fn a_missed_gitlab_delivery_arrives_by_redelivery() -> Story {
     let told = told().await?;
     told.provider.behave(|manners| manners.per_page = 1);
     assert!(told.provider.send(issue(1)).await);
@@ -76,12 +76,12 @@ async fn a_missed_gitlab_delivery_arrives_by_redelivery() -> Result<()> {
     let before = told.provider.redelivered();
     told.look_again(EVENTS).await?;
     assert_eq!(told.provider.redelivered(), before, "what has arrived is not asked for");
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }
 
 /// Our response is lost, so GitLab counts it as a failure. The redelivery has no email address any more, and the same id.
 #[tokio::test]
-async fn an_event_whose_answer_was_lost_is_done_once() -> Result<()> {
+async fn an_event_whose_answer_was_lost_is_done_once() -> Story {
     let told = told().await?;
     told.door.once(|seen| seen.method == "POST", Fault::CutAfter);
     assert!(!told.provider.send(issue(1)).await);
@@ -91,12 +91,12 @@ async fn an_event_whose_answer_was_lost_is_done_once() -> Result<()> {
     }
     settle(&told.stack).await?;
     told.each_once(1);
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }
 
 /// The hook had a wrong URL for a while. GitLab does not redeliver events of that time to another URL.
 #[tokio::test]
-async fn what_gitlab_sent_to_another_url_is_lost_and_told() -> Result<()> {
+async fn what_gitlab_sent_to_another_url_is_lost_and_told() -> Story {
     let told = told().await?;
     let source = told.stack.config.source("it")?;
     told.provider.send_to("http://127.0.0.1:9", source.clone());
@@ -113,5 +113,5 @@ async fn what_gitlab_sent_to_another_url_is_lost_and_told() -> Result<()> {
     printed.assert(&[("Recovered", 1.0), ("Unrecovered", 1.0)]);
     let lost: Vec<_> = printed.of("lost").collect();
     assert!(lost[0]["error"].as_str().unwrap().contains("URL has changed"), "{lost:?}");
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use jiff::Timestamp;
 use local::{
     hook::Hook,
@@ -22,7 +22,7 @@ use super::{
     lists::{paddle, paddle_event},
     recovered, stripe_with,
 };
-use crate::setup::{PATIENCE, dispute_about, settle};
+use crate::setup::{PATIENCE, Story, dispute_about, settle};
 
 /// The record of the turn.
 async fn turn(stack: &Stack) -> Result<Json> {
@@ -39,7 +39,7 @@ async fn says(stack: &Stack, text: &str) -> Result<()> {
 /// A consumer is delayed during its turn until another one has taken it. What it has fetched is done once, and it does not change the other one's
 /// record.
 #[tokio::test]
-async fn a_consumer_that_has_lost_its_turn_does_not_move_the_cursor() -> Result<()> {
+async fn a_consumer_that_has_lost_its_turn_does_not_move_the_cursor() -> Story {
     let told = stripe_with("").await?;
     told.door.close().await;
     told.provider.send(dispute_about("dp_1")?).await;
@@ -76,12 +76,12 @@ async fn a_consumer_that_has_lost_its_turn_does_not_move_the_cursor() -> Result<
     told.until_applied(1).await?;
     told.each_once(1);
     assert_eq!(recovered(&told.stack).await?.len(), 1);
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }
 
 /// Twenty pages, and the next turn continues where this one has stopped.
 #[tokio::test]
-async fn a_turn_ends_after_some_pages_and_the_next_one_goes_on() -> Result<()> {
+async fn a_turn_ends_after_some_pages_and_the_next_one_goes_on() -> Story {
     let told = paddle().await?;
     told.door.close().await;
     told.provider.behave(|manners| manners.per_page = 1);
@@ -93,7 +93,7 @@ async fn a_turn_ends_after_some_pages_and_the_next_one_goes_on() -> Result<()> {
     let mut turns = Vec::new();
     let began = Instant::now();
     while told.stack.third_party.ledger().applied().is_empty() {
-        ensure!(began.elapsed() < PATIENCE, "{}", told.stack.consumer.log().tail(40));
+        assert!(began.elapsed() < PATIENCE, "{}", told.stack.consumer.log().tail(40));
         let before = told.api.seen().len();
         told.stack.run_consumer().await?;
         turns.extend(Some(told.api.seen().len() - before).filter(|pages| *pages > 0));
@@ -102,12 +102,12 @@ async fn a_turn_ends_after_some_pages_and_the_next_one_goes_on() -> Result<()> {
     assert!(turns[1] < 6, "it does not begin anew: {turns:?}");
     settle(&told.stack).await?;
     told.each_once(1);
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }
 
 /// GitHub recommends a second between such requests; a turn makes thirty of them, and the next turn is a minute later.
 #[tokio::test]
-async fn a_turn_asks_for_so_many_deliveries_at_most() -> Result<()> {
+async fn a_turn_asks_for_so_many_deliveries_at_most() -> Story {
     let told = github().await?;
     told.door.close().await;
     for number in 0..32 {
@@ -129,12 +129,12 @@ async fn a_turn_asks_for_so_many_deliveries_at_most() -> Result<()> {
     }
     told.look_again(HOOK).await?;
     assert_eq!(told.provider.redelivered(), 32, "each was asked for once");
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }
 
 /// An endless response, or one that is not JSON, does not count as an empty list.
 #[tokio::test]
-async fn an_answer_that_can_not_be_read_is_asked_for_again() -> Result<()> {
+async fn an_answer_that_can_not_be_read_is_asked_for_again() -> Story {
     let told = stripe_with("").await?;
     told.door.close().await;
     told.provider.send(dispute_about("dp_1")?).await;
@@ -150,12 +150,12 @@ async fn an_answer_that_can_not_be_read_is_asked_for_again() -> Result<()> {
     told.until_applied(1).await?;
     assert_eq!(unreadable.count(), 1);
     told.each_once(1);
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }
 
 /// A request times out after ten seconds, and the scan continues afterwards.
 #[tokio::test]
-async fn a_request_that_is_not_answered_is_given_up() -> Result<()> {
+async fn a_request_that_is_not_answered_is_given_up() -> Story {
     let told = stripe_with("").await?;
     told.door.close().await;
     told.provider.send(dispute_about("dp_1")?).await;
@@ -168,5 +168,5 @@ async fn a_request_that_is_not_answered_is_given_up() -> Result<()> {
     assert!(began.elapsed() < Duration::from_secs(30), "given up after {:?}", began.elapsed());
     told.until_applied(1).await?;
     told.each_once(1);
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use toml::{Table, Value};
 
 use super::{Told, reconciled, recovered};
-use crate::setup::{add_steps, builder, config, dispute_about, settle};
+use crate::setup::{Story, add_steps, builder, config, dispute_about, settle};
 
 /// The source and its provider, asked all the time. A step wants what was paid.
 async fn told(provider: Listed, source: &str) -> Result<Told<Listed>> {
@@ -71,14 +71,14 @@ pub(super) fn paddle_event(id: &str, kind: &str) -> Webhook {
 }
 
 #[tokio::test]
-async fn what_paddle_could_not_deliver_is_fetched_and_done_once() -> Result<()> {
+async fn what_paddle_could_not_deliver_is_fetched_and_done_once() -> Story {
     let told = paddle().await?;
     what_was_missed_is_fetched_once(&told, paddle_event).await?;
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }
 
 #[tokio::test]
-async fn what_square_could_not_deliver_is_fetched_and_done_once() -> Result<()> {
+async fn what_square_could_not_deliver_is_fetched_and_done_once() -> Story {
     let source = "scheme = 'square'\nsecrets = ['A_WEBHOOK_SECRET']\npublic_url = 'https://hooks.example.com/webhooks/it'";
     let told = told(square::start().await?, source).await?;
     let event = |id: &str, kind: &str| {
@@ -88,12 +88,12 @@ async fn what_square_could_not_deliver_is_fetched_and_done_once() -> Result<()> 
     let query = &asked[0].json()["query"]["filter"];
     assert_eq!(query["event_types"], json!(["paid"]), "no others are fetched");
     assert!(query["created_at"]["start_at"].is_string(), "{query}");
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }
 
 /// Only the events of that account, and of the types that a step wants.
 #[tokio::test]
-async fn stripe_is_asked_for_an_account_and_for_what_is_wanted() -> Result<()> {
+async fn stripe_is_asked_for_an_account_and_for_what_is_wanted() -> Story {
     let provider = stripe::start().await?;
     provider.behave(|manners| manners.account = Some("acct_1"));
     let api = Wire::start(&provider.url()).await?;
@@ -114,5 +114,5 @@ async fn stripe_is_asked_for_an_account_and_for_what_is_wanted() -> Result<()> {
     told.each_once(1);
     let asked = told.api.seen();
     assert!(asked.iter().all(|seen| seen.query.contains("types%5B%5D=charge.dispute.created")), "{asked:#?}");
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }

@@ -12,7 +12,7 @@ use local::{
 };
 
 use super::{Told, edit_turns, github, issue_about, recovered};
-use crate::setup::{PATIENCE, settle};
+use crate::setup::{PATIENCE, Story, settle};
 
 /// The number of requested redeliveries that have not arrived yet.
 async fn still_asked(stack: &Stack) -> Result<usize> {
@@ -37,7 +37,7 @@ pub(super) async fn until_marked<P>(told: &Told<P>, asked: &str) -> Result<()> {
 
 /// The consumer that marks it dies twice. An event that was delivered normally has no mark.
 #[tokio::test]
-async fn what_github_delivers_again_is_marked_in_its_run() -> Result<()> {
+async fn what_github_delivers_again_is_marked_in_its_run() -> Story {
     let told = github().await?;
     assert!(told.provider.send(issue_about(1)?).await);
     settle(&told.stack).await?;
@@ -81,5 +81,5 @@ async fn what_github_delivers_again_is_marked_in_its_run() -> Result<()> {
     told.look_again(HOOK).await?;
     assert_eq!(told.api.seen_where(details).len(), 0);
     told.each_once(4);
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }

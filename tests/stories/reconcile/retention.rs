@@ -13,7 +13,10 @@ use local::{
 use serde_json::Value as Json;
 
 use super::{Told, asks, edit_turns, github, issue_about, recovered, stripe_with};
-use crate::{printed::Printed, setup::dispute_about};
+use crate::{
+    printed::Printed,
+    setup::{Story, dispute_about},
+};
 
 /// As if the last scan were this long ago.
 async fn not_looked_for(stack: &Stack, time: SignedDuration) -> Result<()> {
@@ -39,7 +42,7 @@ async fn looked_until(stack: &Stack) -> Result<Timestamp> {
 
 /// The consumer was paused for forty days, and Stripe keeps events for thirty.
 #[tokio::test]
-async fn a_time_that_is_out_of_reach_is_told_once_and_the_rest_is_fetched() -> Result<()> {
+async fn a_time_that_is_out_of_reach_is_told_once_and_the_rest_is_fetched() -> Story {
     let told = stripe_with("").await?;
     told.door.close().await;
     for days in [35, 5] {
@@ -68,12 +71,12 @@ async fn a_time_that_is_out_of_reach_is_told_once_and_the_rest_is_fetched() -> R
     let time = |name: &str| told_of[0][name].as_str().unwrap().parse::<Timestamp>().unwrap();
     let days = |at: Timestamp| Timestamp::now().duration_since(at).as_hours() / 24;
     assert_eq!((told_of.len(), days(time("since")), days(time("until"))), (1, 40, 30));
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }
 
 /// GitHub lists a delivery, and has removed it when it is requested: one is lost, and the others are not delayed by it.
 #[tokio::test]
-async fn a_delivery_that_is_gone_when_it_is_asked_for_is_lost_and_told() -> Result<()> {
+async fn a_delivery_that_is_gone_when_it_is_asked_for_is_lost_and_told() -> Story {
     let Told { stack, provider, api, door } = github().await?;
     let told = Told { stack, provider: Arc::new(provider), api, door };
     told.door.close().await;
@@ -99,5 +102,5 @@ async fn a_delivery_that_is_gone_when_it_is_asked_for_is_lost_and_told() -> Resu
     assert_eq!(lost.len(), 1);
     assert!(lost[0]["event_id"].is_string() && lost[0]["error"].is_string(), "{lost:?}");
     told.each_once(2);
-    told.stack.finish().await
+    Ok(told.stack.finish().await?)
 }

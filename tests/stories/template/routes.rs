@@ -3,11 +3,11 @@
 use std::{collections::BTreeSet, fs};
 
 use anyhow::{Context, Result};
-use local::{functions::workspace, sign::Headers};
+use local::{functions::workspace, webhook::Headers};
 use serde_json::Value;
 
 use super::{code_in_tables, file::Template, read};
-use crate::setup::stack;
+use crate::setup::{Story, stack};
 
 /// Each route's key, such as `GET /runs/{run_id}`, with its authorizer.
 fn routes(template: &Template) -> Result<Vec<(String, Option<String>)>> {
@@ -72,7 +72,7 @@ fn only_providers_and_health_checks_come_in_unsigned() -> Result<()> {
 }
 
 #[tokio::test]
-async fn ingest_answers_every_route() -> Result<()> {
+async fn ingest_answers_every_route() -> Story {
     let stack = stack().await?;
     for (key, _) in routes(&Template::shipped()?)? {
         let (method, path) = key.split_once(' ').context("a route key")?;
@@ -82,7 +82,7 @@ async fn ingest_answers_every_route() -> Result<()> {
         // Stripe sends no GET; Meta does.
         assert!(answer.status != 405 || key == "GET /webhooks/{source}", "{key}");
     }
-    stack.finish().await
+    Ok(stack.finish().await?)
 }
 
 #[test]

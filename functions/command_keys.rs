@@ -7,8 +7,8 @@
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use super::Command;
 use crate::{
+    command::Command,
     config::ConfigError,
     secrets::{COMMAND_KEY, Secrets},
 };
