@@ -32,9 +32,6 @@ fn variable(name: &str) -> Option<String> {
 async fn build() -> Result<Consumer, Error> {
     let environment = Environment::read(&variable)?;
     let config = environment::load_config(&variable)?;
-    for step in &config.steps {
-        tracing::info!(step = %step.id, budget = %step.retry, "for how long a failing effect is tried again");
-    }
     let http = clients::http(&variable)?;
     let aws = clients::aws(http.clone(), variable)?;
     let store = SecretStore::open(&aws, &environment, secrets::of_steps(&config), variable);

@@ -77,9 +77,13 @@ struct OwnEndpoints(fn(&str) -> Option<String>);
 
 impl LoadServiceConfig for OwnEndpoints {
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
-        let service = key.service_id().to_uppercase().replace(' ', "_");
-        (self.0)(&format!("{}_{service}", key.env())).filter(|value| !value.trim().is_empty())
+        (self.0)(&variable(key.env(), key.service_id())).filter(|value| !value.trim().is_empty())
     }
+}
+
+/// The variable that sets something for one service.
+fn variable(name: &str, service: &str) -> String {
+    format!("{name}_{}", service.to_uppercase().replace(' ', "_"))
 }
 
 /// The endpoint of a service that is called without the SDK: that of its variable, such as `AWS_ENDPOINT_URL_LAMBDA`, or of
@@ -88,10 +92,8 @@ pub(super) fn endpoint(aws: &SdkConfig, service: &str) -> Result<String, ConfigE
     let key = ServiceConfigKey::builder().service_id(service).env(ENDPOINT).profile("endpoint_url").build();
     let own = key.ok().and_then(|key| aws.service_config()?.load_config(key));
     match own.as_deref().or(aws.endpoint_url()) {
-        Some(url) => usable(url).map_err(|why| {
-            let message = format!("of {service}: {why}");
-            ConfigError::one("environment", ENDPOINT, message)
-        }),
+        Some(url) => usable(url)
+            .map_err(|why| ConfigError::one("environment", &variable(ENDPOINT, service), why.to_owned())),
         None => Ok(endpoint_of_region(aws, service)),
     }
 }
@@ -157,7 +159,7 @@ mod tests {
                 "AWS_USE_FIPS_ENDPOINT" => "true",
                 "AWS_USE_DUALSTACK_ENDPOINT" => "false",
                 "AWS_ENDPOINT_URL" => "http://127.0.0.1:1",
-                "AWS_ENDPOINT_URL_SECRETS_MANAGER" => "http://127.0.0.1:2",
+                "AWS_ENDPOINT_URL_LAMBDA" => "http://127.0.0.1:2",
                 "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "AWS_SESSION_TOKEN" => name,
                 _ => return None,
             };
@@ -170,8 +172,8 @@ mod tests {
         assert_eq!(credentials.access_key_id(), "AWS_ACCESS_KEY_ID");
         assert_eq!(credentials.secret_access_key(), "AWS_SECRET_ACCESS_KEY");
         assert_eq!(credentials.session_token(), Some("AWS_SESSION_TOKEN"));
-        assert_eq!(endpoint(&aws, "Secrets Manager").unwrap(), "http://127.0.0.1:2");
-        assert_eq!(endpoint(&aws, "Lambda").unwrap(), "http://127.0.0.1:1");
+        assert_eq!(endpoint(&aws, "Lambda").unwrap(), "http://127.0.0.1:2");
+        assert_eq!(endpoint(&aws, "Secrets Manager").unwrap(), "http://127.0.0.1:1");
     }
 
     #[test]
@@ -190,14 +192,14 @@ mod tests {
     fn an_endpoint_is_that_of_the_region() {
         let of = |region: &'static str, fips, dual_stack| {
             let aws = SdkConfig::builder().region(Region::from_static(region));
-            endpoint(&aws.use_fips(fips).use_dual_stack(dual_stack).build(), "Secrets Manager").unwrap()
+            endpoint(&aws.use_fips(fips).use_dual_stack(dual_stack).build(), "Lambda").unwrap()
         };
         for (region, fips, dual_stack, expected) in [
-            ("us-east-1", false, false, "https://secretsmanager.us-east-1.amazonaws.com"),
-            ("us-east-1", true, false, "https://secretsmanager-fips.us-east-1.amazonaws.com"),
-            ("eu-west-1", false, true, "https://secretsmanager.eu-west-1.api.aws"),
-            ("cn-north-1", false, false, "https://secretsmanager.cn-north-1.amazonaws.com.cn"),
-            ("cn-north-1", false, true, "https://secretsmanager.cn-north-1.api.amazonwebservices.com.cn"),
+            ("us-east-1", false, false, "https://lambda.us-east-1.amazonaws.com"),
+            ("us-east-1", true, false, "https://lambda-fips.us-east-1.amazonaws.com"),
+            ("eu-west-1", false, true, "https://lambda.eu-west-1.api.aws"),
+            ("cn-north-1", false, false, "https://lambda.cn-north-1.amazonaws.com.cn"),
+            ("cn-north-1", false, true, "https://lambda.cn-north-1.api.amazonwebservices.com.cn"),
         ] {
             assert_eq!(of(region, fips, dual_stack), expected);
         }

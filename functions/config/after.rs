@@ -83,8 +83,10 @@ impl After {
         templates: &Templates,
     ) -> Self {
         let late = when.take_if(|when| is_late(&templates.names(when)));
-        let (late_input, early) =
-            std::mem::take(input).into_iter().partition(|(_, field)| is_late(&templates.names_of(field)));
+        // Names are exact, and take compiling: only where the text leaves it open.
+        let is_late =
+            |field: &JsonTemplate| templates.mention(field, &LATE) && is_late(&templates.names_of(field));
+        let (late_input, early) = std::mem::take(input).into_iter().partition(|(_, field)| is_late(field));
         *input = early;
         Self { steps, when: late, input: late_input }
     }

@@ -157,8 +157,7 @@ fn is_ours(name: &HeaderName, auth: Option<&Auth>) -> bool {
 const SIGNED: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
 
 fn read_texts(field: &'static str, section: &mut Section, problems: &mut Problems) -> Vec<(String, String)> {
-    let table: Option<serde_json::Map<String, Value>> =
-        section.optional(field, "a table of names and strings", problems);
+    let table = section.table(field, "a table of names and strings", problems);
     let mut texts = Vec::new();
     for (name, value) in table.unwrap_or_default() {
         match value {
@@ -175,7 +174,7 @@ fn read_body(
     templates: &mut Templates,
     problems: &mut Problems,
 ) -> Body {
-    let json: Option<Value> = section.optional("json", "JSON as a table", problems);
+    let json = section.take("json");
     let form = read_texts("form", section, problems);
     match (json, form.is_empty()) {
         (None, true) => Body::Empty,
@@ -209,6 +208,6 @@ pub(super) fn read_receipt(
     templates: &mut Templates,
     problems: &mut Problems,
 ) -> Vec<(String, JsonTemplate)> {
-    let receipt = section.optional("receipt", "a table of names and templates", problems);
+    let receipt = section.table("receipt", "a table of names and templates", problems);
     templates.add_fields(&section.path("receipt"), receipt.unwrap_or_default(), &ANSWER_SCOPE, problems)
 }

@@ -42,10 +42,8 @@ const fn digest(text: &str) -> u64 {
 mod tests {
     use std::fs;
 
-    use toml::Table;
-
     use super::*;
-    use crate::config::{Config, PARSED, environment::load_config, hosts::Stage};
+    use crate::config::{Config, PARSED, environment::load_config, hosts::Stage, section::Table};
 
     #[test]
     fn the_embedded_configuration_has_been_checked() {
@@ -57,7 +55,14 @@ mod tests {
     #[test]
     fn the_build_has_parsed_the_embedded_configuration() {
         let parsed: Table = serde_json::from_str(PARSED).unwrap();
-        assert_eq!(parsed, EMBEDDED.parse().unwrap());
+        assert_eq!(parsed, toml::from_str(EMBEDDED).unwrap());
+    }
+
+    #[test]
+    fn what_the_build_could_not_parse_is_parsed_at_start() {
+        let read = |text| Config::read_parsed("toml", text, "", Stage::None, Check::All);
+        assert_eq!(read(EMBEDDED).unwrap().steps.len(), Config::parse("toml", EMBEDDED).unwrap().steps.len());
+        assert_eq!(read("a = 1\n[").unwrap_err().problems[0].line, Some(2));
     }
 
     #[test]

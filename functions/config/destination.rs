@@ -6,7 +6,7 @@ use std::{
     num::NonZeroU32,
 };
 
-use toml::{Table, Value};
+use serde_json::Value;
 
 use super::{
     Sources, problems::Problems, rate::Rate, section::Section, source::check_secret_name, step::Step,
@@ -56,12 +56,12 @@ impl Destination {
 /// Reads the tables.
 pub(super) fn read(root: &mut Section, problems: &mut Problems) -> Destinations {
     let expected = "tables such as [destinations.\"api.example.com\"]";
-    let tables: Table = root.optional("destinations", expected, problems).unwrap_or_default();
+    let tables = root.table("destinations", expected, problems).unwrap_or_default();
     let mut destinations = Destinations::new();
     for (host, value) in tables {
         let path = format!("destinations.{host:?}");
         match value {
-            Value::Table(table) => {
+            Value::Object(table) => {
                 destinations.insert(host, Destination::read(Section::new(path, table), problems));
             }
             _ => problems.add(path, "not a table; write [destinations.\"HOST\"]"),

@@ -11,9 +11,9 @@
 
 use std::collections::BTreeMap;
 
-use toml::{Table, Value};
+use serde_json::Value;
 
-use super::problems::Problems;
+use super::{problems::Problems, section::Table};
 
 const FIELD: &str = "hosts";
 /// Placeholder for an unknown host, until the errors are reported (RFC 2606).
@@ -79,7 +79,7 @@ pub(super) fn fill_in(table: &mut Table, stage: Stage<'_>, problems: &mut Proble
 
 /// A destination's table may use the same placeholder. If the host is unknown, the error at the URL reports it.
 fn fill_in_destinations(table: &mut Table, choose: impl Fn(&str) -> Result<String, String>) {
-    let Some(destinations) = table.get_mut("destinations").and_then(Value::as_table_mut) else { return };
+    let Some(destinations) = table.get_mut("destinations").and_then(Value::as_object_mut) else { return };
     for name in destinations.keys().cloned().collect::<Vec<_>>() {
         // With its port, if there is one.
         if let Some((placeholder, port)) = placeholder(&name)
@@ -108,13 +108,13 @@ fn placeholder(text: &str) -> Option<(&str, &str)> {
 
 fn read(listed: Option<Value>, problems: &mut Problems) -> BTreeMap<String, Vec<String>> {
     let Some(listed) = listed else { return BTreeMap::new() };
-    let Value::Table(listed) = listed else {
+    let Value::Object(listed) = listed else {
         problems.add(FIELD, "not a table; write [hosts]");
         return BTreeMap::new();
     };
     let mut all = BTreeMap::new();
     for (name, value) in listed {
-        let hosts: Option<Vec<String>> = value.try_into().ok();
+        let hosts: Option<Vec<String>> = serde_json::from_value(value).ok();
         let hosts =
             hosts.filter(|hosts: &Vec<String>| !hosts.is_empty() && hosts.iter().all(|it| is_host(it)));
         match hosts {

@@ -47,12 +47,12 @@ use hosts::Stage;
 use in_doubt::InDoubt;
 use problems::Problems;
 pub use problems::{ConfigError, Problem};
-use section::Section;
+use section::{Section, Table};
+use serde_json::Value;
 use source::Source;
 use span::Span;
 use step::Step;
 use template::Templates;
-use toml::{Table, Value};
 
 use crate::{command::flow::Uses, effect_id::StepId};
 
@@ -134,7 +134,7 @@ impl Config {
 
     /// Like `parse`, with the hosts of a stage and only the remaining checks.
     fn parse_of(file: &str, text: &str, stage: Stage<'_>, check: Check) -> Result<Self, ConfigError> {
-        match text.parse() {
+        match toml::from_str(text) {
             Ok(table) => Self::read(file, text, table, stage, check),
             Err(_) => Err(ConfigError { file: file.to_owned(), problems: position::malformed(text) }),
         }
@@ -142,12 +142,21 @@ impl Config {
 
     /// Reads the embedded file, as far as possible as it was prepared by the build and by `cargo webhooks check`.
     fn embedded(stage: Stage<'_>) -> Result<Self, ConfigError> {
-        let file = "webhooks.toml";
         let check = if IS_CHECKED { Check::Hosts } else { Check::All };
-        match serde_json::from_str(PARSED) {
-            Ok(table) => Self::read(file, EMBEDDED, table, stage, check),
-            // The build could not parse it.
-            Err(_) => Self::parse_of(file, EMBEDDED, stage, check),
+        Self::read_parsed("webhooks.toml", EMBEDDED, PARSED, stage, check)
+    }
+
+    /// Reads a file that the build has parsed; if it could not, parses it.
+    fn read_parsed(
+        file: &str,
+        text: &str,
+        parsed: &str,
+        stage: Stage<'_>,
+        check: Check,
+    ) -> Result<Self, ConfigError> {
+        match serde_json::from_str(parsed) {
+            Ok(table) => Self::read(file, text, table, stage, check),
+            Err(_) => Self::parse_of(file, text, stage, check),
         }
     }
 
@@ -213,13 +222,12 @@ impl Config {
 pub(super) type Sources = BTreeMap<String, Option<Source>>;
 
 fn read_sources(root: &mut Section, templates: &mut Templates, problems: &mut Problems) -> Sources {
-    let table: Table =
-        root.optional("sources", "tables such as [sources.stripe]", problems).unwrap_or_default();
+    let table = root.table("sources", "tables such as [sources.stripe]", problems).unwrap_or_default();
     let mut sources = Sources::new();
     for (name, value) in table {
         let path = format!("sources.{name}");
         let source = match value {
-            Value::Table(table) => Source::read(&name, Section::new(path, table), templates, problems),
+            Value::Object(table) => Source::read(&name, Section::new(path, table), templates, problems),
             _ => {
                 problems.add(path, "not a table; write [sources.NAME]");
                 None
@@ -231,7 +239,7 @@ fn read_sources(root: &mut Section, templates: &mut Templates, problems: &mut Pr
 }
 
 fn read_steps(root: &mut Section, templates: &mut Templates, problems: &mut Problems) -> Vec<Option<Step>> {
-    let tables: Vec<Table> = root.optional("steps", "tables written [[steps]]", problems).unwrap_or_default();
+    let tables = root.tables("steps", "tables written [[steps]]", problems).unwrap_or_default();
     let read = |(index, table)| {
         Step::read(index, Section::new(format!("steps[{index}]"), table), templates, problems)
     };

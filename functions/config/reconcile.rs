@@ -194,7 +194,7 @@ pub(super) fn check_identity(
     problems: &mut Problems,
 ) {
     let fetches = source.reconcile.as_ref().is_some_and(Reconcile::fetches);
-    let Some(identity) = identity.filter(|_| fetches) else { return };
+    let Some(identity) = identity.filter(|_| fetches && !templates.are_checked()) else { return };
     let differ: Vec<_> =
         ["headers", "digest"].into_iter().filter(|name| templates.uses(identity, name)).collect();
     if !differ.is_empty() {

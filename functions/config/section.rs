@@ -1,9 +1,14 @@
-//! A TOML table that is read field by field, so that every error in it is reported, not only the first.
+//! A table of the file that is read field by field, so that every error in it is reported, not only the first.
+//!
+//! Tables and values are those of `serde_json`: templates need JSON, and the embedded file is kept as JSON.
 
 use serde::de::DeserializeOwned;
-use toml::{Table, Value};
+use serde_json::{Map, Value};
 
 use super::problems::Problems;
+
+/// A table of the file.
+pub(super) type Table = Map<String, Value>;
 
 /// A table of the file, with its path.
 pub(super) struct Section {
@@ -19,7 +24,7 @@ impl Section {
 
     /// The path of `field` in the file.
     pub(super) fn path(&self, field: &str) -> String {
-        if self.path.is_empty() { field.to_owned() } else { format!("{}.{field}", self.path) }
+        if self.path.is_empty() { field.to_owned() } else { [&*self.path, ".", field].concat() }
     }
 
     /// The path of the section itself.
@@ -40,14 +45,18 @@ impl Section {
         problems: &mut Problems,
     ) -> Option<T> {
         let value = self.take(field)?;
-        match value.try_into() {
-            Ok(value) => Some(value),
-            Err(error) => {
-                let error: toml::de::Error = error;
-                problems.add(self.path(field), format!("{}; expected {expected}", error.message()));
-                None
-            }
-        }
+        self.convert(field, value, expected, problems)
+    }
+
+    fn convert<T: DeserializeOwned>(
+        &self,
+        field: &str,
+        value: Value,
+        expected: &str,
+        problems: &mut Problems,
+    ) -> Option<T> {
+        let problem = |error| problems.add(self.path(field), format!("{error}; expected {expected}"));
+        serde_json::from_value(value).map_err(problem).ok()
     }
 
     /// Reads a required field.
@@ -67,8 +76,37 @@ impl Section {
 
     /// A table inside this one.
     pub(super) fn section(&mut self, field: &'static str, problems: &mut Problems) -> Option<Self> {
-        let table = self.optional(field, "a table", problems)?;
+        let table = self.table(field, "a table", problems)?;
         Some(Self::new(self.path(field), table))
+    }
+
+    /// The content of a table, as `optional` reads it, but not copied.
+    pub(super) fn table(
+        &mut self,
+        field: &'static str,
+        expected: &str,
+        problems: &mut Problems,
+    ) -> Option<Table> {
+        match self.take(field)? {
+            Value::Object(table) => Some(table),
+            other => self.convert(field, other, expected, problems),
+        }
+    }
+
+    /// The tables of an array.
+    pub(super) fn tables(
+        &mut self,
+        field: &'static str,
+        expected: &str,
+        problems: &mut Problems,
+    ) -> Option<Vec<Table>> {
+        let table = |item| if let Value::Object(table) = item { Some(table) } else { None };
+        match self.take(field)? {
+            Value::Array(items) if items.iter().all(Value::is_object) => {
+                Some(items.into_iter().filter_map(table).collect())
+            }
+            other => self.convert(field, other, expected, problems),
+        }
     }
 
     /// Removes and returns a value that other code reads.

@@ -284,7 +284,7 @@ fn read_input(
     templates: &mut Templates,
     problems: &mut Problems,
 ) -> Vec<(String, JsonTemplate)> {
-    let input = section.optional("input", "a table of names and templates", problems);
+    let input = section.table("input", "a table of names and templates", problems);
     templates.add_fields(&section.path("input"), input.unwrap_or_default(), scope, problems)
 }
 

@@ -5,7 +5,7 @@
 //! field is an error everywhere, and in text and URLs so is `null`: the business key of an event without an id must not be the word "none".
 
 mod names;
-mod view;
+mod plain;
 
 use std::{
     borrow::Cow,
@@ -19,7 +19,6 @@ use minijinja::{
 use serde_json::{Map, Value};
 
 use self::names::{Named, named};
-pub(crate) use self::view::view;
 use super::{checked::Check, problems::Problems, url_template};
 
 /// The kind of a template's output.
@@ -119,7 +118,7 @@ impl Templates {
     }
 
     fn compile(&mut self, field: &str, role: Role, source: &str, scope: &[&str]) -> Result<Template, String> {
-        let name: Arc<str> = format!("{field}{}", role.suffix()).into();
+        let name: Arc<str> = [field, role.suffix()].concat().into();
         self.digest |= source.contains("digest");
         if let Some(later) = &self.later {
             lock(later).insert(name.clone(), source.to_owned());
@@ -212,8 +211,8 @@ impl Templates {
         scope: &[&str],
         problems: &mut Problems,
     ) -> Vec<(String, JsonTemplate)> {
-        let add = |(name, value)| {
-            let value = self.add_json(&format!("{field}.{name}"), value, scope, problems);
+        let add = |(name, value): (String, Value)| {
+            let value = self.add_json(&[field, ".", &name].concat(), value, scope, problems);
             (name, value)
         };
         fields.into_iter().map(add).collect()
@@ -247,6 +246,11 @@ impl Templates {
             || self.env.compile_expression(inner).is_ok()
     }
 
+    /// Whether they have been checked, so that they are compiled when they are first used.
+    pub(super) fn are_checked(&self) -> bool {
+        self.later.is_some()
+    }
+
     /// Whether any of them may use `digest`.
     pub(crate) fn may_use_digest(&self) -> bool {
         self.digest
@@ -257,7 +261,12 @@ impl Templates {
     /// # Errors
     /// A field is missing, or an expression does not fit the data.
     pub fn text(&self, template: &Template, context: &Jinja) -> Result<String, RenderError> {
-        let compiled = self.env.get_template(&template.name).map_err(|e| template.failed(&e, None))?;
+        let compiled = self.compiled(template)?;
+        if template.name.ends_with(Role::Text.suffix())
+            && let Some(Value::String(text)) = plain::value(compiled.source(), context)
+        {
+            return Ok(text);
+        }
         compiled.render(context).map_err(|error| {
             let missing = (error.kind() == ErrorKind::UndefinedError)
                 .then(|| first_missing(compiled.undeclared_variables(true), context))
@@ -309,8 +318,24 @@ impl Templates {
         }
     }
 
+    /// Whether the text of any template in a JSON value contains one of these words.
+    pub(super) fn mention(&self, json: &JsonTemplate, words: &[&str]) -> bool {
+        match json {
+            JsonTemplate::Literal(_) => false,
+            JsonTemplate::Text(template) | JsonTemplate::Expression(template) => {
+                let source = self.source(template);
+                words.iter().any(|word| source.contains(word))
+            }
+            JsonTemplate::Array(items) => items.iter().any(|item| self.mention(item, words)),
+            JsonTemplate::Object(fields) => fields.iter().any(|(_, field)| self.mention(field, words)),
+        }
+    }
+
     /// The template's text in the file.
     pub(super) fn source(&self, template: &Template) -> String {
+        if let Some(source) = self.later.as_ref().and_then(|later| lock(later).get(&template.name).cloned()) {
+            return source;
+        }
         self.env.get_template(&template.name).map(|found| found.source().to_owned()).unwrap_or_default()
     }
 
@@ -330,12 +355,7 @@ impl Templates {
         Ok(match template {
             JsonTemplate::Literal(value) => value.clone(),
             JsonTemplate::Text(template) => Value::String(self.text(template, context)?),
-            JsonTemplate::Expression(template) => serde_json::from_str(&self.text(template, context)?)
-                .map_err(|e| RenderError {
-                    field: template.field().to_owned(),
-                    message: e.to_string(),
-                    missing: None,
-                })?,
+            JsonTemplate::Expression(template) => self.expression(template, context)?,
             JsonTemplate::Array(items) => {
                 Value::Array(items.iter().map(|item| self.json(item, context)).collect::<Result<_, _>>()?)
             }
@@ -344,6 +364,23 @@ impl Templates {
                     |(key, value): &(String, JsonTemplate)| Ok((key.clone(), self.json(value, context)?));
                 Value::Object(fields.iter().map(field).collect::<Result<Map<_, _>, RenderError>>()?)
             }
+        })
+    }
+}
+
+impl Templates {
+    fn compiled(&self, template: &Template) -> Result<minijinja::Template<'_, '_>, RenderError> {
+        self.env.get_template(&template.name).map_err(|e| template.failed(&e, None))
+    }
+
+    fn expression(&self, template: &Template, context: &Jinja) -> Result<Value, RenderError> {
+        if let Some(value) = plain::value(self.compiled(template)?.source(), context) {
+            return Ok(value);
+        }
+        serde_json::from_str(&self.text(template, context)?).map_err(|e| RenderError {
+            field: template.field().to_owned(),
+            message: e.to_string(),
+            missing: None,
         })
     }
 }

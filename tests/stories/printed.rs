@@ -43,8 +43,7 @@ impl Printed {
                 continue;
             }
             ensure!(line.to_string().len() == text.len(), "a name stands twice: {text}");
-            let at_start = line["budget"].is_string();
-            ensure!(line["requestId"].is_string() || at_start, "whose request? {text}");
+            ensure!(line["requestId"].is_string(), "whose request? {text}");
             let unknown = line.as_object().into_iter().flatten().find(|(name, _)| !documented(name));
             ensure!(unknown.is_none(), "docs/logging.md has no such field: {unknown:?}");
             logs.push(line);

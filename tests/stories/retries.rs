@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use local::{runtime_api::Line, stack::Stack, third_party::Behaviour};
+use local::{stack::Stack, third_party::Behaviour};
 use toml::{Value, toml};
 
 use crate::{
@@ -97,18 +97,5 @@ async fn an_effect_that_kills_its_process_twice_waits_before_the_next_try() -> S
     assert_eq!(effect.record["history"][2]["what"], "in doubt: attempt 2 did not report back");
     let ledger = stack.third_party.ledger();
     assert_eq!((ledger.applied().len(), ledger.deduped().len()), (1, 2), "and it is still in doubt");
-    Ok(stack.finish().await?)
-}
-
-#[tokio::test]
-async fn the_consumer_says_at_its_start_how_long_each_step_goes_on() -> Story {
-    let stack = stack_that_gives_up_after("24h").await?;
-    let of_ticket = |line: &Line| line.text.contains(r#""step":"open_ticket""#);
-    let log = stack.consumer.log();
-    let lines = log.until(Duration::from_secs(5), |lines| lines.iter().any(of_ticket)).await?;
-    let budget = lines.into_iter().find(of_ticket).context("no line")?;
-    let budget: serde_json::Value = serde_json::from_str(&budget.text)?;
-    assert_eq!(budget["budget"], "24h: over 10000 tries, pauses up to 200ms");
-    assert_eq!(budget["level"], "INFO");
     Ok(stack.finish().await?)
 }

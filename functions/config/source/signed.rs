@@ -54,7 +54,9 @@ impl Source {
         templates: &Templates,
         problems: &mut Problems,
     ) {
-        let Some(identity) = identity.filter(|_| unsigned.is_none()) else { return };
+        let Some(identity) = identity.filter(|_| unsigned.is_none() && !templates.are_checked()) else {
+            return;
+        };
         let unsigned = NAMES.iter().filter(|name| templates.uses(identity, name) && !self.signs(name));
         let unsigned: Vec<_> = unsigned.copied().collect();
         if !unsigned.is_empty() {

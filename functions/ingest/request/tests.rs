@@ -115,8 +115,8 @@ fn each_event_of_a_batch_is_a_run_of_its_own() {
         let config = config(&format!("scheme = \"{scheme}\""));
         let headers = HeaderMap::new();
         let source = &config.sources["it"];
-        let content = Content::json(body.clone());
-        let identity = identity_of(source, &headers, &content);
+        let content = Content::json(body);
+        let identity = identity_of(source, &headers, &content, Some(body));
         let fingerprint = OnceLock::from("of the whole".to_owned());
         let signed = Signed { headers: &headers, query: None, body: b"" };
         let webhook = VerifiedWebhook {
@@ -126,6 +126,7 @@ fn each_event_of_a_batch_is_a_run_of_its_own() {
             handshake: None,
             confirmation: None,
             content,
+            batch: source.scheme.batch(body),
             signed,
             fingerprint,
         };
@@ -153,14 +154,15 @@ fn a_batch_that_is_delivered_again_is_the_same_runs() {
         let config = config(source);
         let headers = HeaderMap::new();
         let source = &config.sources["it"];
-        let content = Content::json(body);
+        let content = Content::json(&body);
         let webhook = VerifiedWebhook {
             source,
             headers: &headers,
-            identity: identity_of(source, &headers, &content),
+            identity: identity_of(source, &headers, &content, Some(&body)),
             handshake: None,
             confirmation: None,
             content,
+            batch: source.scheme.batch(&body),
             signed: Signed { headers: &headers, query: None, body: b"" },
             fingerprint: OnceLock::new(),
         };
