@@ -7,6 +7,7 @@ mod aws_signature;
 pub mod connector;
 pub(crate) mod direct;
 pub mod invoke;
+mod place;
 pub(crate) mod trust;
 
 use std::time::Duration;

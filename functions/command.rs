@@ -163,7 +163,12 @@ impl Command {
     /// The JSON of the command. Strings, numbers and maps always serialise.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        // Most fit, with the signature.
+        let mut json = Vec::with_capacity(1024);
+        serde_json::to_writer(&mut json, self)
+            .ok()
+            .and_then(|()| String::from_utf8(json).ok())
+            .unwrap_or_default()
     }
 }
 

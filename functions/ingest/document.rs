@@ -112,14 +112,26 @@ impl Document {
 
     /// The fields of an object as they are written: a name may be repeated, and then the last one counts.
     fn fields(&self, object: usize) -> impl Iterator<Item = (&str, usize)> {
-        let end = if let Node::Object(end) = self.nodes[object] { end } else { object };
-        let next = move |name: &usize| Some(self.after(*name + 1)).filter(|at| *at < end);
-        let names = std::iter::successors(Some(object + 1).filter(|first| *first < end), next);
-        names.map(|name| (self.text(name), name + 1))
+        self.names(object).map(|name| (self.text(name), name + 1))
     }
 
+    fn names(&self, object: usize) -> impl Iterator<Item = usize> {
+        let end = if let Node::Object(end) = self.nodes[object] { end } else { object };
+        let next = move |name: &usize| Some(self.after(*name + 1)).filter(|at| *at < end);
+        std::iter::successors(Some(object + 1).filter(|first| *first < end), next)
+    }
+
+    /// The value of a field.
     fn field(&self, object: usize, name: &str) -> Option<usize> {
-        self.fields(object).filter(|(field, _)| *field == name).last().map(|(_, value)| value)
+        self.names(object).filter(|field| self.is_text(*field, name)).last().map(|field| field + 1)
+    }
+
+    fn is_text(&self, at: usize, text: &str) -> bool {
+        match &self.nodes[at] {
+            Node::Part(part) => part.len() == text.len() && self.json[part.clone()] == *text,
+            Node::Text(own) => **own == *text,
+            _ => false,
+        }
     }
 }
 

@@ -28,13 +28,12 @@ struct Members {
 
 impl Members {
     fn add<V: Serialize + ?Sized>(&mut self, name: &'static str, value: &V) {
-        if !self.json.is_empty() {
-            self.json.push(b',');
-        }
         let name = name.trim_start_matches("r#");
+        self.json.extend_from_slice(if self.json.is_empty() { b"\"" } else { b",\"" });
+        // A name in Rust's code: nothing in it has to be escaped.
+        self.json.extend_from_slice(name.as_bytes());
+        self.json.extend_from_slice(b"\":");
         // Err: never, for texts and numbers.
-        drop(serde_json::to_writer(&mut self.json, name));
-        self.json.push(b':');
         drop(serde_json::to_writer(&mut self.json, value));
         self.ends.push((name, self.json.len()));
     }
