@@ -4,10 +4,11 @@ use std::{env, time::Duration};
 
 use anyhow::{Context as _, Result};
 use driftq_webhooks::{
-    clients::{self, ThirdParties},
+    clients,
     config::{Config, reconcile::Reconcile, source::Source},
     reconcile::{Client, Item, Page, Window},
     secrets::Secrets,
+    third_parties::ThirdParties,
 };
 use jiff::Timestamp;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use driftq_webhooks::{
-    clients::{self, ThirdParties},
+    clients,
     command::{Input, Payload},
     config::{
         Config,
@@ -17,7 +17,8 @@ use driftq_webhooks::{
     },
     effect_id::EffectId,
     effects::row::Row,
-    secrets::{self, Current, Vault},
+    secrets::{self, Current, SecretStore},
+    third_parties::ThirdParties,
     trace::Traceparent,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -43,8 +44,9 @@ impl Calls {
     /// Creates a client, which takes some milliseconds.
     pub(crate) async fn prepare(config: Arc<Config>) -> Result<Self> {
         // A placeholder for each secret. It has a form that can also sign calls, and it is never shown.
-        let vault = Vault::environment(secrets::of_steps(&config), |_| Some("whsec_bm8gc2VjcmV0".to_owned()));
-        let secrets = Current::start(vault, Timestamp::now(), |secrets| Ok(secrets.clone())).await?;
+        let store =
+            SecretStore::environment(secrets::of_steps(&config), |_| Some("whsec_bm8gc2VjcmV0".to_owned()));
+        let secrets = Current::start(store, Timestamp::now(), |secrets| Ok(secrets.clone())).await?;
         let clients = ThirdParties::new(clients::http(&|_| None)?, &config, &|_| None)?;
         Ok(Self { config, caller: Caller::new(clients, secrets) })
     }

@@ -104,16 +104,31 @@ impl InputHash {
     /// Digests input. Key order does not matter at any depth.
     #[must_use]
     pub fn of(input: &Input) -> Self {
-        let mut canonical = serde_json::to_value(input).unwrap_or_default();
         // serde_json sorts by itself unless some crate in the build turns its `preserve_order` feature on.
-        canonical.sort_all_objects();
-        Self(hex::encode(Sha256::digest(canonical.to_string())))
+        let canonical = if input.values().all(is_sorted) {
+            serde_json::to_string(input)
+        } else {
+            let mut sorted = input.clone();
+            sorted.values_mut().for_each(Value::sort_all_objects);
+            serde_json::to_string(&sorted)
+        };
+        // Strings, numbers and maps always serialise.
+        Self(hex::encode(Sha256::digest(canonical.unwrap_or_default())))
     }
 
     /// The digest in hex.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Whether the keys of all objects in it are in order.
+fn is_sorted(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.keys().is_sorted() && fields.values().all(is_sorted),
+        Value::Array(items) => items.iter().all(is_sorted),
+        _ => true,
     }
 }
 
@@ -148,7 +163,12 @@ impl Command {
     /// The JSON of the command. Strings, numbers and maps always serialise.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        // Most fit, with the signature.
+        let mut json = Vec::with_capacity(1024);
+        serde_json::to_writer(&mut json, self)
+            .ok()
+            .and_then(|()| String::from_utf8(json).ok())
+            .unwrap_or_default()
     }
 }
 

@@ -60,15 +60,15 @@ impl CommandKeys {
     /// The message of a command, signed.
     #[must_use]
     pub fn sign(&self, command: &Command) -> String {
-        self.sign_json(&command.to_json())
+        self.sign_json(command.to_json())
     }
 
     /// The same of a command's JSON.
     #[must_use]
-    pub(crate) fn sign_json(&self, json: &str) -> String {
-        let mut json = json.to_owned();
+    pub(crate) fn sign_json(&self, mut json: String) -> String {
         let mac = hex::encode(over(&self.first, &json).finalize().into_bytes());
         json.pop();
+        json.reserve_exact(FIELD.len() + mac.len() + END.len());
         json + FIELD + &mac + END
     }
 

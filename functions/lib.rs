@@ -41,6 +41,7 @@ mod pace;
 pub mod reconcile;
 pub mod secrets;
 pub mod telemetry;
+pub mod third_parties;
 pub mod topic;
 pub mod topics;
 pub mod trace;

@@ -27,18 +27,22 @@ impl Topic {
         self.broker.address().name()
     }
 
-    /// Writes a command, signed if there is a key, and partitioned by its business key.
+    /// Writes a command, whose JSON this is, signed if there is a key, and partitioned by its business key.
     ///
     /// # Errors
     /// The broker did not take it, or did not say so within `limit`.
     pub async fn publish_command(
         &self,
         command: &Command,
+        json: String,
         keys: Option<&CommandKeys>,
         limit: Duration,
     ) -> Result<(), Error> {
         let (run_id, step_id) = (command.run_id.as_str(), command.step.as_str());
-        let message = keys.map_or_else(|| command.to_json(), |keys| keys.sign(command));
+        let message = match keys {
+            Some(keys) => keys.sign_json(json),
+            None => json,
+        };
         self.publish(&command.business_key, &message, run_id, step_id, limit).await
     }
 

@@ -4,7 +4,18 @@ use std::iter;
 
 use sha2::{Digest, Sha256};
 
-use crate::topic::Topic;
+use crate::{
+    config::{
+        ConfigError,
+        brokers::{Brokers, Role},
+        environment::{Environment, Signatures},
+    },
+    secrets::{COMMAND_KEY, DRIFTQ_AUTH_HEADER, Secret, Secrets},
+    topic::Topic,
+};
+
+const UNSIGNED: &str = "missing; whoever reaches the broker could have commands carried out with our credentials. Set it to 32 \
+                        random bytes in hex, the same for both functions (openssl rand -hex 32)";
 
 /// One topic, by the same name, at each broker. There is always one that accepts commands.
 #[derive(Debug, Clone)]
@@ -19,6 +30,43 @@ impl Topics {
     #[must_use]
     pub fn new(first: Topic, more: Vec<Topic>, draining: Vec<Topic>) -> Self {
         Self { first, more, draining }
+    }
+
+    /// The topic of commands at each broker, with the header that its proxy requires.
+    ///
+    /// # Errors
+    /// `DRIFTQ_AUTH_HEADER` can't be used, or it would be sent unencrypted, or commands unsigned, to a broker on another machine.
+    pub fn of_commands(
+        http: &reqwest::Client,
+        environment: &Environment,
+        secrets: &Secrets,
+    ) -> Result<Self, ConfigError> {
+        let Brokers { first, more, draining } = &environment.brokers;
+        let all = || [first].into_iter().chain(more).chain(draining);
+        let is_required = environment.command_signatures == Signatures::Required;
+        if is_required
+            && secrets.get(COMMAND_KEY).is_none()
+            && !all().all(driftq_client::Address::is_loopback)
+        {
+            return Err(ConfigError::one("secrets", COMMAND_KEY, UNSIGNED.to_owned()));
+        }
+        let auth = secrets.get(DRIFTQ_AUTH_HEADER).map(Secret::expose);
+        if let Some(exposed) = all().find(|address| auth.is_some() && address.is_exposed()) {
+            let problem = format!(
+                "would be sent unencrypted to {exposed}; write https:// in {} and {}, or take this secret out",
+                Role::Accepting.variable(),
+                Role::Draining.variable()
+            );
+            return Err(ConfigError::one("secrets", DRIFTQ_AUTH_HEADER, problem));
+        }
+        let topic = |address: &driftq_client::Address| {
+            let broker = driftq_client::Client::new(http.clone(), address.clone(), auth)
+                .map_err(|error| ConfigError::one("secrets", DRIFTQ_AUTH_HEADER, error.to_string()))?;
+            Ok(Topic { broker, name: environment.topic.clone(), partitions: environment.partitions })
+        };
+        let topics =
+            |addresses: &[driftq_client::Address]| addresses.iter().map(topic).collect::<Result<Vec<_>, _>>();
+        Ok(Self::new(topic(first)?, topics(more)?, topics(draining)?))
     }
 
     /// The first that gets new commands.

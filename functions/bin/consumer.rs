@@ -1,13 +1,15 @@
 //! The consumer function: a Lambda on a schedule, which ingest wakes up as well.
 
 use driftq_webhooks::{
-    clients::{self, AwsSigner, Direct, Patience, ThirdParties},
+    clients::{self, AwsSigner, Direct, Patience},
     command_keys::CommandKeys,
     config::environment::{self, Environment},
     consumer::{Consumer, call::Caller},
     effects::Table,
-    secrets::{self, Current, Secrets},
+    secrets::{self, Current, SecretStore, Secrets},
     telemetry::{self, spans::Spans},
+    third_parties::ThirdParties,
+    topics::Topics,
 };
 use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
@@ -32,10 +34,10 @@ async fn build() -> Result<Consumer, Error> {
     let config = environment::load_config(&variable)?;
     let http = clients::http(&variable)?;
     let aws = clients::aws(http.clone(), variable)?;
-    let vault = clients::vault(&aws, &environment, secrets::of_steps(&config), variable);
+    let store = SecretStore::open(&aws, &environment, secrets::of_steps(&config), variable);
     let fit = |secrets: &Secrets| CommandKeys::of(secrets).map(|_| secrets.clone());
-    let secrets = Current::start(vault, Timestamp::now(), fit).await?;
-    let topics = clients::command_topics(&http, &environment, &secrets.get())?;
+    let secrets = Current::start(store, Timestamp::now(), fit).await?;
+    let topics = Topics::of_commands(&http, &environment, &secrets.get())?;
     let spans = Spans::to(environment.collector.clone(), "consumer", &http, &secrets.get())?;
     let (dynamodb, direct) = Direct::beside(&aws, http.clone(), Patience::CONSUMER, Timestamp::now).await;
     let table = Table::open(dynamodb, environment.effects_table.clone(), config.consumer.keep_done);

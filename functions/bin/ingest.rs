@@ -5,8 +5,9 @@ use driftq_webhooks::{
     config::environment::{self, Environment},
     effects::Table,
     ingest::{Ingest, fetch::Fetch, keys::KeyMaker, outbox::Outbox, wake::WakeUps},
-    secrets::{self, Current},
+    secrets::{self, Current, SecretStore},
     telemetry::{self, spans::Spans},
+    topics::Topics,
 };
 use jiff::Timestamp;
 use lambda_http::{Error, LambdaEvent, lambda_runtime::run, service_fn};
@@ -31,12 +32,12 @@ async fn build() -> Result<Ingest, Error> {
     let config = environment::load_config(&variable)?;
     let http = clients::http(&variable)?;
     let aws = clients::aws(http.clone(), variable)?;
-    let vault = clients::vault(&aws, &environment, secrets::of_sources(&config), variable);
+    let store = SecretStore::open(&aws, &environment, secrets::of_sources(&config), variable);
     let maker = KeyMaker::new(config.sources.clone());
-    let secrets = vault.read().await?;
-    let topics = clients::command_topics(&http, &environment, &secrets)?;
+    let secrets = store.read().await?;
+    let topics = Topics::of_commands(&http, &environment, &secrets)?;
     let spans = Spans::to(environment.collector.clone(), "ingest", &http, &secrets)?;
-    let keys = Current::of(vault, &secrets, Timestamp::now(), move |secrets| maker.make(secrets))?;
+    let keys = Current::of(store, &secrets, Timestamp::now(), move |secrets| maker.make(secrets))?;
     let fetch = Fetch::new(http.clone(), variable("AWS_ENDPOINT_URL_SNS"));
     let consumer = environment.consumer_function.as_deref();
     let consumer = consumer.map(|name| Invoker::new(http, &aws, name)).transpose()?;

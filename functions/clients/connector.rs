@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::body::SdkBody;
 use reqwest::{Body, Request};
 
-use super::direct::Place;
+use super::place::Place;
 
 /// Sends the SDK's requests by `http`. The SDK limits attempts and operations; `http` limits connecting.
 #[must_use]

@@ -5,7 +5,6 @@
 //! where credentials expire, everything is left to it. And only two answers are used:
 //! success, and a failed condition. After any other, or none, the SDK repeats the write, with the tries and the time that are left.
 
-mod place;
 mod signature;
 
 use std::{
@@ -32,12 +31,12 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-pub(super) use self::place::Place;
 use self::signature::{Parts, Signer};
 use super::{
     Patience,
     aws::{BACKOFF, TRIES, retries},
     connector,
+    place::Place,
 };
 
 const CONTENT: &str = "application/x-amz-json-1.0";

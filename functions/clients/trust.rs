@@ -17,7 +17,7 @@ const FILE: &str = "SSL_CERT_FILE";
 ///
 /// # Errors
 /// `SSL_CERT_FILE` can't be read, has no certificate, or has one that can't be used. There is no fallback.
-pub(super) fn tls(get: Lookup<'_>) -> Result<ClientConfig, ConfigError> {
+pub(crate) fn tls(get: Lookup<'_>) -> Result<ClientConfig, ConfigError> {
     let problem = |problem: String| ConfigError::one("environment", FILE, problem);
     let roots = match get(FILE).filter(|path| !path.is_empty()) {
         None => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },

@@ -5,7 +5,7 @@
 //! field is an error everywhere, and in text and URLs so is `null`: the business key of an event without an id must not be the word "none".
 
 mod names;
-mod view;
+mod plain;
 
 use std::{
     borrow::Cow,
@@ -19,7 +19,6 @@ use minijinja::{
 use serde_json::{Map, Value};
 
 use self::names::{Named, named};
-pub(crate) use self::view::view;
 use super::{checked::Check, problems::Problems, url_template};
 
 /// The kind of a template's output.
@@ -262,7 +261,12 @@ impl Templates {
     /// # Errors
     /// A field is missing, or an expression does not fit the data.
     pub fn text(&self, template: &Template, context: &Jinja) -> Result<String, RenderError> {
-        let compiled = self.env.get_template(&template.name).map_err(|e| template.failed(&e, None))?;
+        let compiled = self.compiled(template)?;
+        if template.name.ends_with(Role::Text.suffix())
+            && let Some(Value::String(text)) = plain::value(compiled.source(), context)
+        {
+            return Ok(text);
+        }
         compiled.render(context).map_err(|error| {
             let missing = (error.kind() == ErrorKind::UndefinedError)
                 .then(|| first_missing(compiled.undeclared_variables(true), context))
@@ -351,12 +355,7 @@ impl Templates {
         Ok(match template {
             JsonTemplate::Literal(value) => value.clone(),
             JsonTemplate::Text(template) => Value::String(self.text(template, context)?),
-            JsonTemplate::Expression(template) => serde_json::from_str(&self.text(template, context)?)
-                .map_err(|e| RenderError {
-                    field: template.field().to_owned(),
-                    message: e.to_string(),
-                    missing: None,
-                })?,
+            JsonTemplate::Expression(template) => self.expression(template, context)?,
             JsonTemplate::Array(items) => {
                 Value::Array(items.iter().map(|item| self.json(item, context)).collect::<Result<_, _>>()?)
             }
@@ -365,6 +364,23 @@ impl Templates {
                     |(key, value): &(String, JsonTemplate)| Ok((key.clone(), self.json(value, context)?));
                 Value::Object(fields.iter().map(field).collect::<Result<Map<_, _>, RenderError>>()?)
             }
+        })
+    }
+}
+
+impl Templates {
+    fn compiled(&self, template: &Template) -> Result<minijinja::Template<'_, '_>, RenderError> {
+        self.env.get_template(&template.name).map_err(|e| template.failed(&e, None))
+    }
+
+    fn expression(&self, template: &Template, context: &Jinja) -> Result<Value, RenderError> {
+        if let Some(value) = plain::value(self.compiled(template)?.source(), context) {
+            return Ok(value);
+        }
+        serde_json::from_str(&self.text(template, context)?).map_err(|e| RenderError {
+            field: template.field().to_owned(),
+            message: e.to_string(),
+            missing: None,
         })
     }
 }

@@ -11,7 +11,7 @@ use url::form_urlencoded;
 
 use super::{answer::Answer, destinations::Health, signature};
 use crate::{
-    clients::{AwsSigner, ThirdParties},
+    clients::AwsSigner,
     command::Input,
     config::{
         auth::Auth,
@@ -23,6 +23,7 @@ use crate::{
     effects::{guard::Lease, record::Receipt},
     outcome::{NotApplied, of_error, of_status},
     secrets::{Current, Secret, Secrets},
+    third_parties::ThirdParties,
     trace::{TRACEPARENT, Traceparent},
 };
 

@@ -277,9 +277,10 @@ impl<Proof> Client<Proof> {
 
     /// Checks that the answer is a broker's: a proxy's page with status 200 has not enqueued anything.
     async fn post(&self, path: &str, body: &impl Serialize, timeout: Duration) -> Result<(), Error> {
+        let mut json = Vec::with_capacity(1024);
         // Structs of strings and numbers: this does not fail.
-        let body = serde_json::to_vec(body).unwrap_or_default();
-        let request = self.request(Method::POST, path).header(CONTENT_TYPE, "application/json").body(body);
+        drop(serde_json::to_writer(&mut json, body));
+        let request = self.request(Method::POST, path).header(CONTENT_TYPE, "application/json").body(json);
         let response = request.timeout(timeout).send().await.map_err(Error::transport)?;
         let response = accepted(response).await?;
         if response.status() == StatusCode::NO_CONTENT {

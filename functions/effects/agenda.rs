@@ -10,12 +10,13 @@ use jiff::Timestamp;
 use super::{
     How, Settled,
     error::StoreError,
+    expression::{Change, Condition},
     guard::{Guard, Held, Mismatch},
     lanes::Lanes,
     new_record::{absent, pending_item},
     queries::Cursor,
     record::{Item, Record, Status, attr, millis, string},
-    store::{Change, Condition, Store, Write},
+    store::{Store, Write},
 };
 use crate::{
     command::Command,

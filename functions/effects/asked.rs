@@ -11,9 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     error::StoreError,
+    expression::{Change, Condition},
     reconciliation::Reconciliation,
     record::{Item, attr, millis, optional_text, seconds, string, time},
-    store::{Change, Condition, Write},
+    store::Write,
 };
 use crate::effect_id::EffectId;
 

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 
 use super::{
     error::StoreError,
+    expression::{Change, Condition},
     record::{attr, string},
-    store::{Change, Condition, Store},
+    store::Store,
 };
 use crate::{
     command::{ClaimCheck, Command, Input, InputHash, Payload, flow::Flow},

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 use super::{
     error::StoreError,
+    expression::{Change, Condition},
     record::{Item, Record, attr, number, string},
-    store::{Change, Condition, Store, Write},
+    store::{Store, Write},
 };
 
 /// No step has this id: they hold no `:`.

@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use super::{
     error::StoreError,
+    expression::Change,
     record::{Item, attr, count, millis, number, optional_text, short, string, time},
-    store::Change,
 };
 
 /// Entries that are kept, each of at most about 1.1 KB.

@@ -29,6 +29,7 @@ pub mod bulk;
 pub mod claim_check;
 pub mod decided;
 mod error;
+mod expression;
 pub mod guard;
 pub mod health;
 mod history;

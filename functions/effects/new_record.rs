@@ -4,9 +4,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use super::{
+    expression::Condition,
     recent,
     record::{Item, Status, attr, count, millis, string},
-    store::Condition,
 };
 use crate::{
     command::{Command, InputHash},

@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     claim_check::LargeInputs,
     error::StoreError,
+    expression::{Change, Condition},
     lanes::Lanes,
     new_record::{absent, pending_item},
     record::{Item, Record, attr, millis, optional_text, string, time},
-    store::{Change, Condition, Store, Write},
+    store::{Store, Write},
 };
 use crate::{
     command::{Command, MAX_INLINE},

@@ -12,12 +12,13 @@ use uuid::Uuid;
 
 use super::{
     StoreError,
+    expression::{Change, Condition},
     history::{Ended, History},
     lanes::Lanes,
     listing::Listing,
     new_record::{absent, pending_item},
     record::{Record, Status, attr, count, millis, string},
-    store::{Change, Condition, Store},
+    store::Store,
     transaction::{Obstacle, Transacted, Writes, not_applied},
 };
 use crate::{

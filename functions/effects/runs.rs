@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     error::StoreError,
+    expression::Condition,
     queries::Cursor,
     record::{Item, attr, millis, optional_text, seconds, string},
-    store::{Condition, Store},
+    store::Store,
 };
 
 /// The run id of these records. No run id can be this: they hold no `:`.

@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     error::StoreError,
+    expression::{Change, Condition},
     record::{Item, attr, seconds, string},
     wire,
 };
@@ -48,80 +49,6 @@ pub(super) struct Store {
 
 /// A client that is created at first use.
 type LazyClient = Arc<LazyLock<Client, Box<dyn FnOnce() -> Client + Send>>>;
-
-/// An update expression. All names go through `#`, since DynamoDB reserves many words.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Change {
-    set: Vec<(&'static str, AttributeValue)>,
-    set_once: Vec<(&'static str, AttributeValue)>,
-    remove: Vec<&'static str>,
-}
-
-impl Change {
-    pub(super) fn set(mut self, name: &'static str, value: AttributeValue) -> Self {
-        self.set.push((name, value));
-        self
-    }
-
-    /// Sets an attribute if it is missing.
-    pub(super) fn set_once(mut self, name: &'static str, value: AttributeValue) -> Self {
-        self.set_once.push((name, value));
-        self
-    }
-
-    pub(super) fn remove(mut self, names: &[&'static str]) -> Self {
-        self.remove.extend(names);
-        self
-    }
-
-    /// The attributes that it names.
-    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
-        let set = self.set.iter().chain(&self.set_once).map(|(name, _)| *name);
-        set.chain(self.remove.iter().copied())
-    }
-
-    /// The values, by attribute name.
-    pub(super) fn values(&self) -> impl Iterator<Item = (&'static str, &AttributeValue)> {
-        self.set.iter().chain(&self.set_once).map(|(name, value)| (*name, value))
-    }
-
-    /// The same, by value.
-    pub(super) fn into_values(self) -> impl Iterator<Item = (&'static str, AttributeValue)> {
-        self.set.into_iter().chain(self.set_once)
-    }
-
-    pub(super) fn expression(&self) -> String {
-        let mut text = String::with_capacity(512);
-        let mut before = "SET ";
-        for (name, _) in &self.set {
-            add(&mut text, &[before, "#", name, " = :", name]);
-            before = ", ";
-        }
-        for (name, _) in &self.set_once {
-            add(&mut text, &[before, "#", name, " = if_not_exists(#", name, ", :", name, ")"]);
-            before = ", ";
-        }
-        // DynamoDB rejects empty clauses.
-        before = if text.is_empty() { "REMOVE " } else { " REMOVE " };
-        for name in &self.remove {
-            add(&mut text, &[before, "#", name]);
-            before = ", ";
-        }
-        text
-    }
-}
-
-fn add(text: &mut String, parts: &[&str]) {
-    parts.iter().for_each(|part| text.push_str(part));
-}
-
-/// A condition: its expression, the attributes it names with `#`, and its values.
-#[derive(Debug, Clone)]
-pub(super) struct Condition<'a> {
-    pub(super) expression: &'a str,
-    pub(super) names: &'a [&'static str],
-    pub(super) values: Vec<(&'static str, AttributeValue)>,
-}
 
 impl Store {
     pub(super) fn new(

@@ -10,8 +10,9 @@ use jiff::Timestamp;
 
 use super::{
     error::StoreError,
+    expression::{Change, Condition},
     record::{Item, attr, millis, string},
-    store::{Change, Condition, Store, Write},
+    store::{Store, Write},
 };
 
 /// No run id can be this: they hold no `:`.

@@ -16,8 +16,9 @@ use aws_sdk_dynamodb::{
 
 use super::{
     error::StoreError,
+    expression::{Change, Condition},
     record::{Item, attr, string},
-    store::{Change, Condition, Store},
+    store::Store,
 };
 
 const OPERATION: &str = "TransactWriteItems";

@@ -7,8 +7,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Deserialize;
 
 use super::{
+    expression::{Change, Condition},
     record::{Item, attr},
-    store::{Change, Condition},
 };
 
 /// More than most writes take.

@@ -7,17 +7,19 @@ use percent_encoding::percent_decode;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
+use super::document::Document;
+
 /// A parsed body.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
     /// Any JSON value. Shared with the templates that use it.
-    Json(Arc<Value>),
+    Json(Arc<Document>),
     /// A form, with the JSON document in the field that the source names, if there is one.
     Form {
         /// The fields.
         form: Form,
         /// The document.
-        document: Option<Arc<Value>>,
+        document: Option<Arc<Document>>,
     },
     /// Neither.
     Bytes,
@@ -37,9 +39,9 @@ impl Content {
     /// Reads a body. `json_field` names the field of a form that holds the event.
     #[must_use]
     pub fn read(body: &[u8], json_field: Option<&str>) -> Self {
-        match serde_json::from_slice(body) {
-            Ok(json) => Self::json(json),
-            Err(_) => Self::read_form(body, json_field),
+        match Document::parse(body) {
+            Some(json) => Self::Json(json.into()),
+            None => Self::read_form(body, json_field),
         }
     }
 
@@ -48,33 +50,23 @@ impl Content {
     pub fn read_form(body: &[u8], json_field: Option<&str>) -> Self {
         let Some(form) = Form::read(body) else { return Self::Bytes };
         let document = json_field
-            .and_then(|name| serde_json::from_str(form.fields.get(name)?.as_str()?).ok())
+            .and_then(|name| Document::parse(form.fields.get(name)?.as_str()?.as_bytes()))
             .map(Arc::new);
         Self::Form { form, document }
     }
 
     /// A JSON body.
     #[must_use]
-    pub fn json(json: Value) -> Self {
-        Self::Json(json.into())
+    pub fn json(json: &Value) -> Self {
+        Self::Json(Document::of(json).into())
     }
 
     /// The value of `event` in templates.
     #[must_use]
-    pub fn event(&self) -> Option<&Value> {
+    pub fn event(&self) -> Option<&Arc<Document>> {
         match self {
             Self::Json(json) => Some(json),
-            Self::Form { document, .. } => document.as_deref(),
-            Self::Bytes => None,
-        }
-    }
-
-    /// The same value, shared.
-    #[must_use]
-    pub fn shared_event(&self) -> Option<Arc<Value>> {
-        match self {
-            Self::Json(json) => Some(json.clone()),
-            Self::Form { document, .. } => document.clone(),
+            Self::Form { document, .. } => document.as_ref(),
             Self::Bytes => None,
         }
     }
@@ -192,7 +184,9 @@ mod tests {
     #[test]
     fn the_document_of_a_field_is_the_event_if_the_source_says_so() {
         let body = b"payload=%7B%22type%22%3A%22block_actions%22%7D";
-        assert_eq!(Content::read(body, Some("payload")).event(), Some(&json!({ "type": "block_actions" })));
+        let read = Content::read(body, Some("payload"));
+        let event = read.event().map(|event| event.value());
+        assert_eq!(event, Some(json!({ "type": "block_actions" })));
         assert_eq!(Content::read(body, Some("other")).event(), None);
         assert_eq!(Content::read(body, None).event(), None);
         assert_eq!(Content::read(b"payload=no", Some("payload")).event(), None);

@@ -13,15 +13,16 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use context::Context;
 use envelope::{Envelope, EventFormat};
 use lambda_http::http::{HeaderMap, Method};
 use serde::{Deserialize, de::Error as _};
-use serde_json::Value;
 use tables::Tables;
 
 use super::query::{Parameters, Query};
 
 mod caller;
+mod context;
 mod envelope;
 mod response;
 mod tables;
@@ -53,8 +54,8 @@ struct Parts {
     raw_query_string: Option<String>,
     body: Option<String>,
     is_base64_encoded: Option<bool>,
-    #[serde(default)]
-    request_context: Value,
+    #[serde(default, deserialize_with = "context::object")]
+    request_context: Option<Context>,
 }
 
 /// A request, independent of the event format.
@@ -111,11 +112,11 @@ impl TryFrom<Parts> for Event {
 
     /// # Errors
     /// Not an API Gateway, function URL or ALB event.
-    fn try_from(parts: Parts) -> Result<Self, serde_json::Error> {
+    fn try_from(mut parts: Parts) -> Result<Self, serde_json::Error> {
         let no_request = || serde_json::Error::missing_field("requestContext");
-        let format =
-            EventFormat::of(parts.version.as_deref(), &parts.request_context).ok_or_else(no_request)?;
-        let (tables, envelope, caller) = format.split(parts);
+        let context = parts.request_context.take().ok_or_else(no_request)?;
+        let format = EventFormat::of(parts.version.as_deref(), &context);
+        let (tables, envelope, caller) = format.split(parts, context);
         let response_format = ResponseFormat { format, lists: tables.lists() };
         Ok(Self { response_format, request: request(format, tables, envelope, caller) })
     }

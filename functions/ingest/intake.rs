@@ -80,7 +80,7 @@ impl<'a> Intake<'a> {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn line(&self, ending: &Ending<'_>, outcome: &Outcome) -> Line {
+    fn line(&self, ending: &Ending<'_>, outcome: &Outcome) -> Line<'a> {
         let line = match ending {
             Ending::Accepted(_) | Ending::Started { .. } => Line::default().count(&ACCEPTED, 1),
             Ending::Refused { reason, .. } => Line::default().count(&REFUSED, 1).property("Reason", reason),

@@ -9,7 +9,7 @@
 //! | [`webhook_verify`] | the signature schemes: verification, and the event's identity |
 //! | [`fetch`] | certificates and confirmations that SNS needs |
 //! | [`request`] | from an unverified to a verified webhook |
-//! | [`body`], `names` | the verified body, and the names that templates use |
+//! | [`body`], [`document`], `names` | the verified body, its JSON, and the names that templates use |
 //! | `rates` | the rate of each source |
 //! | [`route`] | one command for each step that wants the event |
 //! | [`outbox`], [`placement`] | makes each command durable, in the topic or in DynamoDB |
@@ -22,6 +22,7 @@
 //! what a webhook would start, for the command line; [`fetched`], an event that the consumer has fetched from its provider.
 
 pub mod body;
+pub mod document;
 pub mod event;
 pub mod fetch;
 pub mod fetched;

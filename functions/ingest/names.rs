@@ -9,7 +9,7 @@ use minijinja::{
 };
 use serde_json::{Map, Value};
 
-use crate::config::template::view;
+use super::document::{Document, view};
 
 /// A webhook's values for templates.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(super) struct Names {
     /// Only if a template may use it: it takes a pass over the body.
     pub(super) digest: Option<String>,
     pub(super) event_id: Option<String>,
-    pub(super) event: Option<Arc<Value>>,
+    pub(super) event: Option<Arc<Document>>,
     pub(super) form: Option<Map<String, Value>>,
 }
 

@@ -61,6 +61,22 @@ pub enum NotDurable {
     IdempotencyKey(StoreError),
 }
 
+/// A command for a topic.
+struct Message<'a> {
+    command: &'a Command,
+    /// Its JSON: it is made once.
+    json: String,
+    keys: Option<&'a CommandKeys>,
+    topic: &'a Topic,
+}
+
+impl Message<'_> {
+    async fn publish(self) -> Result<(), driftq_client::Error> {
+        let Self { command, json, keys, topic } = self;
+        topic.publish_command(command, json, keys, PRODUCE_TIMEOUT).await
+    }
+}
+
 impl Outbox {
     /// Makes a command durable: on the topic, or in DynamoDB and due at once.
     ///
@@ -76,14 +92,14 @@ impl Outbox {
         let (run_id, step) = (&command.run_id, &command.step);
         let span = tracing::info_span!("command", %run_id, effect_id = %effect, %step);
         let accept = async {
-            let command = self.within_limits(effect, command).await.map_err(NotDurable::LargeInput)?;
+            let (command, json) =
+                self.within_limits(effect, command).await.map_err(NotDurable::LargeInput)?;
             let topic = self.topics.for_key(&command.business_key);
+            let message = Message { command: &command, json, keys, topic };
             let placement = match (due, self.journal) {
                 (Some(due), _) => self.schedule(*due, effect, &command, now).await,
-                (None, None) => self.queue_or_defer(effect, (&command, keys), topic, now).await,
-                (None, Some(grace)) => {
-                    self.queue_and_journal(effect, (&command, keys), topic, now, grace).await
-                }
+                (None, None) => self.queue_or_defer(effect, message, now).await,
+                (None, Some(grace)) => self.queue_and_journal(effect, message, now, grace).await,
             }?;
             placement.log(topic.broker_name());
             Ok(placement)
@@ -109,13 +125,11 @@ impl Outbox {
     async fn queue_or_defer(
         &self,
         effect: &EffectId,
-        (command, keys): (&Command, Option<&CommandKeys>),
-        topic: &Topic,
+        message: Message<'_>,
         now: Timestamp,
     ) -> Result<Placement, NotDurable> {
-        let Err(broker) = topic.publish_command(command, keys, PRODUCE_TIMEOUT).await else {
-            return Ok(Placement::Queued);
-        };
+        let Message { command, topic, .. } = message;
+        let Err(broker) = message.publish().await else { return Ok(Placement::Queued) };
         match self.agenda.enqueue(effect, command, now, now).await {
             Ok(settled) => Ok(Placement::in_table(settled.how(), broker)),
             Err(table) => Err(NotDurable::neither(topic, broker, table)),
@@ -127,12 +141,12 @@ impl Outbox {
     async fn queue_and_journal(
         &self,
         effect: &EffectId,
-        (command, keys): (&Command, Option<&CommandKeys>),
-        topic: &Topic,
+        message: Message<'_>,
         now: Timestamp,
         grace: Duration,
     ) -> Result<Placement, NotDurable> {
-        let publish = topic.publish_command(command, keys, PRODUCE_TIMEOUT);
+        let Message { command, topic, .. } = message;
+        let publish = message.publish();
         let journal = self.agenda.enqueue(effect, command, now + grace, now);
         match tokio::join!(publish, journal) {
             (Ok(()), journalled) => {
@@ -151,18 +165,20 @@ impl Outbox {
         }
     }
 
-    /// The command as its broker gets it: with large input replaced by a reference to DynamoDB.
+    /// The command as its broker gets it, with large input replaced by a reference to DynamoDB, and its JSON.
     async fn within_limits<'c>(
         &self,
         effect: &EffectId,
         command: &'c Command,
-    ) -> Result<Cow<'c, Command>, StoreError> {
-        let bytes = command.to_json().len();
+    ) -> Result<(Cow<'c, Command>, String), StoreError> {
+        let json = command.to_json();
         match &command.payload {
-            Payload::Input(_) if bytes > MAX_INLINE && bytes > self.inline_limit(command).await => {
-                self.large_inputs.leave_input(effect, command.clone()).await.map(Cow::Owned)
+            Payload::Input(_) if json.len() > MAX_INLINE && json.len() > self.inline_limit(command).await => {
+                let smaller = self.large_inputs.leave_input(effect, command.clone()).await?;
+                let json = smaller.to_json();
+                Ok((Cow::Owned(smaller), json))
             }
-            _ => Ok(Cow::Borrowed(command)),
+            _ => Ok((Cow::Borrowed(command), json)),
         }
     }
 

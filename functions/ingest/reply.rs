@@ -1,11 +1,12 @@
 //! Ingest's responses: the only table of statuses. Errors are problem details (RFC 9457).
 
 use http::{HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
 use serde_json::{Value, json};
 use webhook_verify::{Answer, Scheme, Success, success};
 
 use super::{event::Malformed, outcome::Run, route::Routed};
-use crate::effect_id::EffectId;
+use crate::effect_id::{EffectId, RunId, StepId};
 
 /// A response.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub enum Reply {
     /// All commands are durable. A run without effects is an authentic event that no step wants. This is not an error: the provider must not
     /// redeliver it.
     Accepted(Vec<Run>),
+    /// The same, for a provider that accepts only 200 as a success.
+    Ok(Vec<Run>),
     /// An exact response that the provider expects.
     Exact(Answer),
     /// A client's command is durable.
@@ -58,7 +61,7 @@ impl Reply {
     pub fn as_expected(self, scheme: &Scheme) -> Self {
         match (self, success(scheme)) {
             (Self::Accepted(_), Success::Only(answer)) => Self::Exact(answer),
-            (Self::Accepted(runs), Success::Ok) => Self::Found(accepted(&runs)),
+            (Self::Accepted(runs), Success::Ok) => Self::Ok(runs),
             (reply, _) => reply,
         }
     }
@@ -71,6 +74,7 @@ impl From<Reply> for Response<String> {
                 let wanted = runs.iter().any(|run| !run.effects.is_empty());
                 json(if wanted { StatusCode::ACCEPTED } else { StatusCode::OK }, &accepted(&runs))
             }
+            Reply::Ok(runs) => json(StatusCode::OK, &accepted(&runs)),
             Reply::Exact(answer) => exactly(answer),
             Reply::Started(effect) => {
                 let body = json!({ "run_id": effect.run_id(), "effect_id": effect.to_string() });
@@ -106,11 +110,40 @@ fn later(status: StatusCode, detail: &str) -> Response<String> {
 }
 
 /// One run for a webhook, a list of runs for a batch.
-fn accepted(runs: &[Run]) -> Value {
-    let run = |Run { run_id, effects, .. }: &Run| json!({ "run_id": run_id, "effects": effects.iter().map(named).collect::<Vec<_>>() });
+fn accepted(runs: &[Run]) -> Accepted<'_> {
     match runs {
-        [one] => run(one),
-        several => json!({ "runs": several.iter().map(run).collect::<Vec<_>>() }),
+        [one] => Accepted::One(StartedRun::of(one)),
+        several => Accepted::Several { runs: several.iter().map(StartedRun::of).collect() },
+    }
+}
+
+/// The body of the response to a webhook.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Accepted<'a> {
+    One(StartedRun<'a>),
+    Several { runs: Vec<StartedRun<'a>> },
+}
+
+#[derive(Serialize)]
+struct StartedRun<'a> {
+    effects: Vec<StartedEffect<'a>>,
+    run_id: &'a RunId,
+}
+
+#[derive(Serialize)]
+struct StartedEffect<'a> {
+    effect_id: String,
+    step: &'a StepId,
+}
+
+impl<'a> StartedRun<'a> {
+    fn of(Run { run_id, effects, .. }: &'a Run) -> Self {
+        let effect = |Routed { effect, .. }: &'a Routed| StartedEffect {
+            effect_id: effect.to_string(),
+            step: effect.step_id(),
+        };
+        Self { effects: effects.iter().map(effect).collect(), run_id }
     }
 }
 
@@ -133,10 +166,6 @@ fn exactly(answer: Answer) -> Response<String> {
     response
 }
 
-fn named(routed: &Routed) -> Value {
-    json!({ "effect_id": routed.effect.to_string(), "step": routed.command.step })
-}
-
 fn problem(status: StatusCode, detail: &str) -> Response<String> {
     let title = status.canonical_reason().unwrap_or_default();
     let mut response = json(status, &json!({ "title": title, "status": status.as_u16(), "detail": detail }));
@@ -144,8 +173,9 @@ fn problem(status: StatusCode, detail: &str) -> Response<String> {
     response
 }
 
-fn json(status: StatusCode, body: &Value) -> Response<String> {
-    let mut response = Response::new(body.to_string());
+fn json(status: StatusCode, body: &impl Serialize) -> Response<String> {
+    // Strings and numbers always serialise.
+    let mut response = Response::new(serde_json::to_string(body).unwrap_or_default());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

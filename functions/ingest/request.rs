@@ -1,7 +1,7 @@
 //! A webhook before and after verification. Only [`UnverifiedWebhook::verify`] makes a [`VerifiedWebhook`] that can be acted on, and only a [`VerifiedWebhook`] has an
 //! event: the raw bytes are verified before anything is parsed.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use http::HeaderMap;
 use jiff::Timestamp;
@@ -60,6 +60,8 @@ pub struct VerifiedWebhook<'a> {
     handshake: Option<Answer>,
     confirmation: Option<Location>,
     content: Content,
+    /// The events, if it may have several.
+    batch: Option<Vec<Value>>,
     signed: Signed<'a>,
     /// Computed at first use: it takes a pass over the body.
     fingerprint: OnceLock<String>,
@@ -142,28 +144,38 @@ impl<'a> UnverifiedWebhook<'a> {
             true => Content::read(body, source.json_field.as_deref()),
             false => Content::read_form(body, source.json_field.as_deref()),
         };
-        let confirmation = match &content {
-            Content::Json(body) => confirmation(&source.scheme, body),
-            Content::Form { .. } | Content::Bytes => None,
+        let outline = content.event().map(|event| event.outline());
+        let json = outline.as_ref().filter(|_| matches!(content, Content::Json(_)));
+        let confirmation = json.and_then(|body| confirmation(&source.scheme, body));
+        let handshake = json.zip(key).and_then(|(body, key)| handshake(&source.scheme, body, key));
+        let batch = json.and_then(|body| source.scheme.batch(body));
+        let (content, outline) = match content {
+            Content::Json(body) if !source.scheme.signs_whole_json() => {
+                let event = event(&source.scheme, body.value());
+                (Content::json(&event), Some(event))
+            }
+            content => (content, outline),
         };
-        let content = match content {
-            Content::Json(body) => Content::json(event(&source.scheme, Arc::unwrap_or_clone(body))),
-            other => other,
-        };
-        let handshake = match (&content, key) {
-            (Content::Json(body), Some(key)) => handshake(&source.scheme, body, key),
-            _ => None,
-        };
-        let identity = identity_of(source, headers, &content);
+        let identity = identity_of(source, headers, &content, outline.as_ref());
         let fingerprint = OnceLock::new();
-        VerifiedWebhook { source, headers, identity, handshake, confirmation, content, signed, fingerprint }
+        VerifiedWebhook {
+            source,
+            headers,
+            identity,
+            handshake,
+            confirmation,
+            content,
+            batch,
+            signed,
+            fingerprint,
+        }
     }
 }
 
-/// The provider's id and type, from the event or else from the form's fields.
-fn identity_of(source: &Source, headers: &HeaderMap, content: &Content) -> Identity {
+/// The provider's id and type, from the event's outline or else from the form's fields.
+fn identity_of(source: &Source, headers: &HeaderMap, content: &Content, outline: Option<&Value>) -> Identity {
     let form = content.form().map(|form| Value::Object(form.fields.clone()));
-    identity(&source.scheme, headers, content.event().or(form.as_ref()))
+    identity(&source.scheme, headers, outline.or(form.as_ref()))
 }
 
 impl VerifiedWebhook<'_> {
@@ -171,14 +183,10 @@ impl VerifiedWebhook<'_> {
     /// # Errors
     /// The source's own `event_id` or `event_type` can't be rendered.
     pub fn events(mut self, templates: &Templates) -> Result<Vec<Self>, Lacking> {
-        let batch = match &self.content {
-            Content::Json(body) => self.source.scheme.batch(body),
-            Content::Form { .. } | Content::Bytes => None,
-        };
-        let events = match batch {
+        let events = match self.batch.take() {
             Some(items) => {
                 self.content = Content::Bytes;
-                items.into_iter().map(|item| self.about(item)).collect()
+                items.iter().map(|item| self.about(item)).collect()
             }
             None => vec![self],
         };
@@ -186,11 +194,11 @@ impl VerifiedWebhook<'_> {
     }
 
     /// The same webhook, as if this item of its array were the whole event.
-    fn about(&self, item: Value) -> Self {
-        let fingerprint = OnceLock::from(self.source.scheme.item_digest(&item));
+    fn about(&self, item: &Value) -> Self {
+        let fingerprint = OnceLock::from(self.source.scheme.item_digest(item));
         let content = Content::json(item);
         Self {
-            identity: identity_of(self.source, self.headers, &content),
+            identity: identity_of(self.source, self.headers, &content, Some(item)),
             fingerprint,
             content,
             ..self.clone()
@@ -277,7 +285,7 @@ impl VerifiedWebhook<'_> {
             event_type: self.identity.event_type.clone(),
             digest: templates.may_use_digest().then(|| self.fingerprint().to_owned()),
             event_id: self.identity.event_id.clone(),
-            event: self.content.shared_event(),
+            event: self.content.event().cloned(),
             form: self.content.form().map(|form| form.fields.clone()),
         })
     }

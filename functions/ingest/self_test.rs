@@ -39,5 +39,5 @@ fn problem(keys: &Keys, source: &Source) -> Option<String> {
 }
 
 fn signs(keys: &CommandKeys) -> bool {
-    keys.verify(&keys.sign_json(PROBE)).is_ok_and(|json| json == PROBE)
+    keys.verify(&keys.sign_json(PROBE.to_owned())).is_ok_and(|json| json == PROBE)
 }

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::{sync::Mutex, time::timeout};
 
-use super::{Secrets, Vault};
+use super::{SecretStore, Secrets};
 use crate::config::ConfigError;
 
 /// The age at which secrets are read again, as in AWS's own cache
@@ -25,7 +25,7 @@ type Make<T> = Box<dyn Fn(&Secrets) -> Result<T, ConfigError> + Send + Sync>;
 
 /// A value derived from secrets. A failed refresh keeps the old value.
 pub struct Current<T> {
-    vault: Vault,
+    store: SecretStore,
     make: Make<T>,
     made: RwLock<Made<T>>,
     /// When the secrets were last read again. Locked during a read, so that concurrent callers wait for the same one.
@@ -43,12 +43,12 @@ impl<T> Current<T> {
     /// # Errors
     /// The secrets can't be read, or everything that is wrong with them.
     pub async fn start(
-        vault: Vault,
+        store: SecretStore,
         now: Timestamp,
         make: impl Fn(&Secrets) -> Result<T, ConfigError> + Send + Sync + 'static,
     ) -> Result<Self, ConfigError> {
-        let secrets = vault.read().await?;
-        Self::of(vault, &secrets, now, make)
+        let secrets = store.read().await?;
+        Self::of(store, &secrets, now, make)
     }
 
     /// Derived from secrets that have just been read.
@@ -56,13 +56,13 @@ impl<T> Current<T> {
     /// # Errors
     /// Everything that is wrong with them.
     pub fn of(
-        vault: Vault,
+        store: SecretStore,
         secrets: &Secrets,
         now: Timestamp,
         make: impl Fn(&Secrets) -> Result<T, ConfigError> + Send + Sync + 'static,
     ) -> Result<Self, ConfigError> {
         let made = RwLock::new(Made { value: Arc::new(make(secrets)?), at: now });
-        Ok(Self { vault, make: Box::new(make), made, asked: Mutex::default() })
+        Ok(Self { store, make: Box::new(make), made, asked: Mutex::default() })
     }
 
     /// The present value.
@@ -88,7 +88,7 @@ impl<T> Current<T> {
     }
 
     async fn renew(&self, now: Timestamp) {
-        if !self.vault.changes() {
+        if !self.store.changes() {
             return;
         }
         let mut asked = self.asked.lock().await;
@@ -108,7 +108,7 @@ impl<T> Current<T> {
     }
 
     async fn make_anew(&self) -> Result<T, ConfigError> {
-        (self.make)(&self.vault.read().await?)
+        (self.make)(&self.store.read().await?)
     }
 }
 
@@ -119,6 +119,6 @@ fn apart(then: Timestamp, now: Timestamp) -> Duration {
 
 impl<T> fmt::Debug for Current<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Current").field("vault", &self.vault).finish_non_exhaustive()
+        f.debug_struct("Current").field("store", &self.store).finish_non_exhaustive()
     }
 }

@@ -1,19 +1,19 @@
 //! Secrets: named in `webhooks.toml`, never written there and never printed.
 //!
-//! [`vault`] the store of their values: the environment, or on AWS one Secrets Manager secret · [`current`] values derived
+//! [`store`] the store of their values: the environment, or on AWS one Secrets Manager secret · [`current`] values derived
 //! from them, refreshed after a rotation.
 
 pub mod current;
+pub mod store;
 #[cfg(test)]
 mod tests;
-pub mod vault;
 
 use std::{
     collections::{BTreeSet, HashMap},
     fmt,
 };
 
-pub use self::{current::Current, vault::Vault};
+pub use self::{current::Current, store::SecretStore};
 use crate::config::{Config, ConfigError, Problem, auth::Auth, in_doubt::InDoubt, step::Step};
 
 /// A secret's value.

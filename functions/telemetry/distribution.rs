@@ -69,12 +69,6 @@ impl Distribution {
     }
 }
 
-impl From<u64> for Distribution {
-    fn from(value: u64) -> Self {
-        Self(BTreeMap::from([(value, 1)]))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -96,7 +90,6 @@ mod tests {
         assert_eq!(times.percentile(50), None);
         (1..=200).for_each(|value| times.add(value));
         assert_eq!([1, 50, 99, 100].map(|part| times.percentile(part)), [2, 100, 198, 200].map(Some));
-        assert_eq!(Distribution::from(7).percentile(99), Some(7));
     }
 
     proptest! {

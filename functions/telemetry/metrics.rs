@@ -2,8 +2,6 @@
 //!
 //! Every metric is recorded as a total. Those with a dimension are also recorded by its values.
 
-use metrique_writer_core::unit::{NegativeScale, Unit};
-
 /// The namespace in CloudWatch, unless `METRICS_NAMESPACE` names another.
 pub const NAMESPACE: &str = "DriftqWebhooks";
 
@@ -12,8 +10,8 @@ pub const NAMESPACE: &str = "DriftqWebhooks";
 pub struct Metric {
     /// Its name in CloudWatch.
     pub name: &'static str,
-    /// What it counts in.
-    pub unit: Unit,
+    /// What it counts in, as CloudWatch names it.
+    pub unit: &'static str,
     /// The dimension by which it is also recorded.
     pub by: Option<&'static str>,
     /// The function that records it.
@@ -22,9 +20,9 @@ pub struct Metric {
     pub meaning: &'static str,
 }
 
-const COUNT: Unit = Unit::Count;
-const MS: Unit = Unit::Second(NegativeScale::Milli);
-const SECONDS: Unit = Unit::Second(NegativeScale::One);
+const COUNT: &str = "Count";
+const MS: &str = "Milliseconds";
+const SECONDS: &str = "Seconds";
 
 macro_rules! metrics {
     ($($constant:ident = $name:literal, $unit:ident, $by:expr, $function:literal, $meaning:literal;)*) => {
@@ -126,7 +124,7 @@ mod tests {
         let row = |metric: &&Metric| {
             let Metric { name, unit, by, function, meaning } = metric;
             let by = by.map(|by| format!("`{by}`")).unwrap_or_default();
-            format!("| `{name}` | {} | {by} | {function} | {meaning} |\n", unit.name())
+            format!("| `{name}` | {} | {by} | {function} | {meaning} |\n", unit)
         };
         let head = "| metric | unit | also by | measured by | what it means |\n|---|---|---|---|---|\n";
         assert_eq!(listed, format!("{head}{}", ALL.iter().map(row).collect::<String>()));

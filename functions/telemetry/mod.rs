@@ -1,7 +1,7 @@
 //! Logs and metrics: JSON lines on standard output, which Lambda collects. `docs/logging.md` says when a line is written, what it contains,
 //! and what it never contains.
 //!
-//! [`metrics`] the list of metrics · [`line`](mod@line) a line of metrics · [`distribution`] many measurements in one line ·
+//! `log` a log line · [`metrics`] the list of metrics · [`line`](mod@line) a line of metrics · [`distribution`] many measurements in one line ·
 //! [`spans`] spans for a trace collector, encoded by `otlp`.
 //!
 //! A failure is logged once, where it is handled. Its context (the Lambda request, the run, the effect) is in the enclosing spans, whose
@@ -9,18 +9,17 @@
 
 pub mod distribution;
 pub mod line;
+mod log;
 pub mod metrics;
 mod otlp;
 pub mod spans;
 
-use std::{panic, str::FromStr, sync::OnceLock};
+use std::{io, panic, str::FromStr, sync::OnceLock};
 
-use json_subscriber::JsonLayer;
 use tracing::{Metadata, level_filters::LevelFilter};
-use tracing_subscriber::{
-    Layer as _, filter::filter_fn, fmt::time::SystemTime, layer::SubscriberExt as _, registry::Registry,
-};
+use tracing_subscriber::{Layer as _, filter::filter_fn, layer::SubscriberExt as _, registry::Registry};
 
+use self::log::JsonLines;
 use crate::config::environment::Lookup;
 
 /// Lambda's own log level setting.
@@ -45,7 +44,7 @@ pub fn start(get: Lookup<'_>) {
     if !setting.is_empty() {
         LET_THROUGH.get_or_init(|| setting);
     }
-    let logs = json().with_filter(filter_fn(move |line| is_wanted(line, level)));
+    let logs = JsonLines(io::stdout).with_filter(filter_fn(move |line| is_wanted(line, level)));
     // Err: a logger is already installed; it is kept.
     drop(tracing::subscriber::set_global_default(Registry::default().with(logs)));
     // Without the panic's message: it may quote the data being processed.
@@ -57,19 +56,6 @@ pub fn start(get: Lookup<'_>) {
 
 fn namespace() -> &'static str {
     NAMESPACE.get().map_or(metrics::NAMESPACE, String::as_str)
-}
-
-/// One flat object per line: its own fields, and those of all enclosing spans.
-fn json<S>() -> JsonLayer<S>
-where
-    S: tracing::Subscriber + for<'span> tracing_subscriber::registry::LookupSpan<'span>,
-{
-    let mut json = JsonLayer::stdout();
-    json.with_timer("timestamp", SystemTime);
-    json.with_level("level");
-    json.with_flattened_event();
-    json.with_top_level_flattened_span_list();
-    json
 }
 
 /// Whether a line is logged. Spans are kept at every level: an error's line needs their fields. The Lambda runtime's line about a failed or

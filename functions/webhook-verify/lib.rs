@@ -174,7 +174,10 @@ pub fn confirmation(scheme: &Scheme, body: &Value) -> Option<Location> {
 /// A verified JSON body as templates see it: only what the signature covers.
 #[must_use]
 pub fn event(scheme: &Scheme, body: Value) -> Value {
-    (scheme.provider.event)(body)
+    match scheme.provider.event {
+        Some(event) => event(body),
+        None => body,
+    }
 }
 
 /// Whether the body of a verified request may be parsed as JSON.
@@ -183,7 +186,8 @@ pub fn may_be_json(scheme: &Scheme, request: &Signed<'_>) -> bool {
     (scheme.provider.may_be_json)(request)
 }
 
-/// The identity of a verified webhook's event. `body` is the body as JSON, if it is JSON, or a form's fields as a JSON object.
+/// The identity of a verified webhook's event. `body` is the body as JSON, if it is JSON, or a form's fields as a JSON object. Objects that are
+/// more than two levels deep are not looked at, here and in [`handshake`] and [`confirmation`].
 #[must_use]
 pub fn identity(scheme: &Scheme, headers: &HeaderMap, body: Option<&Value>) -> Identity {
     (scheme.provider.identity)(headers, body)

@@ -41,8 +41,8 @@ pub(super) struct Provider {
     pub(super) certificate: fn(&Settings, &Signed<'_>) -> Result<Option<Location>, Refused>,
     /// The location that confirms a subscription, for a verified body that asks for it.
     pub(super) confirmation: fn(&Settings, &Value) -> Option<Location>,
-    /// A verified JSON body as templates see it.
-    pub(super) event: fn(Value) -> Value,
+    /// A verified JSON body as templates see it, if the signature does not cover all of it.
+    pub(super) event: Option<fn(Value) -> Value>,
     /// Digest of the signed content, if that is not the body.
     pub(super) fingerprint: fn(&Settings, &Signed<'_>) -> String,
     /// Whether a valid JSON body was signed as JSON. Twilio signs a form by its fields, and JSON by its bytes.
@@ -78,7 +78,7 @@ impl Provider {
             verify,
             certificate: |_, _| Ok(None),
             confirmation: |_, _| None,
-            event: |body| body,
+            event: None,
             fingerprint: |_, request| hex::encode(Sha256::digest(request.body)),
             may_be_json: |_| true,
             identity,

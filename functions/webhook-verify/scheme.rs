@@ -67,6 +67,12 @@ impl Scheme {
         (self.provider.key)(&self.settings, secret)
     }
 
+    /// Whether the signature covers all of a JSON body; if not, [`event`](crate::event) gives what it covers.
+    #[must_use]
+    pub fn signs_whole_json(&self) -> bool {
+        self.provider.event.is_none()
+    }
+
     /// The events of a body that may contain several, each with its own run; `None` if it is one event.
     #[must_use]
     pub fn batch(&self, body: &Value) -> Option<Vec<Value>> {

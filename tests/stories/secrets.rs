@@ -66,7 +66,7 @@ async fn a_rotated_secret_is_accepted_in_the_request_that_first_uses_it() -> Sto
     accepted(&stack.post_webhook(&signed_with(&dispute_about("second")?, "whsec_rotated")?).await?)?;
     assert_eq!(manager.fetches(), 1);
     let old = signed_with(&dispute_about("after")?, "whsec_local_stripe")?;
-    assert_eq!(stack.post_webhook(&old).await?.status, 401, "the old one is no longer in the vault");
+    assert_eq!(stack.post_webhook(&old).await?.status, 401, "the old one is no longer in the secret store");
     assert_eq!(stack.ingest.starts().len(), 1, "no process was started for it");
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().applied_on(TICKETS).len(), 3);
@@ -132,7 +132,7 @@ async fn a_storm_of_forged_webhooks_asks_once_and_is_told_nothing() -> Story {
 }
 
 #[tokio::test]
-async fn a_vault_in_trouble_neither_opens_the_door_nor_shuts_it() -> Story {
+async fn a_failing_secret_store_neither_admits_forgeries_nor_stops_webhooks() -> Story {
     let troubles = [
         Fault::Answer(failure("ThrottlingException", "Rate exceeded")),
         Fault::Answer(failure("AccessDeniedException", "no identity-based policy allows it")),
@@ -189,7 +189,7 @@ async fn secrets_that_are_missing_are_named_at_start_all_of_them() -> Story {
 }
 
 #[tokio::test]
-async fn a_vault_that_can_not_be_read_at_start_says_so() -> Story {
+async fn a_secret_store_that_can_not_be_read_at_start_says_so() -> Story {
     let config = config()?;
     let manager = SecretsManager::start(&config.secrets()).await?;
     let denied = failure("AccessDeniedException", "no identity-based policy allows it");
@@ -204,7 +204,7 @@ async fn a_vault_that_can_not_be_read_at_start_says_so() -> Story {
 }
 
 #[tokio::test]
-async fn a_busy_vault_is_asked_again_at_start() -> Story {
+async fn a_busy_secret_store_is_asked_again_at_start() -> Story {
     let config = config()?;
     let manager = SecretsManager::start(&config.secrets()).await?;
     let busy = failure("ThrottlingException", "Rate exceeded");

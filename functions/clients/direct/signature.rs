@@ -15,7 +15,7 @@ use ring::{
     hmac::{HMAC_SHA256, Key, sign},
 };
 
-use super::place::Place;
+use crate::clients::place::Place;
 
 /// Signs in the name of these credentials.
 #[derive(Debug)]

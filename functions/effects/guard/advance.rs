@@ -16,10 +16,10 @@ use crate::{
     command::{Command, MOST_INLINE, flow::Next},
     effects::{
         How, Settled, StoreError,
+        expression::{Change, Condition},
         new_record::{absent, lane, new_item},
         record::{Item, Receipt, Record, Status, attr, count, millis, short, string},
         row::Row,
-        store::{Change, Condition},
         transaction::{Obstacle, Transacted, Writes, not_applied},
     },
 };

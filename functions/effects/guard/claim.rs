@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use super::{Claim, Doubt, Guard, Held, Lease, Mismatch, Recorded, Request, fence};
 use crate::effects::{
     How, Settled, StoreError,
+    expression::{Change, Condition},
     new_record::{absent, lane, new_item},
     record::{Ended, Item, Record, Status, attr, count, millis, string},
-    store::{Change, Condition, Write},
+    store::Write,
 };
 
 /// How much younger than the retention period a command must be for a missing record to mean "never claimed". Retention is counted from

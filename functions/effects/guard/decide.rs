@@ -18,10 +18,11 @@ use crate::{
     effects::{
         StoreError,
         decided::DECIDED_LANE,
+        expression::{Change, Condition},
         listing::Listing,
         new_record::lane,
         record::{Ended, Receipt, Record, Status, attr, count, millis, string},
-        store::{Change, Condition, Write},
+        store::Write,
     },
 };
 

@@ -23,9 +23,10 @@ pub use self::{
 use super::{
     How, Settled, StoreError,
     claim_check::LargeInputs,
+    expression::{Change, Condition},
     lanes::Lanes,
     record::{History, Record, Status, attr, string},
-    store::{Change, Condition, Store, Write},
+    store::{Store, Write},
 };
 use crate::{
     command::{Command, InputHash},

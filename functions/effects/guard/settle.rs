@@ -8,9 +8,10 @@ use crate::{
     effect_id::PARKED_LANE,
     effects::{
         How, Settled, StoreError,
+        expression::Change,
         new_record::lane,
         record::{Ended, Item, Receipt, Record, Status, attr, millis, short, string},
-        store::{Change, Write},
+        store::Write,
     },
 };
 

@@ -9,7 +9,7 @@
 
 use serde_json::Value;
 
-use super::envelope::EventFormat;
+use super::{context::Context, envelope::EventFormat};
 
 /// The longest name kept.
 const LONGEST: usize = 256;
@@ -26,7 +26,11 @@ impl Caller {
     }
 
     fn named(name: &Value) -> Option<Self> {
-        let name = name.as_str()?.trim();
+        Self::of_name(name.as_str()?)
+    }
+
+    fn of_name(name: &str) -> Option<Self> {
+        let name = name.trim();
         let kept = &name[..name.floor_char_boundary(LONGEST)];
         (!kept.is_empty()).then(|| Self(kept.to_owned()))
     }
@@ -39,13 +43,14 @@ impl Caller {
 
 impl EventFormat {
     /// The authenticated caller in an event's `requestContext`.
-    pub(super) fn caller(self, context: &Value) -> Option<Caller> {
-        let authorizer = &context["authorizer"];
+    pub(super) fn caller(self, context: &Context) -> Option<Caller> {
+        let authorizer = &context.authorizer;
         match self {
             Self::Format2 => Caller::named(&authorizer["iam"]["userArn"])
                 .or_else(|| Caller::claiming(&authorizer["jwt"]["claims"]))
                 .or_else(|| authorized(&authorizer["lambda"])),
-            Self::Format1 => Caller::named(&context["identity"]["userArn"])
+            Self::Format1 => (context.identity.as_ref())
+                .and_then(|identity| Caller::of_name(identity.user_arn.as_deref()?))
                 .or_else(|| Caller::claiming(&authorizer["claims"]))
                 .or_else(|| Caller::named(&authorizer["principalId"])),
             Self::LoadBalancer => None,
@@ -68,7 +73,8 @@ mod tests {
     use super::*;
 
     fn named(format: EventFormat, context: &Value) -> Option<String> {
-        format.caller(context).map(|caller| caller.0)
+        let context: Context = serde_json::from_value(context.clone()).unwrap();
+        format.caller(&context).map(|caller| caller.0)
     }
 
     #[test]

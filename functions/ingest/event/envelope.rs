@@ -1,8 +1,10 @@
 //! The event formats, and where each has the parts of a request.
 
-use serde_json::Value;
-
-use super::{Caller, Parts, tables::Tables};
+use super::{
+    Caller, Parts,
+    context::{Context, Http},
+    tables::Tables,
+};
 
 /// An event format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,35 +32,32 @@ pub(super) struct Envelope {
 }
 
 impl EventFormat {
-    /// Detects the event format; none if the event is not an HTTP request.
-    pub(super) fn of(version: Option<&str>, context: &Value) -> Option<Self> {
-        let context = context.as_object()?;
-        Some(match context.get("elb") {
-            Some(elb) if !elb.is_null() => Self::LoadBalancer,
-            _ if version == Some("2.0") => Self::Format2,
-            _ => Self::Format1,
-        })
+    /// Detects the event format.
+    pub(super) fn of(version: Option<&str>, context: &Context) -> Self {
+        match context.elb {
+            Some(_) => Self::LoadBalancer,
+            None if version == Some("2.0") => Self::Format2,
+            None => Self::Format1,
+        }
     }
 
     /// Splits an event into its parts.
-    pub(super) fn split(self, parts: Parts) -> (Tables, Envelope, Option<Caller>) {
-        let Parts {
-            version, request_context: context, path, raw_path, raw_query_string, http_method, ..
-        } = parts;
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let stage = text(&context["stage"]).filter(|_| version.is_some());
+    pub(super) fn split(self, parts: Parts, context: Context) -> (Tables, Envelope, Option<Caller>) {
         let caller = self.caller(&context);
+        let Context { stage, http, identity, .. } = context;
+        let Parts { version, path, raw_path, raw_query_string, http_method, .. } = parts;
+        let Http { method, source_ip } = http.unwrap_or_default();
         let envelope = Envelope {
             method: match self {
-                Self::Format2 => text(&context["http"]["method"]),
+                Self::Format2 => method,
                 Self::Format1 | Self::LoadBalancer => http_method,
             },
             path: if self == Self::Format2 { raw_path } else { path },
-            stage: stage.filter(|_| self != Self::LoadBalancer),
+            stage: stage.filter(|_| version.is_some() && self != Self::LoadBalancer),
             raw_query: raw_query_string.filter(|_| self == Self::Format2),
             source_ip: match self {
-                Self::Format1 => text(&context["identity"]["sourceIp"]),
-                Self::Format2 => text(&context["http"]["sourceIp"]),
+                Self::Format1 => identity.and_then(|identity| identity.source_ip),
+                Self::Format2 => source_ip,
                 Self::LoadBalancer => None,
             },
             body: parts.body,

@@ -2,7 +2,7 @@
 
 use lambda_http::http::{Response, StatusCode};
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 

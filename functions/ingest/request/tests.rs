@@ -6,11 +6,13 @@ use http::{HeaderName, Method};
 use serde_json::json;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
+use webhook_verify::Scheme;
 
 use super::*;
 use crate::{
     config::Config,
     ingest::{
+        document::Document,
         query::Query,
         route::{self, Origin},
     },
@@ -115,8 +117,8 @@ fn each_event_of_a_batch_is_a_run_of_its_own() {
         let config = config(&format!("scheme = \"{scheme}\""));
         let headers = HeaderMap::new();
         let source = &config.sources["it"];
-        let content = Content::json(body.clone());
-        let identity = identity_of(source, &headers, &content);
+        let content = Content::json(body);
+        let identity = identity_of(source, &headers, &content, Some(body));
         let fingerprint = OnceLock::from("of the whole".to_owned());
         let signed = Signed { headers: &headers, query: None, body: b"" };
         let webhook = VerifiedWebhook {
@@ -126,6 +128,7 @@ fn each_event_of_a_batch_is_a_run_of_its_own() {
             handshake: None,
             confirmation: None,
             content,
+            batch: source.scheme.batch(body),
             signed,
             fingerprint,
         };
@@ -153,14 +156,15 @@ fn a_batch_that_is_delivered_again_is_the_same_runs() {
         let config = config(source);
         let headers = HeaderMap::new();
         let source = &config.sources["it"];
-        let content = Content::json(body);
+        let content = Content::json(&body);
         let webhook = VerifiedWebhook {
             source,
             headers: &headers,
-            identity: identity_of(source, &headers, &content),
+            identity: identity_of(source, &headers, &content, Some(&body)),
             handshake: None,
             confirmation: None,
             content,
+            batch: source.scheme.batch(&body),
             signed: Signed { headers: &headers, query: None, body: b"" },
             fingerprint: OnceLock::new(),
         };
@@ -365,4 +369,31 @@ fn an_address_that_is_not_allowed_is_refused_once_the_signature_holds() {
     let mut forged = signed("github", b"{}", &[]);
     (forged.body, forged.source_ip) = (b"{ }".to_vec(), None);
     assert_eq!(verified(&config, &forged).map(drop), Err(webhook_verify::Refused::Forged.into()));
+}
+
+/// Providers have what identifies an event, and what asks for a handshake, within a document's outline.
+#[test]
+fn an_outline_says_of_an_event_what_all_of_it_says() {
+    let vectors = include_str!("../../webhook-verify/vectors.json");
+    let mut vectors: Vec<Value> = serde_json::from_str(vectors).unwrap();
+    let inner = r#"{"type":"event_callback","event_id":"Ev1","event":{"type":"app_mention"}}"#;
+    vectors.push(json!({ "name": "an event within", "scheme": "slack", "body": inner }));
+    let mut compared = 0;
+    for vector in &vectors {
+        let scheme = vector["scheme"].as_str().and_then(|name| Scheme::named(name).ok());
+        let document = vector["body"].as_str().and_then(|body| Document::parse(body.as_bytes()));
+        let Some((scheme, document)) = scheme.zip(document) else { continue };
+        let text =
+            |(name, value): (&String, &Value)| Some((name.parse().ok()?, value.as_str()?.parse().ok()?));
+        let headers: HeaderMap =
+            vector["headers"].as_object().into_iter().flatten().filter_map(text).collect();
+        let key = vector["secret"].as_str().and_then(|secret| scheme.key(secret).ok());
+        let said = |body: &Value| {
+            let handshake = key.as_ref().and_then(|key| handshake(&scheme, body, key));
+            (identity(&scheme, &headers, Some(body)), handshake, scheme.batch(body))
+        };
+        assert_eq!(said(&document.outline()), said(&document.value()), "{}", vector["name"]);
+        compared += 1;
+    }
+    assert!(compared > 50, "{compared}");
 }

@@ -4,11 +4,12 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    clients::{Patience, ThirdParties},
+    clients::Patience,
     config::environment::Operators,
     consumer::{Consumer, call::Caller},
     effects::Table,
     ingest::{Ingest, event::Event, fetch::Fetch, keys::KeyMaker, outbox::Outbox, wake::WakeUps},
+    third_parties::ThirdParties,
     topics::Topics,
 };
 
@@ -16,7 +17,7 @@ use crate::{
 const SIGNATURE: &str = "sha256=419f84c3dfb1dabfe377f5a34859584b8faa83144c2a3b2b72a8c4ded4e293a6";
 
 fn stores(manager: &SecretsManager) -> (Topics, Table) {
-    let topics = clients::command_topics(&http(), &environment(), &Secrets::default()).unwrap();
+    let topics = Topics::of_commands(&http(), &environment(), &Secrets::default()).unwrap();
     let client = clients::dynamodb(&aws(manager), Patience::INGEST);
     (topics, Table::open(client, "effects".to_owned(), std::time::Duration::from_secs(1)))
 }
@@ -36,7 +37,7 @@ async fn ingest_refuses_a_revoked_secret_in_time() {
     let config = Config::parse("toml", "[sources.hub]\nscheme = \"github\"\nsecrets = [\"A\"]").unwrap();
     let maker = KeyMaker::new(config.sources.clone());
     let make = move |secrets: &Secrets| maker.make(secrets);
-    let keys = Current::start(vault(&manager, &["A"]), START, make).await.unwrap();
+    let keys = Current::start(store(&manager, &["A"]), START, make).await.unwrap();
     let ingest = Ingest::new(
         config,
         keys,
@@ -63,7 +64,7 @@ async fn a_secret_that_is_no_key_of_its_scheme_disables_one_source_and_only_if_i
     let [one, other] = ["one", "other"].map(|name| sources[name].clone());
     let maker = KeyMaker::new(sources);
     let make = move |secrets: &Secrets| maker.make(secrets);
-    let keys = Current::start(vault(&manager, &["A"]), START, make).await.unwrap();
+    let keys = Current::start(store(&manager, &["A"]), START, make).await.unwrap();
     assert_eq!(
         keys.get().of(&one).unwrap_err().to_string(),
         "secret A is not base64 after its whsec_; copy it whole from the provider"
@@ -82,7 +83,7 @@ async fn the_consumer_reads_its_tokens_again_when_an_invocation_begins() {
     for (clock, fetches) in [((|| after(300)) as fn() -> Timestamp, 0), (|| after(301), 1)] {
         let (topics, table) = stores(&manager);
         let make = |secrets: &Secrets| Ok(secrets.clone());
-        let tokens = Current::start(vault(&manager, &["A"]), START, make).await.unwrap();
+        let tokens = Current::start(store(&manager, &["A"]), START, make).await.unwrap();
         manager.wire.forget();
         let config = Config::parse("toml", "").unwrap();
         let caller = Caller::new(ThirdParties::new(http(), &config, &|_| None).unwrap(), tokens);

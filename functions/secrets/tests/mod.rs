@@ -2,7 +2,7 @@
 
 mod functions;
 mod renewal;
-mod vault;
+mod store;
 
 use std::collections::BTreeMap;
 
@@ -60,11 +60,12 @@ fn environment() -> Environment {
     Environment::read(&get).unwrap()
 }
 
-fn vault(manager: &SecretsManager, wanted: &[&str]) -> Vault {
-    clients::vault(&aws(manager), &environment(), names(wanted), |_| panic!("it is in the vault"))
+fn store(manager: &SecretsManager, wanted: &[&str]) -> SecretStore {
+    let get = |_: &str| panic!("it is in the secret store");
+    SecretStore::open(&aws(manager), &environment(), names(wanted), get)
 }
 
-async fn current(vault: Vault) -> Result<Current<String>, ConfigError> {
+async fn current(store: SecretStore) -> Result<Current<String>, ConfigError> {
     let make = |secrets: &Secrets| Ok(secrets.get("A").map_or("", Secret::expose).to_owned());
-    Current::start(vault, START, make).await
+    Current::start(store, START, make).await
 }

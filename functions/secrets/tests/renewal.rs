@@ -1,4 +1,4 @@
-//! When the vault is asked again, and what comes of it.
+//! When the secret store is asked again, and what comes of it.
 
 use futures_util::future::join_all;
 
@@ -7,7 +7,7 @@ use super::*;
 #[tokio::test]
 async fn a_rotated_secret_is_found_in_the_same_breath_by_all_who_ask() {
     let manager = SecretsManager::start(&values("old")).await.unwrap();
-    let current = current(vault(&manager, &["A"])).await.unwrap();
+    let current = current(store(&manager, &["A"])).await.unwrap();
     let old = current.get();
     manager.put_all(&values("new"));
     let asked = join_all((0..20).map(|_| current.other_than(&old, START))).await;
@@ -18,7 +18,7 @@ async fn a_rotated_secret_is_found_in_the_same_breath_by_all_who_ask() {
 #[tokio::test]
 async fn it_is_asked_again_at_most_once_a_minute_whatever_it_answers() {
     let manager = SecretsManager::start(&values("old")).await.unwrap();
-    let current = current(vault(&manager, &["A"])).await.unwrap();
+    let current = current(store(&manager, &["A"])).await.unwrap();
     let old = current.get();
     let throttled = failure("ThrottlingException", "Rate exceeded");
     let hits = manager.wire.always(|_| true, Fault::Answer(throttled));
@@ -38,7 +38,7 @@ async fn it_is_asked_again_at_most_once_a_minute_whatever_it_answers() {
 #[tokio::test]
 async fn what_is_old_is_read_again_and_what_is_young_is_not() {
     let manager = SecretsManager::start(&values("old")).await.unwrap();
-    let current = current(vault(&manager, &["A"])).await.unwrap();
+    let current = current(store(&manager, &["A"])).await.unwrap();
     manager.put_all(&values("new"));
     assert_eq!(*current.fresh(after(300)).await, "old");
     manager.wire.once(|_| true, Fault::CutBefore);
@@ -50,9 +50,9 @@ async fn what_is_old_is_read_again_and_what_is_young_is_not() {
 }
 
 #[tokio::test]
-async fn a_vault_that_never_answers_or_lost_a_secret_changes_nothing() {
+async fn a_secret_store_that_never_answers_or_lost_a_secret_changes_nothing() {
     let manager = SecretsManager::start(&values("old")).await.unwrap();
-    let current = current(vault(&manager, &["A"])).await.unwrap();
+    let current = current(store(&manager, &["A"])).await.unwrap();
     let old = current.get();
     manager.wire.once(|_| true, Fault::HangBefore);
     assert_eq!(current.other_than(&old, START).await, None);
@@ -63,11 +63,12 @@ async fn a_vault_that_never_answers_or_lost_a_secret_changes_nothing() {
 
 #[tokio::test]
 async fn variables_are_read_once() {
-    let vault = Vault::environment(names(&["A"]), |name| (name == "A").then(|| "a".to_owned()));
-    let current = current(vault).await.unwrap();
+    let store = SecretStore::environment(names(&["A"]), |name| (name == "A").then(|| "a".to_owned()));
+    let current = current(store).await.unwrap();
     assert_eq!(current.other_than(&current.get(), after(1000)).await, None);
     assert_eq!(*current.fresh(after(1000)).await, "a");
-    let error = Current::start(Vault::environment(names(&["A", "B"]), |_| None), START, |_| Ok(())).await;
+    let error =
+        Current::start(SecretStore::environment(names(&["A", "B"]), |_| None), START, |_| Ok(())).await;
     let problems = error.unwrap_err().problems;
     assert_eq!(problems.iter().map(|problem| problem.field.as_str()).collect::<Vec<_>>(), ["A", "B"]);
 }

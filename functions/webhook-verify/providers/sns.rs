@@ -33,7 +33,7 @@ pub(super) static PROVIDER: Provider = Provider {
     key: |_, pem| Key::rsa_from_certificate(pem),
     certificate: |settings, request| certificate(settings, request).map(Some),
     fingerprint: |_, request| hex::encode(Sha256::digest(signed_text(request).unwrap_or_default())),
-    event: signed_fields,
+    event: Some(signed_fields),
     confirmation,
     ..Provider::new("sns", verify, |_, body| Identity::new(text(body, "MessageId"), text(body, "Type")))
 };

@@ -6,7 +6,7 @@ use reqwest::{Request, Url};
 
 /// Where requests go.
 #[derive(Debug, PartialEq, Eq)]
-pub(in super::super) struct Place {
+pub(super) struct Place {
     pub(super) url: Url,
     /// The `host` header.
     pub(super) host: String,
@@ -16,7 +16,7 @@ pub(in super::super) struct Place {
 
 impl Place {
     /// Of a signed request. None: it is signed in another way, or in the name of another key.
-    pub(in super::super) fn of(request: &Request, access_key: &str) -> Option<Self> {
+    pub(super) fn of(request: &Request, access_key: &str) -> Option<Self> {
         let url = request.url();
         let header = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
         let scope = header.strip_prefix("AWS4-HMAC-SHA256 Credential=")?.split(", ").next()?;

@@ -1,87 +1,71 @@
-//! A view of JSON for templates, without a copy. Templates use a few fields of an event of some kilobytes, so converting it to the engine's
+//! A document as templates see it, without a copy. Templates use a few fields of an event of some kilobytes, so converting it to the engine's
 //! own values would cost more than all rendering.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use minijinja::{
     Value as Jinja,
     value::{Enumerator, Object, ObjectRepr},
 };
-use serde_json::Value;
 
-/// An array or an object inside a JSON value.
+use super::{Document, Node};
+
+/// A list or an object of a document.
 #[derive(Debug)]
 struct Inside {
-    root: Arc<Value>,
-    path: Vec<Key>,
+    document: Arc<Document>,
+    at: usize,
 }
 
-#[derive(Debug, Clone)]
-enum Key {
-    Field(Arc<str>),
-    Index(usize),
+/// A document for templates.
+pub(in crate::ingest) fn view(document: Arc<Document>) -> Jinja {
+    at(&document, 0)
 }
 
-/// A view of a JSON value for templates.
-pub(crate) fn view(root: Arc<Value>) -> Jinja {
-    scalar(&root).unwrap_or_else(|| Jinja::from_object(Inside { root, path: Vec::new() }))
-}
-
-fn scalar(value: &Value) -> Option<Jinja> {
-    Some(match value {
-        Value::Null => Jinja::from(()),
-        Value::Bool(value) => Jinja::from(*value),
-        Value::Number(number) => match (number.as_u64(), number.as_i64()) {
-            (Some(number), _) => Jinja::from(number),
-            (None, Some(number)) => Jinja::from(number),
-            (None, None) => Jinja::from(number.as_f64()?),
+fn at(document: &Arc<Document>, at: usize) -> Jinja {
+    match &document.nodes[at] {
+        Node::Null => Jinja::from(()),
+        Node::Bool(value) => Jinja::from(*value),
+        Node::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+            (Some(number), ..) => Jinja::from(number),
+            (None, Some(number), _) => Jinja::from(number),
+            (None, None, number) => Jinja::from(number),
         },
-        Value::String(text) => Jinja::from(text.as_str()),
-        Value::Array(_) | Value::Object(_) => return None,
-    })
+        Node::Part(_) | Node::Text(_) => Jinja::from(document.text(at)),
+        Node::List(_) | Node::Object(_) => Jinja::from_object(Inside { document: Arc::clone(document), at }),
+    }
 }
 
 impl Inside {
-    fn value(&self) -> &Value {
-        self.path.iter().fold(&*self.root, |value, key| match key {
-            Key::Field(name) => &value[&**name],
-            Key::Index(index) => &value[*index],
-        })
-    }
-
-    fn child(&self, value: &Value, key: impl FnOnce() -> Key) -> Jinja {
-        scalar(value).unwrap_or_else(|| {
-            let path = self.path.iter().cloned().chain([key()]).collect();
-            Jinja::from_object(Self { root: Arc::clone(&self.root), path })
-        })
+    fn is_list(&self) -> bool {
+        matches!(self.document.nodes[self.at], Node::List(_))
     }
 }
 
 impl Object for Inside {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
-        if self.value().is_array() { ObjectRepr::Seq } else { ObjectRepr::Map }
+        if self.is_list() { ObjectRepr::Seq } else { ObjectRepr::Map }
     }
 
     fn get_value(self: &Arc<Self>, key: &Jinja) -> Option<Jinja> {
         if let Some(name) = key.as_str() {
             return self.get_value_by_str(name);
         }
-        let index = key.as_usize()?;
-        Some(self.child(self.value().as_array()?.get(index)?, || Key::Index(index)))
+        let item = self.document.items(self.at).nth(key.as_usize()?)?;
+        Some(at(&self.document, item))
     }
 
     fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<Jinja> {
-        Some(self.child(self.value().as_object()?.get(name)?, || Key::Field(name.into())))
+        Some(at(&self.document, self.document.field(self.at, name)?))
     }
 
+    /// Fields in the order of their names, as in a map.
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        match self.value() {
-            Value::Array(items) => Enumerator::Seq(items.len()),
-            Value::Object(fields) => {
-                Enumerator::Values(fields.keys().map(|name| Jinja::from(name.as_str())).collect())
-            }
-            _ => Enumerator::Empty,
+        if self.is_list() {
+            return Enumerator::Seq(self.document.items(self.at).count());
         }
+        let names: BTreeSet<_> = self.document.fields(self.at).map(|(name, _)| name).collect();
+        Enumerator::Values(names.into_iter().map(Jinja::from).collect())
     }
 }
 
@@ -89,7 +73,7 @@ impl Object for Inside {
 mod tests {
     use minijinja::{Environment, context, value::Serde};
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -115,7 +99,7 @@ mod tests {
         /// For every template operation, the view gives the same result as the engine's own value of the same JSON.
         #[test]
         fn it_looks_like_the_engines_own_tree(json in any_json()) {
-            let (ours, theirs) = (view(Arc::new(json.clone())), Jinja::from(Serde(&json)));
+            let (ours, theirs) = (view(Document::of(&json).into()), Jinja::from(Serde(&json)));
             prop_assert_eq!(serde_json::to_value(&ours).unwrap(), serde_json::to_value(&theirs).unwrap());
             prop_assert_eq!((ours.kind(), ours.is_true(), ours.len()), (theirs.kind(), theirs.is_true(), theirs.len()));
             prop_assert_eq!(&ours, &theirs);
@@ -138,7 +122,7 @@ mod tests {
     fn a_field_within_an_array_is_found() {
         let json = json!({ "a": [{ "b": [1, { "c": "x" }] }] });
         let environment = Environment::new();
-        let context = context! { v => view(Arc::new(json)) };
+        let context = context! { v => view(Document::of(&json).into()) };
         assert_eq!(environment.render_str("{{ v.a[0].b[1].c }}", context).unwrap(), "x");
     }
 }

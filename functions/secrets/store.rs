@@ -5,6 +5,7 @@
 
 use std::{error::Error, iter};
 
+use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::{
     Client,
     error::{ProvideErrorMetadata as _, SdkError},
@@ -13,11 +14,14 @@ use aws_sdk_secretsmanager::{
 use serde_json::{Map, Value};
 
 use super::{Names, Secrets};
-use crate::config::ConfigError;
+use crate::{
+    clients::Patience,
+    config::{ConfigError, environment::Environment},
+};
 
 /// The store, and the names that are read from it.
 #[derive(Debug)]
-pub struct Vault {
+pub struct SecretStore {
     names: Names,
     place: Place,
 }
@@ -28,7 +32,21 @@ enum Place {
     SecretsManager { client: Client, id: String },
 }
 
-impl Vault {
+impl SecretStore {
+    /// The store of these secrets: the secret that `SECRETS_ARN` names, else the environment.
+    #[must_use]
+    pub fn open(
+        aws: &SdkConfig,
+        environment: &Environment,
+        names: Names,
+        get: fn(&str) -> Option<String>,
+    ) -> Self {
+        let Some(id) = environment.secrets_arn.clone() else { return Self::environment(names, get) };
+        let config =
+            aws_sdk_secretsmanager::config::Builder::from(aws).timeout_config(Patience::SECRETS.timeouts());
+        Self::secrets_manager(names, Client::from_conf(config.build()), id)
+    }
+
     /// Environment variables, which never change while a process runs.
     #[must_use]
     pub fn environment(names: Names, get: fn(&str) -> Option<String>) -> Self {

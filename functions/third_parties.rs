@@ -4,6 +4,8 @@
 //!
 //! A destination with a client certificate has its own client, so that no other destination sees the certificate.
 
+mod certificate;
+
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
@@ -17,8 +19,8 @@ use reqwest::{
 use rustls::ClientConfig;
 use tokio::net::lookup_host;
 
-use super::{builder, certificate, trust};
 use crate::{
+    clients::{builder, trust, unusable},
     config::{
         Config, ConfigError,
         addresses::not_public,
@@ -50,7 +52,7 @@ impl ThirdParties {
     pub fn new(open: Client, config: &Config, get: Lookup<'_>) -> Result<Self, ConfigError> {
         let tls = trust::tls(get)?;
         let guarded = builder(tls.clone()).dns_resolver(Arc::new(PublicOnly)).build();
-        let guarded = guarded.map_err(|error| super::unusable(&error))?;
+        let guarded = guarded.map_err(|error| unusable(&error))?;
         let destinations = Arc::new(config.destinations.clone());
         Ok(Self { guarded, open, tls: Arc::new(tls), destinations, certified: Arc::default() })
     }
@@ -65,18 +67,18 @@ impl ThirdParties {
         let Some(name) = &destination.client_certificate else {
             return Ok(if destination.allow_private { &self.open } else { &self.guarded }.clone());
         };
-        let unusable = |why: String| UnusableCertificate { name: name.clone(), why };
-        let secret = secrets.get(name).ok_or_else(|| unusable("is missing".to_owned()))?;
+        let refused = |why: String| UnusableCertificate { name: name.clone(), why };
+        let secret = secrets.get(name).ok_or_else(|| refused("is missing".to_owned()))?;
         let mut certified = self.certified.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, client)) = certified.get(&host).filter(|(made_of, _)| made_of == secret) {
             return Ok(client.clone());
         }
-        let client = builder(certificate::shown(&self.tls, secret.expose()).map_err(unusable)?);
+        let client = builder(certificate::shown(&self.tls, secret.expose()).map_err(refused)?);
         let client = match destination.allow_private {
             true => client,
             false => client.dns_resolver(Arc::new(PublicOnly)),
         };
-        let client = client.build().map_err(|error| unusable(format!("can't be used: {error}")))?;
+        let client = client.build().map_err(|error| refused(format!("can't be used: {error}")))?;
         certified.insert(host, (secret.clone(), client.clone()));
         Ok(client)
     }
@@ -138,7 +140,7 @@ mod tests {
     use super::*;
     use crate::{
         outcome::{NotApplied, of_error},
-        secrets::{Current, Vault},
+        secrets::{Current, SecretStore},
     };
 
     /// Reached only by a client that connects where it must not.
@@ -205,11 +207,11 @@ mod tests {
         let (refused, ()) = tokio::join!(get(PublicOnly, format!("http://localhost:{port}/")), connected);
         assert!(matches!(refused, Err(NotApplied::Unknown(_))), "{refused:?}");
     }
-    const CLIENT: &str = include_str!("../../tests/stories/client_certificates/client.pem");
+    const CLIENT: &str = include_str!("../tests/stories/client_certificates/client.pem");
 
     async fn secrets(value: fn(&str) -> Option<String>) -> Arc<Secrets> {
-        let vault = Vault::environment(BTreeSet::from(["A_CERTIFICATE".to_owned()]), value);
-        let current = Current::start(vault, Timestamp::UNIX_EPOCH, |secrets| Ok(secrets.clone())).await;
+        let store = SecretStore::environment(BTreeSet::from(["A_CERTIFICATE".to_owned()]), value);
+        let current = Current::start(store, Timestamp::UNIX_EPOCH, |secrets| Ok(secrets.clone())).await;
         current.unwrap().get()
     }
 
