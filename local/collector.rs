@@ -16,7 +16,7 @@ use tokio::{sync::watch, time::timeout};
 
 use crate::{
     http::Answer,
-    proxy::Wire,
+    proxy::FaultProxy,
     server::{ANY_PORT, Server},
 };
 
@@ -24,7 +24,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Collector {
     /// The fault proxy between it and the functions.
-    pub wire: Wire,
+    pub proxy: FaultProxy,
     collected: Arc<Collected>,
     _server: Server,
 }
@@ -120,13 +120,13 @@ impl Collector {
         let collected = Arc::<Collected>::default();
         let router = Router::new().route("/v1/traces", post(take)).with_state(Arc::clone(&collected));
         let server = Server::start(ANY_PORT, router).await.context("the collector")?;
-        Ok(Self { wire: Wire::start(&server.url()).await?, collected, _server: server })
+        Ok(Self { proxy: FaultProxy::start(&server.url()).await?, collected, _server: server })
     }
 
     /// The environment variable that makes the functions send spans there, and its value.
     #[must_use]
     pub fn env(&self) -> (&'static str, String) {
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", self.wire.url())
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", self.proxy.url())
     }
 
     /// Waits for this many spans, and returns all so far.

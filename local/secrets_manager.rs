@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     http::Answer,
-    proxy::Wire,
+    proxy::FaultProxy,
     server::{ANY_PORT, Server},
 };
 
@@ -26,7 +26,7 @@ const NAME: &str = "webhooks";
 #[derive(Debug)]
 pub struct SecretsManager {
     /// The fault proxy between it and the functions.
-    pub wire: Wire,
+    pub proxy: FaultProxy,
     value: Arc<Mutex<String>>,
     _server: Server,
 }
@@ -40,7 +40,7 @@ impl SecretsManager {
         let value = Arc::new(Mutex::new(json!(values).to_string()));
         let router = Router::new().fallback(handle).with_state(Arc::clone(&value));
         let server = Server::start(ANY_PORT, router).await.context("the Secrets Manager")?;
-        Ok(Self { wire: Wire::start(&server.url()).await?, value, _server: server })
+        Ok(Self { proxy: FaultProxy::start(&server.url()).await?, value, _server: server })
     }
 
     /// Replaces the secret's text.
@@ -56,14 +56,14 @@ impl SecretsManager {
     /// The number of requests.
     #[must_use]
     pub fn fetches(&self) -> usize {
-        self.wire.seen_where(|seen| seen.is("GetSecretValue")).len()
+        self.proxy.seen_where(|seen| seen.is("GetSecretValue")).len()
     }
 
     /// The environment variables that make the functions use it.
     #[must_use]
     pub fn env(&self) -> Vec<(String, String)> {
         let own = |name: &str, value: String| (name.to_owned(), value);
-        vec![own("SECRETS_ARN", ARN.to_owned()), own("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.wire.url())]
+        vec![own("SECRETS_ARN", ARN.to_owned()), own("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.proxy.url())]
     }
 }
 

@@ -8,7 +8,7 @@ use axum::{
 };
 
 use crate::{
-    proxy::Wire,
+    proxy::FaultProxy,
     server::{ANY_PORT, Server},
 };
 
@@ -19,7 +19,7 @@ pub const CERTIFICATE: &str = "/SimpleNotificationService-0123456789abcdef.pem";
 #[derive(Debug)]
 pub struct Sns {
     /// The fault proxy between it and the functions.
-    pub wire: Wire,
+    pub proxy: FaultProxy,
     _server: Server,
 }
 
@@ -30,13 +30,13 @@ impl Sns {
     /// No port is free.
     pub async fn start() -> Result<Self> {
         let server = Server::start(ANY_PORT, Router::new().fallback(handle)).await.context("SNS")?;
-        Ok(Self { wire: Wire::start(&server.url()).await?, _server: server })
+        Ok(Self { proxy: FaultProxy::start(&server.url()).await?, _server: server })
     }
 
     /// The environment variables that make the functions use it.
     #[must_use]
     pub fn env(&self) -> (String, String) {
-        ("AWS_ENDPOINT_URL_SNS".to_owned(), self.wire.url())
+        ("AWS_ENDPOINT_URL_SNS".to_owned(), self.proxy.url())
     }
 }
 

@@ -81,7 +81,7 @@ const AFTER_HELP: &str = "\
 Each figure is a median over the rounds, with the least and the most, and so is each ratio: ours by what is beside it, of \
 the same round. Run it with --release. DRIFTQ_HTTP_URL puts another broker in, which keeps the topics that are made. With \
 EFFECTS_TABLE the functions use that DynamoDB, where nothing should be due; what is written to the table by plain HTTP, which \
-does not sign, and what is counted at the wire before the embedded one is left out, with a line that says so.";
+does not sign, and what is counted at the fault proxy before the embedded one is left out, with a line that says so.";
 
 /// What every part of it needs.
 struct Bench<'a> {

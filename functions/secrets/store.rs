@@ -8,6 +8,7 @@ use std::{error::Error, iter};
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::{
     Client,
+    config::Builder,
     error::{ProvideErrorMetadata as _, SdkError},
     operation::get_secret_value::GetSecretValueError,
 };
@@ -42,21 +43,14 @@ impl SecretStore {
         get: fn(&str) -> Option<String>,
     ) -> Self {
         let Some(id) = environment.secrets_arn.clone() else { return Self::environment(names, get) };
-        let config =
-            aws_sdk_secretsmanager::config::Builder::from(aws).timeout_config(Patience::SECRETS.timeouts());
-        Self::secrets_manager(names, Client::from_conf(config.build()), id)
+        let config = Builder::from(aws).timeout_config(Patience::SECRETS.timeouts());
+        Self { names, place: Place::SecretsManager { client: Client::from_conf(config.build()), id } }
     }
 
     /// Environment variables, which never change while a process runs.
     #[must_use]
     pub fn environment(names: Names, get: fn(&str) -> Option<String>) -> Self {
         Self { names, place: Place::Environment(get) }
-    }
-
-    /// The secret of that ARN or name.
-    #[must_use]
-    pub fn secrets_manager(names: Names, client: Client, id: String) -> Self {
-        Self { names, place: Place::SecretsManager { client, id } }
     }
 
     /// Whether its values can change while the process runs.

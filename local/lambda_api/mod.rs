@@ -27,7 +27,7 @@ use tokio::{
 
 use crate::{
     http::Answer,
-    proxy::Wire,
+    proxy::FaultProxy,
     runtime_api::{Function, InvokeError},
     server::{ANY_PORT, Server},
 };
@@ -44,7 +44,7 @@ const MAX_EVENT: usize = 1 << 20;
 #[derive(Debug)]
 pub struct LambdaApi {
     /// The fault proxy between it and the functions.
-    pub wire: Wire,
+    pub proxy: FaultProxy,
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
     server: Server,
@@ -97,19 +97,19 @@ impl LambdaApi {
         });
         let router = Router::new().fallback(handle).with_state(shared.clone());
         let server = Server::start(ANY_PORT, router).await.context("the Lambda API")?;
-        let wire = Wire::start(&server.url()).await?;
-        let hosts = [server.url(), wire.url()].map(|url| url.trim_start_matches("http://").to_owned());
+        let proxy = FaultProxy::start(&server.url()).await?;
+        let hosts = [server.url(), proxy.url()].map(|url| url.trim_start_matches("http://").to_owned());
         shared.hosts.get_or_init(|| hosts.into());
         let queue = Arc::new(tokio::sync::Mutex::new(queue));
         let worker = |_| tokio::spawn(work(function.clone(), queue.clone(), shared.ends.clone()));
         let workers = (0..concurrency.max(1)).map(worker).collect();
-        Ok(Self { wire, shared, workers, server })
+        Ok(Self { proxy, shared, workers, server })
     }
 
     /// The base URL: the proxy's, or its own.
     #[must_use]
     pub fn url(&self, direct: bool) -> String {
-        if direct { self.server.url() } else { self.wire.url() }
+        if direct { self.server.url() } else { self.proxy.url() }
     }
 
     /// The invocations accepted so far.

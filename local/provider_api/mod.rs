@@ -1,5 +1,5 @@
 //! Fake providers: they deliver webhooks, and their API lists what they have sent. They keep it for a limited time, list it late, refuse a wrong key
-//! and too many requests, and report wrong results if configured. For outages, put a [fault proxy](crate::proxy::Wire) in front of them.
+//! and too many requests, and report wrong results if configured. For outages, put a [fault proxy](crate::proxy::FaultProxy) in front of them.
 //!
 //! [`github`] and [`gitlab`] have [`deliveries`], which they repeat on request · [`stripe`], [`paddle`] and [`square`] have [`events`]. Each
 //! cites the

@@ -23,7 +23,7 @@ use crate::{http::drop_hop_by_hop, server::Connection};
 
 /// A request to be forwarded.
 pub(super) struct Forward {
-    pub(super) wire: Arc<Shared>,
+    pub(super) proxy: Arc<Shared>,
     pub(super) parts: Parts,
     pub(super) body: Bytes,
     pub(super) index: usize,
@@ -38,7 +38,7 @@ impl Forward {
         let answer = match fault {
             Fault::Pass => self.send().await.answer(&connection),
             Fault::Answer(answer) => {
-                self.wire.end(self.index, End::Answered(answer.status));
+                self.proxy.end(self.index, End::Answered(answer.status));
                 answer.into_response()
             }
             Fault::AnswerAfter(answer) => {
@@ -97,21 +97,21 @@ impl Forward {
     }
 
     fn cut(self, connection: &Connection) -> Response {
-        self.wire.end(self.index, End::Cut);
+        self.proxy.end(self.index, End::Cut);
         severed(connection)
     }
 
     pub(super) async fn send(self) -> Upstream {
-        let Self { wire, parts, body, index } = self;
-        let url = format!("{}{}", *lock(&wire.upstream), path_and_query(&parts.uri));
-        let sent = wire.client.request(parts.method, url).headers(headers(parts.headers)).body(body).send();
+        let Self { proxy, parts, body, index } = self;
+        let url = format!("{}{}", *lock(&proxy.upstream), path_and_query(&parts.uri));
+        let sent = proxy.client.request(parts.method, url).headers(headers(parts.headers)).body(body).send();
         match sent.await {
             Ok(response) => {
-                wire.end(index, End::Upstream(response.status().as_u16()));
+                proxy.end(index, End::Upstream(response.status().as_u16()));
                 Upstream(Some(response))
             }
             Err(_) => {
-                wire.end(index, End::Unreachable);
+                proxy.end(index, End::Unreachable);
                 Upstream(None)
             }
         }

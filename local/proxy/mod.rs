@@ -40,7 +40,7 @@ const REQUEST_LIMIT: usize = 20 << 20;
 
 /// A fault proxy to one upstream.
 #[derive(Debug)]
-pub struct Wire {
+pub struct FaultProxy {
     shared: Arc<Shared>,
     server: Server,
 }
@@ -58,7 +58,7 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-impl Wire {
+impl FaultProxy {
     /// Starts a fault proxy to that base URL.
     ///
     /// # Errors
@@ -71,9 +71,9 @@ impl Wire {
             seen: Mutex::default(),
         });
         let router = Router::new().fallback(handle).with_state(shared.clone());
-        let wire = Self { shared, server: Server::start(ANY_PORT, router).await.context("a wire")? };
-        wire.point_to(upstream);
-        Ok(wire)
+        let proxy = Self { shared, server: Server::start(ANY_PORT, router).await.context("a proxy")? };
+        proxy.point_to(upstream);
+        Ok(proxy)
     }
 
     /// The proxy's base URL, for the functions.
@@ -102,7 +102,7 @@ impl Wire {
         self.shared.rules.add(Box::new(matches), fault, times)
     }
 
-    /// Injects this fault into every matching request, until [`Wire::heal`].
+    /// Injects this fault into every matching request, until [`FaultProxy::heal`].
     pub fn always(&self, matches: impl Fn(&Seen) -> bool + Send + Sync + 'static, fault: Fault) -> Hits {
         self.times(usize::MAX, matches, fault)
     }
@@ -112,7 +112,7 @@ impl Wire {
         self.shared.rules.clear();
     }
 
-    /// Stops listening and cuts every connection: connecting is refused until [`Wire::open`].
+    /// Stops listening and cuts every connection: connecting is refused until [`FaultProxy::open`].
     pub async fn close(&self) {
         self.server.close().await;
     }
@@ -149,7 +149,7 @@ impl Wire {
 }
 
 async fn handle(
-    State(wire): State<Arc<Shared>>,
+    State(proxy): State<Arc<Shared>>,
     ConnectInfo(connection): ConnectInfo<Connection>,
     request: Request,
 ) -> Response {
@@ -157,8 +157,8 @@ async fn handle(
     let Ok(body) = axum::body::to_bytes(body, REQUEST_LIMIT).await else {
         return Answer::status(413).into_response();
     };
-    let (index, fault) = wire.note(&parts, &body);
-    let forward = Forward { wire, parts, body, index };
+    let (index, fault) = proxy.note(&parts, &body);
+    let forward = Forward { proxy, parts, body, index };
     match fault {
         Fault::Pass => forward.send().await.answer(&connection),
         // A separate task: it continues when the client is killed by a hook.

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::{End, Fault, Wire};
+use super::{End, Fault, FaultProxy};
 use crate::{
     hook::Hook,
     http::{Answer, client},
@@ -18,14 +18,14 @@ use crate::{
 
 const SOON: Duration = Duration::from_secs(5);
 
-async fn wired() -> (ThirdParty, Wire) {
+async fn proxied() -> (ThirdParty, FaultProxy) {
     let upstream = ThirdParty::start(ANY_PORT).await.unwrap();
-    let wire = Wire::start(&upstream.url()).await.unwrap();
-    (upstream, wire)
+    let proxy = FaultProxy::start(&upstream.url()).await.unwrap();
+    (upstream, proxy)
 }
 
-async fn post(wire: &Wire) -> Option<Answer> {
-    let sent = client().unwrap().post(format!("{}/a?b=c", wire.url())).json_text(r#"{"n":1}"#).await.ok()?;
+async fn post(proxy: &FaultProxy) -> Option<Answer> {
+    let sent = client().unwrap().post(format!("{}/a?b=c", proxy.url())).json_text(r#"{"n":1}"#).await.ok()?;
     Answer::read(sent).await.ok()
 }
 
@@ -46,18 +46,18 @@ impl JsonText for reqwest::RequestBuilder {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_passes_is_recorded() {
-    let (upstream, wire) = wired().await;
-    let answer = post(&wire).await.unwrap();
+    let (upstream, proxy) = proxied().await;
+    let answer = post(&proxy).await.unwrap();
     assert_eq!((answer.status, answer.json()), (200, json!({ "id": "tp_1", "ok": true })));
     assert_eq!(upstream.ledger().applied()[0].body, json!({ "n": 1 }));
-    let seen = &wire.seen()[0];
+    let seen = &proxy.seen()[0];
     assert_eq!((seen.path.as_str(), seen.query.as_str(), seen.operation.as_str()), ("/a", "b=c", "PutItem"));
     assert_eq!((seen.json(), seen.end), (json!({ "n": 1 }), End::Upstream(200)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_fault_reaches_whom_it_should() {
-    let (upstream, wire) = wired().await;
+    let (upstream, proxy) = proxied().await;
     let cases = [
         (Fault::Answer(Answer::partition_full()), Some(429), 0, End::Answered(429)),
         (Fault::AnswerAfter(Answer::partition_full()), Some(429), 1, End::Upstream(200)),
@@ -68,32 +68,32 @@ async fn each_fault_reaches_whom_it_should() {
     ];
     for (fault, status, applied, end) in cases {
         let before = upstream.ledger().applied().len();
-        let hits = wire.once(|seen| seen.is("PutItem"), fault.clone());
-        assert_eq!(post(&wire).await.map(|answer| answer.status), status, "{fault:?}");
+        let hits = proxy.once(|seen| seen.is("PutItem"), fault.clone());
+        assert_eq!(post(&proxy).await.map(|answer| answer.status), status, "{fault:?}");
         assert_eq!(upstream.ledger().applied().len() - before, applied, "{fault:?}");
-        assert_eq!(wire.seen().last().unwrap().end, end, "{fault:?}");
+        assert_eq!(proxy.seen().last().unwrap().end, end, "{fault:?}");
         assert_eq!(hits.count(), 1);
-        assert_eq!(post(&wire).await.unwrap().status, 200, "only once: {fault:?}");
+        assert_eq!(post(&proxy).await.unwrap().status, 200, "only once: {fault:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hook_after_runs_between_upstream_and_answer() {
-    let (upstream, wire) = wired().await;
+    let (upstream, proxy) = proxied().await;
     let (told, mut heard) = mpsc::unbounded_channel();
     let ledger = upstream.follow();
     let hook = Hook::new(move || {
         let (told, ledger) = (told.clone(), ledger.len());
         async move { told.send(ledger).unwrap() }
     });
-    wire.once(|_| true, Fault::HookAfter(hook));
-    assert_eq!(post(&wire).await.unwrap().status, 200);
+    proxy.once(|_| true, Fault::HookAfter(hook));
+    assert_eq!(post(&proxy).await.unwrap().status, 200);
     assert_eq!(heard.recv().await, Some(1), "the upstream had it first");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hook_once_answered_runs_when_the_answer_is_out() {
-    let (upstream, wire) = wired().await;
+    let (upstream, proxy) = proxied().await;
     let (told, mut heard) = mpsc::unbounded_channel();
     let hook = Hook::new(move || {
         let told = told.clone();
@@ -102,8 +102,8 @@ async fn a_hook_once_answered_runs_when_the_answer_is_out() {
     // With a body, and without.
     for behaviour in [Behaviour::apply(), Behaviour::answer(Answer::status(204))] {
         upstream.script("/a", [behaviour]);
-        wire.once(|_| true, Fault::HookOnceAnswered(hook.clone()));
-        assert!(post(&wire).await.is_some());
+        proxy.once(|_| true, Fault::HookOnceAnswered(hook.clone()));
+        assert!(post(&proxy).await.is_some());
         tokio::time::timeout(SOON, heard.recv()).await.unwrap();
         assert!(heard.try_recv().is_err(), "once");
     }
@@ -111,21 +111,21 @@ async fn a_hook_once_answered_runs_when_the_answer_is_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_wire_refuses_and_an_open_one_is_as_before() {
-    let (_upstream, wire) = wired().await;
-    assert!(post(&wire).await.is_some());
-    wire.close().await;
-    let refused = client().unwrap().get(wire.url()).send().await.unwrap_err();
+    let (_upstream, proxy) = proxied().await;
+    assert!(post(&proxy).await.is_some());
+    proxy.close().await;
+    let refused = client().unwrap().get(proxy.url()).send().await.unwrap_err();
     assert!(refused.is_connect(), "{refused:?}");
-    wire.open().await.unwrap();
-    assert!(post(&wire).await.is_some());
+    proxy.open().await.unwrap();
+    assert!(post(&proxy).await.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_that_is_down_cuts() {
-    let (upstream, wire) = wired().await;
+    let (upstream, proxy) = proxied().await;
     upstream.close().await;
-    assert!(post(&wire).await.is_none());
-    assert_eq!(wire.seen()[0].end, End::Unreachable);
+    assert!(post(&proxy).await.is_none());
+    assert_eq!(proxy.seen()[0].end, End::Unreachable);
 }
 
 /// Like the broker's consume stream: no headers before the first line, then line by line; a disconnection on one side reaches the other.
@@ -158,9 +158,9 @@ async fn a_stream_passes_line_by_line_and_breaks_with_either_side() {
     );
     drop(queue);
     let upstream = Server::start(ANY_PORT, router).await.unwrap();
-    let wire = Wire::start(&upstream.url()).await.unwrap();
+    let proxy = FaultProxy::start(&upstream.url()).await.unwrap();
     for cut_by_wire in [false, true] {
-        let url = format!("{}/consume", wire.url());
+        let url = format!("{}/consume", proxy.url());
         let opening = tokio::spawn(async move { client().unwrap().get(url).send().await });
         while lines.receiver_count() == 0 {
             tokio::task::yield_now().await;
@@ -172,7 +172,7 @@ async fn a_stream_passes_line_by_line_and_breaks_with_either_side() {
         lines.send("two\n").unwrap();
         assert_eq!(stream.next().await.unwrap().unwrap(), "two\n");
         if cut_by_wire {
-            wire.cut_all();
+            proxy.cut_all();
         } else {
             lines.send("break").unwrap();
         }
@@ -201,9 +201,9 @@ async fn a_client_that_leaves_before_the_headers_is_noticed_upstream() {
         }
     });
     let upstream = Server::start(ANY_PORT, router).await.unwrap();
-    let wire = Wire::start(&upstream.url()).await.unwrap();
+    let proxy = FaultProxy::start(&upstream.url()).await.unwrap();
     let before = std::sync::Arc::strong_count(&alive);
-    let left = client().unwrap().get(wire.url()).timeout(Duration::from_millis(200)).send().await;
+    let left = client().unwrap().get(proxy.url()).timeout(Duration::from_millis(200)).send().await;
     assert!(left.unwrap_err().is_timeout());
     let noticed = async {
         while std::sync::Arc::strong_count(&alive) > before {

@@ -25,7 +25,7 @@ pub use self::{
     log::{Line, Log},
 };
 use self::{process::KillSwitch, sandbox::Sandbox};
-use crate::{hook::Hook, proxy::Wire};
+use crate::{hook::Hook, proxy::FaultProxy};
 
 /// A function's program and environment.
 #[derive(Debug, Clone)]
@@ -123,8 +123,8 @@ impl Function {
 
     /// The fault proxies between its idle processes and their Runtime APIs. The last one gets the next event.
     #[must_use]
-    pub fn wires(&self) -> Vec<Arc<Wire>> {
-        lock(&self.0.idle).iter().map(|sandbox| sandbox.wire.clone()).collect()
+    pub fn proxies(&self) -> Vec<Arc<FaultProxy>> {
+        lock(&self.0.idle).iter().map(|sandbox| sandbox.proxy.clone()).collect()
     }
 
     /// Sets environment variables, like a deployment: new invocations get processes with them, and invocations in progress end with the old ones.

@@ -17,7 +17,7 @@ use super::{
     process::Process,
 };
 use crate::{
-    proxy::Wire,
+    proxy::FaultProxy,
     server::{ANY_PORT, Server},
 };
 
@@ -33,7 +33,7 @@ pub(super) struct Sandbox {
     /// From the spawn to the first poll.
     pub(super) started_in: Duration,
     /// The fault proxy between the process and its Runtime API.
-    pub(super) wire: Arc<Wire>,
+    pub(super) proxy: Arc<FaultProxy>,
     jobs: mpsc::UnboundedSender<Job>,
     _server: Server,
 }
@@ -47,8 +47,8 @@ impl Sandbox {
         let api = Api::new(&program.name, queue);
         let server =
             Server::start(ANY_PORT, api.router()).await.map_err(|error| failed(format!("{error:#}")))?;
-        let wire = Wire::start(&server.url()).await.map_err(|error| failed(format!("{error:#}")))?;
-        let env = lambda_env(&program, &wire);
+        let proxy = FaultProxy::start(&server.url()).await.map_err(|error| failed(format!("{error:#}")))?;
+        let env = lambda_env(&program, &proxy);
         let spawned = Instant::now();
         let mut process =
             Process::spawn(&program.binary, &env, log).map_err(|error| failed(format!("{error:#}")))?;
@@ -68,7 +68,7 @@ impl Sandbox {
                 process,
                 program,
                 started_in: at - spawned,
-                wire: wire.into(),
+                proxy: proxy.into(),
                 jobs,
                 _server: server,
             }),
@@ -106,11 +106,11 @@ impl Sandbox {
     }
 }
 
-fn lambda_env(program: &Program, wire: &Wire) -> Vec<(String, String)> {
+fn lambda_env(program: &Program, proxy: &FaultProxy) -> Vec<(String, String)> {
     let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let mut env = program.env.clone();
     env.extend([
-        own("AWS_LAMBDA_RUNTIME_API", wire.url().trim_start_matches("http://")),
+        own("AWS_LAMBDA_RUNTIME_API", proxy.url().trim_start_matches("http://")),
         own("AWS_LAMBDA_FUNCTION_NAME", &program.name),
         own("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
         own("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),

@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::{
     broker::{Broker, Profile},
-    proxy::Wire,
+    proxy::FaultProxy,
 };
 
 /// How often a port that is in use is tried again, and the pause between tries.
@@ -56,7 +56,7 @@ struct Inner {
     wal: PathBuf,
     url: String,
     running: Mutex<Running>,
-    wire: Arc<Wire>,
+    proxy: Arc<FaultProxy>,
 }
 
 impl BrokerControl {
@@ -65,11 +65,11 @@ impl BrokerControl {
         profile: Profile,
         wal: PathBuf,
         addr: SocketAddr,
-    ) -> Result<(Self, Arc<Wire>)> {
+    ) -> Result<(Self, Arc<FaultProxy>)> {
         let (running, url) = start(&kind, profile, addr, &wal).await?;
-        let wire = Arc::new(Wire::start(&url).await?);
-        let inner = Inner { kind, profile, wal, url, running: Mutex::new(running), wire: wire.clone() };
-        Ok((Self(Arc::new(inner)), wire))
+        let proxy = Arc::new(FaultProxy::start(&url).await?);
+        let inner = Inner { kind, profile, wal, url, running: Mutex::new(running), proxy: proxy.clone() };
+        Ok((Self(Arc::new(inner)), proxy))
     }
 
     /// The broker's own base URL, without the fault proxy.
@@ -80,8 +80,8 @@ impl BrokerControl {
 
     /// The fault proxy between the functions and this broker.
     #[must_use]
-    pub fn wire(&self) -> &Wire {
-        &self.0.wire
+    pub fn proxy(&self) -> &FaultProxy {
+        &self.0.proxy
     }
 
     /// It runs somewhere else and can't be killed.
@@ -105,7 +105,7 @@ impl BrokerControl {
                 bail!("this broker is not ours to kill");
             }
         }
-        self.0.wire.close().await;
+        self.0.proxy.close().await;
         Ok(())
     }
 
@@ -120,7 +120,7 @@ impl BrokerControl {
             let addr = self.0.url.trim_start_matches("http://").parse()?;
             let start = || start(&self.0.kind, self.0.profile, addr, &self.0.wal);
             *running = when_free(start).await?.0;
-            when_free(|| self.0.wire.open()).await?;
+            when_free(|| self.0.proxy.open()).await?;
         }
         Ok(())
     }

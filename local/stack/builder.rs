@@ -18,7 +18,7 @@ use crate::{
     gateway::Gateway,
     http,
     lambda_api::LambdaApi,
-    proxy::Wire,
+    proxy::FaultProxy,
     runtime_api::{Function, Program},
     secrets_manager::SecretsManager,
     server::ANY_PORT,
@@ -198,7 +198,7 @@ impl Builder {
             None => Functions::find().await?,
         };
         let third_party = ThirdParty::start(self.addrs.third_party).await?;
-        let (broker, broker_wire) = BrokerControl::start_first(
+        let (broker, broker_proxy) = BrokerControl::start_first(
             self.broker.clone(),
             self.broker_profile,
             dir.join("broker.wal"),
@@ -220,7 +220,7 @@ impl Builder {
 
         let brokers = iter::once(&broker).chain(&more_brokers);
         let urls =
-            brokers.map(|broker| if self.direct { broker.url().to_owned() } else { broker.wire().url() });
+            brokers.map(|broker| if self.direct { broker.url().to_owned() } else { broker.proxy().url() });
         let mut env = names.env(urls.collect::<Vec<_>>().join(","));
         env.push(("WEBHOOKS_CONFIG".into(), config_file.display().to_string()));
         env.extend(table_env(table.as_ref(), self.direct));
@@ -239,7 +239,7 @@ impl Builder {
         let ingest = function("ingest", functions.ingest, &env, self.ingests);
         tokio::try_join!(ingest.warm(), consumer.warm())?;
         let gateway = Gateway::start(self.addrs.gateway, ingest.clone()).await?;
-        let (table, table_wire) = table.unzip();
+        let (table, table_proxy) = table.unzip();
         let client = http::client_for(broker.url())?;
         Ok(Stack {
             gateway,
@@ -248,10 +248,10 @@ impl Builder {
             third_party,
             sns,
             broker,
-            broker_wire,
+            broker_proxy,
             more_brokers,
             table,
-            table_wire,
+            table_proxy,
             lambda,
             config,
             topic: names.topic,
@@ -277,14 +277,14 @@ impl Builder {
     }
 
     /// The embedded DynamoDB and its fault proxy; none if the environment selects another.
-    async fn table(&self, dir: &Path) -> Result<Option<(DynamoDb, Wire)>> {
+    async fn table(&self, dir: &Path) -> Result<Option<(DynamoDb, FaultProxy)>> {
         if variable("EFFECTS_TABLE").is_some() {
             return Ok(None);
         }
         let file = self.persist.as_ref().map(|_| dir.join("dynamodb.sqlite"));
         let table = DynamoDb::start(self.addrs.dynamodb, file.as_deref(), "effects").await?;
-        let wire = Wire::start(table.url()).await?;
-        Ok(Some((table, wire)))
+        let proxy = FaultProxy::start(table.url()).await?;
+        Ok(Some((table, proxy)))
     }
 }
 
@@ -325,12 +325,12 @@ impl Names {
 }
 
 /// The environment for the table: the embedded one through its fault proxy or directly, or another one as in our own environment.
-fn table_env(table: Option<&(DynamoDb, Wire)>, direct: bool) -> Vec<(String, String)> {
-    let Some((table, wire)) = table else {
+fn table_env(table: Option<&(DynamoDb, FaultProxy)>, direct: bool) -> Vec<(String, String)> {
+    let Some((table, proxy)) = table else {
         let ours = |name: &str| name.starts_with("AWS_") || name == "EFFECTS_TABLE" || name == "HOME";
         return env::vars().filter(|(name, _)| ours(name)).collect();
     };
-    let url = if direct { table.url().to_owned() } else { wire.url() };
+    let url = if direct { table.url().to_owned() } else { proxy.url() };
     vec![
         ("EFFECTS_TABLE".into(), table.table().into()),
         ("AWS_ENDPOINT_URL_DYNAMODB".into(), url),

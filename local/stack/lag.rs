@@ -1,6 +1,6 @@
 //! The messages left in the topic, by the broker's own metrics (`docs/driftq-contract.md`, R3).
 
-use crate::{http::Answer, proxy::Wire};
+use crate::{http::Answer, proxy::FaultProxy};
 
 /// The number of the topic's messages after the group's commit. None: the group is not known yet.
 pub(super) fn lag(metrics: &Answer, topic: &str, group: &str) -> Option<u64> {
@@ -20,8 +20,8 @@ pub(super) fn lag(metrics: &Answer, topic: &str, group: &str) -> Option<u64> {
 }
 
 /// The number of messages that the broker accepted for the topic, by the requests through the fault proxy.
-pub(super) fn produced(wire: &Wire, topic: &str) -> u64 {
-    let produced = wire.seen_where(|seen| {
+pub(super) fn produced(proxy: &FaultProxy, topic: &str) -> u64 {
+    let produced = proxy.seen_where(|seen| {
         seen.path.ends_with("/produce") && seen.succeeded() && seen.json()["topic"] == topic
     });
     produced.len() as u64

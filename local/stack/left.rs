@@ -71,7 +71,7 @@ impl Stack {
         let metrics = Answer::read(asked.context("the broker's metrics")?).await?;
         let lag = lag::lag(&metrics, &self.topic, &self.group);
         // A group that has never consumed has acked nothing.
-        Ok(lag.unwrap_or_else(|| lag::produced(broker.wire(), &self.topic)))
+        Ok(lag.unwrap_or_else(|| lag::produced(broker.proxy(), &self.topic)))
     }
 }
 

@@ -6,7 +6,7 @@
 //! # use local::{stack::Stack, webhook::Webhook, proxy::Fault};
 //! let stack = Stack::start().await?;
 //! let kill = stack.consumer.killer().hook();
-//! let killed = stack.broker_wire.once(|request| request.goes_to("POST", "/v1/ack"), Fault::HookInstead(kill));
+//! let killed = stack.broker_proxy.once(|request| request.goes_to("POST", "/v1/ack"), Fault::HookInstead(kill));
 //!
 //! let answer = stack.deliver(&Webhook::sample("stripe.charge.dispute.created")?).await?;
 //! assert_eq!(answer.status, 202);
@@ -49,7 +49,7 @@ use crate::{
     gateway::Gateway,
     http::Answer,
     lambda_api::LambdaApi,
-    proxy::Wire,
+    proxy::FaultProxy,
     runtime_api::Function,
     sns::Sns,
     third_party::ThirdParty,
@@ -72,13 +72,13 @@ pub struct Stack {
     /// Kills and starts the broker.
     pub broker: BrokerControl,
     /// The fault proxy between the functions and the broker.
-    pub broker_wire: Arc<Wire>,
+    pub broker_proxy: Arc<FaultProxy>,
     /// The brokers other than the first.
     pub more_brokers: Vec<BrokerControl>,
     /// The embedded DynamoDB; none if `EFFECTS_TABLE` selects another.
     pub table: Option<DynamoDb>,
     /// The fault proxy between the functions and the embedded DynamoDB.
-    pub table_wire: Option<Wire>,
+    pub table_proxy: Option<FaultProxy>,
     /// The Lambda API by which ingest invokes the consumer; none without [`Builder::wake_ups`].
     pub lambda: Option<LambdaApi>,
     /// The configuration as the functions see it.
@@ -131,10 +131,10 @@ impl Stack {
     ///
     /// # Errors
     /// `EFFECTS_TABLE` selects another.
-    pub fn table_wire(&self) -> Result<&Wire> {
-        self.table_wire
+    pub fn table_proxy(&self) -> Result<&FaultProxy> {
+        self.table_proxy
             .as_ref()
-            .context("there is no wire to the DynamoDB that EFFECTS_TABLE names; unset it")
+            .context("there is no fault proxy in front of the DynamoDB that EFFECTS_TABLE names; unset it")
     }
 
     /// The embedded DynamoDB.
@@ -224,12 +224,12 @@ fn runs_of(answer: &Value) -> impl Iterator<Item = String> {
 impl Drop for Stack {
     fn drop(&mut self) {
         // Rules may contain hooks that refer to the parts that contain the rules.
-        self.brokers().for_each(|broker| broker.wire().heal());
-        if let Some(wire) = &self.table_wire {
-            wire.heal();
+        self.brokers().for_each(|broker| broker.proxy().heal());
+        if let Some(proxy) = &self.table_proxy {
+            proxy.heal();
         }
         if let Some(lambda) = &self.lambda {
-            lambda.wire.heal();
+            lambda.proxy.heal();
         }
         let forgotten = self.must_settle && !thread::panicking();
         assert!(

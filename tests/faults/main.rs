@@ -25,7 +25,7 @@ fn publish(figures: &impl Display) {
 fn table_has_no_wire() -> bool {
     let external = env::var_os("EFFECTS_TABLE").is_some_and(|name| !name.is_empty());
     if external {
-        println!("skipped: there is no wire to the DynamoDB that EFFECTS_TABLE names");
+        println!("skipped: there is no fault proxy in front of the DynamoDB that EFFECTS_TABLE names");
     }
     external
 }

@@ -36,7 +36,7 @@ async fn a_forged_a_stale_and_an_unsigned_webhook_are_refused_alike_and_nothing_
         assert_eq!(answer.headers["content-type"], "application/problem+json");
         assert_eq!(answer.body, answers[0].body, "a forger learns nothing");
     }
-    assert!(stack.broker_wire.seen().is_empty(), "nothing reached the broker");
+    assert!(stack.broker_proxy.seen().is_empty(), "nothing reached the broker");
     Ok(stack.finish().await?)
 }
 

@@ -166,7 +166,7 @@ async fn a_run_can_be_followed_on_the_events_topic() -> Story {
 async fn an_events_topic_that_takes_nothing_costs_an_effect_nothing() -> Story {
     let stack = builder(config()?)?.env("EVENTS_TOPIC", "sidefx.events").start().await?;
     let full = |seen: &local::proxy::Seen| produces(seen) && seen.mentions("sidefx.events");
-    stack.broker_wire.always(full, Fault::Answer(Answer::partition_full()));
+    stack.broker_proxy.always(full, Fault::Answer(Answer::partition_full()));
     deliver(&stack, &dispute()?).await?;
     let settling = settle(&stack).await?;
     assert_eq!((settling.total(|run| run.done), settling.total(|run| run.events_dropped)), (1, 3));
@@ -175,7 +175,7 @@ async fn an_events_topic_that_takes_nothing_costs_an_effect_nothing() -> Story {
 
 /// The events that the broker accepted.
 pub(crate) fn events(stack: &local::stack::Stack) -> Vec<Value> {
-    let produced = stack.broker_wire.seen_where(|seen| produces(seen) && seen.succeeded());
+    let produced = stack.broker_proxy.seen_where(|seen| produces(seen) && seen.succeeded());
     let messages =
         produced.iter().map(local::proxy::Seen::json).filter(|message| message["topic"] == "sidefx.events");
     messages.filter_map(|message| serde_json::from_str(message["value"].as_str()?).ok()).collect()

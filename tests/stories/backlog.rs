@@ -11,7 +11,7 @@ const TEMPLATE: &str = "dp_template";
 
 /// Puts this many disputes on the agenda, due now: one that the broker did not accept, and copies of it. Returns their records.
 pub(crate) async fn put_due(stack: &Stack, count: usize) -> Result<Vec<Value>> {
-    stack.broker_wire.once(produces, Fault::Answer(Answer::partition_full()));
+    stack.broker_proxy.once(produces, Fault::Answer(Answer::partition_full()));
     deliver(stack, &dispute_about(TEMPLATE)?).await?;
     let effects = stack.effects().await?.into_iter();
     let template = effects.map(|effect| effect.record).find(|record| record["business_key"] == TEMPLATE);

@@ -131,9 +131,9 @@ async fn what_is_parked_stays_and_goes_with_its_input_once_it_is_decided() -> St
 async fn a_redelivery_of_what_is_decided_leaves_no_input_behind() -> Story {
     let (stack, parked) = large_and_parked().await?;
     assert_eq!(decide(&stack, &parked, "discard").await?.status, 200);
-    stack.broker_wire.close().await;
+    stack.broker_proxy.close().await;
     deliver(&stack, &large()?).await?;
-    stack.broker_wire.open().await?;
+    stack.broker_proxy.open().await?;
     assert!(matches!(chunks(&stack).await?[..], [Some(_)]), "left by ingest");
     deliver(&stack, &large()?).await?;
     settle(&stack).await?;

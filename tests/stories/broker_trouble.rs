@@ -14,7 +14,7 @@ use crate::setup::{
 #[tokio::test]
 async fn what_a_full_broker_does_not_take_is_done_from_the_table() -> Story {
     let stack = stack().await?;
-    stack.broker_wire.once(produces, Fault::Answer(Answer::partition_full()));
+    stack.broker_proxy.once(produces, Fault::Answer(Answer::partition_full()));
     deliver(&stack, &dispute()?).await?;
     assert_eq!(only_effect(&stack).await?.status, "pending");
     let settling = settle(&stack).await?;
@@ -26,9 +26,9 @@ async fn what_a_full_broker_does_not_take_is_done_from_the_table() -> Story {
 #[tokio::test]
 async fn a_broker_that_is_down_at_ingest_loses_nothing() -> Story {
     let stack = stack().await?;
-    stack.broker_wire.close().await;
+    stack.broker_proxy.close().await;
     accepted(&stack.deliver(&dispute()?).await?)?;
-    stack.broker_wire.open().await?;
+    stack.broker_proxy.open().await?;
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
     Ok(stack.finish().await?)
@@ -37,11 +37,11 @@ async fn a_broker_that_is_down_at_ingest_loses_nothing() -> Story {
 #[tokio::test]
 async fn a_broker_that_hangs_is_given_a_second_and_the_provider_an_answer_within_three() -> Story {
     let stack = stack().await?;
-    stack.broker_wire.always(produces, Fault::HangBefore);
+    stack.broker_proxy.always(produces, Fault::HangBefore);
     let answer =
         tokio::time::timeout(std::time::Duration::from_secs(3), stack.deliver(&dispute()?)).await??;
     accepted(&answer)?;
-    stack.broker_wire.heal();
+    stack.broker_proxy.heal();
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
     Ok(stack.finish().await?)
@@ -50,9 +50,9 @@ async fn a_broker_that_hangs_is_given_a_second_and_the_provider_an_answer_within
 #[tokio::test]
 async fn a_broker_that_took_the_command_but_did_not_say_so_makes_a_harmless_duplicate() -> Story {
     let stack = stack().await?;
-    stack.broker_wire.always(produces, Fault::HangAfter);
+    stack.broker_proxy.always(produces, Fault::HangAfter);
     deliver(&stack, &dispute()?).await?;
-    stack.broker_wire.heal();
+    stack.broker_proxy.heal();
     let settling = settle(&stack).await?;
     assert_eq!(settling.total(|run| run.from_agenda), 1);
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
@@ -62,13 +62,13 @@ async fn a_broker_that_took_the_command_but_did_not_say_so_makes_a_harmless_dupl
 #[tokio::test]
 async fn if_neither_store_takes_it_the_provider_is_told_to_deliver_again() -> Story {
     let stack = stack().await?;
-    stack.broker_wire.close().await;
-    stack.table_wire()?.close().await;
+    stack.broker_proxy.close().await;
+    stack.table_proxy()?.close().await;
     let answer = stack.deliver(&dispute()?).await?;
     assert_eq!(answer.status, 503);
     assert!(answer.headers.contains_key("retry-after"));
-    stack.broker_wire.open().await?;
-    stack.table_wire()?.open().await?;
+    stack.broker_proxy.open().await?;
+    stack.table_proxy()?.open().await?;
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
@@ -97,7 +97,7 @@ async fn a_command_for_a_step_that_is_gone_waits_for_an_hour_and_is_parked_then(
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
-    let produced = stack.broker_wire.seen_where(produces);
+    let produced = stack.broker_proxy.seen_where(produces);
     let message = String::from_utf8(produced[0].body.to_vec())?.replace("open_ticket", "gone_step");
     let message = command::fitted(&serde_json::from_str(&message)?)?;
     produce(&stack, &message).await?;
@@ -125,7 +125,7 @@ async fn a_command_for_a_step_that_is_gone_waits_for_an_hour_and_is_parked_then(
 async fn a_stream_that_breaks_is_opened_again_in_the_same_run() -> Story {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
-    stack.broker_wire.once(consumes, Fault::CutBefore);
+    stack.broker_proxy.once(consumes, Fault::CutBefore);
     let summary = stack.run_consumer().await?;
     assert_eq!((summary.done, summary.outcome.as_str()), (1, "drained"));
     settle(&stack).await?;
@@ -137,10 +137,10 @@ async fn a_stream_that_breaks_is_opened_again_in_the_same_run() -> Story {
 async fn a_broker_that_hangs_is_not_an_empty_topic() -> Story {
     let stack = stack().await?;
     for known in [false, true] {
-        stack.broker_wire.always(|_| true, Fault::HangBefore);
+        stack.broker_proxy.always(|_| true, Fault::HangBefore);
         let failure = stack.run_consumer().await.err().context("it did not fail")?.to_string();
         assert!(failure.contains("could not be drained"), "{known}: {failure}");
-        stack.broker_wire.heal();
+        stack.broker_proxy.heal();
         assert_eq!(stack.run_consumer().await?.outcome, "drained");
     }
     Ok(stack.finish().await?)
@@ -149,7 +149,7 @@ async fn a_broker_that_hangs_is_not_an_empty_topic() -> Story {
 /// Produces a message to the topic directly.
 pub(crate) async fn produce(stack: &local::stack::Stack, message: &serde_json::Value) -> Result<()> {
     let client = reqwest::Client::new();
-    let url = format!("{}/v1/produce", stack.broker_wire.url());
+    let url = format!("{}/v1/produce", stack.broker_proxy.url());
     let body = serde_json::to_vec(message)?;
     let answer = client.post(url).header("content-type", "application/json").body(body).send().await?;
     anyhow::ensure!(answer.status() == 200, "{}", answer.text().await?);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use local::{
-    proxy::{Fault, Wire},
+    proxy::{Fault, FaultProxy},
     stack::{BrokerControl, Stack},
 };
 use serde_json::{Value, json};
@@ -20,13 +20,13 @@ async fn two_brokers() -> Result<Stack> {
 
 /// The URLs of the two brokers, as the functions have them.
 fn urls(stack: &Stack) -> [String; 2] {
-    [stack.broker.wire().url(), stack.more_brokers[0].wire().url()]
+    [stack.broker.proxy().url(), stack.more_brokers[0].proxy().url()]
 }
 
 /// Commands that the broker accepted, by business key.
-fn taken_by(wire: &Wire) -> BTreeMap<String, usize> {
+fn taken_by(proxy: &FaultProxy) -> BTreeMap<String, usize> {
     let mut taken = BTreeMap::new();
-    for produced in wire.seen_where(|seen| produces(seen) && seen.succeeded()) {
+    for produced in proxy.seen_where(|seen| produces(seen) && seen.succeeded()) {
         let key = produced.json()["key"].as_str().unwrap_or_default().to_owned();
         *taken.entry(key).or_default() += 1;
     }
@@ -48,16 +48,16 @@ async fn each_key_has_its_broker_whatever_the_order_of_the_list() -> Story {
     let stack = two_brokers().await?;
     let all = deliver_keys(&stack).await?;
     let [one, other]: [BTreeMap<_, _>; 2] =
-        [taken_by(&stack.broker_wire), taken_by(stack.more_brokers[0].wire())];
+        [taken_by(&stack.broker_proxy), taken_by(stack.more_brokers[0].proxy())];
     assert!(!one.is_empty() && !other.is_empty(), "{one:?} {other:?}");
     assert_eq!(one.keys().chain(other.keys()).cloned().collect::<BTreeSet<_>>(), all);
 
     let [first, second] = urls(&stack);
     stack.deploy(&[("DRIFTQ_HTTP_URL", &format!("{second},{first}/v1/"))]);
     deliver_keys(&stack).await?;
-    for (wire, before) in [(&*stack.broker_wire, one), (stack.more_brokers[0].wire(), other)] {
+    for (proxy, before) in [(&*stack.broker_proxy, one), (stack.more_brokers[0].proxy(), other)] {
         let twice: BTreeMap<_, _> = before.into_iter().map(|(key, times)| (key, 2 * times)).collect();
-        assert_eq!(taken_by(wire), twice);
+        assert_eq!(taken_by(proxy), twice);
     }
     settle(&stack).await?;
     let applied = stack.third_party.ledger().applied_by_key();
@@ -68,10 +68,10 @@ async fn each_key_has_its_broker_whatever_the_order_of_the_list() -> Story {
 #[tokio::test]
 async fn the_keys_of_a_dead_broker_are_deferred_and_the_others_go_on() -> Story {
     let stack = two_brokers().await?;
-    let dead = stack.more_brokers[0].wire();
+    let dead = stack.more_brokers[0].proxy();
     dead.close().await;
     let all = deliver_keys(&stack).await?;
-    let taken = taken_by(&stack.broker_wire);
+    let taken = taken_by(&stack.broker_proxy);
     let effects = stack.effects().await?;
     let deferred: BTreeSet<_> = effects.iter().map(|effect| effect.business_key.clone()).collect();
     assert!(effects.iter().all(|effect| effect.status == "pending"), "{effects:?}");
@@ -92,8 +92,8 @@ async fn a_draining_broker_gets_nothing_new() -> Story {
     let [old, new] = urls(&stack);
     stack.deploy(&[("DRIFTQ_HTTP_URL", &new), ("DRIFTQ_DRAIN_URL", &old)]);
     deliver_keys(&stack).await?;
-    assert!(stack.broker_wire.seen_where(produces).is_empty());
-    assert_eq!(taken_by(stack.more_brokers[0].wire()).len(), KEYS);
+    assert!(stack.broker_proxy.seen_where(produces).is_empty());
+    assert_eq!(taken_by(stack.more_brokers[0].proxy()).len(), KEYS);
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().applied().len(), KEYS);
     Ok(stack.finish().await?)
@@ -126,15 +126,15 @@ async fn health_tells_every_broker_and_the_table_apart() -> Story {
     };
     assert_eq!(health(&stack).await?, (200, report("ok", true, true, true)));
 
-    let [draining, accepting] = [&stack.broker, &stack.more_brokers[0]].map(BrokerControl::wire);
+    let [draining, accepting] = [&stack.broker, &stack.more_brokers[0]].map(BrokerControl::proxy);
     draining.always(|_| true, Fault::HangBefore);
     assert_eq!(health(&stack).await?, (200, report("degraded", true, false, true)));
     draining.heal();
     accepting.close().await;
     assert_eq!(health(&stack).await?, (200, report("degraded", false, true, true)));
     accepting.open().await?;
-    stack.table_wire()?.close().await;
+    stack.table_proxy()?.close().await;
     assert_eq!(health(&stack).await?, (503, report("unavailable", true, true, false)));
-    stack.table_wire()?.open().await?;
+    stack.table_proxy()?.open().await?;
     Ok(stack.finish().await?)
 }

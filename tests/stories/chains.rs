@@ -136,8 +136,8 @@ async fn input_too_large_for_the_broker_arrives_whole_at_every_step() -> Story {
     settle(&stack).await?;
     assert_eq!(applied(&stack), [TICKETS, EMAILS, FILES]);
     let fetches = |seen: &Seen| seen.is("GetItem") && seen.mentions(":claimcheck:");
-    if let Ok(wire) = stack.table_wire() {
-        assert_eq!(wire.seen_where(fetches).len(), 3, "once per attempt, before the call");
+    if let Ok(proxy) = stack.table_proxy() {
+        assert_eq!(proxy.seen_where(fetches).len(), 3, "once per attempt, before the call");
     }
     let ledger = stack.third_party.ledger();
     for path in [TICKETS, FILES] {

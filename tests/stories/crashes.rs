@@ -28,7 +28,7 @@ fn kill_consumer(stack: &Stack) -> local::hook::Hook {
 #[tokio::test]
 async fn killed_after_the_claim_before_the_call_the_effect_is_not_lost() -> Story {
     let stack = stack().await?;
-    stack.table_wire()?.once(claim, Fault::HookAfter(kill_consumer(&stack)));
+    stack.table_proxy()?.once(claim, Fault::HookAfter(kill_consumer(&stack)));
     deliver(&stack, &dispute()?).await?;
     let settling = settle(&stack).await?;
     assert_eq!(settling.deaths(), 1);
@@ -55,7 +55,7 @@ async fn killed_after_the_call_before_the_commit_the_key_makes_it_once() -> Stor
 #[tokio::test]
 async fn killed_after_the_commit_before_the_ack_it_is_a_duplicate() -> Story {
     let stack = stack().await?;
-    stack.broker_wire.once(ack, Fault::HookInstead(kill_consumer(&stack)));
+    stack.broker_proxy.once(ack, Fault::HookInstead(kill_consumer(&stack)));
     deliver(&stack, &dispute()?).await?;
     let settling = settle(&stack).await?;
     assert_eq!((settling.deaths(), settling.total(|run| run.duplicates)), (1, 1));
@@ -66,7 +66,7 @@ async fn killed_after_the_commit_before_the_ack_it_is_a_duplicate() -> Story {
 #[tokio::test]
 async fn killed_after_the_claim_without_deduplication_it_is_parked() -> Story {
     let stack = stack_with(|config| park_in_doubt(config, "open_ticket")).await?;
-    stack.table_wire()?.once(claim, Fault::HookAfter(kill_consumer(&stack)));
+    stack.table_proxy()?.once(claim, Fault::HookAfter(kill_consumer(&stack)));
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
     let effect = only_effect(&stack).await?;
@@ -96,7 +96,7 @@ async fn killed_during_a_slow_call_whose_message_is_acked_it_is_taken_over_from_
         table(config.table(), "consumer").insert("slow_call".into(), "100ms".into());
     })
     .await?;
-    let acked = stack.broker_wire.once(ack, Fault::HookAfter(kill_consumer(&stack)));
+    let acked = stack.broker_proxy.once(ack, Fault::HookAfter(kill_consumer(&stack)));
     stack.third_party.script(TICKETS, [Behaviour::hang().after_applying()]);
     deliver(&stack, &dispute()?).await?;
     let killed = stack.run_consumer().await;
@@ -117,7 +117,7 @@ async fn a_claim_that_a_dead_consumer_holds_does_not_hold_up_its_partition() -> 
     // All in one partition, of which the broker delivers two messages at a time.
     let builder = crate::setup::builder(crate::setup::config()?)?.broker_profile(Profile::G0);
     let stack = builder.env("DRIFTQ_PARTITIONS", "1").start().await?;
-    stack.table_wire()?.once(claim, Fault::HookAfter(kill_consumer(&stack)));
+    stack.table_proxy()?.once(claim, Fault::HookAfter(kill_consumer(&stack)));
     for number in 0..6 {
         deliver(&stack, &dispute_about(&format!("dp_{number}"))?).await?;
     }
@@ -144,7 +144,7 @@ async fn ingest_killed_after_the_broker_took_the_command_answers_nothing_and_the
     // So that the topic exists, and the next message is accepted.
     deliver(&stack, &dispute_about("dp_earlier")?).await?;
     let kill = stack.ingest.killer().hook();
-    stack.broker_wire.once(produces, Fault::HookAfter(kill));
+    stack.broker_proxy.once(produces, Fault::HookAfter(kill));
     let answer = stack.deliver(&dispute()?).await?;
     assert!(answer.status >= 500, "{}", answer.status);
     deliver(&stack, &dispute()?).await?;

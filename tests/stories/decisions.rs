@@ -177,7 +177,7 @@ async fn a_decision_on_an_older_list_is_refused() -> Story {
 #[tokio::test]
 async fn a_decision_whose_answer_was_lost_is_recognised() -> Story {
     let (stack, effect) = in_doubt(Behaviour::hang()).await?;
-    let lost = stack.table_wire()?.once(|seen| seen.is("UpdateItem"), Fault::CutAfter);
+    let lost = stack.table_proxy()?.once(|seen| seen.is("UpdateItem"), Fault::CutAfter);
     assert_eq!(decide(&stack, &effect, "not_applied").await?.status, 200);
     assert_eq!(lost.count(), 1);
     settle(&stack).await?;
@@ -279,7 +279,7 @@ async fn many_are_decided_at_once_after_a_plan_and_each_is_called_once() -> Stor
     assert_eq!(unexplained.status, 422, "{}", detail(&unexplained));
     // The table fails halfway; repeated, the decision continues.
     let mut interrupted = 0;
-    stack.table_wire()?.once(
+    stack.table_proxy()?.once(
         |seen| seen.is("UpdateItem") && seen.mentions("du_77_"),
         Fault::Answer(Answer::of_json(
             400,

@@ -28,7 +28,7 @@ use jiff::Timestamp;
 use local::{
     dynamodb::DynamoDb,
     http::Answer,
-    proxy::{Fault, Wire},
+    proxy::{Fault, FaultProxy},
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -46,15 +46,15 @@ pub(crate) struct Table {
     unpublished: Unpublished,
     large_inputs: LargeInputs,
     stream_leases: StreamLeases,
-    wire: Wire,
+    proxy: FaultProxy,
     pub(crate) database: DynamoDb,
 }
 
 impl Table {
     pub(crate) async fn start() -> anyhow::Result<Self> {
         let database = DynamoDb::start(SocketAddr::from(([127, 0, 0, 1], 0)), None, "effects").await?;
-        let wire = Wire::start(database.url()).await?;
-        let roles = table_at(&wire.url(), "effects").await?;
+        let proxy = FaultProxy::start(database.url()).await?;
+        let roles = table_at(&proxy.url(), "effects").await?;
         Ok(Self {
             guard: roles.guard(),
             agenda: roles.agenda(),
@@ -64,15 +64,15 @@ impl Table {
             large_inputs: roles.large_inputs(),
             stream_leases: roles.stream_leases(),
             roles,
-            wire,
+            proxy,
             database,
         })
     }
 
     /// The operations seen at the fault proxy since the last call.
     fn requests(&self) -> Vec<String> {
-        let seen = self.wire.seen().into_iter().map(|seen| seen.operation).collect();
-        self.wire.forget();
+        let seen = self.proxy.seen().into_iter().map(|seen| seen.operation).collect();
+        self.proxy.forget();
         seen
     }
 }
@@ -193,7 +193,7 @@ async fn of_many_claims_at_once_exactly_one_wins() -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_claim_whose_answer_is_lost_is_recognised_as_ours() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
-    table.wire.once(|seen| seen.is("PutItem"), Fault::CutAfter);
+    table.proxy.once(|seen| seen.is("PutItem"), Fault::CutAfter);
     assert_eq!(win(&table, &case, now()).await?.attempt(), 1);
     assert_eq!(table.requests(), ["PutItem", "PutItem"]);
     Ok(())
@@ -203,7 +203,7 @@ async fn a_claim_whose_answer_is_lost_is_recognised_as_ours() -> anyhow::Result<
 async fn a_commit_whose_answer_is_lost_is_recognised_as_ours() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
     let lease = win(&table, &case, now()).await?;
-    table.wire.once(|seen| seen.is("UpdateItem"), Fault::CutAfter);
+    table.proxy.once(|seen| seen.is("UpdateItem"), Fault::CutAfter);
     assert_eq!(table.guard.commit(lease, &receipt(), now()).await?.how(), How::Done);
     Ok(())
 }
@@ -590,9 +590,9 @@ async fn a_write_that_meets_a_transaction_is_sent_again() -> anyhow::Result<()> 
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
     let conflict = json!({ "__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException" });
     let conflict = || Fault::Answer(Answer::of_json(400, &conflict));
-    table.wire.times(2, |seen| seen.is("PutItem"), conflict());
+    table.proxy.times(2, |seen| seen.is("PutItem"), conflict());
     let lease = win(&table, &case, now()).await?;
-    table.wire.times(2, |seen| seen.is("UpdateItem"), conflict());
+    table.proxy.times(2, |seen| seen.is("UpdateItem"), conflict());
     assert_eq!(table.guard.commit(lease, &receipt(), later(1)).await?.how(), How::Done);
     assert_eq!(table.requests(), ["PutItem", "PutItem", "PutItem", "UpdateItem", "UpdateItem", "UpdateItem"]);
     Ok(())

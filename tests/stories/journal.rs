@@ -51,7 +51,7 @@ async fn a_command_that_the_broker_lost_while_its_consumer_was_killed_is_done_al
         }
     });
     let claim = |seen: &local::proxy::Seen| seen.mentions("in_progress") && seen.mentions(":untried");
-    stack.table_wire()?.once(claim, Fault::HookAfter(disaster));
+    stack.table_proxy()?.once(claim, Fault::HookAfter(disaster));
     deliver(&stack, &dispute()?).await?;
     let settling = settle(&stack).await?;
     assert_eq!(settling.deaths(), 1);
@@ -64,7 +64,7 @@ async fn it_costs_one_write_more_and_no_second_call() -> Story {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;
-    let writes = stack.table_wire()?.seen_where(|seen| !is_of_a_run(seen));
+    let writes = stack.table_proxy()?.seen_where(|seen| !is_of_a_run(seen));
     assert_eq!(writes.len(), 3);
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
     Ok(stack.finish().await?)

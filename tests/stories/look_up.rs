@@ -63,7 +63,7 @@ async fn found_is_committed_with_what_was_found_and_not_called_again() -> Story 
 async fn not_found_is_called() -> Story {
     let stack = stack().await?;
     let kill = stack.consumer.killer().hook();
-    stack.table_wire()?.once(|seen| seen.is("PutItem"), Fault::HookAfter(kill));
+    stack.table_proxy()?.once(|seen| seen.is("PutItem"), Fault::HookAfter(kill));
     stack.third_party.always(LOOK_UP, Behaviour::refuse(404));
     deliver(&stack, &dispute()?).await?;
     settle(&stack).await?;

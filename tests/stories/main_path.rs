@@ -133,7 +133,7 @@ async fn input_too_large_for_the_broker_arrives_whole() -> Story {
     };
     let sent = call.body["messages"][1]["content"].as_str().unwrap();
     assert!(sent.ends_with(&text), "{} of {} bytes", sent.len(), text.len());
-    let produced = stack.broker_wire.seen_where(produces);
+    let produced = stack.broker_proxy.seen_where(produces);
     assert!(produced.iter().all(|seen| seen.body.len() < 20_000), "the broker holds 64 KiB a partition");
     if let Ok(table) = stack.table() {
         let kept = table.scan().await?;
@@ -168,7 +168,7 @@ async fn a_done_effect_is_no_conflict_when_its_input_has_changed() -> Story {
     settle(&stack).await?;
     deliver(&stack, &dispute_of(1)?).await?;
     assert_eq!(settle(&stack).await?.total(|run| run.duplicates), 1);
-    stack.broker_wire.once(produces, Fault::Answer(Answer::partition_full()));
+    stack.broker_proxy.once(produces, Fault::Answer(Answer::partition_full()));
     deliver(&stack, &dispute_of(2)?).await?;
     settle(&stack).await?;
     assert!(only_effect(&stack).await?.is_done());

@@ -32,7 +32,7 @@ async fn moving_to_a_fresh_broker_under_load_and_kills_loses_and_doubles_nothing
         return Ok(stack.finish().await?);
     }
     let (old, new) = (&stack.broker, &stack.more_brokers[0]);
-    let [old_url, new_url] = [old, new].map(|broker| broker.wire().url());
+    let [old_url, new_url] = [old, new].map(|broker| broker.proxy().url());
     stack.deploy(&[("DRIFTQ_HTTP_URL", &old_url)]);
     // Long enough that kills occur during calls.
     let slow = Hook::new(async || sleep(Duration::from_millis(20)).await);
@@ -53,12 +53,12 @@ async fn moving_to_a_fresh_broker_under_load_and_kills_loses_and_doubles_nothing
     assert!(stack.unacked_at(old).await? == 0, "the old broker is not drained");
 
     stack.deploy(&[("DRIFTQ_DRAIN_URL", "")]);
-    old.wire().forget();
+    old.proxy().forget();
     let schedule = stack.schedule(SCHEDULE);
     effects.extend(load(&stack, WEBHOOKS[0] + WEBHOOKS[1], WEBHOOKS[2], &[new]).await?);
     drop(schedule);
     stack.run_until_settled(PATIENCE).await?;
-    assert!(old.wire().seen().is_empty(), "the old broker is not forgotten: {:?}", old.wire().seen());
+    assert!(old.proxy().seen().is_empty(), "the old broker is not forgotten: {:?}", old.proxy().seen());
 
     effects.sort();
     effects.dedup();
@@ -101,5 +101,5 @@ async fn kill(stack: &Stack, brokers: &[&BrokerControl], turn: usize) -> Result<
 
 /// How many commands the broker has taken.
 fn taken(broker: &BrokerControl) -> usize {
-    broker.wire().seen_where(|seen| produces(seen) && seen.succeeded()).len()
+    broker.proxy().seen_where(|seen| produces(seen) && seen.succeeded()).len()
 }

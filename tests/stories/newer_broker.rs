@@ -22,7 +22,7 @@ async fn several_functions_that_create_one_topic_at_once_all_go_on() -> Story {
     let deliveries = webhooks.into_iter().map(async |webhook| deliver(&stack, &webhook?).await);
     futures_util::future::try_join_all(deliveries).await?;
     let creates = |seen: &Seen| seen.goes_to("POST", "/v1/topics");
-    assert!(!stack.broker_wire.seen_where(creates).is_empty());
+    assert!(!stack.broker_proxy.seen_where(creates).is_empty());
     assert_eq!(stack.effects().await?.len(), 0, "none had to go to the table");
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().applied().len(), 4);
@@ -33,17 +33,17 @@ async fn several_functions_that_create_one_topic_at_once_all_go_on() -> Story {
 async fn larger_input_travels_whole_where_the_broker_takes_it() -> Story {
     let Some(stack) = stack().await? else { return Ok(()) };
     for (bytes, is_whole) in [(60_000, true), (400_000, false)] {
-        stack.broker_wire.forget();
-        stack.table_wire()?.forget();
+        stack.broker_proxy.forget();
+        stack.table_proxy()?.forget();
         let webhook = issue()?.edited(|event| {
             event["issue"]["body"] = "x".repeat(bytes).into();
             event["issue"]["number"] = bytes.into();
         });
         deliver(&stack, &webhook).await?;
-        let longest = stack.broker_wire.seen_where(produces).iter().map(|seen| seen.body.len()).max();
+        let longest = stack.broker_proxy.seen_where(produces).iter().map(|seen| seen.body.len()).max();
         assert_eq!(longest > Some(bytes), is_whole, "{bytes}: {longest:?}");
         let chunks =
-            stack.table_wire()?.seen_where(|seen| seen.is("PutItem") && seen.mentions(":claimcheck:"));
+            stack.table_proxy()?.seen_where(|seen| seen.is("PutItem") && seen.mentions(":claimcheck:"));
         assert_eq!(chunks.is_empty(), is_whole, "{bytes}");
     }
     settle(&stack).await?;

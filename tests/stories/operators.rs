@@ -49,7 +49,7 @@ async fn without_authentication_operator_paths_do_not_exist() -> Story {
         let spoofed = [("x-amzn-oidc-identity", "ada"), ("authorization", "Bearer ada")];
         assert_eq!(stack.post_json("/runs", &spoofed, &run()).await?.status, 404, "{front_end:?}");
     }
-    assert!(stack.effects().await?.is_empty() && stack.broker_wire.seen().is_empty());
+    assert!(stack.effects().await?.is_empty() && stack.broker_proxy.seen().is_empty());
     Ok(stack.finish().await?)
 }
 
@@ -106,7 +106,7 @@ async fn paths_are_taken_as_they_are() -> Story {
         assert_eq!(stack.get(path).await?.status, 404, "{path}");
     }
     assert!(
-        stack.effects().await?.is_empty() && stack.broker_wire.seen_where(crate::setup::produces).is_empty()
+        stack.effects().await?.is_empty() && stack.broker_proxy.seen_where(crate::setup::produces).is_empty()
     );
     Ok(stack.finish().await?)
 }

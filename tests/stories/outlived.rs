@@ -19,13 +19,13 @@ async fn replayed(days: i64, about: &str) -> Result<(Stack, usize)> {
     let stack = stack().await?;
     deliver(&stack, &dispute_about("dp_done")?).await?;
     let runs = settle(&stack).await?.runs.len();
-    let produced = stack.broker_wire.seen_where(produces);
+    let produced = stack.broker_proxy.seen_where(produces);
     let produced = String::from_utf8(produced[0].body.to_vec())?.replace("dp_done", about);
     let message = command::fitted(&serde_json::from_str(&produced)?)?;
     let mut command = command::of(&message)?;
     let received = Timestamp::now() - SignedDuration::from_hours(24 * days);
     command["received_at"] = received.to_string().into();
-    stack.table_wire()?.forget();
+    stack.table_proxy()?.forget();
     produce(&stack, &command::with(&message, &command)).await?;
     Ok((stack, runs))
 }
@@ -56,7 +56,7 @@ async fn an_old_command_without_a_record_is_parked_and_not_called() -> Story {
 async fn an_old_command_whose_record_is_there_is_a_duplicate_and_costs_as_much() -> Story {
     let (stack, _) = replayed(90, "dp_done").await?;
     assert_eq!(settle(&stack).await?.total(|run| run.duplicates), 1);
-    let about_effects = stack.table_wire()?.seen_where(|seen| !is_of_a_run(seen));
+    let about_effects = stack.table_proxy()?.seen_where(|seen| !is_of_a_run(seen));
     assert_eq!(about_effects.len(), 1, "{about_effects:?}");
     assert_eq!(stack.third_party.ledger().attempts().len(), 1);
     Ok(stack.finish().await?)

@@ -47,7 +47,7 @@ async fn a_paused_consumer_calls_nothing_and_loses_nothing() -> Story {
 async fn a_run_that_can_not_know_does_nothing() -> Story {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
-    let table = stack.table_wire()?;
+    let table = stack.table_proxy()?;
     table.always(|seen| seen.is("GetItem") && seen.mentions("\":pause\""), Fault::CutBefore);
     assert!(stack.run_consumer().await.is_err());
     assert_eq!(stack.third_party.ledger().attempts_on(TICKETS).len(), 0);

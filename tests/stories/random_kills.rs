@@ -60,7 +60,7 @@ async fn nor_with_streams_that_live_on_at_a_newer_broker() -> Story {
     if is_not_ours_to_kill(&stack) {
         return Ok(stack.finish().await?);
     }
-    let streams = stack.broker_wire.always(consumes, Fault::HalfOpen);
+    let streams = stack.broker_proxy.always(consumes, Fault::HalfOpen);
     let (mut moments, mut commands) = (Moments::seeded()?, Vec::new());
     let schedule = stack.schedule(Duration::from_millis(300));
     streams.within(PATIENCE).await?;
@@ -77,7 +77,7 @@ async fn nor_with_streams_that_live_on_at_a_newer_broker() -> Story {
     }
     drop(schedule);
     // Otherwise the last consumer's stream would stay open, and get messages for minutes.
-    stack.broker_wire.heal();
+    stack.broker_proxy.heal();
     stack.broker.restart().await?;
     stack.run_until_settled(PATIENCE).await?;
     commands.sort();

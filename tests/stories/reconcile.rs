@@ -20,7 +20,7 @@ use local::{
         github::{self, HOOK},
         stripe,
     },
-    proxy::{End, Fault, Seen, Wire},
+    proxy::{End, Fault, FaultProxy, Seen},
     server::ANY_PORT,
     stack::Stack,
     third_party::ThirdParty,
@@ -38,9 +38,9 @@ struct Told<P> {
     stack: Stack,
     provider: P,
     /// From the consumer to the provider's API.
-    api: Wire,
+    api: FaultProxy,
     /// From the provider to ingest.
-    door: Wire,
+    door: FaultProxy,
 }
 
 /// A source with an interval that is short enough for a test.
@@ -56,11 +56,11 @@ fn reconciled(config: &mut Config, source: &str, url: &str, rest: &str) -> Resul
 
 async fn stripe_with(rest: &str) -> Result<Told<Listed>> {
     let provider = stripe::start().await?;
-    let api = Wire::start(&provider.url()).await?;
+    let api = FaultProxy::start(&provider.url()).await?;
     let mut config = config()?;
     reconciled(&mut config, "stripe", &api.url(), rest)?;
     let stack = builder(config)?.start().await?;
-    let door = Wire::start(&stack.url()).await?;
+    let door = FaultProxy::start(&stack.url()).await?;
     provider.send_to(&door.url(), stack.config.source("stripe")?);
     // From here on missing events are recovered.
     stack.run_consumer().await?;
@@ -69,11 +69,11 @@ async fn stripe_with(rest: &str) -> Result<Told<Listed>> {
 
 async fn github() -> Result<Told<Deliverer>> {
     let provider = github::start().await?;
-    let api = Wire::start(&provider.url()).await?;
+    let api = FaultProxy::start(&provider.url()).await?;
     let mut config = config()?;
     reconciled(&mut config, "github", &api.url(), "repository = 'octo/hello'\nhook = 1")?;
     let stack = builder(config)?.start().await?;
-    let door = Wire::start(&stack.url()).await?;
+    let door = FaultProxy::start(&stack.url()).await?;
     provider.send_to(&door.url(), stack.config.source("github")?);
     stack.run_consumer().await?;
     Ok(Told { stack, provider, api, door })
@@ -311,7 +311,7 @@ async fn the_cursor_survives_a_kill_at_every_boundary_of_fetching() -> Story {
         told.provider.send(dispute_about(&format!("dp_{number}"))?).await;
     }
     let kill = || told.stack.consumer.killer().hook();
-    let table = told.stack.table_wire()?;
+    let table = told.stack.table_proxy()?;
     let lists = |seen: &Seen| seen.path == "/v1/events";
     let turns = |seen: &Seen| seen.is("UpdateItem") && seen.mentions(":reconcile");
     let enqueues = |seen: &Seen| seen.is("PutItem") && seen.mentions("recovered_at");
@@ -341,7 +341,7 @@ async fn the_cursor_survives_a_kill_at_every_boundary_of_asking() -> Story {
     }
     told.door.open().await?;
     let kill = || told.stack.consumer.killer().hook();
-    let table = told.stack.table_wire()?;
+    let table = told.stack.table_proxy()?;
     let lists = |seen: &Seen| seen.method == "GET" && seen.path.starts_with(HOOK);
     let turns = |seen: &Seen| seen.is("UpdateItem") && seen.mentions(":reconcile");
     let killed = [
@@ -402,7 +402,7 @@ async fn a_provider_that_hangs_delays_no_effect() -> Story {
 #[tokio::test]
 async fn what_happened_before_is_left_alone_and_a_refusal_is_told() -> Story {
     let provider = stripe::start().await?;
-    let api = Wire::start(&provider.url()).await?;
+    let api = FaultProxy::start(&provider.url()).await?;
     provider.behave(|manners| manners.ahead = SignedDuration::from_secs(-2));
     provider.send(dispute_about("dp_before")?).await;
     provider.behave(|manners| manners.ahead = SignedDuration::ZERO);

@@ -23,10 +23,10 @@ async fn a_version_that_can_work_says_so() -> Story {
     assert_eq!((status, &report["ok"], &report["commands_signed"]), (200, &true.into(), &true.into()));
     assert_eq!(report["sources_ready"].as_u64(), Some(3));
     // A broker that is down does not stop a release: webhooks are accepted without it.
-    stack.broker_wire.close().await;
+    stack.broker_proxy.close().await;
     let (status, report) = tested(&stack).await?;
     assert_eq!((status, &report["health"]["status"]), (200, &"degraded".into()));
-    stack.table_wire()?.close().await;
+    stack.table_proxy()?.close().await;
     assert_eq!(tested(&stack).await?.0, 503);
     // Without a table nobody can look at what is left, and no webhook was sent.
     stack.abandon();

@@ -25,10 +25,10 @@ use crate::{
 /// parked.
 fn table_requests(stack: &Stack) -> Result<BTreeMap<String, usize>> {
     let mut count = BTreeMap::new();
-    for seen in stack.table_wire()?.seen_where(|seen| !is_of_a_run(seen)) {
+    for seen in stack.table_proxy()?.seen_where(|seen| !is_of_a_run(seen)) {
         *count.entry(seen.operation).or_default() += 1;
     }
-    stack.table_wire()?.forget();
+    stack.table_proxy()?.forget();
     Ok(count)
 }
 
@@ -47,7 +47,7 @@ async fn a_fresh_effect_costs_two_writes_and_a_duplicate_one() -> Story {
     deliver(&stack, &dispute()?).await?;
     assert_eq!(table_requests(&stack)?, BTreeMap::new(), "ingest asks the table nothing");
     assert_eq!(stack.run_consumer().await?.done, 1);
-    let records = stack.table_wire()?.seen_where(leaves_record).len();
+    let records = stack.table_proxy()?.seen_where(leaves_record).len();
     assert_eq!(records, RECORD_WRITES_PER_RUN, "and one write for the run");
     let requests = table_requests(&stack)?;
     assert_eq!(requests, BTreeMap::from([("PutItem".into(), 1), ("UpdateItem".into(), 1)]));
@@ -58,7 +58,7 @@ async fn a_fresh_effect_costs_two_writes_and_a_duplicate_one() -> Story {
     assert_eq!(table_requests(&stack)?, BTreeMap::from([("PutItem".into(), WRITES_PER_DUPLICATE)]));
 
     let broker =
-        |path| stack.broker_wire.seen_where(|seen| seen.goes_to("POST", path) && seen.succeeded()).len();
+        |path| stack.broker_proxy.seen_where(|seen| seen.goes_to("POST", path) && seen.succeeded()).len();
     assert_eq!((broker("/v1/produce"), broker("/v1/ack") + broker("/v1/ack-cumulative")), (2, 2));
     Ok(stack.finish().await?)
 }
@@ -82,13 +82,14 @@ async fn a_run_that_finds_nothing_costs_two_writes_and_two_queries_per_step() ->
     // Longer than the run, so that it need not be renewed.
     let lease = toml::toml! { stream_lease = "10s" };
     let stack = stack_with(|config| drop(config.table().insert("consumer".into(), lease.into()))).await?;
-    stack.table_wire()?.forget();
+    stack.table_proxy()?.forget();
     // The first run also counts waiting records for the gauges, and writes its record; so does one per minute.
     stack.run_consumer().await?;
-    assert_eq!(stack.table_wire()?.seen_where(leaves_record).len(), 1);
-    stack.table_wire()?.forget();
+    assert_eq!(stack.table_proxy()?.seen_where(leaves_record).len(), 1);
+    stack.table_proxy()?.forget();
     assert_eq!(stack.run_consumer().await?.received, 0);
-    let count = |operation| stack.table_wire().map(|wire| wire.seen_where(|seen| seen.is(operation)).len());
+    let count =
+        |operation| stack.table_proxy().map(|proxy| proxy.seen_where(|seen| seen.is(operation)).len());
     let steps = stack.config.clone().steps().count();
     assert_eq!((count("UpdateItem")?, count("PutItem")?), (LEASE_WRITES_PER_RUN, 0));
     assert_eq!(count("Query")?, QUERIES_PER_RUN_AND_STEP * steps);
@@ -111,7 +112,7 @@ async fn a_chain_of_three_costs_six_requests() -> Story {
 #[tokio::test]
 async fn an_item_costs_a_claim_and_one_transaction() -> Story {
     let stack = rows::stack(rows::COUNT).await?;
-    stack.table_wire()?.forget();
+    stack.table_proxy()?.forget();
     deliver(&stack, &dispute()?).await?;
     assert_eq!(stack.run_consumer().await?.done, 1);
     let expected = [("PutItem", 1), ("TransactWriteItems", 1)];

@@ -68,7 +68,7 @@ async fn an_item_is_written_once_however_often_its_event_comes() -> Story {
     assert_eq!(item(&stack).await?, expected);
     let effect = only_effect(&stack).await?;
     assert_eq!((effect.is_done(), effect.attempt), (true, 1));
-    let transactions = stack.table_wire()?.seen_where(writes);
+    let transactions = stack.table_proxy()?.seen_where(writes);
     assert_eq!(transactions.len(), 1);
     Ok(stack.finish().await?)
 }
@@ -77,7 +77,7 @@ async fn an_item_is_written_once_however_often_its_event_comes() -> Story {
 async fn killed_at_any_moment_of_its_transaction_it_is_written_once_and_never_in_doubt() -> Story {
     for fault in [Fault::HookInstead, Fault::HookAfter, Fault::HookOnceAnswered] {
         let stack = stack(COUNT).await?;
-        let hits = stack.table_wire()?.once(writes, fault(stack.consumer.killer().hook()));
+        let hits = stack.table_proxy()?.once(writes, fault(stack.consumer.killer().hook()));
         deliver(&stack, &dispute()?).await?;
         assert_eq!((settle(&stack).await?.deaths(), hits.count()), (1, 1));
         assert_eq!(counted(&stack, "charges").await?, [(charge()?, "1".to_owned())].into());
@@ -91,7 +91,7 @@ async fn killed_at_any_moment_of_its_transaction_it_is_written_once_and_never_in
 async fn killed_after_its_claim_it_is_written_by_the_next_consumer() -> Story {
     let stack = stack(COUNT).await?;
     let kill = stack.consumer.killer().hook();
-    stack.table_wire()?.once(|seen| seen.is("PutItem"), Fault::HookAfter(kill));
+    stack.table_proxy()?.once(|seen| seen.is("PutItem"), Fault::HookAfter(kill));
     deliver(&stack, &dispute()?).await?;
     assert_eq!(settle(&stack).await?.deaths(), 1);
     assert_eq!(item(&stack).await?["count"]["N"], "1");
@@ -104,7 +104,7 @@ async fn a_transaction_that_gets_no_answer_is_written_once() -> Story {
     for fault in [Fault::CutAfter, Fault::HangAfter, Fault::CutBefore] {
         for times in [1, 8] {
             let stack = stack(COUNT).await?;
-            stack.table_wire()?.times(times, writes, fault.clone());
+            stack.table_proxy()?.times(times, writes, fault.clone());
             deliver(&stack, &dispute()?).await?;
             settle(&stack).await?;
             assert_eq!(item(&stack).await?["count"]["N"], "1", "{fault:?}, {times}");
@@ -133,7 +133,7 @@ async fn a_conflict_and_throttling_are_tried_again() -> Story {
         [("None", "TransactionConflict"), ("None", "ThrottlingError"), ("TransactionConflict", "None")]
     {
         let stack = stack(COUNT).await?;
-        let hits = stack.table_wire()?.times(3, writes, Fault::Answer(cancelled(first, second)));
+        let hits = stack.table_proxy()?.times(3, writes, Fault::Answer(cancelled(first, second)));
         deliver(&stack, &dispute()?).await?;
         settle(&stack).await?;
         assert_eq!(hits.count(), 3);
@@ -264,10 +264,10 @@ async fn rows_and_calls_follow_each_other() -> Story {
         "##,
     )
     .await?;
-    let wire = stack.table_wire()?;
+    let proxy = stack.table_proxy()?;
     for step in ["save", "note_ticket"] {
         let kill = stack.consumer.killer().hook();
-        wire.once(move |seen| writes(seen) && seen.mentions(&format!(":{step}:")), Fault::HookAfter(kill));
+        proxy.once(move |seen| writes(seen) && seen.mentions(&format!(":{step}:")), Fault::HookAfter(kill));
     }
     deliver(&stack, &dispute()?).await?;
     assert_eq!(settle(&stack).await?.deaths(), 2);

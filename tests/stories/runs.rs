@@ -76,14 +76,14 @@ async fn a_run_with_nothing_to_do_and_nothing_new_to_say_writes_nothing() -> Sto
             deliver(&stack, &dispute()?).await?;
         }
         stack.run_consumer().await?;
-        written.push(stack.table_wire()?.seen_where(leaves_record).len());
-        stack.table_wire()?.forget();
+        written.push(stack.table_proxy()?.seen_where(leaves_record).len());
+        stack.table_proxy()?.forget();
     }
     assert_eq!(written, [1, 0, 1, 0], "the first, and the one that did something");
-    stack.broker_wire.close().await;
+    stack.broker_proxy.close().await;
     assert!(stack.run_consumer().await.is_err());
     assert!(stack.run_consumer().await.is_err());
-    stack.broker_wire.open().await?;
+    stack.broker_proxy.open().await?;
     stack.run_consumer().await?;
     let runs = runs(&stack).await?;
     let outcomes: Vec<_> = runs.iter().filter_map(|run| run.outcome).collect();
@@ -102,7 +102,7 @@ async fn a_record_that_can_not_be_written_fails_no_run() -> Story {
     let faults = [Fault::Answer(Answer::throttled()), Fault::HangBefore];
     for (fault, number) in faults.into_iter().zip(0..) {
         let stack = stack().await?;
-        stack.table_wire()?.always(leaves_record, fault);
+        stack.table_proxy()?.always(leaves_record, fault);
         deliver(&stack, &dispute_about(&format!("dp_{number}"))?).await?;
         assert_eq!(stack.run_consumer().await?.done, 1);
         assert!(runs(&stack).await?.is_empty());
@@ -125,7 +125,7 @@ async fn a_long_run_is_seen_while_it_goes_on() -> Story {
     );
     stack.third_party.script(TICKETS, [gate.slow_call()]);
     deliver(&stack, &dispute()?).await?;
-    let record = stack.table_wire()?.once(leaves_record, Fault::Pass);
+    let record = stack.table_proxy()?.once(leaves_record, Fault::Pass);
     let story = async {
         record.within(PATIENCE).await?;
         let run = loop {

@@ -27,7 +27,7 @@ async fn stack_with_secrets() -> Result<(Stack, SecretsManager, BTreeMap<String,
     let manager = SecretsManager::start(&values).await?;
     let stack = builder(config)?.secrets_manager(&manager).start().await?;
     assert_eq!(manager.fetches(), 2, "once at each function's start");
-    manager.wire.forget();
+    manager.proxy.forget();
     Ok((stack, manager, values))
 }
 
@@ -125,7 +125,7 @@ async fn a_storm_of_forged_webhooks_asks_once_and_is_told_nothing() -> Story {
     for answer in &answers {
         assert_eq!((answer.status, &answer.body), (401, &unsigned.body));
     }
-    assert!(stack.broker_wire.seen().is_empty(), "nothing reached the broker");
+    assert!(stack.broker_proxy.seen().is_empty(), "nothing reached the broker");
     accepted(&stack.deliver(&dispute()?).await?)?;
     settle(&stack).await?;
     Ok(stack.finish().await?)
@@ -144,7 +144,7 @@ async fn a_failing_secret_store_neither_admits_forgeries_nor_stops_webhooks() ->
         let (stack, manager, mut values) = stack_with_secrets().await?;
         values.insert(STRIPE.to_owned(), "whsec_rotated".to_owned());
         manager.put_all(&values);
-        manager.wire.always(|_| true, trouble.clone());
+        manager.proxy.always(|_| true, trouble.clone());
         let rotated = signed_with(&dispute()?, "whsec_rotated")?;
         let refused = timeout(HANGS_UP, stack.post_webhook(&rotated)).await??;
         assert_eq!(refused.status, 401, "{trouble:?}");
@@ -193,10 +193,10 @@ async fn a_secret_store_that_can_not_be_read_at_start_says_so() -> Story {
     let config = config()?;
     let manager = SecretsManager::start(&config.secrets()).await?;
     let denied = failure("AccessDeniedException", "no identity-based policy allows it");
-    manager.wire.always(|_| true, Fault::Answer(denied));
+    manager.proxy.always(|_| true, Fault::Answer(denied));
     let why = why_not(config.clone(), &manager).await?;
     assert!(why.contains(ARN) && why.contains("AccessDeniedException"), "{why}");
-    manager.wire.heal();
+    manager.proxy.heal();
     manager.put("hunter2");
     let why = why_not(config, &manager).await?;
     assert!(why.contains("not a JSON object") && !why.contains("hunter2"), "{why}");
@@ -208,7 +208,7 @@ async fn a_busy_secret_store_is_asked_again_at_start() -> Story {
     let config = config()?;
     let manager = SecretsManager::start(&config.secrets()).await?;
     let busy = failure("ThrottlingException", "Rate exceeded");
-    let hits = manager.wire.times(2, |_| true, Fault::Answer(busy));
+    let hits = manager.proxy.times(2, |_| true, Fault::Answer(busy));
     let stack = builder(config)?.secrets_manager(&manager).start().await?;
     assert_eq!((hits.count(), manager.fetches()), (2, 4));
     Ok(stack.finish().await?)
@@ -258,7 +258,7 @@ async fn a_verify_token_that_was_rotated_is_found_by_the_challenge_itself() -> S
     let stack = builder(config)?.secrets_manager(&manager).start().await?;
     values.insert("META_VERIFY_TOKEN".to_owned(), "rotated".to_owned());
     manager.put_all(&values);
-    manager.wire.forget();
+    manager.proxy.forget();
     let path = "/webhooks/meta?hub.mode=subscribe&hub.challenge=42&hub.verify_token=rotated";
     let answer = stack.get(path).await?;
     assert_eq!((answer.status, &answer.body[..]), (200, &b"42"[..]));

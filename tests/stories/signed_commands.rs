@@ -14,7 +14,7 @@ const OTHER_KEY: &str = "another-key-of-at-least-16-bytes";
 
 /// What ingest has produced first.
 fn produced(stack: &Stack) -> Result<Value> {
-    Ok(serde_json::from_slice(&stack.broker_wire.seen_where(produces)[0].body)?)
+    Ok(serde_json::from_slice(&stack.broker_proxy.seen_where(produces)[0].body)?)
 }
 
 /// The produce request of a command for another dispute, forged by someone with access to the broker.

@@ -36,7 +36,7 @@ async fn a_certificate_is_fetched_once_for_all_messages() -> Story {
         accepted(&stack.deliver(&order(number)?).await?)?;
         accepted(&stack.deliver(&order(number)?).await?)?;
     }
-    assert_eq!(stack.sns.wire.seen().len(), 1);
+    assert_eq!(stack.sns.proxy.seen().len(), 1);
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().applied().len(), 3);
     Ok(stack.finish().await?)
@@ -47,11 +47,11 @@ async fn a_subscription_is_confirmed_once_it_is_verified() -> Story {
     let stack = stack().await?;
     let subscription = Webhook::sample("sns.subscription")?;
     assert_eq!(stack.post_webhook(&subscription).await?.status, 401, "signed too long ago");
-    assert!(stack.sns.wire.seen_where(|seen| seen.query.contains("Confirm")).is_empty());
+    assert!(stack.sns.proxy.seen_where(|seen| seen.query.contains("Confirm")).is_empty());
     assert_eq!(stack.deliver(&subscription).await?.status, 200);
-    let confirmed = stack.sns.wire.seen_where(|seen| seen.query.starts_with("Action=ConfirmSubscription&"));
+    let confirmed = stack.sns.proxy.seen_where(|seen| seen.query.starts_with("Action=ConfirmSubscription&"));
     assert_eq!(confirmed.len(), 1);
-    stack.sns.wire.once(|seen| seen.query.contains("Confirm"), Fault::Answer(Answer::html(503)));
+    stack.sns.proxy.once(|seen| seen.query.contains("Confirm"), Fault::Answer(Answer::html(503)));
     assert_eq!(stack.deliver(&subscription).await?.status, 503, "SNS asks again");
     assert!(!stack.ingest.log().tail(200).contains("2336412f"), "the token opens the subscription");
     Ok(stack.finish().await?)
@@ -70,7 +70,7 @@ async fn nothing_is_asked_for_a_message_of_another_topic_or_place() -> Story {
         assert_eq!(answer.status, 401, "{field} {value}");
     }
     assert_eq!(forged(&stack, |body| *body = json!({})).await?.status, 401);
-    assert!(stack.sns.wire.seen().is_empty());
+    assert!(stack.sns.proxy.seen().is_empty());
     Ok(stack.finish().await?)
 }
 
@@ -83,7 +83,7 @@ async fn forged_certificates_are_refused_and_asked_for_seldom() -> Story {
         let url = format!("https://sns.us-east-1.amazonaws.com/SimpleNotificationService-{number:04}.pem");
         statuses.push(forged(&stack, |body| body["SigningCertURL"] = json!(url)).await?.status);
     }
-    assert_eq!(stack.sns.wire.seen().len(), 10, "in the first minute");
+    assert_eq!(stack.sns.proxy.seen().len(), 10, "in the first minute");
     assert_eq!(statuses[..9], [401; 9], "there are no such certificates");
     assert_eq!(statuses[9..], [503; 21], "whether there are is not known");
     accepted(&stack.deliver(&order(2)?).await?)?;
@@ -105,7 +105,7 @@ async fn without_its_certificate_a_message_is_neither_let_in_nor_lost() -> Story
         (Fault::Answer(Answer::html(200)), 401),
         (Fault::Answer(Answer::html(404)), 401),
     ] {
-        stack.sns.wire.once(|_| true, trouble.clone());
+        stack.sns.proxy.once(|_| true, trouble.clone());
         let began = Instant::now();
         assert_eq!(stack.deliver(&order(1)?).await?.status, status, "{trouble:?}");
         assert!(began.elapsed() < Duration::from_secs(3), "{trouble:?}");

@@ -86,7 +86,7 @@ async fn nothing_that_was_sent_and_no_secret_is_in_a_span() -> Story {
     settle(&stack).await?;
     collector.spans(5, PATIENCE).await?;
     let secrets = stack.config.secrets();
-    for posted in collector.wire.seen() {
+    for posted in collector.proxy.seen() {
         let body = String::from_utf8_lossy(&posted.body);
         assert!(!body.contains("PRIVATE"), "{body}");
         assert!(secrets.values().all(|secret| !body.contains(secret.as_str())), "{body}");
@@ -103,7 +103,7 @@ async fn unauthenticated_requests_and_unsampled_traces_make_no_spans() -> Story 
     let unrecorded = dispute()?.with("traceparent", &format!("00-{TRACE}-{SPAN}-00"));
     deliver(&stack, &unrecorded).await?;
     settle(&stack).await?;
-    assert!(collector.wire.seen().is_empty(), "{:#?}", collector.wire.seen());
+    assert!(collector.proxy.seen().is_empty(), "{:#?}", collector.proxy.seen());
     deliver(&stack, &dispute_about("dp_recorded")?).await?;
     let spans = collector.spans(1, PATIENCE).await?;
     assert!(spans[0].parent_span_id.is_empty(), "X-Ray's segment is not there: {spans:#?}");
@@ -113,7 +113,7 @@ async fn unauthenticated_requests_and_unsampled_traces_make_no_spans() -> Story 
 
 async fn is_only_counted(trouble: Fault) -> Story {
     let (collector, stack) = traced(&[]).await?;
-    let asked = collector.wire.always(|_| true, trouble);
+    let asked = collector.proxy.always(|_| true, trouble);
     for number in 0..3 {
         let began = Instant::now();
         deliver(&stack, &dispute_about(&format!("dp_{number}"))?).await?;

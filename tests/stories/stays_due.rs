@@ -40,7 +40,7 @@ async fn an_effect_whose_claims_die_comes_due_again_without_its_message() -> Sto
         return Ok(stack.finish().await?);
     }
     stack.third_party.script(TICKETS, [Behaviour::refuse(429)]);
-    let table = stack.table_wire()?;
+    let table = stack.table_proxy()?;
     let second = table.once(claims_again, Fault::HookAfter(disaster(&stack)));
     let third = table.once(takes_over, Fault::HookAfter(disaster(&stack)));
     deliver(&stack, &dispute()?).await?;

@@ -101,14 +101,14 @@ async fn story(
     stack: &Stack,
 ) -> Result<()> {
     set(stack, plot);
-    let wire = stack.table_wire()?;
-    let struck = wire.times(times, matches, fault);
+    let proxy = stack.table_proxy()?;
+    let struck = proxy.times(times, matches, fault);
     deliver_until_taken(stack, &dispute()?).await?;
     settle(stack).await?;
     ensure!(struck.count() > 0, "the request was never made");
     // A second hand-over is not refused: the attempt still owns the effect.
     if LOST.contains(&name) && plot != Plot::Slow {
-        let requests = wire.seen_where(matches);
+        let requests = proxy.seen_where(matches);
         let refused =
             requests.get(1).is_some_and(|again| again.is("Query") || again.end == End::Upstream(400));
         ensure!(refused, "not refused on account of its own first write: {requests:?}");
@@ -129,7 +129,7 @@ fn set(stack: &Stack, plot: Plot) {
         }
         Plot::Refusal => stack.third_party.always(TICKETS, Behaviour::refuse(422)),
         Plot::BrokerFull => {
-            stack.broker_wire.once(produces, Fault::Answer(Answer::partition_full()));
+            stack.broker_proxy.once(produces, Fault::Answer(Answer::partition_full()));
         }
         Plot::Death => {
             let kill = stack.consumer.killer().hook();
@@ -168,13 +168,13 @@ async fn an_end_that_can_not_be_recorded_leaves_the_effect_in_doubt() -> Story {
 async fn unrecorded(status: &'static str, behaviour: Behaviour, stack: &Stack) -> Result<()> {
     stack.third_party.script(TICKETS, [behaviour]);
     let unrecorded =
-        stack.table_wire()?.always(move |seen| sets(seen, status), Fault::Answer(Answer::throttled()));
+        stack.table_proxy()?.always(move |seen| sets(seen, status), Fault::Answer(Answer::throttled()));
     deliver(stack, &dispute()?).await?;
     let (_, struck) =
         tokio::join!(stack.run_consumer_within(Duration::from_secs(4)), unrecorded.within(PATIENCE));
     struck?;
     ensure!(only_effect(stack).await?.status == "in_progress", "it was recorded");
-    stack.table_wire()?.heal();
+    stack.table_proxy()?.heal();
     settle(stack).await?;
     let ledger = stack.third_party.ledger();
     ensure!((ledger.attempts().len(), ledger.applied().len()) == (2, 1), "called again with the same key");

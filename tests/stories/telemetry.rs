@@ -114,13 +114,13 @@ async fn each_request_is_counted_by_source_or_by_why_it_was_refused() -> Story {
     stack.post_json("/runs", &[], &run).await?;
     // A GET has no metrics.
     stack.get("/healthz").await?;
-    stack.broker_wire.once(produces, Fault::Answer(Answer::partition_full()));
+    stack.broker_proxy.once(produces, Fault::Answer(Answer::partition_full()));
     deliver(&stack, &dispute_about("dp_full")?).await?;
-    stack.broker_wire.close().await;
-    stack.table_wire()?.close().await;
+    stack.broker_proxy.close().await;
+    stack.table_proxy()?.close().await;
     assert_eq!(stack.deliver(&dispute_about("dp_nowhere")?).await?.status, 503);
-    stack.broker_wire.open().await?;
-    stack.table_wire()?.open().await?;
+    stack.broker_proxy.open().await?;
+    stack.table_proxy()?.open().await?;
 
     let printed = Printed::by_ingest(&stack, 11).await?;
     printed.assert(&[
@@ -198,7 +198,7 @@ async fn without_a_valid_trace_it_is_lambdas_and_a_steps_own_header_goes_first()
 async fn a_command_of_an_older_version_is_done_and_one_that_is_none_is_parked_unquoted() -> Story {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
-    let produced = stack.broker_wire.seen_where(produces).remove(0);
+    let produced = stack.broker_proxy.seen_where(produces).remove(0);
     let mut message: Value = serde_json::from_slice(&produced.body)?;
     let mut command = command::of(&message)?;
     assert_eq!(
@@ -233,12 +233,12 @@ async fn a_failed_run_is_one_error_and_an_attempt_that_died_is_in_doubt() -> Sto
     let settling = settle(&stack).await?;
     let runs = settling.runs.len();
     assert_eq!(settling.deaths(), 1);
-    stack.broker_wire.close().await;
+    stack.broker_proxy.close().await;
     stack.run_consumer().await.unwrap_err();
-    stack.broker_wire.open().await?;
-    stack.table_wire()?.close().await;
+    stack.broker_proxy.open().await?;
+    stack.table_proxy()?.close().await;
     stack.run_consumer().await.unwrap_err();
-    stack.table_wire()?.open().await?;
+    stack.table_proxy()?.open().await?;
 
     let printed = Printed::by_consumer(&stack, runs + 2).await?;
     printed.assert(&[
@@ -284,9 +284,9 @@ async fn a_contradiction_is_counted_where_it_is_parked() -> Story {
     };
     deliver(&stack, &changed(1)?).await?;
     runs += settle(&stack).await?.runs.len();
-    stack.broker_wire.close().await;
+    stack.broker_proxy.close().await;
     deliver(&stack, &changed(2)?).await?;
-    stack.broker_wire.open().await?;
+    stack.broker_proxy.open().await?;
     let (ingest, consumer) =
         (Printed::by_ingest(&stack, 3).await?, Printed::by_consumer(&stack, runs).await?);
     ingest.assert(&[("Parked", 1.0), ("Deferred", 0.0), ("Commands", 3.0), ("Accepted", 3.0)]);
@@ -298,12 +298,12 @@ async fn a_contradiction_is_counted_where_it_is_parked() -> Story {
 #[tokio::test]
 async fn what_waits_on_the_agenda_shows_its_age() -> Story {
     let stack = stack().await?;
-    stack.broker_wire.close().await;
+    stack.broker_proxy.close().await;
     deliver(&stack, &dispute()?).await?;
     // Its lane is read in the first run, and then it has been due for two seconds.
     tokio::time::sleep(Duration::from_secs(2)).await;
     stack.run_consumer().await.unwrap_err();
-    stack.broker_wire.open().await?;
+    stack.broker_proxy.open().await?;
     let runs = 1 + settle(&stack).await?.runs.len();
     let printed = Printed::by_consumer(&stack, runs).await?;
     assert!(printed.metrics.sum("OldestDueAge") >= 2.0, "{:#?}", printed.metrics.0);

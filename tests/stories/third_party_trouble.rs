@@ -29,7 +29,7 @@ async fn a_third_party_that_can_not_be_reached_is_called_later() -> Story {
     let stack = stack().await?;
     stack.third_party.close().await;
     deliver(&stack, &dispute()?).await?;
-    let put_off = stack.table_wire()?.once(|seen| seen.mentions("\"waiting\""), Fault::Pass);
+    let put_off = stack.table_proxy()?.once(|seen| seen.mentions("\"waiting\""), Fault::Pass);
     let story = async {
         put_off.within(PATIENCE).await?;
         let effect = only_effect(&stack).await?;

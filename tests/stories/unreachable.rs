@@ -19,12 +19,12 @@ fn is_failure(error: &InvokeError) -> bool {
 #[tokio::test]
 async fn a_broker_that_hangs_is_not_an_empty_topic() -> Story {
     let stack = stack().await?;
-    stack.broker_wire.always(|_| true, Fault::HangBefore);
+    stack.broker_proxy.always(|_| true, Fault::HangBefore);
     assert!(stack.run_consumer().await.is_err_and(|error| is_failure(&error)));
-    stack.broker_wire.heal();
+    stack.broker_proxy.heal();
     assert_eq!(stack.run_consumer().await?.outcome, "drained");
     // By now the process has made all requests that it makes only once.
-    stack.broker_wire.always(|_| true, Fault::HangBefore);
+    stack.broker_proxy.always(|_| true, Fault::HangBefore);
     assert!(stack.run_consumer().await.is_err_and(|error| is_failure(&error)));
     let printed = Printed::by_consumer(&stack, 3).await?;
     printed.assert(&[("BrokerUnreachable", 2.0), ("FailedRuns", 2.0), ("Runs", 1.0)]);
@@ -34,7 +34,7 @@ async fn a_broker_that_hangs_is_not_an_empty_topic() -> Story {
 #[tokio::test]
 async fn an_empty_topic_is_silent_at_a_broker_that_answers() -> Story {
     let stack = stack().await?;
-    stack.broker_wire.always(consumes, Fault::HangBefore);
+    stack.broker_proxy.always(consumes, Fault::HangBefore);
     for _ in 0..2 {
         assert_eq!(stack.run_consumer().await?.outcome, "drained");
     }
@@ -48,7 +48,7 @@ async fn an_empty_topic_is_silent_at_a_broker_that_answers() -> Story {
 async fn a_broker_that_is_down_fails_the_run_only_at_its_end() -> Story {
     let stories = [false, true].map(async |is_silent| {
         let stack = builder(config()?)?.brokers(2).start().await?;
-        let lost = stack.more_brokers[0].wire();
+        let lost = stack.more_brokers[0].proxy();
         lost.always(|_| true, Fault::CutBefore);
         for number in 0..12 {
             deliver(&stack, &dispute_about(&format!("dp_{number}"))?).await?;
@@ -78,7 +78,7 @@ async fn a_broker_that_is_down_fails_the_run_only_at_its_end() -> Story {
 async fn one_run_does_all_that_is_due_without_the_broker() -> Story {
     let stack = stack().await?;
     put_due(&stack, BACKLOG).await?;
-    stack.broker_wire.close().await;
+    stack.broker_proxy.close().await;
     assert!(stack.run_consumer().await.is_err_and(|error| is_failure(&error)));
     let effects = stack.effects().await?;
     assert_eq!((effects.len(), effects.iter().all(Effect::is_done)), (BACKLOG, true));

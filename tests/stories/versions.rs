@@ -60,7 +60,7 @@ async fn effect(stack: &Stack, about: &str) -> Result<local::stack::Effect> {
 async fn commands_of_the_first_version_are_carried_out_while_it_is_replaced() -> Story {
     let stack = builder(config()?)?.env("COMMAND_SIGNATURES", "optional").start().await?;
     deliver(&stack, &dispute()?).await?;
-    let mut message: Value = serde_json::from_slice(&stack.broker_wire.seen_where(produces)[0].body)?;
+    let mut message: Value = serde_json::from_slice(&stack.broker_proxy.seen_where(produces)[0].body)?;
     message["value"] = oldest("dp_first").to_string().into();
     produce(&stack, &message).await?;
     settle(&stack).await?;
@@ -100,7 +100,7 @@ async fn records_of_earlier_versions_are_worked_and_told() -> Story {
 /// A message of a newer ingest for a newer consumer, received by this one first.
 async fn newer(stack: &Stack, change: impl Fn(&mut Value)) -> Result<()> {
     deliver(stack, &dispute()?).await?;
-    let message: Value = serde_json::from_slice(&stack.broker_wire.seen_where(produces)[0].body)?;
+    let message: Value = serde_json::from_slice(&stack.broker_proxy.seen_where(produces)[0].body)?;
     let mut command = command::of(&message)?;
     command["run_id"] = "stripe.evt_newer".into();
     change(&mut command);
@@ -117,7 +117,7 @@ async fn a_field_of_a_newer_version_outlives_a_deferral() -> Story {
     stack.third_party.script(TICKETS, [Behaviour::refuse(429), Behaviour::refuse(429)]);
     newer(&stack, |command| command["colour"] = json!({ "of": "the sky" })).await?;
     settle(&stack).await?;
-    let deferrals = stack.table_wire()?.seen_where(|seen| {
+    let deferrals = stack.table_proxy()?.seen_where(|seen| {
         let command = &seen.json()["ExpressionAttributeValues"][":command"]["S"];
         command.as_str().is_some_and(|json| json.contains(r#""colour":{"of":"the sky"}"#))
     });

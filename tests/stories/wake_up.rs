@@ -81,7 +81,7 @@ async fn the_wake_up_is_signed_with_the_session_token() -> Result<()> {
     told(session, async |stack| {
         deliver(stack, &dispute()?).await?;
         let accepted = stack.lambda()?.accepted();
-        let [wake_up] = &accepted[..] else { bail!("{:?}", stack.lambda()?.wire.seen()) };
+        let [wake_up] = &accepted[..] else { bail!("{:?}", stack.lambda()?.proxy.seen()) };
         ensure!(wake_up.session_token.as_deref() == Some("a/session+token=="), "{wake_up:?}");
         ensure!(wake_up.event == json!({}), "{wake_up:?}");
         stack.until_settled(SOON).await
@@ -101,10 +101,10 @@ async fn a_wake_up_that_fails_is_counted_and_the_schedule_does_the_work() -> Sto
     let lambda = stack.lambda()?;
     let mut failed = 0;
     for (why, fault) in faults {
-        lambda.wire.heal();
+        lambda.proxy.heal();
         match fault {
-            Some(fault) => drop(lambda.wire.always(|_| true, fault)),
-            None => lambda.wire.close().await,
+            Some(fault) => drop(lambda.proxy.always(|_| true, fault)),
+            None => lambda.proxy.close().await,
         }
         // On a busy machine another failure may be late as well.
         let before = failed;
@@ -171,7 +171,7 @@ async fn a_webhook_without_commands_wakes_no_consumer() -> Story {
     let lacking =
         dispute()?.edited(|event| drop(event["data"]["object"].as_object_mut().unwrap().remove("charge")));
     assert_eq!(stack.deliver(&lacking).await?.status, 422);
-    assert_eq!(stack.lambda()?.wire.seen().len(), 0);
+    assert_eq!(stack.lambda()?.proxy.seen().len(), 0);
     Ok(stack.finish().await?)
 }
 
@@ -220,7 +220,7 @@ async fn decided(stack: &Stack, run: &Value, attempt: u32, decision: &str, statu
 async fn a_command_that_became_durable_late_wakes_once_more() -> Result<()> {
     told(waking, async |stack| {
         // The broker has a second, and then the command is deferred: the woken run may be over by then.
-        stack.broker_wire.once(produces, Fault::HangBefore);
+        stack.broker_proxy.once(produces, Fault::HangBefore);
         deliver(stack, &dispute()?).await?;
         ensure!(wake_ups(stack)? == 2, "woken {} times", wake_ups(stack)?);
         stack.until_settled(SOON).await
@@ -257,7 +257,7 @@ async fn what_is_deferred_while_the_consumer_is_awake_is_acted_on() -> Result<()
             let began = Instant::now();
             deliver(stack, &dispute()?).await?;
             stack.until_settled(SOON).await?;
-            stack.broker_wire.once(produces, Fault::Answer(Answer::partition_full()));
+            stack.broker_proxy.once(produces, Fault::Answer(Answer::partition_full()));
             deliver(stack, &dispute_about("dp_full")?).await?;
             let is_awake = began.elapsed() < Duration::from_secs(1);
             ensure!(!is_awake || wake_ups(stack)? == 1, "woken {} times", wake_ups(stack)?);
@@ -313,7 +313,7 @@ async fn a_consumer_that_ends_looks_once_more_if_another_was_woken_meanwhile() -
             }
         })
     };
-    stack.table_wire()?.once(releases_stream, Fault::HookBefore(hook));
+    stack.table_proxy()?.once(releases_stream, Fault::HookBefore(hook));
     let meanwhile = async {
         timeout(SOON, ending.notified()).await?;
         deliver(&stack, &dispute()?).await?;

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{
     Bench,
-    report::{NO_WIRE, Report, Target},
+    report::{NO_PROXY, Report, Target},
     site::{Setup, Site},
 };
 
@@ -32,7 +32,7 @@ pub(super) async fn measure(report: &mut Report, bench: &Bench<'_>) -> Result<()
     if bench.recorded.has_deferred() {
         backlog::measure(report, bench).await
     } else {
-        report.left_out("backlogs of what is due".into(), NO_WIRE);
+        report.left_out("backlogs of what is due".into(), NO_PROXY);
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
-//! What the functions sent for one webhook, as it went over the wire, to be sent again under other ids: so the plain clients
+//! What the functions sent for one webhook, as it went over the proxy, to be sent again under other ids: so the plain clients
 //! write the same bytes.
 
 use anyhow::{Context, Result};
-use local::{command, proxy::Wire, stack::Stack};
+use local::{command, proxy::FaultProxy, stack::Stack};
 use serde_json::{Value, json};
 
 /// The step that the recorded webhook starts.
@@ -38,8 +38,8 @@ pub(super) struct Recorded {
 impl Recorded {
     /// From a stack that has taken in and settled one webhook with that in its ids.
     pub(super) fn of(stack: &Stack, mark: &str) -> Result<Self> {
-        let produce = body(&stack.broker_wire, mark, |seen| seen.path.ends_with("/produce"))?;
-        let writes = match &stack.table_wire {
+        let produce = body(&stack.broker_proxy, mark, |seen| seen.path.ends_with("/produce"))?;
+        let writes = match &stack.table_proxy {
             Some(table) => Some([
                 body(table, mark, |seen| seen.is("PutItem"))?,
                 body(table, mark, |seen| seen.is("UpdateItem"))?,
@@ -51,7 +51,7 @@ impl Recorded {
 
     /// Adds what a stack has put into the table for a webhook that the broker refused, with that in its ids.
     pub(super) fn with_deferred(self, stack: &Stack, mark: &str) -> Result<Self> {
-        let Some(table) = &stack.table_wire else { return Ok(self) };
+        let Some(table) = &stack.table_proxy else { return Ok(self) };
         let deferred = body(table, mark, |seen| seen.is("PutItem"))?.replace(mark, &self.mark);
         Ok(Self { deferred: Some(deferred), ..self })
     }
@@ -104,8 +104,8 @@ impl Kind {
     }
 }
 
-fn body(wire: &Wire, mark: &str, matches: impl Fn(&local::proxy::Seen) -> bool) -> Result<String> {
-    let seen = wire.seen_where(|seen| seen.mentions(mark) && matches(seen));
+fn body(proxy: &FaultProxy, mark: &str, matches: impl Fn(&local::proxy::Seen) -> bool) -> Result<String> {
+    let seen = proxy.seen_where(|seen| seen.mentions(mark) && matches(seen));
     let seen = seen.first().context("the functions did not send what was to be recorded")?;
     Ok(String::from_utf8(seen.body.to_vec())?)
 }

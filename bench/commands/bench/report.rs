@@ -16,7 +16,8 @@ pub(super) struct Report {
 }
 
 /// Why a row is left out: nobody counts.
-pub(super) const NO_WIRE: &str = "there is no wire before the DynamoDB of EFFECTS_TABLE, to count at";
+pub(super) const NO_PROXY: &str =
+    "there is no fault proxy in front of the DynamoDB of EFFECTS_TABLE, to count at";
 /// Why a row is left out: nobody writes.
 pub(super) const UNSIGNED: &str =
     "the DynamoDB of EFFECTS_TABLE wants signed writes, and a plain client does not sign";

@@ -1,4 +1,4 @@
-//! Requests for each command, counted at the wire; and the recording of them.
+//! Requests for each command, counted at the fault proxy; and the recording of them.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use local::{
     config::Config,
     functions::Functions,
     http::Answer,
-    proxy::{Fault, Seen, Wire},
+    proxy::{Fault, FaultProxy, Seen},
     stack::Stack,
     third_party::Behaviour,
 };
@@ -16,7 +16,7 @@ use toml::{Table, toml};
 use super::{
     ingest::webhook,
     recorded::Recorded,
-    report::{NO_WIRE, Report, Target},
+    report::{NO_PROXY, Report, Target},
     site::Ids,
 };
 
@@ -46,7 +46,7 @@ pub(super) async fn measure(report: &mut Report, functions: &Functions) -> Resul
     count(report, &stack, &retried, "tried twice", (4, 2)).await?;
     // Recorded last: what is deferred is due, and has to be settled.
     let full = Fault::Answer(Answer::partition_full());
-    stack.broker_wire.once(|seen| seen.path.ends_with("/produce"), full);
+    stack.broker_proxy.once(|seen| seen.path.ends_with("/produce"), full);
     stack.deliver(&webhook(&refused)?).await?;
     let recorded = recorded.with_deferred(&stack, &refused)?;
     stack.run_until_settled(PATIENCE).await?;
@@ -62,18 +62,18 @@ fn is_of_a_run(seen: &Seen) -> bool {
 /// the pause, the run's record and the looks at the agenda, and the metrics and streams of the broker: those are of a run, however many
 /// commands it has.
 async fn count(report: &mut Report, stack: &Stack, id: &str, kind: &str, expected: (u32, u32)) -> Result<()> {
-    stack.table_wire.iter().for_each(Wire::forget);
-    stack.broker_wire.forget();
+    stack.table_proxy.iter().for_each(FaultProxy::forget);
+    stack.broker_proxy.forget();
     let answer = stack.deliver(&webhook(id)?).await?;
     ensure!(answer.status == 202, "ingest answered {}", answer.status);
     stack.run_until_settled(PATIENCE).await?;
-    let writes = stack.table_wire.as_ref().map(|table| table.seen_where(|seen| !is_of_a_run(seen)));
+    let writes = stack.table_proxy.as_ref().map(|table| table.seen_where(|seen| !is_of_a_run(seen)));
     let broker =
-        stack.broker_wire.seen_where(|seen| seen.method == "POST" && !seen.path.ends_with("/topics"));
+        stack.broker_proxy.seen_where(|seen| seen.method == "POST" && !seen.path.ends_with("/topics"));
     for (what, seen, expected) in [("DynamoDB", writes, expected.0), ("broker", Some(broker), expected.1)] {
         let what = format!("{what} requests of a command, {kind}");
         let Some(seen) = seen else {
-            report.left_out(what, NO_WIRE);
+            report.left_out(what, NO_PROXY);
             continue;
         };
         let (ours, should) = (vec![u32::try_from(seen.len())?.into()], vec![expected.into()]);

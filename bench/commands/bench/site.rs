@@ -1,4 +1,4 @@
-//! A stack to measure: functions past the wires, and a third party that keeps nothing but the time of each call.
+//! A stack to measure: functions past the proxies, and a third party that keeps nothing but the time of each call.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},

@@ -18,10 +18,10 @@ const INVOICE: &str = "inv_demoF";
 /// The claim is recorded, but the call is not made.
 pub(crate) async fn after_the_claim(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()> {
     let kill = stack.consumer.killer().hook();
-    match &stack.table_wire {
-        Some(wire) => {
+    match &stack.table_proxy {
+        Some(proxy) => {
             let claim = |request: &Seen| request.is("PutItem") && request.mentions("demoA");
-            drop(wire.once(claim, Fault::HookAfter(kill)));
+            drop(proxy.once(claim, Fault::HookAfter(kill)));
         }
         // The claim can't be seen on its way to another DynamoDB. The call can, a moment later, and is not applied.
         None => stack.third_party.script(TICKETS, [Behaviour::cut().with_hook(kill)]),
@@ -49,7 +49,7 @@ pub(crate) async fn before_the_ack(stack: &Stack, story: &Story, tally: &mut Tal
     // Earlier messages may have left the topic by now, and wait in the table.
     tally.deliver(stack, story, &dispute("E")?).await?;
     let kill = stack.consumer.killer().hook();
-    let hits = stack.broker_wire.once(is_ack, Fault::HookInstead(kill));
+    let hits = stack.broker_proxy.once(is_ack, Fault::HookInstead(kill));
     run_until_killed(stack).await?;
     ensure!(hits.count() == 1, "the consumer died before it acked");
     tally.kills += 1;
@@ -61,7 +61,7 @@ pub(crate) async fn before_the_ack(stack: &Stack, story: &Story, tally: &mut Tal
 /// One effect is done, the record of the next one has begun, and the process that would continue is dead.
 pub(crate) async fn between_the_steps(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()> {
     tally.deliver(stack, story, &invoice(INVOICE)?).await?;
-    let Some(wire) = &stack.table_wire else {
+    let Some(proxy) = &stack.table_proxy else {
         story.line("the transactions of another DynamoDB can't be seen, so no process is killed at them");
         return Ok(());
     };
@@ -69,7 +69,7 @@ pub(crate) async fn between_the_steps(stack: &Stack, story: &Story, tally: &mut 
         let commit = move |request: &Seen| {
             request.is("TransactWriteItems") && request.mentions(&format!(":{step}:{INVOICE}"))
         };
-        let committed = wire.once(commit, Fault::HookOnceAnswered(stack.consumer.killer().hook()));
+        let committed = proxy.once(commit, Fault::HookOnceAnswered(stack.consumer.killer().hook()));
         run_until_killed(stack).await?;
         ensure!(committed.count() == 1, "the consumer died before {step} was on record");
         tally.kills += 1;
@@ -87,7 +87,7 @@ pub(crate) async fn of_the_broker(stack: &Stack, story: &Story, tally: &mut Tall
         story.line("DRIFTQ_HTTP_URL names another broker, which is not killed");
         return Ok(());
     }
-    let killed = stack.broker_wire.once(is_ack, Fault::HookInstead(kill_broker(stack)));
+    let killed = stack.broker_proxy.once(is_ack, Fault::HookInstead(kill_broker(stack)));
     let killing = async {
         killed.within(ACT).await?;
         tally.kills += 1;

@@ -104,7 +104,7 @@ async fn items(stack: &Stack) -> Result<Vec<String>> {
 /// How often an item and its effect's end were sent.
 fn transactions(stack: &Stack, effect_id: &str) -> usize {
     let sends = |seen: &Seen| seen.is("TransactWriteItems") && seen.mentions(effect_id);
-    stack.table_wire.as_ref().map_or(0, |wire| wire.seen_where(sends).len())
+    stack.table_proxy.as_ref().map_or(0, |proxy| proxy.seen_where(sends).len())
 }
 
 /// GitHub names its events in a header, the others in the body.

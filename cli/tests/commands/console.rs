@@ -137,8 +137,8 @@ async fn a_console_killed_during_a_decision_loses_and_doubles_nothing() {
             tell.notify_one();
         }
     });
-    let wire = stack.table_wire().unwrap();
-    let killed = wire.once(|seen| seen.is("UpdateItem") && seen.mentions("du_133_"), Fault::HookAfter(kill));
+    let proxy = stack.table_proxy().unwrap();
+    let killed = proxy.once(|seen| seen.is("UpdateItem") && seen.mentions("du_133_"), Fault::HookAfter(kill));
     browser.type_into("input[name=note]", "fixed").await;
     browser.click_on("Try again").await;
     killed.within(Duration::from_secs(30)).await.unwrap();
@@ -466,8 +466,8 @@ async fn what_is_parked_after_the_plan_was_opened_is_not_decided_about() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_decision_that_is_stopped_says_so_and_the_same_plan_goes_on_with_the_rest() {
     let Some((stack, _, console, browser)) = opened().await else { return };
-    let wire = stack.table_wire().unwrap();
-    let held = wire.once(|seen| seen.is("UpdateItem"), Fault::HangBefore);
+    let proxy = stack.table_proxy().unwrap();
+    let held = proxy.once(|seen| seen.is("UpdateItem"), Fault::HangBefore);
     let plan = console.page("plan?step=open_ticket&decision=discard");
     browser.go(&plan).await;
     browser.type_into("input[name=note]", "not wanted").await;

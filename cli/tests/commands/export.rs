@@ -19,7 +19,7 @@ fn lines(ended: &Ended, kind: &str) -> Vec<Value> {
 
 /// A message that is no command, so that it is parked.
 async fn no_command(stack: &Stack) {
-    let produce = reqwest::Client::new().post(format!("{}/v1/produce", stack.broker_wire.url()));
+    let produce = reqwest::Client::new().post(format!("{}/v1/produce", stack.broker_proxy.url()));
     let produce = produce.header("content-type", "application/json");
     let body = json!({ "topic": stack.topic, "value": "no command" }).to_string();
     let answer = Answer::read(produce.body(body).send().await.unwrap()).await.unwrap();
@@ -76,7 +76,7 @@ async fn an_export_ends_with_its_reader() {
     drop(child.stdout.take());
     let ended = tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap();
     assert!(ended.success());
-    let pages = stack.table_wire().unwrap().seen_where(|seen| seen.is("BatchGetItem")).len();
+    let pages = stack.table_proxy().unwrap().seen_where(|seen| seen.is("BatchGetItem")).len();
     assert!(pages < 6, "it has read all {pages} pages for nobody");
     stack.finish().await.unwrap();
 }

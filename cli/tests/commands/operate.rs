@@ -54,7 +54,7 @@ pub(super) fn command(stack: &Stack, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_webhooks"));
     command.current_dir(local::functions::workspace()).args(args).stdin(Stdio::null());
     command.env("EFFECTS_TABLE", stack.table().unwrap().table());
-    command.env("AWS_ENDPOINT_URL_DYNAMODB", stack.table_wire().unwrap().url());
+    command.env("AWS_ENDPOINT_URL_DYNAMODB", stack.table_proxy().unwrap().url());
     command.envs([
         ("AWS_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", "local"),
@@ -87,7 +87,7 @@ pub(super) async fn kill_at(
             }
         })
     };
-    let killed = stack.table_wire().unwrap().once(matches, Fault::HookAfter(kill));
+    let killed = stack.table_proxy().unwrap().once(matches, Fault::HookAfter(kill));
     {
         let mut child = child.lock().await;
         let mut command = command(stack, args);
@@ -147,8 +147,8 @@ async fn tail_prints_effects_when_they_arrive_and_end() {
     let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
     // It tells what comes after it has begun: once it has asked, it has.
     let asks = |seen: &Seen| seen.is("Query") && seen.mentions("recent");
-    stack.table_wire().unwrap().once(asks, Fault::Pass).within(Duration::from_secs(20)).await.unwrap();
-    stack.broker_wire.close().await;
+    stack.table_proxy().unwrap().once(asks, Fault::Pass).within(Duration::from_secs(20)).await.unwrap();
+    stack.broker_proxy.close().await;
     stack.deliver(&Webhook::sample("stripe.charge.dispute.created").unwrap()).await.unwrap();
     let mut told = tokio::task::spawn_blocking(move || {
         let status = |line: String| {
@@ -160,7 +160,7 @@ async fn tail_prints_effects_when_they_arrive_and_end() {
     .await
     .unwrap();
     assert_eq!(told.0, "pending");
-    stack.broker_wire.open().await.unwrap();
+    stack.broker_proxy.open().await.unwrap();
     stack.run_until_settled(Duration::from_secs(40)).await.unwrap();
     let done = tokio::task::spawn_blocking(move || told.1.any(|status| status == "done"));
     assert!(tokio::time::timeout(Duration::from_secs(20), done).await.unwrap().unwrap());

@@ -84,7 +84,7 @@ async fn the_consumer_reads_its_tokens_again_when_an_invocation_begins() {
         let (topics, table) = stores(&manager);
         let make = |secrets: &Secrets| Ok(secrets.clone());
         let tokens = Current::start(store(&manager, &["A"]), START, make).await.unwrap();
-        manager.wire.forget();
+        manager.proxy.forget();
         let config = Config::parse("toml", "").unwrap();
         let caller = Caller::new(ThirdParties::new(http(), &config, &|_| None).unwrap(), tokens);
         let consumer = Consumer::new(config, &environment(), &topics, table, caller, clock);

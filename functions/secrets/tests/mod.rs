@@ -42,7 +42,7 @@ fn aws(manager: &SecretsManager) -> SdkConfig {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
-        .endpoint_url(manager.wire.url())
+        .endpoint_url(manager.proxy.url())
         .http_client(connector::over(http()))
         .retry_config(RetryConfig::disabled())
         .build()

@@ -21,12 +21,12 @@ async fn it_is_asked_again_at_most_once_a_minute_whatever_it_answers() {
     let current = current(store(&manager, &["A"])).await.unwrap();
     let old = current.get();
     let throttled = failure("ThrottlingException", "Rate exceeded");
-    let hits = manager.wire.always(|_| true, Fault::Answer(throttled));
+    let hits = manager.proxy.always(|_| true, Fault::Answer(throttled));
     for (second, fetches) in [(0, 1), (1, 1), (59, 1), (60, 2), (61, 2), (119, 2), (121, 3)] {
         assert_eq!(current.other_than(&old, after(second)).await, None, "the old ones stay");
         assert_eq!(hits.count(), fetches, "at {second} s");
     }
-    manager.wire.heal();
+    manager.proxy.heal();
     manager.put_all(&values("new"));
     assert_eq!(current.other_than(&old, after(180)).await, None, "too early");
     // An hour back: the clock was wrong.
@@ -41,7 +41,7 @@ async fn what_is_old_is_read_again_and_what_is_young_is_not() {
     let current = current(store(&manager, &["A"])).await.unwrap();
     manager.put_all(&values("new"));
     assert_eq!(*current.fresh(after(300)).await, "old");
-    manager.wire.once(|_| true, Fault::CutBefore);
+    manager.proxy.once(|_| true, Fault::CutBefore);
     assert_eq!(*current.fresh(after(301)).await, "old", "it could not be read");
     assert_eq!(*current.fresh(after(302)).await, "old", "at most once a minute");
     assert_eq!(*current.fresh(after(361)).await, "new");
@@ -54,7 +54,7 @@ async fn a_secret_store_that_never_answers_or_lost_a_secret_changes_nothing() {
     let manager = SecretsManager::start(&values("old")).await.unwrap();
     let current = current(store(&manager, &["A"])).await.unwrap();
     let old = current.get();
-    manager.wire.once(|_| true, Fault::HangBefore);
+    manager.proxy.once(|_| true, Fault::HangBefore);
     assert_eq!(current.other_than(&old, START).await, None);
     manager.put(r#"{"A":""}"#);
     assert_eq!(current.other_than(&old, after(60)).await, None);

@@ -23,7 +23,7 @@ async fn what_is_no_object_is_not_quoted() {
         assert!(error.contains("not a JSON object") && !error.contains("hunter"), "{error}");
     }
     let truncated = Answer::of_json(200, &serde_json::Value::Null).with_body("{\"SecretString\":\"hunter2");
-    manager.wire.always(|_| true, Fault::Answer(truncated));
+    manager.proxy.always(|_| true, Fault::Answer(truncated));
     let error = current(store(&manager, &["A"])).await.unwrap_err().to_string();
     assert!(error.contains("can't be read") && !error.contains("hunter"), "{error}");
 }
@@ -32,10 +32,10 @@ async fn what_is_no_object_is_not_quoted() {
 async fn a_secret_store_that_is_not_to_be_reached_says_why() {
     let manager = SecretsManager::start(&values("a")).await.unwrap();
     let denied = failure("AccessDeniedException", "not authorized to perform: secretsmanager:GetSecretValue");
-    manager.wire.once(|_| true, Fault::Answer(denied));
+    manager.proxy.once(|_| true, Fault::Answer(denied));
     let error = current(store(&manager, &["A"])).await.unwrap_err().to_string();
     assert!(error.contains("AccessDeniedException: not authorized") && error.contains(ARN), "{error}");
-    manager.wire.close().await;
+    manager.proxy.close().await;
     let error = current(store(&manager, &["A"])).await.unwrap_err().to_string();
     assert!(error.contains("dispatch failure") && error.contains("refused"), "{error}");
 }

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use local::proxy::{Fault, Hits, Seen, Wire};
+use local::proxy::{Fault, FaultProxy, Hits, Seen};
 
 use super::boundary::{Boundary, EVERY_SO_OFTEN, On, what};
 
@@ -33,11 +33,16 @@ impl Numbering {
     }
 
     /// Numbers the requests through a fault proxy, and injects a fault at one boundary.
-    pub(super) fn watch(self: &Arc<Self>, wire: &Wire, on: On, strike: Option<&(Boundary, Fault)>) -> Hits {
+    pub(super) fn watch(
+        self: &Arc<Self>,
+        proxy: &FaultProxy,
+        on: On,
+        strike: Option<&(Boundary, Fault)>,
+    ) -> Hits {
         let numbering = self.clone();
         let target = strike.map(|(boundary, _)| *boundary);
         let fault = strike.map_or(Fault::Pass, |(_, fault)| fault.clone());
-        wire.once(
+        proxy.once(
             move |seen| numbering.number(on, seen).is_some_and(|boundary| Some(boundary) == target),
             fault,
         )

@@ -42,7 +42,7 @@ impl Scene {
     pub(super) async fn ingest(&self) -> Played {
         let struck = self.watch()?;
         // The consumer is not run during ingest: its requests would be counted as ingest's.
-        self.stack.lambda()?.wire.always(|_| true, Fault::Answer(Answer::status(202)));
+        self.stack.lambda()?.proxy.always(|_| true, Fault::Answer(Answer::status(202)));
         let mut effects = self.deliver(&dispute_about("dp_first")?).await?;
         effects.extend(self.deliver(&large(dispute_about("dp_large")?)).await?);
         self.fill_broker_once();
@@ -60,7 +60,7 @@ impl Scene {
     }
 
     fn fill_broker_once(&self) {
-        self.stack.broker_wire.once(produces, Fault::Answer(Answer::partition_full()));
+        self.stack.broker_proxy.once(produces, Fault::Answer(Answer::partition_full()));
     }
 
     pub(super) async fn consumer(&self) -> Played {

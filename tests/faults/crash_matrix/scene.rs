@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use anyhow::{Context, Result};
 use local::{
     broker::Profile,
-    proxy::{Hits, Wire},
+    proxy::{FaultProxy, Hits},
     runtime_api::Function,
     server::ANY_PORT,
     stack::Stack,
@@ -28,14 +28,14 @@ pub(super) struct Scene {
     pub(super) story: Story,
     pub(super) stack: Stack,
     pub(super) third_party: ThirdParty,
-    pub(super) third_party_wire: Wire,
+    pub(super) third_party_wire: FaultProxy,
     numbering: Arc<Numbering>,
 }
 
 impl Scene {
     pub(super) async fn set(story: Story) -> Result<Self> {
         let third_party = ThirdParty::start(ANY_PORT).await?;
-        let third_party_wire = Wire::start(&third_party.url()).await?;
+        let third_party_wire = FaultProxy::start(&third_party.url()).await?;
         if story.policy != Policy::SameKey {
             third_party.forget_keys(TICKETS);
         }
@@ -98,17 +98,17 @@ impl Scene {
         let function = self.function();
         let kill = function.killer().hook();
         let strike = self.story.death.map(|(boundary, moment)| (boundary, moment.fault(kill)));
-        let runtime = function.wires().pop().context("no process is idle")?;
-        let lambda = self.stack.lambda.as_ref().map(|lambda| (On::Lambda, &lambda.wire));
-        let wires = [
+        let runtime = function.proxies().pop().context("no process is idle")?;
+        let lambda = self.stack.lambda.as_ref().map(|lambda| (On::Lambda, &lambda.proxy));
+        let proxies = [
             (On::Runtime, &*runtime),
-            (On::Table, self.stack.table_wire()?),
-            (On::Broker, &*self.stack.broker_wire),
+            (On::Table, self.stack.table_proxy()?),
+            (On::Broker, &*self.stack.broker_proxy),
             (On::ThirdParty, &self.third_party_wire),
         ];
         let on = |on| strike.as_ref().filter(|(boundary, _)| boundary.on == on);
-        let watch = |(wire, through)| self.numbering.watch(through, wire, on(wire));
-        Ok(wires.into_iter().chain(lambda).map(watch).collect())
+        let watch = |(proxy, through)| self.numbering.watch(through, proxy, on(proxy));
+        Ok(proxies.into_iter().chain(lambda).map(watch).collect())
     }
 
     fn function(&self) -> &Function {

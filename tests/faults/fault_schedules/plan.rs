@@ -55,7 +55,7 @@ pub(super) struct Setting {
 
 /// A fault for a request of a function to a service.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Wired {
+pub(super) enum RequestFault {
     /// DynamoDB and Lambda throttle, the broker is full.
     Busy,
     Status(u16),
@@ -95,7 +95,7 @@ pub(super) enum Trouble {
     /// Cuts every connection of that fault proxy.
     Sever(On),
     /// The next requests through that fault proxy, this many.
-    Wire(On, Wired, usize),
+    Requests(On, RequestFault, usize),
     /// The next calls of that step, by its position among the steps, or its look-ups.
     ThirdParty(usize, Manner),
     /// Another run begins during a run.
@@ -152,15 +152,15 @@ impl Trouble {
             3 => Self::RestartBroker(broker),
             4 => Self::Sever(dice.of(&[On::Broker(broker), On::Table, On::Lambda])),
             5 => Self::SecondConsumer,
-            6..=9 => Self::Wire(On::Table, Wired::draw(dice), 1 + dice.below(6)),
-            10..=12 => Self::Wire(On::Broker(broker), Wired::draw(dice), 1 + dice.below(3)),
-            13 => Self::Wire(On::Lambda, Wired::draw(dice), 1 + dice.below(3)),
+            6..=9 => Self::Requests(On::Table, RequestFault::draw(dice), 1 + dice.below(6)),
+            10..=12 => Self::Requests(On::Broker(broker), RequestFault::draw(dice), 1 + dice.below(3)),
+            13 => Self::Requests(On::Lambda, RequestFault::draw(dice), 1 + dice.below(3)),
             _ => Self::ThirdParty(dice.below(paths), Manner::draw(dice)),
         }
     }
 }
 
-impl Wired {
+impl RequestFault {
     fn draw(dice: &mut Dice) -> Self {
         match dice.below(8) {
             0 | 1 => Self::Busy,

@@ -11,7 +11,7 @@ use futures_util::future::try_join_all;
 use local::{
     broker::Profile,
     hook::Hook,
-    proxy::{Fault, Wire},
+    proxy::{Fault, FaultProxy},
     stack::{BrokerControl, Stack},
     third_party::Behaviour,
     webhook::Webhook,
@@ -19,7 +19,7 @@ use local::{
 use tokio::time::{sleep, sleep_until};
 use toml::{Value, toml};
 
-use super::plan::{Manner, On, Plan, Setting, Trouble, Wired};
+use super::plan::{Manner, On, Plan, RequestFault, Setting, Trouble};
 use crate::setup::{
     SLACK, TICKETS, accepted, add_steps, builder, config, dispute_about, issue, retry, table,
 };
@@ -159,10 +159,10 @@ impl Scenario {
                 broker if broker.is_external() => self.note("it is not ours to kill"),
                 broker => broker.restart().await?,
             },
-            Trouble::Sever(on) => self.wire(on)?.into_iter().for_each(Wire::cut_all),
-            Trouble::Wire(on, wired, times) => {
-                if let Some(wire) = self.wire(on)? {
-                    wire.times(times, |_| true, self.fault(on, wired));
+            Trouble::Sever(on) => self.proxy(on)?.into_iter().for_each(FaultProxy::cut_all),
+            Trouble::Requests(on, fault, times) => {
+                if let Some(proxy) = self.proxy(on)? {
+                    proxy.times(times, |_| true, self.fault(on, fault));
                 }
             }
             Trouble::ThirdParty(path, manner) => {
@@ -176,14 +176,16 @@ impl Scenario {
         Ok(())
     }
 
-    fn fault(&self, on: On, wired: Wired) -> Fault {
-        match wired {
-            Wired::CutBefore => Fault::CutBefore,
-            Wired::CutAfter => Fault::CutAfter,
-            Wired::AnsweredLate(time) => Fault::HookAfter(Hook::new(move || sleep(time))),
-            Wired::Late(time) => Fault::Delay(time),
-            Wired::Kill(moment) => moment.fault(self.stack.consumer.killer().hook()),
-            Wired::Busy | Wired::Status(_) => wired.answer(on).map_or(Fault::Pass, Fault::Answer),
+    fn fault(&self, on: On, fault: RequestFault) -> Fault {
+        match fault {
+            RequestFault::CutBefore => Fault::CutBefore,
+            RequestFault::CutAfter => Fault::CutAfter,
+            RequestFault::AnsweredLate(time) => Fault::HookAfter(Hook::new(move || sleep(time))),
+            RequestFault::Late(time) => Fault::Delay(time),
+            RequestFault::Kill(moment) => moment.fault(self.stack.consumer.killer().hook()),
+            RequestFault::Busy | RequestFault::Status(_) => {
+                fault.answer(on).map_or(Fault::Pass, Fault::Answer)
+            }
         }
     }
 
@@ -210,19 +212,19 @@ impl Scenario {
     }
 
     /// None: ingest does not wake the consumer.
-    fn wire(&self, on: On) -> Result<Option<&Wire>> {
+    fn proxy(&self, on: On) -> Result<Option<&FaultProxy>> {
         Ok(match on {
-            On::Broker(number) => Some(self.broker(number)?.wire()),
-            On::Table => Some(self.stack.table_wire()?),
-            On::Lambda => self.stack.lambda.as_ref().map(|lambda| &lambda.wire),
+            On::Broker(number) => Some(self.broker(number)?.proxy()),
+            On::Table => Some(self.stack.table_proxy()?),
+            On::Lambda => self.stack.lambda.as_ref().map(|lambda| &lambda.proxy),
         })
     }
 
     fn heal(&self) -> Result<()> {
         self.note("from here on, nothing goes wrong");
-        self.stack.brokers().for_each(|broker| broker.wire().heal());
+        self.stack.brokers().for_each(|broker| broker.proxy().heal());
         for on in [On::Table, On::Lambda] {
-            self.wire(on)?.into_iter().for_each(Wire::heal);
+            self.proxy(on)?.into_iter().for_each(FaultProxy::heal);
         }
         Ok(())
     }

@@ -26,7 +26,7 @@ fn advances(seen: &Seen) -> bool {
 
 /// Delivers a dispute, and settles it, with this fault in the transaction between the first step and the second.
 async fn struck(stack: &Stack, fault: Fault) -> Result<usize> {
-    let hits = stack.table_wire()?.once(advances, fault);
+    let hits = stack.table_proxy()?.once(advances, fault);
     deliver(stack, &dispute()?).await?;
     let settling = settle(stack).await?;
     assert_eq!(hits.count(), 1);
@@ -95,13 +95,13 @@ fn in_progress() -> Answer {
 async fn a_transaction_that_meets_itself_is_recognised() -> Story {
     for steps in [CHAIN, COUNT] {
         let stack = if steps == COUNT { rows::stack(COUNT).await? } else { with(CHAIN).await? };
-        let wire = stack.table_wire()?;
-        let applied = wire.once(advances, Fault::AnswerAfter(in_progress()));
-        wire.times(SENT_BY_SDK - 1, advances, Fault::Answer(in_progress()));
+        let proxy = stack.table_proxy()?;
+        let applied = proxy.once(advances, Fault::AnswerAfter(in_progress()));
+        proxy.times(SENT_BY_SDK - 1, advances, Fault::Answer(in_progress()));
         deliver(&stack, &dispute()?).await?;
         let settling = settle(&stack).await?;
         assert_eq!((applied.count(), settling.total(|run| run.duplicates)), (1, 0));
-        let tokens = wire
+        let tokens = proxy
             .seen_where(advances)
             .iter()
             .filter_map(|seen| seen.json()["ClientRequestToken"].as_str().map(str::to_owned))

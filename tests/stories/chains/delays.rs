@@ -16,7 +16,7 @@ async fn a_delayed_step_begins_so_much_after_the_one_before_it_whatever_dies() -
     })
     .await?;
     let kill = stack.consumer.killer().hook();
-    stack.table_wire()?.once(|seen| seen.is("TransactWriteItems"), Fault::HookOnceAnswered(kill));
+    stack.table_proxy()?.once(|seen| seen.is("TransactWriteItems"), Fault::HookOnceAnswered(kill));
     deliver(&stack, &dispute()?).await?;
     assert_eq!(settle(&stack).await?.deaths(), 1);
     assert_eq!(applied(&stack), [TICKETS, EMAILS, FILES]);
@@ -39,7 +39,7 @@ async fn a_delayed_first_step_waits_in_the_table_and_not_on_the_topic() -> Story
     for _ in 0..2 {
         deliver(&stack, &webhook).await?;
     }
-    assert_eq!(stack.broker_wire.seen_where(produces).len(), 0);
+    assert_eq!(stack.broker_proxy.seen_where(produces).len(), 0);
     settle(&stack).await?;
     assert!(asked.elapsed() >= Duration::from_millis(1900));
     let ledger = stack.third_party.ledger();

@@ -52,11 +52,11 @@ async fn killed_between_the_two_predecessors_the_join_is_exact() -> Story {
     for fault in [Fault::HookInstead, Fault::HookAfter, Fault::HookOnceAnswered] {
         for nth in 1..=2 {
             let stack = with(JOIN).await?;
-            let wire = stack.table_wire()?;
+            let proxy = stack.table_proxy()?;
             // The two follow each other, so that each has its own moment.
             stack.third_party.script(LETTERS, [Behaviour::refuse(429)]);
-            wire.times(nth - 1, advances, Fault::Pass);
-            let hits = wire.once(advances, fault(stack.consumer.killer().hook()));
+            proxy.times(nth - 1, advances, Fault::Pass);
+            let hits = proxy.once(advances, fault(stack.consumer.killer().hook()));
             deliver(&stack, &dispute()?).await?;
             assert_eq!(settle(&stack).await?.deaths(), 1);
             assert_eq!(hits.count(), 1);

@@ -28,7 +28,7 @@ async fn an_ack_that_is_refused_costs_a_duplicate_and_no_more() -> Story {
     ];
     let stories = faults.map(async |fault| {
         let stack = acking_singly().await?;
-        let hit = stack.broker_wire.once(ack, fault.clone());
+        let hit = stack.broker_proxy.once(ack, fault.clone());
         deliver_all(&stack, &["one"]).await?;
         let settling = settle(&stack).await?;
         assert_eq!(hit.count(), 1);
@@ -54,14 +54,14 @@ async fn an_ack_without_an_answer_is_sent_again_on_the_same_stream() -> Story {
     ];
     let stories = faults.map(async |fault| {
         let stack = acking_singly().await?;
-        let hit = stack.broker_wire.once(ack, fault.clone());
+        let hit = stack.broker_proxy.once(ack, fault.clone());
         deliver_all(&stack, &["one"]).await?;
         let settling = settle(&stack).await?;
         assert_eq!(hit.count(), 1);
         let total = |count: fn(&Summary) -> u64| settling.total(count);
         let totals = [total(|run| run.done), total(|run| run.received), total(|run| run.unacked)];
         assert_eq!(totals, [1, 1, 0], "{fault:?}: {settling:?}");
-        let acks = stack.broker_wire.seen_where(ack);
+        let acks = stack.broker_proxy.seen_where(ack);
         assert_eq!((acks.len(), &acks[0].body), (2, &acks[1].body), "{fault:?}");
         Ok(stack.finish().await?)
     });
@@ -74,13 +74,13 @@ async fn a_full_partition_is_believed_with_and_without_retry_after() -> Story {
     without.headers.remove("retry-after");
     let stories = [Answer::partition_full(), without, Answer::status(429)].map(async |full| {
         let stack = stack().await?;
-        stack.broker_wire.always(produces, Fault::Answer(full));
+        stack.broker_proxy.always(produces, Fault::Answer(full));
         deliver_all(&stack, &["one", "two"]).await?;
         assert!(stack.effects().await?.iter().all(|effect| effect.status == "pending"));
         // The broker is not needed for what is due.
         let run = stack.run_consumer().await?;
         assert_eq!((run.from_agenda, run.received, run.done), (2, 0, 2), "{run:?}");
-        stack.broker_wire.heal();
+        stack.broker_proxy.heal();
         settle(&stack).await?;
         assert_eq!(tickets(&stack), once_each(&["one", "two"]));
         Ok(stack.finish().await?)
@@ -103,7 +103,7 @@ async fn topics_may_be_listed_as_strings_or_objects_and_by_a_broker_only() -> St
         (Answer::html(502), false),
     ];
     for (answer, ok) in lists {
-        stack.broker_wire.once(list, Fault::Answer(answer.clone()));
+        stack.broker_proxy.once(list, Fault::Answer(answer.clone()));
         let health = stack.get("/healthz").await?;
         assert_eq!(health.json()["brokers"][0]["ok"], ok, "{answer:?}");
     }
@@ -115,12 +115,12 @@ async fn a_broker_that_answers_with_pages_has_taken_nothing_and_said_nothing() -
     let stories = [200, 404, 503].map(async |status| {
         let stack = stack().await?;
         let page = || Fault::Answer(Answer::html(status));
-        stack.broker_wire.always(produces, page());
+        stack.broker_proxy.always(produces, page());
         deliver_all(&stack, &["one"]).await?;
         assert_eq!(stack.effects().await?[0].status, "pending", "{status}: a page is no promise");
-        stack.broker_wire.heal();
-        stack.broker_wire.once(consumes, page());
-        stack.broker_wire.once(ack, page());
+        stack.broker_proxy.heal();
+        stack.broker_proxy.once(consumes, page());
+        stack.broker_proxy.once(ack, page());
         settle(&stack).await?;
         assert_eq!(stack.third_party.ledger().attempts().len(), 1);
         Ok(stack.finish().await?)

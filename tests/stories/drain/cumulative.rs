@@ -28,7 +28,7 @@ async fn first_ack_meets(fault: &Fault) -> Result<Option<(Stack, Settling)>> {
         println!("skipped: the broker of DRIFTQ_HTTP_URL is of the generation that it is");
         return Ok(None);
     }
-    let hit = stack.broker_wire.once(acks_through, fault.clone());
+    let hit = stack.broker_proxy.once(acks_through, fault.clone());
     deliver_all(&stack, &["one"]).await?;
     let settling = settle(&stack).await?;
     assert_eq!((hit.count(), stack.third_party.ledger().attempts().len()), (1, 1), "{fault:?}");
@@ -49,7 +49,7 @@ async fn what_the_broker_will_not_ack_yet_is_asked_for_again() -> Story {
         let Some((stack, settling)) = first_ack_meets(&fault).await? else { return Ok(()) };
         let totals = [settling.total(|run| run.received), settling.total(|run| run.unacked)];
         assert_eq!((totals, settling.failures.len()), ([1, 0], 0), "{fault:?}: {settling:?}");
-        let acks = stack.broker_wire.seen_where(acks_through);
+        let acks = stack.broker_proxy.seen_where(acks_through);
         assert_eq!((acks.len(), &acks[0].body), (2, &acks[1].body), "{fault:?}");
         Ok(stack.finish().await?)
     });

@@ -47,14 +47,14 @@ async fn nothing_is_passed_over(lacks: fn(&Seen) -> bool) -> Story {
     if is_not_ours_to_kill(&stack) {
         return Ok(stack.finish().await?);
     }
-    stack.broker_wire.always(lacks, Fault::Answer(Answer::status(404).with_body("404 page not found\n")));
+    stack.broker_proxy.always(lacks, Fault::Answer(Answer::status(404).with_body("404 page not found\n")));
     leave_stream(&stack).await?;
     let names: Vec<_> = (1..=20).map(|number| format!("dp_{number}")).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let (dead, by_turns) = names.split_at(16);
     deliver_all(&stack, dead).await?;
 
-    let opened = stack.broker_wire.once(consumes, Fault::Pass);
+    let opened = stack.broker_proxy.once(consumes, Fault::Pass);
     let story = async {
         opened.within(PATIENCE).await?;
         // The dead stream and the living one get two messages each.
@@ -62,7 +62,7 @@ async fn nothing_is_passed_over(lacks: fn(&Seen) -> bool) -> Story {
         stack.third_party.until(PATIENCE, |ledger| ledger.applied().len() >= 3).await?;
         // At the second time, it has had a response to the first. A consumer that does not ask would have acked.
         for _ in 0..2 {
-            let _ = stack.broker_wire.once(asks, Fault::Pass).within(Duration::from_secs(1)).await;
+            let _ = stack.broker_proxy.once(asks, Fault::Pass).within(Duration::from_secs(1)).await;
         }
         power_cut(&stack).run().await;
         anyhow::Ok(())

@@ -18,7 +18,7 @@ async fn a_message_that_is_done_is_not_acked_before_a_lower_one_of_its_partition
     let [low, high] = [name(0, "low"), name(0, "high")];
     let beacons = [name(1, "first"), name(1, "second")];
     // Neither its claim nor its hand-over can be recorded: only its message covers it.
-    let claimed = stack.table_wire()?.once(|seen| seen.is("PutItem"), Fault::HangBefore);
+    let claimed = stack.table_proxy()?.once(|seen| seen.is("PutItem"), Fault::HangBefore);
     deliver_all(&stack, &[&low]).await?;
     let story = async {
         claimed.within(PATIENCE).await?;
@@ -26,7 +26,7 @@ async fn a_message_that_is_done_is_not_acked_before_a_lower_one_of_its_partition
         // A beacon's ack shows that acks are being sent, and a second one that all ready ones have been sent.
         for beacon in &beacons {
             let acked =
-                stack.broker_wire.once(|seen| ack(seen) && seen.json()["partition"] == 1, Fault::Pass);
+                stack.broker_proxy.once(|seen| ack(seen) && seen.json()["partition"] == 1, Fault::Pass);
             deliver_all(&stack, &[beacon]).await?;
             acked.within(PATIENCE).await?;
         }
@@ -51,7 +51,7 @@ async fn nor_if_the_brokers_metrics_can_not_be_had() -> Story {
     let pages = [Answer::html(404), Answer::status(200).with_body("consumer_lag{topic=\"t\"} 7\n")];
     let stories = pages.map(async |page| {
         let stack = stack_of(1, "400ms").await?;
-        stack.broker_wire.always(|seen| seen.goes_to("GET", "/metrics"), Fault::Answer(page));
+        stack.broker_proxy.always(|seen| seen.goes_to("GET", "/metrics"), Fault::Answer(page));
         high_after_low(stack).await
     });
     side_by_side(stories).await
@@ -67,7 +67,7 @@ async fn high_after_low(stack: Stack) -> Story {
     assert!(stack.run_consumer().await.is_err_and(|error| error.is_death()));
     // The next consumer gets this one at once, and the lower one only later (docs/driftq-contract.md, A5).
     deliver_all(&stack, &["high"]).await?;
-    let cut = stack.broker_wire.once(ack, Fault::HookAfter(power_cut(&stack)));
+    let cut = stack.broker_proxy.once(ack, Fault::HookAfter(power_cut(&stack)));
     settle(&stack).await?;
     assert_eq!(cut.count(), 1);
     assert_eq!(tickets(&stack), once_each(&["low", "high"]));

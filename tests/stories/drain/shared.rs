@@ -16,8 +16,8 @@ const IDLE_EXIT: &str = "10s";
 
 /// Leaves a half-open stream that holds nothing yet.
 pub(super) async fn leave_stream(stack: &Stack) -> Result<()> {
-    stack.broker_wire.once(consumes, Fault::HalfOpen);
-    stack.broker_wire.once(ack, Fault::HookAfter(stack.consumer.killer().hook()));
+    stack.broker_proxy.once(consumes, Fault::HalfOpen);
+    stack.broker_proxy.once(ack, Fault::HookAfter(stack.consumer.killer().hook()));
     deliver_all(stack, &["first"]).await?;
     assert!(stack.run_consumer().await.is_err_and(|error| error.is_death()));
     // Its stream lease has to end before the next one can open a stream. On a busy machine such a short run may be killed.
@@ -28,7 +28,7 @@ pub(super) async fn leave_stream(stack: &Stack) -> Result<()> {
 
 /// Makes the next streams' leases shorter than the dead one's. With equal leases the same message could go to the dead stream every time, for long.
 fn shorten_leases(stack: &Stack) -> Hits {
-    stack.broker_wire.always(consumes, Fault::Query("lease_ms", "3400".into()))
+    stack.broker_proxy.always(consumes, Fault::Query("lease_ms", "3400".into()))
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn what_a_dead_consumers_stream_was_dealt_is_not_passed_over_by_an_ack() -
     // after b.
     for offset in [2, 3] {
         let is_it = move |seen: &Seen| ack(seen) && seen.json()["offset"] == offset;
-        stack.broker_wire.once(is_it, Fault::HookAfter(power_cut(&stack)));
+        stack.broker_proxy.once(is_it, Fault::HookAfter(power_cut(&stack)));
     }
     let opened = shorten_leases(&stack);
     let story = async {

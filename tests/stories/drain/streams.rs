@@ -11,7 +11,7 @@ use crate::{
 /// Of two messages in one partition, the second is cut off. `€` has three bytes: e2 82 ac.
 async fn cut_behind(bytes: &[u8]) -> Story {
     let stack = stack_of(1, "3s").await?;
-    let cut = stack.broker_wire.once(consumes, Fault::CutBehind(bytes.to_vec().into()));
+    let cut = stack.broker_proxy.once(consumes, Fault::CutBehind(bytes.to_vec().into()));
     deliver_all(&stack, &["whole", "20€"]).await?;
     let run = stack.run_consumer().await?;
     assert_eq!((cut.count(), run.outcome.as_str(), run.done), (1, "drained", 2), "{run:?}");
@@ -37,7 +37,8 @@ async fn a_line_that_no_message_makes_ends_the_stream_and_nothing_else() -> Stor
     let garbage = [long, b"{\"partition\":0}\n".to_vec(), b"<html></html>\n".to_vec(), vec![0xff, b'\n']];
     let stories = garbage.map(async |garbage| {
         let stack = stack_of(1, "4s").await?;
-        let garbled = stack.broker_wire.once(consumes, Fault::Answer(Answer::status(200).with_body(garbage)));
+        let garbled =
+            stack.broker_proxy.once(consumes, Fault::Answer(Answer::status(200).with_body(garbage)));
         deliver_all(&stack, &["one"]).await?;
         let run = stack.run_consumer().await?;
         assert_eq!((garbled.count(), run.outcome.as_str(), run.done), (1, "drained", 1), "{run:?}");
@@ -53,8 +54,8 @@ async fn a_message_delivered_again_while_it_is_worked_on_is_worked_on_once() -> 
     table(config.step("open_ticket"), "call").insert("timeout".into(), "6s".into());
     let stack = builder(config)?.env("DRIFTQ_PARTITIONS", "1").start().await?;
     // A lease shorter than the call, which can't be handed over: the broker sends it again to the stream that works on it.
-    stack.table_wire()?.always(hands_over, Fault::Answer(Answer::throttled()));
-    let stream = stack.broker_wire.always(consumes, Fault::Query("lease_ms", "250".into()));
+    stack.table_proxy()?.always(hands_over, Fault::Answer(Answer::throttled()));
+    let stream = stack.broker_proxy.always(consumes, Fault::Query("lease_ms", "250".into()));
     let slow = Hook::new(async || tokio::time::sleep(std::time::Duration::from_secs(2)).await);
     stack.third_party.script(TICKETS, [Behaviour::apply().with_hook(slow)]);
     deliver_all(&stack, &["one"]).await?;

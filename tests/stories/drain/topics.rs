@@ -27,7 +27,7 @@ async fn an_empty_topic_is_left_by_the_clock() -> Story {
         let run = tokio::time::timeout(Duration::from_secs(10), stack.run_consumer()).await??;
         assert_eq!((run.outcome.as_str(), run.received), ("drained", 0), "{run:?}");
     }
-    assert_eq!(stack.broker_wire.seen_where(creates_topic).len(), 1, "it was missing the first time only");
+    assert_eq!(stack.broker_proxy.seen_where(creates_topic).len(), 1, "it was missing the first time only");
     deliver_all(&stack, &["one"]).await?;
     settle(&stack).await?;
     let after = stack.run_consumer().await?;
@@ -49,7 +49,7 @@ async fn a_vanished_topic_is_created_again() -> Story {
     assert_eq!(topics(&stack).await?, json!([stack.topic]));
     stack.broker.restart().await?;
     deliver_all(&stack, &["one"]).await?;
-    assert_eq!(stack.broker_wire.seen_where(creates_topic).len(), 3);
+    assert_eq!(stack.broker_proxy.seen_where(creates_topic).len(), 3);
     let settling = settle(&stack).await?;
     assert_eq!((settling.total(|run| run.from_agenda), settling.total(|run| run.done)), (0, 1));
     assert_eq!(tickets(&stack), once_each(&["one"]));

@@ -105,7 +105,7 @@ async fn a_destination_that_asks_for_a_pause_gets_it_and_the_run_waits_for_it() 
     let stack = &neighbours.stack;
     stack.third_party.script(TICKETS, [Behaviour::too_many("3")]);
     deliver(stack, &dispute_about("dp_first")?).await?;
-    let put_off = stack.table_wire()?.once(|seen| seen.mentions("\"waiting\""), Fault::Pass);
+    let put_off = stack.table_proxy()?.once(|seen| seen.mentions("\"waiting\""), Fault::Pass);
     let story = async {
         put_off.within(PATIENCE).await?;
         deliver_disputes(stack, 0..5).await?;

@@ -28,9 +28,9 @@ async fn a_dead_destination_with_a_long_agenda_costs_little_and_delays_nothing()
     stack.third_party.close().await;
     let story = async {
         breaker_opens(stack).await?;
-        stack.table_wire()?.forget();
+        stack.table_proxy()?.forget();
         let took = neighbours.deliver_emails_soon(8).await?;
-        let reads = stack.table_wire()?.seen_where(reads_tickets).len() as u64;
+        let reads = stack.table_proxy()?.seen_where(reads_tickets).len() as u64;
         assert!(reads <= 3 + took.as_secs(), "{reads} reads in {took:?}");
         // Enough has been seen.
         for record in &mut records {
@@ -50,7 +50,7 @@ async fn a_dead_destination_with_a_long_agenda_costs_little_and_delays_nothing()
 #[tokio::test]
 async fn commands_that_a_proxy_refuses_stop_nothing() -> Story {
     let stack = stack().await?;
-    let refused = stack.broker_wire.times(4, produces, Fault::Answer(Answer::html(403)));
+    let refused = stack.broker_proxy.times(4, produces, Fault::Answer(Answer::html(403)));
     for number in 0..8 {
         deliver(&stack, &dispute_about(&format!("dp_{number}"))?).await?;
     }
@@ -80,10 +80,10 @@ async fn a_partition_full_of_one_key_hides_nothing_behind_it() -> Story {
     }
     let deferred = pending(&stack).await?;
     assert!(deferred >= 25, "{deferred} were not taken by the broker");
-    stack.broker_wire.always(consumes, Fault::HangBefore);
+    stack.broker_proxy.always(consumes, Fault::HangBefore);
     let run = stack.run_consumer().await?;
     assert_eq!((run.received, run.from_agenda, run.done), (0, deferred as u64, deferred as u64), "{run:?}");
-    stack.broker_wire.heal();
+    stack.broker_proxy.heal();
     settle(&stack).await?;
     assert_eq!(stack.third_party.ledger().applied().len(), HOT + 5);
     Ok(stack.finish().await?)

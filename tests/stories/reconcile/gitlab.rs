@@ -6,7 +6,7 @@ use local::{
         deliveries::Deliverer,
         gitlab::{self, EVENTS},
     },
-    proxy::{End, Fault, Seen, Wire},
+    proxy::{End, Fault, FaultProxy, Seen},
     webhook::Webhook,
 };
 use serde_json::json;
@@ -20,7 +20,7 @@ use crate::{
 
 async fn told() -> Result<Told<Deliverer>> {
     let provider = gitlab::start().await?;
-    let api = Wire::start(&provider.url()).await?;
+    let api = FaultProxy::start(&provider.url()).await?;
     let mut config = config()?;
     let source: Table =
         "scheme = 'standard-webhooks'\nsecrets = ['A_SIGNING_TOKEN']\nevent_type = '{{ event.object_kind }}'"
@@ -34,7 +34,7 @@ async fn told() -> Result<Told<Deliverer>> {
          call = { url = 'https://tickets.example.com/it', json = { title = '{{ input.title }}' } }\nin_doubt = { policy = 'park' }",
     );
     let stack = builder(config)?.start().await?;
-    let door = Wire::start(&stack.url()).await?;
+    let door = FaultProxy::start(&stack.url()).await?;
     provider.send_to(&door.url(), stack.config.source("it")?);
     stack.run_consumer().await?;
     Ok(Told { stack, provider, api, door })

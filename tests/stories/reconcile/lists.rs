@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use local::{
     provider_api::{events::Listed, paddle, square, stripe},
-    proxy::{Seen, Wire},
+    proxy::{FaultProxy, Seen},
     webhook::Webhook,
 };
 use serde_json::json;
@@ -16,7 +16,7 @@ use crate::setup::{Story, add_steps, builder, config, dispute_about, settle};
 
 /// The source and its provider, asked all the time. A step wants what was paid.
 async fn told(provider: Listed, source: &str) -> Result<Told<Listed>> {
-    let api = Wire::start(&provider.url()).await?;
+    let api = FaultProxy::start(&provider.url()).await?;
     let mut config = config()?;
     let source: Table = source.parse()?;
     config.table()["sources"].as_table_mut().context("sources")?.insert("it".into(), Value::Table(source));
@@ -27,7 +27,7 @@ async fn told(provider: Listed, source: &str) -> Result<Told<Listed>> {
          call = { url = 'https://tickets.example.com/it' }\nin_doubt = { policy = 'park' }",
     );
     let stack = builder(config)?.start().await?;
-    let door = Wire::start(&stack.url()).await?;
+    let door = FaultProxy::start(&stack.url()).await?;
     provider.send_to(&door.url(), stack.config.source("it")?);
     stack.run_consumer().await?;
     Ok(Told { stack, provider, api, door })
@@ -96,13 +96,13 @@ async fn what_square_could_not_deliver_is_fetched_and_done_once() -> Story {
 async fn stripe_is_asked_for_an_account_and_for_what_is_wanted() -> Story {
     let provider = stripe::start().await?;
     provider.behave(|manners| manners.account = Some("acct_1"));
-    let api = Wire::start(&provider.url()).await?;
+    let api = FaultProxy::start(&provider.url()).await?;
     let mut config = config()?;
     reconciled(&mut config, "stripe", &api.url(), "account = 'acct_1'")?;
     let on = config.step("open_ticket")["on"].as_table_mut().context("on")?;
     on.insert("type".into(), "charge.dispute.created".into());
     let stack = builder(config)?.start().await?;
-    let door = Wire::start(&stack.url()).await?;
+    let door = FaultProxy::start(&stack.url()).await?;
     provider.send_to(&door.url(), stack.config.source("stripe")?);
     stack.run_consumer().await?;
     let told = Told { stack, provider, api, door };

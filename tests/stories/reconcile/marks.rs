@@ -57,7 +57,7 @@ async fn what_github_delivers_again_is_marked_in_its_run() -> Story {
     told.api.heal();
 
     let kill = || told.stack.consumer.killer().hook();
-    let table = told.stack.table_wire()?;
+    let table = told.stack.table_proxy()?;
     let marks = |seen: &Seen| seen.is("UpdateItem") && seen.mentions("recovered_at");
     table.once(marks, Fault::HookAfter(kill()));
     table.once(|seen| seen.is("DeleteItem") && seen.mentions(":asked:"), Fault::HookInstead(kill()));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use local::{
-    proxy::{Seen, Wire},
+    proxy::{FaultProxy, Seen},
     stack::Stack,
 };
 use serde_json::{Value, json};
@@ -87,14 +87,14 @@ fn only_the_tables_key(statement: &Value) {
 }
 
 /// The requests through the table's fault proxy since the last call.
-fn seen(wire: &Wire) -> BTreeSet<Action> {
+fn seen(proxy: &FaultProxy) -> BTreeSet<Action> {
     let index = |request: &Value| request["IndexName"].as_str().map(str::to_owned);
     let actions = |seen: &Seen| match seen.is("TransactWriteItems") {
         true => transacted(&seen.json()).map(|action| (action, None)).collect(),
         false => vec![(seen.operation.clone(), index(&seen.json()))],
     };
-    let seen = wire.seen().iter().flat_map(actions).collect();
-    wire.forget();
+    let seen = proxy.seen().iter().flat_map(actions).collect();
+    proxy.forget();
     seen
 }
 
@@ -117,9 +117,9 @@ fn transacted(request: &Value) -> impl Iterator<Item = String> {
 async fn busy_ingest(stack: &Stack) -> Result<BTreeSet<Action>> {
     let large = issue()?.edited(|event| event["issue"]["body"] = "A long story. ".repeat(30_000).into());
     deliver(stack, &large).await?;
-    stack.broker_wire.close().await;
+    stack.broker_proxy.close().await;
     deliver(stack, &dispute_about("dp_deferred")?).await?;
-    stack.broker_wire.open().await?;
+    stack.broker_proxy.open().await?;
     let request = json!({
         "step": "open_ticket", "business_key": "dp_api",
         "input": { "dispute": "dp_api", "charge": "ch_1", "amount": 5, "reason": "fraudulent" },
@@ -129,7 +129,7 @@ async fn busy_ingest(stack: &Stack) -> Result<BTreeSet<Action>> {
     assert_eq!(stack.get(&format!("/runs/{run}")).await?.status, 200);
     assert_eq!(stack.get("/healthz").await?.status, 200);
     assert_eq!(stack.get("/parked").await?.status, 200);
-    Ok(seen(stack.table_wire()?))
+    Ok(seen(stack.table_proxy()?))
 }
 
 #[tokio::test]
@@ -137,17 +137,17 @@ async fn every_action_that_is_granted_is_used_and_every_one_that_is_used_is_gran
     let mut config = config()?;
     config.table().insert("journal".into(), true.into());
     let stack = builder(config)?.env("EVENTS_TOPIC", "sidefx.events").start().await?;
-    if stack.table_wire().is_err() {
+    if stack.table_proxy().is_err() {
         println!("not watched: EFFECTS_TABLE names another table");
         return Ok(stack.finish().await?);
     }
-    stack.table_wire()?.forget();
+    stack.table_proxy()?.forget();
     let ingest = busy_ingest(&stack).await?;
     // An unreadable message is put beside the records.
     produce(&stack, &json!({ "topic": stack.topic, "value": "no command" })).await?;
     let settling = stack.run_until_settled(PATIENCE).await?;
     assert_eq!((settling.total(|run| run.done), settling.total(|run| run.parked)), (4, 1));
-    assert_eq!(seen(stack.table_wire()?), granted("consumer")?, "the consumer");
+    assert_eq!(seen(stack.table_proxy()?), granted("consumer")?, "the consumer");
 
     assert_eq!(ingest, granted("ingest")?, "ingest");
     Ok(stack.finish().await?)
