@@ -93,7 +93,7 @@ async fn measure_at(
     }
     let all = |took: &[Took], figure: fn(&Took) -> f64| took.iter().map(figure).collect::<Vec<_>>();
     let mut row = |what: &str, unit, figure: fn(&Took) -> f64, target| {
-        let mut beside = |bound, bounds| {
+        let mut beside = |bound, bounds, target| {
             report.beside(
                 format!("{who}: {what}"),
                 unit,
@@ -103,12 +103,12 @@ async fn measure_at(
                 target,
             )
         };
-        beside("a bare client that produces", &client)?;
-        beside("a bare function that produces", &function)
+        beside("a bare client that produces", &client, None)?;
+        beside("a bare function that produces", &function, target)
     };
-    row("p50", "ms", |took| took.p50_ms, (clients == 1).then_some(Target::AtMost(1.5)))?;
+    row("p50", "ms", |took| took.p50_ms, (clients == 1).then_some(Target::AtMost(1.1)))?;
     row("p99", "ms", |took| took.p99_ms, None)?;
-    row("throughput", "/s", |took| took.per_second, (clients == 32).then_some(Target::AtLeast(0.7)))?;
+    row("throughput", "/s", |took| took.per_second, (clients == 32).then_some(Target::AtLeast(0.85)))?;
     Ok(all(&ours, |took| took.p50_ms))
 }
 

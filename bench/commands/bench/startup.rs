@@ -41,7 +41,7 @@ pub(super) async fn measure(
     }
     for (name, ours) in [("ingest", ingest_ms), ("consumer", consumer_ms)] {
         let what = format!("start-up of {name}: exec to the first poll");
-        report.beside(what, "ms", ours, "bare function", bare_ms.clone(), Some(Target::AtMost(1.5)))?;
+        report.beside(what, "ms", ours, "bare function", bare_ms.clone(), Some(Target::AtMost(1.3)))?;
     }
     let mut echoes = Vec::new();
     for _ in 0..ECHOES {
