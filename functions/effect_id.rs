@@ -3,7 +3,7 @@
 //! It reads unambiguously from the left: a run id and a step id never hold a `:`, the business key may.
 //! It is a DynamoDB sort key, and those hold at most 1,024 bytes
 //! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html>), so longer ones are refused
-//! at the door rather than shortened: two keys that were cut alike would be one effect.
+//! rather than shortened: two keys that were cut alike would be one effect.
 
 use std::{fmt, str::FromStr};
 

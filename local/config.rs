@@ -160,7 +160,7 @@ impl Config {
     pub fn secrets(&self) -> BTreeMap<String, String> {
         let mut secrets = BTreeMap::from([(command::KEY.0.to_owned(), command::KEY.1.to_owned())]);
         for step in self.table.get("steps").and_then(Value::as_array).into_iter().flatten() {
-            for auth in ["call", "in_doubt"].iter().filter_map(|door| step.get(door)?.get("auth")) {
+            for auth in ["call", "in_doubt"].iter().filter_map(|field| step.get(field)?.get("auth")) {
                 let signs = auth.get("standard_webhooks").is_some();
                 let secret = |name: &str| match signs {
                     true => Secret::named(name, &Scheme::StandardWebhooks),

@@ -60,7 +60,7 @@ pub fn of_sources(config: &Config) -> Names {
         .collect()
 }
 
-/// Those that open doors at third parties, and those that providers are asked with: what the consumer needs.
+/// Those that authenticate calls to third parties and requests to providers: what the consumer needs.
 #[must_use]
 pub fn of_steps(config: &Config) -> Names {
     let auths = |step| {

@@ -94,7 +94,7 @@ metrics! {
     BREAKER_OPENED = "BreakerOpened", COUNT, Some("Destination"), "consumer",
         "How often a destination's circuit breaker opened: nothing is called there for up to 30 s, and then one probe.";
     RECOVERED = "Recovered", COUNT, Some("Source"), "consumer",
-        "Effects of events that had not arrived and were fetched from the provider; of GitHub, deliveries that it was asked to make again. More than a trickle means that the door was shut.";
+        "Effects of events that had not arrived and were fetched from the provider; of GitHub, deliveries that it was asked to make again. More than a few mean that the provider could not reach ingest.";
     RECONCILE_FAILED = "ReconcileFailed", COUNT, Some("Source"), "consumer",
         "Looks at what a provider has sent that did not come to their end: it did not answer, refused the key, or asked for a pause.";
     UNRECOVERED = "Unrecovered", COUNT, None, "consumer",

@@ -310,20 +310,27 @@ mod tests {
     #[test]
     fn credentials_go_by_https_only() {
         let secrets = Secrets::of(&[(OTLP_HEADERS, "authorization=s3cret")]);
-        let to = |url| Spans::to(collector(url), "ingest", &Client::new(), &secrets);
+        let to =
+            |url| Spans::to(collector(url), "ingest", &crate::clients::http(&|_| None).unwrap(), &secrets);
         let error = to("http://otlp.example/v1/traces").unwrap_err().to_string();
         assert!(error.contains("unencrypted to otlp.example") && !error.contains("s3cret"), "{error}");
         assert!(to("https://otlp.example/v1/traces").is_ok());
         assert!(
-            Spans::to(collector("http://otlp.example"), "ingest", &Client::new(), &Secrets::default())
-                .is_ok()
+            Spans::to(
+                collector("http://otlp.example"),
+                "ingest",
+                &crate::clients::http(&|_| None).unwrap(),
+                &Secrets::default()
+            )
+            .is_ok()
         );
     }
 
     #[test]
     fn more_spans_than_are_kept_are_dropped_and_counted() {
         let url = collector("http://127.0.0.1:9/v1/traces");
-        let spans = Spans::to(url, "ingest", &Client::new(), &Secrets::default()).unwrap();
+        let spans =
+            Spans::to(url, "ingest", &crate::clients::http(&|_| None).unwrap(), &Secrets::default()).unwrap();
         let trace = spans.of_command(None);
         let span = || Span {
             trace,
@@ -345,8 +352,13 @@ mod tests {
             let value = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}");
             HeaderMap::from_iter([(crate::trace::TRACEPARENT, value.parse().unwrap())])
         };
-        let on = Spans::to(collector("http://127.0.0.1:9"), "ingest", &Client::new(), &Secrets::default())
-            .unwrap();
+        let on = Spans::to(
+            collector("http://127.0.0.1:9"),
+            "ingest",
+            &crate::clients::http(&|_| None).unwrap(),
+            &Secrets::default(),
+        )
+        .unwrap();
         let xray = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0";
         let (span, parent) = on.of_request(&of("01"), Some(xray));
         assert!(span.is_sampled() && parent.is_some_and(|parent| parent.span_id() == "00f067aa0ba902b7"));

@@ -51,7 +51,7 @@ pub struct Manners {
 #[derive(Debug)]
 struct Sender {
     manners: Mutex<Manners>,
-    door: Mutex<Option<(String, Source)>>,
+    receiver: Mutex<Option<(String, Source)>>,
     client: reqwest::Client,
 }
 
@@ -67,7 +67,7 @@ impl Sender {
             limited_until: Timestamp::UNIX_EPOCH,
         };
         let client = http::client_for("http://")?;
-        Ok(Self { manners: Mutex::new(manners), door: Mutex::default(), client })
+        Ok(Self { manners: Mutex::new(manners), receiver: Mutex::default(), client })
     }
 
     fn manners(&self) -> Manners {
@@ -79,7 +79,7 @@ impl Sender {
     }
 
     fn send_to(&self, url: &str, source: Source) {
-        *self.door.lock().unwrap_or_else(PoisonError::into_inner) = Some((url.to_owned(), source));
+        *self.receiver.lock().unwrap_or_else(PoisonError::into_inner) = Some((url.to_owned(), source));
     }
 
     /// The time by its own clock.
@@ -101,13 +101,13 @@ impl Sender {
 
     /// The webhook's URL.
     fn url(&self) -> String {
-        let door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
-        door.as_ref().map(|(url, _)| url.clone()).unwrap_or_default()
+        let receiver = self.receiver.lock().unwrap_or_else(PoisonError::into_inner);
+        receiver.as_ref().map(|(url, _)| url.clone()).unwrap_or_default()
     }
 
     /// Delivers a webhook, and returns the status and body of the response; none if there was none.
     async fn deliver(&self, webhook: Webhook) -> Option<(u16, String)> {
-        let (url, source) = self.door.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let (url, source) = self.receiver.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         // Signed with our clock: clock differences in signatures are tested elsewhere.
         let webhook = webhook.signed(&source, Timestamp::now()).ok()?;
         let mut request = self.client.post(format!("{url}/webhooks/{}", webhook.source)).body(webhook.body);

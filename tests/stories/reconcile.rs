@@ -40,7 +40,7 @@ struct Told<P> {
     /// From the consumer to the provider's API.
     api: FaultProxy,
     /// From the provider to ingest.
-    door: FaultProxy,
+    proxy: FaultProxy,
 }
 
 /// A source with an interval that is short enough for a test.
@@ -60,11 +60,11 @@ async fn stripe_with(rest: &str) -> Result<Told<Listed>> {
     let mut config = config()?;
     reconciled(&mut config, "stripe", &api.url(), rest)?;
     let stack = builder(config)?.start().await?;
-    let door = FaultProxy::start(&stack.url()).await?;
-    provider.send_to(&door.url(), stack.config.source("stripe")?);
+    let proxy = FaultProxy::start(&stack.url()).await?;
+    provider.send_to(&proxy.url(), stack.config.source("stripe")?);
     // From here on missing events are recovered.
     stack.run_consumer().await?;
-    Ok(Told { stack, provider, api, door })
+    Ok(Told { stack, provider, api, proxy })
 }
 
 async fn github() -> Result<Told<Deliverer>> {
@@ -73,10 +73,10 @@ async fn github() -> Result<Told<Deliverer>> {
     let mut config = config()?;
     reconciled(&mut config, "github", &api.url(), "repository = 'octo/hello'\nhook = 1")?;
     let stack = builder(config)?.start().await?;
-    let door = FaultProxy::start(&stack.url()).await?;
-    provider.send_to(&door.url(), stack.config.source("github")?);
+    let proxy = FaultProxy::start(&stack.url()).await?;
+    provider.send_to(&proxy.url(), stack.config.source("github")?);
     stack.run_consumer().await?;
-    Ok(Told { stack, provider, api, door })
+    Ok(Told { stack, provider, api, proxy })
 }
 
 /// A provider whose settings can be changed.
@@ -180,7 +180,7 @@ async fn recovered(stack: &Stack) -> Result<Vec<Json>> {
 async fn what_stripe_could_not_deliver_is_fetched_and_done_once() -> Story {
     let told = stripe_with("").await?;
     assert!(told.provider.send(dispute_about("dp_before")?).await);
-    told.door.close().await;
+    told.proxy.close().await;
     for number in 0..3 {
         assert!(!told.provider.send(dispute_about(&format!("dp_{number}"))?).await);
     }
@@ -194,7 +194,7 @@ async fn what_stripe_could_not_deliver_is_fetched_and_done_once() -> Story {
     let printed = Printed::by_consumer(&told.stack, 2).await?;
     printed.assert(&[("Recovered", 3.0), ("ReconcileFailed", 0.0)]);
     assert_eq!(printed.outcomes().get("recovered"), Some(&3));
-    told.door.open().await?;
+    told.proxy.open().await?;
     assert!(told.provider.send(dispute_about("dp_1")?).await);
     settle(&told.stack).await?;
     told.each_once(4);
@@ -205,13 +205,13 @@ async fn what_stripe_could_not_deliver_is_fetched_and_done_once() -> Story {
 async fn a_missed_github_delivery_arrives_by_redelivery() -> Story {
     let told = github().await?;
     assert!(told.provider.send(issue_about(1)?).await);
-    told.door.close().await;
+    told.proxy.close().await;
     for number in 2..5 {
         assert!(!told.provider.send(issue_about(number)?).await);
     }
     // Ingest is still unreachable: the redelivery fails again.
     told.stack.run_consumer().await?;
-    told.door.open().await?;
+    told.proxy.open().await?;
     // The first scan after ingest is reachable again requests everything.
     told.api.forget();
     while told.api.seen_where(asks).is_empty() {
@@ -252,7 +252,7 @@ async fn an_event_that_arrives_both_ways_is_done_once() -> Story {
 async fn a_provider_that_lies_is_found_out_by_asking_for_everything() -> Story {
     let told = stripe_with("events = 'all'").await?;
     told.provider.behave(|manners| manners.lies = true);
-    told.door.close().await;
+    told.proxy.close().await;
     assert!(!told.provider.send(dispute_about("dp_1")?).await);
     told.until_applied(1).await?;
     told.each_once(1);
@@ -263,9 +263,9 @@ async fn a_provider_that_lies_is_found_out_by_asking_for_everything() -> Story {
 async fn a_redelivery_that_never_comes_is_asked_for_again() -> Story {
     let told = github().await?;
     told.provider.behave(|manners| manners.lies = true);
-    told.door.close().await;
+    told.proxy.close().await;
     told.provider.send(issue_about(1)?).await;
-    told.door.open().await?;
+    told.proxy.open().await?;
     while told.api.seen_where(asks).len() < 2 {
         told.stack.run_consumer().await?;
     }
@@ -292,7 +292,7 @@ async fn clocks_that_differ_and_lists_that_are_late_lose_nothing() -> Story {
             manners.ahead = SignedDuration::from_secs(ahead);
             manners.shows_after = SignedDuration::from_secs(2);
         });
-        told.door.close().await;
+        told.proxy.close().await;
         told.provider.send(dispute_about("dp_1")?).await;
         told.until_applied(1).await?;
         told.each_once(1);
@@ -306,7 +306,7 @@ async fn clocks_that_differ_and_lists_that_are_late_lose_nothing() -> Story {
 async fn the_cursor_survives_a_kill_at_every_boundary_of_fetching() -> Story {
     let told = stripe_with("").await?;
     told.provider.behave(|manners| manners.per_page = 1);
-    told.door.close().await;
+    told.proxy.close().await;
     for number in 0..3 {
         told.provider.send(dispute_about(&format!("dp_{number}"))?).await;
     }
@@ -335,11 +335,11 @@ async fn the_cursor_survives_a_kill_at_every_boundary_of_fetching() -> Story {
 async fn the_cursor_survives_a_kill_at_every_boundary_of_asking() -> Story {
     let told = github().await?;
     told.provider.behave(|manners| manners.per_page = 1);
-    told.door.close().await;
+    told.proxy.close().await;
     for number in 0..3 {
         told.provider.send(issue_about(number)?).await;
     }
-    told.door.open().await?;
+    told.proxy.open().await?;
     let kill = || told.stack.consumer.killer().hook();
     let table = told.stack.table_proxy()?;
     let lists = |seen: &Seen| seen.method == "GET" && seen.path.starts_with(HOOK);
@@ -363,9 +363,9 @@ async fn the_cursor_survives_a_kill_at_every_boundary_of_asking() -> Story {
 #[tokio::test]
 async fn a_provider_that_wants_a_pause_has_one() -> Story {
     let told = github().await?;
-    told.door.close().await;
+    told.proxy.close().await;
     told.provider.send(issue_about(1)?).await;
-    told.door.open().await?;
+    told.proxy.open().await?;
     told.turned_away_for(Duration::from_secs(4), 403).await?;
     told.until_applied(2).await?;
     let asked = told.api.seen();

@@ -121,5 +121,5 @@ fn a_fetched_event_is_not_named_by_what_differs_from_a_delivered_one() {
     let well = "every = \"15m\", key = \"K\"";
     assert!(problems("stripe", well, "{{ digest }}")[0].contains("digest of a fetched event differs"));
     let hook = format!("{well}, app = \"Iv23\"");
-    assert!(problems("github", &hook, "{{ digest }}").is_empty(), "it comes in by our own door");
+    assert!(problems("github", &hook, "{{ digest }}").is_empty(), "it arrives as a webhook");
 }

@@ -34,10 +34,10 @@ async fn told() -> Result<Told<Deliverer>> {
          call = { url = 'https://tickets.example.com/it', json = { title = '{{ input.title }}' } }\nin_doubt = { policy = 'park' }",
     );
     let stack = builder(config)?.start().await?;
-    let door = FaultProxy::start(&stack.url()).await?;
-    provider.send_to(&door.url(), stack.config.source("it")?);
+    let proxy = FaultProxy::start(&stack.url()).await?;
+    provider.send_to(&proxy.url(), stack.config.source("it")?);
     stack.run_consumer().await?;
-    Ok(Told { stack, provider, api, door })
+    Ok(Told { stack, provider, api, proxy })
 }
 
 fn issue(number: u64) -> Webhook {
@@ -58,7 +58,7 @@ async fn a_missed_gitlab_delivery_arrives_by_redelivery() -> Story {
     told.provider.behave(|manners| manners.per_page = 1);
     assert!(told.provider.send(issue(1)).await);
     settle(&told.stack).await?;
-    told.door.close().await;
+    told.proxy.close().await;
     for number in 2..4 {
         assert!(!told.provider.send(issue(number)).await);
     }
@@ -67,7 +67,7 @@ async fn a_missed_gitlab_delivery_arrives_by_redelivery() -> Story {
         told.stack.run_consumer().await?;
     }
     assert_eq!(told.api.seen_where(resends)[0].end, End::Upstream(422));
-    told.door.open().await?;
+    told.proxy.open().await?;
     told.until_applied(3).await?;
     told.each_once(3);
     until_marked(&told, ":asked:it").await?;
@@ -83,7 +83,7 @@ async fn a_missed_gitlab_delivery_arrives_by_redelivery() -> Story {
 #[tokio::test]
 async fn an_event_whose_answer_was_lost_is_done_once() -> Story {
     let told = told().await?;
-    told.door.once(|seen| seen.method == "POST", Fault::CutAfter);
+    told.proxy.once(|seen| seen.method == "POST", Fault::CutAfter);
     assert!(!told.provider.send(issue(1)).await);
     settle(&told.stack).await?;
     while told.provider.redelivered() == 0 {
@@ -101,10 +101,10 @@ async fn what_gitlab_sent_to_another_url_is_lost_and_told() -> Story {
     let source = told.stack.config.source("it")?;
     told.provider.send_to("http://127.0.0.1:9", source.clone());
     assert!(!told.provider.send(issue(1)).await);
-    told.provider.send_to(&told.door.url(), source);
-    told.door.close().await;
+    told.provider.send_to(&told.proxy.url(), source);
+    told.proxy.close().await;
     assert!(!told.provider.send(issue(2)).await);
-    told.door.open().await?;
+    told.proxy.open().await?;
     told.until_applied(1).await?;
     told.each_once(1);
     until_marked(&told, ":asked:it").await?;

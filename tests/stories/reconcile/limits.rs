@@ -41,7 +41,7 @@ async fn says(stack: &Stack, text: &str) -> Result<()> {
 #[tokio::test]
 async fn a_consumer_that_has_lost_its_turn_does_not_move_the_cursor() -> Story {
     let told = stripe_with("").await?;
-    told.door.close().await;
+    told.proxy.close().await;
     told.provider.send(dispute_about("dp_1")?).await;
     let go_on = Arc::new(Notify::new());
     let held = go_on.clone();
@@ -83,7 +83,7 @@ async fn a_consumer_that_has_lost_its_turn_does_not_move_the_cursor() -> Story {
 #[tokio::test]
 async fn a_turn_ends_after_some_pages_and_the_next_one_goes_on() -> Story {
     let told = paddle().await?;
-    told.door.close().await;
+    told.proxy.close().await;
     told.provider.behave(|manners| manners.per_page = 1);
     for number in 0..23 {
         let kind = if number == 0 { "paid" } else { "other" };
@@ -109,12 +109,12 @@ async fn a_turn_ends_after_some_pages_and_the_next_one_goes_on() -> Story {
 #[tokio::test]
 async fn a_turn_asks_for_so_many_deliveries_at_most() -> Story {
     let told = github().await?;
-    told.door.close().await;
+    told.proxy.close().await;
     for number in 0..32 {
         // An event that no step wants.
         told.provider.send(issue_about(number)?.with("x-github-event", "star")).await;
     }
-    told.door.open().await?;
+    told.proxy.open().await?;
     while told.api.seen_where(asks).is_empty() {
         told.stack.run_consumer().await?;
     }
@@ -136,7 +136,7 @@ async fn a_turn_asks_for_so_many_deliveries_at_most() -> Story {
 #[tokio::test]
 async fn an_answer_that_can_not_be_read_is_asked_for_again() -> Story {
     let told = stripe_with("").await?;
-    told.door.close().await;
+    told.proxy.close().await;
     told.provider.send(dispute_about("dp_1")?).await;
     let lists = |seen: &Seen| seen.path == "/v1/events";
     let empty = format!("{{\"data\":[]}}{}", " ".repeat(9 * 1024 * 1024));
@@ -157,7 +157,7 @@ async fn an_answer_that_can_not_be_read_is_asked_for_again() -> Story {
 #[tokio::test]
 async fn a_request_that_is_not_answered_is_given_up() -> Story {
     let told = stripe_with("").await?;
-    told.door.close().await;
+    told.proxy.close().await;
     told.provider.send(dispute_about("dp_1")?).await;
     let hangs = told.api.once(|seen| seen.path == "/v1/events", Fault::HangBefore);
     let began = Instant::now();

@@ -27,10 +27,10 @@ async fn told(provider: Listed, source: &str) -> Result<Told<Listed>> {
          call = { url = 'https://tickets.example.com/it' }\nin_doubt = { policy = 'park' }",
     );
     let stack = builder(config)?.start().await?;
-    let door = FaultProxy::start(&stack.url()).await?;
-    provider.send_to(&door.url(), stack.config.source("it")?);
+    let proxy = FaultProxy::start(&stack.url()).await?;
+    provider.send_to(&proxy.url(), stack.config.source("it")?);
     stack.run_consumer().await?;
-    Ok(Told { stack, provider, api, door })
+    Ok(Told { stack, provider, api, proxy })
 }
 
 /// Ingest is unreachable and reachable again; pages hold one event, and the provider limits requests for a while. Returns the requests.
@@ -42,7 +42,7 @@ async fn what_was_missed_is_fetched_once(
     told.provider.behave(|manners| manners.per_page = 1);
     assert!(sent("evt_0", "paid").await);
     settle(&told.stack).await?;
-    told.door.close().await;
+    told.proxy.close().await;
     for (id, kind) in [("evt_1", "paid"), ("evt_2", "other"), ("evt_3", "paid")] {
         assert!(!sent(id, kind).await);
     }
@@ -53,7 +53,7 @@ async fn what_was_missed_is_fetched_once(
     let asked = told.api.seen();
 
     // A late delivery is a duplicate.
-    told.door.open().await?;
+    told.proxy.open().await?;
     assert!(sent("evt_3", "paid").await);
     settle(&told.stack).await?;
     told.each_once(3);
@@ -102,11 +102,11 @@ async fn stripe_is_asked_for_an_account_and_for_what_is_wanted() -> Story {
     let on = config.step("open_ticket")["on"].as_table_mut().context("on")?;
     on.insert("type".into(), "charge.dispute.created".into());
     let stack = builder(config)?.start().await?;
-    let door = FaultProxy::start(&stack.url()).await?;
-    provider.send_to(&door.url(), stack.config.source("stripe")?);
+    let proxy = FaultProxy::start(&stack.url()).await?;
+    provider.send_to(&proxy.url(), stack.config.source("stripe")?);
     stack.run_consumer().await?;
-    let told = Told { stack, provider, api, door };
-    told.door.close().await;
+    let told = Told { stack, provider, api, proxy };
+    told.proxy.close().await;
     told.provider.send(dispute_about("dp_1")?).await;
     let closed = |event: &mut serde_json::Value| event["type"] = "charge.dispute.closed".into();
     told.provider.send(dispute_about("dp_2")?.edited(closed)).await;

@@ -41,10 +41,10 @@ async fn what_github_delivers_again_is_marked_in_its_run() -> Story {
     let told = github().await?;
     assert!(told.provider.send(issue_about(1)?).await);
     settle(&told.stack).await?;
-    told.door.close().await;
+    told.proxy.close().await;
     let began = Timestamp::now();
     assert!(!told.provider.send(issue_about(2)?).await);
-    told.door.open().await?;
+    told.proxy.open().await?;
     // At first GitHub does not report our response: that delays only the mark.
     let details =
         |seen: &Seen| seen.method == "GET" && seen.path.rsplit('/').next().unwrap().starts_with("100");

@@ -44,7 +44,7 @@ async fn looked_until(stack: &Stack) -> Result<Timestamp> {
 #[tokio::test]
 async fn a_time_that_is_out_of_reach_is_told_once_and_the_rest_is_fetched() -> Story {
     let told = stripe_with("").await?;
-    told.door.close().await;
+    told.proxy.close().await;
     for days in [35, 5] {
         told.provider.behave(|manners| manners.ahead = SignedDuration::from_hours(-24 * days));
         told.provider.send(dispute_about(&format!("dp_{days}"))?).await;
@@ -77,14 +77,14 @@ async fn a_time_that_is_out_of_reach_is_told_once_and_the_rest_is_fetched() -> S
 /// GitHub lists a delivery, and has removed it when it is requested: one is lost, and the others are not delayed by it.
 #[tokio::test]
 async fn a_delivery_that_is_gone_when_it_is_asked_for_is_lost_and_told() -> Story {
-    let Told { stack, provider, api, door } = github().await?;
-    let told = Told { stack, provider: Arc::new(provider), api, door };
-    told.door.close().await;
+    let Told { stack, provider, api, proxy } = github().await?;
+    let told = Told { stack, provider: Arc::new(provider), api, proxy };
+    told.proxy.close().await;
     told.provider.behave(|manners| manners.ahead = SignedDuration::from_hours(-70));
     told.provider.send(issue_about(1)?).await;
     told.provider.behave(|manners| manners.ahead = SignedDuration::ZERO);
     told.provider.send(issue_about(2)?).await;
-    told.door.open().await?;
+    told.proxy.open().await?;
     // It expires once it has been listed.
     let provider = told.provider.clone();
     let age = Hook::new(move || {
