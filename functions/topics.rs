@@ -14,7 +14,7 @@ use crate::{
     topic::Topic,
 };
 
-const UNSIGNED: &str = "missing; whoever reaches the broker could have commands carried out with our credentials. Set it to 32 \
+const UNSIGNED: &str = "missing; anyone who can reach the broker could have commands executed with our credentials. Set it to 32 \
                         random bytes in hex, the same for both functions (openssl rand -hex 32)";
 
 /// One topic, by the same name, at each broker. There is always one that accepts commands.

@@ -93,8 +93,10 @@ fn read_aws(
     };
     for (field, name) in [("aws", Some(&service)), ("region", region.as_ref())] {
         if name.is_some_and(|name| !legal(name)) {
-            problems
-                .add(section.path(field), "not a name of AWS: a-z, 0-9 and -, such as events or eu-west-1");
+            problems.add(
+                section.path(field),
+                "not a name of an AWS service or region: a-z, 0-9 and -, such as events or eu-west-1",
+            );
         }
     }
     Some(Auth::Aws { service, region })

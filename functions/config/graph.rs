@@ -39,7 +39,10 @@ pub(super) fn check(
         let before = graph.before(step);
         if before.contains(&step.id) {
             let circle: Vec<_> = before.iter().map(|step| step.as_str()).collect();
-            let why = format!("a circle of {}: none of them could ever begin", circle.join(", "));
+            let why = format!(
+                "these steps wait for each other in a circle: {}; none of them could ever begin",
+                circle.join(", ")
+            );
             problems.add(field(step, "after"), why);
             continue;
         }
@@ -147,7 +150,7 @@ impl<'a> Graph<'a> {
     ) -> Result<(), String> {
         if let Some(early) = INGEST_SCOPE.iter().find(|early| is_within(name, early)) {
             return Err(format!(
-                "{early} is gone when the step begins; give it a field of input of its own, and use that as input.NAME here"
+                "{early} is no longer available when the step begins; add its value to input as a field, and use input.NAME here"
             ));
         }
         if let Some(input) = name.strip_prefix("input.") {
@@ -173,7 +176,7 @@ impl<'a> Graph<'a> {
         let kept: Vec<_> = self.steps.get(*id).iter().flat_map(|step| step.receipt_fields()).collect();
         if !kept.contains(&receipt) {
             let kept = if kept.is_empty() { "nothing".to_owned() } else { kept.join(", ") };
-            return Err(format!("{id} keeps no {receipt}; its receipt has {kept}"));
+            return Err(format!("the receipt of {id} has no field {receipt}; it has {kept}"));
         }
         uses.entry((*id).clone()).or_default().insert(receipt.to_owned());
         Ok(())

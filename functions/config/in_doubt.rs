@@ -60,7 +60,7 @@ impl InDoubt {
     /// The policy of a step that writes to a table.
     pub(super) fn of_row(step: &mut Section, problems: &mut Problems) -> Option<Self> {
         if step.take("in_doubt").is_some() {
-            let why = "remove it: the item and the record of it are one transaction, so there is no doubt";
+            let why = "remove it: the item and the effect's record are one transaction, so the effect is never in doubt";
             problems.add(step.path("in_doubt"), why);
         }
         Some(Self::Impossible)

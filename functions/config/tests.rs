@@ -441,7 +441,7 @@ fn credentials_go_to_another_machine_by_https_only() {
     };
     let (call, look_up) = ("auth = { bearer = \"A_TOKEN\" },", ", auth = { basic = \"A_LOGIN\" }");
     for host in ["http://tickets.example.com", "http://localhost.", "http://1.1.1.1:8080"] {
-        let why = "http:// would show the credentials of auth to others; write https://";
+        let why = "http:// would send the credentials of auth unencrypted; write https://";
         let found = problems(&with(host, call, look_up));
         assert_eq!(
             found,

@@ -113,7 +113,7 @@ impl UrlTemplate {
     pub(super) fn check_exposure(&self, auth: Option<&Auth>, problems: &mut Problems) {
         if auth.is_some() && !self.is_https() && !self.is_loopback() {
             problems
-                .add(self.field(), "http:// would show the credentials of auth to others; write https://");
+                .add(self.field(), "http:// would send the credentials of auth unencrypted; write https://");
         }
     }
 

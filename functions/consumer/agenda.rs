@@ -49,7 +49,7 @@ const UNKNOWN_POLL: Duration = Duration::from_secs(10);
 
 /// Works on due records.
 #[derive(Debug)]
-pub(super) struct Agenda<'a> {
+pub(super) struct DueWork<'a> {
     pub(super) worker: &'a Arc<Worker>,
     pub(super) activity: &'a Activity,
     pub(super) stop: &'a CancellationToken,
@@ -67,7 +67,7 @@ enum Next {
     Soon(Instant),
 }
 
-impl Agenda<'_> {
+impl DueWork<'_> {
     /// Works on all lanes until told to stop.
     pub(super) async fn run(&self) {
         let steps = &self.worker.config.steps;

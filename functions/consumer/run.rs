@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     RunError, Worker,
-    agenda::Agenda,
+    agenda::DueWork,
     decided,
     drain::Reading,
     gauges,
@@ -107,7 +107,7 @@ impl Run<'_> {
             }
         });
         let agenda =
-            Agenda { worker: self.worker, activity: &activity, stop: &stop, look_again: Notify::new() };
+            DueWork { worker: self.worker, activity: &activity, stop: &stop, look_again: Notify::new() };
         let (reads, (), end, (), (), ()) = tokio::join!(
             join_all(readers),
             agenda.run(),
@@ -122,7 +122,7 @@ impl Run<'_> {
 
     /// Stops everything once the run is quiet, or time is up. Ingest does not wake a consumer that it knows to be awake, so the agenda is checked
     /// again at the end for what ingest has added.
-    async fn watch(&self, activity: &Activity, agenda: &Agenda<'_>, stop: &CancellationToken) -> End {
+    async fn watch(&self, activity: &Activity, agenda: &DueWork<'_>, stop: &CancellationToken) -> End {
         let idle_exit = self.idle_exit.max(TICK * QUIET_TICKS);
         loop {
             sleep(TICK).await;

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::effects::{
     Settled, StoreError,
-    guard::{Claim, Held, Mismatch, Recorded, Request},
+    guard::{Claim, ClaimRequest, Held, Mismatch, Recorded},
 };
 
 /// Why a message is not settled. It stays in the topic and is redelivered.
@@ -173,7 +173,8 @@ impl Worker {
         let is_recorded = origin == Origin::Agenda || self.config.journal;
         let on_agenda = is_recorded || plan.is_slow();
         for left in (0..CLAIMS).rev() {
-            let ask = Request { effect, command, attempt_id: Uuid::new_v4(), lease, is_recorded, on_agenda };
+            let ask =
+                ClaimRequest { effect, command, attempt_id: Uuid::new_v4(), lease, is_recorded, on_agenda };
             let held = match self.guard.claim(&ask, self.now()).await? {
                 Claim::Won(lease) => return self.begin(task, Claimed::Won(lease), plan, turn, origin).await,
                 Claim::InDoubt(doubt) => {

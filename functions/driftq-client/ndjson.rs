@@ -1,4 +1,7 @@
 //! Newline-delimited JSON: splits byte chunks into lines. Works on bytes, since a chunk may end inside a character.
+//!
+//! Not tokio-util's `LinesCodec`: it goes on with the next line after one over the limit, where a stream must end, and makes a `String` of
+//! each.
 
 use bytes::{Bytes, BytesMut};
 

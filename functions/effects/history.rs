@@ -21,7 +21,7 @@ const FIRST: usize = 5;
 
 /// How one attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Ended {
+pub struct AttemptEnd {
     /// The attempt, from 1.
     pub attempt: u32,
     /// When the end was recorded.
@@ -38,7 +38,7 @@ pub struct Ended {
 pub struct History {
     /// The first few and the newest.
     #[serde(rename = "history", skip_serializing_if = "Vec::is_empty")]
-    pub entries: Vec<Ended>,
+    pub entries: Vec<AttemptEnd>,
     /// How many entries between them were dropped.
     #[serde(rename = "history_dropped", skip_serializing_if = "is_zero")]
     pub dropped: u32,
@@ -49,7 +49,7 @@ fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-impl Ended {
+impl AttemptEnd {
     /// A new entry. A long `what` is cut.
     pub(super) fn new(attempt: u32, at: Timestamp, what: &str) -> Self {
         Self { attempt, at, what: short(what), by: None }
@@ -88,12 +88,12 @@ impl Ended {
 impl History {
     pub(super) fn read(item: &Item) -> Result<Self, StoreError> {
         let entries = item.get(attr::HISTORY).and_then(|list| list.as_l().ok());
-        let entries = entries.into_iter().flatten().filter_map(Ended::read).collect();
+        let entries = entries.into_iter().flatten().filter_map(AttemptEnd::read).collect();
         Ok(Self { entries, dropped: number(item, attr::HISTORY_DROPPED)?.unwrap_or_default() })
     }
 
     /// Adds an entry, and drops the oldest after the first few if there are too many.
-    pub(super) fn with(mut self, ended: Ended) -> Self {
+    pub(super) fn with(mut self, ended: AttemptEnd) -> Self {
         self.entries.push(ended);
         while self.entries.len() > KEPT {
             self.entries.remove(FIRST);
@@ -104,7 +104,7 @@ impl History {
 
     /// Its entries as an attribute value.
     pub(super) fn value(&self) -> AttributeValue {
-        AttributeValue::L(self.entries.iter().map(Ended::write).collect())
+        AttributeValue::L(self.entries.iter().map(AttemptEnd::write).collect())
     }
 
     /// Replaces the record's history.
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn the_first_and_the_newest_entries_are_kept_and_the_others_counted() {
-        let ended = |attempt| Ended::new(attempt, Timestamp::UNIX_EPOCH, "answered 429");
+        let ended = |attempt| AttemptEnd::new(attempt, Timestamp::UNIX_EPOCH, "answered 429");
         let history = (1..=60).fold(History::default(), |history, attempt| history.with(ended(attempt)));
         let attempts: Vec<_> = history.entries.iter().map(|ended| ended.attempt).collect();
         assert_eq!((attempts.len(), history.dropped), (50, 10));
@@ -130,8 +130,9 @@ mod tests {
     #[test]
     fn a_long_history_of_an_earlier_version_is_trimmed() {
         let entries: Vec<_> =
-            (1..=80).map(|attempt| Ended::new(attempt, Timestamp::UNIX_EPOCH, "x")).collect();
-        let history = History { entries, dropped: 0 }.with(Ended::new(81, Timestamp::UNIX_EPOCH, "done"));
+            (1..=80).map(|attempt| AttemptEnd::new(attempt, Timestamp::UNIX_EPOCH, "x")).collect();
+        let history =
+            History { entries, dropped: 0 }.with(AttemptEnd::new(81, Timestamp::UNIX_EPOCH, "done"));
         assert_eq!((history.entries.len(), history.dropped), (50, 31));
     }
 }

@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use super::error::StoreError;
 pub use super::{
-    history::{Ended, History},
+    history::{AttemptEnd, History},
     receipt::Receipt,
 };
 use crate::command::{Command, InputHash};

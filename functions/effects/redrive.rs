@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     StoreError,
     expression::{Change, Condition},
-    history::{Ended, History},
+    history::{AttemptEnd, History},
     lanes::Lanes,
     listing::Listing,
     new_record::{absent, pending_item},
@@ -149,8 +149,8 @@ impl Redrive<'_> {
         Ok((command.effect_id().map_err(|_| Unfit::TooLong)?, command))
     }
 
-    fn entry(&self, attempt: u32, what: &str, now: Timestamp) -> Ended {
-        Ended::new(attempt, now, &format!("{what}: {} (bulk {})", self.note, self.id)).by(self.by)
+    fn entry(&self, attempt: u32, what: &str, now: Timestamp) -> AttemptEnd {
+        AttemptEnd::new(attempt, now, &format!("{what}: {} (bulk {})", self.note, self.id)).by(self.by)
     }
 }
 

@@ -17,6 +17,9 @@ pub use self::{current::Current, store::SecretStore};
 use crate::config::{Config, ConfigError, Problem, auth::Auth, in_doubt::InDoubt, step::Step};
 
 /// A secret's value.
+///
+/// Not the `secrecy` crate's: that has no equality, which client certificates need, and the copies that it does not overwrite (the
+/// environment, the answer of Secrets Manager) would outlive it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 

@@ -16,7 +16,7 @@ use driftq_webhooks::{
         claim_check::LargeInputs,
         decided::Unpublished,
         guard::{
-            Claim, Deferral, Guard, Lease, Mismatch, Request,
+            Claim, ClaimRequest, Deferral, Guard, Lease, Mismatch,
             decide::{Decided, Decision, Decisions, Said, Seen},
         },
         listing::Listing,
@@ -119,9 +119,9 @@ impl Case {
         Self { effect: command.effect_id().unwrap(), command }
     }
 
-    pub(crate) fn ask(&self) -> Request<'_> {
+    pub(crate) fn ask(&self) -> ClaimRequest<'_> {
         let Self { effect, command } = self;
-        Request {
+        ClaimRequest {
             effect,
             command,
             attempt_id: Uuid::new_v4(),
@@ -395,7 +395,7 @@ async fn a_message_that_is_put_on_the_agenda_beside_an_attempt_comes_due_when_th
 async fn what_is_claimed_from_the_agenda_stays_on_it() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
     drop(table.agenda.enqueue(&case.effect, &case.command, now(), now()).await?);
-    let ask = Request { is_recorded: true, on_agenda: true, ..case.ask() };
+    let ask = ClaimRequest { is_recorded: true, on_agenda: true, ..case.ask() };
     let Claim::Won(lease) = table.guard.claim(&ask, now()).await? else { panic!("not won") };
     assert_eq!(lease.handed_over().map(|settled| settled.how()), Some(How::HandedOver));
     assert!(due(&table, later(9)).await?.is_empty());

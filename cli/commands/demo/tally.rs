@@ -22,11 +22,11 @@ const TABLE: &str = "orders";
 /// What was delivered so far.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// SIGKILLs.
+    /// Number of SIGKILLs.
     pub(crate) kills: usize,
     webhooks: usize,
     accepted: usize,
-    /// The effects that ingest promised, and those that come after them, once each.
+    /// The step of each effect that ingest has accepted, and of each effect after it, by effect id.
     commands: BTreeMap<String, String>,
 }
 
@@ -62,7 +62,7 @@ impl Tally {
         Ok(())
     }
 
-    /// Asks the table and the ledger.
+    /// Compares this with the table and the ledger.
     pub(crate) async fn outcome(self, stack: &Stack) -> Result<Outcome> {
         let effects = stack.effects().await?;
         let ledger = stack.third_party.ledger();
@@ -101,7 +101,7 @@ async fn items(stack: &Stack) -> Result<Vec<String>> {
     Ok(ids.map(str::to_owned).collect())
 }
 
-/// How often an item and its effect's end were sent.
+/// How many transactions were sent that write an item and the end of its effect.
 fn transactions(stack: &Stack, effect_id: &str) -> usize {
     let sends = |seen: &Seen| seen.is("TransactWriteItems") && seen.mentions(effect_id);
     stack.table_proxy.as_ref().map_or(0, |proxy| proxy.seen_where(sends).len())

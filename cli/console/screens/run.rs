@@ -7,7 +7,7 @@ use driftq_webhooks::{
     command::{Command, Payload},
     effect_id::{EffectId, StepId},
     effects::{
-        record::{Ended, Record, Status},
+        record::{AttemptEnd, Record, Status},
         standing::{Standing, StepStanding},
     },
 };
@@ -124,7 +124,7 @@ fn gap(record: &Record, index: usize) -> bool {
     entries[index].attempt > entries[index - 1].attempt + 1
 }
 
-fn ended(entry: &Ended) -> Markup {
+fn ended(entry: &AttemptEnd) -> Markup {
     html! {
         li {
             (clock(entry.at))

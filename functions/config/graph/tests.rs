@@ -75,11 +75,14 @@ fn predecessors_exist_and_are_named_once_and_make_no_circle() {
         second("after = ['first', 'first']"),
         ["steps.second.after: names first twice; once is enough"]
     );
-    let circle = "steps.second.after: a circle of second: none of them could ever begin";
+    let circle = "steps.second.after: these steps wait for each other in a circle: second; none of them could ever begin";
     assert_eq!(second("after = 'second'"), [circle]);
     let found = problems(&[("a", "after = 'c'"), ("b", "after = 'a'"), ("c", "after = 'b'")]);
     assert_eq!(found.len(), 3);
-    assert_eq!(found[0], "steps.a.after: a circle of a, b, c: none of them could ever begin");
+    assert_eq!(
+        found[0],
+        "steps.a.after: these steps wait for each other in a circle: a, b, c; none of them could ever begin"
+    );
 }
 
 #[test]
@@ -112,7 +115,10 @@ fn what_a_step_waits_for_begins_by_the_same_events_in_the_same_run() {
 #[test]
 fn receipts_are_of_steps_before_and_of_fields_that_they_keep() {
     let of = |name: &str| second(&format!("after = 'first'\ninput = {{ a = '{{{{ {name} }}}}' }}"));
-    assert_eq!(of("receipts.first.no"), ["steps.second.input.a: first keeps no no; its receipt has id"]);
+    assert_eq!(
+        of("receipts.first.no"),
+        ["steps.second.input.a: the receipt of first has no field no; it has id"]
+    );
     assert_eq!(
         of("receipts.second.id"),
         [
@@ -137,7 +143,7 @@ fn one_template_is_filled_in_at_one_time() {
     assert_eq!(
         second("after = 'first'\ninput = { a = '{{ receipts.first.id }} {{ event.id }}' }"),
         [
-            "steps.second.input.a: event is gone when the step begins; give it a field of input of its own, and use that as input.NAME here"
+            "steps.second.input.a: event is no longer available when the step begins; add its value to input as a field, and use input.NAME here"
         ]
     );
     let of_a_late_one = "after = 'first'\ninput = { a = '{{ receipts.first.id }}', b = '{{ input.a }}', c = '{{ event.c }}' }";
@@ -146,7 +152,9 @@ fn one_template_is_filled_in_at_one_time() {
         ["steps.second.input.b: input.a is not filled in from the event; known here are c"]
     );
     let when = "after = 'first'\nwhen = \"receipts.first.id == event.id\"";
-    assert!(second(when)[0].starts_with("steps.second.when: event is gone when the step begins"));
+    assert!(
+        second(when)[0].starts_with("steps.second.when: event is no longer available when the step begins")
+    );
 }
 
 /// Otherwise anyone who has seen one webhook could replay it as another effect.

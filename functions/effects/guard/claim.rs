@@ -5,12 +5,12 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use super::{Claim, Doubt, Guard, Held, Lease, Mismatch, Recorded, Request, fence};
+use super::{Claim, ClaimRequest, Doubt, Guard, Held, Lease, Mismatch, Recorded, fence};
 use crate::effects::{
     How, Settled, StoreError,
     expression::{Change, Condition},
     new_record::{absent, lane, new_item},
-    record::{Ended, Item, Record, Status, attr, count, millis, string},
+    record::{AttemptEnd, Item, Record, Status, attr, count, millis, string},
     store::Write,
 };
 
@@ -23,7 +23,7 @@ impl Guard {
     ///
     /// # Errors
     /// DynamoDB could not be asked; nothing may be called.
-    pub async fn claim(&self, ask: &Request<'_>, now: Timestamp) -> Result<Claim, StoreError> {
+    pub async fn claim(&self, ask: &ClaimRequest<'_>, now: Timestamp) -> Result<Claim, StoreError> {
         let write = if ask.command.attempt > 0 || self.may_have_outlived(ask, now) {
             self.claim_in_place(ask, now).await?
         } else {
@@ -37,7 +37,7 @@ impl Guard {
 
     /// Claims for a first attempt. Usually there is no record, and a put creates it. A record that waits on the agenda is claimed in place,
     /// so that it stays on the agenda: it may hold the only copy of the command. Where a record is expected, that is tried first.
-    async fn claim_first(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
+    async fn claim_first(&self, ask: &ClaimRequest<'_>, now: Timestamp) -> Result<Write, StoreError> {
         if ask.is_recorded {
             let write = self.claim_in_place(ask, now).await?;
             return match &write {
@@ -55,7 +55,7 @@ impl Guard {
         if waits { self.claim_in_place(ask, now).await } else { Ok(write) }
     }
 
-    async fn claim_fresh(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
+    async fn claim_fresh(&self, ask: &ClaimRequest<'_>, now: Timestamp) -> Result<Write, StoreError> {
         let mut item = new_item(ask.effect, Status::InProgress, &ask.command.input_hash, now);
         item.insert(attr::ATTEMPT.into(), count(1));
         item.insert(attr::ATTEMPT_ID.into(), string(ask.attempt_id));
@@ -74,13 +74,13 @@ impl Guard {
 
     /// Whether the command is so old that the record of its effect may have been removed. A topic that is read again from
     /// its beginning, as by a new consumer group, brings such commands.
-    fn may_have_outlived(&self, ask: &Request<'_>, now: Timestamp) -> bool {
+    fn may_have_outlived(&self, ask: &ClaimRequest<'_>, now: Timestamp) -> bool {
         let age = Duration::try_from(now.duration_since(ask.command.received_at)).unwrap_or_default();
         age > self.store.keep_done.saturating_sub(MARGIN)
     }
 
     /// Claims in place, so that the time of the first attempt and any doubt are kept. Applies only if there is a record.
-    async fn claim_in_place(&self, ask: &Request<'_>, now: Timestamp) -> Result<Write, StoreError> {
+    async fn claim_in_place(&self, ask: &ClaimRequest<'_>, now: Timestamp) -> Result<Write, StoreError> {
         let change = take(ask, ask.command.attempt, now);
         let condition = Condition {
             expression: "#status IN (:pending, :waiting) AND #attempt = :untried AND #input_hash = :same_input",
@@ -91,7 +91,12 @@ impl Guard {
     }
 
     /// Derives the result of a claim from the record that caused its refusal.
-    async fn refused(&self, ask: &Request<'_>, item: &Item, now: Timestamp) -> Result<Claim, StoreError> {
+    async fn refused(
+        &self,
+        ask: &ClaimRequest<'_>,
+        item: &Item,
+        now: Timestamp,
+    ) -> Result<Claim, StoreError> {
         if item.is_empty() {
             let is_first = ask.command.attempt == 0;
             return Ok(Claim::Mismatch(if is_first { Mismatch::Outlived } else { Mismatch::NoRecord }));
@@ -119,13 +124,13 @@ impl Guard {
     /// Takes over from an attempt whose lease has expired without an outcome: the effect is in doubt, never fresh.
     async fn take_over(
         &self,
-        ask: &Request<'_>,
+        ask: &ClaimRequest<'_>,
         record: &Record,
         seen: &str,
         now: Timestamp,
     ) -> Result<Claim, StoreError> {
         let why = format!("attempt {} did not report back", record.attempt);
-        let ended = Ended::new(record.attempt, now, "did not report back");
+        let ended = AttemptEnd::new(record.attempt, now, "did not report back");
         let change = take(ask, record.attempt, now).set(attr::DOUBT, string(&why));
         let change = record.history.clone().with(ended).write(change);
         let write = self.update(ask.effect, change, fence(seen)).await?;
@@ -149,7 +154,7 @@ impl Guard {
     }
 }
 
-fn won(ask: &Request<'_>, record: Record, taken_over: bool) -> Claim {
+fn won(ask: &ClaimRequest<'_>, record: Record, taken_over: bool) -> Claim {
     let lease = Lease {
         effect: ask.effect.clone(),
         attempt_id: ask.attempt_id.to_string(),
@@ -173,7 +178,7 @@ fn won(ask: &Request<'_>, record: Record, taken_over: bool) -> Claim {
 ///
 /// The effect stays on the agenda, due when this lease ends: another message of the same effect may have been settled because the record
 /// is there (see `watch`), so the effect must still be worked on if this attempt dies.
-fn take(ask: &Request<'_>, counted: u32, now: Timestamp) -> Change {
+fn take(ask: &ClaimRequest<'_>, counted: u32, now: Timestamp) -> Change {
     let until = now + ask.lease;
     Change::default()
         .set(attr::STATUS, string(Status::InProgress.as_str()))
@@ -187,7 +192,7 @@ fn take(ask: &Request<'_>, counted: u32, now: Timestamp) -> Change {
         .set_once(attr::FIRST_ATTEMPT_AT, millis(now))
 }
 
-fn claimable(ask: &Request<'_>) -> Vec<(&'static str, AttributeValue)> {
+fn claimable(ask: &ClaimRequest<'_>) -> Vec<(&'static str, AttributeValue)> {
     vec![
         ("pending", string(Status::Pending.as_str())),
         ("waiting", string(Status::Waiting.as_str())),

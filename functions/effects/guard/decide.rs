@@ -21,7 +21,7 @@ use crate::{
         expression::{Change, Condition},
         listing::Listing,
         new_record::lane,
-        record::{Ended, Receipt, Record, Status, attr, count, millis, string},
+        record::{AttemptEnd, Receipt, Record, Status, attr, count, millis, string},
         store::Write,
     },
 };
@@ -158,7 +158,7 @@ impl Decisions {
         if !is_as_seen(&before, seen) {
             return Ok(Decided::Overtaken(Box::new(before)));
         }
-        let ended = Ended::new(seen.attempt, now, &format!("{}: {note}", decision.as_str())).by(by);
+        let ended = AttemptEnd::new(seen.attempt, now, &format!("{}: {note}", decision.as_str())).by(by);
         let change =
             change.set(attr::STATUS, string(decision.status().as_str())).set(attr::UPDATED_AT, millis(now));
         // The condition holds only while the history is as it was read: every new entry comes with a counted attempt or a change of state.
@@ -265,7 +265,7 @@ fn told(fields: &Map<String, Value>) -> AttributeValue {
 
 /// The result of a refused decision: the record has changed since the operator saw it, or it is in doubt, which the condition excludes
 /// where only a check at the third party helps.
-fn refused(record: Record, seen: Seen<'_>, ended: &Ended) -> Decided {
+fn refused(record: Record, seen: Seen<'_>, ended: &AttemptEnd) -> Decided {
     // The SDK sent it again and lost to its own first write.
     let is_ours = record.history.entries.last().is_some_and(|last| last.is(ended));
     match (is_ours, is_as_seen(&record, seen)) {

@@ -115,7 +115,7 @@ pub enum Claim {
 
 /// A request to claim an effect.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
+pub struct ClaimRequest<'a> {
     /// The effect.
     pub effect: &'a EffectId,
     /// The command that asks for the effect.

@@ -10,7 +10,7 @@ use crate::{
         How, Settled, StoreError,
         expression::Change,
         new_record::lane,
-        record::{Ended, Item, Receipt, Record, Status, attr, millis, short, string},
+        record::{AttemptEnd, Item, Receipt, Record, Status, attr, millis, short, string},
         store::Write,
     },
 };
@@ -173,7 +173,7 @@ impl Lease {
             .set(attr::STATUS, string(status.as_str()))
             .set(attr::UPDATED_AT, millis(now))
             .remove(&[attr::LEASE_UNTIL]);
-        self.history.clone().with(Ended::new(self.attempt, now, what)).write(change)
+        self.history.clone().with(AttemptEnd::new(self.attempt, now, what)).write(change)
     }
 
     /// Whether a record shows that this attempt has ended so: the SDK sent a write again, and its own first one was applied.

@@ -18,7 +18,7 @@ use tokio::{
 use super::*;
 use crate::{
     clients::{self, Patience},
-    effects::record::{Ended, History, count},
+    effects::record::{AttemptEnd, History, count},
 };
 
 /// A request, as it arrived.
@@ -135,7 +135,7 @@ async fn put(store: &Store) -> Result<Write, StoreError> {
 
 /// With an attribute that both the change and the condition name.
 fn change() -> (Change, Condition<'static>) {
-    let ended = Ended::new(1, Timestamp::UNIX_EPOCH, "done");
+    let ended = AttemptEnd::new(1, Timestamp::UNIX_EPOCH, "done");
     let change = Change::default()
         .set(attr::STATUS, string("done"))
         .set_once(attr::DOUBT, string("why"))
