@@ -1,5 +1,6 @@
 //! Clients, made once at start, over one HTTP client: one pool, one TLS backend (rustls on ring, whose start costs nothing;
-//! aws-lc's takes 30 ms) and one list of whom to `trust`. The AWS SDK gets it by a `connector`.
+//! aws-lc's takes 30 ms) and one list of whom to `trust`. The AWS SDK gets it by a `connector`; `direct` sends
+//! the consumer's writes beside it.
 //! [Third parties](crate::third_parties) have clients of their own.
 
 mod aws;

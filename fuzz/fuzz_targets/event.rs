@@ -10,8 +10,8 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let Ok(event) = serde_json::from_slice::<Event>(input) else { return };
-    let shape = event.shape();
+    let format = event.response_format();
     let _ = event.into_request();
-    let reply = serde_json::to_value(shape.reply(Response::new(String::new())));
+    let reply = serde_json::to_value(format.reply(Response::new(String::new())));
     assert!(reply.is_ok_and(|reply| reply["statusCode"] == 200));
 });
