@@ -153,9 +153,9 @@ impl Ingest {
             };
         }
         match (&request.method, path.as_slice()) {
-            (&Method::POST, ["webhooks", name]) => {
+            (&Method::POST, ["webhooks", source]) => {
                 let trace = self.spans.of_request(&request.headers, xray);
-                let Some(source) = self.config.sources.get(*name) else {
+                let Some(source) = self.config.sources.get(*source) else {
                     let outcome = Outcome::NotVerified(NotVerified::UnknownSource);
                     Intake::new("?", trace, now).end(&outcome, &self.spans).await;
                     return outcome.into_reply();

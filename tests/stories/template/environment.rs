@@ -51,7 +51,8 @@ fn documented() -> Result<BTreeMap<String, Option<String>>> {
     let is_variable =
         |name: &str| name.contains('_') && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
     let ours = rows.filter_map(|(name, default)| Some((name?, default)));
-    let ours = ours.filter(|(name, _)| is_variable(name) && *name != "AWS_REGION");
+    let ours =
+        ours.filter(|(name, _)| is_variable(name) && !["AWS_REGION", "AWS_ENDPOINT_URL"].contains(name));
     Ok(ours.map(|(name, default)| (name.to_owned(), default.map(str::to_owned))).collect())
 }
 
