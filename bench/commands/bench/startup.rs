@@ -27,7 +27,9 @@ pub(super) async fn measure(
     starts: u16,
 ) -> Result<()> {
     report.next("start-up");
-    let stack = Stack::builder().functions(functions.clone()).own_names().direct().start().await?;
+    let builder = Stack::builder().functions(functions.clone()).own_names().direct();
+    // As deployed: with the embedded configuration, and not with a file of the stack's.
+    let stack = builder.env("WEBHOOKS_CONFIG", "").start().await?;
     let program = Program { name: "bare".into(), binary: bare.to_owned(), env: Vec::new(), sandboxes: 1 };
     let bare = Function::new(program);
     let [mut ingest_ms, mut consumer_ms, mut bare_ms] = [(); 3].map(|()| Vec::new());
