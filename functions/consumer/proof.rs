@@ -39,8 +39,12 @@ pub(super) struct Proof {
     counts: Counts,
     /// Number of consecutive metrics requests without a response.
     unanswered: u32,
-    /// Number of consecutive responses that proved nothing.
+    /// Number of consecutive responses that proved nothing, while nothing changed here.
     fruitless: u32,
+    /// What was open when the last of them was requested.
+    in_vain: Vec<Held>,
+    /// When the metrics may be requested again at the earliest.
+    soonest: Instant,
     asking: JoinSet<Answer>,
 }
 
@@ -75,7 +79,8 @@ impl Proof {
         let (counts, mut asking) = (Counts::Again(Instant::now()), JoinSet::new());
         let broker = topic.broker.clone();
         asking.spawn(async move { Answer::Limits(broker.limits(TIMEOUT).await) });
-        Self { topic, group, limits: None, counts, unanswered: 0, fruitless: 0, asking }
+        let (in_vain, soonest) = (Vec::new(), Instant::now());
+        Self { topic, group, limits: None, counts, unanswered: 0, fruitless: 0, in_vain, soonest, asking }
     }
 
     /// Whether it is known how this broker acks.
@@ -99,6 +104,7 @@ impl Proof {
             order.prove_by_limit(limit);
         }
         let open = order.unproven();
+        self.hurry(&open);
         match self.counts {
             _ if open.is_empty() => {}
             Counts::Again(at) => {
@@ -114,6 +120,18 @@ impl Proof {
             Counts::Never(_) => open.into_iter().for_each(|held| order.prove(held)),
         }
         Vec::new()
+    }
+
+    /// The pauses grow only while the same question is repeated: with a broker that deals far ahead, many responses prove nothing until all that
+    /// it has dealt is here.
+    fn hurry(&mut self, open: &[Held]) {
+        if self.fruitless > 0
+            && self.in_vain != open
+            && let Counts::Again(at) = &mut self.counts
+        {
+            self.fruitless = 0;
+            *at = self.soonest.min(*at);
+        }
     }
 
     fn count(&mut self, held: Vec<Held>) {
@@ -167,10 +185,13 @@ impl Proof {
             // What we hold is in flight, so its partition must be in the counts.
             Ok(counts) if held.iter().all(|held| counts.contains_key(&held.partition)) => {
                 let is_all = |held: &Held| counts[&held.partition] <= held.messages;
-                let proven: Vec<_> = held.into_iter().filter(is_all).collect();
+                let (proven, open): (Vec<_>, Vec<_>) = held.into_iter().partition(is_all);
                 self.fruitless = if proven.is_empty() { self.fruitless + 1 } else { 0 };
+                self.in_vain = open;
                 proven.into_iter().for_each(|held| order.prove(held));
-                self.counts = Counts::Again(Instant::now() + pause(took, self.fruitless));
+                let now = Instant::now();
+                self.soonest = now + pause(took, 0);
+                self.counts = Counts::Again(now + pause(took, self.fruitless));
                 return true;
             }
             Ok(_) => "they don't tell how many messages of a partition are in flight".to_owned(),
@@ -186,4 +207,41 @@ impl Proof {
 fn pause(took: Duration, fruitless: u32) -> Duration {
     let wait = COUNT_EVERY.saturating_mul(1 << fruitless.min(16)).min(LONGEST_COUNT_EVERY);
     wait.max(took.saturating_mul(SHARE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A response of the metrics that was requested now, and says that one more message of partition 0 is in flight than are here.
+    fn in_vain(order: &AckOrder<()>) -> Answer {
+        let held = order.unproven();
+        let counts = held.iter().map(|held| (held.partition, held.messages + 1)).collect();
+        Answer::Counts(Counted { held, counts: Ok(counts), took: Duration::ZERO })
+    }
+
+    #[tokio::test]
+    async fn the_pauses_grow_only_while_nothing_changes() {
+        let address = "http://127.0.0.1:1".parse().unwrap();
+        let http = crate::clients::http(&|_| None).unwrap();
+        let broker = driftq_client::Client::new(http, address, None).unwrap();
+        let topic = Topic { broker, name: "commands".to_owned(), partitions: 1 };
+        let (mut proof, mut order) = (Proof::new(topic, "workers".to_owned()), AckOrder::default());
+        let after_soonest = |proof: &Proof| match proof.counts {
+            Counts::Again(at) => at - proof.soonest,
+            Counts::Never(_) => panic!("they can be had"),
+        };
+        order.received(0, 5);
+        order.settled(0, 5, ());
+        for doubled in 1..=5 {
+            proof.learn(in_vain(&order), &mut order);
+            drop(proof.seek(&mut order, None));
+            assert_eq!(after_soonest(&proof), COUNT_EVERY * ((1 << doubled) - 1));
+        }
+        order.received(0, 7);
+        drop(proof.seek(&mut order, None));
+        assert_eq!(after_soonest(&proof), Duration::ZERO);
+        proof.learn(in_vain(&order), &mut order);
+        assert_eq!(after_soonest(&proof), COUNT_EVERY, "it grows from the start again");
+    }
 }
