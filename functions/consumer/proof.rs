@@ -26,8 +26,10 @@ const COUNT_EVERY: Duration = Duration::from_millis(2);
 const LONGEST_COUNT_EVERY: Duration = Duration::from_millis(100);
 /// The additional pause while no ack waits.
 const AHEAD: Duration = Duration::from_millis(10);
-/// The pause is at least this many times the metrics' response time, so that a broker with much to count is not kept busy.
+/// The pause is at least this many times the time that the broker needs for its metrics, so that one with much to count is not kept busy.
 const SHARE: u32 = 4;
+/// The first estimate of that time, and the least one.
+const COUNTING: Duration = Duration::from_micros(500);
 
 /// Requests what is needed to ack.
 #[derive(Debug)]
@@ -45,6 +47,8 @@ pub(super) struct Proof {
     in_vain: Vec<Held>,
     /// When the metrics may be requested again at the earliest.
     soonest: Instant,
+    /// An estimate of the time that the broker needs for its metrics.
+    counting: Duration,
     asking: JoinSet<Answer>,
 }
 
@@ -79,8 +83,18 @@ impl Proof {
         let (counts, mut asking) = (Counts::Again(Instant::now()), JoinSet::new());
         let broker = topic.broker.clone();
         asking.spawn(async move { Answer::Limits(broker.limits(TIMEOUT).await) });
-        let (in_vain, soonest) = (Vec::new(), Instant::now());
-        Self { topic, group, limits: None, counts, unanswered: 0, fruitless: 0, in_vain, soonest, asking }
+        Self {
+            topic,
+            group,
+            limits: None,
+            counts,
+            unanswered: 0,
+            fruitless: 0,
+            in_vain: Vec::new(),
+            soonest: Instant::now(),
+            counting: COUNTING,
+            asking,
+        }
     }
 
     /// Whether it is known how this broker acks.
@@ -189,9 +203,11 @@ impl Proof {
                 self.fruitless = if proven.is_empty() { self.fruitless + 1 } else { 0 };
                 self.in_vain = open;
                 proven.into_iter().for_each(|held| order.prove(held));
+                // A response also waits here, while this thread is at work on commands: so one that is late alone does not count.
+                self.counting = took.min(self.counting * 2).max(COUNTING);
                 let now = Instant::now();
-                self.soonest = now + pause(took, 0);
-                self.counts = Counts::Again(now + pause(took, self.fruitless));
+                self.soonest = now + pause(self.counting, 0);
+                self.counts = Counts::Again(now + pause(self.counting, self.fruitless));
                 return true;
             }
             Ok(_) => "they don't tell how many messages of a partition are in flight".to_owned(),
@@ -204,29 +220,32 @@ impl Proof {
 }
 
 /// The pause before the next request of the metrics.
-fn pause(took: Duration, fruitless: u32) -> Duration {
+fn pause(counting: Duration, fruitless: u32) -> Duration {
     let wait = COUNT_EVERY.saturating_mul(1 << fruitless.min(16)).min(LONGEST_COUNT_EVERY);
-    wait.max(took.saturating_mul(SHARE))
+    wait.max(counting.saturating_mul(SHARE))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A response of the metrics that was requested now, and says that one more message of partition 0 is in flight than are here.
-    fn in_vain(order: &AckOrder<()>) -> Answer {
+    /// A response of the metrics that took so long, and says that one more message of partition 0 is in flight than are here.
+    fn in_vain(order: &AckOrder<()>, took: Duration) -> Answer {
         let held = order.unproven();
         let counts = held.iter().map(|held| (held.partition, held.messages + 1)).collect();
-        Answer::Counts(Counted { held, counts: Ok(counts), took: Duration::ZERO })
+        Answer::Counts(Counted { held, counts: Ok(counts), took })
+    }
+
+    fn proof() -> Proof {
+        let address = "http://127.0.0.1:1".parse().unwrap();
+        let http = crate::clients::http(&|_| None).unwrap();
+        let broker = driftq_client::Client::new(http, address, None).unwrap();
+        Proof::new(Topic { broker, name: "commands".to_owned(), partitions: 1 }, "workers".to_owned())
     }
 
     #[tokio::test]
     async fn the_pauses_grow_only_while_nothing_changes() {
-        let address = "http://127.0.0.1:1".parse().unwrap();
-        let http = crate::clients::http(&|_| None).unwrap();
-        let broker = driftq_client::Client::new(http, address, None).unwrap();
-        let topic = Topic { broker, name: "commands".to_owned(), partitions: 1 };
-        let (mut proof, mut order) = (Proof::new(topic, "workers".to_owned()), AckOrder::default());
+        let (mut proof, mut order) = (proof(), AckOrder::default());
         let after_soonest = |proof: &Proof| match proof.counts {
             Counts::Again(at) => at - proof.soonest,
             Counts::Never(_) => panic!("they can be had"),
@@ -234,14 +253,29 @@ mod tests {
         order.received(0, 5);
         order.settled(0, 5, ());
         for doubled in 1..=5 {
-            proof.learn(in_vain(&order), &mut order);
+            proof.learn(in_vain(&order, Duration::ZERO), &mut order);
             drop(proof.seek(&mut order, None));
             assert_eq!(after_soonest(&proof), COUNT_EVERY * ((1 << doubled) - 1));
         }
         order.received(0, 7);
         drop(proof.seek(&mut order, None));
         assert_eq!(after_soonest(&proof), Duration::ZERO);
-        proof.learn(in_vain(&order), &mut order);
+        proof.learn(in_vain(&order, Duration::ZERO), &mut order);
         assert_eq!(after_soonest(&proof), COUNT_EVERY, "it grows from the start again");
+    }
+
+    #[tokio::test]
+    async fn one_late_response_is_no_slow_broker_and_many_are() {
+        let (mut proof, order) = (proof(), &mut AckOrder::default());
+        order.received(0, 5);
+        let late = Duration::from_millis(40);
+        proof.learn(in_vain(order, late), order);
+        assert_eq!(proof.counting, COUNTING * 2);
+        proof.learn(in_vain(order, Duration::ZERO), order);
+        assert_eq!(proof.counting, COUNTING);
+        for _ in 0..10 {
+            proof.learn(in_vain(order, late), order);
+        }
+        assert_eq!((proof.counting, pause(proof.counting, 0)), (late, late * SHARE));
     }
 }
