@@ -159,7 +159,7 @@ async fn a_stream_passes_line_by_line_and_breaks_with_either_side() {
     drop(queue);
     let upstream = Server::start(ANY_PORT, router).await.unwrap();
     let proxy = FaultProxy::start(&upstream.url()).await.unwrap();
-    for cut_by_wire in [false, true] {
+    for cut_by_proxy in [false, true] {
         let url = format!("{}/consume", proxy.url());
         let opening = tokio::spawn(async move { client().unwrap().get(url).send().await });
         while lines.receiver_count() == 0 {
@@ -171,7 +171,7 @@ async fn a_stream_passes_line_by_line_and_breaks_with_either_side() {
         assert_eq!(stream.next().await.unwrap().unwrap(), "one\n");
         lines.send("two\n").unwrap();
         assert_eq!(stream.next().await.unwrap().unwrap(), "two\n");
-        if cut_by_wire {
+        if cut_by_proxy {
             proxy.cut_all();
         } else {
             lines.send("break").unwrap();

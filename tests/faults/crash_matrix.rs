@@ -31,7 +31,7 @@ use self::{
     story::{Story, Told},
     table::Table,
 };
-use crate::{publish, table_has_no_wire};
+use crate::{publish, table_has_no_proxy};
 
 /// Runs in parallel per processor. Most of a run is waiting, for the broker and for leases to expire. With too little CPU, leases are lost, and runs
 /// take longer.
@@ -43,7 +43,7 @@ const ALL: &str = "all";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_at_any_boundary_loses_nothing_and_doubles_nothing() -> Result<()> {
-    if table_has_no_wire() {
+    if table_has_no_proxy() {
         return Ok(());
     }
     let started = Instant::now();

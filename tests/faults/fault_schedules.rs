@@ -23,7 +23,7 @@ use self::{
     plan::Plan,
     scenario::{PATHS, Scenario, TABLE},
 };
-use crate::{publish, setup::counted, table_has_no_wire};
+use crate::{publish, setup::counted, table_has_no_proxy};
 
 /// Two of three webhooks create one command, the third creates two.
 const WEBHOOKS: usize = 120;
@@ -35,7 +35,7 @@ const SIDE_BY_SIDE: usize = 2;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_goes_wrong_nothing_is_lost_and_nothing_done_twice() -> Result<()> {
-    if table_has_no_wire() {
+    if table_has_no_proxy() {
         return Ok(());
     }
     let schedules = stream::iter(seeds()?).map(|seed| async move {

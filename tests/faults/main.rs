@@ -22,7 +22,7 @@ fn publish(figures: &impl Display) {
 }
 
 /// Whether to skip faults at the table's fault proxy.
-fn table_has_no_wire() -> bool {
+fn table_has_no_proxy() -> bool {
     let external = env::var_os("EFFECTS_TABLE").is_some_and(|name| !name.is_empty());
     if external {
         println!("skipped: there is no fault proxy in front of the DynamoDB that EFFECTS_TABLE names");

@@ -1,5 +1,5 @@
-//! The same work by functions with Powertools for AWS Lambda, in Python and in Node (`bench/powertools`): how long they take to start, and
-//! their processor time for a webhook and for a command, with the same broker, table and third party.
+//! The same work by functions with Powertools for AWS Lambda, in Python and in Node (`bench/powertools`): how long they take to start,
+//! their processor time for a webhook and for a command, and their memory, with the same broker, table and third party.
 //!
 //! Theirs get commands in batches from SQS, which Lambda polls for them. Ours polls the broker and acks within its own time.
 
@@ -14,7 +14,7 @@ use local::{
 use serde_json::{Value, json};
 
 use super::{
-    super::measure::cpu_time,
+    super::measure::{cpu_time, memory, mib},
     drain,
     ingest::event,
     plain,
@@ -119,6 +119,11 @@ impl Theirs {
             ("CPU time of the consumer a command", ours.command_ms, theirs.command_ms),
         ] {
             report.beside(what.to_owned(), "ms", ours, beside.clone(), theirs, None)?;
+        }
+        for (ours, theirs) in [(&site.stack.ingest, &self.ingest), (&site.stack.consumer, &self.consumer)] {
+            let peak = |function| anyhow::Ok(vec![mib(memory(function, "VmHWM:")?)]);
+            let what = format!("peak memory of {}", ours.name());
+            report.beside(what, "MiB", peak(ours)?, beside.clone(), peak(theirs)?, None)?;
         }
         Ok(())
     }

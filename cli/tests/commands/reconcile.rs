@@ -42,6 +42,12 @@ impl Place {
         path
     }
 
+    /// Ends it when everything is settled.
+    async fn finish(self) {
+        self.stack.run_until_settled(PATIENCE).await.unwrap();
+        self.stack.finish().await.unwrap();
+    }
+
     async fn typed(&self, args: &[&str], config: &PathBuf) -> Ended {
         let mut command = command(&self.stack, args);
         command.env("PROVIDER_API_KEY", API_KEY).env("WEBHOOKS_CONFIG", config);
@@ -96,6 +102,7 @@ async fn missing_events_are_planned_and_done_once() {
     assert_eq!(stack.third_party.ledger().attempts().len(), 3);
     let shown = place.typed(&["show", "evt_1", "--config", config_arg], &config).await;
     assert!(shown.out.contains("recovered: the event had not arrived"), "{}", shown.out);
+    place.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,6 +123,7 @@ async fn github_is_asked_to_deliver_again() {
     let again = place.typed(&[&args[..], &["--yes"]].concat(), &config).await;
     assert_eq!(again.out.trim(), "0 recovered, 0 failed");
     assert_eq!(github.redelivered(), 1);
+    place.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,4 +156,5 @@ async fn real_events_are_signed_here_and_sent_to_what_is_up() {
         assert!(Timestamp::now().duration_since(since).as_secs() < 40);
         stack.run_consumer().await.unwrap();
     }
+    place.finish().await;
 }

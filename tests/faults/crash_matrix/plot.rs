@@ -77,7 +77,7 @@ impl Scene {
         self.fill_broker_once();
         effects.extend(deliver_until_taken(&self.stack, &dispute_about("dp_refused")?).await?);
         let is_large = |seen: &Seen| seen.method == "POST" && seen.mentions("dp_large");
-        self.third_party_wire.once(is_large, Fault::HookBefore(taking(SLOW)));
+        self.third_party_proxy.once(is_large, Fault::HookBefore(taking(SLOW)));
         self.until("due_at").await?;
         self.run().await;
         Ok((effects, struck))

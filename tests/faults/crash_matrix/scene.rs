@@ -28,19 +28,19 @@ pub(super) struct Scene {
     pub(super) story: Story,
     pub(super) stack: Stack,
     pub(super) third_party: ThirdParty,
-    pub(super) third_party_wire: FaultProxy,
+    pub(super) third_party_proxy: FaultProxy,
     numbering: Arc<Numbering>,
 }
 
 impl Scene {
     pub(super) async fn set(story: Story) -> Result<Self> {
         let third_party = ThirdParty::start(ANY_PORT).await?;
-        let third_party_wire = FaultProxy::start(&third_party.url()).await?;
+        let third_party_proxy = FaultProxy::start(&third_party.url()).await?;
         if story.policy != Policy::SameKey {
             third_party.forget_keys(TICKETS);
         }
         third_party.always(LOOK_UP, Behaviour::look_up());
-        let builder = builder(config::of(story, &third_party_wire.url())?)?;
+        let builder = builder(config::of(story, &third_party_proxy.url())?)?;
         let stack = match story.scenario {
             Scenario::Ingest => builder.wake_ups(),
             Scenario::Journal | Scenario::Consumer | Scenario::Recovery | Scenario::Chain => builder,
@@ -50,7 +50,7 @@ impl Scene {
         let stack = stack.must_settle(false).start().await?;
         // Only a chain writes there, and every scenario looks.
         stack.table()?.make_table(TABLE, &["id".to_owned()]).await?;
-        Ok(Self { story, stack, third_party, third_party_wire, numbering: Arc::default() })
+        Ok(Self { story, stack, third_party, third_party_proxy, numbering: Arc::default() })
     }
 
     /// Returns the expected effects, and whether the process was killed.
@@ -104,7 +104,7 @@ impl Scene {
             (On::Runtime, &*runtime),
             (On::Table, self.stack.table_proxy()?),
             (On::Broker, &*self.stack.broker_proxy),
-            (On::ThirdParty, &self.third_party_wire),
+            (On::ThirdParty, &self.third_party_proxy),
         ];
         let on = |on| strike.as_ref().filter(|(boundary, _)| boundary.on == on);
         let watch = |(proxy, through)| self.numbering.watch(through, proxy, on(proxy));
