@@ -10,6 +10,7 @@ async fn stack() -> Result<Option<Stack>> {
     let stack = builder(config()?)?.broker_profile(Profile::G3).start().await?;
     if stack.broker.is_external() {
         println!("skipped: the broker of DRIFTQ_HTTP_URL is of the generation that it is");
+        stack.finish().await?;
         return Ok(None);
     }
     Ok(Some(stack))

@@ -1,6 +1,5 @@
 //! What stops a chain: a condition that does not hold, and a step that is parked.
 
-use anyhow::Result;
 use local::{proxy::Fault, third_party::Behaviour};
 use serde_json::json;
 
@@ -112,8 +111,7 @@ async fn a_join_waits_for_a_parked_predecessor_and_goes_on_when_it_is_done() -> 
 
 /// An operator who has checked at the third party enters the receipt: later steps need it.
 #[tokio::test]
-async fn an_operator_who_says_that_it_was_applied_tells_the_receipt_and_frees_what_comes_after() -> Result<()>
-{
+async fn an_operator_who_says_that_it_was_applied_tells_the_receipt_and_frees_what_comes_after() -> Story {
     let stack = stack_with(|config| {
         add_steps(config, CHAIN);
         park_in_doubt(config, "open_ticket");
@@ -141,5 +139,5 @@ async fn an_operator_who_says_that_it_was_applied_tells_the_receipt_and_frees_wh
     assert_eq!(applied(&stack), [TICKETS, EMAILS, FILES]);
     let ledger = stack.third_party.ledger();
     assert_eq!(ledger.attempts_on(FILES)[0].body["papers"], json!(["tp_7", "tp_2"]));
-    stack.finish().await
+    Ok(stack.finish().await?)
 }

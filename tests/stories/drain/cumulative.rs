@@ -26,6 +26,7 @@ async fn first_ack_meets(fault: &Fault) -> Result<Option<(Stack, Settling)>> {
     let stack = builder(config()?)?.broker_profile(Profile::G3).start().await?;
     if stack.broker.is_external() {
         println!("skipped: the broker of DRIFTQ_HTTP_URL is of the generation that it is");
+        stack.finish().await?;
         return Ok(None);
     }
     let hit = stack.broker_proxy.once(acks_through, fault.clone());
