@@ -1,5 +1,7 @@
 //! Update expressions and conditions.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 
 /// An update expression. All names go through `#`, since DynamoDB reserves many words.
@@ -74,4 +76,20 @@ pub(super) struct Condition<'a> {
     pub(super) expression: &'a str,
     pub(super) names: &'a [&'static str],
     pub(super) values: Vec<(&'static str, AttributeValue)>,
+}
+
+type Names = Option<HashMap<String, String>>;
+type Values = Option<HashMap<String, AttributeValue>>;
+
+/// The names and values of a change and of a condition, for the SDK. DynamoDB refuses empty tables of them.
+pub(super) fn named(
+    change: Change,
+    names: &[&'static str],
+    values: Vec<(&'static str, AttributeValue)>,
+) -> (Names, Values) {
+    let names = change.names().chain(names.iter().copied());
+    let names: HashMap<_, _> = names.map(|name| (format!("#{name}"), name.to_owned())).collect();
+    let values = change.into_values().chain(values);
+    let values: HashMap<_, _> = values.map(|(name, value)| (format!(":{name}"), value)).collect();
+    (Some(names).filter(|names| !names.is_empty()), Some(values).filter(|values| !values.is_empty()))
 }

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     error::StoreError,
-    expression::{Change, Condition},
+    expression::{Change, Condition, named},
     record::{Item, attr, seconds, string},
     wire,
 };
@@ -71,19 +71,16 @@ impl Store {
             Ok(write) => return Ok(write),
             Err(left) => left,
         };
-        let mut request = self
+        let (names, values) = named(Change::default(), condition.names, condition.values);
+        let request = self
             .client
             .put_item()
             .table_name(&*self.table)
             .set_item(Some(item))
             .condition_expression(condition.expression)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        for name in condition.names {
-            request = request.expression_attribute_names(format!("#{name}"), *name);
-        }
-        for (name, value) in condition.values {
-            request = request.expression_attribute_values(format!(":{name}"), value);
-        }
         let send = || {
             let request = request.clone().customize();
             match left {
@@ -134,22 +131,20 @@ impl Store {
             Ok(write) => return Ok(write),
             Err(left) => left,
         };
-        let mut request = self
+        let expression = change.expression();
+        let (names, values) = named(change, condition.names, condition.values);
+        let request = self
             .client
             .update_item()
             .table_name(&*self.table)
             .key(attr::RUN_ID, string(key.0))
             .key(attr::EFFECT_ID, string(key.1))
-            .update_expression(change.expression())
+            .update_expression(expression)
             .condition_expression(condition.expression)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
             .return_values(returned)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        for name in change.names().chain(condition.names.iter().copied()) {
-            request = request.expression_attribute_names(format!("#{name}"), name);
-        }
-        for (name, value) in change.into_values().chain(condition.values) {
-            request = request.expression_attribute_values(format!(":{name}"), value);
-        }
         let send = || {
             let request = request.clone().customize();
             match left {

@@ -3,20 +3,15 @@
 //! DynamoDB cancels a transaction if a condition does not hold, and also if another write to one of its items is under way. In
 //! the first case it returns the items; the second only means that it should be tried again.
 
-use std::collections::HashMap;
-
 use aws_sdk_dynamodb::{
     error::ProvideErrorMetadata as _,
     operation::transact_write_items::TransactWriteItemsError,
-    types::{
-        AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
-        Update,
-    },
+    types::{CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
 };
 
 use super::{
     error::StoreError,
-    expression::{Change, Condition},
+    expression::{Change, Condition, named},
     record::{Item, attr, string},
     store::Store,
 };
@@ -61,7 +56,7 @@ impl Writes {
     }
 
     pub(super) fn put(mut self, store: &Store, item: Item, condition: Condition<'_>) -> Self {
-        let (names, values) = named(condition.names, condition.values);
+        let (names, values) = named(Change::default(), condition.names, condition.values);
         let put = Put::builder()
             .table_name(&*store.table)
             .set_item(Some(item))
@@ -82,8 +77,7 @@ impl Writes {
         condition: Condition<'_>,
     ) -> Self {
         let expression = change.expression();
-        let changed: Vec<_> = change.names().chain(condition.names.iter().copied()).collect();
-        let (names, values) = named(&changed, change.into_values().chain(condition.values));
+        let (names, values) = named(change, condition.names, condition.values);
         let update = Update::builder()
             .table_name(&*store.table)
             .key(attr::RUN_ID, string(key.0))
@@ -97,19 +91,6 @@ impl Writes {
         self.0.extend(update.map(|update| TransactWriteItem::builder().update(update).build()));
         self
     }
-}
-
-type Names = Option<HashMap<String, String>>;
-type Values = Option<HashMap<String, AttributeValue>>;
-
-/// DynamoDB refuses empty tables of names and values.
-fn named(
-    names: &[&'static str],
-    values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
-) -> (Names, Values) {
-    let names: HashMap<_, _> = names.iter().map(|name| (format!("#{name}"), (*name).to_owned())).collect();
-    let values: HashMap<_, _> = values.into_iter().map(|(name, value)| (format!(":{name}"), value)).collect();
-    (Some(names).filter(|names| !names.is_empty()), Some(values).filter(|values| !values.is_empty()))
 }
 
 impl Store {
