@@ -90,7 +90,7 @@ pub struct Stack {
     event: Value,
     client: reqwest::Client,
     runs: Mutex<BTreeSet<String>>,
-    /// Whether nobody has looked yet at what is left, and somebody must.
+    /// Whether what is left must still be checked.
     must_settle: bool,
     _scratch: tempfile::TempDir,
 }

@@ -28,7 +28,7 @@ async fn a_version_that_can_work_says_so() -> Story {
     assert_eq!((status, &report["health"]["status"]), (200, &"degraded".into()));
     stack.table_proxy()?.close().await;
     assert_eq!(tested(&stack).await?.0, 503);
-    // Without a table nobody can look at what is left, and no webhook was sent.
+    // Without a table, what is left cannot be checked; no webhook was sent.
     stack.abandon();
     Ok(())
 }

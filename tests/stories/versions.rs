@@ -143,7 +143,7 @@ async fn what_needs_a_newer_version_is_left_to_it() -> Story {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_a_newer_version_for_ever() -> Story {
+async fn what_needs_a_newer_version_is_parked_after_a_while() -> Story {
     let stack = stack().await?;
     let received = Timestamp::now() - jiff::SignedDuration::from_hours(2);
     newer(&stack, |command| {

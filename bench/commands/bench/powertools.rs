@@ -67,7 +67,7 @@ impl Theirs {
         let settings = [
             ("PATH", env::var("PATH")?),
             ("STRIPE_SECRET", secret("STRIPE_WEBHOOK_SECRET")?),
-            ("COMMAND_KEY", "0123456789abcdef0123456789abcdef".to_owned()),
+            (command::KEY.0, command::KEY.1.to_owned()),
             ("DRIFTQ_HTTP_URL", site.stack.broker.url().to_owned()),
             ("DRIFTQ_TOPIC", site.stack.topic.clone()),
             ("THIRD_PARTY_URL", site.third_party.url()),

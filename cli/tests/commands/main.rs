@@ -25,7 +25,10 @@ use std::{
     time::Duration,
 };
 
-use local::functions::Functions;
+use local::{
+    functions::Functions,
+    stack::{Builder, Stack},
+};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
@@ -36,6 +39,11 @@ const PATIENCE: Duration = Duration::from_secs(40);
 async fn functions() -> Functions {
     static FUNCTIONS: OnceCell<Functions> = OnceCell::const_new();
     FUNCTIONS.get_or_init(async || Functions::find().await.unwrap()).await.clone()
+}
+
+/// A stack that fails its test if it is dropped before anybody looks at what it left.
+async fn builder() -> Builder {
+    Stack::builder().must_settle(true).functions(functions().await).env("IDLE_EXIT", "400ms")
 }
 
 /// As a shell stops a process, so that what it has started ends with it.

@@ -17,20 +17,14 @@ use local::{
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{Ended, functions, run};
+use super::{Ended, builder, run};
 
 const TICKETS: &str = "/api/tickets";
 const EVENT: &str = "evt_3SkPqr2eZvKYlo2C0hYt5XwQ";
 
 /// A stack in which one dispute's ticket was refused for good, and its effect.
 pub(super) async fn refused() -> (Stack, Effect) {
-    let stack = Stack::builder()
-        .must_settle(true)
-        .functions(functions().await)
-        .env("IDLE_EXIT", "400ms")
-        .start()
-        .await
-        .unwrap();
+    let stack = builder().await.start().await.unwrap();
     stack.third_party.script(TICKETS, [Behaviour::refuse(422)]);
     let dispute = Webhook::sample("stripe.charge.dispute.created").unwrap();
     assert_eq!(stack.deliver(&dispute).await.unwrap().status, 202);
@@ -136,13 +130,7 @@ async fn what_happened_to_a_webhook_is_found_by_any_of_its_ids() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tail_prints_effects_when_they_arrive_and_end() {
-    let stack = Stack::builder()
-        .must_settle(true)
-        .functions(functions().await)
-        .env("IDLE_EXIT", "400ms")
-        .start()
-        .await
-        .unwrap();
+    let stack = builder().await.start().await.unwrap();
     let mut tail = command(&stack, &["tail", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
     // It tells what comes after it has begun: once it has asked, it has.

@@ -13,7 +13,7 @@ use local::{
 use tempfile::TempDir;
 use toml::{Table, Value};
 
-use super::{Ended, functions, operate::command, run};
+use super::{Ended, builder, operate::command, run};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -25,8 +25,7 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
-        let stack = Stack::builder().must_settle(true).functions(functions().await).env("IDLE_EXIT", "400ms");
-        Self { stack: stack.start().await.unwrap(), folder: tempfile::tempdir().unwrap() }
+        Self { stack: builder().await.start().await.unwrap(), folder: tempfile::tempdir().unwrap() }
     }
 
     fn config(&self, source: &str, url: &str, rest: &str) -> PathBuf {

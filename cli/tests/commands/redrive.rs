@@ -10,7 +10,7 @@ use local::{
 use serde_json::Value;
 
 use super::{
-    functions,
+    builder,
     operate::{kill_at, park_more, typed},
 };
 
@@ -21,12 +21,7 @@ async fn stack(keep: bool) -> Stack {
     let mut config = Config::shipped().unwrap();
     let consumer = toml::Table::from_iter([("keep_commands".to_owned(), keep.into())]);
     config.table().insert("consumer".into(), consumer.into());
-    let builder = Stack::builder()
-        .must_settle(true)
-        .functions(functions().await)
-        .config(config)
-        .env("IDLE_EXIT", "400ms");
-    builder.start().await.unwrap()
+    builder().await.config(config).start().await.unwrap()
 }
 
 /// So many disputes, each with its ticket.
