@@ -49,7 +49,7 @@ struct Partition<T> {
 
 /// What we hold of a partition, to be compared with a later count by the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
+pub struct HeldMessages {
     /// The partition.
     pub partition: u32,
     /// The number of its messages that are certainly in flight.
@@ -63,7 +63,7 @@ pub struct Held {
 
 /// Settled messages of one partition, in ascending order, to be acked together.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Run<T> {
+pub struct AckRun<T> {
     /// The partition.
     pub partition: u32,
     /// Offsets, and what their acks need. Never empty.
@@ -126,7 +126,7 @@ impl<T> AckOrder<T> {
 
     /// The messages that may be acked now, each by an ack of its own. None waits for the answer to a lower one's ack: if the broker
     /// carries out the higher one first and dies, it passes over a message that is settled.
-    pub fn ready_singly(&mut self) -> Vec<Run<T>> {
+    pub fn ready_singly(&mut self) -> Vec<AckRun<T>> {
         let take = |(number, partition): (&u32, &mut Partition<T>)| {
             partition.extend();
             let proven = partition.proven;
@@ -137,7 +137,7 @@ impl<T> AckOrder<T> {
 
     /// The messages that may be acked now by cumulative acks, at most `longest` per partition. The broker carries one out only if everything
     /// from its commit on is ours, so the answer to one is awaited before the next is sent.
-    pub fn ready(&mut self, longest: usize) -> Vec<Run<T>> {
+    pub fn ready(&mut self, longest: usize) -> Vec<AckRun<T>> {
         let take = |(number, partition): (&u32, &mut Partition<T>)| {
             partition.extend();
             partition.take_run(*number, partition.proven?, longest)
@@ -148,7 +148,7 @@ impl<T> AckOrder<T> {
     /// The messages that could be acked if their order were proven. Only for a broker that checks this itself and refuses otherwise. It counts
     /// messages that are still on their way to us as ours, so this serves only for the first ack of a partition: after that, a gap between
     /// what is acked and what we hold must be filled first.
-    pub fn unproven_runs(&mut self) -> Vec<Run<T>> {
+    pub fn unproven_runs(&mut self) -> Vec<AckRun<T>> {
         let take = |(number, partition): (&u32, &mut Partition<T>)| {
             partition.question().filter(|_| partition.acked.is_none())?;
             // Empty unless the lowest message is settled.
@@ -158,18 +158,18 @@ impl<T> AckOrder<T> {
     }
 
     /// Partitions in which a message could be acked, now or once it is settled, if the order were proven.
-    pub fn unproven(&self) -> Vec<Held> {
+    pub fn unproven(&self) -> Vec<HeldMessages> {
         let question = |(number, partition): (&u32, &Partition<T>)| {
             let (messages, up_to) = partition.question()?;
             let is_settled = matches!(partition.lowest(), Some((_, State::Settled(_))));
-            Some(Held { partition: *number, messages, is_settled, up_to, sent: partition.sent })
+            Some(HeldMessages { partition: *number, messages, is_settled, up_to, sent: partition.sent })
         };
         self.partitions.iter().filter_map(question).collect()
     }
 
     /// Proves that no messages of the partition are in flight other than those in `held`. Void if an ack was sent since: it may have made room
     /// in the count for a message that we don't hold.
-    pub fn prove(&mut self, held: Held) {
+    pub fn prove(&mut self, held: HeldMessages) {
         let partition = self.partitions.get_mut(&held.partition);
         if let Some(partition) = partition.filter(|partition| partition.sent == held.sent) {
             partition.proven = partition.proven.max(Some(held.up_to));
@@ -183,7 +183,7 @@ impl<T> AckOrder<T> {
 
     /// Returns an ack that could not be carried out yet, to be tried again. Each try of a long run may fail because another stream holds one
     /// of its messages at that time: so the lowest message is tried alone, and then the whole run again.
-    pub fn returned(&mut self, run: Run<T>) {
+    pub fn returned(&mut self, run: AckRun<T>) {
         self.partitions.entry(run.partition).or_default().is_split = run.messages.len() > 1;
         for (offset, ack) in run.messages {
             self.settled(run.partition, offset, ack);
@@ -251,7 +251,7 @@ impl<T> Partition<T> {
     }
 
     /// Takes each settled message below which all are settled, acked or refused.
-    fn take_each(&mut self, partition: u32, up_to: u64) -> Vec<Run<T>> {
+    fn take_each(&mut self, partition: u32, up_to: u64) -> Vec<AckRun<T>> {
         let mut runs = Vec::new();
         for (offset, state) in self.messages.range_mut(..=up_to) {
             match state {
@@ -260,7 +260,7 @@ impl<T> Partition<T> {
                 State::Settled(_) => {
                     if let State::Settled(ack) = std::mem::replace(state, State::Acking) {
                         self.sent += 1;
-                        runs.push(Run { partition, messages: vec![(*offset, ack)] });
+                        runs.push(AckRun { partition, messages: vec![(*offset, ack)] });
                     }
                 }
             }
@@ -269,7 +269,7 @@ impl<T> Partition<T> {
     }
 
     /// Takes the settled messages at the low end, up to the first gap.
-    fn take_run(&mut self, partition: u32, up_to: u64, longest: usize) -> Option<Run<T>> {
+    fn take_run(&mut self, partition: u32, up_to: u64, longest: usize) -> Option<AckRun<T>> {
         let longest = if self.is_split { 1 } else { longest };
         let is_refused = |state: &State<T>| matches!(state, State::Refused);
         let mut messages = Vec::new();
@@ -290,7 +290,7 @@ impl<T> Partition<T> {
         }
         self.sent += 1;
         self.is_split = false;
-        Some(Run { partition, messages })
+        Some(AckRun { partition, messages })
     }
 }
 
@@ -314,7 +314,7 @@ mod tests {
         }
     }
 
-    fn offsets(runs: Vec<Run<u64>>) -> Vec<u64> {
+    fn offsets(runs: Vec<AckRun<u64>>) -> Vec<u64> {
         runs.into_iter().flat_map(|run| run.messages).map(|(offset, _)| offset).collect()
     }
 
@@ -325,7 +325,7 @@ mod tests {
         assert_eq!(order.ready(1), [], "2 or 4 may be in flight elsewhere");
         assert_eq!(
             order.unproven(),
-            [Held { partition: 0, messages: 2, is_settled: true, up_to: 5, sent: 0 }]
+            [HeldMessages { partition: 0, messages: 2, is_settled: true, up_to: 5, sent: 0 }]
         );
         all_are_ours(&mut order);
         assert_eq!(offsets(order.ready(1)), [3]);
@@ -405,7 +405,7 @@ mod tests {
         let mut order = AckOrder::default();
         receive(&mut order, &[7, 8, 10]);
         let runs = order.unproven_runs();
-        assert_eq!(runs, [Run { partition: 0, messages: vec![(7, 7), (8, 8)] }]);
+        assert_eq!(runs, [AckRun { partition: 0, messages: vec![(7, 7), (8, 8)] }]);
         assert!(order.unproven().is_empty() && order.unproven_runs().is_empty(), "its answer is awaited");
         runs.into_iter().for_each(|run| order.returned(run));
         assert_eq!(order.ready(9), []);
@@ -413,7 +413,7 @@ mod tests {
         let runs = order.unproven_runs();
         assert_eq!(
             runs,
-            [Run { partition: 0, messages: vec![(7, 7)] }],
+            [AckRun { partition: 0, messages: vec![(7, 7)] }],
             "8 may be with another stream by now"
         );
         runs.into_iter().for_each(|run| order.returned(run));
@@ -525,7 +525,7 @@ mod tests {
                     all_are_ours(&mut order);
                     let ready = if longest == 0 { order.ready_singly() } else { order.ready(longest) };
                     if ready.is_empty() { break }
-                    for Run { partition, messages: run } in ready {
+                    for AckRun { partition, messages: run } in ready {
                         for (offset, ()) in run {
                             let lower = messages.iter().filter(|(p, o)| *p == partition && *o < offset);
                             prop_assert!(lower.clone().all(|message| acked.contains(message)));

@@ -7,7 +7,7 @@ use driftq_client::{AckToken, Acked, Client, Error, Unacked};
 use tokio::{task::JoinSet, time::sleep};
 use tracing::Instrument as _;
 
-use super::ack_order::Run;
+use super::ack_order::AckRun;
 use crate::effects::Settled;
 
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -24,9 +24,9 @@ pub(super) struct Acks {
     sent: JoinSet<Sent>,
 }
 
-/// How messages are acked.
+/// AckMode messages are acked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
+pub(super) enum AckMode {
     /// A single message. Only with a proof that nothing lower is in flight elsewhere.
     One,
     /// All messages of the run, if the broker itself finds that nothing lower is in flight elsewhere.
@@ -38,18 +38,18 @@ pub(super) enum How {
 pub(super) struct Sent {
     pub(super) partition: u32,
     pub(super) offsets: Vec<u64>,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: AckOutcome,
 }
 
 /// The result of an ack.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(super) enum AckOutcome {
     /// The messages have left the queue.
     Acked,
     /// They no longer belonged to this stream.
     Gone,
     /// Not possible yet: try again.
-    Wait(Run<Ack>),
+    Wait(AckRun<Ack>),
     /// Not possible on this stream. The messages are settled and will be redelivered as duplicates.
     Refused(Error),
 }
@@ -60,17 +60,17 @@ impl Acks {
     }
 
     /// Sends an ack.
-    pub(super) fn send(&mut self, run: Run<Ack>, how: How) {
+    pub(super) fn send(&mut self, run: AckRun<Ack>, how: AckMode) {
         let broker = self.broker.clone();
         let sending = async move {
-            let Run { partition, messages } = run;
+            let AckRun { partition, messages } = run;
             let (offsets, messages): (Vec<_>, Vec<_>) = messages.into_iter().unzip();
             let outcome = match send(&broker, messages, how, partition).await {
                 Ok(outcome) => outcome,
                 Err(waiting) => {
                     sleep(PAUSE).await;
                     let messages = offsets.iter().copied().zip(waiting).collect();
-                    Outcome::Wait(Run { partition, messages })
+                    AckOutcome::Wait(AckRun { partition, messages })
                 }
             };
             Sent { partition, offsets, outcome }
@@ -97,29 +97,29 @@ impl Acks {
 async fn send(
     broker: &Client<Settled>,
     mut messages: Vec<Ack>,
-    how: How,
+    how: AckMode,
     partition: u32,
-) -> Result<Outcome, Vec<Ack>> {
+) -> Result<AckOutcome, Vec<Ack>> {
     let mut is_again = false;
     loop {
         let answer = match how {
-            How::Through => broker.ack_through(messages, TIMEOUT).await,
-            How::One => match messages.pop() {
+            AckMode::Through => broker.ack_through(messages, TIMEOUT).await,
+            AckMode::One => match messages.pop() {
                 Some((token, settled)) => broker.ack(token, settled, TIMEOUT).await,
-                None => return Ok(Outcome::Gone),
+                None => return Ok(AckOutcome::Gone),
             },
         };
         let Unacked { error, messages: unacked } = match answer {
-            Ok(Acked::Done) => return Ok(Outcome::Acked),
+            Ok(Acked::Done) => return Ok(AckOutcome::Acked),
             // The first ack was carried out.
-            Ok(Acked::Gone) if is_again => return Ok(Outcome::Acked),
-            Ok(Acked::Gone) => return Ok(Outcome::Gone),
+            Ok(Acked::Gone) if is_again => return Ok(AckOutcome::Acked),
+            Ok(Acked::Gone) => return Ok(AckOutcome::Gone),
             Err(unacked) => unacked,
         };
         match error {
             // The first ack may have been carried out. The messages are settled, so nothing has to wait for them.
             Error::HeldElsewhere { .. } | Error::Unsupported if is_again => {
-                return Ok(Outcome::Refused(error));
+                return Ok(AckOutcome::Refused(error));
             }
             Error::HeldElsewhere { .. } | Error::Unsupported => return Err(unacked),
             error if error.is_no_answer() => {
@@ -129,7 +129,7 @@ async fn send(
                 (is_again, messages) = (true, unacked);
                 sleep(PAUSE).await;
             }
-            error => return Ok(Outcome::Refused(error)),
+            error => return Ok(AckOutcome::Refused(error)),
         }
     }
 }

@@ -21,11 +21,10 @@ use tracing::Instrument as _;
 
 use super::{
     Worker,
-    attempt::Plan,
+    activity::Activity,
     destinations::{Destination, NoPlace},
-    run::Activity,
+    plan::Plan,
     task::Task,
-    work::never_fits,
 };
 use crate::{
     config::step::Step,
@@ -205,7 +204,7 @@ impl DueWork<'_> {
                 Err(NoPlace::Closed { .. } | NoPlace::Busy) => return false,
             }
         } else {
-            never_fits(lease)
+            Plan::never_fits(lease)
         };
         self.spawn(task, plan, lease);
         true

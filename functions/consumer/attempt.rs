@@ -14,10 +14,11 @@ use super::{
     destinations::Place,
     doubt::Resolved,
     events::Kind,
+    plan::Plan,
     report::Conclusion,
-    row::Prepared,
     sequel::Given,
     task::Task,
+    verdict::{Ended, Verdict},
 };
 use crate::{
     command::{Command, Input, Payload},
@@ -41,44 +42,6 @@ pub(super) enum Claimed {
     Won(Lease),
     /// An earlier attempt may have been applied.
     InDoubt(Doubt),
-}
-
-/// What the attempt does.
-#[derive(Debug)]
-pub(super) enum Plan {
-    /// Call, if there is no doubt in the way.
-    Call(Place),
-    /// Nothing can be called, for this reason.
-    Park(String),
-}
-
-/// The outcome of an attempt, before it is recorded.
-#[derive(Debug)]
-pub(super) enum Verdict {
-    /// Applied by the third party.
-    Done(Receipt),
-    /// It is not known to have succeeded.
-    NotApplied(NotApplied),
-    /// An operator has to decide.
-    Park(String),
-    /// Its condition does not hold.
-    Skip(String),
-    /// Not yet known: an item must be written, together with the effect's end.
-    Write(Box<Prepared>),
-}
-
-/// How an attempt ended, with the commands that have begun.
-#[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) settled: Settled,
-    /// The commands that have begun.
-    pub(super) begun: Vec<Command>,
-}
-
-impl From<Settled> for Ended {
-    fn from(settled: Settled) -> Self {
-        Self { settled, begun: Vec::new() }
-    }
 }
 
 impl Claimed {
@@ -110,13 +73,6 @@ impl Claimed {
             Self::Won(lease) => lease,
             Self::InDoubt(doubt) => doubt.unresolved(),
         }
-    }
-}
-
-impl Plan {
-    /// Whether the call is likely to take long.
-    pub(super) fn is_slow(&self) -> bool {
-        matches!(self, Self::Call(place) if place.is_at_slow_destination())
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{Worker, attempt::Verdict, look_up::LookedUp, sequel::Given, task::Task};
+use super::{Worker, look_up::LookedUp, sequel::Given, task::Task, verdict::Verdict};
 use crate::{
     config::{
         in_doubt::{InDoubt, LookUp},

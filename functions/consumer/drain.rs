@@ -19,10 +19,10 @@ use uuid::Uuid;
 
 use super::{
     Worker,
-    ack_order::{AckOrder, Delivered, Run},
-    acks::{Ack, Acks, How, Outcome, Sent},
+    ack_order::{AckOrder, AckRun, Delivered},
+    acks::{Ack, AckMode, AckOutcome, Acks, Sent},
+    activity::Activity,
     proof::{Proof, REORDERED},
-    run::Activity,
     work::Unsettled,
 };
 use crate::{effects::Settled, topic::Topic};
@@ -45,7 +45,7 @@ pub(super) struct Reading {
 
 /// Why reading a stream ended.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(super) enum StreamEnd {
     /// It was told to stop.
     Stopped,
     /// The stream broke.
@@ -65,7 +65,7 @@ pub(super) struct Drain<'a> {
     proof: Proof,
     acks: Acks,
     working: JoinSet<Work>,
-    ended: Option<Ended>,
+    ended: Option<StreamEnd>,
     ended_at: Instant,
     has_answered: bool,
 }
@@ -100,12 +100,12 @@ impl<'a> Drain<'a> {
         mut self,
         stop: &CancellationToken,
         lease_lost: &CancellationToken,
-    ) -> (Ended, bool) {
+    ) -> (StreamEnd, bool) {
         loop {
             self.send_acks();
             if self.is_over() {
                 self.worker.meter.unacked(self.order.unacked() as u64);
-                return (self.ended.unwrap_or(Ended::Stopped), self.has_answered);
+                return (self.ended.unwrap_or(StreamEnd::Stopped), self.has_answered);
             }
             let wake = self.wakes_at();
             tokio::select! {
@@ -115,10 +115,10 @@ impl<'a> Drain<'a> {
                 Some(answer) = self.proof.next() => {
                     self.has_answered |= self.proof.learn(answer, &mut self.order);
                 }
-                () = lease_lost.cancelled(), if !matches!(self.ended, Some(Ended::LeaseLost)) => {
-                    self.end(Ended::LeaseLost);
+                () = lease_lost.cancelled(), if !matches!(self.ended, Some(StreamEnd::LeaseLost)) => {
+                    self.end(StreamEnd::LeaseLost);
                 }
-                () = stop.cancelled(), if self.ended.is_none() => self.end(Ended::Stopped),
+                () = stop.cancelled(), if self.ended.is_none() => self.end(StreamEnd::Stopped),
                 () = sleep_until(wake) => {}
             }
         }
@@ -130,7 +130,7 @@ impl<'a> Drain<'a> {
         self.proof.next_count().filter(|count| *count > now).map_or(tick, |count| tick.min(count))
     }
 
-    fn end(&mut self, ended: Ended) {
+    fn end(&mut self, ended: StreamEnd) {
         self.ended = Some(ended);
         self.ended_at = Instant::now();
         if !self.may_ack() {
@@ -157,8 +157,8 @@ impl<'a> Drain<'a> {
     fn may_ack(&self) -> bool {
         match self.ended {
             None => true,
-            Some(Ended::Stopped) => !self.proof.is_blind(),
-            Some(Ended::Broken(_) | Ended::LeaseLost) => false,
+            Some(StreamEnd::Stopped) => !self.proof.is_blind(),
+            Some(StreamEnd::Broken(_) | StreamEnd::LeaseLost) => false,
         }
     }
 
@@ -168,12 +168,12 @@ impl<'a> Drain<'a> {
         }
         let unproven = self.proof.seek(&mut self.order, self.stream.opened_at());
         let (how, ready) = if self.proof.is_cumulative() {
-            (How::Through, self.order.ready(LONGEST_RUN))
+            (AckMode::Through, self.order.ready(LONGEST_RUN))
         } else {
-            (How::One, self.order.ready_singly())
+            (AckMode::One, self.order.ready_singly())
         };
         let proven = ready.into_iter().map(|run| (run, how));
-        for (run, how) in proven.chain(unproven.into_iter().map(|run| (run, How::Through))) {
+        for (run, how) in proven.chain(unproven.into_iter().map(|run| (run, AckMode::Through))) {
             self.acks.send(run, how);
         }
     }
@@ -181,7 +181,7 @@ impl<'a> Drain<'a> {
     fn on_delivery(&mut self, delivery: Result<Option<Delivery>, Error>) {
         let delivery = match delivery.and_then(|delivery| delivery.ok_or(Error::Interrupted(None))) {
             Ok(delivery) => delivery,
-            Err(error) => return self.end(Ended::Broken(error)),
+            Err(error) => return self.end(StreamEnd::Broken(error)),
         };
         let Delivery { partition, offset, key, value, token, .. } = delivery;
         self.activity.touch();
@@ -219,16 +219,16 @@ impl<'a> Drain<'a> {
         let Sent { partition, offsets, outcome } = sent;
         let count = offsets.len() as u64;
         match outcome {
-            Outcome::Acked => {
+            AckOutcome::Acked => {
                 self.has_answered = true;
                 offsets.into_iter().for_each(|offset| self.order.acked(partition, offset));
             }
-            Outcome::Gone => {
+            AckOutcome::Gone => {
                 self.worker.meter.unacked(count);
                 offsets.into_iter().for_each(|offset| self.order.acked(partition, offset));
             }
-            Outcome::Wait(run) => self.order.returned(Run { partition, ..run }),
-            Outcome::Refused(error) => {
+            AckOutcome::Wait(run) => self.order.returned(AckRun { partition, ..run }),
+            AckOutcome::Refused(error) => {
                 self.worker.meter.unacked(count);
                 tracing::warn!(partition, ?offsets, %error, "an ack was refused; its messages come back as duplicates");
                 offsets.into_iter().for_each(|offset| self.order.refused(partition, offset));

@@ -21,9 +21,6 @@ use crate::{
     },
 };
 
-/// The step of a message whose step is not in `webhooks.toml`.
-pub(super) const NO_STEP: &str = "?";
-
 /// The counts and metrics of one run.
 #[derive(Debug, Default)]
 pub(super) struct Meter(Mutex<Measured>);

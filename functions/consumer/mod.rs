@@ -25,6 +25,7 @@
 
 pub mod ack_order;
 mod acks;
+mod activity;
 mod agenda;
 mod answer;
 mod attempt;
@@ -40,6 +41,7 @@ mod gauges;
 mod look_up;
 mod message;
 mod meter;
+mod plan;
 mod proof;
 mod reader;
 mod reconcile;
@@ -54,6 +56,7 @@ mod streams;
 pub mod summary;
 mod task;
 mod turns;
+mod verdict;
 mod work;
 
 use std::{

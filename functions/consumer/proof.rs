@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 use driftq_client::{Error, Limits};
 use tokio::{task::JoinSet, time::Instant};
 
-use super::ack_order::{AckOrder, Held, Run};
+use super::ack_order::{AckOrder, AckRun, HeldMessages};
 use crate::topic::Topic;
 
 /// From the response headers on: 2 s, a tick of 1 s, and as much again as that tick.
@@ -44,7 +44,7 @@ pub(super) struct Proof {
     /// Number of consecutive responses that proved nothing, while nothing changed here.
     fruitless: u32,
     /// What was open when the last of them was requested.
-    in_vain: Vec<Held>,
+    in_vain: Vec<HeldMessages>,
     /// When the metrics may be requested again at the earliest.
     soonest: Instant,
     /// An estimate of the time that the broker needs for its metrics.
@@ -72,7 +72,7 @@ pub(super) enum Answer {
 #[derive(Debug)]
 pub(super) struct Counted {
     /// What was held before the request.
-    held: Vec<Held>,
+    held: Vec<HeldMessages>,
     counts: Result<BTreeMap<u32, u64>, Error>,
     took: Duration,
 }
@@ -113,7 +113,7 @@ impl Proof {
     }
 
     /// Proves what can be proven, and requests the rest. Returns what the broker has to check itself.
-    pub(super) fn seek<T>(&mut self, order: &mut AckOrder<T>, opened_at: Option<Instant>) -> Vec<Run<T>> {
+    pub(super) fn seek<T>(&mut self, order: &mut AckOrder<T>, opened_at: Option<Instant>) -> Vec<AckRun<T>> {
         if let Some(Ok(Limits { max_in_flight: Some(limit), .. })) = self.limits {
             order.prove_by_limit(limit);
         }
@@ -138,7 +138,7 @@ impl Proof {
 
     /// The pauses grow only while the same question is repeated: with a broker that deals far ahead, many responses prove nothing until all that
     /// it has dealt is here.
-    fn hurry(&mut self, open: &[Held]) {
+    fn hurry(&mut self, open: &[HeldMessages]) {
         if self.fruitless > 0
             && self.in_vain != open
             && let Counts::Again(at) = &mut self.counts
@@ -148,7 +148,7 @@ impl Proof {
         }
     }
 
-    fn count(&mut self, held: Vec<Held>) {
+    fn count(&mut self, held: Vec<HeldMessages>) {
         let (topic, group) = (self.topic.clone(), self.group.clone());
         self.asking.spawn(async move {
             let asked = Instant::now();
@@ -198,7 +198,7 @@ impl Proof {
             }
             // What we hold is in flight, so its partition must be in the counts.
             Ok(counts) if held.iter().all(|held| counts.contains_key(&held.partition)) => {
-                let is_all = |held: &Held| counts[&held.partition] <= held.messages;
+                let is_all = |held: &HeldMessages| counts[&held.partition] <= held.messages;
                 let (proven, open): (Vec<_>, Vec<_>) = held.into_iter().partition(is_all);
                 self.fruitless = if proven.is_empty() { self.fruitless + 1 } else { 0 };
                 self.in_vain = open;

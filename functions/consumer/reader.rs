@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::{
     RunError, Worker,
-    drain::{Drain, Ended, Reading},
-    run::Activity,
+    activity::Activity,
+    drain::{Drain, Reading, StreamEnd},
 };
 use crate::effects::{
     StoreError,
@@ -107,9 +107,9 @@ impl Reader<'_> {
             let (ended, answered) = drain.run(self.stop, lost).await;
             has_answered |= answered;
             let error = match ended {
-                Ended::Stopped => return self.answers(has_answered).await,
-                Ended::LeaseLost => return Err(RunError::LeaseLost),
-                Ended::Broken(error) => error,
+                StreamEnd::Stopped => return self.answers(has_answered).await,
+                StreamEnd::LeaseLost => return Err(RunError::LeaseLost),
+                StreamEnd::Broken(error) => error,
             };
             broken += 1;
             let pause = Duration::from_millis(200) * broken;

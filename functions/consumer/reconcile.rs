@@ -21,7 +21,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Worker, run::Activity};
+use super::{Worker, activity::Activity};
 use crate::{
     config::{reconcile::Reconcile, source::Source},
     effects::{

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Worker, events::Kind, meter::NO_STEP, task::Task};
+use super::{
+    Worker,
+    events::Kind,
+    task::{NO_STEP, Task},
+};
 use crate::effects::{How, parked::MALFORMED_RUN, record::Status};
 
 /// The conclusion of a command.

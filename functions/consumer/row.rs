@@ -16,13 +16,13 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Worker,
-    attempt::{Ended, Verdict},
     call::request_context,
     destinations::{Health, Place},
     events::Kind,
     report::Conclusion,
     sequel::Given,
     task::Task,
+    verdict::{Ended, Prepared, Verdict},
 };
 use crate::{
     command::Input,
@@ -39,14 +39,6 @@ use crate::{
     },
     outcome::NotApplied,
 };
-
-/// An item to be written, and the receipt that is then recorded.
-#[derive(Debug)]
-pub(super) struct Prepared {
-    row: Row,
-    receipt: Receipt,
-    place: Place,
-}
 
 /// Fills in an item's templates.
 ///

@@ -1,22 +1,14 @@
 //! One run: every broker's stream and the agenda, in parallel, until all of them are quiet or time is up.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use tokio::{
-    sync::Notify,
-    time::{interval, sleep},
-};
+use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     RunError, Worker,
+    activity::{Activity, TICK},
     agenda::DueWork,
     decided,
     drain::Reading,
@@ -28,14 +20,8 @@ use super::{
 };
 use crate::effects::pause::Pauses;
 
-/// How often it is checked whether the run is over.
-const TICK: Duration = Duration::from_millis(50);
 /// A run ends only after this many quiet ticks, in each of which its parts can report activity.
 const QUIET_TICKS: u32 = 4;
-
-/// The number of quiet ticks. Ticks and not time: a process that gets no CPU for a while has not been quiet.
-#[derive(Debug, Default)]
-pub(super) struct Activity(AtomicU32);
 
 /// What a run works with.
 #[derive(Debug)]
@@ -45,30 +31,6 @@ pub(super) struct Run<'a> {
     pub(super) readings: &'a [Reading],
     pub(super) streams: &'a Streams,
     pub(super) idle_exit: Duration,
-}
-
-impl Activity {
-    /// Reports activity.
-    pub(super) fn touch(&self) {
-        self.0.store(0, Ordering::Relaxed);
-    }
-
-    /// Counts a tick. Returns how long nothing has happened.
-    fn tick(&self) -> Duration {
-        TICK * self.0.fetch_add(1, Ordering::Relaxed).saturating_add(1)
-    }
-
-    /// Reports activity for as long as this future takes.
-    pub(super) async fn while_busy<T>(&self, work: impl Future<Output = T>) -> T {
-        let mut work = std::pin::pin!(work);
-        let mut ticks = interval(TICK);
-        loop {
-            tokio::select! {
-                done = &mut work => return done,
-                _ = ticks.tick() => self.touch(),
-            }
-        }
-    }
 }
 
 impl Run<'_> {

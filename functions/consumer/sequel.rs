@@ -6,11 +6,7 @@ use jiff::Timestamp;
 use minijinja::{Value as Jinja, context, value::Serde};
 use tracing::Instrument as _;
 
-use super::{
-    Worker,
-    attempt::{Plan, Verdict},
-    task::Task,
-};
+use super::{Worker, plan::Plan, task::Task, verdict::Verdict};
 use crate::{
     command::{
         Command, Input,

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use tracing::{Span, field};
 
-use super::meter::NO_STEP;
 use crate::{
     command::{Command, InputHash, Payload},
     config::{Config, step::Step},
@@ -12,6 +11,9 @@ use crate::{
     telemetry::spans::Spans,
     trace::Traceparent,
 };
+
+/// The step of a message whose step is not in `webhooks.toml`.
+pub(super) const NO_STEP: &str = "?";
 
 /// A command, with what is derived from it.
 #[derive(Debug)]

@@ -12,13 +12,8 @@ use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use super::{
-    Worker,
-    agenda::NEWER_POLL,
-    attempt::{Claimed, Ended, Plan},
-    destinations::NoPlace,
-    report::Conclusion,
-    task::Task,
-    turns::Turn,
+    Worker, agenda::NEWER_POLL, attempt::Claimed, destinations::NoPlace, plan::Plan, report::Conclusion,
+    task::Task, turns::Turn, verdict::Ended,
 };
 use crate::effects::{
     Settled, StoreError,
@@ -104,7 +99,7 @@ impl Worker {
             Fit::Now(lease) => lease,
             Fit::Later => return self.enqueue(task, self.now(), "no time left for the step").await,
             Fit::Never(needed) => {
-                return self.claim(task, never_fits(needed), needed, turn, Origin::Message).await;
+                return self.claim(task, Plan::never_fits(needed), needed, turn, Origin::Message).await;
             }
         };
         match self.destinations.of(step).place_for_message().await {
@@ -257,12 +252,4 @@ impl Worker {
         self.report(task, command.attempt, &Conclusion::Parked { why: &why, in_doubt });
         Ok(settled)
     }
-}
-
-/// The plan for a step that needs more time than the function's timeout.
-pub(super) fn never_fits(needed: Duration) -> Plan {
-    let needed = needed.as_secs_f64();
-    Plan::Park(format!(
-        "the step needs {needed} s, which no invocation has; raise the consumer's timeout, or shorten the step's"
-    ))
 }
