@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use super::{problems::Problems, section::Section, source::check_secret_name};
+use super::{problems::Problems, secret_name, section::Section};
 
 /// Source of the credentials. The strings are names of secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Auth {
             }
         };
         if let Some(secret) = auth.as_ref().and_then(Self::secret) {
-            check_secret_name(secret, section.place(), problems);
+            secret_name::check(secret, section.place(), problems);
         }
         section.finish(problems);
         auth

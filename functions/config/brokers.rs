@@ -3,7 +3,7 @@
 use driftq_client::{Address, Invalid};
 use serde::Serialize;
 
-use super::{environment::Lookup, problems::Problems};
+use super::problems::Problems;
 
 /// What a broker is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -39,7 +39,7 @@ pub struct Brokers {
 
 impl Brokers {
     /// Reads both variables. None if there is no broker to write to; the problems then say why.
-    pub(super) fn read(get: Lookup<'_>, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn read(get: impl Fn(&str) -> Option<String>, problems: &mut Problems) -> Option<Self> {
         let mut seen = Vec::new();
         let mut list = |role: Role| {
             let addresses = get(role.variable()).map(|text| list(role, &text, &mut seen, problems));

@@ -8,9 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{
-    Sources, problems::Problems, rate::Rate, section::Section, source::check_secret_name, step::Step,
-};
+use super::{Sources, problems::Problems, rate::Rate, secret_name, section::Section, step::Step};
 
 /// Default limit of calls in flight.
 const DEFAULT_IN_FLIGHT: NonZeroU32 = NonZeroU32::new(64).unwrap();
@@ -46,7 +44,7 @@ impl Destination {
         let client_certificate: Option<String> =
             section.optional("client_certificate", "the name of a secret", problems);
         if let Some(name) = &client_certificate {
-            check_secret_name(name, &section.path("client_certificate"), problems);
+            secret_name::check(name, &section.path("client_certificate"), problems);
         }
         section.finish(problems);
         Self { in_flight: in_flight.unwrap_or(DEFAULT_IN_FLIGHT), rate, allow_private, client_certificate }

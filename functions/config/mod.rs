@@ -21,6 +21,7 @@ pub mod environment;
 mod graph;
 mod hosts;
 pub mod in_doubt;
+mod marked;
 mod position;
 mod problems;
 pub mod rate;
@@ -28,6 +29,7 @@ pub mod reconcile;
 pub mod retry;
 pub mod row;
 mod scheme;
+mod secret_name;
 mod section;
 pub mod source;
 mod span;
@@ -299,7 +301,9 @@ fn check_references(
         if let Some(source) = source {
             for identity in [step.run_id.as_ref(), Some(&step.business_key)] {
                 source.check_identity(identity, step.unsigned, templates, problems);
-                reconcile::check_identity(source, identity, templates, problems);
+                if let Some(reconcile) = &source.reconcile {
+                    reconcile.check_identity(&source.name, identity, templates, problems);
+                }
             }
         }
         if let Some(on) = step.on.as_ref().filter(|on| !sources.contains_key(&on.source)) {

@@ -9,8 +9,8 @@ use webhook_verify::Scheme;
 
 use super::{
     problems::Problems,
+    secret_name,
     section::Section,
-    source::check_secret_name,
     span::Span,
     template::{Template, Templates},
     url_template::UrlTemplate,
@@ -137,7 +137,7 @@ impl Reconcile {
         let every: Option<Span> = section.required("every", "every = \"15m\"", problems);
         let key: Option<String> = section.required("key", "key = \"NAME_OF_THE_SECRET\"", problems);
         if let Some(key) = &key {
-            check_secret_name(key, &section.path("key"), problems);
+            secret_name::check(key, &section.path("key"), problems);
         }
         let url: Option<String> = section.optional("url", "the URL of the provider's API", problems);
         let Some(known) = KNOWN.iter().find(|known| known.scheme == scheme.name()) else {
@@ -184,29 +184,27 @@ impl Reconcile {
             Duration::from_secs(1)
         }
     }
-}
-
-/// Checks that a fetched event gets the same identity as a delivered one, although it has no headers and other bytes.
-pub(super) fn check_identity(
-    source: &super::source::Source,
-    identity: Option<&Template>,
-    templates: &Templates,
-    problems: &mut Problems,
-) {
-    let fetches = source.reconcile.as_ref().is_some_and(Reconcile::fetches);
-    let Some(identity) = identity.filter(|_| fetches && !templates.are_checked()) else { return };
-    let differ: Vec<_> =
-        ["headers", "digest"].into_iter().filter(|name| templates.uses(identity, name)).collect();
-    if !differ.is_empty() {
-        let names = differ.join(", ");
-        problems.add(
-            identity.field(),
-            format!(
-                "{names} of a fetched event differs from that of a delivered one, so that it would be another effect; use event_id or \
-                 event, or remove reconcile of source {}",
-                source.name
-            ),
-        );
+    /// Checks that a fetched event of this source gets the same identity as a delivered one, although it has no headers and other bytes.
+    pub(super) fn check_identity(
+        &self,
+        source: &str,
+        identity: Option<&Template>,
+        templates: &Templates,
+        problems: &mut Problems,
+    ) {
+        let Some(identity) = identity.filter(|_| self.fetches() && !templates.are_checked()) else { return };
+        let differ: Vec<_> =
+            ["headers", "digest"].into_iter().filter(|name| templates.uses(identity, name)).collect();
+        if !differ.is_empty() {
+            let names = differ.join(", ");
+            problems.add(
+                identity.field(),
+                format!(
+                    "{names} of a fetched event differs from that of a delivered one, so that it would be another effect; use event_id or \
+                     event, or remove reconcile of source {source}"
+                ),
+            );
+        }
     }
 }
 

@@ -12,8 +12,8 @@ use super::{
     allow::Allow,
     problems::Problems,
     rate::Rate,
-    reconcile::{self, Reconcile},
-    scheme,
+    reconcile::Reconcile,
+    scheme, secret_name,
     section::Section,
     span::Span,
     template::{Role, Template, Templates},
@@ -116,7 +116,9 @@ impl Source {
         };
         source.check_identity(source.run_id.as_ref(), unsigned, templates, problems);
         for own in [source.run_id.as_ref(), source.event_id.as_ref().map(|name| &name.template)] {
-            reconcile::check_identity(&source, own, templates, problems);
+            if let Some(reconcile) = &source.reconcile {
+                reconcile.check_identity(&source.name, own, templates, problems);
+            }
         }
         Some(source)
     }
@@ -135,7 +137,7 @@ fn text(
 
 fn verify_token(section: &mut Section, problems: &mut Problems) -> Option<String> {
     let name: String = section.optional("verify_token", "\"NAME_OF_THE_VARIABLE\"", problems)?;
-    check_secret_name(&name, &section.path("verify_token"), problems);
+    secret_name::check(&name, &section.path("verify_token"), problems);
     Some(name)
 }
 
@@ -155,17 +157,9 @@ fn secret_names(section: &mut Section, problems: &mut Problems) -> Option<Vec<St
         problems.add(section.path("secrets"), format!("empty; nothing could be verified. Write {expected}"));
     }
     for name in &names {
-        check_secret_name(name, &section.path("secrets"), problems);
+        secret_name::check(name, &section.path("secrets"), problems);
     }
     Some(names)
-}
-
-/// Checks a secret's name, which has the form of an environment variable. Anything else may be a secret itself, so it is not quoted.
-pub(super) fn check_secret_name(name: &str, field: &str, problems: &mut Problems) {
-    let legal = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
-    if name.is_empty() || !name.bytes().all(legal) {
-        problems.add(field, "not the name of a secret (A-Z, 0-9, _); the value itself never stands here");
-    }
 }
 
 #[cfg(test)]

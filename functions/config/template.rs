@@ -19,7 +19,7 @@ use minijinja::{
 use serde_json::{Map, Value};
 
 use self::names::{Named, named};
-use super::{checked::Check, problems::Problems, url_template};
+use super::{checked::Check, marked, problems::Problems};
 
 /// The kind of a template's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -442,5 +442,5 @@ fn to_json(value: &Jinja) -> Result<String, Error> {
 
 fn to_url_part(text: &str) -> Result<String, Error> {
     let why = "U+FDD0 and U+FDD1 are no characters for a URL";
-    url_template::fill_in(text).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, why))
+    marked::fill_in(text).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, why))
 }

@@ -6,20 +6,16 @@ use std::{borrow::Cow, net::IpAddr};
 use http::Uri;
 use minijinja::Value as Jinja;
 use percent_encoding::{percent_decode, percent_decode_str};
-use url::{Host, Origin, Url, form_urlencoded};
+use url::{Host, Origin, Url};
 
 use super::{
     addresses::not_public,
     auth::Auth,
+    marked::{BEGIN, END},
     problems::Problems,
     section::Section,
     template::{RenderError, Role, Template, Templates},
 };
-
-/// Markers around each filled-in value, until the path has been checked. Unicode reserves both for internal use, so no sender needs them
-/// (<https://www.unicode.org/faq/private_use#nonchar1>).
-const BEGIN: char = '\u{FDD0}';
-const END: char = '\u{FDD1}';
 
 /// The only name that always means this machine.
 pub(crate) const LOCALHOST: &str = "localhost";
@@ -175,16 +171,6 @@ fn is_captured(source: &str) -> bool {
         let tag = tag.trim_start_matches(['-', '+']).trim_start();
         tag.starts_with("filter ") || (tag.starts_with("set ") && !tag.contains('='))
     })
-}
-
-/// A value as it is filled into a URL: RFC 3986's unreserved characters are kept, everything else is percent-encoded. None: it contains one
-/// of the markers.
-pub(super) fn fill_in(value: &str) -> Option<String> {
-    if value.contains([BEGIN, END]) {
-        return None;
-    }
-    let escaped: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
-    Some(format!("{BEGIN}{}{END}", escaped.replace('+', "%20")))
 }
 
 /// Checks the path of a URL with marked values. The error is the value and what is wrong with it.

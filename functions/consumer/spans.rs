@@ -9,7 +9,7 @@ use crate::{
     config::{call::Call, in_doubt::LookUp},
     effects::record::Receipt,
     outcome::NotApplied,
-    telemetry::spans::{Kind, Span},
+    telemetry::span::{Kind, Span},
     trace::Traceparent,
 };
 

@@ -9,13 +9,14 @@ use jiff::Timestamp;
 
 use super::{
     How, Settled,
+    attributes::{Item, attr, millis, string},
     error::StoreError,
     expression::{Change, Condition},
     guard::{Guard, Held, Mismatch},
     lanes::Lanes,
     new_record::{absent, pending_item},
     queries::Cursor,
-    record::{Item, Record, Status, attr, millis, string},
+    record::{Record, Status},
     store::{Store, Write},
 };
 use crate::{

@@ -10,10 +10,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
+    attributes::{Item, attr, millis, optional_text, seconds, string, time},
     error::StoreError,
     expression::{Change, Condition},
     reconciliation::Reconciliation,
-    record::{Item, attr, millis, optional_text, seconds, string, time},
     store::Write,
 };
 use crate::effect_id::EffectId;

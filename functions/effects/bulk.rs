@@ -10,11 +10,12 @@ use uuid::Uuid;
 
 use super::{
     StoreError,
+    attributes::{Item, attr, millis, optional_text, string, time},
     guard::decide::{Decided, Decision, Decisions, Said, Seen},
     listing::Listing,
     new_record::absent,
     queries::Cursor,
-    record::{Item, Record, as_json, attr, millis, optional_text, string, time},
+    record::{Record, as_json},
     store::Store,
 };
 use crate::{

@@ -7,9 +7,9 @@ use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use jiff::Timestamp;
 
 use super::{
+    attributes::{attr, string},
     error::StoreError,
     expression::{Change, Condition},
-    record::{attr, string},
     store::Store,
 };
 use crate::{

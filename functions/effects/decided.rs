@@ -6,9 +6,10 @@
 use jiff::Timestamp;
 
 use super::{
+    attributes::{Item, attr, number, string},
     error::StoreError,
     expression::{Change, Condition},
-    record::{Item, Record, attr, number, string},
+    record::Record,
     store::{Store, Write},
 };
 

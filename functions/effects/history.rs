@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
+    attributes::{Item, attr, count, millis, number, optional_text, short, string, time},
     error::StoreError,
     expression::Change,
-    record::{Item, attr, count, millis, number, optional_text, short, string, time},
 };
 
 /// Entries that are kept, each of at most about 1.1 KB.

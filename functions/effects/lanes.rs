@@ -9,8 +9,8 @@ use std::{
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
+    attributes::{attr, string},
     error::StoreError,
-    record::{attr, string},
     store::Store,
 };
 use crate::effect_id::StepId;

@@ -25,6 +25,7 @@
 
 pub mod agenda;
 pub mod asked;
+mod attributes;
 pub mod bulk;
 pub mod claim_check;
 pub mod decided;

@@ -4,9 +4,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use super::{
+    attributes::{Item, attr, count, millis, string},
     expression::Condition,
     recent,
-    record::{Item, Status, attr, count, millis, string},
+    record::Status,
 };
 use crate::{
     command::{Command, InputHash},

@@ -6,10 +6,11 @@ use sha2::{Digest, Sha256};
 
 use super::{
     How, Settled,
+    attributes::{Item, attr, count, millis, short, string},
     error::StoreError,
     guard::{Guard, Mismatch},
     new_record::{absent, new_item},
-    record::{Item, Status, attr, count, millis, short, string},
+    record::Status,
 };
 use crate::{
     command::Command,

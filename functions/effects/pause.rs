@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
+    attributes::{Item, attr, millis, optional_text, string, time},
     error::StoreError,
-    record::{Item, attr, millis, optional_text, string, time},
     store::Store,
 };
 

@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 
 use super::{
     DUE_INDEX,
+    attributes::{Item, millis, string},
     error::StoreError,
-    record::{Item, Record, millis, string},
+    record::Record,
     store::Store,
 };
 

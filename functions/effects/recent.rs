@@ -11,8 +11,9 @@ use sha2::{Digest, Sha256};
 
 use super::{
     StoreError,
+    attributes::{Item, attr, millis, optional_text, string, time},
     listing::Listing,
-    record::{Item, Record, attr, millis, optional_text, string, time},
+    record::Record,
     store::Store,
 };
 use crate::effect_id::EffectId;

@@ -10,12 +10,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    attributes::{Item, attr, millis, optional_text, string, time},
     claim_check::LargeInputs,
     error::StoreError,
     expression::{Change, Condition},
     lanes::Lanes,
     new_record::{absent, pending_item},
-    record::{Item, Record, attr, millis, optional_text, string, time},
+    record::Record,
     store::{Store, Write},
 };
 use crate::{

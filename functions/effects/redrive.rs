@@ -12,12 +12,13 @@ use uuid::Uuid;
 
 use super::{
     StoreError,
+    attributes::{attr, count, millis, string},
     expression::{Change, Condition},
     history::{AttemptEnd, History},
     lanes::Lanes,
     listing::Listing,
     new_record::{absent, pending_item},
-    record::{Record, Status, attr, count, millis, string},
+    record::{Record, Status},
     store::Store,
     transaction::{Obstacle, Transacted, Writes, not_applied},
 };

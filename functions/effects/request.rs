@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::{
+    attributes::{Item, attr, string},
     error::StoreError,
     new_record::absent,
-    record::{Item, attr, string},
     store::{Store, Write},
 };
 use crate::{command::InputHash, effect_id::EffectId};

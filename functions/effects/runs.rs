@@ -6,10 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    attributes::{Item, attr, millis, optional_text, seconds, string},
     error::StoreError,
     expression::Condition,
     queries::Cursor,
-    record::{Item, attr, millis, optional_text, seconds, string},
     store::Store,
 };
 

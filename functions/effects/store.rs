@@ -21,9 +21,9 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use super::{
+    attributes::{Item, attr, seconds, string},
     error::StoreError,
     expression::{Change, Condition, named},
-    record::{Item, attr, seconds, string},
     wire,
 };
 use crate::clients::direct::{Direct, Tried, other_tries};

@@ -9,9 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
+    attributes::{Item, attr, millis, string},
     error::StoreError,
     expression::{Change, Condition},
-    record::{Item, attr, millis, string},
     store::{Store, Write},
 };
 

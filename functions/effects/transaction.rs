@@ -10,9 +10,9 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{
+    attributes::{Item, attr, string},
     error::StoreError,
     expression::{Change, Condition, named},
-    record::{Item, attr, string},
     store::Store,
 };
 

@@ -7,8 +7,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Deserialize;
 
 use super::{
+    attributes::{Item, attr},
     expression::{Change, Condition},
-    record::{Item, attr},
 };
 
 /// More than most writes take.

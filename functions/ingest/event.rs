@@ -14,7 +14,8 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use context::Context;
-use envelope::{Envelope, EventFormat};
+use envelope::Envelope;
+use format::EventFormat;
 use lambda_http::http::{HeaderMap, Method};
 use serde::{Deserialize, de::Error as _};
 use tables::Tables;
@@ -24,6 +25,7 @@ use super::query::{Parameters, Query};
 mod caller;
 mod context;
 mod envelope;
+mod format;
 mod response;
 mod tables;
 

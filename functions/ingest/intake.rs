@@ -17,7 +17,8 @@ use crate::{
             ACCEPTED, BROKER_REFUSALS, COMMANDS, DEFERRED, DISABLED, GENUINE, INGEST_LATENCY, NOT_DURABLE,
             PARKED, REFUSED,
         },
-        spans::{INGEST_PATIENCE, Kind, Span, Spans},
+        span::{Kind, Span},
+        spans::{INGEST_PATIENCE, Spans},
     },
     trace::Traceparent,
 };

@@ -45,6 +45,7 @@ pub mod request;
 pub mod route;
 pub mod runs;
 mod self_test;
+mod started_run;
 pub mod wake;
 
 use event::{Event, LambdaResponse, Request};
@@ -55,12 +56,13 @@ use intake::{API, Intake};
 use jiff::Timestamp;
 use keys::{Disabled, Keys};
 use outbox::Outbox;
-use outcome::{FailedCommand, Genuine, NotVerified, Outcome, Run};
+use outcome::{FailedCommand, Genuine, NotVerified, Outcome};
 use placement::Placements;
 use rates::Rates;
 use reply::Reply;
 use request::{Lacking, NotGenuine, UnverifiedWebhook, VerifiedWebhook};
 use route::Origin;
+use started_run::StartedRun;
 use tracing::Instrument as _;
 use wake::WakeUps;
 use webhook_verify::{Answer, Asked, Refused, challenge};
@@ -298,16 +300,20 @@ impl Ingest {
     }
 
     /// The runs that a webhook's events start.
-    fn route(&self, webhook: VerifiedWebhook<'_>, origin: Origin<'_>) -> Result<Vec<Run>, Lacking> {
+    fn route(&self, webhook: VerifiedWebhook<'_>, origin: Origin<'_>) -> Result<Vec<StartedRun>, Lacking> {
         let run = |event: VerifiedWebhook<'_>| {
             let (run_id, effects) = route::commands(&event, &self.config, origin)?;
-            Ok(Run { run_id, event: event.into_identity(), effects })
+            Ok(StartedRun { run_id, event: event.into_identity(), effects })
         };
         webhook.events(&self.config.templates)?.into_iter().map(run).collect()
     }
 
     /// Makes commands durable. The consumer is not woken for a webhook without commands.
-    async fn make_durable(&self, runs: &[Run], now: Timestamp) -> Result<Placements, Box<FailedCommand>> {
+    async fn make_durable(
+        &self,
+        runs: &[StartedRun],
+        now: Timestamp,
+    ) -> Result<Placements, Box<FailedCommand>> {
         let mut placed = Placements::default();
         if runs.iter().all(|run| run.effects.is_empty()) {
             return Ok(placed);

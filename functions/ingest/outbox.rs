@@ -8,7 +8,10 @@ use std::{borrow::Cow, time::Duration};
 use jiff::Timestamp;
 use tracing::Instrument as _;
 
-use super::{placement::Placement, route::Routed};
+use super::{
+    placement::{NotDurable, Placement},
+    route::Routed,
+};
 use crate::{
     command::{Command, MAX_INLINE, MOST_INLINE, Payload},
     command_keys::CommandKeys,
@@ -35,30 +38,6 @@ pub struct Outbox {
     pub large_inputs: LargeInputs,
     /// With `journal = true`: every command is also written to the table, and becomes due there after this time.
     pub journal: Option<Duration>,
-}
-
-/// A command is not durable anywhere. The sender must redeliver; the guard makes it harmless if a part was accepted.
-#[derive(Debug, thiserror::Error)]
-pub enum NotDurable {
-    /// Neither store accepted it.
-    #[error("the broker {name}: {broker}; the table: {table}")]
-    Neither {
-        /// The broker's name.
-        name: String,
-        /// The broker's error.
-        broker: driftq_client::Error,
-        /// The table's error.
-        table: StoreError,
-    },
-    /// The table did not accept a command that is due later.
-    #[error("a command for later: {0}")]
-    Delayed(StoreError),
-    /// The table did not accept input that is too large for the broker.
-    #[error("large input: {0}")]
-    LargeInput(StoreError),
-    /// The table did not accept what an `Idempotency-Key` stands for.
-    #[error(transparent)]
-    IdempotencyKey(StoreError),
 }
 
 /// A command for a topic.
@@ -132,7 +111,7 @@ impl Outbox {
         let Err(broker) = message.publish().await else { return Ok(Placement::Queued) };
         match self.agenda.enqueue(effect, command, now, now).await {
             Ok(settled) => Ok(Placement::in_table(settled.how(), broker)),
-            Err(table) => Err(NotDurable::neither(topic, broker, table)),
+            Err(table) => Err(NotDurable::Neither { name: topic.broker_name().to_owned(), broker, table }),
         }
     }
 
@@ -161,7 +140,9 @@ impl Outbox {
                 }
                 Ok(Placement::in_table(settled.how(), broker))
             }
-            (Err(broker), Err(table)) => Err(NotDurable::neither(topic, broker, table)),
+            (Err(broker), Err(table)) => {
+                Err(NotDurable::Neither { name: topic.broker_name().to_owned(), broker, table })
+            }
         }
     }
 
@@ -188,11 +169,5 @@ impl Outbox {
         let limits = self.topics.for_key(&command.business_key).broker.limits_once(LIMITS_TIMEOUT).await;
         let partition = limits.ok().and_then(|limits| limits.max_value);
         partition.map_or(MAX_INLINE, |bytes| (bytes / 4).min(MOST_INLINE))
-    }
-}
-
-impl NotDurable {
-    fn neither(topic: &Topic, broker: driftq_client::Error, table: StoreError) -> Self {
-        Self::Neither { name: topic.broker_name().to_owned(), broker, table }
     }
 }

@@ -4,18 +4,18 @@
 use std::{borrow::Cow, error::Error};
 
 use serde_json::json;
-use webhook_verify::{Answer, Identity, Refused};
+use webhook_verify::{Answer, Refused};
 
 use super::{
     fetch::FetchError,
     keys::Disabled,
-    outbox::NotDurable,
-    placement::Placements,
+    placement::{NotDurable, Placements},
     reply::Reply,
     request::{Lacking, NotGenuine},
     route::Routed,
+    started_run::StartedRun,
 };
-use crate::effect_id::{EffectId, RunId};
+use crate::effect_id::EffectId;
 
 /// How a request ended. What is known about its sender is part of it.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ pub enum Genuine {
     /// Not all of its commands are durable.
     NotDurable(Box<FailedCommand>),
     /// All of its commands are durable.
-    Accepted(Vec<Run>, Placements),
+    Accepted(Vec<StartedRun>, Placements),
 }
 
 /// The outcome of `POST /runs`.
@@ -88,17 +88,6 @@ pub enum Client {
     },
 }
 
-/// A run that an event started.
-#[derive(Debug)]
-pub struct Run {
-    /// Its id.
-    pub run_id: RunId,
-    /// The provider's id and type of the event.
-    pub event: Identity,
-    /// Its first effects. None: the event is authentic, and no step wants it.
-    pub effects: Vec<Routed>,
-}
-
 /// A command that is not durable anywhere.
 #[derive(Debug)]
 pub struct FailedCommand {
@@ -112,7 +101,7 @@ pub struct FailedCommand {
 
 /// The part of an outcome that the log, the metrics and the request's span have in common.
 pub(super) enum Ending<'a> {
-    Accepted(&'a [Run]),
+    Accepted(&'a [StartedRun]),
     Started { routed: &'a Routed, caller: &'a str },
     Handshake(&'static str),
     Refused { reason: &'static str, why: Cow<'a, str> },
@@ -256,20 +245,6 @@ impl Ending<'_> {
         match self {
             Self::Disabled(_) | Self::NotDurable(_) => true,
             Self::Accepted(_) | Self::Started { .. } | Self::Handshake(_) | Self::Refused { .. } => false,
-        }
-    }
-}
-
-impl Run {
-    fn log(&self, duration_ms: u64) {
-        let Self { run_id, event: Identity { event_type, event_id }, effects } = self;
-        match effects.len() {
-            0 => {
-                tracing::info!(outcome = "unwanted", %run_id, event_type, event_id, duration_ms, "no step wants this webhook");
-            }
-            steps => {
-                tracing::info!(outcome = "accepted", %run_id, event_type, event_id, steps, duration_ms, "a webhook was accepted");
-            }
         }
     }
 }

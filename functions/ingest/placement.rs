@@ -1,7 +1,6 @@
 //! Where the outbox has put a command, and the counts of all commands of a request.
 
-use super::outbox::NotDurable;
-use crate::effects::How;
+use crate::effects::{How, StoreError};
 
 /// Where a command is durable.
 #[derive(Debug)]
@@ -20,6 +19,30 @@ pub enum Placement {
         /// The broker's error; none if the command was for the table anyway.
         broker: Option<driftq_client::Error>,
     },
+}
+
+/// A command is not durable anywhere. The sender must redeliver; the guard makes it harmless if a part was accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDurable {
+    /// Neither store accepted it.
+    #[error("the broker {name}: {broker}; the table: {table}")]
+    Neither {
+        /// The broker's name.
+        name: String,
+        /// The broker's error.
+        broker: driftq_client::Error,
+        /// The table's error.
+        table: StoreError,
+    },
+    /// The table did not accept a command that is due later.
+    #[error("a command for later: {0}")]
+    Delayed(StoreError),
+    /// The table did not accept input that is too large for the broker.
+    #[error("large input: {0}")]
+    LargeInput(StoreError),
+    /// The table did not accept what an `Idempotency-Key` stands for.
+    #[error(transparent)]
+    IdempotencyKey(StoreError),
 }
 
 impl Placement {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use webhook_verify::{Answer, Scheme, Success, success};
 
-use super::{event::Malformed, outcome::Run, route::Routed};
+use super::{event::Malformed, route::Routed, started_run::StartedRun};
 use crate::effect_id::{EffectId, RunId, StepId};
 
 /// A response.
@@ -13,9 +13,9 @@ use crate::effect_id::{EffectId, RunId, StepId};
 pub enum Reply {
     /// All commands are durable. A run without effects is an authentic event that no step wants. This is not an error: the provider must not
     /// redeliver it.
-    Accepted(Vec<Run>),
+    Accepted(Vec<StartedRun>),
     /// The same, for a provider that accepts only 200 as a success.
-    Ok(Vec<Run>),
+    Ok(Vec<StartedRun>),
     /// An exact response that the provider expects.
     Exact(Answer),
     /// A client's command is durable.
@@ -110,10 +110,10 @@ fn later(status: StatusCode, detail: &str) -> Response<String> {
 }
 
 /// One run for a webhook, a list of runs for a batch.
-fn accepted(runs: &[Run]) -> Accepted<'_> {
+fn accepted(runs: &[StartedRun]) -> Accepted<'_> {
     match runs {
-        [one] => Accepted::One(StartedRun::of(one)),
-        several => Accepted::Several { runs: several.iter().map(StartedRun::of).collect() },
+        [one] => Accepted::One(RunBody::of(one)),
+        several => Accepted::Several { runs: several.iter().map(RunBody::of).collect() },
     }
 }
 
@@ -121,12 +121,12 @@ fn accepted(runs: &[Run]) -> Accepted<'_> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Accepted<'a> {
-    One(StartedRun<'a>),
-    Several { runs: Vec<StartedRun<'a>> },
+    One(RunBody<'a>),
+    Several { runs: Vec<RunBody<'a>> },
 }
 
 #[derive(Serialize)]
-struct StartedRun<'a> {
+struct RunBody<'a> {
     effects: Vec<StartedEffect<'a>>,
     run_id: &'a RunId,
 }
@@ -137,8 +137,8 @@ struct StartedEffect<'a> {
     step: &'a StepId,
 }
 
-impl<'a> StartedRun<'a> {
-    fn of(Run { run_id, effects, .. }: &'a Run) -> Self {
+impl<'a> RunBody<'a> {
+    fn of(StartedRun { run_id, effects, .. }: &'a StartedRun) -> Self {
         let effect = |Routed { effect, .. }: &'a Routed| StartedEffect {
             effect_id: effect.to_string(),
             step: effect.step_id(),

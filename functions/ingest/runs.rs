@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{
     Ingest,
-    outbox::NotDurable,
     outcome::{Client, FailedCommand, Outcome},
+    placement::NotDurable,
     placement::Placements,
     reply::Reply,
     route::{

@@ -12,6 +12,7 @@ pub mod line;
 mod log;
 pub mod metrics;
 mod otlp;
+pub mod span;
 pub mod spans;
 
 use std::{io, panic, str::FromStr, sync::OnceLock};

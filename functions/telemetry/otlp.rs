@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::spans::Span;
+use super::span::Span;
 
 /// The status of a span that failed.
 const ERROR: u8 = 2;

@@ -14,7 +14,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use http::{
@@ -31,7 +31,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{line::Line, metrics::SPANS_DROPPED, namespace, otlp};
+use super::{line::Line, metrics::SPANS_DROPPED, namespace, otlp, span::Span};
 use crate::{
     config::{ConfigError, collector::Collector},
     secrets::{OTLP_HEADERS, Secret, Secrets},
@@ -49,36 +49,6 @@ const EVERY: Duration = Duration::from_secs(5);
 const ENOUGH: usize = 512;
 /// The maximum number of spans kept.
 const MOST: usize = 2048;
-
-/// A span's kind, with OTLP's number.
-#[derive(Debug, Clone, Copy)]
-pub enum Kind {
-    /// A request received.
-    Server = 2,
-    /// A request sent.
-    Client = 3,
-    /// A message processed.
-    Consumer = 5,
-}
-
-/// A span that has ended.
-#[derive(Debug)]
-pub struct Span<'a> {
-    /// The span's trace and its own id.
-    pub trace: Traceparent,
-    /// The parent span.
-    pub parent: Option<Traceparent>,
-    /// Its kind.
-    pub kind: Kind,
-    /// What the span is about, from a small set of names.
-    pub name: String,
-    /// When it began. It ends when it is recorded.
-    pub began: Instant,
-    /// Attributes: no data that was sent, and no secrets.
-    pub attributes: Vec<(&'static str, Value)>,
-    /// Why it failed.
-    pub error: Option<&'a str>,
-}
 
 /// The destination of spans: a collector, or none.
 #[derive(Debug, Clone, Default)]
@@ -287,7 +257,9 @@ fn parse_headers(text: &str) -> Result<HeaderMap, BadHeader> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Instant;
+
+    use super::{super::span::Kind, *};
 
     #[test]
     fn headers_are_pairs_and_their_values_are_kept_secret() {

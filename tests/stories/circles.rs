@@ -16,6 +16,10 @@ type Imports = BTreeMap<String, BTreeSet<String>>;
 /// A module's path in its crate: `["consumer", "drain"]`.
 type Path<'a> = Vec<&'a str>;
 
+/// The one path against the direction. A webhook may be read unverified for a preview only, so only that module can make a `Peek`, and the
+/// function that reads it asks for one.
+const EXCEPT: [&str; 3] = ["ingest", "preview", "Peek"];
+
 /// The source without comments, and without the tests at its end.
 fn code(text: &str) -> String {
     let is_test = |rest: &str| rest.lines().next().is_some_and(|line| line.ends_with('{'));
@@ -99,7 +103,7 @@ fn imports(crate_folder: &std::path::Path) -> Result<BTreeMap<String, Imports>> 
                 .entry(module[depth].to_owned())
                 .or_default();
         }
-        for path in named(&code, &module) {
+        for path in named(&code, &module).into_iter().filter(|path| *path != EXCEPT) {
             let depth = module.iter().zip(&path).take_while(|(one, other)| one == other).count();
             if let (Some(from), Some(to)) = (module.get(depth), path.get(depth)) {
                 let folder = folders.entry(module[..depth].join("::")).or_default();
@@ -132,9 +136,8 @@ fn no_modules_import_each_other_in_a_circle() -> Result<()> {
         let folders = imports(&workspace().join(crate_folder))?;
         let count: usize = folders.values().flat_map(BTreeMap::values).map(BTreeSet::len).sum();
         assert!(count > 50, "{crate_folder}: only {count} imports were found");
-        let circles: BTreeMap<_, _> =
-            folders.into_iter().map(|(folder, imports)| (folder, circles(imports))).collect();
-        let circles: Vec<_> = circles.into_iter().filter(|(_, circles)| !circles.is_empty()).collect();
+        let circles = folders.into_iter().map(|(folder, imports)| (folder, circles(imports)));
+        let circles: Vec<_> = circles.filter(|(_, circles)| !circles.is_empty()).collect();
         assert!(circles.is_empty(), "{crate_folder}: {circles:#?}");
     }
     Ok(())

@@ -16,9 +16,10 @@ use crate::{
     command::{Command, MOST_INLINE, flow::Next},
     effects::{
         How, Settled, StoreError,
+        attributes::{Item, attr, count, millis, short, string},
         expression::{Change, Condition},
         new_record::{absent, lane, new_item},
-        record::{Item, Receipt, Record, Status, attr, count, millis, short, string},
+        record::{Receipt, Record, Status},
         row::Row,
         transaction::{Obstacle, Transacted, Writes, not_applied},
     },

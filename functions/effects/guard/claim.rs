@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use super::{Claim, ClaimRequest, Doubt, Guard, Held, Lease, Mismatch, Recorded, fence};
 use crate::effects::{
     How, Settled, StoreError,
+    attributes::{Item, attr, count, millis, string},
     expression::{Change, Condition},
     new_record::{absent, lane, new_item},
-    record::{AttemptEnd, Item, Record, Status, attr, count, millis, string},
+    record::{AttemptEnd, Record, Status},
     store::Write,
 };
 

@@ -17,11 +17,12 @@ use crate::{
     effect_id::EffectId,
     effects::{
         StoreError,
+        attributes::{attr, count, millis, string},
         decided::DECIDED_LANE,
         expression::{Change, Condition},
         listing::Listing,
         new_record::lane,
-        record::{AttemptEnd, Receipt, Record, Status, attr, count, millis, string},
+        record::{AttemptEnd, Receipt, Record, Status},
         store::Write,
     },
 };

@@ -22,10 +22,11 @@ pub use self::{
 };
 use super::{
     How, Settled, StoreError,
+    attributes::{attr, string},
     claim_check::LargeInputs,
     expression::{Change, Condition},
     lanes::Lanes,
-    record::{History, Record, Status, attr, string},
+    record::{History, Record, Status},
     store::{Store, Write},
 };
 use crate::{

@@ -8,9 +8,10 @@ use crate::{
     effect_id::PARKED_LANE,
     effects::{
         How, Settled, StoreError,
+        attributes::{Item, attr, millis, short, string},
         expression::Change,
         new_record::lane,
-        record::{AttemptEnd, Item, Receipt, Record, Status, attr, millis, short, string},
+        record::{AttemptEnd, Receipt, Record, Status},
         store::Write,
     },
 };

@@ -18,7 +18,10 @@ use tokio::{
 use super::*;
 use crate::{
     clients::{self, Patience},
-    effects::record::{AttemptEnd, History, count},
+    effects::{
+        attributes::count,
+        record::{AttemptEnd, History},
+    },
 };
 
 /// A request, as it arrived.

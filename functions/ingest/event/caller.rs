@@ -9,7 +9,7 @@
 
 use serde_json::Value;
 
-use super::{context::Context, envelope::EventFormat};
+use super::{context::Context, format::EventFormat};
 
 /// The longest name kept.
 const LONGEST: usize = 256;

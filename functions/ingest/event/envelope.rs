@@ -3,19 +3,9 @@
 use super::{
     Caller, Parts,
     context::{Context, Http},
+    format::EventFormat,
     tables::Tables,
 };
-
-/// An event format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum EventFormat {
-    /// A REST API, or an HTTP API that is configured for format 1.0.
-    Format1,
-    /// An HTTP API or a function URL.
-    Format2,
-    /// An Application Load Balancer.
-    LoadBalancer,
-}
 
 /// The parts of an event other than headers and parameters.
 #[derive(Debug)]
@@ -32,15 +22,6 @@ pub(super) struct Envelope {
 }
 
 impl EventFormat {
-    /// Detects the event format.
-    pub(super) fn of(version: Option<&str>, context: &Context) -> Self {
-        match context.elb {
-            Some(_) => Self::LoadBalancer,
-            None if version == Some("2.0") => Self::Format2,
-            None => Self::Format1,
-        }
-    }
-
     /// Splits an event into its parts.
     pub(super) fn split(self, parts: Parts, context: Context) -> (Tables, Envelope, Option<Caller>) {
         let caller = self.caller(&context);

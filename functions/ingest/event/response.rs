@@ -10,7 +10,7 @@ use lambda_http::{
 };
 use serde::Serialize;
 
-use super::envelope::EventFormat;
+use super::format::EventFormat;
 
 /// The response format for an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lambda_http::http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Malformed, envelope::EventFormat};
+use super::{Malformed, format::EventFormat};
 use crate::ingest::query::{Parameters, Query};
 
 #[derive(Debug)]
