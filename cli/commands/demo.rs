@@ -61,7 +61,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     story.line("every effect is settled, and every message acked");
 
     let outcome = tally.outcome(&stack).await?;
-    story.end(&outcome);
+    story.end(&outcome.to_string(), &outcome.json());
     stack.finish().await?;
     ensure!(outcome.is_right(), "some command was not called exactly once");
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::tally::Outcome;
+use serde_json::Value;
 
 /// Prints the demo line by line.
 #[derive(Debug)]
@@ -28,12 +28,12 @@ impl Story {
         self.print(&format!("   {:>5.1} s  {text}", self.began.elapsed().as_secs_f32()));
     }
 
-    /// Prints the outcome.
-    pub(crate) fn end(&self, outcome: &Outcome) {
+    /// Prints the outcome, in one of its two forms.
+    pub(crate) fn end(&self, text: &str, json: &Value) {
         if self.json {
-            println!("{}", outcome.json());
+            println!("{json}");
         } else {
-            println!("\n{outcome}");
+            println!("\n{text}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The screens and their paths.
 
+mod counts;
 mod decision;
 mod destinations;
 mod flow;

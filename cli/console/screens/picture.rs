@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use driftq_webhooks::config::{Config, step::Step};
 use maud::{Markup, html};
 
-use super::{super::show::to, flow::Counts};
+use super::{
+    super::show::to,
+    counts::{CLIENTS, Counts},
+};
 use crate::effect::cut;
 
 const ROW: usize = 56;
@@ -16,9 +19,6 @@ const SOURCE: usize = 170;
 const STEP: usize = 200;
 const HOST: usize = 250;
 const GAP: usize = 160;
-
-/// The source of what clients start.
-pub(super) const CLIENTS: &str = "api";
 
 /// The position of each box.
 pub(super) struct Picture<'c> {
