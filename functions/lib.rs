@@ -38,6 +38,7 @@ pub mod effects;
 pub mod ingest;
 pub mod outcome;
 mod pace;
+mod random;
 pub mod reconcile;
 pub mod secrets;
 pub mod telemetry;

@@ -11,6 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::random;
+
 /// The header.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -64,7 +66,8 @@ impl Traceparent {
         };
         let (time, unique) = field("Root")?.strip_prefix("1-")?.split_once('-')?;
         let trace = hex(time, 8)? << 96 | hex(unique, 24)?;
-        let span = field("Parent").and_then(|parent| hex(parent, 16)).unwrap_or_else(|| random().into());
+        let span =
+            field("Parent").and_then(|parent| hex(parent, 16)).unwrap_or_else(|| random::bits().into());
         Self::of(trace, span, u8::from(field("Sampled") == Some("1")))
     }
 
@@ -72,13 +75,13 @@ impl Traceparent {
     #[must_use]
     #[expect(clippy::new_without_default, reason = "a random value is no default")]
     pub fn new() -> Self {
-        Self { trace: Uuid::new_v4().as_u128(), span: random(), flags: 0 }
+        Self { trace: Uuid::new_v4().as_u128(), span: random::bits(), flags: 0 }
     }
 
     /// A new span of the same trace.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self { span: random(), ..*self }
+        Self { span: random::bits(), ..*self }
     }
 
     /// The same, as one that is recorded.
@@ -137,11 +140,6 @@ fn hex(text: &str, digits: usize) -> Option<u128> {
     let lower = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     let fits = text.len() == digits && text.bytes().all(lower);
     if fits { u128::from_str_radix(text, 16).ok() } else { None }
-}
-
-/// 62 random bits of a v4 UUID; not zero, for its variant bit is set.
-fn random() -> u64 {
-    Uuid::new_v4().as_u64_pair().1
 }
 
 #[cfg(test)]

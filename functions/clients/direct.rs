@@ -29,7 +29,6 @@ use jiff::Timestamp;
 use reqwest::{Method, Request};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
-use uuid::Uuid;
 
 use self::signature::{Parts, Signer};
 use super::{
@@ -38,6 +37,7 @@ use super::{
     connector,
     place::Place,
 };
+use crate::random;
 
 const CONTENT: &str = "application/x-amz-json-1.0";
 /// For the table's owner, who may look at what was sent to it.
@@ -105,7 +105,7 @@ impl Direct {
         let began = Instant::now();
         match self.exchange(request).await {
             Answer::Used(tried) => return tried,
-            Answer::Passing => sleep(BACKOFF.mul_f64(random())).await,
+            Answer::Passing => sleep(BACKOFF.mul_f64(random::fraction())).await,
             Answer::Lasting => self.is_off.store(true, Ordering::Relaxed),
         }
         Tried::Left(Some(self.left_since(began)))
@@ -172,9 +172,4 @@ pub(crate) fn other_tries(time: Duration) -> Builder {
     let retries = retries().with_max_attempts(TRIES - 1).with_initial_backoff(BACKOFF * 2);
     let limit = TimeoutConfig::builder().operation_timeout(time).build();
     Builder::new().retry_config(retries).timeout_config(limit)
-}
-
-/// Between 0 and 1.
-fn random() -> f64 {
-    f64::from(Uuid::new_v4().as_u64_pair().1 as u32) / f64::from(u32::MAX)
 }

@@ -108,7 +108,7 @@ mod tests {
             Some(text.to_owned()).filter(|text| !text.is_empty())
         };
         let mut problems = Problems::default();
-        let brokers = Brokers::read(&get, &mut problems);
+        let brokers = Brokers::read(get, &mut problems);
         problems.or("environment", ()).map_err(|error| error.to_string())?;
         brokers.ok_or_else(|| "no broker and no problem".to_owned())
     }

@@ -66,7 +66,7 @@ impl Environment {
         let mut problems = Problems::default();
         let get = |name: &str| get(name).filter(|value| !value.trim().is_empty());
         let or = |name: &str, default: &str| get(name).unwrap_or_else(|| default.to_owned());
-        let brokers = Brokers::read(&get, &mut problems);
+        let brokers = Brokers::read(get, &mut problems);
         let effects_table = get("EFFECTS_TABLE").unwrap_or_default();
         if effects_table.is_empty() {
             problems.add("EFFECTS_TABLE", "missing; set it to the name of the DynamoDB table");

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::{pin, time::sleep};
 use tracing::Span;
-use uuid::Uuid;
 
 use super::{
     Worker,
@@ -33,6 +32,7 @@ use crate::{
         record::Receipt,
     },
     outcome::NotApplied,
+    random,
 };
 
 /// A claimed effect.
@@ -231,7 +231,7 @@ impl Worker {
         if let Some(over) = step.retry.exhausted(lease.tries(), lease.tried_for(self.now())) {
             return self.park(task, lease, &format!("{over}; the last: {why}")).await;
         }
-        let mut pause = pause(&step.retry, lease.tries(), retry_after, random());
+        let mut pause = pause(&step.retry, lease.tries(), retry_after, random::bits());
         if in_doubt && matches!(step.in_doubt, InDoubt::LookUp(_)) {
             // A call that timed out may still arrive. A look-up before that would find that it was not applied.
             pause = pause.max(step.longest() + self.config.consumer.settle);
@@ -286,9 +286,4 @@ fn waited(task: &Task, began: Instant, now: Timestamp) -> Option<Duration> {
 fn used_up_before(step: &Step, lease: &Lease, now: Timestamp) -> Option<String> {
     let time = if lease.taken_over() { lease.tried_for(now) } else { Duration::ZERO };
     step.retry.exhausted(lease.tries().saturating_sub(1), time)
-}
-
-/// The low half of a v4 UUID: 62 random bits of the OS's generator.
-fn random() -> u64 {
-    Uuid::new_v4().as_u64_pair().1
 }

@@ -23,10 +23,10 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep_until, timeout_at},
 };
-use uuid::Uuid;
 
 use crate::config::{Config, destination::Destination as Limits, step::Step};
 use crate::pace::Pace;
+use crate::random;
 
 /// How long a destination counts as slow after a slow call.
 const SLOW_FOR: Duration = Duration::from_secs(2);
@@ -257,7 +257,7 @@ impl Place {
         self.is_probe = false;
         let mut state = self.destination.lock();
         let changed = match health {
-            Health::Failing => state.breaker.failed(now, Uuid::new_v4().as_u64_pair().1),
+            Health::Failing => state.breaker.failed(now, random::bits()),
             Health::Well | Health::AskedForPause(_) => state.breaker.succeeded(),
         };
         if let Health::AskedForPause(pause) = health {

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
-use uuid::Uuid;
 
 use super::{Guard, Lease, fence};
 use crate::{
@@ -23,6 +22,7 @@ use crate::{
         row::Row,
         transaction::{Obstacle, Transacted, Writes, not_applied},
     },
+    random,
 };
 
 /// When a new successor is due on the agenda. The process that began it works on it at once; the agenda is for the case that it dies.
@@ -225,7 +225,7 @@ impl Guard {
             if let Some(refused) = refusal(obstacles, end.row.is_some(), &written, &mut successors)? {
                 return Ok(refused);
             }
-            sleep(Duration::from_millis(random() % MOST_PAUSE_MS)).await;
+            sleep(Duration::from_millis(random::bits() % MOST_PAUSE_MS)).await;
         }
         Err(not_applied(format!("cancelled {TRIES} times: others write to the same records")))
     }
@@ -341,8 +341,4 @@ fn as_seen(item: &Item) -> Condition<'static> {
         names: &[attr::STATUS, attr::COMMAND],
         values: vec![("awaiting", string(Status::Awaiting.as_str())), ("seen", seen)],
     }
-}
-
-fn random() -> u64 {
-    Uuid::new_v4().as_u64_pair().1
 }
