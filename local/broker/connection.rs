@@ -17,8 +17,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::head::{Aside, Heads};
-
 const IDLE: Duration = Duration::from_secs(5);
 
 /// A listener whose connections close themselves when idle.
@@ -32,8 +30,7 @@ impl axum::serve::Listener for Listener {
         let (socket, addr) = axum::serve::Listener::accept(&mut self.0).await;
         let _ = socket.set_nodelay(true); // slower without, but no less right
         let about = About::default();
-        let heads = Heads::new(about.aside.clone());
-        (Connection { socket, heads, idle: Box::pin(sleep(IDLE)), about }, addr)
+        (Connection { socket, idle: Box::pin(sleep(IDLE)), about }, addr)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -45,8 +42,6 @@ impl axum::serve::Listener for Listener {
 #[derive(Debug, Clone, Default)]
 pub(super) struct About {
     consuming: Arc<AtomicBool>,
-    /// Queries that are too long for their requests.
-    pub(super) aside: Aside,
 }
 
 impl About {
@@ -65,7 +60,6 @@ impl Connected<IncomingStream<'_, Listener>> for About {
 /// A socket that ends once nothing was read or written for 5 s.
 pub(super) struct Connection {
     socket: TcpStream,
-    heads: Heads,
     idle: Pin<Box<Sleep>>,
     about: About,
 }
@@ -79,21 +73,11 @@ impl Connection {
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        while !this.heads.take(into) {
-            let mut chunk = [0; 8 << 10];
-            let mut chunk = ReadBuf::new(&mut chunk);
-            let Poll::Ready(read) = Pin::new(&mut this.socket).poll_read(cx, &mut chunk) else {
-                return this.poll_idle(cx);
-            };
-            read?;
-            this.busy();
-            this.heads.feed(chunk.filled());
-            if chunk.filled().is_empty() {
-                this.heads.end();
-                this.heads.take(into);
-                break;
-            }
-        }
+        let Poll::Ready(read) = Pin::new(&mut this.socket).poll_read(cx, into) else {
+            return this.poll_idle(cx);
+        };
+        read?;
+        this.busy();
         Poll::Ready(Ok(()))
     }
 }

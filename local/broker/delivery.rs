@@ -52,7 +52,7 @@ struct Line<'a> {
 impl Delivery {
     /// The line as the real broker writes it, field by field.
     pub(super) fn line(&self) -> Vec<u8> {
-        super::go_json::encode(&Line {
+        super::parity::go_json::encode(&Line {
             partition: self.message.partition,
             offset: self.message.offset,
             attempts: self.attempts,

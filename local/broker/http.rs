@@ -11,9 +11,8 @@ use futures_util::stream;
 
 use super::connection::About;
 use super::engine::{Engine, Subscription};
-use super::head::Put;
 use super::metrics;
-use super::path;
+use super::parity::path;
 use super::produce_request;
 use super::refusal::Refusal;
 use super::reply::{Config, Created, Health, Produced, Topics, VERSION};
@@ -26,15 +25,8 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) async fn answer(
     State(engine): State<Arc<Engine>>,
     ConnectInfo(connection): ConnectInfo<About>,
-    mut request: Request,
+    request: Request,
 ) -> Response {
-    match connection.aside.take(request.uri().query()) {
-        Some(Put::TooLarge) => return unreadable(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
-        Some(Put::Query(query)) => {
-            request.extensions_mut().insert(LongQuery(query));
-        }
-        None => {}
-    }
     let given =
         request.headers().get(X_REQUEST_ID).filter(|id| !id.as_bytes().trim_ascii().is_empty()).cloned();
     let id = given.or_else(|| {
@@ -174,7 +166,7 @@ async fn consume(engine: &Arc<Engine>, connection: &About, request: Request) -> 
 /// The arguments of a request. A body takes precedence over the query; its `Content-Type` is ignored.
 async fn arguments(request: Request) -> Result<Arguments, String> {
     if request.body().is_end_stream() {
-        return Ok(Arguments::Query(Query::parse(query(&request).unwrap_or(""))));
+        return Ok(Arguments::Query(Query::parse(request.uri().query().unwrap_or(""))));
     }
     let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
     body.map(|body| Arguments::Json(body.into())).map_err(|_| "failed to read body".to_owned())
@@ -186,17 +178,8 @@ fn unreadable(status: StatusCode) -> Response {
     (status, headers, status.to_string()).into_response()
 }
 
-/// A query that is too long for its request.
-#[derive(Clone)]
-struct LongQuery(String);
-
-fn query(request: &Request) -> Option<&str> {
-    let long = request.extensions().get::<LongQuery>();
-    long.map(|LongQuery(query)| query.as_str()).or_else(|| request.uri().query())
-}
-
 fn moved(request: &Request, path: &str) -> Response {
-    let location = match query(request) {
+    let location = match request.uri().query() {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
     };

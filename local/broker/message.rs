@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::deadline::Deadline;
+use super::parity::deadline::Deadline;
 
 /// A message at its position in a partition. Never changed once produced.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

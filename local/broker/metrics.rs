@@ -5,7 +5,6 @@
 
 use std::fmt::Write;
 
-use super::process::{self, Gauge};
 use super::state::State;
 use super::turn::Counters;
 
@@ -36,9 +35,6 @@ pub(super) fn render(state: &State) -> String {
     series(&mut text, "dlq_messages_total", "counter", what, dead.collect());
     let what = "Current number of in-flight messages per topic/group/partition.";
     series(&mut text, "inflight_messages", "gauge", what, in_flight);
-    for Gauge { name, what, value } in process::memory() {
-        series(&mut text, name, "gauge", what, vec![(String::new(), value)]);
-    }
     let what = "Total number of produce calls rejected (backpressure/overload).";
     series(&mut text, "produce_rejected_total", "counter", what, rejected.collect());
     if state.profile.extended {

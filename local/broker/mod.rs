@@ -2,7 +2,7 @@
 //!
 //! Read it from the inside out. The state machine is independent of HTTP and the clock:
 //!
-//! 1. `profile`: the broker's generation; `message`, `deadline`, `topic`, `group`: the data;
+//! 1. `profile`: the broker's generation; `message`, `topic`, `group`: the data;
 //! 2. `keys`: idempotency keys, produce and consume;
 //! 3. `dispatch`, `redelivery`: which stream gets which message, and when again;
 //! 4. `state`: the effect of each request; `dead_letter`: the end of a message that fails too often;
@@ -12,31 +12,25 @@
 //!
 //! 5. `log`: the write-ahead log, synced before every response; `record`: its lines;
 //! 6. `engine`: one turn at a time, by the clock, its effects to the log;
-//! 7. `http`, `path`, `request`, `produce_request`, `reply`, `go_json`, `json_text`, `quote`: the protocol; `connection`: its timeout; `head`: the
-//!    size limit of a request's head.
+//! 7. `http`, `request`, `produce_request`, `reply`: the protocol; `connection`: its timeout; `metrics`: `/metrics`;
+//! 8. `parity`: Go's way with JSON, times and paths. It can be skipped: the functions do not use it.
 //!
 //! The rules are read off real brokers. `tests/stories/contract` of the root package has them as facts, and holds a real broker to them too.
 
 mod connection;
 mod dead_letter;
-mod deadline;
 mod delivery;
 mod dispatch;
 mod engine;
-mod go_json;
 mod group;
-mod head;
 mod http;
-mod json_text;
 mod keys;
 mod log;
 mod message;
 mod metrics;
-mod path;
-mod process;
+mod parity;
 mod produce_request;
 mod profile;
-mod quote;
 mod record;
 mod redelivery;
 mod refusal;

@@ -2,10 +2,10 @@
 
 use std::num::IntErrorKind;
 
-use super::deadline::Deadline;
-use super::go_json::{Fields, Struct, Type};
 use super::message::{Envelope, Message, RetryPolicy};
-use super::quote::quoted;
+use super::parity::deadline::Deadline;
+use super::parity::go_json::{Fields, Struct, Type};
+use super::parity::quote::quoted;
 use super::request::{Arguments, Query, decode};
 
 const PRODUCE_REQUEST: Struct = Struct {

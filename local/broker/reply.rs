@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::go_json;
+use super::parity::go_json;
 use super::profile::Profile;
 use super::refusal::Refusal;
 

@@ -4,9 +4,9 @@
 
 use jiff::SignedDuration;
 
-use super::go_json::{self, Fields, Struct, Type};
 use super::group::DEFAULT_LEASE;
-use super::json_text::Value;
+use super::parity::go_json::{self, Fields, Struct, Type};
+use super::parity::json_text::Value;
 use super::state::Receipt;
 
 /// A request's arguments, before parsing.

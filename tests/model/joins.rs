@@ -168,7 +168,7 @@ impl State {
         is_as_seen.then_some(join)
     }
 
-    /// Claimed and called by whoever is first: the guard sees to that.
+    /// Claimed and called by the first consumer: the guard ensures it.
     fn apply(&self) -> Self {
         Self { join: Join::Done, applied: self.applied + 1, ..self.clone() }
     }

@@ -42,7 +42,7 @@ async fn a_call_is_signed_as_it_is_sent_and_each_attempt_anew() -> Story {
             assert!(verifies(secret, call)? && call.is_signed_with(secret), "{call:?}");
         }
         let other = "whsec_b3RoZXI=";
-        assert!(!verifies(other, call)? && !call.is_signed_with(other), "only by whoever has the secret");
+        assert!(!verifies(other, call)? && !call.is_signed_with(other), "only the secret signs a call");
         assert!(!call.headers.contains_key("authorization"), "{:?}", call.headers);
     }
     assert_eq!(first.headers["webhook-id"], second.headers["webhook-id"], "it is the same effect");

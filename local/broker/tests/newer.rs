@@ -73,7 +73,7 @@ fn a_cumulative_ack_needs_everything_up_to_it() {
     ack_cumulative(&mut clock, "o", 1).unwrap();
     clock.delivered();
     assert!(matches!(clock.records[..], [Record::Commit { offset: 1, .. }]), "{:?}", clock.records);
-    assert_eq!(ack_cumulative(&mut clock, "other", 1), Ok(()), "it is done, whoever asks");
+    assert_eq!(ack_cumulative(&mut clock, "other", 1), Ok(()), "it is done, for every owner");
     assert_eq!(clock.ack("o", 0), Err(Refusal::NotInFlight));
     ack_cumulative(&mut clock, "o", 3).unwrap();
     let group = &clock.state.topics["t"].groups["g"];

@@ -31,7 +31,7 @@ fn arrivals_compared() {
     needed(ArrivalsCompared, Wrong::Never);
 }
 
-/// Whoever had it in hand dies.
+/// The consumer that had claimed it dies.
 #[test]
 fn begun_is_due() {
     needed(BegunIsDue, Wrong::Never);

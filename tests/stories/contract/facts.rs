@@ -196,7 +196,6 @@ pub(super) const FACTS: &[Fact] = &[
             "routes::an_unknown_route_is_not_found",
             "routes::a_path_that_is_not_clean_is_moved",
             "routes::escapes_in_a_path_are_resolved",
-            "routes::a_request_target_may_be_long",
         ],
     ),
     Fact(
@@ -210,7 +209,6 @@ pub(super) const FACTS: &[Fact] = &[
             "metrics::a_topic_that_nobody_reads_has_no_lag",
         ],
     ),
-    Fact("and tells the memory of the process", &["metrics::memory_is_told"]),
     Fact("for any method", &["metrics::metrics_may_be_posted_for"]),
     Fact("a torn last line of the log refuses to start", &["ends::a_torn_last_line_refuses_to_start"]),
     Fact("what was answered is on disk", &["ends::a_kill_loses_nothing_that_was_answered"]),

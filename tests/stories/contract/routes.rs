@@ -12,7 +12,6 @@ cases! {
         every_answer_has_a_request_id,
         health_and_version,
         escapes_in_a_path_are_resolved,
-        a_request_target_may_be_long,
     ],
     g0: [there_is_no_config_and_no_cumulative_ack],
 }
@@ -75,16 +74,6 @@ async fn escapes_in_a_path_are_resolved(broker: Broker) {
     let broken = broker.wire.get("/v1/%zz").await;
     broken.is(400, "400 Bad Request");
     assert_eq!(broken.header("x-request-id"), None);
-}
-
-/// A head may be of 1 MiB.
-async fn a_request_target_may_be_long(broker: Broker) {
-    let topic = broker.topic(1).await;
-    let padding = "x".repeat(900_000);
-    let query = format!("/v1/produce?padding={padding}&topic={}&value=v", topic.name);
-    assert_eq!(broker.wire.post(&query, "").await.status, 200);
-    let reply = broker.wire.get(&format!("/v1/topics?{padding}{padding}")).await;
-    reply.is(431, "431 Request Header Fields Too Large");
 }
 
 /// An id of the client's is echoed, and where there is none, one is made.

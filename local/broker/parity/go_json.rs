@@ -12,7 +12,7 @@ use super::json_text::{self, NotJson, Value};
 use super::quote::quoted;
 
 /// Writes a value and a newline, with Go's escaping of HTML characters.
-pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
+pub(in crate::broker) fn encode(value: &impl Serialize) -> Vec<u8> {
     let plain = serde_json::to_string(value).unwrap_or_default(); // plain structs: cannot fail
     let mut escaped = String::with_capacity(plain.len() + 1);
     for char in plain.chars() {
@@ -26,13 +26,13 @@ pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
 }
 
 /// A Go struct: its name and its fields.
-pub(super) struct Struct {
-    pub(super) name: &'static str,
-    pub(super) fields: &'static [(&'static str, Type)],
+pub(in crate::broker) struct Struct {
+    pub(in crate::broker) name: &'static str,
+    pub(in crate::broker) fields: &'static [(&'static str, Type)],
 }
 
 /// The Go type of a field.
-pub(super) enum Type {
+pub(in crate::broker) enum Type {
     String,
     /// An integer of the type named, 0 if it is missing.
     Integer(&'static str),
@@ -44,7 +44,7 @@ pub(super) enum Type {
 
 /// The decoded fields of a struct.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Fields(BTreeMap<&'static str, Field>);
+pub(in crate::broker) struct Fields(BTreeMap<&'static str, Field>);
 
 #[derive(Debug, PartialEq)]
 enum Field {
@@ -56,28 +56,28 @@ enum Field {
 
 impl Fields {
     /// A string; a missing one is empty.
-    pub(super) fn string(&mut self, name: &str) -> String {
+    pub(in crate::broker) fn string(&mut self, name: &str) -> String {
         match self.0.remove(name) {
             Some(Field::String(text)) => text,
             _ => String::new(),
         }
     }
 
-    pub(super) fn integer(&self, name: &str) -> Option<i64> {
+    pub(in crate::broker) fn integer(&self, name: &str) -> Option<i64> {
         match self.0.get(name) {
             Some(Field::Integer(integer)) => Some(*integer),
             _ => None,
         }
     }
 
-    pub(super) fn time(&mut self, name: &str) -> Option<Deadline> {
+    pub(in crate::broker) fn time(&mut self, name: &str) -> Option<Deadline> {
         match self.0.remove(name) {
             Some(Field::Time(time)) => Some(time),
             _ => None,
         }
     }
 
-    pub(super) fn object(&mut self, name: &str) -> Option<Fields> {
+    pub(in crate::broker) fn object(&mut self, name: &str) -> Option<Fields> {
         match self.0.remove(name) {
             Some(Field::Struct(fields)) => Some(fields),
             _ => None,
@@ -86,7 +86,7 @@ impl Fields {
 }
 
 /// Decodes the first value of a body; the rest is ignored.
-pub(super) fn decode(body: &[u8], into: &Struct) -> Result<Fields, String> {
+pub(in crate::broker) fn decode(body: &[u8], into: &Struct) -> Result<Fields, String> {
     let (value, _) = json_text::first(body).map_err(|error| match error {
         NotJson::End { blank: true } => "EOF".to_owned(),
         NotJson::End { blank: false } => "unexpected EOF".to_owned(),
@@ -106,7 +106,7 @@ pub(super) fn decode(body: &[u8], into: &Struct) -> Result<Fields, String> {
 }
 
 /// Decodes a body that must be one object, as a map of its fields: names match exactly, and the last one wins.
-pub(super) fn decode_map(body: &[u8]) -> Result<BTreeMap<String, Value<'_>>, String> {
+pub(in crate::broker) fn decode_map(body: &[u8]) -> Result<BTreeMap<String, Value<'_>>, String> {
     match json_text::whole(body) {
         Ok(Value::Null) => Ok(BTreeMap::new()),
         Ok(Value::Object(fields)) => Ok(fields.into_iter().collect()),

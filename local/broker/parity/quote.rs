@@ -1,7 +1,7 @@
 //! Quoted texts, as Go's `strconv.Quote` writes them into messages.
 
 /// The text in double quotes, with whatever is not printable escaped.
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::broker) fn quoted(text: &str) -> String {
     let mut quoted = String::from('"');
     for char in text.chars() {
         match char {

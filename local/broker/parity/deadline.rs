@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// A time that keeps the offset it was written with. Beyond the year 9999 in UTC it can't be a [`Timestamp`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub(super) struct Deadline {
+pub(in crate::broker) struct Deadline {
     /// Since the epoch.
     seconds: i64,
     nanos: i32,
@@ -17,12 +17,12 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    pub(super) fn is_before(&self, now: Timestamp) -> bool {
+    pub(in crate::broker) fn is_before(&self, now: Timestamp) -> bool {
         (self.seconds, self.nanos) < (now.as_second(), now.subsec_nanosecond())
     }
 
     /// From milliseconds after the epoch. As in Go, values beyond the range of nanoseconds overflow silently.
-    pub(super) fn of_millis(ms: i64) -> Self {
+    pub(in crate::broker) fn of_millis(ms: i64) -> Self {
         let at = Timestamp::from_nanosecond(ms.wrapping_mul(1_000_000).into()).unwrap_or_default(); // 1677 to 2262
         let seconds = at.as_second() - i64::from(at.subsec_nanosecond() < 0);
         Self { seconds, nanos: at.subsec_nanosecond().rem_euclid(1_000_000_000), text: at.to_string() }

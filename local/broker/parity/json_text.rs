@@ -7,7 +7,7 @@ use super::quote::quoted;
 
 /// A value, as far as the broker needs it.
 #[derive(Debug, PartialEq)]
-pub(super) enum Value<'a> {
+pub(in crate::broker) enum Value<'a> {
     Null,
     Bool,
     /// As it is written.
@@ -20,15 +20,15 @@ pub(super) enum Value<'a> {
 
 /// A string.
 #[derive(Debug, PartialEq)]
-pub(super) struct Text<'a> {
-    pub(super) text: String,
+pub(in crate::broker) struct Text<'a> {
+    pub(in crate::broker) text: String,
     /// The raw text between its quotes, with escapes.
-    pub(super) raw: &'a [u8],
+    pub(in crate::broker) raw: &'a [u8],
 }
 
 /// Why a text is not JSON.
 #[derive(Debug, PartialEq)]
-pub(super) enum NotJson {
+pub(in crate::broker) enum NotJson {
     /// It ends too soon; `blank` if there was nothing.
     End { blank: bool },
     /// An unexpected character, with Go's message.
@@ -41,14 +41,14 @@ const DEEPEST: usize = 10_000;
 const DEEPEST_KEPT: usize = 3;
 
 /// Reads the first value of a text, and gives what follows it.
-pub(super) fn first(text: &[u8]) -> Result<(Value<'_>, &[u8]), NotJson> {
+pub(in crate::broker) fn first(text: &[u8]) -> Result<(Value<'_>, &[u8]), NotJson> {
     let mut scanner = Scanner { text, at: 0 };
     let value = scanner.value()?;
     Ok((value, &text[scanner.at..]))
 }
 
 /// Reads a text that must be one value.
-pub(super) fn whole(text: &[u8]) -> Result<Value<'_>, NotJson> {
+pub(in crate::broker) fn whole(text: &[u8]) -> Result<Value<'_>, NotJson> {
     let (value, rest) = first(text).map_err(|error| match error {
         // Go checks whether a space could follow: not within a literal or an escape.
         NotJson::End { .. } => first(&[text, b" "].concat()).err().unwrap_or(error),

@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 ///
 /// An escaped slash separates nothing, so that a segment with one is no route's. The routes below `/v1/` are found by cutting
 /// off a prefix that has to be written without escapes; otherwise there are none.
-pub(super) fn resolve(path: &str) -> Option<Cow<'_, str>> {
+pub(in crate::broker) fn resolve(path: &str) -> Option<Cow<'_, str>> {
     if !path.contains('%') {
         return Some(Cow::Borrowed(path));
     }
@@ -28,7 +28,7 @@ pub(super) fn resolve(path: &str) -> Option<Cow<'_, str>> {
 }
 
 /// Where Go's router redirects a path that it would spell differently, as `/v1//topics`, or `/v1`.
-pub(super) fn canonical(path: &str) -> Option<String> {
+pub(in crate::broker) fn canonical(path: &str) -> Option<String> {
     let mut kept: Vec<&str> = Vec::new();
     for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
         if part == ".." {
