@@ -1,7 +1,7 @@
 //! Templates of `webhooks.toml`: compiled once, at start or at first use. An undefined value is an error.
 //!
 //! One language with three kinds of output. *Text* prints the values. *JSON*: a value that is a single `{{ expression }}` keeps its type.
-//! *URL*: every value is percent-encoded, so that a payload can't add a path segment, a query or a host; see [`url_template`]. An undefined
+//! *URL*: every value is percent-encoded, so that a payload can't add a path segment, a query or a host; see [`url_template`](super::url_template). An undefined
 //! field is an error everywhere, and in text and URLs so is `null`: the business key of an event without an id must not be the word "none".
 
 mod names;
