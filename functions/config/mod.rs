@@ -2,11 +2,11 @@
 //!
 //! For a source: [`source`] its settings, [`allow`] its networks, [`reconcile`] how missing events are fetched.
 //! For a step: [`step`] its settings, [`after`] its predecessors, with their `graph`, [`delay`] its delay, [`call`] its request or [`row`]
-//! its table item, [`url_template`] the request's URL, with the `hosts` of each stage and the values `marked` in it, [`auth`] its credentials with
-//! their `secret_name`, [`statuses`] the meaning of
-//! response statuses, [`in_doubt`] its policy, [`retry`] its retries. [`destination`] has the limits of a third party, with `addresses` that
-//! are private, and [`template`] the template language. [`environment`] is what differs between deployments, with the [`brokers`] and the
-//! trace [`collector`]. [`checked`] tells whether the embedded file was checked at build time.
+//! its table item, [`url_template`] the request's URL, with the `hosts` of each stage and the values `marked` in it, [`auth`] its
+//! credentials, [`statuses`] the meaning of response statuses, [`in_doubt`] its policy, [`retry`] its retries. [`destination`] has the limits
+//! of a third party, with `addresses` that are private, and [`template`] the template language. `secret_name` checks the names of secrets.
+//! [`environment`] is what differs between deployments, with the [`brokers`] and the trace [`collector`]. [`checked`] tells whether the
+//! embedded file was checked at build time.
 
 pub(crate) mod addresses;
 pub mod after;

@@ -19,7 +19,7 @@
 //! | [`Health`] | [`health`] | whether the table can be read | ingest's health route |
 //!
 //! Under all of them: `store` and `transaction` the conditional writes (`wire`: in DynamoDB's JSON), `queries` the reads, `lanes` the
-//! agenda's lanes, `new_record` what a record starts with.
+//! agenda's lanes, `new_record` what a record starts with, `attributes` the names and forms of an item's values.
 //! Values: [`record`], `history`, `receipt` a record, its states and its parts · [`row`] an item of a user's table, written in the
 //! same transaction · [`standing`] the state of a run.
 
