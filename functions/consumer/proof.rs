@@ -41,12 +41,8 @@ pub(super) struct Proof {
     counts: Counts,
     /// Number of consecutive metrics requests without a response.
     unanswered: u32,
-    /// Number of consecutive responses that proved nothing, while nothing changed here.
+    /// Number of consecutive responses that proved nothing.
     fruitless: u32,
-    /// What was open when the last of them was requested.
-    in_vain: Vec<HeldMessages>,
-    /// When the metrics may be requested again at the earliest.
-    soonest: Instant,
     /// An estimate of the time that the broker needs for its metrics.
     counting: Duration,
     asking: JoinSet<Answer>,
@@ -83,18 +79,7 @@ impl Proof {
         let (counts, mut asking) = (Counts::Again(Instant::now()), JoinSet::new());
         let broker = topic.broker.clone();
         asking.spawn(async move { Answer::Limits(broker.limits(TIMEOUT).await) });
-        Self {
-            topic,
-            group,
-            limits: None,
-            counts,
-            unanswered: 0,
-            fruitless: 0,
-            in_vain: Vec::new(),
-            soonest: Instant::now(),
-            counting: COUNTING,
-            asking,
-        }
+        Self { topic, group, limits: None, counts, unanswered: 0, fruitless: 0, counting: COUNTING, asking }
     }
 
     /// Whether it is known how this broker acks.
@@ -118,7 +103,6 @@ impl Proof {
             order.prove_by_limit(limit);
         }
         let open = order.unproven();
-        self.hurry(&open);
         match self.counts {
             _ if open.is_empty() => {}
             Counts::Again(at) => {
@@ -134,18 +118,6 @@ impl Proof {
             Counts::Never(_) => open.into_iter().for_each(|held| order.prove(held)),
         }
         Vec::new()
-    }
-
-    /// The pauses grow only while the same question is repeated: with a broker that deals far ahead, many responses prove nothing until all that
-    /// it has dealt is here.
-    fn hurry(&mut self, open: &[HeldMessages]) {
-        if self.fruitless > 0
-            && self.in_vain != open
-            && let Counts::Again(at) = &mut self.counts
-        {
-            self.fruitless = 0;
-            *at = self.soonest.min(*at);
-        }
     }
 
     fn count(&mut self, held: Vec<HeldMessages>) {
@@ -199,15 +171,12 @@ impl Proof {
             // What we hold is in flight, so its partition must be in the counts.
             Ok(counts) if held.iter().all(|held| counts.contains_key(&held.partition)) => {
                 let is_all = |held: &HeldMessages| counts[&held.partition] <= held.messages;
-                let (proven, open): (Vec<_>, Vec<_>) = held.into_iter().partition(is_all);
+                let proven: Vec<_> = held.into_iter().filter(is_all).collect();
                 self.fruitless = if proven.is_empty() { self.fruitless + 1 } else { 0 };
-                self.in_vain = open;
                 proven.into_iter().for_each(|held| order.prove(held));
                 // A response also waits here, while this thread is at work on commands: so one that is late alone does not count.
                 self.counting = took.min(self.counting * 2).max(COUNTING);
-                let now = Instant::now();
-                self.soonest = now + pause(self.counting, 0);
-                self.counts = Counts::Again(now + pause(self.counting, self.fruitless));
+                self.counts = Counts::Again(Instant::now() + pause(self.counting, self.fruitless));
                 return true;
             }
             Ok(_) => "they don't tell how many messages of a partition are in flight".to_owned(),
@@ -244,24 +213,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_pauses_grow_only_while_nothing_changes() {
-        let (mut proof, mut order) = (proof(), AckOrder::default());
-        let after_soonest = |proof: &Proof| match proof.counts {
-            Counts::Again(at) => at - proof.soonest,
-            Counts::Never(_) => panic!("they can be had"),
-        };
+    async fn the_pauses_double_until_a_response_proves_something() {
+        let (mut proof, order) = (proof(), &mut AckOrder::default());
         order.received(0, 5);
-        order.settled(0, 5, ());
-        for doubled in 1..=5 {
-            proof.learn(in_vain(&order, Duration::ZERO), &mut order);
-            drop(proof.seek(&mut order, None));
-            assert_eq!(after_soonest(&proof), COUNT_EVERY * ((1 << doubled) - 1));
+        for fruitless in 1..=3 {
+            proof.learn(in_vain(order, Duration::ZERO), order);
+            assert_eq!(proof.fruitless, fruitless);
         }
-        order.received(0, 7);
-        drop(proof.seek(&mut order, None));
-        assert_eq!(after_soonest(&proof), Duration::ZERO);
-        proof.learn(in_vain(&order, Duration::ZERO), &mut order);
-        assert_eq!(after_soonest(&proof), COUNT_EVERY, "it grows from the start again");
+        assert_eq!(pause(COUNTING, 2), pause(COUNTING, 1) * 2);
+        let held = order.unproven();
+        let counts = held.iter().map(|held| (held.partition, held.messages)).collect();
+        proof.learn(Answer::Counts(Counted { held, counts: Ok(counts), took: Duration::ZERO }), order);
+        assert_eq!(proof.fruitless, 0);
     }
 
     #[tokio::test]
