@@ -166,8 +166,13 @@ impl Vector {
             // A run for each event of the body.
             "hubspot" | "okta" => ensure!(status == 200, "{status}"),
             _ => {
-                let run_id = answer.json()["run_id"].clone();
-                ensure!(status == 200 && run_id == self.run_id()?, "{status} {run_id}");
+                let (run_id, expected) = (answer.json()["run_id"].clone(), self.run_id()?);
+                ensure!(status == 200, "{status}");
+                ensure!(
+                    run_id == *expected,
+                    "the run is {run_id}, expected {expected}: `usual_id` in tests/stories/vectors.rs says where the \
+                     id of a scheme is"
+                );
             }
         }
         Ok(())

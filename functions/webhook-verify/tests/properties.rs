@@ -19,6 +19,7 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn scheme() -> impl Strategy<Value = Scheme> {
+    sample::assert_complete();
     select(&ALL[..])
 }
 
