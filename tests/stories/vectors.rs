@@ -170,8 +170,8 @@ impl Vector {
                 ensure!(status == 200, "{status}");
                 ensure!(
                     run_id == *expected,
-                    "the run is {run_id}, expected {expected}: `usual_id` in tests/stories/vectors.rs says where the \
-                     id of a scheme is"
+                    "the run is {run_id}, expected {expected}: if its name is an id that is signed, the vector's \
+                     `expect` has it as `dedupe_id`, or `usual_id` in tests/stories/vectors.rs finds it"
                 );
             }
         }
