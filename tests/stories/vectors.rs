@@ -306,7 +306,11 @@ fn every_scheme_has_vectors_of_both_kinds() -> Result<()> {
         let vectors = Vector::all()?.into_iter().filter(|vector| vector.valid == valid);
         let sources: Vec<_> = vectors.map(|vector| vector.source()).collect::<Result<_>>()?;
         let schemes: BTreeSet<_> = sources.iter().filter_map(|source| source["scheme"].as_str()).collect();
-        assert_eq!(schemes, Scheme::names().collect(), "valid: {valid}");
+        let missing: Vec<_> = Scheme::names().filter(|name| !schemes.contains(name)).collect();
+        assert!(
+            missing.is_empty(),
+            "functions/webhook-verify/vectors.json has no vector with \"valid\": {valid} of {missing:?}"
+        );
     }
     Ok(())
 }
