@@ -1,4 +1,6 @@
 //! Signed samples of each provider's requests, signed at `NOW`. Created without the code under test.
+//!
+//! The tests in `functions/ingest/replay` include this file too, so it uses only what both provide.
 
 use ed25519_dalek::Signer as _;
 use sha1::Sha1;
