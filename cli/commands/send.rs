@@ -91,7 +91,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     }
     let source = local.source(&webhook.source)?;
     let Some(target) = target else {
-        print(&as_event(&webhook.signed(&source, Timestamp::now())?)?.to_string())?;
+        print(&format!("{:#}", as_event(&webhook.signed(&source, Timestamp::now())?)?))?;
         return Ok(ExitCode::SUCCESS);
     };
     target.check_secrets(&webhook.source, &config, &own)?;
@@ -105,14 +105,20 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The webhook as an event of an HTTP API.
+/// The webhook as an event of the HTTP API in the template.
 fn as_event(webhook: &Webhook) -> Result<Value> {
     let mut request = Request::post(format!("/webhooks/{}", webhook.source)).header("host", "localhost");
     for (name, value) in &webhook.headers {
         request = request.header(name, value);
     }
     let (parts, ()) = request.body(())?.into_parts();
-    Ok(FrontEnd::HttpApi.event(&parts, &webhook.body, "127.0.0.1", Timestamp::now()))
+    let mut event = FrontEnd::HttpApi.event(&parts, &webhook.body, "127.0.0.1", Timestamp::now());
+    for object in ["", "/requestContext"] {
+        if let Some(object) = event.pointer_mut(object) {
+            object["routeKey"] = "POST /webhooks/{source}".into();
+        }
+    }
+    Ok(event)
 }
 
 pub(crate) async fn post(url: &str, webhook: Webhook) -> Result<Answer> {

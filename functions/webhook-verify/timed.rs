@@ -32,9 +32,8 @@ impl Timed {
     ) -> Result<Verified, Refused> {
         let malformed = Refused::Malformed(self.header);
         let line = header::only(request.headers, self.header)?;
-        // No provider sends spaces; a joined line may have one after its comma, which would hide the second timestamp. Where commas are not
-        // separators,
-        // they are a sign of joined lines.
+        // No provider sends spaces; a joined line may have one after its comma, which would hide the second timestamp. Where commas are
+        // not separators, they are a sign of joined lines.
         let stray = |c: char| !c.is_ascii_graphic() || (c == ',' && self.separator != ',');
         if line.contains(stray) {
             return Err(malformed);

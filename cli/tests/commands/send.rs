@@ -13,6 +13,11 @@ fn an_event_for_other_tools_is_signed_now() {
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     let event = ended.json();
     assert_eq!((&event["version"], &event["rawPath"]), (&"2.0".into(), &"/webhooks/stripe".into()));
+    let keys = [&event["routeKey"], &event["requestContext"]["routeKey"]];
+    assert_eq!(
+        keys, ["POST /webhooks/{source}"; 2],
+        "as in the template, whose routes the samples are compared with"
+    );
     let signature = event["headers"]["stripe-signature"].as_str().unwrap();
     let at: u64 = signature.split(['=', ',']).nth(1).unwrap().parse().unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();

@@ -105,7 +105,9 @@ fn the_event_is_named_where_each_provider_names_it() {
         "typeform" => (Some("ev_2"), "transaction.paid"),
         "sentry" => (Some("aec0b9d5"), "issue.create"),
         "convoy-advanced" | "hmac" => (None, "Comment"),
-        other => panic!("{other}"),
+        other => panic!(
+            "no id and type of {other}: add an arm for it to `expected` in functions/webhook-verify/tests/identity.rs"
+        ),
     };
     for scheme in ALL.iter() {
         let Identity { event_id, event_type } = identity(scheme, &headers(), Some(&body));

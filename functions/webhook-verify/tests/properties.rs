@@ -19,6 +19,8 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn scheme() -> impl Strategy<Value = Scheme> {
+    // A missing sample fails here, before proptest would look for the smallest input that fails.
+    ALL.iter().for_each(|scheme| drop(sample(scheme, b"{}")));
     select(&ALL[..])
 }
 

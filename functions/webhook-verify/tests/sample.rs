@@ -1,4 +1,6 @@
 //! Signed samples of each provider's requests, signed at `NOW`. Created without the code under test.
+//!
+//! The tests in `functions/ingest/replay` include this file too, so it uses only what both provide.
 
 use ed25519_dalek::Signer as _;
 use sha1::Sha1;
@@ -259,7 +261,9 @@ pub(crate) fn sample(scheme: &Scheme, body: &[u8]) -> Sample {
             own("x-signature", format!("sha512={base64}"))
         }
         "mailgun" | "adyen" | "sns" => Vec::new(),
-        other => panic!("no sample of {other}"),
+        other => panic!(
+            "no sample of {other}: add an arm for it to `sample()` in functions/webhook-verify/tests/sample.rs"
+        ),
     };
 
     Sample { headers, query, body }
