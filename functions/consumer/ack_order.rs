@@ -331,7 +331,7 @@ mod tests {
         assert_eq!(offsets(order.ready(1)), [3]);
         order.acked(0, 3);
         receive(&mut order, &[8]);
-        assert_eq!(offsets(order.ready(1)), [5], "nothing below 5 can have been dealt since");
+        assert_eq!(offsets(order.ready(1)), [5], "nothing below 5 can have been delivered since");
         order.acked(0, 5);
         assert_eq!(order.ready(1), []);
     }

@@ -60,9 +60,9 @@ pub struct Produce<'a> {
     pub key: &'a str,
     /// Any text that is not empty.
     pub value: &'a str,
-    /// Shown to whoever looks at the broker; may be empty.
+    /// Shown to those who look at the broker; may be empty.
     pub run_id: &'a str,
-    /// Shown to whoever looks at the broker; may be empty.
+    /// Shown to those who look at the broker; may be empty.
     pub step_id: &'a str,
 }
 

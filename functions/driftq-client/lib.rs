@@ -20,7 +20,7 @@
 //! * **A stream's acks end with it.** Messages received on a stream and not acked come back on the next one. So an
 //!   [`AckToken`] ends with its [`Stream`], and acking it afterwards sends nothing. Give every stream its own owner name.
 //! * **Ack in order, and not at once.** A commit is a high-water mark: within a partition an ack also covers every
-//!   lower offset, whichever stream holds it. A dead predecessor's messages come back 2 s late, and messages dealt
+//!   lower offset, whichever stream holds it. A dead predecessor's messages come back 2 s late, and messages sent
 //!   to its open connection even later. The caller has to wait for them; [`Stream::opened_at`],
 //!   [`Client::in_flight`], [`Client::limits`] and [`Client::ack_through`] help with that.
 //! * **Repeat an ack without an answer** on the same stream, because its partition waits for it: a failed ack

@@ -8,7 +8,7 @@ use serde_json::Value;
 pub struct Limits {
     /// Whether it has `GET /v1/config` at all. Those that do have `POST /v1/ack-cumulative` as well.
     pub is_told: bool,
-    /// How many unacked messages of a partition a group is dealt at most, all its streams together.
+    /// How many unacked messages of a partition the broker delivers to a group at most, to all its streams together.
     pub max_in_flight: Option<u64>,
     /// The most bytes of key and value together that an empty partition takes.
     pub max_value: Option<usize>,

@@ -60,6 +60,6 @@ fuzz_target!(|input: (u8, Vec<(u8, &[u8])>, &str, &[u8], i64)| {
     let _ = identity(scheme, &headers, event.as_ref());
     let _ = event.map(|event| handshake(scheme, &event, key));
     let answer = challenge(scheme, &Asked { headers: &headers, query }, Some(key));
-    // Okta's challenge is answered whoever asks.
+    // Anyone gets an answer to Okta's challenge.
     assert!(scheme.name() == "okta" || answer.is_none_or(|answer| answer.status == 403));
 });

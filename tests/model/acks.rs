@@ -12,7 +12,7 @@ use super::{
 const ASSUMED_LIMIT: usize = 2;
 
 impl Steps<'_> {
-    /// Whether everything in flight is ours: the broker counts no more than we hold, or we hold as many as it deals; or, where
+    /// Whether everything in flight is ours: the broker counts no more than we hold, or we hold as many as it delivers at a time; or, where
     /// neither can be had, it has been long enough.
     pub(super) fn prove(&mut self, who: Who) {
         let (world, consumer) = (self.world, &self.state.consumers[who]);

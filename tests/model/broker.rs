@@ -100,7 +100,7 @@ impl Steps<'_> {
         !self.world.endless && !consumer.jobs.iter().any(at_work)
     }
 
-    /// A half-open stream is dealt messages too: new ones, and those whose lease is over.
+    /// A half-open stream is sent messages too: new ones, and those whose lease is over.
     fn half_open(&mut self) {
         if !self.state.half_open {
             return;

@@ -58,7 +58,7 @@ fn a_look_up_may_be_asked_before_a_call_that_was_held_up() {
     say("a call delayed beyond its lease: applied twice under LookUp; Park and SameKey hold");
 }
 
-/// A broker that can be asked nothing deals messages to a dead consumer's open connection.
+/// A broker that can be asked nothing sends messages to a dead consumer's open connection.
 #[test]
 fn a_half_open_stream_needs_a_broker_that_answers() {
     let faults = Faults { half_open: 1, restarts: 1, ..NONE };

@@ -40,7 +40,7 @@ pub(super) struct Held {
 pub(super) struct Consumer {
     pub(super) awake: bool,
     /// An invocation has ended in this tick. Another one that runs may have lost its stream, and notices within a tick. The
-    /// next one begins in the next tick: otherwise the other stream could be dealt more and more messages.
+    /// next one begins in the next tick: otherwise the other stream could be sent more and more messages.
     pub(super) ended: bool,
     /// How far its clock is ahead.
     pub(super) clock: i8,

@@ -76,7 +76,7 @@ impl Bounds {
     }
 }
 
-/// With one partition of a broker that deals two messages at a time, claim, call, commit and ack follow one another.
+/// With one partition of a broker that delivers two messages at a time, claim, call, commit and ack follow one another.
 fn target(site: &Site) -> Target {
     Target::AtLeast(if site.in_flight() == 2 { 0.7 } else { 0.85 })
 }

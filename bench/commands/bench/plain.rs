@@ -95,7 +95,7 @@ pub(super) async fn time_of_two_writes(site: &Site) -> Result<Duration> {
     Ok(since.elapsed() / 20)
 }
 
-/// How many effects a second the table takes the two writes of, with as many under way as the broker deals messages.
+/// How many effects a second the table takes the two writes of, with as many under way as the broker delivers messages at a time.
 pub(super) async fn two_writes_ceiling(site: &Site, count: usize) -> Result<f64> {
     let since = Instant::now();
     let all = stream::iter(0..count).map(Ok).try_for_each_concurrent(site.in_flight(), |_| two_writes(site));

@@ -93,7 +93,7 @@ impl Report {
         Self { rows: Vec::new(), left_out: Vec::new(), since: Instant::now() }
     }
 
-    /// Tells what is done next to whoever waits; the table itself goes to the standard output.
+    /// Prints what is done next, to the standard error; the table goes to the standard output.
     pub(super) fn next(&self, what: &str) {
         eprintln!("{:>4} s  {what} ...", self.since.elapsed().as_secs());
     }

@@ -41,7 +41,7 @@ pub(super) struct Site {
     pub(super) stack: Stack,
     pub(super) recorded: Recorded,
     pub(super) partitions: usize,
-    /// What the broker deals of each at a time. That of a real one is not known; the first generation's is assumed.
+    /// How many messages of each the broker delivers at a time. That of a real one is not known; the first generation's is assumed.
     limit: usize,
     pub(super) client: reqwest::Client,
     /// A function that posts its events to the broker, and no more; with as many processes as ingest may have.
@@ -121,7 +121,7 @@ impl Site {
         Ok(self.partitions * WINDOW.min(WINDOW_BYTES / bytes))
     }
 
-    /// How many messages are worked on at a time: as many as the broker deals, and as there are places at the third party.
+    /// How many messages are worked on at a time: as many as the broker delivers, and as there are places at the third party.
     pub(super) fn in_flight(&self) -> usize {
         (self.limit * self.partitions).min(PLACES)
     }

@@ -72,7 +72,7 @@ impl Source {
             names => format!("use {}, or write", names.join(", ")),
         };
         format!(
-            "{unsigned} of source {name} is not signed by {scheme}: whoever has seen one webhook could send it again as another effect; \
+            "{unsigned} of source {name} is not signed by {scheme}: anyone who has seen one webhook could send it again as another effect; \
              {instead} unsigned = \"accept\" beside it to accept that"
         )
     }

@@ -104,7 +104,7 @@ fn what_is_not_signed_names_an_effect_only_if_that_is_accepted() {
     let [problem] = &with_key(github, "{{ event_id }}", "")[..] else { panic!("one problem") };
     assert_eq!(
         problem,
-        "steps.do_it.business_key: event_id of source it is not signed by github: whoever has seen one webhook could send it \
+        "steps.do_it.business_key: event_id of source it is not signed by github: anyone who has seen one webhook could send it \
          again as another effect; use event, form, digest, or write unsigned = \"accept\" beside it to accept that"
     );
     let [problem] = &with_key("scheme = \"gitlab\"", "{{ event.id }}", "")[..] else { panic!("one problem") };

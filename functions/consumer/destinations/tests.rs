@@ -135,7 +135,7 @@ async fn what_is_in_flight_waits_and_is_closed_is_shown() {
     assert_eq!(counts(), (1, 1, 1));
     waiting.abort();
     assert!(waiting.await.is_err());
-    assert_eq!(counts(), (1, 0, 1), "whoever gives up waits no longer");
+    assert_eq!(counts(), (1, 0, 1), "a caller that gives up waits no longer");
     drop(place);
     assert_eq!((counts(), shown().breaker), ((0, 0, 1), Breaker::Closed));
 

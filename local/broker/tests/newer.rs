@@ -103,8 +103,8 @@ fn a_cumulative_ack_does_not_reach_past_another_owners_message() {
     for _ in 0..4 {
         clock.produce("m", None).unwrap();
     }
-    let dealt = clock.delivered();
-    assert_eq!(dealt, [said(0, 0, 1, ""), said(0, 2, 1, ""), said(1, 1, 1, ""), said(1, 3, 1, "")]);
+    let delivered = clock.delivered();
+    assert_eq!(delivered, [said(0, 0, 1, ""), said(0, 2, 1, ""), said(1, 1, 1, ""), said(1, 3, 1, "")]);
     for offset in [1, 3] {
         assert_eq!(ack_cumulative(&mut clock, "alive", offset), Err(Refusal::NotAllHeld));
     }

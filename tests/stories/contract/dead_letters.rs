@@ -111,7 +111,7 @@ async fn a_dead_letter_topic_with_room_again_takes_it(broker: Broker) {
     stream.next().await;
     assert!(stream.is_silent_for(300 + 2 * broker.profile.tick().as_millis() as u64).await);
     let mut letters = dead_letters.consume("o", 30_000).await;
-    // Of two that are dealt together the second may come first.
+    // Of two that are delivered together the second may come first.
     let first = letters.next().await.offset;
     dead_letters.ack("o", first).await;
     let since = Instant::now();
