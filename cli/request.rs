@@ -8,7 +8,7 @@ use driftq_webhooks::{
     command::{Input, Payload},
     config::{
         Config,
-        row::Row as RowTemplate,
+        row::RowTemplate,
         step::{Action, Step},
     },
     consumer::{

@@ -7,8 +7,8 @@ mod aws;
 mod aws_signature;
 pub mod connector;
 pub(crate) mod direct;
+mod endpoint;
 pub mod invoke;
-mod place;
 pub(crate) mod trust;
 
 use std::time::Duration;

@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::body::SdkBody;
 use reqwest::{Body, Request};
 
-use super::place::Place;
+use super::endpoint::Endpoint;
 
 /// Sends the SDK's requests by `http`. The SDK limits attempts and operations; `http` limits connecting.
 #[must_use]
@@ -23,13 +23,13 @@ pub fn over(http: reqwest::Client) -> SharedHttpClient {
     client(Connector { http, watch: None })
 }
 
-/// The same; the first request that is signed by this access key tells the place.
+/// The same; the first request that is signed by this access key tells the endpoint.
 pub(super) fn watched(
     http: reqwest::Client,
     access_key: String,
-    place: Arc<OnceLock<Place>>,
+    endpoint: Arc<OnceLock<Endpoint>>,
 ) -> SharedHttpClient {
-    client(Connector { http, watch: Some(Arc::new(Watch { access_key, place })) })
+    client(Connector { http, watch: Some(Arc::new(Watch { access_key, endpoint })) })
 }
 
 fn client(connector: Connector) -> SharedHttpClient {
@@ -46,7 +46,7 @@ struct Connector {
 #[derive(Debug)]
 struct Watch {
     access_key: String,
-    place: Arc<OnceLock<Place>>,
+    endpoint: Arc<OnceLock<Endpoint>>,
 }
 
 impl HttpConnector for Connector {
@@ -60,10 +60,10 @@ async fn exchange(connector: Connector, request: HttpRequest) -> Result<HttpResp
     let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
     let request = Request::try_from(request.map(Body::wrap)).map_err(failed)?;
     if let Some(watch) = watch
-        && watch.place.get().is_none()
-        && let Some(place) = Place::of(&request, &watch.access_key)
+        && watch.endpoint.get().is_none()
+        && let Some(endpoint) = Endpoint::of(&request, &watch.access_key)
     {
-        watch.place.get_or_init(|| place);
+        watch.endpoint.get_or_init(|| endpoint);
     }
     let response = http::Response::<Body>::from(http.execute(request).await.map_err(failed)?);
     HttpResponse::try_from(response.map(SdkBody::from_body_1_x))

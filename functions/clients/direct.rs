@@ -1,7 +1,7 @@
 //! DynamoDB without the orchestration of the AWS SDK, for the first try of a write. To prepare, sign and send a request by the SDK takes
 //! more processor time than everything else that is done for a command (`docs/performance.md` has the figures).
 //!
-//! The SDK remains in charge. Its own requests tell where DynamoDB is and for what they are signed (`place`): until it has sent one, and
+//! The SDK remains in charge. Its own requests tell where DynamoDB is and for what they are signed (`endpoint`): until it has sent one, and
 //! where credentials expire, everything is left to it. And only two answers are used:
 //! success, and a failed condition. After any other, or none, the SDK repeats the write, with the tries and the time that are left.
 
@@ -35,7 +35,7 @@ use super::{
     Patience,
     aws::{BACKOFF, TRIES, retries},
     connector,
-    place::Place,
+    endpoint::Endpoint,
 };
 use crate::random;
 
@@ -49,7 +49,7 @@ pub struct Direct {
     http: reqwest::Client,
     patience: Patience,
     signer: Signer,
-    place: Arc<OnceLock<Place>>,
+    endpoint: Arc<OnceLock<Endpoint>>,
     /// Whether an answer was one that only the SDK knows how to deal with, such as that the clock is wrong.
     is_off: AtomicBool,
     clock: fn() -> Timestamp,
@@ -90,17 +90,17 @@ impl Direct {
         clock: fn() -> Timestamp,
     ) -> (DynamoDb, Option<Self>) {
         let Some(credentials) = lasting(aws).await else { return (super::dynamodb(aws, patience), None) };
-        let (place, signer) = (Arc::default(), Signer::new(credentials));
-        let watched = connector::watched(http.clone(), signer.access_key().to_owned(), Arc::clone(&place));
+        let (endpoint, signer) = (Arc::default(), Signer::new(credentials));
+        let watched = connector::watched(http.clone(), signer.access_key().to_owned(), Arc::clone(&endpoint));
         let config = aws_sdk_dynamodb::config::Builder::from(aws).timeout_config(patience.timeouts());
         let sdk = DynamoDb::from_conf(config.http_client(watched).build());
-        (sdk, Some(Self { http, patience, signer, place, is_off: AtomicBool::new(false), clock }))
+        (sdk, Some(Self { http, patience, signer, endpoint, is_off: AtomicBool::new(false), clock }))
     }
 
     /// Tries a write. `body` is its JSON; none if it can't be written here.
     pub(crate) async fn write(&self, operation: &str, body: impl FnOnce() -> Option<Vec<u8>>) -> Tried {
-        let place = self.place.get().filter(|_| !self.is_off.load(Ordering::Relaxed));
-        let request = place.and_then(|place| self.request(place, operation, body()?));
+        let endpoint = self.endpoint.get().filter(|_| !self.is_off.load(Ordering::Relaxed));
+        let request = endpoint.and_then(|endpoint| self.request(endpoint, operation, body()?));
         let Some(request) = request else { return Tried::Left(None) };
         let began = Instant::now();
         match self.exchange(request).await {
@@ -116,11 +116,11 @@ impl Direct {
         self.patience.operation.saturating_sub(began.elapsed())
     }
 
-    fn request(&self, place: &Place, operation: &str, body: Vec<u8>) -> Option<Request> {
+    fn request(&self, endpoint: &Endpoint, operation: &str, body: Vec<u8>) -> Option<Request> {
         let target = format!("DynamoDB_20120810.{operation}");
         let parts = Parts { content: CONTENT, target: &target, body: &body };
-        let signed = self.signer.sign(place, &parts, (self.clock)());
-        let mut request = Request::new(Method::POST, place.url.clone());
+        let signed = self.signer.sign(endpoint, &parts, (self.clock)());
+        let mut request = Request::new(Method::POST, endpoint.url.clone());
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT));
         headers.insert(USER_AGENT, AGENT);

@@ -22,20 +22,20 @@ pub type Fields = Vec<(String, JsonTemplate)>;
 
 /// A write of one item.
 #[derive(Debug, Clone)]
-pub struct Row {
+pub struct RowTemplate {
     /// The table's name.
     pub table: String,
     /// The kind of write.
-    pub change: Change,
+    pub change: ChangeTemplate,
     /// Condition of the write. If it does not hold, the step is refused for good.
-    pub condition: Option<Condition>,
+    pub condition: Option<ConditionTemplate>,
     /// Fields that are kept for later steps, by name.
     pub receipt: Fields,
 }
 
 /// The kind of write to an item.
 #[derive(Debug, Clone)]
-pub enum Change {
+pub enum ChangeTemplate {
     /// Replaces or creates the item.
     Put {
         /// The whole item, its key included.
@@ -61,7 +61,7 @@ pub enum Change {
 
 /// A DynamoDB condition expression: `#name` is a field whose name DynamoDB reserves, `:name` a value.
 #[derive(Debug, Clone)]
-pub struct Condition {
+pub struct ConditionTemplate {
     /// As it stands in the file.
     pub expression: String,
     /// The names after `#`.
@@ -90,18 +90,18 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Row {
+impl fmt::Display for RowTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.change {
-            Change::Put { .. } => Kind::Put,
-            Change::Update { .. } => Kind::Update,
-            Change::Delete { .. } => Kind::Delete,
+            ChangeTemplate::Put { .. } => Kind::Put,
+            ChangeTemplate::Update { .. } => Kind::Update,
+            ChangeTemplate::Delete { .. } => Kind::Delete,
         };
         write!(f, "{} {}", kind.name(), self.table)
     }
 }
 
-impl Row {
+impl RowTemplate {
     /// The table's name in `[destinations]`.
     #[must_use]
     pub fn destination(&self) -> String {
@@ -122,16 +122,16 @@ impl Row {
             read_fields(name, required, &mut section, &scope, templates, problems)
         };
         let change = match kind {
-            Kind::Put => Change::Put { item: fields("item", true, problems) },
-            Kind::Delete => Change::Delete { key: fields("key", true, problems) },
+            Kind::Put => ChangeTemplate::Put { item: fields("item", true, problems) },
+            Kind::Delete => ChangeTemplate::Delete { key: fields("key", true, problems) },
             Kind::Update => {
                 let key = fields("key", true, problems);
                 let (set, add) = (fields("set", false, problems), fields("add", false, problems));
                 let remove = section.optional("remove", "a list of names of fields", problems);
-                Change::Update { key, set, add, remove: remove.unwrap_or_default() }
+                ChangeTemplate::Update { key, set, add, remove: remove.unwrap_or_default() }
             }
         };
-        if let Change::Update { set, add, remove, .. } = &change
+        if let ChangeTemplate::Update { set, add, remove, .. } = &change
             && set.is_empty()
             && add.is_empty()
             && remove.is_empty()
@@ -179,7 +179,7 @@ fn read_condition(
     scope: &[&str],
     templates: &mut Templates,
     problems: &mut Problems,
-) -> Option<Condition> {
+) -> Option<ConditionTemplate> {
     let values = read_fields("values", false, section, scope, templates, problems);
     let expected = "a condition such as \"attribute_not_exists(id)\"";
     let expression: Option<String> = section.optional("condition", expected, problems);
@@ -194,7 +194,7 @@ fn read_condition(
     }
     let expression = expression?;
     let names = placeholders(&expression, '#').into_iter().collect();
-    Some(Condition { expression, names, values })
+    Some(ConditionTemplate { expression, names, values })
 }
 
 /// The placeholder names after a sign.

@@ -10,7 +10,7 @@ use super::{
     in_doubt::InDoubt,
     problems::Problems,
     retry::Retry,
-    row::{self, Kind, Row},
+    row::{self, Kind, RowTemplate},
     section::Section,
     source::{INGEST_SCOPE, Unsigned},
     template::{JsonTemplate, Role, Template, Templates},
@@ -53,7 +53,7 @@ pub enum Action {
     /// Calls a third party.
     Call(Box<Call>),
     /// Writes an item to a table of the user's.
-    Write(Box<Row>),
+    Write(Box<RowTemplate>),
 }
 
 /// The events that start a step.
@@ -215,7 +215,9 @@ impl Action {
                     "a step does one thing; make another step of it, with after",
                 );
             }
-            actions.push(Row::read(kind, row, input, templates, problems).map(Box::new).map(Self::Write));
+            actions.push(
+                RowTemplate::read(kind, row, input, templates, problems).map(Box::new).map(Self::Write),
+            );
         }
         if actions.is_empty() {
             let why =

@@ -22,12 +22,12 @@ use super::{
     report::Conclusion,
     sequel::Given,
     task::Task,
-    verdict::{Ended, Prepared, Verdict},
+    verdict::{Ended, PreparedRow, Verdict},
 };
 use crate::{
     command::Input,
     config::{
-        row::{Change as ChangeTemplate, Fields, Row as RowTemplate},
+        row::{ChangeTemplate, Fields, RowTemplate},
         template::{RenderError, Templates},
     },
     effect_id::EffectId,
@@ -35,7 +35,7 @@ use crate::{
         StoreError,
         guard::{Lease, NotWritten, Written},
         record::Receipt,
-        row::{Change, Condition, Row},
+        row::{Row, RowChange, RowCondition},
     },
     outcome::NotApplied,
 };
@@ -53,15 +53,18 @@ pub fn render(
     let context = request_context(input, effect, attempt);
     let render = |fields: &Fields| fields_of(fields, templates, &context);
     let change = match &row.change {
-        ChangeTemplate::Put { item } => Change::Put(render(item)?),
-        ChangeTemplate::Delete { key } => Change::Delete(render(key)?),
-        ChangeTemplate::Update { key, set, add, remove } => {
-            Change::Update { key: render(key)?, set: render(set)?, add: render(add)?, remove: remove.clone() }
-        }
+        ChangeTemplate::Put { item } => RowChange::Put(render(item)?),
+        ChangeTemplate::Delete { key } => RowChange::Delete(render(key)?),
+        ChangeTemplate::Update { key, set, add, remove } => RowChange::Update {
+            key: render(key)?,
+            set: render(set)?,
+            add: render(add)?,
+            remove: remove.clone(),
+        },
     };
     let condition = row.condition.as_ref().map(|condition| {
         let (expression, names) = (condition.expression.clone(), condition.names.clone());
-        Ok(Condition { expression, names, values: render(&condition.values)? })
+        Ok(RowCondition { expression, names, values: render(&condition.values)? })
     });
     Ok(Row { table: row.table.clone(), change, condition: condition.transpose()? })
 }
@@ -89,7 +92,7 @@ impl Worker {
         match (rendered, kept) {
             (Ok(row), Ok(kept)) => {
                 let digest = hex::encode(Sha256::digest(row.json().to_string()));
-                Verdict::Write(Box::new(Prepared { row, receipt: Receipt::new(200, digest, kept), place }))
+                Verdict::Write(Box::new(PreparedRow { row, receipt: Receipt::new(200, digest, kept), place }))
             }
             (Err(error), _) | (_, Err(error)) => Verdict::Park(error.to_string()),
         }
@@ -100,10 +103,10 @@ impl Worker {
         &self,
         task: &Task,
         lease: Lease,
-        prepared: Prepared,
+        prepared: PreparedRow,
         given: &Given,
     ) -> Result<Ended, StoreError> {
-        let Prepared { row, receipt, mut place } = prepared;
+        let PreparedRow { row, receipt, mut place } = prepared;
         let (attempt, now, began) = (lease.attempt(), self.now(), Instant::now());
         self.events.tell(Kind::Started, &task.command, &task.effect, attempt);
         let next = given.next(task, &receipt, now)?;

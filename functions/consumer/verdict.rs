@@ -19,7 +19,7 @@ pub(super) enum Verdict {
     /// Its condition does not hold.
     Skip(String),
     /// Not yet known: an item must be written, together with the effect's end.
-    Write(Box<Prepared>),
+    Write(Box<PreparedRow>),
 }
 
 /// How an attempt ended, with the commands that have begun.
@@ -38,7 +38,7 @@ impl From<Settled> for Ended {
 
 /// An item to be written, and the receipt that is then recorded.
 #[derive(Debug)]
-pub(super) struct Prepared {
+pub(super) struct PreparedRow {
     pub(super) row: Row,
     pub(super) receipt: Receipt,
     pub(super) place: Place,

@@ -11,14 +11,14 @@ pub struct Row {
     /// The table's name.
     pub table: String,
     /// The change.
-    pub change: Change,
+    pub change: RowChange,
     /// The condition of the write.
-    pub condition: Option<Condition>,
+    pub condition: Option<RowCondition>,
 }
 
 /// A change of an item.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Change {
+pub enum RowChange {
     /// Puts an item.
     Put(Map<String, Value>),
     /// Updates fields of an item.
@@ -38,7 +38,7 @@ pub enum Change {
 
 /// A DynamoDB condition expression, with its placeholders.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Condition {
+pub struct RowCondition {
     /// The expression.
     pub expression: String,
     /// The names after `#`.
@@ -58,15 +58,15 @@ impl Row {
     #[must_use]
     pub fn json(&self) -> Value {
         let change = match &self.change {
-            Change::Put(item) => json!({ "item": item }),
-            Change::Update { key, set, add, remove } => {
+            RowChange::Put(item) => json!({ "item": item }),
+            RowChange::Update { key, set, add, remove } => {
                 json!({ "key": key, "set": set, "add": add, "remove": remove })
             }
-            Change::Delete(key) => json!({ "key": key }),
+            RowChange::Delete(key) => json!({ "key": key }),
         };
         match &self.condition {
             None => change,
-            Some(Condition { expression, values, .. }) => {
+            Some(RowCondition { expression, values, .. }) => {
                 json!({ "change": change, "condition": expression, "values": values })
             }
         }
@@ -84,19 +84,19 @@ impl Row {
         let table = &self.table;
         let write = TransactWriteItem::builder();
         let write = match &self.change {
-            Change::Put(item) => {
+            RowChange::Put(item) => {
                 let put = Put::builder().table_name(table).set_item(Some(attributes(item)));
                 let put = put.set_condition_expression(condition);
                 let put = put.set_expression_attribute_names(given.names());
                 write.put(put.set_expression_attribute_values(given.values()).build().ok()?)
             }
-            Change::Delete(key) => {
+            RowChange::Delete(key) => {
                 let delete = Delete::builder().table_name(table).set_key(Some(attributes(key)));
                 let delete = delete.set_condition_expression(condition);
                 let delete = delete.set_expression_attribute_names(given.names());
                 write.delete(delete.set_expression_attribute_values(given.values()).build().ok()?)
             }
-            Change::Update { key, set, add, remove } => {
+            RowChange::Update { key, set, add, remove } => {
                 let update = Update::builder().table_name(table).set_key(Some(attributes(key)));
                 let update = update.update_expression(given.update(set, add, remove));
                 let update = update.set_condition_expression(condition);

@@ -6,7 +6,7 @@ use driftq_webhooks::effects::{
     StoreError,
     guard::{Claim, Written},
     record::Receipt,
-    row::{Change, Row},
+    row::{Row, RowChange},
 };
 use local::{
     http::Answer,
@@ -284,7 +284,7 @@ async fn a_stale_attempt_writes_nothing() -> Story {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));
     table.database.make_table("charges", &["id".to_owned()]).await?;
     let fields = |value: Value| value.as_object().cloned().unwrap_or_default();
-    let change = Change::Update {
+    let change = RowChange::Update {
         key: fields(json!({ "id": "ch_1" })),
         set: Map::new(),
         add: fields(json!({ "count": 1 })),

@@ -15,7 +15,7 @@ use ring::{
     hmac::{HMAC_SHA256, Key, sign},
 };
 
-use crate::clients::place::Place;
+use crate::clients::endpoint::Endpoint;
 
 /// Signs in the name of these credentials.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Signer {
     }
 
     /// Signs a request with these headers: `content-type`, `host`, `x-amz-date`, `x-amz-security-token` if there is one, and `x-amz-target`.
-    pub(super) fn sign(&self, place: &Place, parts: &Parts<'_>, now: Timestamp) -> Signed {
+    pub(super) fn sign(&self, endpoint: &Endpoint, parts: &Parts<'_>, now: Timestamp) -> Signed {
         let Parts { content, target, body } = parts;
         let time = TimeZone::UTC.to_datetime(now);
         let (year, month, day) = (time.year(), time.month(), time.day());
@@ -69,7 +69,7 @@ impl Signer {
             Some(token) => (format!("x-amz-security-token:{token}\n"), "x-amz-security-token;"),
             None => (String::new(), ""),
         };
-        let Place { host, region, service, .. } = place;
+        let Endpoint { host, region, service, .. } = endpoint;
         let signed = format!("content-type;host;x-amz-date;{signed_token}x-amz-target");
         let mut canonical = format!(
             "POST\n/\n\ncontent-type:{content}\nhost:{host}\nx-amz-date:{date}\n{token}x-amz-target:{target}\n\n{signed}\n"
@@ -78,7 +78,7 @@ impl Signer {
         let scope = format!("{}/{region}/{service}/aws4_request", &date[..8]);
         let mut to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n");
         hex(&mut to_sign, digest(&SHA256, canonical.as_bytes()).as_ref());
-        let signature = sign(&self.key(&date[..8], place, now), to_sign.as_bytes());
+        let signature = sign(&self.key(&date[..8], endpoint, now), to_sign.as_bytes());
         let mut authorization = format!(
             "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={signed}, Signature=",
             self.access_key()
@@ -87,7 +87,7 @@ impl Signer {
         Signed { date, authorization }
     }
 
-    fn key(&self, day: &str, place: &Place, now: Timestamp) -> Key {
+    fn key(&self, day: &str, endpoint: &Endpoint, now: Timestamp) -> Key {
         let mut kept = self.key.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, key)) = &*kept
             && of == day
@@ -98,8 +98,8 @@ impl Signer {
         let key = generate_signing_key(
             secret,
             SystemTime::UNIX_EPOCH + now.duration_since(Timestamp::UNIX_EPOCH).unsigned_abs(),
-            &place.region,
-            &place.service,
+            &endpoint.region,
+            &endpoint.service,
         );
         let key = Key::new(HMAC_SHA256, key.as_ref());
         *kept = Some((day.to_owned(), key.clone()));
@@ -126,15 +126,15 @@ mod tests {
     const NEW_YEAR: i64 = 1_798_761_599;
 
     /// As the AWS crate signs the same request.
-    fn expected(credentials: &Credentials, place: &Place, parts: &Parts<'_>, now: Timestamp) -> Signed {
+    fn expected(credentials: &Credentials, endpoint: &Endpoint, parts: &Parts<'_>, now: Timestamp) -> Signed {
         let identity = credentials.clone().into();
         let time = SystemTime::UNIX_EPOCH + now.duration_since(Timestamp::UNIX_EPOCH).unsigned_abs();
         let parameters =
-            SigningParams::builder().identity(&identity).region(&place.region).name(&place.service);
+            SigningParams::builder().identity(&identity).region(&endpoint.region).name(&endpoint.service);
         let parameters = parameters.time(time).settings(SigningSettings::default()).build().unwrap().into();
         let headers = [("content-type", parts.content), ("x-amz-target", parts.target)];
         let body = SignableBody::Bytes(parts.body);
-        let request = SignableRequest::new("POST", place.url.as_str(), headers.into_iter(), body).unwrap();
+        let request = SignableRequest::new("POST", endpoint.url.as_str(), headers.into_iter(), body).unwrap();
         let (instructions, _) = sign(request, &parameters).unwrap().into_parts();
         let header = |wanted| instructions.headers().find(|(name, _)| *name == wanted).unwrap().1.to_owned();
         Signed { date: header("x-amz-date"), authorization: header("authorization") }
@@ -147,7 +147,7 @@ mod tests {
             ("http://127.0.0.1:8000/", "127.0.0.1:8000"),
         ] {
             let [region, service] = ["eu-central-1", "dynamodb"].map(str::to_owned);
-            let place = Place { url: url.parse().unwrap(), host: host.to_owned(), region, service };
+            let endpoint = Endpoint { url: url.parse().unwrap(), host: host.to_owned(), region, service };
             for token in [None, Some("token/+=".to_owned())] {
                 let credentials = Credentials::new("AKID", "secret", token, None, "tests");
                 let signer = Signer::new(credentials.clone());
@@ -156,7 +156,10 @@ mod tests {
                     let now = Timestamp::from_second(second).unwrap();
                     let (content, target) = ("application/x-amz-json-1.0", "DynamoDB_20120810.PutItem");
                     let parts = Parts { content, target, body: "{\"é\":1}".as_bytes() };
-                    assert_eq!(signer.sign(&place, &parts, now), expected(&credentials, &place, &parts, now));
+                    assert_eq!(
+                        signer.sign(&endpoint, &parts, now),
+                        expected(&credentials, &endpoint, &parts, now)
+                    );
                 }
             }
         }

@@ -102,8 +102,9 @@ fn the_workflow_for_changes_runs_what_runs_here() -> Result<()> {
     assert_eq!(steps.iter().filter(|step| step["run"] == ".ci/run").count(), 1);
     let manifest: toml::Table = read("Cargo.toml")?.parse()?;
     let version = manifest["workspace"]["package"]["rust-version"].as_str().context("no version")?;
-    let installed = steps.iter().filter_map(|step| step["run"].as_str());
-    let installs = installed.filter(|run| run.contains(&format!("rustup default {version}"))).count();
-    assert_eq!(installs, 1, "the oldest Rust that is supported");
+    let toolchain: toml::Table = read("rust-toolchain.toml")?.parse()?;
+    let channel = toolchain["toolchain"]["channel"].as_str().context("no channel")?;
+    assert_eq!(channel, format!("{version}.0"), "the oldest Rust that is supported");
+    assert_eq!(steps.iter().filter(|step| step["run"] == "rustup toolchain install").count(), 1);
     Ok(())
 }

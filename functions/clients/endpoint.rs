@@ -6,7 +6,7 @@ use reqwest::{Request, Url};
 
 /// Where requests go.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Endpoint {
     pub(super) url: Url,
     /// The `host` header.
     pub(super) host: String,
@@ -14,7 +14,7 @@ pub(super) struct Place {
     pub(super) service: String,
 }
 
-impl Place {
+impl Endpoint {
     /// Of a signed request. None: it is signed in another way, or in the name of another key.
     pub(super) fn of(request: &Request, access_key: &str) -> Option<Self> {
         let url = request.url();
