@@ -1,4 +1,4 @@
-//! One attempt: resolve a doubt, call, and record the outcome.
+//! One attempt: resolve a doubt, call, and have the outcome recorded.
 
 use std::time::{Duration, Instant};
 
@@ -8,31 +8,26 @@ use tracing::Span;
 
 use super::{
     Worker,
-    backoff::pause,
     call::{Called, Unfit},
     destinations::Place,
     doubt::Resolved,
     events::Kind,
     plan::Plan,
-    report::Conclusion,
     sequel::Given,
     task::Task,
     verdict::{Ended, Verdict},
 };
 use crate::{
-    command::{Command, Input, Payload},
+    command::Input,
     config::{
         call::Call,
-        in_doubt::InDoubt,
         step::{Action, Step},
     },
     effects::{
         Settled, StoreError,
-        guard::{Deferral, Doubt, Held, Lease},
-        record::Receipt,
+        guard::{Doubt, Held, Lease},
     },
     outcome::NotApplied,
-    random,
 };
 
 /// A claimed effect.
@@ -176,110 +171,6 @@ impl Worker {
             Err(outcome) => Verdict::NotApplied(outcome),
         }
     }
-
-    async fn commit(
-        &self,
-        task: &Task,
-        lease: Lease,
-        receipt: &Receipt,
-        given: &Given,
-    ) -> Result<Ended, StoreError> {
-        let (attempt, now) = (lease.attempt(), self.now());
-        let next = given.next(task, receipt, now)?;
-        let (settled, begun) =
-            self.guard.commit_and_begin(lease, receipt, self.kept(task), &next, now).await?;
-        self.report(task, attempt, &Conclusion::Done { status: receipt.status, at: now });
-        self.discard_input(task).await;
-        Ok(Ended { settled, begun })
-    }
-
-    /// The command, if the effect's record must keep it.
-    pub(super) fn kept<'t>(&self, task: &'t Task) -> Option<&'t Command> {
-        self.config.consumer.keep_commands.then_some(&task.command)
-    }
-
-    async fn skip(&self, task: &Task, lease: Lease, why: &str, given: &Given) -> Result<Settled, StoreError> {
-        let (attempt, now) = (lease.attempt(), self.now());
-        let next = given.skipped(task, now)?;
-        let settled = self.guard.skip(lease, why, &next, now).await?;
-        self.report(task, attempt, &Conclusion::Skipped { why });
-        self.discard_input(task).await;
-        Ok(settled)
-    }
-
-    pub(super) async fn not_applied(
-        &self,
-        task: &Task,
-        lease: Lease,
-        outcome: NotApplied,
-    ) -> Result<Settled, StoreError> {
-        let (why, retry_after, in_doubt) = match outcome {
-            NotApplied::NotSent(why) => (why, None, false),
-            NotApplied::RefusedForNow { why, retry_after } => (why, retry_after, false),
-            NotApplied::Unknown(why) => (why, None, true),
-            NotApplied::RefusedForGood(why) => return self.park(task, lease, &why).await,
-        };
-        // Only the call of an existing step ends here.
-        let Some(step) = task.step(&self.config) else { return self.park(task, lease, &why).await };
-        if in_doubt {
-            self.meter.in_doubt();
-        }
-        let lease = if in_doubt { lease.doubted() } else { lease };
-        if in_doubt && matches!(step.in_doubt, InDoubt::Park) {
-            return self.park(task, lease, &format!("in doubt: {why}")).await;
-        }
-        if let Some(over) = step.retry.exhausted(lease.tries(), lease.tried_for(self.now())) {
-            return self.park(task, lease, &format!("{over}; the last: {why}")).await;
-        }
-        let mut pause = pause(&step.retry, lease.tries(), retry_after, random::bits());
-        if in_doubt && matches!(step.in_doubt, InDoubt::LookUp(_)) {
-            // A call that timed out may still arrive. A look-up before that would find that it was not applied.
-            pause = pause.max(step.longest() + self.config.consumer.settle);
-        }
-        self.defer(task, lease, &why, in_doubt, pause).await
-    }
-
-    async fn defer(
-        &self,
-        task: &Task,
-        lease: Lease,
-        why: &str,
-        in_doubt: bool,
-        pause: Duration,
-    ) -> Result<Settled, StoreError> {
-        let (attempt, now) = (lease.attempt(), self.now());
-        let deferral = Deferral { command: &task.command, due: now + pause, why, in_doubt };
-        let settled = self.guard.defer(lease, deferral, now).await?;
-        self.report(task, attempt, &Conclusion::Deferred { why, in_doubt, pause });
-        Ok(settled)
-    }
-
-    pub(super) async fn park(&self, task: &Task, lease: Lease, why: &str) -> Result<Settled, StoreError> {
-        let (attempt, in_doubt) = (lease.attempt(), lease.in_doubt());
-        let settled = self.guard.park(lease, &task.command, why, self.now()).await?;
-        self.report(task, attempt, &Conclusion::Parked { why, in_doubt });
-        Ok(settled)
-    }
-
-    /// Records metrics of a call, or of a write.
-    pub(super) fn called(&self, task: &Task, began: Instant) {
-        let waited = waited(task, began, self.now());
-        self.meter.called(task.step_id(&self.config), began.elapsed(), waited);
-    }
-
-    /// Discards large input, best effort: what is left costs storage only.
-    pub(super) async fn discard_input(&self, task: &Task) {
-        let Payload::ClaimCheck(check) = &task.command.payload else { return };
-        if let Err(error) = self.large_inputs.discard(&task.effect, &task.command.input_hash, check).await {
-            tracing::warn!(%error, "the large input of a done effect was left");
-        }
-    }
-}
-
-/// The time from ingest to the start of the first call; none for later calls, which were delayed on purpose.
-fn waited(task: &Task, began: Instant, now: Timestamp) -> Option<Duration> {
-    let age = Duration::try_from(now.duration_since(task.command.received_at)).unwrap_or_default();
-    (task.command.attempt == 0).then(|| age.saturating_sub(began.elapsed()))
 }
 
 /// Whether earlier attempts have used up the budget. Only crashed attempts can: a deferred effect still had a try left, however late it is made.

@@ -36,6 +36,7 @@ mod decided;
 mod destinations;
 mod doubt;
 mod drain;
+mod ending;
 mod events;
 mod gauges;
 mod look_up;

@@ -45,7 +45,7 @@ pub(super) struct Proof {
     fruitless: u32,
     /// An estimate of the time that the broker needs for its metrics.
     counting: Duration,
-    asking: JoinSet<Answer>,
+    asking: JoinSet<BrokerAnswer>,
 }
 
 /// Whether the broker reports how many messages are in flight.
@@ -59,7 +59,7 @@ enum Counts {
 
 /// A response of the broker.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum BrokerAnswer {
     Limits(Result<Limits, Error>),
     Counts(Counted),
 }
@@ -78,7 +78,7 @@ impl Proof {
     pub(super) fn new(topic: Topic, group: String) -> Self {
         let (counts, mut asking) = (Counts::Again(Instant::now()), JoinSet::new());
         let broker = topic.broker.clone();
-        asking.spawn(async move { Answer::Limits(broker.limits(TIMEOUT).await) });
+        asking.spawn(async move { BrokerAnswer::Limits(broker.limits(TIMEOUT).await) });
         Self { topic, group, limits: None, counts, unanswered: 0, fruitless: 0, counting: COUNTING, asking }
     }
 
@@ -125,7 +125,7 @@ impl Proof {
         self.asking.spawn(async move {
             let asked = Instant::now();
             let counts = topic.broker.in_flight(&topic.name, &group, TIMEOUT).await;
-            Answer::Counts(Counted { held, counts, took: asked.elapsed() })
+            BrokerAnswer::Counts(Counted { held, counts, took: asked.elapsed() })
         });
     }
 
@@ -138,21 +138,21 @@ impl Proof {
     }
 
     /// The broker's next response.
-    pub(super) async fn next(&mut self) -> Option<Answer> {
+    pub(super) async fn next(&mut self) -> Option<BrokerAnswer> {
         self.asking.join_next().await?.ok()
     }
 
     /// Processes a response. Returns whether it is fresh from the broker: the limits may have been cached by the process.
-    pub(super) fn learn<T>(&mut self, answer: Answer, order: &mut AckOrder<T>) -> bool {
+    pub(super) fn learn<T>(&mut self, answer: BrokerAnswer, order: &mut AckOrder<T>) -> bool {
         match answer {
-            Answer::Limits(limits) => {
+            BrokerAnswer::Limits(limits) => {
                 if let Err(error) = &limits {
                     tracing::warn!(%error, "the broker's limits can't be read; none is assumed on this stream");
                 }
                 self.limits = Some(limits.map_err(drop));
                 false
             }
-            Answer::Counts(counted) => self.learn_counts(counted, order),
+            BrokerAnswer::Counts(counted) => self.learn_counts(counted, order),
         }
     }
 
@@ -199,10 +199,10 @@ mod tests {
     use super::*;
 
     /// A response of the metrics that took so long, and says that one more message of partition 0 is in flight than are here.
-    fn in_vain(order: &AckOrder<()>, took: Duration) -> Answer {
+    fn in_vain(order: &AckOrder<()>, took: Duration) -> BrokerAnswer {
         let held = order.unproven();
         let counts = held.iter().map(|held| (held.partition, held.messages + 1)).collect();
-        Answer::Counts(Counted { held, counts: Ok(counts), took })
+        BrokerAnswer::Counts(Counted { held, counts: Ok(counts), took })
     }
 
     fn proof() -> Proof {
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(pause(COUNTING, 2), pause(COUNTING, 1) * 2);
         let held = order.unproven();
         let counts = held.iter().map(|held| (held.partition, held.messages)).collect();
-        proof.learn(Answer::Counts(Counted { held, counts: Ok(counts), took: Duration::ZERO }), order);
+        proof.learn(BrokerAnswer::Counts(Counted { held, counts: Ok(counts), took: Duration::ZERO }), order);
         assert_eq!(proof.fruitless, 0);
     }
 

@@ -1,15 +1,12 @@
-//! A step that comes after others: its input from their receipts, its condition, and its successors.
-
-use std::sync::Arc;
+//! A step that comes after others: its input from their receipts, and its condition; and what comes after it.
 
 use jiff::Timestamp;
 use minijinja::{Value as Jinja, context, value::Serde};
-use tracing::Instrument as _;
 
-use super::{Worker, plan::Plan, task::Task, verdict::Verdict};
+use super::{Worker, task::Task, verdict::Verdict};
 use crate::{
     command::{
-        Command, Input,
+        Input,
         flow::{Flow, Next},
     },
     config::{after::After, step::Step, template::RenderError},
@@ -50,26 +47,6 @@ impl Worker {
             Ok(true) => None,
             Ok(false) => Some(Verdict::Skip(format!("{} does not hold", when.field()))),
             Err(error) => Some(Verdict::Park(error.to_string())),
-        }
-    }
-
-    /// Works on the commands that have begun. They are on the agenda as well, in case the destination has no call slot now, or this process dies.
-    pub(super) fn go_on(self: &Arc<Self>, begun: Vec<Command>) {
-        for command in begun {
-            let Ok(task) = Task::new(command, &self.spans) else { continue };
-            let span = task.span();
-            self.background.spawn(Arc::clone(self).begin_next(task).instrument(span));
-        }
-    }
-
-    async fn begin_next(self: Arc<Self>, task: Task) {
-        let Some(step) = task.step(&self.config) else { return };
-        let lease = step.longest() + self.config.consumer.settle;
-        if !self.deadline.leaves(lease) {
-            return;
-        }
-        if let Ok(place) = self.destinations.of(step).place_for_message().await {
-            self.due(task, Plan::Call(place), lease).await;
         }
     }
 }

@@ -15,9 +15,12 @@ use super::{
     Worker, agenda::NEWER_POLL, attempt::Claimed, destinations::NoPlace, plan::Plan, report::Conclusion,
     task::Task, turns::Turn, verdict::Ended,
 };
-use crate::effects::{
-    Settled, StoreError,
-    guard::{Claim, ClaimRequest, Held, Mismatch, Recorded},
+use crate::{
+    command::Command,
+    effects::{
+        Settled, StoreError,
+        guard::{Claim, ClaimRequest, Held, Mismatch, Recorded},
+    },
 };
 
 /// Why a message is not settled. It stays in the topic and is redelivered.
@@ -251,5 +254,25 @@ impl Worker {
         let (why, in_doubt) = (mismatch.why(command), mismatch.in_doubt());
         self.report(task, command.attempt, &Conclusion::Parked { why: &why, in_doubt });
         Ok(settled)
+    }
+
+    /// Works on the commands that have begun. They are on the agenda as well, in case the destination has no call slot now, or this process dies.
+    pub(super) fn go_on(self: &Arc<Self>, begun: Vec<Command>) {
+        for command in begun {
+            let Ok(task) = Task::new(command, &self.spans) else { continue };
+            let span = task.span();
+            self.background.spawn(Arc::clone(self).begin_next(task).instrument(span));
+        }
+    }
+
+    async fn begin_next(self: Arc<Self>, task: Task) {
+        let Some(step) = task.step(&self.config) else { return };
+        let lease = step.longest() + self.config.consumer.settle;
+        if !self.deadline.leaves(lease) {
+            return;
+        }
+        if let Ok(place) = self.destinations.of(step).place_for_message().await {
+            self.due(task, Plan::Call(place), lease).await;
+        }
     }
 }
