@@ -37,3 +37,19 @@ impl Activity {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_got_no_cpu_has_not_been_quiet() {
+        let activity = Activity::default();
+        activity.touch();
+        std::thread::sleep(TICK * 3);
+        assert_eq!(activity.tick(), TICK);
+        assert_eq!(activity.tick(), TICK * 2);
+        activity.touch();
+        assert_eq!(activity.tick(), TICK);
+    }
+}

@@ -198,11 +198,16 @@ fn pause(counting: Duration, fruitless: u32) -> Duration {
 mod tests {
     use super::*;
 
-    /// A response of the metrics that took so long, and says that one more message of partition 0 is in flight than are here.
-    fn in_vain(order: &AckOrder<()>, took: Duration) -> BrokerAnswer {
+    /// A response of the metrics that took so long, and says that this many more messages of each partition are in flight than are here.
+    fn response(order: &AckOrder<()>, elsewhere: u64, took: Duration) -> BrokerAnswer {
         let held = order.unproven();
-        let counts = held.iter().map(|held| (held.partition, held.messages + 1)).collect();
+        let counts = held.iter().map(|held| (held.partition, held.messages + elsewhere)).collect();
         BrokerAnswer::Counts(Counted { held, counts: Ok(counts), took })
+    }
+
+    /// One that proves nothing.
+    fn in_vain(order: &AckOrder<()>, took: Duration) -> BrokerAnswer {
+        response(order, 1, took)
     }
 
     fn proof() -> Proof {
@@ -214,17 +219,23 @@ mod tests {
 
     #[tokio::test]
     async fn the_pauses_double_until_a_response_proves_something() {
-        let (mut proof, order) = (proof(), &mut AckOrder::default());
+        let (mut proof, mut order) = (proof(), AckOrder::default());
         order.received(0, 5);
-        for fruitless in 1..=3 {
-            proof.learn(in_vain(order, Duration::ZERO), order);
-            assert_eq!(proof.fruitless, fruitless);
+        let mut pauses_for = |answer: fn(&AckOrder<()>) -> BrokerAnswer, pause: Duration| {
+            let began = Instant::now();
+            proof.learn(answer(&order), &mut order);
+            let Counts::Again(at) = proof.counts else { panic!("they can be had") };
+            assert!(
+                began + pause <= at && at <= Instant::now() + pause,
+                "{:?} and not {pause:?}",
+                at - began
+            );
+        };
+        for doubled in 1..=5 {
+            pauses_for(|order| in_vain(order, Duration::ZERO), COUNT_EVERY * (1 << doubled));
         }
-        assert_eq!(pause(COUNTING, 2), pause(COUNTING, 1) * 2);
-        let held = order.unproven();
-        let counts = held.iter().map(|held| (held.partition, held.messages)).collect();
-        proof.learn(BrokerAnswer::Counts(Counted { held, counts: Ok(counts), took: Duration::ZERO }), order);
-        assert_eq!(proof.fruitless, 0);
+        pauses_for(|order| response(order, 0, Duration::ZERO), COUNT_EVERY);
+        pauses_for(|order| in_vain(order, Duration::ZERO), COUNT_EVERY * 2);
     }
 
     #[tokio::test]

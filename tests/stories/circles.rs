@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    path::Path,
 };
 
 use anyhow::Result;
@@ -14,7 +15,7 @@ use crate::links::files;
 type Imports = BTreeMap<String, BTreeSet<String>>;
 
 /// A module's path in its crate: `["consumer", "drain"]`.
-type Path<'a> = Vec<&'a str>;
+type ModulePath<'a> = Vec<&'a str>;
 
 /// The one path against the direction. A webhook may be read unverified for a preview only, so only that module can make a `Peek`, and the
 /// function that reads it asks for one.
@@ -29,7 +30,7 @@ fn code(text: &str) -> String {
 }
 
 /// The paths that a `use` tree stands for, and what comes after it: `a::{b, c::d}` is `a::b` and `a::c::d`.
-fn tree(text: &str) -> (Vec<Path<'_>>, &str) {
+fn tree(text: &str) -> (Vec<ModulePath<'_>>, &str) {
     let text = text.trim_start();
     if let Some(mut rest) = text.strip_prefix('{') {
         let mut all = Vec::new();
@@ -55,7 +56,7 @@ fn tree(text: &str) -> (Vec<Path<'_>>, &str) {
 }
 
 /// All paths in the code of a module that begin at the crate or at one of the modules around it, from the crate.
-fn named<'a>(code: &'a str, module: &[&'a str]) -> Vec<Path<'a>> {
+fn named<'a>(code: &'a str, module: &[&'a str]) -> Vec<ModulePath<'a>> {
     let mut all = Vec::new();
     let mut rest = code;
     while let Some(at) = rest.find("::") {
@@ -83,7 +84,7 @@ fn named<'a>(code: &'a str, module: &[&'a str]) -> Vec<Path<'a>> {
 }
 
 /// The imports of all folders of a crate, by the folder's path.
-fn imports(crate_folder: &std::path::Path) -> Result<BTreeMap<String, Imports>> {
+fn imports(crate_folder: &Path) -> Result<BTreeMap<String, Imports>> {
     let mut folders = BTreeMap::<String, Imports>::new();
     for file in files(crate_folder, &[".rs"])? {
         let path = file.strip_prefix(crate_folder)?.with_extension("");
