@@ -15,9 +15,14 @@ use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde::de::IgnoredAny;
 
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main(flavor = "local")]
 async fn main() -> Result<(), Error> {
     telemetry::start(&variable);
+    // A task of its own: to wake the main future takes tokio a system call each time.
+    tokio::task::spawn_local(serve()).await?
+}
+
+async fn serve() -> Result<(), Error> {
     let consumer = build().await.inspect_err(|error| tracing::error!(%error, "the consumer can't start"))?;
     let invoke = async |event: LambdaEvent<IgnoredAny>| {
         consumer.run(event.context.deadline).await.map_err(Error::from)

@@ -12,9 +12,14 @@ use driftq_webhooks::{
 use jiff::Timestamp;
 use lambda_http::{Error, LambdaEvent, lambda_runtime::run, service_fn};
 
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main(flavor = "local")]
 async fn main() -> Result<(), Error> {
     telemetry::start(&variable);
+    // A task of its own: to wake the main future takes tokio a system call each time.
+    tokio::task::spawn_local(serve()).await?
+}
+
+async fn serve() -> Result<(), Error> {
     let ingest = build().await.inspect_err(|error| tracing::error!(%error, "ingest can't start"))?;
     let invoke = async |LambdaEvent { payload, context }: LambdaEvent<_>| {
         let xray = context.xray_trace_id.as_deref();
