@@ -24,7 +24,7 @@ pub(super) struct Acks {
     sent: JoinSet<Sent>,
 }
 
-/// AckMode messages are acked.
+/// How messages are acked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AckMode {
     /// A single message. Only with a proof that nothing lower is in flight elsewhere.

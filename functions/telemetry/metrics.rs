@@ -42,73 +42,73 @@ metrics! {
     REFUSED = "Refused", COUNT, Some("Reason"), "ingest",
         "Webhooks and `POST /runs` that were answered 4xx. The line also has the source.";
     GENUINE = "Genuine", COUNT, Some("Source"), "ingest",
-        "1 for each webhook whose signature was right, 0 for each that was refused: its maximum tells whether a source is heard at all.";
+        "1 for each webhook with a valid signature, 0 for each that was refused. A maximum of 0 means that no valid webhook of the source arrived.";
     DISABLED = "Disabled", COUNT, Some("Source"), "ingest",
-        "Webhooks that were answered 503 since a secret of their source can't be used, or SNS's certificate can't be had. The provider delivers again.";
+        "Webhooks that were answered 503, because a secret of their source is invalid or SNS's certificate could not be fetched. The provider delivers again.";
     COMMANDS = "Commands", COUNT, None, "ingest",
-        "Commands that were made durable, on the topic or in the table.";
+        "Commands that were stored, on the topic or in the table.";
     DEFERRED = "Deferred", COUNT, Some("Function"), "both",
-        "Ingest: commands that went to the table since the broker did not take them. Consumer: effects deferred to a later attempt.";
+        "Ingest: commands that were stored in the table because the broker did not accept them. Consumer: effects postponed to a later attempt.";
     BROKER_REFUSALS = "BrokerRefusals", COUNT, None, "ingest",
-        "Commands that a broker did not take: it was full, in trouble or not reached. The log's `broker` says which.";
+        "Commands that a broker did not accept: it was full, failed or could not be reached. The log's `broker` says which.";
     NOT_DURABLE = "NotDurable", COUNT, None, "ingest",
-        "Requests answered 503: something of them could be made durable nowhere. The provider delivers again.";
+        "Requests that were answered 503, because neither the broker nor the table stored all of their commands. The provider delivers again.";
     INGEST_LATENCY = "IngestLatency", MS, None, "ingest",
-        "From the start of the handler to its answer, of every webhook and `POST /runs`.";
+        "Time from the start of the handler to its answer, for each webhook and `POST /runs`.";
     WAKE_UPS_FAILED = "WakeUpsFailed", COUNT, None, "ingest",
-        "Invocations of the consumer that Lambda did not take, or did not answer within 150 ms. The schedule starts it then.";
+        "Invocations of the consumer that Lambda refused, or did not answer within 150 ms. The schedule then starts the consumer.";
     RUNS = "Runs", COUNT, None, "consumer",
-        "Runs that ended as they should: drained, out of time with the rest left to the next, or while another run reads the brokers.";
+        "Runs that ended normally: nothing was left, the time was over and the next run continues, or another run reads the brokers.";
     FAILED_RUNS = "FailedRuns", COUNT, None, "consumer",
         "Runs that could not use the broker or the table.";
     PAUSED = "Paused", COUNT, None, "consumer",
-        "Those of the runs that did nothing, since an operator has paused the consumer.";
+        "Runs, also counted in `Runs`, that did nothing because an operator has paused the consumer.";
     BROKER_UNREACHABLE = "BrokerUnreachable", COUNT, None, "consumer",
-        "Failed runs that could not keep a stream of a broker open, tries again included, or got no answer from it.";
+        "Failed runs that could not keep a broker's stream open, also after retries, or got no answer from the broker.";
     RECEIVED = "Received", COUNT, None, "consumer",
-        "Messages received, those delivered again included.";
+        "Messages received, including redeliveries.";
     DONE = "Done", COUNT, None, "consumer",
-        "Effects that the third party has applied, as is on record.";
+        "Effects that the third party has applied and that are recorded as done.";
     DUPLICATES = "Duplicates", COUNT, None, "consumer",
-        "Commands whose effect was on record already: nothing was called.";
+        "Commands whose effect had a record already. Nothing was called.";
     HELD = "Held", COUNT, None, "consumer",
-        "Commands whose effect another attempt had. It comes due when that attempt's lease ends.";
+        "Commands whose effect another attempt had claimed. The effect becomes due when that attempt's lease ends.";
     IN_DOUBT = "InDoubt", COUNT, None, "consumer",
-        "Attempts after which it is not known whether the third party applied the effect: no answer, an answer that tells nothing, or a process that died.";
+        "Attempts after which it is not known whether the third party applied the effect: there was no answer, the answer did not say, or the process died.";
     PARKED = "Parked", COUNT, Some("Step"), "both",
-        "Effects and messages left to an operator. A message that asks for no step of `webhooks.toml` has the step `?`; what ingest parks, since the broker did not take it and the record contradicts it, has none.";
+        "Effects and messages that an operator must decide about. A message whose step is not in `webhooks.toml` has the step `?`. Ingest parks a command if the broker did not accept it and its record in the table contradicts it; that has no step.";
     PARKED_IN_DOUBT = "ParkedInDoubt", COUNT, None, "consumer",
-        "Those of them that may have been applied.";
+        "Parked effects, also counted in `Parked`, that may have been applied.";
     FROM_AGENDA = "FromAgenda", COUNT, None, "consumer",
-        "Due effects that were worked on: deferred ones, and commands that the broker did not take or that waited for their destination.";
+        "Due effects that were worked on: postponed ones, and commands that the broker did not accept or that waited for their destination.";
     ENQUEUED = "Enqueued", COUNT, None, "consumer",
-        "Messages left to the agenda before any claim: their destination was closed or busy, or there was no time for the step.";
+        "Messages that were moved to the agenda before a claim: the circuit breaker of their destination was open, the destination was busy, or there was no time for the step.";
     DUE_NOW = "DueNow", COUNT, None, "consumer",
-        "Effects that are due at this moment, looked at once a minute while the consumer runs. Counted up to about 1,000 per step.";
+        "Effects that are due now, counted once per minute while the consumer runs, up to about 1,000 per step.";
     OLDEST_DUE_AGE = "OldestDueAge", SECONDS, None, "consumer",
-        "How long the oldest due effect has waited, at the same look; 0 if none is due.";
+        "How long the oldest due effect has waited, measured together with `DueNow`; 0 if none is due.";
     PARKED_NOW = "ParkedNow", COUNT, Some("Step"), "consumer",
-        "Effects and messages that are parked at this moment, at the same look. Counted up to 1,000 in all.";
+        "Effects and messages that are parked now, counted together with `DueNow`, up to 1,000 in total.";
     PARKED_IN_DOUBT_NOW = "ParkedInDoubtNow", COUNT, None, "consumer",
-        "Those of them that may have been applied.";
+        "Parked effects, also counted in `ParkedNow`, that may have been applied.";
     BREAKER_OPENED = "BreakerOpened", COUNT, Some("Destination"), "consumer",
-        "How often a destination's circuit breaker opened: nothing is called there for up to 30 s, and then one probe.";
+        "How often a destination's circuit breaker opened. Nothing is called there for up to 30 s; then one probe decides.";
     RECOVERED = "Recovered", COUNT, Some("Source"), "consumer",
-        "Effects of events that had not arrived and were fetched from the provider; of GitHub, deliveries that it was asked to make again. More than a few mean that the provider could not reach ingest.";
+        "Effects of events that had not arrived and were fetched from the provider; for GitHub and GitLab, deliveries that were requested again. More than a few mean that the provider could not reach ingest.";
     RECONCILE_FAILED = "ReconcileFailed", COUNT, Some("Source"), "consumer",
-        "Looks at what a provider has sent that did not come to their end: it did not answer, refused the key, or asked for a pause.";
+        "Reconciliations that did not finish: the provider did not answer, refused the key, or asked for a pause.";
     UNRECOVERED = "Unrecovered", COUNT, None, "consumer",
-        "Events that had not arrived and can't be had or worked on any more; and times that were looked at too late, since the provider no longer keeps what it sent then.";
+        "Events that had not arrived and can't be fetched or handled any more, and periods for which reconciliation came too late, because the provider has deleted what it sent then.";
     SPANS_DROPPED = "SpansDropped", COUNT, None, "both",
-        "Spans that no collector of traces took: it did not answer in time, or refused them, or is left alone for 30 s after that.";
+        "Spans that the collector of traces did not accept: it did not answer in time, refused them, or had failed less than 30 s before.";
     EVENTS_DROPPED = "EventsDropped", COUNT, None, "consumer",
-        "Events that did not reach the events topic.";
+        "Events that could not be sent to the events topic.";
     CALL_LATENCY = "CallLatency", MS, Some("Step"), "consumer",
-        "Of each call to a third party, whatever came of it. Look-ups are not counted.";
+        "Duration of each call to a third party, whatever its outcome. Look-ups are not counted.";
     RECEIVED_TO_CALL = "ReceivedToCall", MS, None, "consumer",
-        "From when ingest took a command in to when its first call began.";
+        "Time from when ingest received a command to the start of its first call.";
     RECEIVED_TO_DONE = "ReceivedToDone", MS, None, "consumer",
-        "From when ingest took a command in to when its effect was committed.";
+        "Time from when ingest received a command to the commit of its effect.";
 }
 
 #[cfg(test)]
