@@ -1,6 +1,5 @@
-# The stacks of template.yaml and driftq.yaml, for those who deploy with Terraform. The resources are made by CloudFormation, so
-# that there is one description of them: what the templates say is what Terraform makes, and SAM's transform, the canary and the
-# table's policies are the same. docs/deploy.md, "With Terraform".
+# Deploys template.yaml and driftq.yaml with Terraform. It makes CloudFormation stacks of them, so the resources are described only
+# once, and SAM's transform, the canary and the table's policies are the same as with SAM. docs/deploy.md, "With Terraform".
 
 terraform {
   required_version = ">= 1.5"
@@ -13,7 +12,7 @@ terraform {
 }
 
 variable "name" {
-  description = "The name of the functions' stack; the broker's has -broker behind it"
+  description = "The name of the functions' stack; the broker's stack has -broker appended"
   type        = string
   default     = "driftq-webhooks"
 
@@ -24,29 +23,29 @@ variable "name" {
 }
 
 variable "template_file" {
-  description = "What sam package --use-json has written: the template, and in it where the functions' code is in S3"
+  description = "The template as written by sam package --use-json, with the S3 addresses of the functions' code"
   type        = string
 }
 
 variable "stage_file" {
-  description = "The functions' parameters, as sam deploy reads them: stages/default.yaml. Those of the broker are filled in"
+  description = "The file with the functions' parameters that sam deploy also reads: stages/default.yaml. Outputs of the broker's stack override it"
   type        = string
 }
 
 variable "parameters" {
-  description = "More of the functions' parameters; these win"
+  description = "More parameters of the functions; they override all others"
   type        = map(string)
   default     = {}
 }
 
 variable "broker" {
-  description = "Parameters of driftq.yaml, VpcId, BrokerSubnetA and BrokerSubnetB at least; null for no broker"
+  description = "Parameters of driftq.yaml: VpcId, BrokerSubnetA and BrokerSubnetB at least; null for no broker"
   type        = map(string)
   default     = null
 }
 
 variable "tags" {
-  description = "Of all resources"
+  description = "Tags of all resources"
   type        = map(string)
   default     = { application = "driftq-webhooks" }
 }
@@ -61,7 +60,7 @@ resource "aws_cloudformation_stack" "broker" {
 }
 
 locals {
-  # What both have: the broker's address, and the group that it lets in.
+  # Outputs of the broker's stack that are parameters of the functions: its address, and the security group that may connect to it.
   of_broker = var.broker == null ? {} : {
     for name in ["DriftqHttpUrl", "FunctionSecurityGroupIds"] : name => aws_cloudformation_stack.broker[0].outputs[name]
   }
@@ -70,12 +69,12 @@ locals {
 
 resource "aws_cloudformation_stack" "functions" {
   name = var.name
-  # Without its spaces: it is larger than CloudFormation takes otherwise. As JSON: in YAML, Terraform reads DynamoDB's type N as false.
+  # Without spaces, since it is too large for CloudFormation otherwise. As JSON, since Terraform reads DynamoDB's type N in YAML as false.
   template_body = jsonencode(jsondecode(file(var.template_file)))
   parameters    = merge(local.of_stage, local.of_broker, var.parameters)
   capabilities  = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
   tags          = var.tags
-  # CloudFormation keeps the table; a stack that is replaced by mistake would begin without its memory.
+  # If this stack were replaced by mistake, CloudFormation would keep the table, but the new stack would begin with an empty one.
   lifecycle {
     prevent_destroy = true
   }

@@ -1,4 +1,4 @@
-"""AWS on this machine: moto, with stand-ins for what its CloudFormation lacks."""
+"""Runs moto, an emulator of AWS, with stand-ins for resources that its CloudFormation lacks."""
 
 import logging
 from contextlib import contextmanager
@@ -9,8 +9,8 @@ from moto.dynamodb.models.table import Table
 from moto.efs.models import AccessPoint, FileSystem
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
-# Resources that moto's CloudFormation does not make. A stand-in has a name and an ARN, and nothing behind it: their
-# properties are checked by cfn-lint only.
+# Resources that moto's CloudFormation does not make. A stand-in has only a name and an ARN: the properties
+# of these resources are checked by cfn-lint only.
 LACKING = [
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::ApiMapping",
@@ -29,10 +29,10 @@ LACKING = [
 ]
 
 
-# It makes these of a function only, not of its alias.
+# moto makes these for a function only, not for its alias.
 TOO_SIMPLE = ["AWS::Lambda::Permission", "AWS::Lambda::Version"]
 
-# It makes these, and can't say these attributes of theirs, which stand in these fields.
+# moto makes these, but does not return these attributes. They are in these fields of its models.
 WITHOUT_ATTRIBUTES = {
     AccessPoint: {"Arn": "access_point_arn"},
     FileSystem: {"Arn": "file_system_arn"},
@@ -47,7 +47,7 @@ def attributes_in(fields):
 
 
 class StandIn:
-    """A resource that is only known to its stack."""
+    """A resource that exists only in its stack."""
 
     def __init__(self, name, region, account):
         self.name, self.region, self.account = name, region, account
@@ -92,7 +92,7 @@ def stand_in(resource_type):
 
 
 def tell_outputs():
-    """A stack that moto makes by a change set, as `aws cloudformation deploy` does, tells no outputs. This adds them."""
+    """Adds the outputs to stacks that are made by a change set, as by `aws cloudformation deploy`: moto leaves them out."""
     execute = CloudFormationBackend.execute_change_set
 
     def execute_and_tell(self, change_set_name, stack_name=None):
@@ -106,7 +106,7 @@ def tell_outputs():
 
 
 def change_table(original_resource, new_resource_name, cloudformation_json, account_id, region_name):
-    """moto can't change a table in place, and would forget it. Of what the page changes this is all."""
+    """Changes a table in place: moto can't, and would lose it. The page changes the deletion protection only."""
     protected = cloudformation_json["Properties"]["DeletionProtectionEnabled"]
     original_resource.deletion_protection_enabled = str(protected).lower() == "true"
     return original_resource

@@ -1,4 +1,4 @@
-"""What docs/deploy.md has made, just before it deletes the table."""
+"""Checks what the commands of docs/deploy.md have made, just before they delete the table."""
 
 import boto3
 
@@ -18,7 +18,7 @@ table = boto3.client("dynamodb").describe_table(TableName=outputs["EffectsTableN
 assert table["DeletionProtectionEnabled"], "the page has not protected the table"
 assert {index["IndexName"] for index in table["GlobalSecondaryIndexes"]} == {"due", "recent"}
 
-# The functions run where the page says, with the variables of the file. (Their architecture moto forgets.)
+# The functions run where the page says, with the variables of the file. (moto does not keep their architecture.)
 functions = boto3.client("lambda")
 for name, secret in [("IngestFunction", "ingest"), ("ConsumerFunction", "consumer")]:
     made = functions.get_function_configuration(FunctionName=outputs[name])
@@ -29,7 +29,7 @@ for name, secret in [("IngestFunction", "ingest"), ("ConsumerFunction", "consume
     assert len(made["VpcConfig"]["SubnetIds"]) == 2 and len(made["VpcConfig"]["SecurityGroupIds"]) == 1
 assert functions.get_function_concurrency(FunctionName=outputs["ConsumerFunction"])["ReservedConcurrentExecutions"] == 1
 
-# The group is the one that the broker lets in.
+# The broker accepts connections from the functions' security group only.
 group = made["VpcConfig"]["SecurityGroupIds"][0]
 broker = next(
     it for it in boto3.client("ec2").describe_security_groups()["SecurityGroups"] if it["Description"] == "The DriftQ broker"

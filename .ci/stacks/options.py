@@ -1,4 +1,4 @@
-"""A second stack of each template, with what the page leaves optional: a domain, a permissions boundary, public subnets."""
+"""Makes a second stack of each template, with what is optional in the page: a domain, a permissions boundary, public subnets."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ def output(stack, key):
 
 
 def bounded(stack):
-    """Each role of a stack has the boundary."""
+    """Checks that each role of a stack has the boundary."""
     made = cloudformation.list_stack_resources(StackName=stack)["StackResourceSummaries"]
     roles = [it["PhysicalResourceId"] for it in made if it["ResourceType"] == "AWS::IAM::Role"]
     assert len(roles) >= 2, roles

@@ -1,6 +1,6 @@
-"""The hook of a release, as template.yaml has it: what it tells CodeDeploy of a fit, an unfit and a dead version.
+"""Tests the release hook of template.yaml: its report to CodeDeploy if the new version passes its self-test, fails it, or crashes.
 
-Lambda and CodeDeploy are a server on this machine that answers their two requests.
+A server on this machine stands in for Lambda and CodeDeploy.
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 from samtranslator.yaml_helper import yaml_parse
 
 TEMPLATE = Path(__file__).resolve().parent.parent.parent / "template.yaml"
-# What Lambda answers, and what CodeDeploy must be told then.
+# Lambda's answer, its function error, and the status that the hook must then report to CodeDeploy.
 CASES = [
     ({"statusCode": 200, "body": "{}"}, None, "Succeeded"),
     ({"statusCode": 503, "body": "{}"}, None, "Failed"),

@@ -1,7 +1,7 @@
-"""`sam build` without a compiler, and `sam deploy` without AWS: what SAM makes of template.yaml, as a stack of the CloudFormation at AWS_ENDPOINT_URL.
+"""`sam build` without a compiler, and `sam deploy` to the CloudFormation at AWS_ENDPOINT_URL.
 
-The transform is AWS's own (aws-sam-translator), and so is the reading of samconfig.toml's parameters. The functions' code is
-an empty file, since nothing runs it here.
+AWS's own code (aws-sam-translator and samcli) transforms template.yaml and reads the parameters of samconfig.toml. The functions'
+code is an empty file, since nothing runs it here.
 """
 
 import argparse
@@ -22,12 +22,12 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 BUCKET = "code"
-# What SAM itself attaches to roles.
+# The managed policies that SAM attaches to roles.
 MANAGED = ["AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess", "AWSXRayDaemonWriteAccess", "AWSLambdaVPCAccessExecutionRole"]
 
 
 class ManagedPolicies:
-    """In the place of a look into IAM."""
+    """Stands in for SAM's request to IAM."""
 
     def load(self):
         return {name: f"arn:aws:iam::aws:policy/service-role/{name}" for name in MANAGED}
@@ -50,7 +50,7 @@ def settings(stage):
 
 
 def check(template, values):
-    """What CloudFormation checks of parameters, and moto does not."""
+    """Checks parameters as CloudFormation does; moto does not."""
     declared = template["Parameters"]
     unknown = values.keys() - declared.keys()
     assert not unknown, f"the template has no parameters {sorted(unknown)}"
@@ -64,7 +64,7 @@ def check(template, values):
 
 
 def code():
-    """An empty zip in a bucket, and where it is."""
+    """Puts an empty zip into a bucket, and returns its address."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("bootstrap", "")
@@ -107,7 +107,7 @@ def referred(value):
 
 
 def check_order(resources):
-    """Resources that refer to each other in a circle can't be made, and moto does not say so."""
+    """Fails if resources refer to each other in a circle: CloudFormation can't make them, and moto does not report it."""
     needs = {name: (referred(it) | set([it.get("DependsOn")] if isinstance(it.get("DependsOn"), str) else it.get("DependsOn", []))) & resources.keys() - {name} for name, it in resources.items()}
     made = set()
     while ready := {name for name, need in needs.items() if name not in made and need <= made}:
@@ -140,7 +140,7 @@ def deploy(stage):
     print(f"{chosen['stack_name']}: {status}, {len(made)} of {len(template['Resources'])} resources")
 
 
-# In the place of the compiler: it takes down what it is asked to build, and builds nothing.
+# Stands in for cargo: it records what it is asked to build, and builds nothing.
 CARGO = """#!/bin/sh
 if [ "$1" = metadata ]; then echo '{{"target_directory": "{folder}/target", "packages": []}}'; exit; fi
 echo "$*" >> {folder}/asked
@@ -150,7 +150,7 @@ mkdir -p {folder}/target/lambda/$bin && echo > {folder}/target/lambda/$bin/boots
 
 
 def build(stage):
-    """SAM's own build, up to the compiler: for which architecture does it ask?"""
+    """Runs SAM's own build with a stand-in for cargo, and checks the architecture that it asks for."""
     with tempfile.TemporaryDirectory() as folder:
         cargo = Path(folder) / "bin" / "cargo"
         cargo.parent.mkdir()

@@ -1,4 +1,4 @@
-"""Types the commands of docs/deploy.md, "With other tools", for cargo-lambda: the first two run on, and the last answers 202."""
+"""Runs the cargo-lambda commands of docs/deploy.md, "With other tools". The first two keep running, and the last must print 202."""
 
 import json
 import os
@@ -17,7 +17,7 @@ PATIENCE = 300
 
 
 def commands():
-    """The block that has the reader wait."""
+    """The commands of the section's first block."""
     _, section = (ROOT / "docs/deploy.md").read_text().split("\n## With other tools\n")
     block = re.search(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL).group(1)
     lines = block.splitlines()
@@ -43,7 +43,7 @@ def until(condition, what):
 
 
 def typed(folder):
-    """Runs them in the repository, with what they write in that folder."""
+    """Runs the commands in the repository; the files that they write go into the folder."""
     running = []
     lines = [line.replace("/tmp/", f"{folder}/").replace("event.json", f"{folder}/event.json") for line in commands()]
     try:

@@ -1,7 +1,7 @@
-"""Types the commands of docs/deploy.md, in their order and in one shell, at moto.
+"""Runs the commands of docs/deploy.md against moto, in their order and in one shell.
 
-A block of commands that can't work there is marked in the page: <!-- not in CI: why -->. What the page has its reader put into
-stages/default.yaml is marked, too: <!-- CI: what -->.
+A block of commands that can't work there is marked in the page: <!-- not in CI: why -->. Where the page tells the
+reader to edit stages/default.yaml, it is marked, too: <!-- CI: what -->.
 """
 
 import os
@@ -18,10 +18,10 @@ import aws
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-# What the page is used with.
+# The files that the page's commands use.
 FILES = ["template.yaml", "driftq.yaml", "samconfig.toml", "webhooks.toml"]
 BLOCK = re.compile(r"(?:<!-- (not in CI|CI): (.*?) -->\n)?^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# How the reader of the page edits the file.
+# The reader's edits of stages/default.yaml, by their mark in the page.
 EDITS = {
     "fills in stages/default.yaml": """
 arn() { aws secretsmanager describe-secret --secret-id driftq-webhooks-$1 --query ARN --output text; }
@@ -51,7 +51,7 @@ def blocks():
 
 
 def network(ec2):
-    """A VPC as the page wants it: two public subnets, and two private ones."""
+    """A VPC as the page requires it: two public subnets, and two private ones."""
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
     subnets = [
@@ -69,7 +69,7 @@ def filled_in(script, vpc, subnets):
 
 
 def typed(url, folder):
-    """Runs the page in a folder that has what it uses."""
+    """Runs the page's commands in a folder that has the files that they use."""
     env = {
         **os.environ,
         "AWS_ENDPOINT_URL": url,
@@ -77,7 +77,7 @@ def typed(url, folder):
         "AWS_SECRET_ACCESS_KEY": "moto",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_PAGER": "",
-        # Whoever types this has an editor.
+        # Stands in for the reader's editor.
         "EDITOR": "true",
     }
     os.environ.update(env)
