@@ -123,7 +123,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
     }
     print(&paint.bold(format!("\n{:62}{total:>12.2}", "total, USD per month")))?;
-    print(&paint.bold("\nothers' list prices for as many, which do other things; docs/costs.md".to_owned()))?;
+    print(&paint.bold("\nlist prices of other services for as many webhooks; they do other things: docs/costs.md".to_owned()))?;
     for it in neighbours {
         print(&format!("  {:60}{:>12.2}  {} ({})", it.name, it.usd, it.how, it.read))?;
     }
@@ -132,7 +132,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 
 const NAMES: [(Part, &str); 5] = [
     (Part::Webhooks, "for the webhooks"),
-    (Part::Always, "for being there"),
+    (Part::Always, "fixed, even if idle"),
     (Part::Xray, "X-Ray"),
     (Part::Broker, "broker of driftq.yaml"),
     (Part::Nat, "NAT"),

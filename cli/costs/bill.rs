@@ -124,7 +124,7 @@ fn of_functions(traffic: Traffic, config: &Config) -> Vec<Line> {
         (Part::Webhooks, "DynamoDB, effects", writes),
         (
             Part::Webhooks,
-            "DynamoDB, leases and looks at the agenda",
+            "DynamoDB, leases and reads of the agenda",
             runs(traffic, steps) - runs(idle, steps),
         ),
         (
@@ -136,7 +136,7 @@ fn of_functions(traffic: Traffic, config: &Config) -> Vec<Line> {
         (Part::Webhooks, "to the internet", traffic.effects() * SENT / GB * EGRESS_GB),
         (Part::Always, "Lambda, consumer", idle_consumer),
         (Part::Always, "EventBridge Scheduler", TICKS * SCHEDULE),
-        (Part::Always, "DynamoDB, leases and looks at the agenda", runs(idle, steps)),
+        (Part::Always, "DynamoDB, leases and reads of the agenda", runs(idle, steps)),
         (Part::Always, "Secrets Manager", 2.0 * SECRET + SECRET_READS * SECRET_READ),
         (Part::Always, "CloudWatch, metrics", count(series(config)) * METRIC),
         (Part::Always, "CloudWatch, alarms", count(ALARMS + config.sources.len().saturating_sub(1)) * ALARM),

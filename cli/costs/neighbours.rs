@@ -32,7 +32,7 @@ pub(crate) fn all(webhooks: f64, effects: f64) -> [Neighbour; 5] {
         Neighbour {
             name: "Hookdeck, Team, at least",
             usd: 39.0,
-            how: "39 with 10,000 events; what more of them cost is not known to us",
+            how: "39 with 10,000 events; the price of more is not known to us",
             read: "2026-09-20",
         },
         Neighbour {

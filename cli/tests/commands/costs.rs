@@ -23,7 +23,7 @@ fn usd(value: &Value) -> String {
 /// The tables of `docs/costs.md`, as they have to be.
 fn tables() -> String {
     let mut text = String::from(
-        "| webhooks a month | for them | for being there | X-Ray | broker | NAT | with all |\n|---|---|---|---|---|---|---|\n",
+        "| webhooks per month | for the webhooks | fixed | X-Ray | broker | NAT | total |\n|---|---|---|---|---|---|---|\n",
     );
     for (month, written) in [("10k", "10,000"), ("1M", "1 million"), ("100M", "100 million")] {
         let bill = bill(&["--nat", "--month", month]);
@@ -51,7 +51,7 @@ fn the_page_has_what_the_calculator_says() {
 fn the_readme_has_its_round_figures() {
     let (readme, bill) = (read("README.md").replace('\n', " "), bill(&["--nat"]));
     let of = |part: &str| format!("{:.0} USD", bill["parts"][part].as_f64().unwrap());
-    for (part, what) in [("webhooks", " per million webhooks"), ("always", " a month for being there")] {
+    for (part, what) in [("webhooks", " per million webhooks"), ("always", " per month, even if idle")] {
         let said = of(part) + what;
         assert!(readme.contains(&said), "README.md does not say {said:?}");
     }
