@@ -123,7 +123,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
     }
     print(&paint.bold(format!("\n{:62}{total:>12.2}", "total, USD per month")))?;
-    print(&paint.bold("\nlist prices of other services for as many webhooks; they do other things: docs/costs.md".to_owned()))?;
+    print(
+        &paint.bold(
+            "\nlist prices of other services for as many webhooks; they do other things: docs/costs.md"
+                .to_owned(),
+        ),
+    )?;
     for it in neighbours {
         print(&format!("  {:60}{:>12.2}  {} ({})", it.name, it.usd, it.how, it.read))?;
     }
