@@ -72,7 +72,8 @@ impl Agenda {
         }
     }
 
-    /// There is a record already. One in progress may belong to a dead consumer, so it must become due by itself.
+    /// Settles a command whose effect already has a record. A record in progress may belong to a dead
+    /// consumer, so it must become due by itself.
     async fn enqueue_beside(
         &self,
         record: &Record,
