@@ -17,14 +17,14 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What an ack needs.
 pub(super) type Ack = (AckToken, Settled);
 
-/// Acks in flight: of cumulative ones at most one per partition, of others one per message.
+/// Acks in flight: at most one cumulative ack per partition, or one single ack per message.
 #[derive(Debug)]
 pub(super) struct Acks {
     broker: Client<Settled>,
     sent: JoinSet<Sent>,
 }
 
-/// AckMode messages are acked.
+/// How messages are acked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AckMode {
     /// A single message. Only with a proof that nothing lower is in flight elsewhere.
