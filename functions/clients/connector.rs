@@ -23,7 +23,7 @@ pub fn over(http: reqwest::Client) -> SharedHttpClient {
     client(Connector { http, watch: None })
 }
 
-/// The same; the first request that is signed by this access key tells the endpoint.
+/// Like [`over`]. The first request that is signed with this access key sets `endpoint`.
 pub(super) fn watched(
     http: reqwest::Client,
     access_key: String,
