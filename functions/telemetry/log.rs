@@ -38,7 +38,7 @@ impl Members {
         self.ends.push((name, self.json.len()));
     }
 
-    /// Adds those whose names are not there yet. Of several with the same name it is the last.
+    /// Adds the members whose names are not there yet. Of several with the same name, the last one is added.
     fn add_missing(&mut self, others: &Self) {
         for (at, (name, end)) in others.ends.iter().enumerate().rev() {
             if self.ends.iter().any(|(known, _)| known == name) {
