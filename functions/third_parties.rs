@@ -117,7 +117,7 @@ impl Resolve for PublicOnly {
     }
 }
 
-/// The public ones of a name's addresses. `localhost` is allowed: it is in webhooks.toml only if its author wants it.
+/// The public addresses of a name. `localhost` is allowed: it is in webhooks.toml only if its author wants it.
 fn public(host: &str, found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, NotPublic> {
     let problem = |address: &SocketAddr| {
         let loopback = host == LOCALHOST && address.ip().is_loopback();

@@ -70,7 +70,7 @@ async fn exchange(connector: Connector, request: HttpRequest) -> Result<HttpResp
         .map_err(|error| ConnectorError::other(error.into(), None))
 }
 
-/// Classifies the error, so that the SDK knows whether to retry.
+/// Classifies the error, so that the SDK can decide whether to retry.
 fn failed(error: reqwest::Error) -> ConnectorError {
     match error {
         error if error.is_builder() => ConnectorError::user(error.into()),

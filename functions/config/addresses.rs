@@ -1,7 +1,7 @@
 //! IP addresses that are not on the public internet: loopback, private networks, cloud metadata services, and addresses that are not
 //! routable.
 //!
-//! From IANA's registries of special-purpose addresses
+//! The list is from IANA's registries of special-purpose addresses
 //! (<https://www.iana.org/assignments/iana-ipv4-special-registry>, <https://www.iana.org/assignments/iana-ipv6-special-registry>).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -238,7 +238,7 @@ impl<'a> Drain<'a> {
     }
 }
 
-/// The lease, up to an eighth longer. With equal leases, the stream of a dead consumer that the broker believes open can get the same message
+/// The lease, up to an eighth longer. With equal leases, the stream of a dead consumer that the broker treats as open can get the same message
 /// again each time it is redelivered.
 fn varied(lease: Duration, random: Uuid) -> Duration {
     lease + lease.mul_f64(f64::from(random.as_bytes()[15]) / 256.0 / 8.0)

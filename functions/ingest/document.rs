@@ -1,6 +1,6 @@
 //! A JSON document, parsed for the few fields that templates use of it.
 //!
-//! A tree of maps has an allocation for each name and each text, and took a sixth of what a webhook costs. This is one list of all values in
+//! A tree of maps has an allocation for each name and each text, and took a sixth of the work for a webhook. This is one list of all values in
 //! their order; texts without escapes stay in the body.
 
 mod view;

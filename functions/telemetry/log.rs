@@ -1,7 +1,7 @@
 //! Log lines: one flat JSON object per event, with its own fields and those of all enclosing spans.
 //!
 //! A span's fields are written as JSON once, when it begins, and copied into each line. There are crates that do the same over maps of values;
-//! they took a tenth of what a webhook costs.
+//! they took a tenth of the work for a webhook.
 
 use std::{fmt::Debug, io::Write};
 

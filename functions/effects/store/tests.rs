@@ -1,4 +1,4 @@
-//! First tries beside the SDK, at a listener that records what arrives and answers from a script.
+//! First tries without the SDK, at a listener that records what arrives and answers from a script.
 
 use std::{
     collections::{BTreeMap, VecDeque},
