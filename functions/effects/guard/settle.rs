@@ -1,5 +1,4 @@
-//! The ends of an attempt (commit, defer, park). It also settles messages whose effect another attempt has
-//! claimed.
+//! Ends attempts (commit, defer, park), and settles messages whose effect another attempt has claimed.
 
 use jiff::Timestamp;
 
