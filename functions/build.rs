@@ -15,7 +15,8 @@ fn main() -> io::Result<()> {
     fs::write(folder.join("webhooks.json"), json)
 }
 
-/// JSON from which exactly this is read again. The last digits of a number can be lost.
+/// The file as JSON. None: reading the JSON again would not give the same value, since the last digits of a
+/// number can be lost.
 fn json_of(file: &Value) -> Option<String> {
     let json = file.to_string();
     let read: Value = serde_json::from_str(&json).ok()?;

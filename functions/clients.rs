@@ -1,6 +1,7 @@
-//! Clients, made once at start, over one HTTP client: one pool, one TLS backend (rustls on ring, whose start costs nothing;
-//! aws-lc's takes 30 ms) and one list of whom to `trust`. The AWS SDK gets it by a `connector`; `direct` sends
-//! the consumer's writes beside it.
+//! Clients for the broker and AWS, made once at start. They share one HTTP client: one connection pool, one
+//! TLS backend (rustls on ring, whose start costs nothing; aws-lc's takes 30 ms) and one list of trusted
+//! authorities (`trust`). `connector` makes the AWS SDK use this HTTP client; `direct` sends the consumer's
+//! writes without the SDK.
 //! [Third parties](crate::third_parties) have clients of their own.
 
 mod aws;
@@ -40,14 +41,14 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// A provider waits for an answer, for 3 s at most, of which the broker may use one.
+    /// A provider waits at most 3 s for an answer, and the broker may use one of them.
     pub const INGEST: Self =
         Self { attempt: Duration::from_millis(800), operation: Duration::from_millis(1700) };
-    /// No caller waits, and a commit that is given up puts an effect in doubt.
+    /// Long limits: no caller waits, and a commit that is given up puts an effect in doubt.
     pub const CONSUMER: Self =
         Self { attempt: Duration::from_millis(1500), operation: Duration::from_secs(5) };
 
-    /// At start no caller waits; a refresh has a limit of its own.
+    /// Long limits: at start no caller waits, and a refresh has a limit of its own.
     pub(crate) const SECRETS: Self =
         Self { attempt: Duration::from_millis(1500), operation: Duration::from_secs(5) };
 

@@ -43,8 +43,9 @@ pub struct Command {
     pub payload: Payload,
     /// Digest of the input: the same effect with other input is parked, unless it is done already.
     pub input_hash: InputHash,
-    /// How many attempts had been counted when this command was written: 0 for a fresh one. It can claim the effect only
-    /// while that is still so, which makes every older copy of a retried command harmless.
+    /// How many attempts had been counted when this command was written: 0 for a fresh one. The command can
+    /// claim the effect only while the count is still the same, so older copies of a retried command are
+    /// harmless.
     #[serde(default)]
     pub attempt: u32,
     /// The number of effects of the run, later steps included, so that its completion can be recognised.
@@ -64,8 +65,9 @@ pub struct Command {
     /// Fields of the receipts of the steps before it.
     #[serde(default, skip_serializing_if = "Receipts::is_empty")]
     pub receipts: Receipts,
-    /// What a consumer must understand to do it. A consumer that does not leaves the command to a newer one, as during a
-    /// deployment. A new field that must not be ignored is named here wherever it is used.
+    /// Features that a consumer must understand to execute this command. A consumer that lacks one leaves the
+    /// command to a newer consumer, as during a deployment. A new field that must not be ignored is named
+    /// here wherever it is used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<String>,
     /// Fields of a newer version. They stay with the command: this version may defer it, and the newer one do it.
@@ -145,7 +147,7 @@ impl Command {
         self.needs.iter().all(|need| newer::UNDERSTOOD.contains(&need.as_str()))
     }
 
-    /// With the steps that come after it.
+    /// The command, with the steps that come after it.
     #[must_use]
     pub fn followed_by(self, flow: Flow) -> Self {
         let needs = if self.receipts.is_empty() { flow.needs() } else { newer::of_chain() };
@@ -163,7 +165,7 @@ impl Command {
     /// The JSON of the command. Strings, numbers and maps always serialise.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // Most fit, with the signature.
+        // Most commands fit into this, with their signature.
         let mut json = Vec::with_capacity(1024);
         serde_json::to_writer(&mut json, self)
             .ok()
@@ -192,7 +194,7 @@ pub(crate) mod tests {
         assert_ne!(InputHash::of(&one), InputHash::of(&other));
     }
 
-    /// As it stood on topics and in tables before commands knew their source and trace.
+    /// A command as it stood on topics and in tables before commands had a source and a trace.
     pub(crate) const OLDER: &str = r#"{"run_id":"stripe.evt_1","step":"s","business_key":"k","payload":{"input":{}},"input_hash":"h","of":1,"received_at":"2026-11-23T12:00:00Z"}"#;
 
     #[test]

@@ -1,5 +1,5 @@
-//! Signatures of commands on a topic, so that access to the broker is not enough to add commands, which the consumer executes with
-//! our credentials: HMAC-SHA256 over the message's JSON, in its last field.
+//! Signatures of commands on a topic: HMAC-SHA256 over the message's JSON, in its last field. The consumer
+//! executes commands with our credentials, so access to the broker must not be enough to add one.
 //!
 //! `COMMAND_KEY` is the key, a secret of both functions. During a rotation it holds several, separated by commas or blanks:
 //! the first one signs, and all of them verify.
@@ -35,7 +35,7 @@ pub enum NotOurs {
         "it is not signed; COMMAND_SIGNATURES says what to do while an earlier version still sends such commands"
     )]
     Unsigned,
-    /// No key has made its signature.
+    /// None of the keys made its signature.
     #[error("its signature is not of COMMAND_KEY: another key, or somebody else has written it")]
     Forged,
 }
@@ -63,7 +63,7 @@ impl CommandKeys {
         self.sign_json(command.to_json())
     }
 
-    /// The same of a command's JSON.
+    /// Signs a command's JSON.
     #[must_use]
     pub(crate) fn sign_json(&self, mut json: String) -> String {
         let mac = hex::encode(over(&self.first, &json).finalize().into_bytes());

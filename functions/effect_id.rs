@@ -1,9 +1,9 @@
 //! `effect_id = run_id:step_id:business_key`, the name under which an effect happens once.
 //!
-//! It reads unambiguously from the left: a run id and a step id never hold a `:`, the business key may.
-//! It is a DynamoDB sort key, and those hold at most 1,024 bytes
-//! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html>), so longer ones are refused
-//! rather than shortened: two keys that were cut alike would be one effect.
+//! It reads unambiguously from the left: a run id and a step id never hold a `:`, the business key may. It is
+//! a DynamoDB sort key, and those hold at most 1,024 bytes
+//! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html>). Longer ids are
+//! refused and not shortened: two keys with the same beginning would become one effect.
 
 use std::{fmt, str::FromStr};
 
@@ -26,13 +26,13 @@ const MAX_IDEMPOTENCY_KEY: usize = 255;
 /// Why a name can't be part of an effect id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
-    /// Nothing is left to tell effects apart.
+    /// The part is empty, so it could not tell effects apart.
     #[error("{part} is empty")]
     Empty {
         /// `run_id`, `step_id` or `business_key`.
         part: &'static str,
     },
-    /// Too long to be kept whole.
+    /// The part is longer than its limit.
     #[error("{part} has {len} bytes, and at most {max} fit")]
     TooLong {
         /// `run_id`, `step_id` or `effect_id`.
@@ -52,7 +52,7 @@ pub enum IdError {
     },
 }
 
-/// One delivery of one business fact; all effects of a webhook share it.
+/// The id of a run: the same for every delivery of the same event. All effects of the run share it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RunId(String);

@@ -12,7 +12,7 @@
 //! 6. [`ingest::reply`] answers 2xx only when all are durable.
 //!
 //! **Consumer**, one invocation
-//! 1. `consumer::run` has all brokers and the agenda worked side by side, until they are quiet or time is up;
+//! 1. `consumer::run` works on all brokers and the agenda side by side, until they are quiet or time is up;
 //! 2. messages: [`effects::stream_lease`] makes sure that one consumer at a time reads a broker, and `consumer::drain` receives
 //!    from the [`driftq_client`];
 //! 3. what is due: `consumer::agenda` reads the [agenda](effects::agenda) in the effects table, one lane per step;
@@ -25,8 +25,8 @@
 //! **Reconciliation**, beside both: [`reconcile`] asks a provider for what did not arrive, within a consumer's invocation
 //! (`consumer::reconcile`); [`effects::reconciliation`] says how far that has come.
 //!
-//! What a user edits is in [`config`]; what differs between deployments in [`config::environment`]; what is printed in
-//! [`telemetry`], with the [`trace`] that goes through all of it.
+//! [`config`] has what a user edits, and [`config::environment`] what differs between deployments.
+//! [`telemetry`] prints logs and metrics; a [`trace`] goes through all of it.
 
 pub mod clients;
 pub mod command;

@@ -72,8 +72,9 @@ pub fn of_status(
     }
 }
 
-/// Judges a call without a response. Only a connection error proves that nothing was sent, or an error before that in the request itself,
-/// which would recur at the next attempt.
+/// Judges a call without a response. If the connection failed, nothing was sent. If the request itself can't
+/// be made, nothing was sent either, and the next attempt would fail in the same way. After any other error
+/// the call may have been applied.
 #[must_use]
 pub fn of_error(error: reqwest::Error) -> NotApplied {
     let error = error.without_url();

@@ -1,5 +1,6 @@
-//! A rate, of calls or of webhooks, as a schedule: each has its time, and after a quiet time some may begin at once. Pure: time
-//! is passed in. (The generic cell rate algorithm: <https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm>.)
+//! A rate limit for calls or webhooks, as a schedule: each one gets a time, and after a quiet period several
+//! may begin at once. Pure: time is passed in. (The generic cell rate algorithm:
+//! <https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm>.)
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::config::rate::Rate;
 #[derive(Debug)]
 pub(crate) struct Pace {
     interval: Duration,
-    /// How far the schedule may lie in the past.
+    /// How far the schedule may lie in the past. It allows the burst.
     credit: Duration,
     next: Option<Instant>,
 }

@@ -40,7 +40,7 @@ pub struct ThirdParties {
     open: Client,
     tls: Arc<ClientConfig>,
     destinations: Arc<Destinations>,
-    /// By destination, with the secret that each was made from.
+    /// Clients with a client certificate, by destination, with the secret that each was made from.
     certified: Arc<Mutex<BTreeMap<String, (Secret, Client)>>>,
 }
 
@@ -117,7 +117,7 @@ impl Resolve for PublicOnly {
     }
 }
 
-/// The public ones of a name's addresses. `localhost` is allowed: it is in webhooks.toml only if its author wants it.
+/// The public addresses of a name. `localhost` is allowed: it is in webhooks.toml only if its author wants it.
 fn public(host: &str, found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, NotPublic> {
     let problem = |address: &SocketAddr| {
         let loopback = host == LOCALHOST && address.ip().is_loopback();
@@ -143,7 +143,7 @@ mod tests {
         secrets::{Current, SecretStore},
     };
 
-    /// Reached only by a client that connects where it must not.
+    /// Time limit of a test's request. It is reached only if the client connects where it must not.
     const PATIENCE: Duration = Duration::from_secs(2);
 
     fn of(host: &str, addresses: &[&str]) -> Result<Vec<IpAddr>, String> {
@@ -176,8 +176,8 @@ mod tests {
         }
     }
 
-    /// Of a machine without a network, `localhost` is the one name that is sure to resolve, so another name borrows its
-    /// addresses.
+    /// A resolver that gives `localhost`'s addresses to another name: on a machine without a network, only
+    /// `localhost` is sure to resolve.
     #[derive(Debug)]
     struct Borrowed;
 
@@ -202,7 +202,7 @@ mod tests {
         let refused = get(Borrowed, format!("http://h.example:{port}/")).await;
         let Err(NotApplied::NotSent(why)) = refused else { panic!("{refused:?}") };
         assert!(why.starts_with("could not connect: h.example resolves to "), "{why}");
-        // It would connect, were it not for the name.
+        // The same addresses under the name `localhost` are connected to.
         let connected = async { drop(listener.accept().await.unwrap()) };
         let (refused, ()) = tokio::join!(get(PublicOnly, format!("http://localhost:{port}/")), connected);
         assert!(matches!(refused, Err(NotApplied::Unknown(_))), "{refused:?}");

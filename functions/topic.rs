@@ -27,7 +27,8 @@ impl Topic {
         self.broker.address().name()
     }
 
-    /// Writes a command, whose JSON this is, signed if there is a key, and partitioned by its business key.
+    /// Writes a command, signed if there are keys. Its business key chooses the partition. `json` is the
+    /// command's JSON.
     ///
     /// # Errors
     /// The broker did not take it, or did not say so within `limit`.

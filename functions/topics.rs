@@ -103,7 +103,8 @@ impl Topics {
     }
 }
 
-/// No broker's name has a zero byte in it, so that no two pairs hash the same text.
+/// The weight of a broker for a key. The zero byte, which no broker's name contains, ensures that no two
+/// pairs hash the same text.
 fn weight(broker: &str, business_key: &str) -> [u8; 32] {
     Sha256::new().chain_update(broker).chain_update([0]).chain_update(business_key).finalize().into()
 }
@@ -134,7 +135,7 @@ mod tests {
         topics.for_key(key).broker_name().to_owned()
     }
 
-    /// Computed apart from this code, by Python's hashlib.
+    /// The expected brokers were computed by Python's hashlib.
     #[test]
     fn the_choice_is_the_same_in_every_version() {
         let topics = topics(&[1, 2, 3]);

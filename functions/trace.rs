@@ -19,7 +19,7 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// The only flag of version 00: the caller may have recorded the trace.
 const SAMPLED: u8 = 1;
 
-/// A trace, and the span in it that goes on here. Neither id is zero.
+/// A trace, and the current span in it. Neither id is zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Traceparent {
     trace: u128,
@@ -28,13 +28,14 @@ pub struct Traceparent {
 }
 
 impl Traceparent {
-    /// The trace of a request: that of its `traceparent` header, else X-Ray's as Lambda tells it, else a new one.
+    /// The trace of a request: that of its `traceparent` header, else the X-Ray trace that Lambda passes,
+    /// else a new one.
     #[must_use]
     pub fn of_request(headers: &HeaderMap, xray: Option<&str>) -> Self {
         Self::of_headers(headers).or_else(|| Self::of_xray(xray?)).unwrap_or_else(Self::new)
     }
 
-    /// That of a request's `traceparent` header; none if there are several.
+    /// The trace in a request's `traceparent` header; none if there are several such headers.
     #[must_use]
     pub fn of_headers(headers: &HeaderMap) -> Option<Self> {
         let mut all = headers.get_all(TRACEPARENT).iter();
@@ -56,7 +57,8 @@ impl Traceparent {
         Self::of(hex(trace, 32)?, hex(span, 16)?, flags & SAMPLED)
     }
 
-    /// Reads what Lambda says of X-Ray: `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1`
+    /// Reads the X-Ray header that Lambda passes:
+    /// `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1`
     /// (<https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>).
     #[must_use]
     pub fn of_xray(header: &str) -> Option<Self> {
@@ -84,13 +86,13 @@ impl Traceparent {
         Self { span: random::bits(), ..*self }
     }
 
-    /// The same, as one that is recorded.
+    /// The same span, marked as recorded.
     #[must_use]
     pub fn sampled(self) -> Self {
         Self { flags: self.flags | SAMPLED, ..self }
     }
 
-    /// Whether it is recorded by whom it comes from.
+    /// Whether the sender records it.
     #[must_use]
     pub fn is_sampled(&self) -> bool {
         self.flags & SAMPLED != 0
@@ -127,15 +129,15 @@ impl Serialize for Traceparent {
     }
 }
 
-/// Of a field that may hold anything: what is no `traceparent` is none.
+/// Reads a field that may hold anything; none if it is not a `traceparent`.
 ///
 /// # Errors
-/// The text around it is no JSON.
+/// The text around it is not JSON.
 pub fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Traceparent>, D::Error> {
     Ok(Value::deserialize(deserializer)?.as_str().and_then(Traceparent::parse))
 }
 
-/// So many lower-case hex digits.
+/// Parses a number of exactly so many lower-case hex digits.
 fn hex(text: &str, digits: usize) -> Option<u128> {
     let lower = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     let fits = text.len() == digits && text.bytes().all(lower);

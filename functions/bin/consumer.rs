@@ -1,4 +1,4 @@
-//! The consumer function: a Lambda on a schedule, which ingest wakes up as well.
+//! The consumer function: a Lambda function that runs on a schedule and whenever ingest wakes it.
 
 use driftq_webhooks::{
     clients::{self, AwsSigner, Direct, Patience},

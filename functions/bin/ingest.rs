@@ -1,4 +1,4 @@
-//! The ingest function: a Lambda behind API Gateway, a load balancer or a URL of its own.
+//! The ingest function: a Lambda function behind API Gateway, a load balancer or a function URL.
 
 use driftq_webhooks::{
     clients::{self, Patience, invoke::Invoker},

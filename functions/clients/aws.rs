@@ -16,7 +16,7 @@ use url::{Host, Url};
 use super::connector;
 use crate::config::{ConfigError, Problem};
 
-/// Another endpoint for all services; with a service's name after it, for that one.
+/// The variable with an endpoint for all services. With `_` and a service's name after it: for that service.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL";
 /// The attempts of a request to AWS, and the longest pause before the second one; it doubles.
 pub(super) const TRIES: u32 = 4;
@@ -25,9 +25,10 @@ pub(super) const BACKOFF: Duration = Duration::from_millis(50);
 /// How requests are retried: the SDK's standard retries
 /// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>).
 ///
-/// Throttling, 5xx, and answers that are lost or late are tried again, 4 times in all, after up to 50, 100 and 200 ms of
-/// full jitter. The adaptive ones would hold back a commit because other requests were throttled. A write that is tried
-/// again can lose to its own first try: see `effects::store`.
+/// A request is tried up to 4 times, if it is throttled, gets a 5xx, or its answer is lost or late. The
+/// pauses are up to 50, 100 and 200 ms, with full jitter. Adaptive retries would hold back a commit because
+/// other requests were throttled. A write that is tried again can lose to its own first try: see
+/// `effects::store`.
 #[must_use]
 pub fn retries() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(TRIES).with_initial_backoff(BACKOFF)
@@ -98,7 +99,7 @@ pub(super) fn endpoint(aws: &SdkConfig, service: &str) -> Result<String, ConfigE
     }
 }
 
-/// As in <https://docs.aws.amazon.com/general/latest/gr/rande.html>.
+/// The region's endpoint of a service, as in <https://docs.aws.amazon.com/general/latest/gr/rande.html>.
 fn endpoint_of_region(aws: &SdkConfig, service: &str) -> String {
     let host = service.to_lowercase().replace(' ', "");
     let fips = if aws.use_fips() == Some(true) { "-fips" } else { "" };

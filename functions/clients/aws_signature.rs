@@ -26,7 +26,7 @@ pub struct AwsSigner {
 pub(crate) struct Unsigned(String);
 
 impl AwsSigner {
-    /// With the function's credentials, and its region where a step names none.
+    /// A signer with the function's credentials, and with its region for steps that name none.
     #[must_use]
     pub fn new(aws: &SdkConfig) -> Self {
         Self { region: aws.region().map(ToString::to_string), credentials: aws.credentials_provider() }

@@ -23,7 +23,7 @@ pub fn over(http: reqwest::Client) -> SharedHttpClient {
     client(Connector { http, watch: None })
 }
 
-/// The same; the first request that is signed by this access key tells the endpoint.
+/// Like [`over`]. The first request that is signed with this access key sets `endpoint`.
 pub(super) fn watched(
     http: reqwest::Client,
     access_key: String,
@@ -70,7 +70,7 @@ async fn exchange(connector: Connector, request: HttpRequest) -> Result<HttpResp
         .map_err(|error| ConnectorError::other(error.into(), None))
 }
 
-/// Classifies the error, so that the SDK knows whether to retry.
+/// Classifies the error, so that the SDK can decide whether to retry.
 fn failed(error: reqwest::Error) -> ConnectorError {
     match error {
         error if error.is_builder() => ConnectorError::user(error.into()),

@@ -1,9 +1,11 @@
-//! DynamoDB without the orchestration of the AWS SDK, for the first try of a write. To prepare, sign and send a request by the SDK takes
-//! more processor time than everything else that is done for a command (`docs/performance.md` has the figures).
+//! DynamoDB without the orchestration of the AWS SDK, for the first try of a write. Preparing, signing and
+//! sending a request by the SDK takes more processor time than everything else that is done for a command
+//! (`docs/performance.md` has the figures).
 //!
-//! The SDK remains in charge. Its own requests tell where DynamoDB is and for what they are signed (`endpoint`): until it has sent one, and
-//! where credentials expire, everything is left to it. And only two answers are used:
-//! success, and a failed condition. After any other, or none, the SDK repeats the write, with the tries and the time that are left.
+//! The SDK remains in charge. Where DynamoDB is, and for which region requests are signed, is read from one
+//! of its own requests (`endpoint`). Everything is left to it until it has sent one, and wherever credentials
+//! expire. Only two answers are used here: success, and a failed condition. After any other answer, or none,
+//! the SDK repeats the write, with the tries and the time that are left.
 
 mod signature;
 
@@ -50,7 +52,7 @@ pub struct Direct {
     patience: Patience,
     signer: Signer,
     endpoint: Arc<OnceLock<Endpoint>>,
-    /// Whether an answer was one that only the SDK knows how to deal with, such as that the clock is wrong.
+    /// Whether there was an answer that only the SDK can deal with, such as that the clock is wrong.
     is_off: AtomicBool,
     clock: fn() -> Timestamp,
 }
@@ -69,9 +71,9 @@ pub(crate) enum Tried {
 /// An answer, as far as it matters here.
 enum Answer {
     Used(Tried),
-    /// A trouble of this request, or of this time.
+    /// A problem of this request, or a temporary one.
     Passing,
-    /// Every other request would be answered so.
+    /// Every other request would get the same answer.
     Lasting,
 }
 
@@ -82,7 +84,8 @@ struct Problem<'a> {
 }
 
 impl Direct {
-    /// A client by the SDK, and first tries beside it, if the credentials do not expire: Lambda starts another process with newer ones.
+    /// The SDK's client; and first tries without the SDK, unless the credentials have an expiry. Lambda's have
+    /// none: Lambda starts another process with newer ones.
     pub async fn beside(
         aws: &SdkConfig,
         http: reqwest::Client,

@@ -1,5 +1,6 @@
-//! Where the SDK sends its requests, and what it signs them for: read from one that it has signed. So regions, partitions, endpoints of
-//! accounts and those of the environment are resolved by the SDK alone.
+//! Where the SDK sends its requests, and for which region and service it signs them: read from a request that
+//! it has signed. So the SDK alone resolves regions, partitions, and the endpoints of accounts and of the
+//! environment.
 
 use http::header::AUTHORIZATION;
 use reqwest::{Request, Url};
@@ -15,7 +16,8 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Of a signed request. None: it is signed in another way, or in the name of another key.
+    /// Reads the endpoint of a signed request. None: the request is signed in another way, or with another
+    /// key.
     pub(super) fn of(request: &Request, access_key: &str) -> Option<Self> {
         let url = request.url();
         let header = request.headers().get(AUTHORIZATION)?.to_str().ok()?;

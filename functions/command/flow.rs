@@ -20,7 +20,7 @@ use crate::effect_id::{EffectId, IdError, StepId};
 #[serde(transparent)]
 pub struct Flow(pub BTreeMap<StepId, Planned>);
 
-/// One of them.
+/// A later step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Planned {
     /// The business key.
@@ -72,7 +72,7 @@ pub type Receipts = BTreeMap<StepId, Map<String, Value>>;
 pub struct Next {
     /// Its effect.
     pub effect: EffectId,
-    /// Its command, with the receipts that this predecessor knows.
+    /// Its command, with the receipts that this predecessor has.
     pub command: Command,
     /// All its predecessors.
     pub after: BTreeSet<StepId>,
@@ -89,7 +89,7 @@ impl Flow {
         self.0.is_empty()
     }
 
-    /// What a consumer must understand to do a command that these steps come after.
+    /// What a consumer must understand to execute a command that these steps follow.
     #[must_use]
     pub fn needs(&self) -> Vec<String> {
         if self.is_empty() { Vec::new() } else { newer::of_chain() }
@@ -121,7 +121,7 @@ impl Flow {
         (self, inputs)
     }
 
-    /// Puts them back.
+    /// Puts the inputs back.
     #[must_use]
     pub fn with_inputs(mut self, mut inputs: BTreeMap<StepId, Input>) -> Self {
         for (id, planned) in &mut self.0 {
@@ -196,7 +196,7 @@ impl Flow {
 }
 
 impl Next {
-    /// Whether all its predecessors are done, as far as a command knows.
+    /// Whether all its predecessors are done, by the receipts in a command.
     #[must_use]
     pub fn is_ready(&self, command: &Command) -> bool {
         self.after.iter().all(|step| command.receipts.contains_key(step))

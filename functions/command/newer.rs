@@ -18,7 +18,7 @@ pub(super) fn of_chain() -> Vec<String> {
 /// The fields that this version does not know, without the signature, which belongs to the message.
 ///
 /// # Errors
-/// They are no map.
+/// They are not a map.
 pub(super) fn fields<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, Value>, D::Error> {

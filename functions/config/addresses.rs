@@ -1,7 +1,7 @@
 //! IP addresses that are not on the public internet: loopback, private networks, cloud metadata services, and addresses that are not
 //! routable.
 //!
-//! From IANA's registries of special-purpose addresses
+//! The list is from IANA's registries of special-purpose addresses
 //! (<https://www.iana.org/assignments/iana-ipv4-special-registry>, <https://www.iana.org/assignments/iana-ipv6-special-registry>).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -36,9 +36,9 @@ const V4: [(Ipv4Net, &str); 14] = [
 const V6: [(Ipv6Net, &str); 12] = [
     (v6([0, 0, 0, 0], 128), UNSPECIFIED),
     (v6([0, 0, 0, 1], 128), LOOPBACK),
-    (v6([0x64, 0xff9b, 1, 0], 48), PRIVATE), // NAT64 of a network's own (RFC 8215)
+    (v6([0x64, 0xff9b, 1, 0], 48), PRIVATE), // NAT64 within one network (RFC 8215)
     (v6([0x100, 0, 0, 0], 64), RESERVED),
-    (v6([0x2001, 0, 0, 0], 32), RESERVED), // Teredo leads to an IPv4 address of its own making
+    (v6([0x2001, 0, 0, 0], 32), RESERVED), // Teredo embeds an IPv4 address in its own way
     (v6([0x2001, 2, 0, 0], 48), RESERVED),
     (v6([0x2001, 0xdb8, 0, 0], 32), DOCUMENTATION),
     (v6([0x3fff, 0, 0, 0], 20), DOCUMENTATION),

@@ -83,7 +83,7 @@ impl After {
         templates: &Templates,
     ) -> Self {
         let late = when.take_if(|when| is_late(&templates.names(when)));
-        // Names are exact, and take compiling: only where the text leaves it open.
+        // The exact names need a compiled template, so they are read only if the text mentions a late name.
         let is_late =
             |field: &JsonTemplate| templates.mention(field, &LATE) && is_late(&templates.names_of(field));
         let (late_input, early) = std::mem::take(input).into_iter().partition(|(_, field)| is_late(field));

@@ -64,7 +64,8 @@ struct Seen {
     entry: usize,
 }
 
-/// The addresses of one variable. Those in `seen` are duplicates; new ones are added to it.
+/// The addresses of one variable. An address that is already in `seen` is a duplicate; a new one is added to
+/// it.
 fn list(role: Role, text: &str, seen: &mut Vec<Seen>, problems: &mut Problems) -> Vec<Address> {
     let mut addresses = Vec::new();
     for (index, text) in text.split(',').map(str::trim).enumerate() {

@@ -134,7 +134,7 @@ fn is_host(host: &str) -> bool {
     !host.is_empty() && host.bytes().all(legal)
 }
 
-/// The assignments in `STAGE_HOSTS` that the file lists.
+/// The assignments in `STAGE_HOSTS` whose names the file lists.
 fn said<'a>(
     text: &'a str,
     listed: &BTreeMap<String, Vec<String>>,

@@ -1,11 +1,17 @@
 //! `webhooks.toml`, the file that users edit. All its errors are found at start and reported together.
 //!
-//! For a source: [`source`] its settings, [`allow`] its networks, [`reconcile`] how missing events are fetched.
-//! For a step: [`step`] its settings, [`after`] its predecessors, with their `graph`, [`delay`] its delay, [`call`] its request or [`row`]
-//! its table item, [`url_template`] the request's URL, with the `hosts` of each stage and the values `marked` in it, [`auth`] its
-//! credentials, [`statuses`] the meaning of response statuses, [`in_doubt`] its policy, [`retry`] its retries. [`destination`] has the limits
-//! of a third party, with `addresses` that are private, and [`template`] the template language. `secret_name` checks the names of secrets.
-//! [`environment`] is what differs between deployments, with the [`brokers`] and the trace [`collector`]. [`checked`] tells whether the
+//! For a source: [`source`] has its settings, [`allow`] its networks, [`reconcile`] how missing events are
+//! fetched.
+//!
+//! For a step: [`step`] has its settings, [`after`] its predecessors (their `graph` is checked), [`delay`]
+//! its delay, [`call`] its request or [`row`] its table item, [`auth`] its credentials, [`statuses`] the
+//! meaning of response statuses, [`in_doubt`] its policy, [`retry`] its retries. [`url_template`] is the
+//! request's URL, with the `hosts` of each stage and the values `marked` in it.
+//!
+//! For both: [`template`] is the template language. [`destination`] has the limits of a third party;
+//! `addresses` says which addresses are private. `secret_name` checks the names of secrets. [`environment`]
+//! is what differs between deployments, with the [`brokers`] and the trace [`collector`]. [`checked`] tells
+//! whether the embedded file was checked at build time.
 //! embedded file was checked at build time.
 
 pub(crate) mod addresses;
@@ -88,16 +94,17 @@ pub struct Config {
 /// `[consumer]`: settings that rarely need a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsumerSettings {
-    /// With a journal: how long after it went to the broker a command becomes due in the table, so that commands that the broker loses are
-    /// still done. It must be longer than the topic's usual backlog takes.
+    /// With a journal: the time after which a command that was sent to the broker becomes due in the table,
+    /// so that commands that the broker loses are still done. It must be longer than the topic's usual
+    /// backlog takes.
     pub journal_grace: Duration,
     /// Length of the stream lease: how long a dead consumer blocks the next one.
     pub stream_lease: Duration,
     /// Time reserved after a call for recording the outcome and acking. A lease outlasts its call by this much, and no call begins that would
     /// leave less before the invocation's end. It must be longer than DynamoDB may take to respond.
     pub settle: Duration,
-    /// The longest time that a message waits for its call. After it, the attempt is put on the agenda, due when its lease ends, the message
-    /// leaves the topic, and its partition goes on.
+    /// The longest time that a message waits for its call. After that time the attempt is put on the agenda,
+    /// due when its lease ends, the message leaves the topic, and its partition goes on.
     pub slow_call: Duration,
     /// How long the record of a done or discarded effect is kept: longer than any provider redelivers.
     pub keep_done: Duration,
@@ -282,7 +289,7 @@ fn read_consumer(mut section: Section, problems: &mut Problems) -> ConsumerSetti
     settings
 }
 
-/// A message's lease at the broker is four times as long.
+/// The longest `slow_call`: a message's lease at the broker is four times as long, plus `settle`.
 const MOST_SLOW_CALL: Duration = Duration::from_secs(10);
 
 /// Checks that steps refer to existing sources, that their identities use signed values, and that ids are unique.

@@ -116,7 +116,7 @@ const KNOWN: [Known; 5] = [
         keeps_days: 28,
         read: |_, _| Some(Provider::Square),
     },
-    // Of the providers with this scheme, GitLab can list the deliveries to its receivers.
+    // Of the providers with this scheme, only GitLab is supported: it can list its deliveries.
     Known {
         scheme: "standard-webhooks",
         url: "https://gitlab.com/api/v4",

@@ -1,7 +1,7 @@
 //! `retry`: for how long a failing effect is tried again, and with which backoff.
 //!
-//! The default outlasts an outage of a day. Each retry is decided when a try has failed, so the last one is made after `give_up_after`, not
-//! before.
+//! The default outlasts an outage of a day. Whether to try again is decided when a try fails, so an effect is
+//! tried until the first failure after `give_up_after`.
 
 use std::{fmt, time::Duration};
 

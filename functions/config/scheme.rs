@@ -1,4 +1,5 @@
-//! `scheme` of a source, and the additional fields of some schemes. For other schemes, these fields are unknown fields.
+//! `scheme` of a source, and the additional fields of some schemes. Other schemes reject these fields as
+//! unknown.
 
 use std::{fmt::Display, str::FromStr};
 

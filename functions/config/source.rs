@@ -141,7 +141,8 @@ fn verify_token(section: &mut Section, problems: &mut Problems) -> Option<String
     Some(name)
 }
 
-/// The name begins run ids and ends a path. `api` is reserved for `POST /runs`.
+/// Checks a source's name, which is the start of run ids and the end of a path. `api` is reserved for `POST
+/// /runs`.
 fn check_name(name: &str, section: &Section, problems: &mut Problems) {
     let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
     if name == "api" || name.is_empty() || name.len() > 64 || !name.bytes().all(legal) {

@@ -96,7 +96,7 @@ impl Templates {
             _ => AutoEscape::None,
         });
         env.set_formatter(format);
-        // It prints every variable, so a template could use names that it does not show.
+        // `debug` prints every variable, so a template could use names that are not in its text.
         env.remove_global("debug");
         let later = (check == Check::Hosts).then(Later::default);
         if let Some(later) = later.clone() {

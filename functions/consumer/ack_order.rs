@@ -1,9 +1,9 @@
 //! The order of acks: which settled messages may be acked now. Pure: no broker, no clock.
 //!
-//! A commit is a high-water mark: if offset 5 is acked before 3 and the broker process dies, 3 is lost. So within a partition a message is
-//! acked only when every lower offset is acked or settled, and it is *proven* that no lower one is in flight elsewhere or not yet delivered
-//! to us. A dead consumer's stream may remain open at the broker and get messages alternately with ours, and redeliveries may come in any
-//! order.
+//! An ack is a high-water mark: if offset 5 is acked before 3 and the broker process dies, 3 is lost. So
+//! within a partition a message is acked only when every lower offset is acked or settled, and it is *proven*
+//! that no lower one is in flight elsewhere or not yet delivered to us. A dead consumer's stream may remain
+//! open at the broker and get messages alternately with ours, and redeliveries may come in any order.
 //!
 //! Any of these proves it, for all offsets up to the highest that we hold:
 //! * **contiguity**: we hold each offset from the last proven one on, without a gap;
@@ -11,8 +11,9 @@
 //! * **the limit**: we hold as many messages as the broker delivers at most;
 //! * **the broker's own check**, where it acks cumulatively ([`AckOrder::unproven_runs`]).
 //!
-//! First deliveries have ascending offsets, so every offset below a message that we hold was delivered before it: it is enough that the
-//! proof held at one moment. A delivery at or below a proven offset shows that the proof was wrong, and it is discarded.
+//! First deliveries have ascending offsets, so every offset below a message that we hold was delivered before
+//! it: it is enough that the proof held at one moment. A delivery at or below a proven offset shows that the
+//! proof was wrong, and the proof is discarded.
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
@@ -124,8 +125,9 @@ impl<T> AckOrder<T> {
         self.partitions.entry(partition).or_default().messages.insert(offset, state);
     }
 
-    /// The messages that may be acked now, each by an ack of its own. None waits for the answer to a lower one's ack: if the broker
-    /// carries out the higher one first and dies, it passes over a message that is settled.
+    /// The messages that may be acked now, each by an ack of its own. None waits for the answer to a lower
+    /// one's ack. If the broker carries out the higher ack first and then dies, the message that is never
+    /// acked is settled anyway.
     pub fn ready_singly(&mut self) -> Vec<AckRun<T>> {
         let take = |(number, partition): (&u32, &mut Partition<T>)| {
             partition.extend();
@@ -135,8 +137,9 @@ impl<T> AckOrder<T> {
         self.partitions.iter_mut().flat_map(take).collect()
     }
 
-    /// The messages that may be acked now by cumulative acks, at most `longest` per partition. The broker carries one out only if everything
-    /// from its commit on is ours, so the answer to one is awaited before the next is sent.
+    /// The messages that may be acked now by cumulative acks, at most `longest` per partition. The broker
+    /// carries out an ack only if everything above the last acked offset is ours, so the answer to one is
+    /// awaited before the next is sent.
     pub fn ready(&mut self, longest: usize) -> Vec<AckRun<T>> {
         let take = |(number, partition): (&u32, &mut Partition<T>)| {
             partition.extend();
@@ -145,9 +148,10 @@ impl<T> AckOrder<T> {
         self.partitions.iter_mut().filter_map(take).collect()
     }
 
-    /// The messages that could be acked if their order were proven. Only for a broker that checks this itself and refuses otherwise. It counts
-    /// messages that are still on their way to us as ours, so this serves only for the first ack of a partition: after that, a gap between
-    /// what is acked and what we hold must be filled first.
+    /// The messages that could be acked if their order were proven. Only for a broker that checks this itself
+    /// and refuses otherwise. Such a broker counts messages that are still on their way to us as ours, so
+    /// this serves only for the first ack of a partition: after that, a gap between what is acked and what we
+    /// hold must be filled first.
     pub fn unproven_runs(&mut self) -> Vec<AckRun<T>> {
         let take = |(number, partition): (&u32, &mut Partition<T>)| {
             partition.question().filter(|_| partition.acked.is_none())?;
@@ -167,8 +171,8 @@ impl<T> AckOrder<T> {
         self.partitions.iter().filter_map(question).collect()
     }
 
-    /// Proves that no messages of the partition are in flight other than those in `held`. Void if an ack was sent since: it may have made room
-    /// in the count for a message that we don't hold.
+    /// Proves that no messages of the partition are in flight other than those in `held`. Void if an ack was
+    /// sent since: that ack may have made room in the count for a message that we don't hold.
     pub fn prove(&mut self, held: HeldMessages) {
         let partition = self.partitions.get_mut(&held.partition);
         if let Some(partition) = partition.filter(|partition| partition.sent == held.sent) {
@@ -236,9 +240,10 @@ impl<T> Partition<T> {
         }
     }
 
-    /// The number and highest offset of the messages that we hold, if the lowest one needs a proof, now or once it is settled: the proof is
-    /// requested while it is being worked on. While it waits, no other message is acked, so all of them are in flight. A message whose ack is
-    /// under way or was refused is not counted, since it may have been acked.
+    /// The number and highest offset of the messages that we hold, if the lowest one needs a proof, now or
+    /// once it is settled: the proof is requested while that message is being worked on. Until it is proven,
+    /// no other message is acked, so all of them are in flight. A message whose ack is under way or was
+    /// refused is not counted, since it may have been acked.
     fn question(&self) -> Option<(u64, u64)> {
         let (offset, State::Settled(_) | State::Working) = self.lowest()? else { return None };
         if self.proven.is_some_and(|proven| offset <= proven) {

@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What an ack needs.
 pub(super) type Ack = (AckToken, Settled);
 
-/// Acks in flight: of cumulative ones at most one per partition, of others one per message.
+/// Acks in flight: at most one cumulative ack per partition, or one single ack per message.
 #[derive(Debug)]
 pub(super) struct Acks {
     broker: Client<Settled>,

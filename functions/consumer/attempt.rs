@@ -173,7 +173,8 @@ impl Worker {
     }
 }
 
-/// Whether earlier attempts have used up the budget. Only crashed attempts can: a deferred effect still had a try left, however late it is made.
+/// Whether earlier attempts have used up the budget. Only crashed attempts can do that: an effect is deferred
+/// only if it has a try left, and that try is made however late it is.
 fn used_up_before(step: &Step, lease: &Lease, now: Timestamp) -> Option<String> {
     let time = if lease.taken_over() { lease.tried_for(now) } else { Duration::ZERO };
     step.retry.exhausted(lease.tries().saturating_sub(1), time)

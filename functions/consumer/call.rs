@@ -286,7 +286,7 @@ fn set_body(request: &mut Request, body: &Body, templates: &Templates, context: 
             ("application/x-www-form-urlencoded", form.finish())
         }
     };
-    // AWS services need another one, which the step sets.
+    // AWS services need another content type, which the step sets.
     request.headers_mut().entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static(content_type));
     *request.body_mut() = Some(bytes.into());
     Ok(())

@@ -4,7 +4,7 @@
 //!   ([`AckOrder`], `proof`).
 //! * When the stream breaks, or the stream lease is lost, no more acks are sent. Unacked messages are redelivered on the next stream, and the
 //!   guard makes that cheap.
-//! * A stream of an empty topic sends nothing, not even headers: that it is quiet is detected by the clock.
+//! * A stream of an empty topic sends nothing, not even headers: only a clock shows that it is quiet.
 
 use std::{sync::Arc, time::Duration};
 
@@ -145,15 +145,16 @@ impl<'a> Drain<'a> {
         if is_acking || !self.working.is_empty() || !self.proof.is_known() {
             self.activity.touch();
         }
-        // Acks that wait for a message elsewhere may have to be given up, and so may those that wait for one that is no longer read.
+        // Acks may have to be given up: those that wait for a message elsewhere, and those that wait for one
+        // that is no longer read.
         let has_time = self.ended_at.elapsed() < LAST_ACKS;
         let waits =
             is_acking && has_time && self.worker.deadline.leaves(self.worker.config.consumer.settle / 2);
         self.ended.is_some() && !waits && self.working.is_empty()
     }
 
-    /// Whether acks may still be sent on this stream. Without counts, not after reading has stopped: messages on their way to us would count as
-    /// ours.
+    /// Whether acks may still be sent on this stream. Without counts, none is sent after reading has stopped:
+    /// the broker would count messages that are still on their way to us as ours.
     fn may_ack(&self) -> bool {
         match self.ended {
             None => true,
@@ -237,7 +238,7 @@ impl<'a> Drain<'a> {
     }
 }
 
-/// The lease, up to an eighth longer. With equal leases, the stream of a dead consumer that the broker believes open can get the same message
+/// The lease, up to an eighth longer. With equal leases, the stream of a dead consumer that the broker treats as open can get the same message
 /// again each time it is redelivered.
 fn varied(lease: Duration, random: Uuid) -> Duration {
     lease + lease.mul_f64(f64::from(random.as_bytes()[15]) / 256.0 / 8.0)

@@ -78,7 +78,8 @@ impl Worker {
         }
         let mut pause = pause(&step.retry, lease.tries(), retry_after, random::bits());
         if in_doubt && matches!(step.in_doubt, InDoubt::LookUp(_)) {
-            // A call that timed out may still arrive. A look-up before that would find that it was not applied.
+            // A call that timed out may still arrive. A look-up before it arrives would find that it was not
+            // applied.
             pause = pause.max(step.longest() + self.config.consumer.settle);
         }
         self.defer(task, lease, &why, in_doubt, pause).await

@@ -146,8 +146,10 @@ impl Sender {
         }
     }
 
-    /// A run with several effects is complete when the last of them is done, skipped or discarded: one more read, and only for these. If several
-    /// attempts check at once, all effects have ended, so only the one that ended last publishes it.
+    /// Whether this event ends its run. A run with several effects is complete when the last of them is done,
+    /// skipped or discarded; to find out takes one more read, and only for such runs. If several attempts
+    /// check at the same time, each may find that all effects have ended, so only the one that ended last
+    /// publishes the completion.
     async fn is_last(&self, event: &Event) -> bool {
         if event.of <= 1 {
             return true;

@@ -17,11 +17,12 @@
 //! | `turns` | one task at a time per effect in this process |
 //! | [`ack_order`], `proof`, `acks` | which messages may be acked, why, and the acks under way |
 //!
-//! Reporting: `report` the conclusion of a command · `meter` counts and metrics · `gauges` how much waits · [`summary`] one run ·
-//! `spans` traces · `streams` the state of each broker's stream · `record` the record of a run · `events` the events topic ·
-//! `decided` events about decisions.
+//! Reporting: `report` reports how a command ended · `meter` has counts and metrics · `gauges` counts what waits ·
+//! [`summary`] sums up one run · `spans` traces commands · `streams` has the state of each broker's stream ·
+//! `record` writes the record of a run · `events` publishes to the events topic · `decided` publishes events
+//! about decisions.
 //!
-//! Also: [`deadline`] the time that is left · `reconcile` fetches missing events from providers.
+//! Also: [`deadline`] has the time that is left · `reconcile` recovers missing events from providers.
 
 pub mod ack_order;
 mod acks;

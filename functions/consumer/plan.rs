@@ -7,7 +7,7 @@ use super::destinations::Place;
 /// What the attempt does.
 #[derive(Debug)]
 pub(super) enum Plan {
-    /// Call, if there is no doubt in the way.
+    /// Call, unless a doubt has to be resolved first.
     Call(Place),
     /// Nothing can be called, for this reason.
     Park(String),

@@ -1,8 +1,9 @@
 //! Proves which messages may be in flight elsewhere: by the broker's limits, its counts, its own check, or by time.
 //!
-//! In this order: the limit that the broker states; its metrics, requested when an ack waits for them; its own check, if it acks
-//! cumulatively; and if none of these is available, time. A dead predecessor's messages are redelivered 2 s after a new owner connects, on a
-//! tick of up to 1 s, so the first acks are held that long and as much again.
+//! In this order: the limit that the broker states; its metrics, requested when an ack waits for them; its
+//! own check, if it acks cumulatively; and if none of these is available, time. A dead predecessor's messages
+//! are redelivered 2 s after a new owner connects, on a tick of up to 1 s, so the first acks are held longer
+//! than that ([`HOLD`]).
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,7 +13,7 @@ use tokio::{task::JoinSet, time::Instant};
 use super::ack_order::{AckOrder, AckRun, HeldMessages};
 use crate::topic::Topic;
 
-/// From the response headers on: 2 s, a tick of 1 s, and as much again as that tick.
+/// How long the first acks are held, from the response headers on: 2 s, a tick of 1 s, and 1 s to spare.
 pub(super) const HOLD: Duration = Duration::from_secs(4);
 /// Two messages that are delivered together may arrive in either order. A count shows that another message is on its way. Without counts, no
 /// message is acked before this much time has passed since it arrived, so that a lower one that arrives late is known by then.
@@ -174,7 +175,8 @@ impl Proof {
                 let proven: Vec<_> = held.into_iter().filter(is_all).collect();
                 self.fruitless = if proven.is_empty() { self.fruitless + 1 } else { 0 };
                 proven.into_iter().for_each(|held| order.prove(held));
-                // A response also waits here, while this thread is at work on commands: so one that is late alone does not count.
+                // A response may wait here while this thread works on commands, so a single late one at most
+                // doubles the estimate.
                 self.counting = took.min(self.counting * 2).max(COUNTING);
                 self.counts = Counts::Again(Instant::now() + pause(self.counting, self.fruitless));
                 return true;
@@ -198,14 +200,15 @@ fn pause(counting: Duration, fruitless: u32) -> Duration {
 mod tests {
     use super::*;
 
-    /// A response of the metrics that took so long, and says that this many more messages of each partition are in flight than are here.
+    /// A response of the metrics that took this long, and counts `elsewhere` more messages in flight in each
+    /// partition than are here.
     fn response(order: &AckOrder<()>, elsewhere: u64, took: Duration) -> BrokerAnswer {
         let held = order.unproven();
         let counts = held.iter().map(|held| (held.partition, held.messages + elsewhere)).collect();
         BrokerAnswer::Counts(Counted { held, counts: Ok(counts), took })
     }
 
-    /// One that proves nothing.
+    /// A response that proves nothing.
     fn in_vain(order: &AckOrder<()>, took: Duration) -> BrokerAnswer {
         response(order, 1, took)
     }

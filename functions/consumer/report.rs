@@ -14,7 +14,7 @@ use crate::effects::{How, parked::MALFORMED_RUN, record::Status};
 /// The conclusion of a command.
 #[derive(Debug)]
 pub(super) enum Conclusion<'a> {
-    /// The third party has applied it, and this was recorded then.
+    /// The third party has applied it, and this was recorded at the time `at`.
     Done { status: u16, at: Timestamp },
     /// It is tried again after the pause.
     Deferred { why: &'a str, in_doubt: bool, pause: Duration },

@@ -82,8 +82,8 @@ impl Run<'_> {
         (end, reads)
     }
 
-    /// Stops everything once the run is quiet, or time is up. Ingest does not wake a consumer that it knows to be awake, so the agenda is checked
-    /// again at the end for what ingest has added.
+    /// Stops everything once the run is quiet, or time is up. Ingest does not wake a consumer that it has
+    /// just woken, so the agenda is checked again at the end for what ingest has added.
     async fn watch(&self, activity: &Activity, agenda: &DueWork<'_>, stop: &CancellationToken) -> End {
         let idle_exit = self.idle_exit.max(TICK * QUIET_TICKS);
         loop {

@@ -1,4 +1,4 @@
-//! A step that comes after others: its input from their receipts, and its condition; and what comes after it.
+//! A step that comes after others: its input from their receipts, its condition, and its own successors.
 
 use jiff::Timestamp;
 use minijinja::{Value as Jinja, context, value::Serde};

@@ -12,7 +12,7 @@ use crate::{
     trace::Traceparent,
 };
 
-/// The step of a message whose step is not in `webhooks.toml`.
+/// The step's id in metrics, for a command whose step is not in `webhooks.toml`.
 pub(super) const NO_STEP: &str = "?";
 
 /// A command, with what is derived from it.

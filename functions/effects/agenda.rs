@@ -3,7 +3,7 @@
 //! Each step has its own lane, so that a long queue of one destination does not hide due records of another.
 //! A record gets here when the broker refuses a command, when a call has to wait, when a message must not hold up its
 //! partition, by a claim (for the end of its lease), and when an operator wants a parked effect tried again. The consumer
-//! works due records directly. Parked records have their own lane, which lists what an operator has to decide.
+//! works on due records directly. Parked records have their own lane, which lists what an operator has to decide.
 
 use jiff::Timestamp;
 
@@ -72,7 +72,8 @@ impl Agenda {
         }
     }
 
-    /// There is a record already. One in progress may belong to a dead consumer, so it must become due by itself.
+    /// Settles a command whose effect already has a record. A record in progress may belong to a dead
+    /// consumer, so it must become due by itself.
     async fn enqueue_beside(
         &self,
         record: &Record,

@@ -20,7 +20,7 @@ use crate::effect_id::EffectId;
 
 const ASKED_AT: &str = "asked_at";
 const LOST: &str = "lost";
-/// As long as any provider that delivers again on request keeps what it has sent.
+/// The longest time for which a provider that redelivers on request keeps its deliveries.
 const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// A requested redelivery.
@@ -32,7 +32,7 @@ pub struct Asked {
     pub is_lost: bool,
 }
 
-/// No run id can be this: they hold no `:`.
+/// The run id of a source's records. No run has it: run ids hold no `:`.
 fn partition(source: &str) -> String {
     format!(":asked:{source}")
 }

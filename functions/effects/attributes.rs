@@ -31,7 +31,7 @@ pub(super) mod attr {
     pub(in crate::effects) const DOUBT: &str = "doubt";
     pub(in crate::effects) const LAST_ERROR: &str = "last_error";
     pub(in crate::effects) const HISTORY: &str = "history";
-    /// How many entries the history has lost.
+    /// How many entries were removed from the history.
     pub(in crate::effects) const HISTORY_DROPPED: &str = "history_dropped";
     pub(in crate::effects) const RECEIPT: &str = "receipt";
     pub(in crate::effects) const COMMAND: &str = "command";

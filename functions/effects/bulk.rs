@@ -40,16 +40,16 @@ const SAMPLES: usize = 5;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
-    /// Of this run.
+    /// Effects of this run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
-    /// Of this step.
+    /// Effects of this step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
     /// The reason contains this text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Of this business key.
+    /// Effects for this business key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub business_key: Option<String>,
     /// Parked at this time or later.

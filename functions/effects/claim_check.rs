@@ -31,10 +31,10 @@ pub struct LargeInputs {
 }
 
 impl LargeInputs {
-    /// Stores input. The same input of the same effect replaces itself.
+    /// Stores input. Storing the same input of an effect again changes nothing.
     ///
     /// # Errors
-    /// DynamoDB could not be asked, or not for all of it.
+    /// DynamoDB could not be asked; a part may be stored.
     pub async fn check_in(
         &self,
         effect: &EffectId,
@@ -127,7 +127,7 @@ impl LargeInputs {
     /// Sets the expiry of a finished effect's large input, if there is any.
     ///
     /// # Errors
-    /// DynamoDB could not be asked, or not for all of it; what is left costs storage and nothing else.
+    /// DynamoDB could not be asked. Input that is left costs storage and nothing else.
     pub(super) async fn expire(&self, command: &Command, now: Timestamp) -> Result<(), StoreError> {
         let Payload::ClaimCheck(check) = &command.payload else { return Ok(()) };
         let effect = command.effect_id().map_err(|_| StoreError::Malformed(attr::COMMAND))?;
@@ -170,7 +170,7 @@ fn sort(hash: &InputHash, chunk: u32) -> String {
     format!("{}:{chunk:04}", hash.as_str())
 }
 
-/// Only if there is an item.
+/// Holds only if the item exists.
 fn present() -> Condition<'static> {
     let expression = "attribute_exists(#effect_id)";
     Condition { expression, names: &[attr::EFFECT_ID], values: Vec::new() }

@@ -13,7 +13,7 @@ use super::{
     store::{Store, Write},
 };
 
-/// No step has this id: they hold no `:`.
+/// The lane of these records. No step has this id: step ids hold no `:`.
 pub(super) const DECIDED_LANE: &str = ":decided";
 
 /// An effect whose end has not been published yet.

@@ -16,7 +16,7 @@ pub enum StoreError {
         /// The SDK's error after its retries.
         why: String,
     },
-    /// A record has an attribute that this program never writes so.
+    /// A record has an attribute in a form that this program never writes.
     #[error("the record's {0} is missing or malformed")]
     Malformed(&'static str),
 }

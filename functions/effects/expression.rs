@@ -81,7 +81,7 @@ pub(super) struct Condition<'a> {
 type Names = Option<HashMap<String, String>>;
 type Values = Option<HashMap<String, AttributeValue>>;
 
-/// The names and values of a change and of a condition, for the SDK. DynamoDB refuses empty tables of them.
+/// The names and values of a change and of a condition, for the SDK. DynamoDB refuses empty maps.
 pub(super) fn named(
     change: Change,
     names: &[&'static str],

@@ -2,7 +2,7 @@
 
 use super::{error::StoreError, store::Store};
 
-/// No run id can be this: they hold no `:`.
+/// A run id without records. No run has it: run ids hold no `:`.
 const NO_RUN: &str = ":health";
 
 /// Checks whether the table can be read.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::effect_id::StepId;
 
-/// The run of the record that names the lanes. No run id can be this: they hold no `:`.
+/// The run id of the record that names the lanes. No run has it: run ids hold no `:`.
 const LANES_RUN: &str = ":lanes";
 const LANES: &str = "lanes";
 

@@ -18,10 +18,12 @@
 //! | [`Redrives`] | [`redrive`] | does finished effects again | operators |
 //! | [`Health`] | [`health`] | whether the table can be read | ingest's health route |
 //!
-//! Under all of them: `store` and `transaction` the conditional writes (`wire`: in DynamoDB's JSON), `queries` the reads, `lanes` the
-//! agenda's lanes, `new_record` what a record starts with, `attributes` the names and forms of an item's values.
-//! Values: [`record`], `history`, `receipt` a record, its states and its parts · [`row`] an item of a user's table, written in the
-//! same transaction · [`standing`] the state of a run.
+//! All roles are built on these modules. `store` and `transaction` make conditional writes; `wire` encodes
+//! them as DynamoDB's JSON. `queries` reads. `lanes` registers the agenda's lanes. `new_record` has what a
+//! record starts with. `attributes` has the names and forms of an item's values.
+//!
+//! The values: [`record`], `history` and `receipt` are a record, its states and its parts; [`row`] is an item
+//! of a user's table, written in the same transaction; [`standing`] is the state of a run.
 
 pub mod agenda;
 pub mod asked;
@@ -94,7 +96,7 @@ pub struct Table {
 /// let made_up = Settled { how: How::Done };
 /// ```
 ///
-/// Nor does acking before settling compile: a lease is no proof,
+/// Acking before settling does not compile either, since a lease is not a proof:
 ///
 /// ```compile_fail,E0308
 /// # use driftq_client::{AckToken, Client, Error};
@@ -106,7 +108,7 @@ pub struct Table {
 /// # }
 /// ```
 ///
-/// and an attempt ends once:
+/// An attempt can end only once:
 ///
 /// ```compile_fail,E0382
 /// # use driftq_webhooks::{command::Command, effects::{StoreError, guard::{Guard, Lease}, record::Receipt}};
@@ -172,7 +174,7 @@ impl Table {
         Self { lanes: Lanes::new(store.clone()), store }
     }
 
-    /// Has the first try of each write sent without the SDK's orchestration.
+    /// Sends the first try of each write by `direct`, without the SDK's orchestration.
     #[must_use]
     pub fn with_direct(self, direct: Option<Direct>) -> Self {
         let store = Store { direct: direct.map(Arc::new), ..self.store };

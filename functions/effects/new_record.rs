@@ -44,7 +44,7 @@ pub(super) fn lane(effect: &EffectId) -> AttributeValue {
     string(effect.step_id().as_str())
 }
 
-/// Only if there is no record.
+/// Holds only if there is no record.
 pub(super) fn absent() -> Condition<'static> {
     Condition {
         expression: "attribute_not_exists(#effect_id)",

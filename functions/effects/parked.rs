@@ -17,7 +17,7 @@ use crate::{
     effect_id::{EffectId, PARKED_LANE},
 };
 
-/// The run under which unreadable messages are parked. No run id can be this: they hold no `:`.
+/// The run under which unreadable messages are parked. No other run has this id: run ids hold no `:`.
 pub const MALFORMED_RUN: &str = ":malformed";
 
 /// Bytes that are kept of an unreadable message. An item has at most 400 KB, and some brokers accept messages of that size.

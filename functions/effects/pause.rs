@@ -10,7 +10,7 @@ use super::{
     store::Store,
 };
 
-/// No run id can be this: they hold no `:`.
+/// The run id of the record. No run has it: run ids hold no `:`.
 const PAUSE: &str = ":pause";
 const CONSUMER: &str = "consumer";
 const BY: &str = "by";

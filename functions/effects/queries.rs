@@ -65,7 +65,7 @@ impl Store {
         if item.is_empty() { Ok(None) } else { Record::read(&item).map(Some) }
     }
 
-    /// The same record as an item; empty if there is none.
+    /// One record of a run, as an item; empty if there is none.
     pub(super) async fn item(&self, run_id: &str, effect_id: &str) -> Result<Item, StoreError> {
         let query = self.run_query("run_id = :run AND effect_id = :effect", run_id);
         let query = query.expression_attribute_values(":effect", string(effect_id));

@@ -24,7 +24,7 @@ use crate::{
     effect_id::EffectId,
 };
 
-/// No run id can be this: they hold no `:`.
+/// The run id of the records. No run has it: run ids hold no `:`.
 const RECONCILE: &str = ":reconcile";
 const OWNER: &str = "owner";
 const NEXT_AT: &str = "next_at";
@@ -45,14 +45,14 @@ pub struct Position {
     pub failures: u32,
 }
 
-/// A scan of what a provider has sent in a period, from its end to its beginning.
+/// A scan of what a provider has sent in a period, backwards from the period's end to its start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Look {
     /// Start of the period.
     pub from: Timestamp,
     /// End of the period.
     pub until: Timestamp,
-    /// Newer events have been handled already.
+    /// Events newer than this have been handled already.
     pub handled_from: Timestamp,
     /// The page to continue with; none for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -157,8 +157,9 @@ impl Reconciliation {
         }
     }
 
-    /// Puts the effect of a fetched event on the agenda, due now or later, unless it has a record: one conditional put does both. The topic is
-    /// not used. A command of the same event that arrives meanwhile finds this record, as with a journal.
+    /// Puts the effect of a fetched event on the agenda, due now or later, unless it has a record. One
+    /// conditional put checks that and stores the effect. The topic is not used. A command of the same event
+    /// that arrives meanwhile finds this record, as with a journal.
     ///
     /// # Errors
     /// DynamoDB could not be asked.

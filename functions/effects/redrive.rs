@@ -1,8 +1,9 @@
 //! Redrive: repeats finished effects, each as a new effect of a new run, beside the old one.
 //!
-//! The new run's id names the old run and the redrive, so the same redrive again makes the same ids, and does nothing twice.
-//! The new effect has a new idempotency key, so the third party does it again. One transaction makes the new record and
-//! marks the old one. So a redrive can be stopped at any time: the same redrive again goes on with the rest.
+//! The new run's id names the old run and the redrive, so repeating a redrive gives the same ids and does
+//! nothing twice. The new effect has a new idempotency key, so the third party does it again. One transaction
+//! makes the new record and marks the old one. So a redrive can be stopped at any time; repeating it does the
+//! rest.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::{StreamExt as _, stream};

@@ -17,7 +17,8 @@ pub struct IdempotencyKeys {
 }
 
 impl IdempotencyKeys {
-    /// Records the effect and the input with which a run was started. False: it was started with others.
+    /// Records the effect and the input with which a run was started. False: the run was started with another
+    /// effect or other input.
     ///
     /// # Errors
     /// DynamoDB could not be asked.

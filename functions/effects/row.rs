@@ -142,7 +142,7 @@ impl Placeholders {
         placeholder
     }
 
-    /// DynamoDB refuses empty tables.
+    /// The names for the SDK. None instead of an empty map, which DynamoDB refuses.
     fn names(&self) -> Option<HashMap<String, String>> {
         Some(self.names.clone()).filter(|names| !names.is_empty())
     }

@@ -13,7 +13,7 @@ use super::{
     store::Store,
 };
 
-/// The run id of these records. No run id can be this: they hold no `:`.
+/// The run id of these records. No webhook's run has it: run ids hold no `:`.
 const RUNS: &str = ":runs";
 const RUN: &str = "run";
 /// How long they are kept. DynamoDB removes them within some days after that.
@@ -48,15 +48,15 @@ pub struct ConsumerRun {
     pub streams: Vec<StreamState>,
 }
 
-/// How an invocation ended.
+/// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
     /// Nothing was left to do.
     Drained,
-    /// Its time was over; the next run does the rest.
-    Deadline,
     /// The invocation's time was used up; the next run does the rest.
+    Deadline,
+    /// Other consumers read all brokers, and nothing was left on the agenda.
     Busy,
     /// An operator has paused the consumer, so nothing was done.
     Paused,

@@ -43,7 +43,7 @@ pub(super) struct Store {
     pub(super) table: Arc<str>,
     /// How long records of done and discarded effects are kept.
     pub(super) keep_done: Duration,
-    /// The first try of a write, if not by the client.
+    /// Sends the first try of each write. None: the client does.
     pub(super) direct: Option<Arc<Direct>>,
 }
 
@@ -166,7 +166,7 @@ impl Store {
     /// Tries a write without the SDK.
     ///
     /// # Errors
-    /// It is left to the SDK: within this time, if something was sent.
+    /// The write is left to the SDK. If something was sent, the error holds the time that is left.
     async fn first_try(
         &self,
         operation: &str,

@@ -15,7 +15,7 @@ use super::{
     store::{Store, Write},
 };
 
-/// No run id can be this: they hold no `:`.
+/// The run id of the leases. No run has it: run ids hold no `:`.
 const STREAM: &str = ":stream";
 const OWNER: &str = "owner";
 const WAKE_REQUESTED: &str = "wake_requested";

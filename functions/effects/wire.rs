@@ -21,7 +21,7 @@ pub(super) fn put(table: &str, item: &Item, condition: &Condition<'_>) -> Option
     json.rest(&Change::default(), condition)
 }
 
-/// The body of an UpdateItem, likewise.
+/// The body of an UpdateItem. None: as for [`put`].
 pub(super) fn update(
     table: &str,
     (run_id, effect_id): (&str, &str),
@@ -42,7 +42,7 @@ pub(super) fn item(answer: &[u8]) -> Option<Item> {
     Some(item.into_iter().map(|(name, value)| (name, value.into())).collect())
 }
 
-/// JSON in the making.
+/// A JSON text that is being written.
 struct Json(Vec<u8>);
 
 impl Json {
@@ -58,7 +58,7 @@ impl Json {
     }
 
     fn text(&mut self, text: &str) -> &mut Self {
-        // To write text into memory can't fail.
+        // Writing text into memory can't fail.
         let _ = serde_json::to_writer(&mut self.0, text);
         self
     }
@@ -123,7 +123,7 @@ impl Json {
 
 #[derive(Deserialize)]
 struct Answer {
-    /// Of a refusal, and of an update that returns the item.
+    /// The item in a refusal, or in the answer to an update that returns it.
     #[serde(default, rename = "Item", alias = "Attributes")]
     item: HashMap<String, Read>,
 }

@@ -1,6 +1,6 @@
 //! A JSON document, parsed for the few fields that templates use of it.
 //!
-//! A tree of maps has an allocation for each name and each text, and took a sixth of what a webhook costs. This is one list of all values in
+//! A tree of maps has an allocation for each name and each text, and took a sixth of the work for a webhook. This is one list of all values in
 //! their order; texts without escapes stay in the body.
 
 mod view;
@@ -20,7 +20,8 @@ pub(super) use self::view::view;
 pub struct Document {
     /// The JSON that most texts are parts of.
     json: Box<str>,
-    /// All values. A list or an object is followed by what it contains; in an object, each value by its name.
+    /// All values. A list or an object is followed by its content. In an object, each name is followed by its
+    /// value.
     nodes: Vec<Node>,
 }
 
@@ -66,7 +67,8 @@ impl Document {
         self.value_at(0, usize::MAX)
     }
 
-    /// The value without the objects that are in an object in an object: providers have what identifies an event above them.
+    /// The value with null in place of each object at the third level: providers put what identifies an event
+    /// above it. Lists are kept whole.
     #[must_use]
     pub fn outline(&self) -> Value {
         self.value_at(0, 2)
@@ -232,7 +234,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// The same texts are JSON for both, with the same value.
+        /// This parser and `serde_json` accept the same texts as JSON, with the same values.
         #[test]
         fn it_reads_what_the_tree_reads(text in r#"[{}\[\]",:ab\\u00410-9.e -]{0,30}|"\PC{0,9}"|-?[0-9]{1,30}(\.[0-9]{1,9})?(e-?[0-9]{1,3})?"#) {
             let tree: Option<Value> = serde_json::from_str(&text).ok();

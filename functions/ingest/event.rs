@@ -2,10 +2,13 @@
 //! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>,
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html>).
 //!
-//! An event is parsed in one pass, and only the parts that are needed. The types of `lambda_http` are used for responses but not for events,
-//! because they lose what signatures need. From a format 1.0 event, its request has only the last line of a repeated header, and decoded
-//! and reordered queries, and it panics at a body that is not base64. Its header map keeps one of two single values whose names differ only in
-//! case, panics at more lines than `http` can hold, and rejects the whole event for a malformed line, which is a 5xx instead of a 400.
+//! An event is parsed in one pass, and only the parts that are needed. The types of `lambda_http` are used
+//! for responses but not for events. They lose what signatures need, or fail:
+//! * from a format 1.0 event they keep only the last line of a repeated header, and they decode and reorder
+//!   the query;
+//! * they panic at a body that is not base64, and at more header lines than `http` can hold;
+//! * of two single header values whose names differ only in case, they keep one;
+//! * for a malformed header line they reject the whole event, which is a 5xx instead of a 400.
 
 use std::{
     collections::BTreeMap,
@@ -67,7 +70,7 @@ pub struct Request {
     pub method: Method,
     /// Its path, without the stage's name.
     pub path: String,
-    /// Its headers, with each line as far as the event has it.
+    /// Its headers, with repeated lines as far as the event has them.
     pub headers: HeaderMap,
     /// Its query.
     pub query: Query,
@@ -148,7 +151,8 @@ fn request(
     Ok(Request { method, path, headers, query, source_ip, caller, body })
 }
 
-/// The path without the stage's name. HTTP APIs leave it in the path, except for the default stage, which has none there. REST APIs remove it.
+/// The path without the stage's name. HTTP APIs put the name into the path, except for the default stage.
+/// REST APIs leave it out.
 fn own_path(envelope: &Envelope) -> &str {
     let path = envelope.path.as_deref().unwrap_or_default();
     let stage = envelope.stage.as_deref().filter(|stage| *stage != "$default");

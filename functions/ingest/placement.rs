@@ -14,7 +14,7 @@ pub enum Placement {
         /// The broker's error.
         broker: driftq_client::Error,
     },
-    /// With the operators: it contradicts the record of its effect.
+    /// Parked for an operator: it contradicts the record of its effect.
     Parked {
         /// The broker's error; none if the command was for the table anyway.
         broker: Option<driftq_client::Error>,
@@ -75,14 +75,14 @@ pub struct Placements {
     pub queued: u64,
     /// In the table.
     pub deferred: u64,
-    /// With the operators.
+    /// Parked for an operator.
     pub parked: u64,
     /// Those that the broker did not accept.
     pub broker_refusals: u64,
 }
 
 impl Placements {
-    /// Of one command.
+    /// The counts of one command.
     #[must_use]
     pub fn of(placed: &Result<Placement, NotDurable>) -> Self {
         let none = Self::default();

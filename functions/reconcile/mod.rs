@@ -1,7 +1,8 @@
 //! Clients for providers' APIs, to find and recover missing events: an API lists what was sent, or what has happened.
 //!
-//! `api` one bounded request and its failures · `github` and `gitlab` deliveries, with `app_token` for a GitHub App · `stripe`, `paddle` and
-//! `square` events · [`missing`] which of them are missing. When to scan, and from where, is decided by the consumer
+//! `api` makes one bounded request and classifies its failures · `github` and `gitlab` list deliveries;
+//! `app_token` makes the token of a GitHub App · `stripe`, `paddle` and `square` list events · [`missing`]
+//! finds those that are missing. When to scan, and from where, is decided by the consumer
 //! (`consumer::reconcile`) or by a user (`cargo webhooks reconcile`).
 //!
 //! * **Deliveries** are not fetched: the provider is asked to redeliver, and ingest verifies the redelivery as usual.

@@ -51,7 +51,7 @@ impl<T> Current<T> {
         Self::of(store, &secrets, now, make)
     }
 
-    /// Derived from secrets that have just been read.
+    /// Derives the first value from secrets that have just been read.
     ///
     /// # Errors
     /// Everything that is wrong with them.
@@ -79,7 +79,8 @@ impl<T> Current<T> {
         self.get()
     }
 
-    /// A newer value than this one, for when it does not fit: one that was refreshed meanwhile, or is refreshed now.
+    /// A newer value than `seen`, for when `seen` does not fit: one that was refreshed meanwhile, or is
+    /// refreshed now.
     pub async fn other_than(&self, seen: &Arc<T>, now: Timestamp) -> Option<Arc<T>> {
         if Arc::ptr_eq(seen, &self.get()) {
             self.renew(now).await;
@@ -112,7 +113,8 @@ impl<T> Current<T> {
     }
 }
 
-/// In both directions: a clock that is set back must not make an old value look new.
+/// The time between two times, in either direction: a clock that is set back must not make an old value look
+/// new.
 fn apart(then: Timestamp, now: Timestamp) -> Duration {
     now.duration_since(then).unsigned_abs()
 }

@@ -1,7 +1,7 @@
 //! Secrets: named in `webhooks.toml`, never written there and never printed.
 //!
-//! [`store`] the store of their values: the environment, or on AWS one Secrets Manager secret · [`current`] values derived
-//! from them, refreshed after a rotation.
+//! [`store`] is the store of their values: the environment, or on AWS one Secrets Manager secret. [`current`]
+//! has values derived from them, refreshed after a rotation.
 
 pub mod current;
 pub mod store;
@@ -37,19 +37,19 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What commands are signed with; see [`CommandKeys`](crate::command_keys::CommandKeys).
+/// The key that signs commands; see [`CommandKeys`](crate::command_keys::CommandKeys).
 pub const COMMAND_KEY: &str = "COMMAND_KEY";
 /// The value of an `Authorization` header, or `Name: value`, for a proxy in front of every broker.
 pub const DRIFTQ_AUTH_HEADER: &str = "DRIFTQ_AUTH_HEADER";
-/// What a collector of traces asks for: headers as `name=value`, with commas.
+/// The headers that a trace collector requires: `name=value`, separated by commas.
 pub const OTLP_HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
-/// Those that both functions take, where there are such.
+/// The secrets that both functions use, if they exist.
 pub const OF_BOTH: [&str; 3] = [DRIFTQ_AUTH_HEADER, COMMAND_KEY, OTLP_HEADERS];
 
 /// Names of secrets.
 pub type Names = BTreeSet<String>;
 
-/// Those that verify webhooks: what ingest needs.
+/// The secrets that verify webhooks, for ingest.
 #[must_use]
 pub fn of_sources(config: &Config) -> Names {
     config
@@ -60,7 +60,7 @@ pub fn of_sources(config: &Config) -> Names {
         .collect()
 }
 
-/// Those that authenticate calls to third parties and requests to providers: what the consumer needs.
+/// The secrets that authenticate calls to third parties and requests to providers, for the consumer.
 #[must_use]
 pub fn of_steps(config: &Config) -> Names {
     let auths = |step| {
@@ -82,11 +82,11 @@ pub fn of_steps(config: &Config) -> Names {
 pub struct Secrets(HashMap<String, Secret>);
 
 impl Secrets {
-    /// Finds each of these, and of [`OF_BOTH`] those that are there. A blank one counts as missing: the HMAC of a blank
-    /// key is one that anybody can compute.
+    /// Finds each of these secrets, and those of [`OF_BOTH`] that exist. A blank secret counts as missing:
+    /// anybody can compute the HMAC of a blank key.
     ///
     /// # Errors
-    /// Every one that is missing or blank. `place` is where they should have been.
+    /// Every secret that is missing or blank. `place` is where they should have been.
     fn find(names: &Names, place: &str, get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let get = |name: &str| get(name).filter(|value| !value.trim().is_empty());
         let of_both = OF_BOTH.iter().filter_map(|name| Some(((*name).to_owned(), Secret(get(name)?))));
@@ -109,7 +109,7 @@ impl Secrets {
         Err(ConfigError { file: place.to_owned(), problems })
     }
 
-    /// These, for tests.
+    /// Secrets with these values, for tests.
     #[cfg(test)]
     pub(crate) fn of(secrets: &[(&str, &str)]) -> Self {
         Self(secrets.iter().map(|(name, value)| ((*name).to_owned(), Secret((*value).to_owned()))).collect())

@@ -76,7 +76,7 @@ impl SecretStore {
     }
 }
 
-/// The parser's own message is not passed on: it may quote a secret.
+/// The document with all secrets. The parser's own message is not passed on: it may quote a secret.
 async fn document(client: &Client, id: &str) -> Result<Map<String, Value>, String> {
     let answer = Box::pin(client.get_secret_value().secret_id(id).send()).await;
     let answer = answer.map_err(|error| why(&error))?;

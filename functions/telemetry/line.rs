@@ -87,7 +87,7 @@ impl Serialize for Line<'_> {
     }
 }
 
-/// What tells CloudWatch which members of the line are metrics.
+/// The member that tells CloudWatch which other members of the line are metrics.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Aws<'a> {

@@ -1,7 +1,7 @@
 //! Log lines: one flat JSON object per event, with its own fields and those of all enclosing spans.
 //!
 //! A span's fields are written as JSON once, when it begins, and copied into each line. There are crates that do the same over maps of values;
-//! they took a tenth of what a webhook costs.
+//! they took a tenth of the work for a webhook.
 
 use std::{fmt::Debug, io::Write};
 
@@ -38,7 +38,7 @@ impl Members {
         self.ends.push((name, self.json.len()));
     }
 
-    /// Adds those whose names are not there yet. Of several with the same name it is the last.
+    /// Adds the members whose names are not there yet. Of several with the same name, the last one is added.
     fn add_missing(&mut self, others: &Self) {
         for (at, (name, end)) in others.ends.iter().enumerate().rev() {
             if self.ends.iter().any(|(known, _)| known == name) {

@@ -10,7 +10,7 @@ pub const NAMESPACE: &str = "DriftqWebhooks";
 pub struct Metric {
     /// Its name in CloudWatch.
     pub name: &'static str,
-    /// What it counts in, as CloudWatch names it.
+    /// Its unit, as CloudWatch names it.
     pub unit: &'static str,
     /// The dimension by which it is also recorded.
     pub by: Option<&'static str>,

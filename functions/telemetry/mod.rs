@@ -1,8 +1,9 @@
 //! Logs and metrics: JSON lines on standard output, which Lambda collects. `docs/logging.md` says when a line is written, what it contains,
 //! and what it never contains.
 //!
-//! `log` a log line · [`metrics`] the list of metrics · [`line`](mod@line) a line of metrics · [`distribution`] many measurements in one line ·
-//! [`spans`] spans for a trace collector, encoded by `otlp`.
+//! `log` writes a log line · [`metrics`] is the list of metrics · [`line`](mod@line) is a line of metrics ·
+//! [`distribution`] puts many measurements into one line · [`spans`] sends spans to a trace collector,
+//! encoded by `otlp`.
 //!
 //! A failure is logged once, where it is handled. Its context (the Lambda request, the run, the effect) is in the enclosing spans, whose
 //! fields are fields of the line.
@@ -31,7 +32,8 @@ static NAMESPACE: OnceLock<String> = OnceLock::new();
 /// A log level that Lambda lets through, whatever its setting.
 static LET_THROUGH: OnceLock<String> = OnceLock::new();
 
-/// Starts logging, at the level of Lambda's own setting (`AWS_LAMBDA_LOG_LEVEL`), else at INFO, and metrics, in `METRICS_NAMESPACE`.
+/// Starts logging, at the level of Lambda's own setting (`AWS_LAMBDA_LOG_LEVEL`), else at INFO. Metrics go to
+/// the namespace in `METRICS_NAMESPACE`.
 pub fn start(get: Lookup<'_>) {
     if let Some(namespace) = get(METRICS_NAMESPACE).filter(|name| !name.trim().is_empty()) {
         NAMESPACE.get_or_init(|| namespace);

@@ -24,7 +24,8 @@ pub(super) fn shown(tls: &ClientConfig, pem: &str) -> Result<ClientConfig, Strin
         certified.map_err(|_| "holds a key that can't be used, or that of another certificate")?;
     let mut tls = tls.clone();
     tls.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
-    // A session says who opened it, so none is shared with clients that show another certificate.
+    // A TLS session identifies the client that opened it, so none is shared with clients that show another
+    // certificate.
     tls.resumption = Resumption::default();
     Ok(tls)
 }

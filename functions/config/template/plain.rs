@@ -1,5 +1,6 @@
-//! Templates that are a single name with fields, such as `{{ event.data.object.id }}`. Most are, and to look the value up costs a tenth of what
-//! it costs to run the engine. Whatever is not found here is left to the engine, which also knows what to say then.
+//! Templates that are a single name with fields, such as `{{ event.data.object.id }}`. Most templates are,
+//! and looking the value up costs a tenth of running the engine. A value that is not found here is left to
+//! the engine, which also makes the error message.
 
 use minijinja::Value as Jinja;
 use serde_json::Value;

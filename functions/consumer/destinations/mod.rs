@@ -4,7 +4,7 @@
 //! or 503 with `Retry-After`. An effect whose destination is closed is put on the agenda before it is claimed, so that no attempt is used up.
 //! This state is in memory: usually only one process works at a time, and a new process soon finds out the same.
 //!
-//! `breaker` the circuit breaker · `shown` the state of each destination, for operators.
+//! `breaker` is the circuit breaker · `shown` has the state of each destination, for operators.
 
 mod breaker;
 mod shown;

@@ -46,7 +46,7 @@ impl Looking<'_> {
         delivery: &Delivery,
     ) -> Result<(), Ended> {
         let (source, event_id, event_type) = (&self.source.name, &item.event_id, &item.event_type);
-        // Recorded before the request: the event may arrive while this process dies.
+        // Recorded before the request: this process may die after it, and the event arrives all the same.
         let asked = Asked { at: self.worker.now(), is_lost: false };
         self.worker.reconciliation.remember_asked(source, event_id, asked).await?;
         match client.redeliver(delivery).await {

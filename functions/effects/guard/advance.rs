@@ -1,9 +1,10 @@
 //! Commits an effect and begins its successors, in one transaction.
 //!
-//! The effect's own record is fenced as in every end of an attempt. Each successor's record is put if it is absent, or updated if another
-//! predecessor was done before. So a successor begins exactly once, when its last predecessor is recorded as done, whatever crashes and
-//! however many predecessors end at the same time: two that end together both write its record. DynamoDB refuses one of them, and that
-//! one reads what the other wrote.
+//! The effect's own record is fenced as in every end of an attempt. Each successor's record is put if it is
+//! absent, or updated if another predecessor was done before. So a successor begins exactly once, when its
+//! last predecessor is recorded as done. That holds whatever crashes, and however many predecessors end at
+//! the same time: if two write the successor's record together, DynamoDB refuses one. The refused one reads
+//! what the other wrote, and tries again.
 
 use std::time::Duration;
 
@@ -27,7 +28,8 @@ use crate::{
 
 /// When a new successor is due on the agenda. The process that began it works on it at once; the agenda is for the case that it dies.
 const IN_HAND: Duration = Duration::from_secs(1);
-/// Attempts at one transaction. Each cancellation means that another one of the same run was applied, or that the table is busy.
+/// Attempts at one transaction. Each cancellation means that another transaction of the same run was applied,
+/// or that the table is busy.
 const TRIES: u32 = 25;
 /// The longest pause before the next try, in milliseconds. Pauses are random, so that two cancelled together do not collide again.
 const MOST_PAUSE_MS: u64 = 40;

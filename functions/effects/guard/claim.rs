@@ -36,8 +36,9 @@ impl Guard {
         }
     }
 
-    /// Claims for a first attempt. Usually there is no record, and a put creates it. A record that waits on the agenda is claimed in place,
-    /// so that it stays on the agenda: it may hold the only copy of the command. Where a record is expected, that is tried first.
+    /// Claims for a first attempt. Usually there is no record, and a put creates it. A record that waits on
+    /// the agenda is claimed in place, so that it stays on the agenda: it may hold the only copy of the
+    /// command. If a record is expected, the claim in place is tried first.
     async fn claim_first(&self, ask: &ClaimRequest<'_>, now: Timestamp) -> Result<Write, StoreError> {
         if ask.is_recorded {
             let write = self.claim_in_place(ask, now).await?;

@@ -247,7 +247,7 @@ impl Decisions {
         };
         match decision {
             Decision::Retry => again(),
-            // How long a third party remembers the key counts from the next attempt.
+            // The time for which the third party remembers the key is counted from the next attempt.
             Decision::NotApplied => Some(again()?.remove(&[attr::DOUBT, attr::FIRST_ATTEMPT_AT])),
             Decision::Applied => Some(
                 over.set(attr::EXPIRES_AT, self.guard.store.expiry(now))

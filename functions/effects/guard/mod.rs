@@ -1,4 +1,4 @@
-//! The exactly-once guard: claim, then one of commit, defer and park.
+//! The exactly-once guard: claim, then one of commit, defer, park and skip.
 //!
 //! A claim of a fresh effect is one conditional put, and its commit one update. Attempts are counted when they are
 //! claimed, so that crashes and timeouts use up the budget. Every write after the claim is fenced: it applies only
@@ -42,7 +42,8 @@ pub struct Guard {
     pub(super) inputs: LargeInputs,
 }
 
-/// A lease: the right to call the third party once, for a time. Only the guard makes one; `commit`, `defer` and `park` consume it.
+/// A lease: the right to call the third party once, for a time. Only the guard makes one; `commit`, `defer`,
+/// `park` and `skip` consume it.
 #[derive(Debug)]
 #[must_use = "a claimed effect is committed, deferred or parked"]
 pub struct Lease {
@@ -68,7 +69,7 @@ pub struct Doubt {
     why: String,
 }
 
-/// An effect that another attempt has claimed, perhaps in another process, and for which it may still be calling.
+/// An effect that another attempt has claimed, perhaps in another process. That attempt may still be calling.
 #[derive(Debug)]
 pub struct Held {
     effect: EffectId,
@@ -222,7 +223,7 @@ impl Held {
 }
 
 impl Doubt {
-    /// When the effect was first tried. How long a third party remembers keys counts from here.
+    /// When the effect was first tried. The time for which a third party remembers keys is counted from here.
     #[must_use]
     pub fn first_attempt_at(&self) -> Timestamp {
         self.lease.first_attempt_at

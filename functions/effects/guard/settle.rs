@@ -1,4 +1,4 @@
-//! The ends of an attempt (commit, defer, park), and how a message is settled whose effect another attempt has claimed.
+//! Ends attempts (commit, defer, park), and settles messages whose effect another attempt has claimed.
 
 use jiff::Timestamp;
 
@@ -177,7 +177,8 @@ impl Lease {
         self.history.clone().with(AttemptEnd::new(self.attempt, now, what)).write(change)
     }
 
-    /// Whether a record shows that this attempt has ended so: the SDK sent a write again, and its own first one was applied.
+    /// Whether a record shows that this attempt has already ended in this state: the SDK repeats writes, and
+    /// its first one may have been applied.
     pub(super) fn has_ended(&self, item: &Item, status: Status) -> bool {
         let record = Record::read(item).ok();
         record.is_some_and(|record| {

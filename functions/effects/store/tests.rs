@@ -1,4 +1,4 @@
-//! First tries beside the SDK, at a listener that records what arrives and answers from a script.
+//! First tries without the SDK, at a listener that records what arrives and answers from a script.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -56,7 +56,8 @@ struct Script {
 }
 
 impl Script {
-    /// A listener that replies so, then `{}` with 200. One write has gone through the SDK already.
+    /// A listener that gives these replies, and after them `{}` with 200. One write has gone through the SDK
+    /// already.
     async fn start(replies: Vec<Reply>) -> (Store, Self) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (script, url) = (Self::default(), format!("http://{}", listener.local_addr().unwrap()));
@@ -136,7 +137,7 @@ async fn put(store: &Store) -> Result<Write, StoreError> {
     store.put(item, unless_there()).await
 }
 
-/// With an attribute that both the change and the condition name.
+/// A change and a condition that both name one attribute.
 fn change() -> (Change, Condition<'static>) {
     let ended = AttemptEnd::new(1, Timestamp::UNIX_EPOCH, "done");
     let change = Change::default()
@@ -166,9 +167,9 @@ fn without_direct(store: &Store) -> Store {
     Store { direct: None, ..store.clone() }
 }
 
-/// What only the SDK sends.
+/// The headers that only the SDK sends.
 const OF_SDK: [&str; 3] = ["amz-sdk-invocation-id", "amz-sdk-request", "x-amz-user-agent"];
-/// What each sends as its own.
+/// The headers whose values differ between the SDK's request and ours.
 const OWN: [&str; 3] = ["authorization", "user-agent", "x-amz-date"];
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use serde_json::Value;
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Context {
-    /// A load balancer's.
+    /// Only in a load balancer's event.
     pub(super) elb: Option<IgnoredAny>,
     #[serde(deserialize_with = "text")]
     pub(super) stage: Option<String>,
@@ -58,7 +58,7 @@ struct IfObject<T>(PhantomData<T>);
 
 struct IfText;
 
-/// What is neither a text nor an object.
+/// The visits of values that are neither a text nor an object: they give none.
 macro_rules! others_are_none {
     ($de:lifetime) => {
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

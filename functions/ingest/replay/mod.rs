@@ -46,7 +46,7 @@ proptest! {
     }
 }
 
-/// Each of these was another call before identities had to use signed names only.
+/// Each of these changes led to another call before identities were limited to signed names.
 #[test]
 fn what_was_once_another_effect_is_none_now() {
     let same = |name: &str, body: &[u8], change: &dyn Fn(&mut Sample)| {

@@ -7,7 +7,7 @@ use super::{sample::*, *};
 /// The number of kinds of changes of [`tampered`].
 pub(crate) const CHANGES: u8 = 16;
 
-/// Names from which a business key can be built: all values of that name.
+/// Names from which a business key can be built. A key uses all values of its name.
 const KEYS: [&str; 7] = ["event_id", "event_type", "event", "form", "digest", "headers", "source"];
 
 /// For each scheme, one configuration per name from which a business key may be built. A token proves nothing about the content, so GitLab's and

@@ -371,7 +371,7 @@ fn an_address_that_is_not_allowed_is_refused_once_the_signature_holds() {
     assert_eq!(verified(&config, &forged).map(drop), Err(webhook_verify::Refused::Forged.into()));
 }
 
-/// Providers have what identifies an event, and what asks for a handshake, within a document's outline.
+/// A document's outline contains everything that identifies an event or asks for a handshake.
 #[test]
 fn an_outline_says_of_an_event_what_all_of_it_says() {
     let vectors = include_str!("../../webhook-verify/vectors.json");

@@ -1,4 +1,5 @@
-//! Both functions look whether what they have is too old: a secret or a token that has been revoked must not serve for ever.
+//! Both functions check the age of their secrets: a secret or a token that has been revoked must not be
+//! accepted for ever.
 
 use serde_json::json;
 
@@ -88,7 +89,7 @@ async fn the_consumer_reads_its_tokens_again_when_an_invocation_begins() {
         let config = Config::parse("toml", "").unwrap();
         let caller = Caller::new(ThirdParties::new(http(), &config, &|_| None).unwrap(), tokens);
         let consumer = Consumer::new(config, &environment(), &topics, table, caller, clock);
-        // There is no table.
+        // The run fails, since there is no table.
         consumer.run(600_000).await.unwrap_err();
         assert_eq!(manager.fetches(), fetches);
     }

@@ -1,4 +1,4 @@
-//! Against a Secrets Manager that speaks HTTP; the clock is ours.
+//! Tests of secrets, against a Secrets Manager that speaks HTTP, with a clock that the tests set.
 
 mod functions;
 mod renewal;
@@ -36,7 +36,7 @@ fn values(value: &str) -> BTreeMap<String, String> {
     BTreeMap::from([("A".to_owned(), value.to_owned())])
 }
 
-/// All of AWS is that Secrets Manager, and asked once.
+/// An AWS configuration whose only endpoint is that Secrets Manager.
 fn aws(manager: &SecretsManager) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -52,7 +52,7 @@ fn http() -> reqwest::Client {
     clients::http(&|_| None).unwrap()
 }
 
-/// A broker that nobody needs here.
+/// An environment. These tests don't need its broker.
 fn environment() -> Environment {
     let variables =
         [("DRIFTQ_HTTP_URL", "http://127.0.0.1:1"), ("EFFECTS_TABLE", "effects"), ("SECRETS_ARN", ARN)];

@@ -1,4 +1,4 @@
-//! When the secret store is asked again, and what comes of it.
+//! When the secret store is read again, and the results.
 
 use futures_util::future::join_all;
 

@@ -1,4 +1,4 @@
-//! What is found, and what is said if it is not.
+//! Which secrets are found, and the errors about the others.
 
 use local::http::Answer;
 
