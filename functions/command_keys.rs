@@ -36,7 +36,7 @@ pub enum NotOurs {
     )]
     Unsigned,
     /// None of the keys made its signature.
-    #[error("its signature is not of COMMAND_KEY: another key, or somebody else has written it")]
+    #[error("its signature was not made with COMMAND_KEY: another key was used, or somebody else wrote it")]
     Forged,
 }
 

@@ -64,7 +64,7 @@ impl<'a> Graph<'a> {
             problems.add(field(step, "after"), why);
         }
         if step.on.is_some() {
-            let why = "a step begins by an event or after another step; remove on, or after";
+            let why = "a step starts either with an event or after another step; remove on, or after";
             problems.add(field(step, "on"), why);
         }
         if let Some(run_id) = &step.run_id {
@@ -100,7 +100,7 @@ impl<'a> Graph<'a> {
             let (one, other) = (&pair[0].id, &pair[1].id);
             if pair[0].on != pair[1].on || pair[0].on.is_none() {
                 let why = format!(
-                    "{one} and {other} must begin by the same events, or it would wait for ever; write the same on for both"
+                    "{one} and {other} must start with the same events; otherwise this step would wait for ever; write the same on for both"
                 );
                 problems.add(field(step, "after"), why);
             } else if run_id(pair[0]) != run_id(pair[1]) {

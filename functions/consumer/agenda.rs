@@ -217,7 +217,7 @@ impl DueWork<'_> {
         }
         let now = self.worker.now();
         if let Err(error) = self.worker.agenda.postpone(&task.effect, now + NEWER_POLL, now).await {
-            tracing::warn!(effect_id = %task.effect, %error, "what needs a newer version stays due");
+            tracing::warn!(effect_id = %task.effect, %error, "a command that needs a newer version stays due");
         }
     }
 

@@ -47,7 +47,7 @@ pub(super) async fn every_minute(worker: &Arc<Worker>, stop: &CancellationToken)
         match worker.last_look.due_in(worker.now()) {
             None => {
                 if let Err(error) = look(worker).await {
-                    tracing::warn!(%error, "how much waits could not be counted");
+                    tracing::warn!(%error, "waiting records could not be counted");
                 }
                 worker.meter.print(&worker.destinations);
                 log(worker);

@@ -184,7 +184,7 @@ impl Proof {
             Ok(_) => "they don't tell how many messages of a partition are in flight".to_owned(),
             Err(error) => error.to_string(),
         };
-        tracing::warn!(error = %why, "the broker's metrics can't be had; acks on this stream go by other proofs");
+        tracing::warn!(error = %why, "the broker's metrics are not available; acks on this stream use other proofs");
         self.counts = Counts::Never(Instant::now());
         false
     }

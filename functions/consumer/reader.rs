@@ -118,7 +118,7 @@ impl Reader<'_> {
             }
             let (broker, topic) = (self.reading.topic.broker_name(), &self.reading.topic);
             if error.is_topic_missing() {
-                tracing::info!(broker, "the topic does not exist, never or no longer; creating it");
+                tracing::info!(broker, "the topic does not exist; creating it");
                 topic.create(CREATE_TIMEOUT).await.map_err(RunError::Broker)?;
             } else {
                 tracing::warn!(broker, %error, "the stream broke; opening another");

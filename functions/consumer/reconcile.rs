@@ -106,7 +106,7 @@ async fn turn(worker: &Arc<Worker>, source: &Source, reconcile: &Reconcile) {
     match worker.reconciliation.end_turn(turn, next).await {
         Ok(()) => worker.next_turns.set(&source.name, next),
         Err(error) => {
-            tracing::warn!(source = source.name, %error, "how far a source was reconciled was not recorded")
+            tracing::warn!(source = source.name, %error, "the progress of a source's reconciliation was not recorded")
         }
     }
 }

@@ -212,7 +212,7 @@ impl Worker {
                 }
                 Err(error) => {
                     let duration_ms = its_task.duration_ms();
-                    tracing::error!(outcome = "unrecorded", %error, duration_ms, "what an attempt came to is not on record");
+                    tracing::error!(outcome = "unrecorded", %error, duration_ms, "the outcome of an attempt could not be recorded");
                     Err(error)
                 }
             }

@@ -37,7 +37,7 @@ struct State {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     /// It may succeed later.
-    #[error("{0} can't be had now: {1}")]
+    #[error("{0} is not available now: {1}")]
     Unavailable(String, String),
     /// There is no such certificate, so the message is forged.
     #[error("there is no certificate at {0}")]

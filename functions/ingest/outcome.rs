@@ -220,7 +220,7 @@ impl Ending<'_> {
                 tracing::warn!(outcome = "refused", reason, why, duration_ms, "a request was refused");
             }
             Self::Disabled(why) => {
-                tracing::error!(outcome = "disabled", %why, duration_ms, "a webhook can't be verified, for want of what it takes");
+                tracing::error!(outcome = "disabled", %why, duration_ms, "a webhook can't be verified: a secret or certificate is not available");
             }
             Self::NotDurable(FailedCommand { effect, error, .. }) => {
                 let (run_id, step) = (effect.run_id(), effect.step_id());

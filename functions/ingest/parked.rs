@@ -68,7 +68,7 @@ impl Ingest {
     pub(super) async fn show_parked(&self, query: &str) -> Reply {
         let after = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "after");
         let from = match after.map(|(_, token)| Cursor::of_token(&token)) {
-            Some(None) => return Reply::Unfit("after: not what a page has ended with".into()),
+            Some(None) => return Reply::Unfit("after: not the `next` of a page".into()),
             from => from.flatten(),
         };
         let shown = async {
@@ -114,7 +114,7 @@ impl Ingest {
         match self.decisions.decide_all(bulk, policy, AT_A_TIME, now, |_| {}).await {
             Ok(tally) => {
                 let decided = tally.decided;
-                tracing::warn!(bulk = %id, decided, decision = decision.as_str(), caller, "a person has decided about many");
+                tracing::warn!(bulk = %id, decided, decision = decision.as_str(), caller, "an operator has made a bulk decision");
                 if decision.is_called() && decided > 0 {
                     self.wake_ups.wake().await;
                 }
@@ -147,7 +147,7 @@ impl Ingest {
         let said = Said { decision, by: caller, note: &note };
         match self.decisions.decide_with(seen, said, &receipt, now).await {
             Ok(Decided::Taken(record)) => {
-                tracing::warn!(run_id, effect_id, attempt, decision = decision.as_str(), caller, "a person has decided");
+                tracing::warn!(run_id, effect_id, attempt, decision = decision.as_str(), caller, "an operator has decided");
                 // An effect marked as applied may have begun its successors.
                 if decision != Decision::Discard {
                     self.wake_ups.wake().await;
@@ -197,6 +197,6 @@ fn unfit_note(note: &str) -> Option<String> {
 }
 
 fn undecided(error: &StoreError) -> Reply {
-    tracing::error!(%error, "a decision about many was interrupted; the same again goes on with the rest");
+    tracing::error!(%error, "a bulk decision was interrupted; repeat it to decide the rest");
     Reply::Unavailable
 }

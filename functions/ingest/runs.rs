@@ -64,7 +64,7 @@ impl Ingest {
     fn requested(&self, key: Option<&str>, body: &[u8], origin: Origin<'_>) -> Result<Routed, Client> {
         let unfit = |what, why| Client::Unfit { what, why };
         let request: RunRequest = serde_json::from_slice(body)
-            .map_err(|error| unfit("the body is no such request", format!("the body: {error}")))?;
+            .map_err(|error| unfit("the body is not a valid request", format!("the body: {error}")))?;
         let run_id = match key {
             Some(key) => RunId::escape(&format!("api.{key}")),
             None => RunId::escape(&format!("api.{}", Uuid::now_v7())),
@@ -73,7 +73,7 @@ impl Ingest {
             unfit("Idempotency-Key can't be part of a run id", format!("Idempotency-Key: {error}"))
         })?;
         requested(request, run_id, &self.config, origin)
-            .map_err(|error| unfit("no step is asked for as it is", error.to_string()))
+            .map_err(|error| unfit("the request does not fit the step", error.to_string()))
     }
 
     /// Stores what an `Idempotency-Key` stands for, or compares it with what is stored.

@@ -89,7 +89,7 @@ fn predecessors_exist_and_are_named_once_and_make_no_circle() {
 fn a_step_begins_in_one_way_and_in_one_run() {
     assert_eq!(
         second(&format!("after = 'first'\n{ON}")),
-        ["steps.second.on: a step begins by an event or after another step; remove on, or after"]
+        ["steps.second.on: a step starts either with an event or after another step; remove on, or after"]
     );
     assert_eq!(
         second("after = 'first'\nrun_id = '{{ event.id }}'"),
@@ -100,7 +100,7 @@ fn a_step_begins_in_one_way_and_in_one_run() {
 #[test]
 fn what_a_step_waits_for_begins_by_the_same_events_in_the_same_run() {
     let join = ("third", "after = ['first', 'second']");
-    let events = "steps.third.after: first and second must begin by the same events, or it would wait for ever; write the same on for both";
+    let events = "steps.third.after: first and second must start with the same events; otherwise this step would wait for ever; write the same on for both";
     let other = r#"on = { source = "github", type = "charge.*" }"#;
     assert_eq!(problems(&[("first", ON), ("second", other), join]), [events]);
     assert_eq!(problems(&[("first", ""), ("second", ""), join]), [events]);

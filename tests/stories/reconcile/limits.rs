@@ -69,7 +69,7 @@ async fn a_consumer_that_has_lost_its_turn_does_not_move_the_cursor() -> Story {
     };
     let (taken, ()) = tokio::try_join!(taken, runs)?;
     assert_eq!(turn(&told.stack).await?, taken);
-    says(&told.stack, "how far a source was reconciled was not recorded").await?;
+    says(&told.stack, "the progress of a source's reconciliation was not recorded").await?;
 
     // The other consumer has died, and its turn is over.
     edit_turns(&told.stack, |turn| turn["lease_until"] = 0.into()).await?;
