@@ -34,7 +34,7 @@ const SENT: f64 = 2_000.0;
 const THROUGH_NAT: f64 = 10_000.0;
 /// Reads of both secrets per month: at starts, and by the consumer every five minutes. An estimate.
 const SECRET_READS: f64 = 20_000.0;
-/// Alarms of `template.yaml`; the alarm that queries by source counts once per source.
+/// Alarms of `template.yaml`. Those that query by source count once per source.
 pub(crate) const ALARMS: usize = 20;
 /// Bytes that the broker writes per message and its ack. It makes two writes, and EFS counts at least 4 KiB for each.
 const BROKER_LOGGED: f64 = 1_000.0;
@@ -139,7 +139,7 @@ fn of_functions(traffic: Traffic, config: &Config) -> Vec<Line> {
         (Part::Always, "DynamoDB, leases and reads of the agenda", runs(idle, steps)),
         (Part::Always, "Secrets Manager", 2.0 * SECRET + SECRET_READS * SECRET_READ),
         (Part::Always, "CloudWatch, metrics", count(series(config)) * METRIC),
-        (Part::Always, "CloudWatch, alarms", count(ALARMS + config.sources.len().saturating_sub(1)) * ALARM),
+        (Part::Always, "CloudWatch, alarms", count(ALARMS + more_by_source(config)) * ALARM),
         (Part::Always, "CloudWatch, dashboard", DASHBOARD),
         (Part::Always, "CloudWatch, logs", idle_logs),
     ];
@@ -179,6 +179,13 @@ fn series(config: &Config) -> usize {
     // This metric exists only with a trace collector.
     let all = metrics::ALL.iter().filter(|metric| metric.name != metrics::SPANS_DROPPED.name);
     all.map(|metric| 1 + metric.by.map_or(0, values)).sum()
+}
+
+/// How many more than one each the two alarms that query by source count: by source, and by source with `reconcile`.
+fn more_by_source(config: &Config) -> usize {
+    let sources = config.sources.values();
+    let reconciled = sources.filter(|source| source.reconcile.is_some()).count();
+    config.sources.len().saturating_sub(1) + reconciled.saturating_sub(1)
 }
 
 #[allow(clippy::cast_precision_loss, reason = "small numbers")]

@@ -64,7 +64,7 @@ fn the_readme_has_its_round_figures() {
 #[test]
 fn each_alarm_of_the_template_is_paid_for() {
     let alarms = read("template.yaml").matches("Type: AWS::CloudWatch::Alarm\n").count();
-    // One asks by source, and counts once for each of the three.
+    // One queries by source, and counts once for each of the three. No source has `reconcile`, by which another queries.
     let expected = f64::from(u32::try_from(alarms + 2).unwrap()) * 0.10;
     let bill = bill(&[]);
     let line =

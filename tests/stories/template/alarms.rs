@@ -76,7 +76,6 @@ fn alarms_go_on_at_what_their_section_says() -> Result<()> {
         ("NoSuccessfulRunAlarm", ("Runs", "Sum", json!(1), "LessThanThreshold")),
         ("PausedAlarm", at_once("Paused")),
         ("RecoveredAlarm", ("Recovered", "Sum", json!(10), "GreaterThanThreshold")),
-        ("ReconcileFailedAlarm", ("ReconcileFailed", "Average", json!(1), "GreaterThanOrEqualToThreshold")),
         ("UnrecoveredAlarm", at_once("Unrecovered")),
         ("WakeUpsFailedAlarm", at_once("WakeUpsFailed")),
         ("ConsumerErrorsAlarm", at_once("Errors")),
@@ -94,8 +93,28 @@ fn alarms_go_on_at_what_their_section_says() -> Result<()> {
             (&alarm["MetricName"], &alarm["Statistic"], &alarm["Threshold"], &alarm["ComparisonOperator"]);
         assert_eq!(got, (&metric.into(), &statistic.into(), &threshold, &comparison.into()), "{id}");
     }
-    // With those of the tests above and SourceRefusedAlarm, whose metric is a query.
-    assert_eq!(alarms.len(), 17 + 3);
+    // With those of the tests above and below.
+    assert_eq!(alarms.len(), 16 + 2 + 2);
+    Ok(())
+}
+
+/// A total over all sources would hide one that fails behind the others.
+#[test]
+fn a_source_that_fails_is_not_hidden_by_the_others() -> Result<()> {
+    let alarms = alarms()?;
+    for (id, value, comparison) in [
+        ("ReconcileFailedAlarm", "MIN(ReconcileFailed)", "GreaterThanOrEqualToThreshold"),
+        ("SourceRefusedAlarm", "MAX(Genuine)", "LessThanThreshold"),
+    ] {
+        let alarm = &alarms[id];
+        let query = format!("SELECT {value} FROM SCHEMA(\"${{AWS::StackName}}\", Source) GROUP BY Source");
+        assert_eq!(alarm["Metrics"][0]["Expression"]["Fn::Sub"], query, "{id}");
+        assert_eq!(
+            (&alarm["Threshold"], &alarm["ComparisonOperator"]),
+            (&json!(1), &comparison.into()),
+            "{id}"
+        );
+    }
     Ok(())
 }
 

@@ -57,8 +57,8 @@ fn every_alarm_watches_something_that_is_emitted_and_is_explained() -> Result<()
             check(alarm["MetricName"].as_str().context("no name")?, alarm["Dimensions"][0]["Name"].as_str());
         }
         if let Some(query) = alarm["Metrics"][0]["Expression"]["Fn::Sub"].as_str() {
-            let (name, rest) =
-                query.strip_prefix("SELECT MAX(").and_then(|it| it.split_once(')')).context("a query")?;
+            let value = ["SELECT MAX(", "SELECT MIN("].iter().find_map(|value| query.strip_prefix(value));
+            let (name, rest) = value.and_then(|it| it.split_once(')')).context("a query")?;
             let schema = format!(" FROM SCHEMA(\"{NAMESPACE}\", ");
             let (dimension, rest) =
                 rest.strip_prefix(&schema).and_then(|it| it.split_once(')')).context("a schema")?;
