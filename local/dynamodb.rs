@@ -1,12 +1,16 @@
 //! DynamoDB on this machine, by dynoxide, with the effects table. The table is created and read over plain HTTP: a deployment's template must match
 //! the requests below.
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    thread::{self, JoinHandle},
+};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use dynoxide::Database;
 use serde_json::{Map, Value, json};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::sync::oneshot;
 
 use crate::http;
 
@@ -16,7 +20,8 @@ pub struct DynamoDb {
     url: String,
     table: String,
     client: reqwest::Client,
-    serving: JoinHandle<()>,
+    // An option, so that both can be taken when this is dropped.
+    serving: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 impl DynamoDb {
@@ -25,8 +30,7 @@ impl DynamoDb {
     /// # Errors
     /// The address can't be bound, or the file can't be opened.
     pub async fn start(addr: SocketAddr, file: Option<&Path>, table: &str) -> Result<Self> {
-        let listener =
-            TcpListener::bind(addr).await.with_context(|| format!("DynamoDB can't listen on {addr}"))?;
+        let listener = TcpListener::bind(addr).with_context(|| format!("DynamoDB can't listen on {addr}"))?;
         let url = format!("http://{}", listener.local_addr()?);
         let database = match file {
             Some(file) => {
@@ -35,10 +39,7 @@ impl DynamoDb {
             }
             None => Database::memory().map_err(|error| anyhow!("DynamoDB in memory: {error}"))?,
         };
-        let serving = tokio::spawn(async move {
-            // It ends with its task.
-            let _ = dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()).await;
-        });
+        let serving = Some(serve(listener, database)?);
         let client = http::client_for(&url)?;
         let db = Self { url, table: table.to_owned(), client, serving };
         db.create_table().await?;
@@ -179,8 +180,31 @@ const SIGNED_BY_NOBODY: &str = "AWS4-HMAC-SHA256 Credential=local/20260101/us-ea
 
 impl Drop for DynamoDb {
     fn drop(&mut self) {
-        self.serving.abort();
+        if let Some((end, thread)) = self.serving.take() {
+            drop(end);
+            drop(thread.join()); // Err: it has panicked, and its panic is printed
+        }
     }
+}
+
+/// Serves on a thread of its own. The database locks itself for each request: on the threads of the other servers, those would wait for the lock
+/// as well. It ends when the sender is dropped.
+fn serve(listener: TcpListener, database: Database) -> Result<(oneshot::Sender<()>, JoinHandle<()>)> {
+    listener.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (end, ended) = oneshot::channel::<()>();
+    let serve = async move {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let serving = dynoxide::server::serve_with_shutdown(listener, database, std::future::pending());
+        tokio::select! {
+            served = serving => drop(served),
+            _ = ended => {}
+        }
+        anyhow::Ok(())
+    };
+    let thread = thread::Builder::new().name("dynamodb".to_owned());
+    let thread = thread.spawn(move || drop(runtime.block_on(serve)))?;
+    Ok((end, thread))
 }
 
 /// An item without DynamoDB's type tags. Numbers stay numbers; binary stays base64.
