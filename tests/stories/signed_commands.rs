@@ -60,7 +60,7 @@ async fn an_unsigned_command_is_parked_and_not_called() -> Story {
     let whys =
         parked["parked"].as_array().context("a list")?.iter().map(|record| record["last_error"].as_str());
     assert!(
-        whys.flatten().all(|why| why.contains("not signed") || why.contains("not of COMMAND_KEY")),
+        whys.flatten().all(|why| why.contains("not signed") || why.contains("not made with COMMAND_KEY")),
         "{parked}"
     );
     Ok(stack.finish().await?)
