@@ -1,4 +1,4 @@
-//! `cargo run --release -p bench`: everything that costs time, beside what bounds it.
+//! `cargo run --release -p bench`: measures everything that costs time, each beside a measured bound.
 
 mod commands {
     pub(crate) mod bench;

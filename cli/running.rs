@@ -44,12 +44,12 @@ impl Note {
 
 impl Drop for Note {
     fn drop(&mut self) {
-        // Another process has already removed it.
+        // This fails if another process has already removed it.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// All that still answer. Removes the files of those that were killed.
+/// All `up` processes that still answer. Removes the files of those that were killed.
 pub(crate) async fn all() -> Result<Vec<Running>> {
     let mut running = Vec::new();
     // Without the folder, no `up` has ever run.

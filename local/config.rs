@@ -89,9 +89,8 @@ impl Config {
         steps.into_iter().flatten().filter_map(Value::as_table_mut)
     }
 
-    /// The tables that steps write to, each with its key fields: those that an `update` or `delete` names. A `put` names no key, so it is
-    /// assumed to be
-    /// the field `id`.
+    /// The tables that steps write to, each with its key fields. An `update` or `delete` names them. A `put` does not, so its key is
+    /// assumed to be the field `id`.
     #[must_use]
     pub fn tables(&self) -> BTreeMap<String, Vec<String>> {
         let steps = self.table.get("steps").and_then(Value::as_array).into_iter().flatten();
@@ -191,7 +190,7 @@ impl Config {
         secrets
     }
 
-    /// What a sender must know of a source.
+    /// What a sender needs to sign for a source.
     ///
     /// # Errors
     /// There is no such source, or it can't be signed here.
@@ -256,7 +255,7 @@ pub fn is_here(host: &str) -> bool {
     ["127.0.0.1", "localhost", "[::1]"].iter().any(|here| *here == name || *here == host)
 }
 
-/// Edits the text: a path may contain templates, which a URL parser would escape.
+/// A URL with another scheme and host. Edits the text: a path may contain templates, which a URL parser would escape.
 fn redirected(url: &str, third_party: &str) -> String {
     let Some((_, rest)) = url.split_once("://") else { return url.to_owned() };
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));

@@ -50,9 +50,9 @@ impl Functions {
         Ok(Self { ingest: find("ingest")?, consumer: find("consumer")? })
     }
 
-    /// Builds them with cargo, beside the running binary. For a release they are built alone, as they are deployed; else together with the command
-    /// line, which has most of the build already: cargo unites the features of the packages in one build, and compiles a crate again for other
-    /// features.
+    /// Builds them with cargo, beside the running binary. A release builds them alone, as they are deployed. Otherwise they are built together
+    /// with the command line, which has most of their crates compiled already: cargo unites the features of all packages of one build, and
+    /// compiles a crate again for other features.
     ///
     /// # Errors
     /// cargo fails.
@@ -75,9 +75,8 @@ pub struct Bare {
 }
 
 impl Bare {
-    /// Builds them, in the profile of this build, and alone: together with `local`, shared crates could get features that the deployed functions
-    /// don't
-    /// have.
+    /// Builds them in the profile of this build, and alone: together with `local`, shared crates could get features that the deployed functions
+    /// don't have.
     ///
     /// # Errors
     /// cargo fails.

@@ -1,6 +1,5 @@
-//! An HTTP/1.1 server whose connections can be cut, one from inside a handler, or all at once. The fault proxy and the third party lose
-//! connections in
-//! this way.
+//! An HTTP/1.1 server whose connections can be cut, one from inside a handler, or all at once. The fault proxy and the third party
+//! simulate lost connections in this way.
 
 use std::{
     io,

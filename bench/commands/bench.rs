@@ -1,8 +1,8 @@
-//! `bench`: everything that costs time, beside what bounds it, in one run.
+//! `bench`: measures everything that costs time, each beside a measured bound, in one run.
 //!
-//! [`site`] a stack to measure, and how a plain client does the same work · [`recorded`] what the functions send, to be sent
-//! again · [`third_party`] what is called · one subject a file: [`startup`], [`ingest`], [`drain`], [`storm`], [`requests`],
-//! [`growth`], [`flow`], [`powertools`] · [`report`] the table.
+//! [`site`] a stack to measure · [`plain`] the same work by plain clients · [`recorded`] requests of the functions, to be
+//! sent again · [`third_party`] the third party that is called · one file per subject: [`startup`], [`ingest`], [`drain`],
+//! [`storm`], [`requests`], [`growth`], [`flow`], [`powertools`] · [`report`] the table.
 
 mod drain;
 mod flow;

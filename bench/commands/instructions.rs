@@ -1,7 +1,7 @@
 //! `--instructions`: how many instructions the release binaries execute, counted by valgrind's callgrind. Unlike times they
 //! are the same on a busy machine, so a change of a few percent is a change of the code.
 //!
-//! [`counted`] a function under callgrind · [`budgets`] what each figure may be.
+//! [`counted`] a function under callgrind · [`budgets`] the budget of each figure.
 
 mod budgets;
 mod counted;
@@ -21,15 +21,15 @@ use self::{
 };
 use super::bench::{ingest::event, recorded::STEP, site::Ids};
 
-/// Enough that a process has made its connections and compiled its templates.
+/// A number of webhooks after which a process has made its connections and compiled its templates.
 const FEW: usize = 20;
-/// How many more are counted.
+/// How many more webhooks are counted.
 const MORE: usize = 200;
 /// How often everything is counted; the least counts.
 const ROUNDS: usize = 3;
 /// How often a webhook is delivered.
 const TRIES: usize = 4;
-/// A function is some fifty times slower under callgrind.
+/// A long time limit: a function is some fifty times slower under callgrind.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Counts, prints, and compares with the budgets.
@@ -65,7 +65,7 @@ async fn starts(callgrind: &Callgrind, figures: &mut Figures) -> Result<()> {
     Ok(())
 }
 
-/// Differences between a few and many, so that neither start-up nor the run's own work is in them.
+/// Counts the differences between a few webhooks and many, so that neither start-up nor the run's own work is in them.
 async fn work(callgrind: &Callgrind, figures: &mut Figures) -> Result<()> {
     let builder = Stack::builder().functions(callgrind.functions.clone()).config(patient()?).own_names();
     let stack = builder.direct().ingests(1).env("IDLE_EXIT", "300ms").start().await?;
@@ -113,13 +113,13 @@ fn least(counts: &[u64]) -> Result<u64> {
     counts.iter().min().copied().context("nothing was counted")
 }
 
-/// The difference, by how many more there were.
+/// The difference per additional webhook.
 fn each(few: &[u64], many: &[u64]) -> Result<u64> {
     Ok(least(many)?.saturating_sub(least(few)?) / MORE as u64)
 }
 
-/// A configuration for a machine that is slow. Each call takes long there, and none is to leave its partition for that; and
-/// each step's lane would be read every second, however few commands that is.
+/// A configuration for a slow machine. Each call takes long there, and must not be handed over for that. Other steps are
+/// left out: the lane of each step would be read every second, however few commands are done in that time.
 fn patient() -> Result<Config> {
     let mut config = Config::from_env()?;
     let table = config.table();

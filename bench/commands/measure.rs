@@ -72,7 +72,8 @@ async fn starts(function: &Function, count: usize) -> Result<Vec<Duration>> {
     Ok(starts)
 }
 
-/// What the fullest of its processes keeps in memory (`VmRSS:`) or has kept at most (`VmHWM:`), in bytes, as Linux tells.
+/// The memory of the function's largest process in bytes, as Linux reports it: at present (`VmRSS:`), or the maximum so
+/// far (`VmHWM:`).
 pub(super) fn memory(function: &Function, field: &str) -> Result<u64> {
     let mut most = None;
     for pid in function.pids() {
@@ -85,12 +86,12 @@ pub(super) fn memory(function: &Function, field: &str) -> Result<u64> {
     most.context("no process")
 }
 
-/// The CPU time that its processes have used so far.
+/// The CPU time that the function's processes have used so far.
 pub(super) fn cpu_time(function: &Function) -> Result<Duration> {
     let mut ticks = 0;
     for pid in function.pids() {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("on Linux only")?;
-        // Behind the name, which may hold anything: utime and stime, in ticks of 10 ms.
+        // After the name, which may contain anything: utime and stime, in ticks of 10 ms.
         let (_, fields) = stat.rsplit_once(')').context("no name")?;
         for field in fields.split_whitespace().skip(11).take(2) {
             ticks += field.parse::<u64>()?;
@@ -99,14 +100,14 @@ pub(super) fn cpu_time(function: &Function) -> Result<Duration> {
     Ok(Duration::from_millis(ticks * 10))
 }
 
-/// Its size in a zip, but for the zip's own headers.
+/// The binary's size in a zip, without the zip's own headers.
 pub(super) fn deflated(binary: &Path) -> Result<u64> {
     let mut encoder = GzEncoder::new(Counter(0), Compression::best());
     io::copy(&mut File::open(binary)?, &mut encoder)?;
     Ok(encoder.finish()?.0)
 }
 
-/// Counts what is written to it.
+/// Counts the bytes that are written to it.
 struct Counter(u64);
 
 impl io::Write for Counter {

@@ -1,4 +1,4 @@
-//! `pace`: how many messages a second the broker takes, delivers and has acked.
+//! `pace`: how many messages per second the broker accepts, delivers and gets acked.
 
 use std::{
     env,

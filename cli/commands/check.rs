@@ -126,7 +126,7 @@ fn trigger(step: &Step) -> String {
         .map_or_else(|| "only by POST /runs".to_owned(), |on| format!("{} {}", on.source, on.event_type))
 }
 
-/// As the file has it.
+/// The `in_doubt` policy, as the file writes it.
 fn policy(step: &Step) -> &'static str {
     match step.in_doubt {
         InDoubt::SameKey { .. } => "same-key",

@@ -73,7 +73,7 @@ async fn stack() -> Result<Stack> {
     let consumer = json!({ "stream_lease": "2s", "settle": "1s", "journal_grace": "5s" });
     config.table().insert("consumer".into(), toml::Value::try_from(consumer)?);
     if std::env::var_os("EFFECTS_TABLE").is_some() {
-        // Another DynamoDB has no table for its items.
+        // A DynamoDB of the developer's own has no table for the items of this step.
         let steps = config.table().get_mut("steps").and_then(toml::Value::as_array_mut);
         steps
             .into_iter()
@@ -87,7 +87,7 @@ async fn stack() -> Result<Stack> {
         step.insert("retry".into(), toml::Value::try_from(retry)?);
     }
     let stack = Stack::builder().config(config).broker_process(std::env::current_exe()?).start().await?;
-    // Like the real one: Slack ignores idempotency keys.
+    // Slack ignores idempotency keys, so the local third party does too.
     stack.third_party.forget_keys(SLACK);
     Ok(stack)
 }

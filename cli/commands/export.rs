@@ -49,7 +49,7 @@ Examples:
   cargo webhooks export --stack driftq-webhooks --since 2026-10-01T00:00:00Z --until 2026-11-01T00:00:00Z > october.jsonl
   cargo webhooks export --table effects --since 24h --step charge_card --input | jq 'select(.status == \"parked\")'";
 
-/// One line.
+/// One line of the export.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 enum Line<'a> {
@@ -116,7 +116,7 @@ impl Export<'_> {
         }
     }
 
-    /// Messages are not in an index by time.
+    /// Parked messages that are no commands. No index has them by time, so all are read.
     async fn messages(&mut self) -> Result<()> {
         let mut from = None;
         loop {

@@ -27,7 +27,7 @@ pub(super) trait Screen: DeserializeOwned + Send + Sync + 'static {
     /// The factor by which its update interval is longer than usual: larger for pages that need many reads.
     const SLOWER: u32 = 1;
 
-    /// The static part above, which is not updated while the operator types: forms, and their subject.
+    /// The static part above: forms, and their subject. It is not updated, so that the operator can type.
     fn still(&self, app: &App) -> Markup;
 
     /// The static part below.

@@ -173,7 +173,7 @@ fn series(config: &Config) -> usize {
         "Source" => config.sources.len(),
         "Step" => config.steps.len(),
         "Destination" => hosts.len(),
-        // Both functions; and a few reasons for a refusal.
+        // The two functions, or about two reasons for a refusal.
         _ => 2,
     };
     // This metric exists only with a trace collector.

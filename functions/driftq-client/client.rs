@@ -71,8 +71,8 @@ pub struct Produce<'a> {
 pub enum Acked {
     /// The message has left the queue.
     Done,
-    /// This stream can't ack it any more: it was acked before, its lease has expired, or the stream has ended (then nothing
-    /// was sent).
+    /// This stream can't ack the message any more: it was acked before, its lease has expired, or the stream has ended
+    /// (then nothing was sent).
     Gone,
 }
 
@@ -141,8 +141,8 @@ impl<Proof> Client<Proof> {
         Ok(topics.names())
     }
 
-    /// Creates a topic if it is missing. An existing one keeps its partition count. Older brokers answer 201 then, newer
-    /// ones 400 `topic already exists`; both count as success, also when several clients create it at once.
+    /// Creates a topic if it is missing. An existing one keeps its partition count: older brokers answer 201 for it, newer
+    /// ones 400 `topic already exists`. Both count as success, also when several clients create the topic at once.
     ///
     /// # Errors
     /// See [`Error`].
@@ -154,7 +154,8 @@ impl<Proof> Client<Proof> {
         }
     }
 
-    /// Enqueues a message. It may be repeated after any error; if the first one was accepted after all, there are two messages.
+    /// Enqueues a message. The call may be repeated after any error; if the first request was accepted after all, there are two
+    /// messages.
     ///
     /// # Errors
     /// [`Error::TooLarge`] before anything is sent, [`Error::Full`], [`Error::TopicMissing`]; and the others.
@@ -188,8 +189,8 @@ impl<Proof> Client<Proof> {
     /// on another stream, and an ack outside that stream's order could also ack lower offsets.
     ///
     /// # Errors
-    /// [`Error::NotOwner`] and others, with the token and the proof to repeat it. Without an answer the ack may have been
-    /// applied; then the next one is [`Acked::Gone`].
+    /// [`Error::NotOwner`] and others, with the token and the proof to repeat it. Without an answer the ack may
+    /// have been applied; then repeating it gives [`Acked::Gone`].
     pub async fn ack(
         &self,
         token: AckToken,
@@ -208,8 +209,8 @@ impl<Proof> Client<Proof> {
     /// refuses unless every offset from its commit up to the last one is in flight on this stream. So the ack never
     /// covers what another stream holds. It does cover messages that are on their way to this stream.
     ///
-    /// It does not ack a message below the broker's commit, which another client has acked past; that message would come
-    /// back for ever. So redelivered messages are also acked one by one.
+    /// It does not ack a message below the broker's commit (another client has acked a higher offset): that message would
+    /// come back for ever. So redelivered messages are also acked one by one.
     ///
     /// # Errors
     /// [`Error::HeldElsewhere`]: wait and repeat. [`Error::Unsupported`]: this broker only acks one by one. And others.
@@ -257,8 +258,8 @@ impl<Proof> Client<Proof> {
         self.acks_singly.load(Ordering::Relaxed)
     }
 
-    /// The number of messages in flight for the group, per partition, on all streams together. A partition that
-    /// is missing is unknown.
+    /// The number of messages in flight for the group, per partition, on all streams together. A partition that is not in
+    /// the map is unknown.
     ///
     /// # Errors
     /// See [`Error`].
@@ -278,7 +279,7 @@ impl<Proof> Client<Proof> {
     /// Checks that the answer is a broker's: a proxy's page with status 200 has not enqueued anything.
     async fn post(&self, path: &str, body: &impl Serialize, timeout: Duration) -> Result<(), Error> {
         let mut json = Vec::with_capacity(1024);
-        // Structs of strings and numbers: this does not fail.
+        // The bodies are structs of strings and numbers, so this does not fail.
         drop(serde_json::to_writer(&mut json, body));
         let request = self.request(Method::POST, path).header(CONTENT_TYPE, "application/json").body(json);
         let response = request.timeout(timeout).send().await.map_err(Error::transport)?;
@@ -310,7 +311,7 @@ async fn accepted(response: Response) -> Result<Response, Error> {
     if response.status().is_success() { Ok(response) } else { Err(Error::refusal(response).await) }
 }
 
-/// A broker of another version, which does not have the call.
+/// Whether the status means that this version of the broker does not have the endpoint.
 fn is_missing(status: StatusCode) -> bool {
     matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
 }
@@ -320,7 +321,7 @@ fn ack_body<'a>(stream: &'a Subscription, token: &AckToken) -> wire::Ack<'a> {
     wire::Ack { topic, group, owner, partition: token.partition, offset: token.offset }
 }
 
-/// "message is not in-flight", or "idempotency: lease lost or expired".
+/// Whether the message can't be acked any more: "message is not in-flight", or "idempotency: lease lost or expired".
 fn is_gone(message: &str) -> bool {
     says(message, &["not in-flight", "lease lost"])
 }

@@ -81,7 +81,7 @@ pub enum Error {
         /// How it begins: one short line.
         excerpt: String,
     },
-    /// A line longer than any message can make it.
+    /// A line longer than that of the longest message.
     #[error("the broker sent a line of over {limit} bytes")]
     LineTooLong {
         /// The limit.
@@ -93,10 +93,10 @@ pub enum Error {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Invalid {
-    /// The base URL is not one.
+    /// The broker's URL can't be used.
     #[error("the broker's URL {0}; write it like http://broker.example:8080, with or without /v1")]
     Url(Cow<'static, str>),
-    /// The authorisation can't stand in a header.
+    /// The authorisation can't be sent as a header.
     #[error(
         "the broker's authorisation is not a legal header; write the value of Authorization, or `Name: value`"
     )]
@@ -179,7 +179,8 @@ impl Error {
     }
 }
 
-/// Older brokers answer the first text to a produce and a consume, newer ones the second to a consume.
+/// Whether the text says that the topic is missing. Older brokers answer the first text to a produce and a
+/// consume, newer ones the second to a consume.
 fn is_topic_missing(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     ["topic does not exist", "topic not found"].iter().any(|text| message.contains(text))

@@ -66,7 +66,7 @@
 //! # }
 //! ```
 //!
-//! nor with anything else in its place:
+//! Nor does it compile with anything else in the place of the proof:
 //!
 //! ```compile_fail,E0308
 //! # use std::time::Duration;

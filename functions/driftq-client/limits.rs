@@ -1,4 +1,5 @@
-//! What a broker says of its limits: `GET /v1/config`, which newer versions have. No limit is assumed where it is silent.
+//! The limits that a broker reports at `GET /v1/config`, which only newer versions have. A limit that is not reported is
+//! not assumed.
 
 use serde_json::Value;
 
@@ -15,7 +16,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Reads an answer. Its fields may stand in it or one level deeper; others are ignored.
+    /// Reads an answer. The fields may be at the top level or one level deeper; others are ignored.
     pub(super) fn read(body: &[u8]) -> Result<Self, String> {
         let body: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
         let Some(fields) = body.as_object() else { return Err("not a JSON object".to_owned()) };
@@ -23,7 +24,8 @@ impl Limits {
             let nested = fields.values().filter_map(|value| value.get(name));
             fields.get(name).into_iter().chain(nested).find_map(Value::as_u64)
         };
-        // Unacked bytes must stay below the partition's limit. 0 would mean that there is none.
+        // Unacked bytes must stay below the partition's limit, hence one byte less. A limit of 0 would mean that there
+        // is none.
         let bytes = find("max_partition_bytes").filter(|bytes| *bytes > 0);
         let max_value = bytes.and_then(|bytes| usize::try_from(bytes - 1).ok());
         let max_in_flight = find("max_inflight").filter(|messages| *messages > 0);

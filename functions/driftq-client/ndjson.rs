@@ -1,7 +1,7 @@
 //! Newline-delimited JSON: splits byte chunks into lines. Works on bytes, since a chunk may end inside a character.
 //!
-//! Not tokio-util's `LinesCodec`: it goes on with the next line after one over the limit, where a stream must end, and makes a `String` of
-//! each.
+//! tokio-util's `LinesCodec` does not fit: after a line over the limit it goes on with the next line, but a stream must end there. It also
+//! makes a `String` of each line.
 
 use bytes::{Bytes, BytesMut};
 
@@ -31,7 +31,8 @@ impl Lines {
 
     /// The next complete line that is not blank, without its `\n` or `\r\n`; `None` until more has arrived.
     ///
-    /// A line over the limit is an error as soon as that is known, and from then on: the next bytes may be the rest of it.
+    /// A line over the limit is an error as soon as that is known, and every later call fails too: the next bytes may be
+    /// the rest of that line.
     pub(super) fn next(&mut self) -> Result<Option<Bytes>, TooLong> {
         loop {
             let newline = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n');

@@ -17,7 +17,7 @@ use super::{
     wire::Line,
 };
 
-/// The longest line. A newer broker takes values of 4 MiB, and JSON escapes a byte to at most six.
+/// The longest line. A newer broker takes values of 4 MiB, and JSON escapes one byte as at most six.
 const MAX_LINE: usize = 25 * 1024 * 1024;
 
 /// What a stream reads, and as whom.
@@ -49,7 +49,7 @@ pub struct Delivery {
     pub value: String,
     /// Why it was delivered again, in the broker's words; empty the first time.
     pub last_error: String,
-    /// Acks it.
+    /// Needed to ack it.
     pub token: AckToken,
 }
 
@@ -73,7 +73,7 @@ pub struct Stream {
 
 type Opening = Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>>;
 
-/// Only the open stream keeps the subscription alive; a token checks that.
+/// Only a stream that has not ended keeps the subscription alive. A token checks whether it is still alive.
 enum State {
     Opening(Arc<Subscription>, Opening),
     Open(Arc<Subscription>, Response),
@@ -82,7 +82,7 @@ enum State {
 
 impl Stream {
     pub(super) fn new(subscription: Subscription, request: RequestBuilder) -> Self {
-        // Kept in one piece, so that a `next` that is dropped halfway does not drop the connection.
+        // The request is one future that the stream owns, so that dropping a `next` halfway does not drop the connection.
         let opening = Box::pin(async move {
             let response = request.send().await.map_err(Error::transport)?;
             if response.status().is_success() { Ok(response) } else { Err(Error::refusal(response).await) }

@@ -22,7 +22,7 @@ pub(super) struct Message<'a> {
     pub(super) envelope: Envelope<'a>,
 }
 
-/// For people who look at the broker; it does not use these two itself.
+/// For people who look at the broker, which does not use these two fields itself.
 #[derive(Serialize)]
 pub(super) struct Envelope<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]

@@ -44,7 +44,7 @@ impl Answer {
 /// The response that a provider accepts as a success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Success {
-    /// Any 2xx, so the most informative one.
+    /// Any 2xx, so the caller can choose the most informative one.
     Any,
     /// 200, with any body.
     Ok,
@@ -58,8 +58,8 @@ pub fn handshake(scheme: &Scheme, body: &Value, key: &Key) -> Option<Answer> {
     (scheme.provider.handshake)(body, key)
 }
 
-/// The response to a GET; `None` if the provider sends none. `token` is what the request must contain, for providers that send one; without a
-/// token, the request is refused.
+/// The response to a GET; `None` if the provider sends none. For providers that send a token, the request must contain `token`, and is
+/// refused if that is `None`.
 #[must_use]
 pub fn challenge(scheme: &Scheme, request: &Asked<'_>, token: Option<&Key>) -> Option<Answer> {
     (scheme.provider.challenge)(request, token)

@@ -23,7 +23,8 @@ impl BodyMac {
     }
 }
 
-/// Verifies the only line of a header, called `known_as` in the log. Two joined lines are longer than a signature.
+/// Verifies the only line of a header, called `known_as` in the log. Two joined lines are longer than a signature, so they
+/// are refused.
 pub(super) fn verify_in(
     name: impl AsHeaderName,
     known_as: &'static str,

@@ -30,12 +30,12 @@ pub(super) fn only_as<'a>(
     line.to_str().map_err(|_| Refused::Malformed(known_as))
 }
 
-/// An optional header with more about an event, if it is not empty.
+/// The only line of an optional header, if it is not empty.
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<&'a str> {
     only(headers, name).ok().filter(|value| !value.is_empty())
 }
 
-/// Refuses a request in which the same header has a second name with another value.
+/// Refuses a request with different values under two names of the same header.
 pub(super) fn same(headers: &HeaderMap, name: &'static str, other: &'static str) -> Result<(), Refused> {
     let mut values = headers.get_all(name).iter().chain(headers.get_all(other));
     let first = values.next();

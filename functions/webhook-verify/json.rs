@@ -26,11 +26,12 @@ pub(super) fn digest_without(body: &[u8], field: &str) -> String {
     }
 }
 
-/// The digest of a document without that field.
+/// The digest of a document without one field.
 pub(super) fn digest_of(document: &Value, field: &str) -> String {
     let mut document = document.clone();
     document.as_object_mut().map(|fields| fields.remove(field));
-    // serde_json sorts by default, unless a crate in the build enables its `preserve_order` feature.
+    // By default serde_json has the fields sorted already, but not if a crate in the build enables its `preserve_order`
+    // feature.
     document.sort_all_objects();
     hex::encode(Sha256::digest(document.to_string()))
 }

@@ -189,7 +189,7 @@ fn makes<M: Mac + Clone, S: AsRef<[u8]>>(key: &M, parts: &[&[u8]], signatures: &
     signatures.iter().any(|signature| mac.clone().verify_slice(signature.as_ref()).is_ok())
 }
 
-/// Finds the key of which one of the signatures is valid for the concatenated parts.
+/// Finds the key for which one of the signatures of the concatenated parts is valid.
 pub(super) fn find<S: AsRef<[u8]>>(
     keys: &[Key],
     parts: &[&[u8]],

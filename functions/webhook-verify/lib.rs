@@ -160,12 +160,12 @@ pub fn fingerprint(scheme: &Scheme, request: &Signed<'_>) -> String {
 /// The location of the certificate that a request names; `None` for schemes without certificates. An attacker can't choose the location.
 ///
 /// # Errors
-/// [`Refused`], if no certificate can make it valid.
+/// [`Refused`], if no certificate can make the request valid.
 pub fn certificate(scheme: &Scheme, request: &Signed<'_>) -> Result<Option<Location>, Refused> {
     (scheme.provider.certificate)(&scheme.settings, request)
 }
 
-/// The location to request for a verified request that asks to confirm a subscription.
+/// The location that confirms a subscription, if a verified request asks for that.
 #[must_use]
 pub fn confirmation(scheme: &Scheme, body: &Value) -> Option<Location> {
     (scheme.provider.confirmation)(&scheme.settings, body)

@@ -38,7 +38,7 @@ impl Topic {
         legal.then(|| self.at(path))
     }
 
-    /// The URL that confirms a subscription: the root, with that action.
+    /// The URL that confirms a subscription: the root, with `Action=ConfirmSubscription` in the query.
     pub(super) fn confirmation(&self, url: &str) -> Option<Location> {
         let path = url.strip_prefix(&self.endpoint)?;
         let legal = |b: u8| b.is_ascii_alphanumeric() || b"?=&:._-%".contains(&b);
@@ -52,7 +52,7 @@ impl Topic {
 }
 
 impl Location {
-    /// The URL; at another endpoint if there is one, like `AWS_ENDPOINT_URL_SNS` in the AWS SDKs.
+    /// The URL, at `endpoint` if one is given, as with `AWS_ENDPOINT_URL_SNS` in the AWS SDKs.
     #[must_use]
     pub fn url(&self, endpoint: Option<&str>) -> String {
         match endpoint {

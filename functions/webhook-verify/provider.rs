@@ -23,7 +23,8 @@ pub(super) const THE_BODY: &[&str] = &["event", "form", "digest"];
 pub(super) struct Provider {
     /// The scheme's name in `webhooks.toml`.
     pub(super) name: &'static str,
-    /// The template names that the signature covers. Anyone who has seen one webhook can change all others.
+    /// The template names that the signature covers. Anyone who has seen one webhook can replay it with other
+    /// values of all other names.
     pub(super) signed: &'static [&'static str],
     /// The source fields that this scheme uses.
     pub(super) settings: &'static [Setting],

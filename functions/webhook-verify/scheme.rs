@@ -86,8 +86,7 @@ impl Scheme {
     }
 
     /// The template names that the signature covers, among `event_id`, `event_type`, `event`, `form` and `digest`. Anyone who has seen one
-    /// webhook can
-    /// replay it with changes to the others.
+    /// webhook can replay it with other values of the other names.
     #[must_use]
     pub fn signed(&self) -> &'static [&'static str] {
         self.provider.signed

@@ -9,7 +9,7 @@ use super::{
     location::Topic,
 };
 
-/// Such a field.
+/// A source field that only some schemes use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setting {
     /// `public_url`, required: the URL that the provider calls.

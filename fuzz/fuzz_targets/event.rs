@@ -1,4 +1,4 @@
-//! Any event of Lambda's: never a panic, and whatever was a request can be answered.
+//! Reads any Lambda event. No event may cause a panic, and a response can be made in the format of every event.
 //!
 //! `cargo fuzz run event --sanitizer none`, as for `verify`.
 

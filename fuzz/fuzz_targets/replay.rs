@@ -1,4 +1,5 @@
-//! A signed request that is sent again, changed by somebody without the secret: it is refused, or it is the same effects.
+//! A signed request that is sent again, changed by somebody without the secret: it must be refused, or be the same
+//! effects.
 //!
 //! `cargo fuzz run replay --sanitizer none`, as for `verify`. The samples and the changes are those of the unit tests.
 

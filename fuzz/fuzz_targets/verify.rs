@@ -1,4 +1,4 @@
-//! A stranger's request at each scheme: never a panic, never let in.
+//! A request without the secret, for each scheme: it must not cause a panic, and must be refused.
 //!
 //! `cargo fuzz run verify --sanitizer none` with [cargo-fuzz](https://rust-fuzz.github.io/book/); the stable toolchain will do.
 
@@ -51,7 +51,7 @@ fuzz_target!(|input: (u8, Vec<(u8, &[u8])>, &str, &[u8], i64)| {
         }
     }
     let request = Signed { headers: &headers, query: Some(query), body };
-    // The widest window, so that what lies behind the clock is reached as well.
+    // The widest window, so that the code after the check of the time is reached as well.
     let verified = verify(scheme, &request, std::slice::from_ref(key), Duration::MAX, now);
     assert!(verified.is_err(), "{scheme} let a stranger in");
     let _ = fingerprint(scheme, &request);

@@ -1,7 +1,7 @@
 //! `GET /metrics`: the broker's series in the Prometheus text format.
 //!
-//! The real broker adds Go's own; a series without a sample is left out, as there. Numbers are written as Go writes them,
-//! from a million on with an exponent.
+//! The real broker adds the series of Go's runtime. A series without a sample is left out, as in the real broker. Numbers
+//! are written as Go writes them, from a million on with an exponent.
 
 use std::fmt::Write;
 
@@ -43,8 +43,8 @@ pub(super) fn render(state: &State) -> String {
     text
 }
 
-/// What the newer generation counts. That it does, and that `topic_created_total` names topics, was seen; the other names
-/// are guesses.
+/// The counters of the newer generation. It was seen that they exist and that `topic_created_total` has topics as labels;
+/// the other names are guesses.
 fn counters(text: &mut String, counted: &Counters) {
     for (name, what, count) in [
         ("acks_total", "Total number of acks.", counted.acks),

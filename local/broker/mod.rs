@@ -11,11 +11,13 @@
 //! Around it:
 //!
 //! 5. `log`: the write-ahead log, synced before every response; `record`: its lines;
-//! 6. `engine`: one turn at a time, by the clock, its effects to the log;
+//! 6. `engine`: runs one turn at a time, and passes its effects to the log;
 //! 7. `http`, `request`, `produce_request`, `reply`: the protocol; `connection`: its timeout; `metrics`: `/metrics`;
-//! 8. `parity`: Go's way with JSON, times and paths. It can be skipped: the functions do not use it.
+//! 8. `parity`: how Go reads and writes JSON, times and paths. You can skip it: the functions do not depend on such
+//!    details.
 //!
-//! The rules are read off real brokers. `tests/stories/contract` of the root package has them as facts, and holds a real broker to them too.
+//! The rules were observed on real brokers. `tests/stories/contract` of the root package states them as facts, and can check a real broker
+//! against them too.
 
 mod connection;
 mod dead_letter;
@@ -123,8 +125,8 @@ impl Broker {
         self.finish(End::Kill).await;
     }
 
-    /// Ends it as SIGTERM would: no new connections, no redeliveries, and 5 s (G3: 6.5 s) for open requests, all of which
-    /// an open stream uses up.
+    /// Ends it as SIGTERM would: no new connections, no redeliveries, and 5 s (G3: 6.5 s) for open requests. An open stream
+    /// uses up all of that time.
     pub async fn stop(self) {
         self.finish(End::Stop).await;
     }

@@ -94,7 +94,7 @@ impl Profile {
         Self { max_in_flight, ..self }
     }
 
-    /// Parses `g0` or `g3`.
+    /// Its name: `g0` or `g3`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.name

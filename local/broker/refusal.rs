@@ -29,7 +29,7 @@ pub(super) enum Refusal {
     Overloaded(Cap),
     /// The same produce key is being written by another request.
     KeyInFlight,
-    /// Another owner holds the message's consume key: never sent, it only delays delivery.
+    /// Another owner holds the message's consume key. This refusal is never sent: it only delays the delivery.
     LeaseHeld,
     /// The consume key's lease expired before the ack.
     LeaseLost,

@@ -163,7 +163,7 @@ impl Turn<'_> {
     }
 }
 
-/// Errors accumulate, joined like this.
+/// Adds an error to those of earlier deliveries.
 pub(super) fn join_errors(so_far: &mut String, more: &str) {
     if !so_far.is_empty() && !more.is_empty() {
         so_far.push_str(" | ");

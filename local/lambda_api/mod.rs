@@ -2,8 +2,8 @@
 //! (<https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>), behind a fault proxy.
 //!
 //! It answers 202 and runs the function afterwards. Concurrency is limited to the function's reserved concurrency; other events wait, and those that
-//! wait too long are dropped (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>). Lambda retries after a pause,
-//! and so somewhat later than this.
+//! wait too long are dropped (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>). Lambda itself retries after a
+//! pause, and so somewhat later than this server.
 
 pub(crate) mod sigv4;
 
@@ -79,9 +79,8 @@ pub struct Accepted {
 }
 
 impl LambdaApi {
-    /// Starts it in front of a function, with this concurrency. Requests must be signed with this secret access key; without one their signature
-    /// is not
-    /// checked.
+    /// Starts it in front of a function, with this concurrency. Requests must be signed with the secret access key `secret`; without one,
+    /// signatures are not checked.
     ///
     /// # Errors
     /// No port is free.
@@ -106,7 +105,7 @@ impl LambdaApi {
         Ok(Self { proxy, shared, workers, server })
     }
 
-    /// The base URL: the proxy's, or its own.
+    /// The base URL: its own if `direct`, otherwise the proxy's.
     #[must_use]
     pub fn url(&self, direct: bool) -> String {
         if direct { self.server.url() } else { self.proxy.url() }

@@ -2,8 +2,7 @@
 //! and too many requests, and report wrong results if configured. For outages, put a [fault proxy](crate::proxy::FaultProxy) in front of them.
 //!
 //! [`github`] and [`gitlab`] have [`deliveries`], which they repeat on request · [`stripe`], [`paddle`] and [`square`] have [`events`]. Each
-//! cites the
-//! pages of the provider that it follows.
+//! file cites the provider's pages that it follows.
 
 pub mod deliveries;
 pub mod events;

@@ -1,8 +1,8 @@
 //! A fault proxy: a reverse proxy between the functions and the broker or DynamoDB. It records every request, and can inject the faults of a network
 //! or an overloaded server.
 //!
-//! Responses are streamed: the broker's consume stream passes line by line, its headers as late as they come, and when
-//! one side breaks so does the other.
+//! Responses are streamed: the broker's consume stream passes line by line, and its headers pass when the broker sends
+//! them. When the connection of one side breaks, the other is cut.
 
 mod fault;
 mod forward;

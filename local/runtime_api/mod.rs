@@ -180,7 +180,7 @@ impl Inner {
         Ok(sandbox)
     }
 
-    /// It runs what was deployed last.
+    /// Whether the sandbox runs the program that was deployed last.
     fn is_current(&self, sandbox: &Sandbox) -> bool {
         Arc::ptr_eq(&sandbox.program, &lock(&self.program))
     }

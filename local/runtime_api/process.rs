@@ -75,7 +75,7 @@ async fn watch(mut child: Child, kill: Arc<Notify>, exited: watch::Sender<Option
     }
 }
 
-/// Kills a process and knows whether it has ended.
+/// Kills a process, and tells whether it has ended.
 #[derive(Debug, Clone)]
 pub(super) struct KillSwitch {
     kill: Arc<Notify>,

@@ -28,7 +28,7 @@ const INIT_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Sandbox {
     pub(super) process: Process,
-    /// What the process was started from.
+    /// The program that the process was started from.
     pub(super) program: Arc<Program>,
     /// From the spawn to the first poll.
     pub(super) started_in: Duration,

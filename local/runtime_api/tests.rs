@@ -1,4 +1,4 @@
-//! The functions here are shell scripts: curl is enough to be a Lambda runtime.
+//! Tests with shell scripts as functions: with curl, a script can be a Lambda runtime.
 #![cfg(unix)]
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};

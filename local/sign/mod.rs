@@ -21,7 +21,7 @@ pub use self::{
 };
 use crate::webhook::{Headers, Webhook};
 
-/// What a sender must know about a source.
+/// What a sender needs to sign for a source.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// The signature scheme.
@@ -90,7 +90,7 @@ impl Scheme {
                 two("x-zendesk-webhook-signature", signature, "x-zendesk-webhook-signature-timestamp", &time)
             }
             Self::Linear => one("linear-signature", Hash::Sha256.text(false, key, &[body])),
-            // It is in the body already.
+            // The signature is in the body already.
             Self::Mailgun | Self::Adyen | Self::Sns => Headers::new(),
             Self::Discord => {
                 let signature = secret::ed25519(secret)?.sign(&[time, body].concat());

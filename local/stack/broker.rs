@@ -29,9 +29,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Which broker to use.
 #[derive(Debug, Clone)]
 pub enum Kind {
-    /// The emulator of this crate, in this process.
+    /// The embedded broker of this crate, in this process.
     Embedded,
-    /// The emulator as its own process, by the `broker` command of this binary, the command line: SIGKILL then is a real one.
+    /// The embedded broker in its own process, started by the `broker` command of this binary (the command line), so that
+    /// SIGKILL is a real one.
     Process(PathBuf),
     /// One that already runs, at this URL. It can't be killed.
     External(String),
@@ -84,7 +85,7 @@ impl BrokerControl {
         &self.0.proxy
     }
 
-    /// It runs somewhere else and can't be killed.
+    /// Whether it runs somewhere else and can't be killed.
     #[must_use]
     pub fn is_external(&self) -> bool {
         matches!(self.0.kind, Kind::External(_))

@@ -89,8 +89,8 @@ impl Builder {
         }
     }
 
-    /// For tests: whether a stack that is dropped without [`Stack::finish`] or [`Stack::abandon`] panics, so that none forgets to check what is
-    /// left. By default it does not.
+    /// For tests: whether a stack that is dropped without [`Stack::finish`] or [`Stack::abandon`] panics, so that no test can omit the check of
+    /// what is left. By default it does not.
     #[must_use]
     pub fn must_settle(self, must_settle: bool) -> Self {
         Self { must_settle, ..self }

@@ -28,8 +28,8 @@ impl Stack {
 
     /// One effect.
     ///
+    /// # Errors
     /// It does not exist, or the table can't be asked.
-    /// There is none, or the table can't be asked.
     pub async fn effect(&self, effect_id: &str) -> Result<Effect> {
         let found = self.effects().await?.into_iter().find(|effect| effect.effect_id == effect_id);
         found.with_context(|| format!("no effect {effect_id:?}"))

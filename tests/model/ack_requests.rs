@@ -1,5 +1,5 @@
-//! The two kinds of ack (`broker/client.rs`, `consumer/acks.rs`): what the broker does with them, and what the consumer makes of its
-//! answer, or of none.
+//! The two kinds of ack (`broker/client.rs`, `consumer/acks.rs`): what the broker does with them, and what the consumer does after
+//! its answer, or without one.
 
 use super::{
     action::{Action, Steps},
@@ -35,8 +35,8 @@ impl Steps<'_> {
         self.unanswered_ack(who, (index, index), 0, |_| {});
     }
 
-    /// `/v1/ack-cumulative`. A refusal changes nothing, and it is sent again; but if an earlier one got no answer and may have
-    /// been carried out, nothing has to wait for these messages.
+    /// `/v1/ack-cumulative`. A refused ack changes nothing, and is sent again. But if an earlier ack got no answer and may
+    /// have been carried out, nothing has to wait for these messages.
     pub(super) fn ack_up_to(&mut self, who: Who, first: usize, last: usize) {
         let (world, jobs) = (*self.world, &self.state.consumers[who].jobs);
         let offset = jobs[last].offset;
@@ -98,7 +98,7 @@ impl State {
     }
 
     /// Whether the broker carries out a cumulative ack: everything from the high-water mark to this offset is in flight with this
-    /// consumer. What is not above the mark is not looked at.
+    /// consumer. Messages at or below the mark are not checked.
     fn is_whole(&self, who: Who, offset: u8) -> bool {
         let is_asked = |message: &&Message| {
             message.offset > self.committed
@@ -108,7 +108,7 @@ impl State {
         self.topic.iter().filter(is_asked).all(|message| message.place.is_with(who))
     }
 
-    /// `/v1/ack-cumulative`. What is not above the high-water mark stays in flight.
+    /// `/v1/ack-cumulative`. Messages at or below the high-water mark stay in flight.
     fn commit_up_to(&mut self, who: Who, offset: u8) {
         let committed = self.committed;
         let is_acked = |message: &Message| message.offset > committed && message.offset <= offset;

@@ -102,7 +102,7 @@ impl Steps<'_> {
 }
 
 impl Consumer {
-    /// Acks may be sent: the stream is neither broken nor lost.
+    /// Whether acks may be sent: the stream is neither broken nor lost.
     fn may_ack(&self, world: &World) -> bool {
         match self.stream {
             // Only what was received on an earlier stream.
@@ -133,7 +133,7 @@ impl Consumer {
         world.broker.metrics && !self.blind && world.keeps(Rule::AcksOnProof)
     }
 
-    /// Whether order and clock are all there is to go by.
+    /// Whether acks can go by order and clock only.
     pub(super) fn goes_by_clock(&self, world: &World) -> bool {
         !self.counts(world) && !world.broker.cumulative
     }
@@ -142,14 +142,15 @@ impl Consumer {
         self.proven = self.proven.max(held.up_to);
     }
 
-    /// An ack has been sent: a count that is under way may be made after it.
+    /// A count that is under way is void after an ack has been sent: it may be made after that ack.
     pub(super) fn void_count(&mut self, world: &World) {
         if world.keeps(Rule::AckVoidsCount) {
             self.counting = None;
         }
     }
 
-    /// Up to which offset no message is in other hands: what was proven, and what we hold without a gap after that.
+    /// The offset up to which no message is in flight elsewhere: the proven one, or a higher one up to which we hold every
+    /// message.
     fn proven(&self) -> u8 {
         let mut proven = self.proven;
         let holds = |offset| self.jobs.iter().any(|job| job.is_current() && job.offset == offset);
@@ -190,7 +191,7 @@ impl World {
         told.filter(|limit| *limit > 0 || !self.keeps(Rule::ZeroIsNoLimit))
     }
 
-    /// What becomes of a stream with its first message. Its age only matters where the clock may be all there is.
+    /// The state of a stream after its first message. Its age only matters where acks may have to go by the clock.
     pub(super) fn begun(&self) -> Stream {
         let counts = self.broker.metrics && self.faults.blinded == 0 && self.keeps(Rule::AcksOnProof);
         if counts || self.broker.cumulative { Stream::Open } else { Stream::Young }

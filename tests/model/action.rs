@@ -7,7 +7,7 @@ use super::{
     world::World,
 };
 
-/// What a call comes to (`functions/outcome.rs`).
+/// The outcome of a call (`functions/outcome.rs`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     Applied,
@@ -71,7 +71,7 @@ pub(super) enum Action {
 }
 
 impl Action {
-    /// Whether nothing may depend on its happening.
+    /// Whether it is a fault: nothing may need it in order to settle.
     pub(super) fn is_fault(self) -> bool {
         matches!(
             self,

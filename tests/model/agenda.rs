@@ -1,6 +1,6 @@
-//! The agenda (`effects/agenda.rs`, `consumer/agenda.rs`, `consumer/work.rs`): any invocation works what is due, with or
-//! without the stream. And the ways in which a message is left to it: a deferral before the claim, a claim that leaves the
-//! record on the agenda, and the hand-over of a slow call.
+//! The agenda (`effects/agenda.rs`, `consumer/agenda.rs`, `consumer/work.rs`): any invocation works on due records, with
+//! or without the stream. Also the ways in which a message is left to the agenda: a deferral before the claim, a claim
+//! that leaves the record on the agenda, and the hand-over of a slow call.
 
 use super::{
     action::{Action, Steps},
@@ -48,7 +48,7 @@ impl Steps<'_> {
         self.unanswered(who, index, |state| state.enqueue(who, index, &world));
     }
 
-    /// Whether nothing else in this process is at work on the effect. A message waits for that only so long.
+    /// Whether nothing else in this process is at work on the effect. A message waits for that only for a limited time.
     pub(super) fn may_begin(&self, who: Who, index: usize) -> bool {
         let consumer = &self.state.consumers[who];
         let job = &consumer.jobs[index];
@@ -77,7 +77,8 @@ impl Steps<'_> {
 }
 
 impl State {
-    /// One put that only an absent record lets pass; what stands there answers for the message, unless it is in progress.
+    /// One put, on the condition that the record is absent. A record that exists answers for the message, unless it is in
+    /// progress.
     fn enqueue(&mut self, who: Who, index: usize, world: &World) {
         let effect = self.consumers[who].jobs[index].effect;
         let record = &mut self.records[effect];

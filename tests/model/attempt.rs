@@ -44,7 +44,7 @@ impl Steps<'_> {
         }
     }
 
-    /// A message to its end, in one step.
+    /// Works on a message to its end, in one step.
     fn work(&mut self, who: Who, index: usize) {
         let world = *self.world;
         let effect = self.state.consumers[who].jobs[index].effect;

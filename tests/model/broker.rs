@@ -133,7 +133,7 @@ impl State {
         !matches!(self.consumers[who].stream, Stream::None | Stream::Agenda | Stream::Broken)
     }
 
-    /// What `/metrics` counts.
+    /// The number of messages in flight, as `/metrics` counts it.
     pub(super) fn in_flight(&self) -> usize {
         self.topic.iter().filter(|message| message.place.is_in_flight()).count()
     }

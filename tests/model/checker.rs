@@ -1,9 +1,9 @@
 //! A breadth-first search of all reachable states, and a backward search from the settled ones.
 //!
 //! Why not `stateright` (0.31): its `eventually` is sound only on acyclic graphs, as its documentation says, and this graph has
-//! cycles: retries, and time. To tell whether everything can still settle takes the whole graph with its edges reversed, and with
-//! that the search for violations, with a shortest counterexample, costs nothing more. It would also bring a web server and a
-//! dozen other crates, and has no features to leave them out.
+//! cycles: retries, and time. To tell whether everything can still settle, the whole graph is needed, with its edges reversed.
+//! With that graph, the search for violations, with a shortest counterexample, costs nothing more. `stateright` would also bring
+//! a web server and a dozen other crates, and has no features to leave them out.
 
 use std::{
     collections::{HashMap, VecDeque},

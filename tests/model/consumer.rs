@@ -23,7 +23,7 @@ impl Steps<'_> {
         self.leave(who);
     }
 
-    /// An invocation begins. If it can't have the stream lease, it works what is due.
+    /// An invocation begins. If it can't have the stream lease, it works on due records.
     fn wake(&mut self, who: Who) {
         let consumers = &self.state.consumers;
         if who == 1 && !consumers[0].awake || consumers[who].ended && consumers[1 - who].awake {
@@ -68,7 +68,8 @@ impl Steps<'_> {
         });
     }
 
-    /// Idle, or out of time. Effects are the same whether messages are read until the end or not.
+    /// The invocation is idle, or out of time, and stops reading. Effects are the same whether messages are read until the
+    /// end or not.
     fn end(&mut self, who: Who) {
         let is_open = matches!(self.state.consumers[who].stream, Stream::Young | Stream::Open);
         if is_open && self.world.instant && !self.world.endless {
@@ -91,7 +92,7 @@ impl Steps<'_> {
         });
     }
 
-    /// It notices that the stream lease is lost. What it has begun it finishes.
+    /// A consumer notices that its stream lease is lost. It finishes what it has begun.
     fn oust(&mut self, who: Who) {
         if self.can_be_ousted(who) {
             self.add(Action::Oust { who }, |state| {
@@ -111,7 +112,8 @@ impl Steps<'_> {
             && (is_fenced || gives_up)
     }
 
-    /// Whether time can't pass before it is ousted: its next renewal is refused, or by its own clock the lease is over.
+    /// Whether the loss of its stream lease must be noticed before time passes: its next renewal is refused, or by its own
+    /// clock the lease is over.
     pub(super) fn must_be_ousted(&self, who: Who) -> bool {
         let consumer = &self.state.consumers[who];
         let is_over = self.state.owner != Some(who) || self.state.stream_lease <= consumer.clock;

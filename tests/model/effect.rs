@@ -1,4 +1,4 @@
-//! An effect: its record in the table, and what the third party knows of it. A time is what is left of it, in ticks.
+//! An effect: its record in the table, and its entry in the third party's ledger. A time is stored as the ticks until then.
 
 /// An effect's index.
 pub(super) type Which = usize;
@@ -21,19 +21,19 @@ pub(super) struct Record {
     pub(super) attempt: u8,
     /// The `attempt_id` of the attempt in progress; 0 if there is none.
     pub(super) holder: u8,
-    /// Until `lease_until`; 0 has passed by every clock.
+    /// Ticks until `lease_until`; 0 has passed by every clock.
     pub(super) lease: i8,
     pub(super) doubt: bool,
-    /// On the agenda, with a command that counts so many attempts. In progress, it is due when the lease ends; otherwise at
-    /// any time.
+    /// The attempts that its command on the agenda counts; none if it is not there. In progress, it is due when the lease
+    /// ends; otherwise at any time.
     pub(super) due: Option<u8>,
-    /// It is due before the lease ends.
+    /// Whether it is due even before the lease ends.
     pub(super) early: bool,
-    /// Until the window that began with `first_attempt_at` ends; -1 has passed by every clock.
+    /// Ticks until the end of the window that began with `first_attempt_at` ends; -1 has passed by every clock.
     pub(super) window: i8,
 }
 
-/// What the third party knows of an effect.
+/// An effect's entry in the third party's ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Ledger {
     /// How often it was applied, up to 2.

@@ -94,7 +94,7 @@ impl Steps<'_> {
         }
     }
 
-    /// A question for the count gets no answer.
+    /// A request for the count gets no answer.
     fn metrics_fail(&mut self, who: Who) {
         let consumer = &self.state.consumers[who];
         let asks = consumer.counting.is_some() && matches!(consumer.stream, Stream::Young | Stream::Open);

@@ -1,8 +1,8 @@
-//! `functions/effects/guard/advance.rs`: three effects, and a fourth that comes after all of them. A model of its own, since none
-//! of the rest matters here: each of the three is called and at last recorded, by processes that die.
+//! `functions/effects/guard/advance.rs`: three effects, and a fourth that comes after all of them. A model of its own, since
+//! nothing else matters here: each of the three is called and at last recorded, by processes that may die.
 //!
-//! Each looks at the fourth's record, then writes: that its own effect is done, and what follows for the fourth. DynamoDB applies
-//! both or, where a condition does not hold, neither.
+//! Each process reads the fourth's record. Then it writes that its own effect is done, and what follows for the fourth. DynamoDB
+//! applies both writes or, if a condition does not hold, neither.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -23,16 +23,16 @@ enum Join {
     Done,
 }
 
-/// A process, with one of the three.
+/// The process of one of the three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Process {
     /// The third party has answered.
     Called,
     /// It has seen the fourth's record.
     Looked(Join),
-    /// Its effect is on record, and the fourth is not: only without the rule that both are one.
+    /// Its effect is recorded, and what follows for the fourth is not: only without the rule that both are one transaction.
     Recorded(Join),
-    /// It has the fourth in hand.
+    /// It goes on with the fourth.
     GoesOn,
     Ended,
 }
@@ -109,7 +109,7 @@ impl State {
         next
     }
 
-    /// Its effect is taken over, unless it is on record.
+    /// The process dies. Its effect is taken over, unless it is recorded.
     fn die(&self, which: usize) -> Self {
         let is_done = self.done & (1 << which) != 0;
         let mut state = Self { crashes: self.crashes + 1, ..self.clone() };
@@ -150,7 +150,7 @@ impl State {
         Some(state)
     }
 
-    /// The fourth's record after the write of one that has seen this of it. None: a condition does not hold.
+    /// The fourth's record after the write of a process that has read it as `seen`. None: a condition does not hold.
     fn write(&self, which: usize, seen: Join, without: Option<Rule>) -> Option<Join> {
         let is_as_seen = match seen {
             Join::Absent => self.join == Join::Absent || without == Some(Rule::BegunIfAbsent),

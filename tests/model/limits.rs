@@ -12,7 +12,7 @@ use super::{
     },
 };
 
-/// More than a lease's margin: one that has just been taken can seem over.
+/// More than a lease's margin: a lease that has just been taken can seem to be over.
 const BEYOND: i8 = LEASE + 1;
 
 fn broken(world: World) -> Option<Broken> {
@@ -69,7 +69,8 @@ fn a_half_open_stream_needs_a_broker_that_answers() {
     say("a half-open stream on a broker that answers nothing, or not any more: lost");
 }
 
-/// A cumulative ack takes what the broker has sent to us. Without counts, that is waited for only so long.
+/// A cumulative ack also covers messages that the broker has sent to us and that have not arrived. Without counts, an ack
+/// waits for them only for a limited time.
 #[test]
 fn a_first_ack_may_take_what_is_long_on_its_way() {
     let faults = Faults { crashes: 1, late: 1, ..NONE };

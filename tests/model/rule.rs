@@ -23,7 +23,7 @@ rules! {
     AcksOnProof,
     /// `consumer/proof.rs`: the limit of messages in flight is the one that the broker tells, never a constant.
     LimitAsked,
-    /// `broker/client.rs`: it is asked for on each stream, since a broker can be restarted with another.
+    /// `broker/client.rs`: the limit is asked for on each stream, since a broker can be restarted with another.
     LimitAskedAgain,
     /// `broker/limits.rs`: a limit of 0 means that there is none, so it is not known.
     ZeroIsNoLimit,
@@ -40,8 +40,8 @@ rules! {
     GapsAwaited,
     /// `consumer/drain.rs`: without counts, nothing is acked once nothing is read any more: a lower message may be on its way.
     BlindAcksEndWithReading,
-    /// `consumer/acks.rs`: a redelivered message gets a single ack as well, after the cumulative one that covers it, which does
-    /// nothing about messages below the high-water mark.
+    /// `consumer/acks.rs`: a redelivered message gets a single ack as well, after the cumulative one that covers it: a
+    /// cumulative ack does not ack messages below the high-water mark.
     RedeliveredAckedAlone,
     /// `consumer/acks.rs`: an ack that got no answer is sent again on the same stream.
     LostAckSentAgain,
@@ -65,7 +65,8 @@ rules! {
     ClaimsStayDue,
     /// `effects/guard/settle.rs`: a message whose effect another attempt holds is acked only once the record is on the agenda.
     HeldIsWatched,
-    /// `effects/guard/settle.rs`: that write applies only while the record bears the attempt that was seen.
+    /// `effects/guard/settle.rs`: the write that puts the record on the agenda for that applies only while the record bears
+    /// the attempt that was seen.
     WatchFenced,
     /// `effects/guard/settle.rs`: the message of a slow call is acked only once the record is on the agenda.
     HandOverIsDurable,
@@ -77,16 +78,17 @@ rules! {
     DoubtRemembered,
     /// `consumer/doubt.rs`: in doubt, the same key is used only while the third party remembers it.
     WindowKept,
-    /// `consumer/doubt.rs`: and only if the attempt's whole lease fits into that time.
+    /// `consumer/doubt.rs`: in doubt, the same key is used only if the attempt's whole lease fits into that time.
     WindowLeavesRoom,
     /// `consumer/attempt.rs`: after a call without an answer, a look-up waits for as long as that call may take.
     DoubtRests,
-    /// `effects/guard/advance.rs`: that a step's predecessor is done and that the step begins is one transaction.
+    /// `effects/guard/advance.rs`: one transaction records that a step's predecessor is done and that the step begins.
     BegunWithCommit,
     /// `effects/guard/advance.rs`: a step's record is put only where there is none.
     BegunIfAbsent,
-    /// `effects/guard/advance.rs`: a record that awaits several predecessors is added to only while it is as it was seen.
+    /// `effects/guard/advance.rs`: a predecessor is added to the record that awaits several only while that record is as it
+    /// was seen.
     ArrivalsCompared,
-    /// `effects/guard/advance.rs`: a step that begins is on the agenda, also while a process has it in hand.
+    /// `effects/guard/advance.rs`: a step that begins is on the agenda, also while a process works on it.
     BegunIsDue,
 }

@@ -1,6 +1,6 @@
 //! The state: the effects table, the topic, the third party, and two consumers.
 //!
-//! A time is what is left of it, in ticks, by a clock without skew. So there is no "now", and the graph is finite.
+//! A time is stored as the ticks until then, by a clock without skew. So there is no "now", and the graph is finite.
 
 use super::{
     effect::{Ledger, Record, Status, Which},

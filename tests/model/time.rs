@@ -25,9 +25,9 @@ impl Steps<'_> {
         }
     }
 
-    /// A consumer acts at once, unless it is delayed. A call ends within the tick, also if its caller has given up. What is on
-    /// the way arrives. The broker redelivers a closed stream's messages to an open one while the first acks are held. A lost
-    /// stream lease is noticed.
+    /// Whether something is sure to happen before time passes. A consumer acts at once, unless it is delayed. A call ends
+    /// within the tick, also if its caller has given up. What is on the way arrives. The broker redelivers a closed stream's
+    /// messages to an open one while the first acks are held. A lost stream lease is noticed.
     fn is_something_due(&self) -> bool {
         let state = self.state;
         let read = [0, 1].into_iter().any(|who| state.broker_sees(who));

@@ -71,7 +71,7 @@ async fn a_request_that_does_not_fit_its_step_is_told_why() -> Story {
     Ok(stack.finish().await?)
 }
 
-/// Ticket, email, file: each with its input.
+/// A request for a ticket, an email and a file in this order, each with its input.
 fn chain() -> Value {
     let mut request = request();
     request["flow"] = json!({

@@ -77,7 +77,7 @@ async fn an_event_is_put_on_a_bus_by_a_signed_call() -> Story {
     Ok(stack.finish().await?)
 }
 
-/// It responds 200 even to a failure.
+/// EventBridge responds 200 even to a failure.
 #[tokio::test]
 async fn an_event_that_the_bus_does_not_take_is_parked() -> Story {
     let stack = stack(EVENT).await?;

@@ -126,7 +126,7 @@ async fn what_is_parked_stays_and_goes_with_its_input_once_it_is_decided() -> St
     Ok(())
 }
 
-/// Ingest stores large input before it knows that it is not needed.
+/// Ingest stores large input before it finds out that the effect is decided and needs no input.
 #[tokio::test]
 async fn a_redelivery_of_what_is_decided_leaves_no_input_behind() -> Story {
     let (stack, parked) = large_and_parked().await?;

@@ -78,7 +78,7 @@ async fn the_keys_of_a_dead_broker_are_deferred_and_the_others_go_on() -> Story 
     assert!(!taken.is_empty() && !deferred.is_empty(), "{taken:?} {deferred:?}");
     assert_eq!(taken.into_keys().chain(deferred).collect::<BTreeSet<_>>(), all);
 
-    // They do not wait until the broker is back.
+    // The deferred effects do not wait until the broker is back.
     settle(&stack).await?;
     let applied = stack.third_party.ledger().applied_by_key();
     assert_eq!((applied.len(), applied.values().max()), (KEYS, Some(&1)));

@@ -17,8 +17,8 @@ type Imports = BTreeMap<String, BTreeSet<String>>;
 /// A module's path in its crate: `["consumer", "drain"]`.
 type ModulePath<'a> = Vec<&'a str>;
 
-/// The one path against the direction. A webhook may be read unverified for a preview only, so only that module can make a `Peek`, and the
-/// function that reads it asks for one.
+/// The only path against the direction. A webhook may be read unverified only for a preview. So only that module can make a `Peek`, and
+/// the function that reads such a webhook takes one.
 const EXCEPT: [&str; 3] = ["ingest", "preview", "Peek"];
 
 /// The source without comments, and without the tests at its end.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use local::{hook::Hook, third_party::Behaviour};
 use tokio::sync::Semaphore;
 
-/// Closed until it is opened.
+/// A gate that calls wait at: closed until it is opened.
 #[derive(Debug, Clone)]
 pub(crate) struct Gate(Arc<Semaphore>);
 

@@ -390,7 +390,7 @@ async fn a_message_that_is_put_on_the_agenda_beside_an_attempt_comes_due_when_th
     Ok(())
 }
 
-/// There is no message any more that would bring a record back that was removed from the agenda.
+/// No message is left that would bring back a record that was removed from the agenda.
 #[tokio::test]
 async fn what_is_claimed_from_the_agenda_stays_on_it() -> anyhow::Result<()> {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));

@@ -181,7 +181,7 @@ fn dispute_of(amount: u32) -> Result<Webhook> {
     Ok(dispute()?.edited(|event| event["data"]["object"]["amount"] = amount.into()))
 }
 
-/// The step may take 1 s and its commit 1 s. A run of 4 s has no time for a third one.
+/// The step may take 1 s and its commit 1 s. A run of 4 s has no time for a third step.
 #[tokio::test]
 async fn what_does_not_fit_into_what_is_left_is_for_the_next_run_and_this_one_goes_on() -> Story {
     let stack = builder(config()?)?.env("IDLE_EXIT", "10s").start().await?;
@@ -202,7 +202,7 @@ async fn what_does_not_fit_into_what_is_left_is_for_the_next_run_and_this_one_go
 async fn a_step_that_no_invocation_has_time_for_is_parked() -> Story {
     let stack = stack().await?;
     deliver(&stack, &dispute()?).await?;
-    // It takes 2 s with its commit.
+    // The step takes 2 s with its commit.
     let short = Duration::from_millis(1800);
     while stack.run_consumer_within(short).await?.parked == 0 {}
     let effect = only_effect(&stack).await?;

@@ -45,7 +45,7 @@ async fn moving_to_a_fresh_broker_under_load_and_kills_loses_and_doubles_nothing
     stack.deploy(&[("DRIFTQ_HTTP_URL", &new_url), ("DRIFTQ_DRAIN_URL", &old_url)]);
     let moved_at = taken(old);
     effects.extend(load(&stack, WEBHOOKS[0], WEBHOOKS[1], &[old, new]).await?);
-    // An invocation in progress ends with its old settings; nothing else is added.
+    // Invocations in progress end with their old settings, and only they still produce to the old broker.
     assert!(taken(old) <= moved_at + 4, "{} commands after {moved_at}", taken(old) - moved_at);
     assert!(taken(new) > 0, "nothing has moved");
     drop(schedule);
@@ -89,7 +89,7 @@ async fn load(
     delivered.buffer_unordered(4).try_concat().await
 }
 
-/// The consumer, each broker and ingest in turn. What is killed starts again.
+/// Kills the consumer, each broker and ingest in turn. Each of them starts again.
 async fn kill(stack: &Stack, brokers: &[&BrokerControl], turn: usize) -> Result<()> {
     match turn % (brokers.len() + 2) {
         0 => drop(stack.consumer.killer().kill().await),

@@ -13,7 +13,7 @@ use serde_json::Value;
 const NAMESPACE: &str = "DriftqWebhooks";
 pub(crate) const DOCUMENT: &str = include_str!("../../docs/logging.md");
 
-/// Whether the document's table of fields has it.
+/// Whether the document's table of fields has this one.
 fn documented(field: &str) -> bool {
     let table = DOCUMENT.split("<!-- fields: ").nth(1).unwrap_or_default();
     let names = table.lines().filter_map(|row| row.split(" | ").next());

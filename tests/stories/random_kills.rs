@@ -85,8 +85,8 @@ async fn nor_with_streams_that_live_on_at_a_newer_broker() -> Story {
     Ok(stack.finish().await?)
 }
 
-/// With a slow third party and a long timeout, so that no call is given up on a busy machine. The broker is a separate process, so that SIGKILL is a
-/// real one: its binary is built beside the functions for the tests of `cli`.
+/// A stack with a slow third party and a long timeout, so that no call is given up on a busy machine. The broker is a separate process, so that
+/// SIGKILL is a real one: its binary is built beside the functions for the tests of `cli`.
 async fn stack(profile: Profile) -> Result<Stack> {
     let mut config = config()?;
     table(config.step("open_ticket"), "call").insert("timeout".into(), "10s".into());

@@ -144,7 +144,7 @@ impl<P> Told<P> {
         Ok(())
     }
 
-    /// Each of them once, and called once.
+    /// Asserts that each effect was applied once, by one call.
     fn each_once(&self, count: usize) {
         let ledger = self.stack.third_party.ledger();
         assert_eq!((ledger.applied().len(), ledger.attempts().len()), (count, count), "{ledger:#?}");

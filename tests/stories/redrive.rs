@@ -1,4 +1,5 @@
-//! What is over is put to work again, against a real DynamoDB API. Whole redrives are in `cli/tests/commands/redrive.rs`.
+//! Effects that are over are done again, against a real DynamoDB API. Whole redrives are in
+//! `cli/tests/commands/redrive.rs`.
 
 use anyhow::Result;
 use driftq_webhooks::effects::{
@@ -10,7 +11,7 @@ use uuid::Uuid;
 
 use crate::guard::{Case, Table, later, now, win};
 
-/// A table in which this is done, and its record as it is then.
+/// A table in which an effect with this input is done, and the effect's record.
 async fn done(input: serde_json::Value) -> Result<(Table, Record)> {
     let (table, case) = (Table::start().await?, Case::new(input));
     let lease = win(&table, &case, now()).await?;

@@ -97,8 +97,8 @@ async fn a_run_that_finds_nothing_costs_two_writes_and_two_queries_per_step() ->
     Ok(stack.finish().await?)
 }
 
-/// The first is claimed by a put. Each of the others costs its record in the transaction of the one before it, a claim and the
-/// end, which is the next one's transaction or the last commit: two requests, as a fresh effect.
+/// Each effect costs two requests, like a fresh one: a claim, and an end. The record of a later effect is put by the
+/// transaction that ends the one before it, so it costs no request of its own.
 #[tokio::test]
 async fn a_chain_of_three_costs_six_requests() -> Story {
     let stack = chains::with(chains::CHAIN).await?;

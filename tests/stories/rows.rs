@@ -278,7 +278,7 @@ async fn rows_and_calls_follow_each_other() -> Story {
     Ok(stack.finish().await?)
 }
 
-/// Its lease is over, and another attempt has written the item: its late request is refused.
+/// An attempt's lease is over, and another attempt has written the item: the late request of the first is refused.
 #[tokio::test]
 async fn a_stale_attempt_writes_nothing() -> Story {
     let (table, case) = (Table::start().await?, Case::new(json!(1)));

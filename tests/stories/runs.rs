@@ -24,7 +24,7 @@ pub(crate) fn leaves_record(seen: &Seen) -> bool {
     seen.is("PutItem") && seen.mentions("\":runs\"")
 }
 
-/// All that there are, the newest first.
+/// The records of all runs, the newest first.
 async fn runs(stack: &Stack) -> Result<Vec<ConsumerRun>> {
     let table = stack.table()?;
     let log = table_at(table.url(), table.table()).await?.run_log();

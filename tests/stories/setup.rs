@@ -22,7 +22,8 @@ const DELIVERIES: usize = 10;
 pub(crate) const TICKETS: &str = "/api/tickets";
 pub(crate) const SLACK: &str = "/api/chat.postMessage";
 
-/// What a story returns. Its `?` fails the test at its own line, before the stack is dropped, which would complain that it was not finished.
+/// What a story returns. A `?` fails the test at its own line, before the stack is dropped: a dropped stack panics because it was not
+/// finished.
 pub(crate) type Story = Result<(), Failed>;
 
 /// Never made: see [`Story`].
@@ -105,7 +106,7 @@ pub(crate) fn park_in_doubt(config: &mut Config, step: &str) {
     config.step(step).insert("in_doubt".into(), Value::Table(toml! { policy = "park" }));
 }
 
-/// Those of `FUNCTIONS_DIR`, else those that were built for this test.
+/// The functions of `FUNCTIONS_DIR`, otherwise those that were built for this test.
 pub(crate) fn functions() -> Result<Functions> {
     match env::var_os("FUNCTIONS_DIR").filter(|dir| !dir.is_empty()) {
         Some(dir) => Functions::in_dir(Path::new(&dir)),
@@ -122,8 +123,7 @@ pub(crate) fn builder(config: Config) -> Result<Builder> {
 }
 
 /// The generation of the embedded broker. `BROKER_PROFILE=g3 cargo test --test stories` runs the stories with a newer one, so that CI can run a
-/// part of
-/// them with it; a story for one generation only sets `broker_profile` after [`builder`].
+/// part of them with it; a story that is for only one generation sets `broker_profile` after [`builder`].
 fn broker_profile() -> Result<Profile> {
     match env::var("BROKER_PROFILE").unwrap_or_default().as_str() {
         "" | "g0" => Ok(Profile::G0),
@@ -197,7 +197,7 @@ pub(crate) fn accepted(answer: &Answer) -> Result<Vec<String>> {
         .collect()
 }
 
-/// Tells a story of a stack to its end. If the story fails, that is the error, and not what it left.
+/// Runs a story on a stack, and finishes the stack. If the story fails, its own error is reported, and not what it left.
 pub(crate) async fn tell(stack: Stack, story: impl AsyncFnOnce(&Stack) -> Result<()>) -> Result<()> {
     match story(&stack).await {
         Ok(()) => stack.finish().await,

@@ -12,7 +12,7 @@ use crate::{
 
 const OTHER_KEY: &str = "another-key-of-at-least-16-bytes";
 
-/// What ingest has produced first.
+/// The first produce request of ingest.
 fn produced(stack: &Stack) -> Result<Value> {
     Ok(serde_json::from_slice(&stack.broker_proxy.seen_where(produces)[0].body)?)
 }
@@ -81,7 +81,7 @@ async fn a_key_that_was_rotated_is_found_by_the_message_that_first_needs_it() ->
     Ok(stack.finish().await?)
 }
 
-/// As while an earlier version that does not sign is replaced.
+/// As during a deployment that replaces an earlier version, which does not sign.
 #[tokio::test]
 async fn unsigned_commands_are_taken_where_that_is_said_and_forged_ones_are_not() -> Story {
     let stack = builder(config()?)?.env("COMMAND_SIGNATURES", "optional").start().await?;

@@ -32,7 +32,8 @@ fn disaster(stack: &Stack) -> Hook {
     })
 }
 
-/// It was deferred, so it is only in the table: then the second attempt dies, and the third that takes over.
+/// The effect was deferred, so it is only in the table. Then the second attempt dies, and so does the third, which takes
+/// over.
 #[tokio::test]
 async fn an_effect_whose_claims_die_comes_due_again_without_its_message() -> Story {
     let stack = stack().await?;

@@ -38,7 +38,7 @@ pub(crate) fn hands_over(seen: &Seen) -> bool {
         && update["ExpressionAttributeValues"][":status"].is_null()
 }
 
-/// Longer than a message waits for its call, and shorter than the call may take.
+/// The duration of a slow call: longer than a message waits for its call, and shorter than the call may take.
 const SLOW: Duration = Duration::from_millis(600);
 
 /// The setup that causes a request.
@@ -84,7 +84,7 @@ fn faults() -> [(&'static str, usize, Fault); 7] {
     ]
 }
 
-/// With a stream lease that outlasts every wait for a response: retries must not be cut short.
+/// A stack with a stream lease that outlasts every wait for a response: retries must not be cut short.
 async fn stack() -> Result<Stack> {
     stack_with(|config| {
         let times = table(config.table(), "consumer");
@@ -150,7 +150,7 @@ async fn every_request_survives_every_fault() -> Story {
     Ok(())
 }
 
-/// Whether the message was handed over, or is redelivered.
+/// This holds for a message that was handed over, and for one that is redelivered.
 #[tokio::test]
 async fn an_end_that_can_not_be_recorded_leaves_the_effect_in_doubt() -> Story {
     let ends = [

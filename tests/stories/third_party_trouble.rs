@@ -128,8 +128,8 @@ async fn attempts_that_are_used_up_are_parked_with_the_last_reason() -> Story {
     Ok(stack.finish().await?)
 }
 
-/// The window has room for the first call, which times out after 1 s, and for several more, but not for a lease of 11 s after the first: clocks that
-/// differ by as much as a lease allows could make it one call too many.
+/// The window has room for the first call, which times out after 1 s, and for several more, but not for a lease of 11 s after the first: with clocks
+/// that differ by as much as a lease allows, a second call could be made too late.
 #[tokio::test]
 async fn a_key_that_the_third_party_may_have_forgotten_is_not_used_again() -> Story {
     let stack = stack_with(|config| {

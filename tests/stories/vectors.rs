@@ -42,7 +42,7 @@ struct Vector {
 enum Verdict {
     Genuine,
     Refused,
-    /// Of the two lines of its header the load balancer passes one, which is valid.
+    /// The header has two lines. The load balancer passes only one of them, which is valid.
     GenuineAsFarAsSeen,
     /// The URL's query was signed, and the event does not contain its exact bytes.
     QueryUnknown,
@@ -87,7 +87,7 @@ impl Vector {
         Ok(source)
     }
 
-    /// As the functions name it.
+    /// The scheme, by the functions' name for it.
     fn scheme(&self) -> Result<Scheme> {
         let name = self.source()?["scheme"].as_str().context("a name")?.to_owned();
         Ok(Scheme::named(&name)?)
@@ -178,7 +178,7 @@ impl Vector {
         Ok(())
     }
 
-    /// Derived from the event's id if that is signed, else from the signed content.
+    /// The run id: derived from the event's id if that is signed, otherwise from the signed content.
     fn run_id(&self) -> Result<String> {
         let unsigned = !self.scheme()?.signed().contains(&"event_id");
         let id = match self.expect["dedupe_id"].as_str().filter(|_| !unsigned) {

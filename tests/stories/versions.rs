@@ -26,7 +26,7 @@ fn hash(input: &Value) -> String {
     hex::encode(Sha256::digest(input.to_string()))
 }
 
-/// A record from before there was a history, a budget of time, and the index `recent`: in this state.
+/// A record in this state, as it was written before there was a history, a budget of time, and the index `recent`.
 fn record(about: &str, status: &str, more: Value) -> Value {
     let now = Timestamp::now().as_millisecond();
     let mut record = json!({
@@ -40,7 +40,7 @@ fn record(about: &str, status: &str, more: Value) -> Value {
     record
 }
 
-/// On the agenda, due now.
+/// Such a record on the agenda, due now.
 fn due(about: &str, attempt: u32) -> Value {
     let mut command = oldest(about);
     command["attempt"] = attempt.into();
@@ -157,7 +157,7 @@ async fn what_needs_a_newer_version_is_parked_after_a_while() -> Story {
     Ok(stack.finish().await?)
 }
 
-/// A state that this version does not know, and an attribute that it does not know.
+/// A record with a state and an attribute that are unknown to this version.
 #[tokio::test]
 async fn a_record_of_a_newer_version_is_not_touched_and_harms_no_other() -> Story {
     let stack = stack().await?;

@@ -1,6 +1,5 @@
-//! Wake-ups: ingest invokes the consumer, so that a webhook does not wait for the schedule. A failed wake-up delays work until the schedule, and
-//! has no
-//! other effect.
+//! Wake-ups: ingest invokes the consumer, so that a webhook does not wait for the schedule. A failed wake-up delays work until the schedule's
+//! next run, and has no other effect.
 
 use std::{
     sync::Arc,
@@ -33,7 +32,7 @@ const SOON: Duration = Duration::from_secs(10);
 const TRIES: usize = 8;
 const LATE: &str = "no answer from Lambda within 150ms";
 
-/// The consumer waits for more work as long as ingest assumes.
+/// A stack whose consumer waits for more work as long as ingest assumes.
 fn waking() -> Result<Builder> {
     Ok(builder(config()?)?.env("IDLE_EXIT", "1s").wake_ups())
 }

@@ -19,7 +19,7 @@ pub(super) async fn measure(report: &mut Report, site: &Site, rounds: u16) -> Re
     super::peaks(report, site, &format!(" after {} partitions", site.partitions))
 }
 
-/// With a third party that answers at once. Gives ours.
+/// Measures with a third party that answers at once. Returns our figures.
 pub(super) async fn measure_instant(
     report: &mut Report,
     site: &Site,
@@ -41,7 +41,7 @@ pub(super) async fn measure_instant(
     Ok(ours)
 }
 
-/// What plain clients do in a second.
+/// How much plain clients do per second.
 #[derive(Default)]
 struct Bounds {
     acking: Vec<f64>,
@@ -59,7 +59,8 @@ impl Bounds {
         Ok(())
     }
 
-    /// The target counts against the lower of the broker's and the table's; against none while one of them is not known.
+    /// The target applies to the lower one of the broker's bound and the table's. If one of them is not known, it
+    /// applies to neither.
     fn report(self, report: &mut Report, what: &str, ours: &[f64], target: Target) -> Result<()> {
         let Self { acking, writing, both } = self;
         let [on_broker, on_table] = targets(&acking, &writing, target);
@@ -92,7 +93,8 @@ fn targets(acking: &[f64], writing: &[f64], target: Target) -> [Option<Target>; 
     }
 }
 
-/// With a third party that takes its time: what is in flight, by the time that each must take.
+/// Measures with a slow third party. The bound is the number of messages in flight, divided by the time that each takes
+/// at least.
 pub(super) async fn measure_slow(report: &mut Report, site: &Site, rounds: u16, when: &str) -> Result<()> {
     let what = format!("drain, {} partitions{when}, the third party takes 50 ms", site.partitions);
     report.next(&what);
@@ -115,10 +117,10 @@ pub(super) async fn measure_slow(report: &mut Report, site: &Site, rounds: u16, 
     report.beside(what, "/s", ours, beside, bound, Some(Target::AtLeast(0.9)))
 }
 
-/// What a run came to.
+/// The figures of a run.
 pub(super) struct Drained {
     pub(super) per_second: f64,
-    /// Of the consumer's process, for each command.
+    /// CPU time of the consumer's process per command.
     pub(super) cpu_ms: f64,
 }
 
@@ -140,7 +142,7 @@ pub(super) async fn drained(site: &Site, count: usize) -> Result<Drained> {
     })
 }
 
-/// Fills a topic with the same and consumes it by a plain client.
+/// Fills a topic with the same commands, and consumes them by a plain client.
 async fn plainly<F: Future<Output = Result<()>>>(
     site: &Site,
     count: usize,

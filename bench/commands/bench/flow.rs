@@ -1,7 +1,8 @@
-//! The flow: how soon a webhook is acted on, how fast a backlog is worked off, and what one third party's trouble costs
-//! the others.
+//! The flow: how soon a webhook is acted on, how fast a backlog is worked off, and how much one third party's failures
+//! delay the others.
 //!
-//! [`latency`] from the 2xx to the call · [`chain`] and to the last of three that follow each other · [`backlog`] what is due · [`neighbours`] who delays whom · [`load`] a steady one.
+//! [`latency`] from the 2xx to the call · [`chain`] from the 2xx to the last call of a chain of three · [`backlog`] due
+//! records · [`neighbours`] how much other work delays messages · [`load`] commands at a steady rate.
 
 mod backlog;
 mod chain;
@@ -21,7 +22,7 @@ use super::{
 
 /// As many as the consumer of the drain's largest topic has.
 const PARTITIONS: usize = 32;
-/// More than a run needs here.
+/// Longer than a run needs here.
 const RUN: Duration = Duration::from_secs(100);
 
 /// Measures the flow.
@@ -43,13 +44,13 @@ impl Bench<'_> {
     }
 }
 
-/// A row whose bound is the figure that is aimed at.
+/// A row whose bound is its target.
 fn row(report: &mut Report, what: &str, unit: &'static str, ours: f64, most: f64) -> Result<()> {
     let target = Some(Target::AtMost(1.0));
     report.beside(what.to_owned(), unit, vec![ours], "the target", vec![most], target)
 }
 
-/// Runs the consumer again and again for as long as that takes, and then kills it.
+/// Runs the consumer again and again for as long as `work` takes, and then kills it.
 async fn while_running<T>(site: &Site, work: impl Future<Output = Result<T>>) -> Result<T> {
     let runs = async {
         loop {
@@ -66,7 +67,7 @@ async fn while_running<T>(site: &Site, work: impl Future<Output = Result<T>>) ->
     done
 }
 
-/// The time that so many percent of all are within, in milliseconds.
+/// The time within which this percentage of all `times` is, in milliseconds.
 fn percentile(times: &[Duration], percent: usize) -> Result<f64> {
     let mut times = times.to_vec();
     times.sort_unstable();

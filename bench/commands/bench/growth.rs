@@ -1,4 +1,5 @@
-//! All with 8 partitions, and whether anything of it grows with what is already in the table and in the topic.
+//! All measurements with 8 partitions, and whether any figure grows with the contents of the table and the
+//! topic.
 
 use anyhow::Result;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -10,7 +11,7 @@ use super::{
     storm,
 };
 
-/// At each size; a slow third party hides what could grow, so that one is there at the first only.
+/// Measures at each size. A slow third party would hide a growth, so it is measured at the first size only.
 pub(super) async fn measure(report: &mut Report, site: &Site, args: &Args) -> Result<()> {
     if site.stack.table.is_none() {
         drain::measure(report, site, args.rounds).await?;
@@ -42,7 +43,7 @@ pub(super) async fn measure(report: &mut Report, site: &Site, args: &Args) -> Re
     Ok(())
 }
 
-/// What must not grow.
+/// The figures that must not grow.
 struct Figures {
     p50: Vec<f64>,
     drain: Vec<f64>,
@@ -61,7 +62,7 @@ impl Figures {
     }
 }
 
-/// So many more effects that are done, and as many messages of the topic that are acked.
+/// Adds this many effects that are done, and as many messages that are acked.
 async fn fill(site: &Site, count: usize) -> Result<()> {
     stream::iter(0..count).map(Ok).try_for_each_concurrent(32, |_| plain::two_writes(site)).await?;
     let mut left = count;

@@ -1,5 +1,6 @@
-//! Ingest: webhooks through the Runtime API, beside two that produce the same bytes to the same broker: a bare client, which
-//! is all that the broker allows, and a bare function behind the same Runtime API, which is all that Lambda allows.
+//! Ingest: webhooks through the Runtime API, beside two programs that produce the same bytes to the same broker: a bare
+//! client, whose pace is the broker's limit, and a bare function behind the same Runtime API, whose pace is also limited by
+//! Lambda's protocol.
 
 use std::{
     fs,
@@ -25,7 +26,7 @@ use super::{
 const SAMPLE: &str = "stripe.charge.dispute.created";
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// A dispute whose ids have that in them.
+/// A dispute whose ids contain `id`.
 pub(super) fn webhook(id: &str) -> Result<Webhook> {
     Ok(Webhook::sample(SAMPLE)?.edited(|event| {
         event["id"] = format!("evt_{id}").into();
@@ -33,7 +34,7 @@ pub(super) fn webhook(id: &str) -> Result<Webhook> {
     }))
 }
 
-/// The same, signed now, as an event of API Gateway.
+/// The same dispute, signed now, as an event of API Gateway.
 pub(in crate::commands) fn event(config: &Config, id: &str) -> Result<Bytes> {
     let webhook = webhook(id)?;
     let webhook = webhook.signed(&config.source("stripe")?, Timestamp::now())?;
@@ -49,7 +50,7 @@ pub(in crate::commands) fn event(config: &Config, id: &str) -> Result<Bytes> {
     Ok(event.to_string().into())
 }
 
-/// What some requests took.
+/// The time that some requests took.
 struct Took {
     p50_ms: f64,
     p99_ms: f64,
@@ -63,7 +64,7 @@ pub(super) async fn measure(report: &mut Report, site: &Site, rounds: u16) -> Re
     super::peaks(report, site, " after 32 clients")
 }
 
-/// One client, at a size of table and topic.
+/// Measures one client, at a size of table and topic.
 pub(super) async fn measure_one(
     report: &mut Report,
     site: &Site,
@@ -142,12 +143,12 @@ async fn function_once(site: &Site, clients: usize, count: usize) -> Result<Took
     Ok(took)
 }
 
-/// What ingest produces for so many webhooks.
+/// The bodies that ingest produces for this many webhooks.
 fn bodies(site: &Site, count: usize) -> Result<Vec<Value>> {
     (0..count).map(|_| site.recorded.produce(&site.id(), &site.stack.topic)).collect()
 }
 
-/// Sends all, so many at a time.
+/// Sends all, `clients` of them at a time.
 async fn timed<T>(clients: usize, all: Vec<T>, send: impl AsyncFn(T) -> Result<()>) -> Result<Took> {
     let (count, since) = (all.len(), Instant::now());
     let one = async |one| {

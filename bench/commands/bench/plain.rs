@@ -1,4 +1,4 @@
-//! The same work by plain clients, on the same broker and the same DynamoDB: what our surroundings allow.
+//! The same work by plain clients, on the same broker and the same DynamoDB: the limit that broker and table set.
 
 use std::{
     future,
@@ -22,8 +22,8 @@ struct Delivery {
     offset: u64,
 }
 
-/// Consumes and acks so many messages as that group; gives how many a second, from the first delivery to the last ack.
-/// `between`: what is done with each before its ack.
+/// Consumes and acks this many messages as that group. Returns how many per second, from the first delivery to the last
+/// ack. `between` is done with each message before its ack.
 pub(super) async fn consume<F: Future<Output = Result<()>>>(
     site: &Site,
     (topic, group): (&str, &str),
@@ -86,7 +86,7 @@ pub(super) async fn two_writes(site: &Site) -> Result<()> {
     Ok(())
 }
 
-/// What they take on an idle table, on average.
+/// The time of these two writes on an idle table, on average.
 pub(super) async fn time_of_two_writes(site: &Site) -> Result<Duration> {
     let since = Instant::now();
     for _ in 0..20 {
@@ -95,7 +95,7 @@ pub(super) async fn time_of_two_writes(site: &Site) -> Result<Duration> {
     Ok(since.elapsed() / 20)
 }
 
-/// How many effects a second the table takes the two writes of, with as many under way as the broker delivers messages at a time.
+/// For how many effects per second the table takes both writes, with as many under way as the broker delivers messages at a time.
 pub(super) async fn two_writes_ceiling(site: &Site, count: usize) -> Result<f64> {
     let since = Instant::now();
     let all = stream::iter(0..count).map(Ok).try_for_each_concurrent(site.in_flight(), |_| two_writes(site));
@@ -103,7 +103,7 @@ pub(super) async fn two_writes_ceiling(site: &Site, count: usize) -> Result<f64>
     per_second(count, since.elapsed())
 }
 
-/// How many puts a second the table refuses, likewise.
+/// How many puts per second the table refuses, with as many under way.
 pub(super) async fn refusals(site: &Site, count: usize) -> Result<f64> {
     let id = site.id();
     let [(operation, put), _] = site.recorded.writes(&id)?;

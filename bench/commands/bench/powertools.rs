@@ -23,8 +23,8 @@ use super::{
     startup::{LIMIT, start},
 };
 
-/// How many webhooks, and how many commands, each function gets in a round, and before the first one, so that what is compiled on the
-/// way is compiled.
+/// How many webhooks, and how many commands, each function gets in a round. It gets as many before the first round, so that all code
+/// that is compiled at run time has been compiled.
 const COUNT: usize = 400;
 /// The batch size of an SQS trigger, unless it is set.
 const BATCH: usize = 10;

@@ -1,5 +1,5 @@
-//! What the functions sent for one webhook, as it went over the proxy, to be sent again under other ids: so the plain clients
-//! write the same bytes.
+//! The requests that the functions sent for one webhook, as they went over the proxy, to be sent again under other ids. So
+//! the plain clients write the same bytes.
 
 use anyhow::{Context, Result};
 use local::{command, proxy::FaultProxy, stack::Stack};
@@ -12,10 +12,10 @@ pub(super) const NEIGHBOUR: &str = "open_ticket_next_door";
 /// The business key that all hot commands share.
 pub(super) const HOT_KEY: &str = "du_hot";
 
-/// Which command to make of what was recorded.
+/// Which command to make from the recorded one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// As it was.
+    /// The recorded command.
     Ticket,
     /// For the neighbour's step.
     Neighbour,
@@ -26,17 +26,17 @@ pub(super) enum Kind {
 /// The requests of one fresh effect.
 #[derive(Debug, Clone)]
 pub(super) struct Recorded {
-    /// Stands in the ids of the webhook that was recorded, and nowhere else.
+    /// A text in the ids of the recorded webhook, and nowhere else.
     mark: String,
     produce: String,
-    /// A put and an update; none if the table is one that takes only what is signed.
+    /// A put and an update; none if the table takes only signed requests.
     writes: Option<[String; 2]>,
-    /// What ingest puts into the table when the broker refuses.
+    /// The put of ingest when the broker refuses.
     deferred: Option<String>,
 }
 
 impl Recorded {
-    /// From a stack that has taken in and settled one webhook with that in its ids.
+    /// Takes the requests from a stack that has accepted and settled one webhook with `mark` in its ids.
     pub(super) fn of(stack: &Stack, mark: &str) -> Result<Self> {
         let produce = body(&stack.broker_proxy, mark, |seen| seen.path.ends_with("/produce"))?;
         let writes = match &stack.table_proxy {
@@ -49,7 +49,7 @@ impl Recorded {
         Ok(Self { mark: mark.to_owned(), produce, writes, deferred: None })
     }
 
-    /// Adds what a stack has put into the table for a webhook that the broker refused, with that in its ids.
+    /// Adds the put of a stack for a webhook whose command the broker refused, with `mark` in its ids.
     pub(super) fn with_deferred(self, stack: &Stack, mark: &str) -> Result<Self> {
         let Some(table) = &stack.table_proxy else { return Ok(self) };
         let deferred = body(table, mark, |seen| seen.is("PutItem"))?.replace(mark, &self.mark);
@@ -63,13 +63,13 @@ impl Recorded {
         Ok(body)
     }
 
-    /// The two writes of its effect.
+    /// The two writes of the effect with this id.
     pub(super) fn writes(&self, id: &str) -> Result<[(&'static str, Value); 2]> {
         let [put, update] = self.writes.as_ref().context("EFFECTS_TABLE takes no plain writes")?;
         Ok([("PutItem", self.renamed(put, id)?), ("UpdateItem", self.renamed(update, id)?)])
     }
 
-    /// Whether [`Recorded::due`] can tell.
+    /// Whether [`Recorded::due`] can return an item.
     pub(super) fn has_deferred(&self) -> bool {
         self.deferred.is_some()
     }

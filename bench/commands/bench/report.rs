@@ -1,4 +1,4 @@
-//! The table: medians with least and most, ratios of the same round, and what is aimed at.
+//! The table of results: medians with minimum and maximum, ratios within a round, and targets.
 
 use std::time::Instant;
 
@@ -15,10 +15,10 @@ pub(super) struct Report {
     since: Instant,
 }
 
-/// Why a row is left out: nobody counts.
+/// Why a row is left out: the requests can't be counted.
 pub(super) const NO_PROXY: &str =
     "there is no fault proxy in front of the DynamoDB of EFFECTS_TABLE, to count at";
-/// Why a row is left out: nobody writes.
+/// Why a row is left out: the plain clients can't write.
 pub(super) const UNSIGNED: &str =
     "the DynamoDB of EFFECTS_TABLE wants signed writes, and a plain client does not sign";
 
@@ -38,12 +38,12 @@ struct Row {
     beside: Option<Beside>,
 }
 
-/// What bounds a row, measured in the same rounds.
+/// The bound of a row, measured in the same rounds.
 #[derive(Debug, Serialize)]
 struct Beside {
     what: String,
     figure: Spread,
-    /// Ours by it.
+    /// Our figure divided by the bound.
     ratio: Spread,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<Target>,
@@ -104,12 +104,12 @@ impl Report {
         self.left_out.push(LeftOut { what, why });
     }
 
-    /// A row that nothing stands beside.
+    /// Adds a row without a bound.
     pub(super) fn alone(&mut self, what: String, unit: &'static str, ours: Vec<f64>) -> Result<()> {
         self.add(Row { what, unit, ours: Spread::of(ours)?, beside: None })
     }
 
-    /// A row with its bound: one figure of each for every round.
+    /// Adds a row with its bound: one figure of each for every round.
     pub(super) fn beside(
         &mut self,
         what: String,
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn a_ratio_is_of_the_same_round_and_its_median_decides() {
         let mut report = Report::new();
-        // Of the medians, 3 by 2, the target would be missed.
+        // The ratio of the medians, 3 / 2, would miss the target.
         let (ours, bound) = (vec![1.0, 3.0, 8.0], vec![1.0, 2.0, 8.0]);
         report.beside("x".into(), "ms", ours, "y", bound, Some(Target::AtMost(1.0))).unwrap();
         let beside = report.rows[0].beside.as_ref().unwrap();

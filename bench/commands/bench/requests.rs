@@ -1,4 +1,4 @@
-//! Requests for each command, counted at the fault proxy; and the recording of them.
+//! Counts the requests per command at the fault proxy, and records them.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub(super) async fn measure(report: &mut Report, functions: &Functions) -> Resul
     let stack = builder.env("IDLE_EXIT", "300ms").start().await?;
     let ids = Ids::new();
     let [first, mark, retried, refused] = [(); 4].map(|()| ids.next());
-    // The very first one finds no topic.
+    // The very first webhook finds no topic.
     stack.deliver(&webhook(&first)?).await?;
     stack.run_until_settled(PATIENCE).await?;
     count(report, &stack, &mark, "fresh", (2, 2)).await?;
@@ -58,9 +58,9 @@ fn is_of_a_run(seen: &Seen) -> bool {
     [":stream", ":lanes", ":runs", ":pause"].iter().any(|run| seen.mentions(run)) || seen.is("Query")
 }
 
-/// What one webhook comes to until it is settled, beside what it should. Without the stream lease, the lanes,
-/// the pause, the run's record and the looks at the agenda, and the metrics and streams of the broker: those are of a run, however many
-/// commands it has.
+/// Counts the requests for one webhook until it is settled, beside the expected number. Left out are the requests that a run makes
+/// however many commands it has: for the stream lease, the lanes, the pause, the run's record, the agenda, and the broker's metrics and
+/// streams.
 async fn count(report: &mut Report, stack: &Stack, id: &str, kind: &str, expected: (u32, u32)) -> Result<()> {
     stack.table_proxy.iter().for_each(FaultProxy::forget);
     stack.broker_proxy.forget();

@@ -1,4 +1,5 @@
-//! A stack to measure: functions past the proxies, and a third party that keeps nothing but the time of each call.
+//! A stack to measure: its functions bypass the proxies, and its third party records only the effect and the time of each
+//! call.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -24,36 +25,37 @@ use super::{
     third_party::{Call, ThirdParty},
 };
 
-/// As many ingests at a time as are ever measured.
+/// The largest number of ingest processes that is measured.
 const INGESTS: usize = 32;
 /// Calls in flight at a destination, unless the configuration says otherwise.
 const PLACES: usize = 64;
 /// A partition takes 100 unacked messages, and less than 65,536 bytes; a round stays below.
 const WINDOW: usize = 80;
 const WINDOW_BYTES: usize = 60_000;
-/// What DynamoDB takes at once.
+/// The most items that DynamoDB takes in one request.
 const BATCH: usize = 25;
 /// How many requests are under way while a round is prepared.
 const PREPARING: usize = 32;
 
-/// A running one.
+/// A running site.
 pub(super) struct Site {
     pub(super) stack: Stack,
     pub(super) recorded: Recorded,
     pub(super) partitions: usize,
-    /// How many messages of each the broker delivers at a time. That of a real one is not known; the first generation's is assumed.
+    /// How many messages of each partition the broker delivers at a time. The limit of a real broker is not known; the first
+    /// generation's is assumed.
     limit: usize,
     pub(super) client: reqwest::Client,
     /// A function that posts its events to the broker, and no more; with as many processes as ingest may have.
     pub(super) bare: Function,
-    /// What the steps call, but for the neighbour's.
+    /// The third party of all steps except the neighbour's.
     pub(super) third_party: ThirdParty,
-    /// What the neighbour's step calls, where there is one.
+    /// The third party of the neighbour's step, if there is one.
     pub(super) neighbour: Option<ThirdParty>,
     ids: Ids,
 }
 
-/// What a site has besides what all have.
+/// The optional parts of a site.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Setup {
     /// Ingest wakes the consumer.
@@ -74,14 +76,14 @@ impl Ids {
         Self { prefix: Uuid::new_v4().as_fields().0, next: AtomicU32::new(0) }
     }
 
-    /// All are of one length.
+    /// The next id. All have the same length.
     pub(in crate::commands) fn next(&self) -> String {
         format!("{:08x}x{:08x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed))
     }
 }
 
 impl Site {
-    /// Starts one with a topic of so many partitions.
+    /// Starts a site with a topic of this many partitions.
     pub(super) async fn start(bench: &Bench<'_>, partitions: usize, setup: Setup) -> Result<Self> {
         let third_party = ThirdParty::start().await?;
         let neighbour = if setup.neighbour { Some(ThirdParty::start().await?) } else { None };
@@ -147,8 +149,8 @@ impl Site {
         Ok(())
     }
 
-    /// Produces a command for each id, spread evenly: neighbours that are the same stay in one partition, as a business key
-    /// does.
+    /// Produces a command for each id, spread evenly. Equal ids that follow each other stay in one partition, as a business
+    /// key does.
     pub(super) async fn produce(&self, topic: &str, ids: &[String]) -> Result<()> {
         let mut partition = 0;
         let mut bodies = Vec::new();
@@ -221,8 +223,8 @@ fn producing(bare: &Bare, broker: &str) -> Function {
     })
 }
 
-/// So many a second between the first and the last of these moments. The first `held` are left out: the consumer works on no
-/// more than that until it may ack.
+/// How many per second there are between the first and the last of these moments. The first `held` are left out: the
+/// consumer works on no more than that until it may ack.
 pub(super) fn pace(calls: &[Instant], held: usize) -> Result<f64> {
     let steady = calls.get(held..).unwrap_or_default();
     let (first, last) = steady.first().zip(steady.last()).context("too few calls to tell a pace")?;
@@ -250,7 +252,7 @@ mod tests {
     fn a_pace_is_that_of_the_calls_after_the_held_ones() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        // Of four steady ones three come after the first, in 0.3 s.
+        // Of four calls at a steady pace, three come after the first, in 0.3 s.
         let calls = [at(0), at(1), at(2500), at(2600), at(2700), at(2800)];
         let pace_of = |held| pace(&calls, held).ok().map(f64::round);
         assert_eq!(pace_of(2), Some(10.0));

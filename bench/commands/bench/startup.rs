@@ -1,4 +1,5 @@
-//! Start-up: from the spawn to the first poll, and the first invocation after it; in turns, so that all meet the same weather.
+//! Start-up: from the spawn to the first poll, and the first invocation after it; measured in turns, so that all have the same
+//! conditions.
 
 use std::{
     path::Path,

@@ -1,4 +1,4 @@
-//! A storm of duplicates: of ten messages nine are of the effect before them.
+//! A storm of duplicates: of ten messages, nine are for the same effect as the first.
 
 use anyhow::{Result, ensure};
 
@@ -10,7 +10,7 @@ use super::{
 
 const COPIES: usize = 10;
 
-/// Gives ours.
+/// Returns our figures.
 pub(super) async fn measure(report: &mut Report, site: &Site, rounds: u16, when: &str) -> Result<Vec<f64>> {
     let what = format!("duplicate storm, {} partitions{when}", site.partitions);
     report.next(&what);

@@ -1,4 +1,4 @@
-//! A third party that keeps nothing but which effect each call was about, and when it came.
+//! A third party that records only which effect each call was about, and when it came.
 
 use std::{
     mem,
@@ -51,17 +51,17 @@ impl ThirdParty {
         self.server.url()
     }
 
-    /// Lets it take so long from now on.
+    /// Makes each call take this long from now on.
     pub(super) fn takes(&self, pause: Duration) {
         self.shared.pause_ms.store(ms(pause), Ordering::Relaxed);
     }
 
-    /// Lets it take so long for the hot key.
+    /// Makes each call for the hot key take this long.
     pub(super) fn takes_for_hot_key(&self, pause: Duration) {
         self.shared.hot_pause_ms.store(ms(pause), Ordering::Relaxed);
     }
 
-    /// The calls since this was last asked.
+    /// Takes the calls since they were last taken.
     pub(super) fn take_calls(&self) -> Vec<Call> {
         mem::take(&mut *self.shared.calls())
     }
@@ -71,7 +71,7 @@ impl ThirdParty {
         self.shared.calls().clone()
     }
 
-    /// When that was called, if it was or is within this time.
+    /// When the effect of this id was called, if that has happened or happens within this time.
     pub(super) async fn called(&self, id: &str, within: Duration) -> Option<Instant> {
         let mut count = self.shared.count.subscribe();
         let found = || self.shared.calls().iter().rev().find(|call| call.id == id).map(|call| call.at);

@@ -1,10 +1,11 @@
-//! `bench/instructions.toml`: what each figure may be. It is changed in the same commit as what makes a figure grow.
+//! `bench/instructions.toml`: the budget of each figure. It is changed in the same commit as the code that makes a
+//! figure grow.
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 const FILE: &str = include_str!("../../instructions.toml");
-/// A figure may be over its budget by this part of a hundred.
+/// A figure may exceed its budget by this percentage.
 const PERCENT: u64 = 5;
 
 /// All figures, or the budget of each.
@@ -20,9 +21,9 @@ pub(super) struct Figures {
 pub(super) struct Ingest {
     /// From the exec to the first poll.
     pub(super) start: u64,
-    /// What the first webhook of a process takes.
+    /// Instructions for the first webhook of a process.
     pub(super) first_webhook: u64,
-    /// What each of the following takes.
+    /// Instructions for each later webhook.
     pub(super) webhook: u64,
 }
 

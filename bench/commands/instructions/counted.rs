@@ -1,4 +1,5 @@
-//! A function under callgrind: it is started by a script of its name, and says how much it did when it ends.
+//! A function under callgrind: it is started by a script with its name, and its count is printed when it
+//! ends.
 
 use std::{
     env, fs,
@@ -12,7 +13,7 @@ use local::{functions::Functions, runtime_api::Function};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-/// Callgrind writes nothing worth waiting for.
+/// A time limit for the end of a process. Callgrind has little to write then.
 const END: Duration = Duration::from_secs(30);
 
 /// A folder for callgrind's files, if they are wanted; `callgrind_annotate --inclusive=yes` reads them.
@@ -25,7 +26,7 @@ pub(super) struct Callgrind {
 }
 
 impl Callgrind {
-    /// For these binaries.
+    /// Makes the scripts for these binaries.
     pub(super) fn find(functions: &Functions) -> Result<Self> {
         let valgrind = in_path("valgrind").context(
             "valgrind is not installed, and nothing else counts instructions here; install it (apt-get install valgrind)",
@@ -59,7 +60,7 @@ fn in_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
-/// Ends its process; gives the instructions that it has executed.
+/// Ends the function's process, and returns the number of instructions that it has executed.
 pub(super) async fn count(function: &Function) -> Result<u64> {
     let pids = function.pids();
     ensure!(pids.len() == 1, "{} has {} processes, not one", function.name(), pids.len());

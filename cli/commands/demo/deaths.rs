@@ -23,7 +23,8 @@ pub(crate) async fn after_the_claim(stack: &Stack, story: &Story, tally: &mut Ta
             let claim = |request: &Seen| request.is("PutItem") && request.mentions("demoA");
             drop(proxy.once(claim, Fault::HookAfter(kill)));
         }
-        // The claim can't be seen on its way to another DynamoDB. The call can, a moment later, and is not applied.
+        // Requests to a DynamoDB of the developer's own can't be observed. So the kill comes a moment later, at the
+        // call, which is not applied.
         None => stack.third_party.script(TICKETS, [Behaviour::cut().with_hook(kill)]),
     }
     run_until_killed(stack).await?;
@@ -46,7 +47,7 @@ pub(crate) async fn after_the_call(stack: &Stack, story: &Story, tally: &mut Tal
 
 /// Everything is done and recorded, but not acked.
 pub(crate) async fn before_the_ack(stack: &Stack, story: &Story, tally: &mut Tally) -> Result<()> {
-    // Earlier messages may have left the topic by now, and wait in the table.
+    // Earlier messages may have left the topic by now, and wait in the table. A new one has to be acked.
     tally.deliver(stack, story, &dispute("E")?).await?;
     let kill = stack.consumer.killer().hook();
     let hits = stack.broker_proxy.once(is_ack, Fault::HookInstead(kill));
@@ -104,7 +105,7 @@ pub(crate) async fn of_the_broker(stack: &Stack, story: &Story, tally: &mut Tall
             "the consumer goes on: {} messages, {} effects done, {} done already",
             run.received, run.done, run.duplicates
         )),
-        // It may give up; the next one goes on.
+        // This run may give up; the next run continues.
         Err(error) => story.line(&format!("the consumer's run ended: {error}")),
     }
     Ok(())

@@ -17,8 +17,8 @@ struct Names {
     runs: Vec<String>,
 }
 
-/// The webhook with another id in the place of each that it has. Where the run does not depend on an id, because that is not
-/// signed, its body gets one more field.
+/// The webhook with each of its ids replaced by a new one. If the run does not depend on an id, because ids are not signed,
+/// the body gets one more field instead.
 pub(super) fn renewed(webhook: Webhook, config: &Config) -> Result<Webhook> {
     let before = names(&webhook, config)?;
     let mut renewed = webhook;
@@ -138,7 +138,7 @@ mod tests {
             assert_eq!(before.runs.len(), after.runs.len(), "{}", webhook.source);
         }
         assert!(events > 25, "only {events}");
-        // It signs some fields only, of which none is an id alone.
+        // Adyen signs only some fields, and none of these is only an id.
         assert_eq!(unchanged, ["adyen"]);
     }
 }

@@ -37,7 +37,7 @@ impl Seen {
         Ok(Self(seen))
     }
 
-    /// One for each.
+    /// One line for each effect.
     pub(super) fn lines(&self) -> Vec<String> {
         let line = |(effect, status): &(EffectId, String)| {
             format!("duplicate: {} {} was there already, {status}", effect.step_id(), effect.business_key())

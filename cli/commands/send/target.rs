@@ -21,7 +21,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The gateway of that URL, otherwise the only one that is up.
+    /// The gateway at that URL. Without a URL, the gateway of the only `up` that runs.
     pub(crate) async fn find(url: Option<String>) -> Result<Self> {
         let mut running = running::all().await?;
         if let Some(url) = url {
@@ -42,7 +42,7 @@ impl Target {
         }
     }
 
-    /// The webhooks.toml of the only one that is up, unless the environment names another.
+    /// The webhooks.toml that the environment names, otherwise that of the only `up` that runs.
     pub(crate) async fn config_in_use() -> Result<PathBuf> {
         let running = running::all().await?;
         Ok(match &running[..] {

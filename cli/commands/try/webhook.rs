@@ -17,7 +17,7 @@ impl Webhook {
     pub(super) fn read(event: &str, source: Option<&str>, headers: &[String]) -> Result<Self> {
         let bytes = event::read(event)?;
         match event::of_lambda(&bytes) {
-            // Unchanged, whichever event format it has.
+            // An event is passed on unchanged, whichever format it has.
             Some(json) => Self::of_event(event, json, source, headers),
             None => {
                 let webhook = event::webhook(event, bytes, source, headers)?;

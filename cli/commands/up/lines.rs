@@ -71,7 +71,7 @@ async fn next<T: Clone>(items: &mut Receiver<T>) -> T {
         match items.recv().await {
             Ok(item) => return item,
             Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
-            // Its sender is gone with the stack; Ctrl-C is next.
+            // The sender was dropped with the stack. Only Ctrl-C is left to wait for.
             Err(tokio::sync::broadcast::error::RecvError::Closed) => std::future::pending().await,
         }
     }

@@ -46,7 +46,7 @@ fn callers<'c>(config: &'c Config, run: Option<&ConsumerRun>) -> BTreeMap<String
     callers
 }
 
-/// One row each.
+/// The table, with one row per destination.
 pub(super) async fn table(app: &App, now: Timestamp) -> Result<Markup> {
     let runs = app.glance.runs(&app.run_log, app.about.every).await?;
     let lanes = app.glance.lanes(&app.listing, app.about.every).await?;

@@ -80,7 +80,7 @@ impl<'c> Picture<'c> {
         }
     }
 
-    /// To a step, from its source or from the steps before it; and from it to what it calls.
+    /// The arrows to a step from its source or from the steps before it, and the arrow from the step to its host or table.
     fn arrows(&self, row: usize, step: &Step, counts: &Counts<'_>) -> Markup {
         let id = step.id.as_str();
         let (own, link) = (counts.of_step(id), to("webhooks", &[("step", id)]));
@@ -100,7 +100,7 @@ impl<'c> Picture<'c> {
     }
 }
 
-/// The graph has no cycle, so as many rounds as there are steps reach every step.
+/// The depth of each step. The graph has no cycle, so as many rounds as there are steps reach every step.
 fn depths(steps: &[Step]) -> BTreeMap<&str, usize> {
     let mut depths: BTreeMap<&str, usize> = steps.iter().map(|step| (step.id.as_str(), 0)).collect();
     for _ in steps {
@@ -125,7 +125,7 @@ fn node(Place { x, width, row }: Place, name: &str, link: &str) -> Markup {
     }
 }
 
-/// From the right side of one box to the left side of another, with its count.
+/// An arrow from the right side of one box to the left side of another, with its count.
 fn arrow(from: Place, to: Place, (count, parked): (u64, u64), link: &str) -> Markup {
     let middle = |place: Place| place.row * ROW + ROW / 2;
     let (x, y, end_x, end_y) = (from.x + from.width, middle(from), to.x, middle(to));

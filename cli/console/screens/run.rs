@@ -158,7 +158,7 @@ fn in_doubt(record: &Record, doubt: &str) -> Markup {
     }
 }
 
-/// The input, which is kept with the record only while it may be needed again.
+/// Whether the request can be shown: the record keeps the command, with its input, only while it may be needed again.
 fn is_shown_on_request(record: &Record) -> bool {
     record.command.is_some() && record.effect_id.parse::<EffectId>().is_ok()
 }

@@ -61,7 +61,7 @@ impl Browser {
             println!("skipped: {message}");
             return None;
         }
-        // It chooses a free port by itself, and ends if another process takes that port first.
+        // The driver chooses a free port by itself, and ends if another process takes that port first.
         let (driver, port) = (0..5).find_map(|_| driver()).expect("chromedriver starts");
         let http = local::http::client_for("http://").unwrap();
         let mut browser = Self { driver, http, port, path: String::new(), _place: place };
@@ -102,7 +102,7 @@ impl Browser {
         self.ask("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await.unwrap()
     }
 
-    /// The window's width, and whether the system is set to dark colours.
+    /// Sets the window's width, and whether the system prefers dark colours.
     pub(super) async fn look(&self, width: u32, dark: bool) {
         let size = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
         self.devtools("Emulation.setDeviceMetricsOverride", size).await;
@@ -110,7 +110,7 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", json!({ "features": [scheme] })).await;
     }
 
-    /// Pages run no script from now on.
+    /// Turns scripts off, for this page and later ones.
     pub(super) async fn without_scripts(&self) {
         self.devtools("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
     }
@@ -119,7 +119,7 @@ impl Browser {
         self.ask("url", json!({ "url": url })).await.unwrap();
     }
 
-    /// Another tab, which is in front from now on.
+    /// Opens another tab, which is then in front.
     pub(super) async fn new_tab(&self) -> String {
         let tab = self.ask("window/new", json!({ "type": "tab" })).await.unwrap()["handle"].take();
         let tab = tab.as_str().unwrap().to_owned();
@@ -148,7 +148,7 @@ impl Browser {
             "const tell = arguments[0]; const look = () => {{ if ({expression}) tell(); else setTimeout(look, 20); }}; look();"
         );
         let began = Instant::now();
-        // A page that is left takes the question with it, and now and then the driver does not notice.
+        // If the browser leaves the page, the question gets no answer, and sometimes the driver does not report that.
         while self.ask("execute/async", json!({ "script": script, "args": [] })).await.is_err() {
             let is_late = began.elapsed() > PATIENCE;
             assert!(!is_late, "{expression} does not become true:\n{}", self.text().await);
@@ -161,7 +161,7 @@ impl Browser {
         self.until(&format!("{TEXT}.includes({text})")).await;
     }
 
-    /// All that it says.
+    /// The whole text of the page.
     pub(super) async fn text(&self) -> String {
         self.value(TEXT).await.as_str().unwrap().to_owned()
     }
@@ -183,7 +183,7 @@ impl Browser {
         loop {
             let element = self.element(using, what).await;
             match self.ask(&format!("element/{element}/click"), json!({})).await {
-                // What is brought up to date may be replaced between finding and clicking.
+                // An update of the page may replace the element between finding and clicking it.
                 Err(error) if error["error"] == "stale element reference" => {}
                 clicked => return drop(clicked.unwrap()),
             }
@@ -210,11 +210,11 @@ impl Browser {
         driver.set_read_timeout(Some(PATIENCE))?;
         let (path, port) = (&self.path, self.port);
         write!(driver, "DELETE {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n")?;
-        // It answers once Chromium has ended, and leaves the connection open.
+        // The driver answers once Chromium has ended, and leaves the connection open.
         driver.read(&mut [0; 64]).map(drop)
     }
 
-    /// Leaves a picture of the whole page among the test's files.
+    /// Saves a picture of the whole page among the test's files.
     pub(super) async fn picture(&self, name: &str) {
         let size = "({ x: 0, y: 0, scale: 1, width: innerWidth, height: document.body.scrollHeight + 16 })";
         let page = json!({ "captureBeyondViewport": true, "clip": self.value(size).await });
@@ -228,7 +228,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Chromium does not end with its driver. What is awaited can't be, here.
+        // Chromium does not end with its driver, so its session is ended first. `drop` can't await, so this request blocks.
         let _ = self.end_session();
         let _ = self.driver.kill();
         let _ = self.driver.wait();

@@ -1,4 +1,4 @@
-//! The console, in a real browser: what happened to my webhook, and putting it right.
+//! The console in a real browser: finding what happened to a webhook, and deciding about parked effects.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -40,12 +40,12 @@ impl Console {
         Self { child, url }
     }
 
-    /// Where a page is, for a browser that has come in.
+    /// The URL of a page, for a browser that has access.
     fn page(&self, name: &str) -> String {
         format!("{}{name}", self.url.split('?').next().unwrap())
     }
 
-    /// As browsers call it, in `Origin`.
+    /// The console's origin, as browsers send it in `Origin`.
     fn origin(&self) -> String {
         self.url.split('/').take(3).collect::<Vec<_>>().join("/")
     }
@@ -58,7 +58,7 @@ impl Drop for Console {
     }
 }
 
-/// A console about a stack with one parked ticket, and a browser that has come in.
+/// A console about a stack with one parked ticket, and a browser that has access.
 async fn opened() -> Option<(Stack, Effect, Console, Browser)> {
     let browser = Browser::open().await?;
     let (stack, effect) = refused().await;
@@ -218,7 +218,7 @@ async fn the_keyboard_is_enough() {
     browser.press(TAB).await;
     assert_eq!(browser.value("document.activeElement.textContent").await, "To the content");
     browser.press(ENTER).await;
-    // The list is brought up to date every second; the focus stays where it was.
+    // The list is updated every second; the focus stays where it was.
     browser.press(TAB).await;
     browser.until("document.activeElement.classList.contains('event')").await;
     stack.deliver(&Webhook::sample("github.issues.opened").unwrap()).await.unwrap();
@@ -257,7 +257,7 @@ async fn every_screen_fits_its_window_narrow_and_wide_by_day_and_by_night() {
     stack.finish().await.unwrap();
 }
 
-/// A request of another program on this machine, which knows the address and perhaps more.
+/// A request of another program on this machine, which has the address and perhaps more, in `headers`.
 async fn asked(
     console: &Console,
     method: &str,
@@ -276,12 +276,12 @@ async fn asked(
     request.send().await.unwrap()
 }
 
-/// What a browser sends back of an answer's cookie.
+/// The part of an answer's cookie that a browser sends back.
 fn cookie(came: &reqwest::Response) -> String {
     came.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned()
 }
 
-/// Comes in by the printed URL, without a browser.
+/// Gets access by the printed URL, without a browser.
 async fn come_in(console: &Console) -> reqwest::Response {
     let query = console.url.split_once('?').unwrap().1;
     asked(console, "GET", &format!("?{query}"), &[], "").await
@@ -388,7 +388,7 @@ async fn a_read_only_console_has_no_forms_and_takes_no_decision() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_page_in_the_next_tab_learns_nothing_and_decides_nothing() {
     let Some((stack, effect, console, browser)) = opened().await else { return };
-    // It even knows the address, which a page can't find out.
+    // This page even has the console's address, which a real page can't find out.
     let address = console.page("");
     let form = format!(
         "<form method=post target=frame action='{address}decide'><input name=run_id value='{}'>\

@@ -86,7 +86,8 @@ fn what_is_not_there_costs_nothing() {
 
 #[test]
 fn at_a_low_rate_xray_records_nearly_each_webhook() {
-    // At 0.39 a second, 5 % of a million would be 0.25 USD; the first of each second makes it 4.19, and runs as much.
+    // At 0.39 webhooks per second, traces of 5 % of a million would cost 0.25 USD. With the first of each second they
+    // cost 4.19 USD, and those of the consumer's runs cost about as much again.
     let bill = bill(&["--month", "1M"]);
     let runs_at_most = 5.0;
     let traces = bill["parts"]["xray"].as_f64().unwrap();

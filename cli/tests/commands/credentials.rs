@@ -1,4 +1,4 @@
-//! AWS credentials that can't be had are told with what to type.
+//! Without usable AWS credentials, a command says what to type to get some.
 
 use std::process::Command;
 

@@ -32,7 +32,7 @@ use local::{
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-/// More than anything here takes.
+/// A time limit that no command here needs.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The functions, built once.
@@ -41,12 +41,12 @@ async fn functions() -> Functions {
     FUNCTIONS.get_or_init(async || Functions::find().await.unwrap()).await.clone()
 }
 
-/// A stack that fails its test if it is dropped before anybody looks at what it left.
+/// A stack that fails its test if it is dropped before the test has checked what it left.
 async fn builder() -> Builder {
     Stack::builder().must_settle(true).functions(functions().await).env("IDLE_EXIT", "400ms")
 }
 
-/// As a shell stops a process, so that what it has started ends with it.
+/// Sends SIGTERM, as a shell does, so that the process can also end the processes that it has started.
 fn stop(process: u32) {
     let _ = Command::new("kill").arg(process.to_string()).status();
 }
@@ -83,7 +83,7 @@ impl Ended {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}{}", self.out, self.err))
     }
 
-    /// Each of these stands in the output, in this order.
+    /// Asserts that the output has each of these texts, in this order.
     #[track_caller]
     fn says(&self, texts: &[&str]) {
         let mut rest = self.out.as_str();

@@ -1,4 +1,5 @@
-//! What happened to my webhook, and putting it right: `list`, `show`, `parked` and `decide`.
+//! Finding what happened to a webhook, and deciding about parked effects: `list`, `show`, `tail`, `parked` and
+//! `decide`.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -34,7 +35,7 @@ pub(super) async fn refused() -> (Stack, Effect) {
     (stack, effect)
 }
 
-/// So many more that are parked alike.
+/// Parks `more` effects like the first one.
 pub(super) async fn park_more(stack: &Stack, first: &Effect, more: usize) {
     let like_it = |number: usize| -> Value {
         let record = first.record.to_string().replace("du_", &format!("du_{number}_"));
@@ -43,7 +44,7 @@ pub(super) async fn park_more(stack: &Stack, first: &Effect, more: usize) {
     stack.table().unwrap().put_all(&(0..more).map(like_it).collect::<Vec<_>>()).await.unwrap();
 }
 
-/// The command, with what it takes to reach the table.
+/// A command that can reach the stack's table.
 pub(super) fn command(stack: &Stack, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_webhooks"));
     command.current_dir(local::functions::workspace()).args(args).stdin(Stdio::null());
@@ -57,13 +58,13 @@ pub(super) fn command(stack: &Stack, args: &[&str]) -> Command {
     command
 }
 
-/// Runs it while the stack goes on.
+/// Runs a command while the stack continues.
 pub(super) async fn typed(stack: &Stack, args: &[&str]) -> Ended {
     let mut command = command(stack, args);
     tokio::task::spawn_blocking(move || run(&mut command)).await.unwrap()
 }
 
-/// Runs it, and kills it once the table has done that.
+/// Runs a command, and kills it once the table has carried out a request that `matches`.
 pub(super) async fn kill_at(
     stack: &Stack,
     args: &[&str],
@@ -133,7 +134,7 @@ async fn tail_prints_effects_when_they_arrive_and_end() {
     let stack = builder().await.start().await.unwrap();
     let mut tail = command(&stack, &["tail", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
-    // It tells what comes after it has begun: once it has asked, it has.
+    // `tail` prints only effects that arrive after its start. Its first query shows that it has started.
     let asks = |seen: &Seen| seen.is("Query") && seen.mentions("recent");
     stack.table_proxy().unwrap().once(asks, Fault::Pass).within(Duration::from_secs(20)).await.unwrap();
     stack.broker_proxy.close().await;
@@ -197,7 +198,7 @@ async fn a_decision_that_is_killed_in_the_middle_goes_on_where_it_was() {
 
     let decided = typed(&stack, &args).await;
     assert_eq!(decided.code, Some(0), "{}", decided.err);
-    // Some of the first one's requests may still have been on their way.
+    // The killed command may have had requests on their way, so the number is not known.
     decided.says(&["effects decided"]);
     for effect in stack.effects().await.unwrap() {
         let history = effect.record["history"].as_array().unwrap().clone();

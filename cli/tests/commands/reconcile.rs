@@ -1,4 +1,4 @@
-//! `reconcile` and `fetch`: a provider's API, asked by hand.
+//! `reconcile` and `fetch`: an operator asks a provider's API.
 
 use std::{path::PathBuf, time::Duration};
 

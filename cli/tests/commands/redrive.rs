@@ -24,7 +24,7 @@ async fn stack(keep: bool) -> Stack {
     builder().await.config(config).start().await.unwrap()
 }
 
-/// So many disputes, each with its ticket.
+/// Delivers that many disputes, each of which opens a ticket.
 async fn done(stack: &Stack, disputes: usize) {
     for number in 0..disputes {
         let dispute = Webhook::sample("stripe.charge.dispute.created").unwrap().edited(|event| {
@@ -68,7 +68,8 @@ async fn a_redrive_does_effects_again_once() {
     let ledger = stack.third_party.ledger();
     assert_eq!((ledger.applied().len(), ledger.deduped().len()), (6, 0), "each once more");
 
-    // Typed again, it does nothing; nor does the same redrive, whatever else is asked for.
+    // The same command does nothing the second time. Nor does a command with the same redrive's id, whatever its
+    // filter is.
     let bulk = first["bulk"].as_str().unwrap();
     for again in [&["--step", "open_ticket"][..], &["--key", "du_1", "--bulk", bulk]] {
         assert_eq!(redriven(&stack, again).await["tally"]["redriven"], 0, "{again:?}");
@@ -110,7 +111,7 @@ async fn a_redrive_that_is_killed_in_the_middle_goes_on_where_it_was() {
 
     let ended = typed(&stack, &args).await;
     assert_eq!(ended.code, Some(0), "{}", ended.err);
-    // Some of the first one's requests may still have been on their way.
+    // The killed command may have had requests on their way, so the number is not known.
     ended.says(&["effects redriven"]);
     assert_eq!(redriven(&stack.effects().await.unwrap()), 401);
     stack.run_until_settled(PATIENCE).await.unwrap();

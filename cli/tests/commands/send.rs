@@ -1,4 +1,4 @@
-//! `send --as-event`: what `cargo lambda invoke` and `sam local invoke` are given, signed now.
+//! `send --as-event`: an event for `cargo lambda invoke` and `sam local invoke`, signed now.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -25,7 +25,7 @@ fn an_event_for_other_tools_is_signed_now() {
     assert!(event["body"].as_str().unwrap().contains("charge.dispute.created"));
 }
 
-/// It is what goes to ingest in another way, so ids and secrets are as ever.
+/// It is the webhook that would be posted, so new ids and own secrets work in the same way.
 #[test]
 fn an_event_for_other_tools_has_a_new_id_if_wanted_and_ones_own_secret() {
     let (_folder, own) = file("own.env", "STRIPE_WEBHOOK_SECRET=whsec_of_ones_own\n");

@@ -63,7 +63,7 @@ async fn the_report_matches_the_calls() {
     stack.finish().await.unwrap();
 }
 
-/// As the ledger has it.
+/// The body in the form in which the ledger has it.
 fn body(request: &Value) -> Value {
     let text = request["body"].as_str().unwrap();
     if request["headers"]["content-type"] == "application/json" {

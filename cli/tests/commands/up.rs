@@ -18,10 +18,10 @@ use tempfile::TempDir;
 
 use super::{Ended, PATIENCE, functions, run, stop};
 
-/// How long it may take to end.
+/// How long `up` may take to end.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// A folder with a binary of its own, so that it knows of nothing that is up elsewhere.
+/// A folder with a binary of its own, so that it does not find an `up` that was started from elsewhere.
 struct Place {
     folder: TempDir,
     functions: PathBuf,
@@ -55,7 +55,7 @@ impl Place {
         run(self.command(&["send"]).args(args))
     }
 
-    /// With these variables besides.
+    /// Starts `up`, with these variables in addition.
     fn up(&self, args: &[&str], env: &[(&str, &str)]) -> Up {
         let mut command = self.command(&["up"]);
         command.args(args).envs(env.iter().copied()).stdout(Stdio::piped());
@@ -78,7 +78,7 @@ struct Up {
 }
 
 impl Up {
-    /// All lines to the first that has this in it.
+    /// All lines up to the first one that contains this text.
     #[track_caller]
     fn until(&self, text: &str) -> String {
         let mut all = String::new();
@@ -201,8 +201,8 @@ async fn a_body_alone_is_sent_as_its_source_would() {
     forged.says(&["401 "]);
 }
 
-/// What the file sends to this machine goes there, by whatever name it calls it; the rest goes to the real address only if
-/// that is asked for.
+/// Calls whose URL is on this machine go there, whatever the host is called. All others go to their real address only if
+/// `--real` asks for that.
 #[tokio::test(flavor = "multi_thread")] // the third party is in this process
 async fn calls_go_where_the_greeting_says() {
     let place = Place::new().await;

@@ -5,7 +5,7 @@ use std::{env, time::Duration};
 
 use driftq_client::{Client, Produce, Subscription};
 
-/// Made only once a message is printed, which is all the work that there is here.
+/// The proof, made only after a message is printed: printing is the only work of this example.
 struct Printed;
 
 const SOON: Duration = Duration::from_secs(5);

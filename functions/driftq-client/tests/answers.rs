@@ -1,4 +1,4 @@
-//! What comes back, from a broker or from whatever stands before it.
+//! How the client reads answers, from a broker or from a proxy in front of it.
 
 use proptest::prelude::*;
 
@@ -74,7 +74,7 @@ async fn an_error_counts_for_its_status_however_its_body_goes_on() {
         let (mut socket, _) = listener.accept().await.unwrap();
         request(&mut socket).await;
         socket.write_all(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").await.unwrap();
-        // Until the client has had enough.
+        // Until the client closes the connection.
         while socket.write_all(&b"<p>gone fishing</p>\n".repeat(99)).await.is_ok() {}
     });
     let error = client(&base).produce(message("k", "v"), SOON).await.unwrap_err();
@@ -184,7 +184,7 @@ async fn a_cumulative_ack_is_carried_out_or_waits_or_is_not_there() {
     }
 }
 
-/// A cumulative ack does nothing about a message below the broker's commit, and then a plain one has to.
+/// A cumulative ack does not ack a message below the broker's commit. Such a message needs a plain ack.
 #[tokio::test]
 async fn a_redelivered_message_gets_a_plain_ack_after_the_cumulative_one() {
     let no_content = || "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n".to_owned();

@@ -14,7 +14,7 @@ mod answers;
 mod requests;
 mod streams;
 
-/// Only a test may make one.
+/// The proof type of these tests.
 #[derive(Debug)]
 struct Proof;
 
@@ -23,7 +23,7 @@ const LINE: &str =
     r#"{"partition":2,"offset":9,"attempts":1,"key":"k","value":"grün","last_error":"","routing":{}}"#;
 
 fn http() -> reqwest::Client {
-    // The second test to come by finds it installed.
+    // An error only means that another test has installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
@@ -41,8 +41,8 @@ fn message<'a>(key: &'a str, value: &'a str) -> Produce<'a> {
     Produce { topic: "t", key, value, run_id: "r", step_id: "s" }
 }
 
-/// A server for one connection after another: each item answers one, written as soon as its request is in.
-/// Requests come out of the channel.
+/// A server that takes one connection after another. Each item is the answer to one request, written once the
+/// request has arrived. The channel returns the requests.
 async fn serve(answers: Vec<String>) -> (String, mpsc::UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
@@ -80,7 +80,8 @@ fn json(status: &str, body: &str) -> String {
     answer(status, "Content-Type: application/json\r\n", body)
 }
 
-/// The head of a stream, and `chunks` as HTTP chunks. Without the empty one at the end it is cut off.
+/// The head of a stream, and `chunks` as HTTP chunks. Without an empty chunk at the end, the stream is cut
+/// off.
 fn streamed(chunks: &[&str]) -> String {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n";
     chunks.iter().fold(head.to_owned(), |text, chunk| text + &format!("{:x}\r\n{chunk}\r\n", chunk.len()))
@@ -91,7 +92,7 @@ async fn produce_against(answer: String) -> Result<(), Error> {
     client(&base).produce(message("k", "v"), SOON).await
 }
 
-/// The stream's first item; with it, to keep the token alive, the stream.
+/// The first item of a stream and, to keep its token alive, the stream; also the client.
 async fn first(answer: String) -> (Result<Option<Delivery>, Error>, Stream, Client<Proof>) {
     let (base, _requests) = serve(vec![answer]).await;
     let client = client(&base);

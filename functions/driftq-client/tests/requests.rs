@@ -1,4 +1,4 @@
-//! What goes out.
+//! The requests that the client sends.
 
 use super::*;
 
@@ -106,7 +106,7 @@ fn client_and_stream_may_cross_threads() {
     fn shared<T: Send + Sync + Clone>() {}
     sent::<Stream>();
     sent::<Delivery>();
-    // Whatever the proof is: the client holds none.
+    // Also with a proof that can't cross threads: the client holds no proof.
     shared::<Client<std::rc::Rc<()>>>();
 }
 

@@ -1,4 +1,4 @@
-//! A consume call, cut and broken in every way.
+//! Consume calls whose response is cut off or broken.
 
 use super::*;
 
@@ -37,7 +37,7 @@ async fn a_stream_that_breaks_inside_a_line_or_a_character_is_interrupted() {
     let u_umlaut = LINE.find('ü').unwrap();
     let mut mid_character = format!("{head}{LINE}").into_bytes();
     mid_character.truncate(head.len() + u_umlaut + 1);
-    // Not a string any more, so it is sent by hand.
+    // The last one is not UTF-8, so `serve`, which takes strings, can't send it.
     for bytes in [streamed(&[LINE, "\n", "{\"part"]).into_bytes(), orderly.into_bytes(), mid_character] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

@@ -46,7 +46,7 @@ impl Names {
 }
 
 fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], _: Window) -> Result<Verified, Refused> {
-    // Another program may use the other form.
+    // Another program that reads the request may use the other form.
     for (webhook, event) in
         [(WEBHOOKS.hmac.header, EVENTS.hmac.header), (WEBHOOKS.id, EVENTS.id), (WEBHOOKS.topic, EVENTS.topic)]
     {

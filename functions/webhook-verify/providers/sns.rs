@@ -5,7 +5,8 @@
 //!   messages of other topics are refused.
 //! * **The certificate must be SNS's**: its URL is exactly that of SNS in the topic's own region, and nothing else is fetched.
 //! * **Only some fields are signed**: not the message's attributes, and none of the URLs in a notification. The others are removed from `event`.
-//! * The fields are signed as lines, and a message may contain lines itself. No other field does, so the text is unambiguous.
+//! * The fields are signed as lines, and a message may contain line breaks itself. No other field may, so the text is
+//!   unambiguous.
 //!
 //! A subscription is confirmed once its confirmation request is verified. A redelivery has the same `MessageId`.
 

@@ -50,7 +50,7 @@ fn key(secret: &str) -> Result<Key, KeyError> {
 
 fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], window: Window) -> Result<Verified, Refused> {
     let names = Names::of(request.headers);
-    // Another program may use the other set.
+    // Another program that reads the request may use the other set.
     for (standard, svix) in
         [(STANDARD.id, SVIX.id), (STANDARD.timestamp, SVIX.timestamp), (STANDARD.signature, SVIX.signature)]
     {
@@ -73,8 +73,8 @@ fn verify(_: &Settings, request: &Signed<'_>, keys: &[Key], window: Window) -> R
     key::find(keys, &[id.as_bytes(), b".", timestamp.as_bytes(), b".", request.body], &signatures)
 }
 
-/// The signatures of the list, or none if it is malformed. Joined lines are malformed: where they meet, an entry has an additional comma. Their
-/// lengths distinguish the two versions: no key makes both.
+/// The signatures of the list, or none if it is malformed. Joined lines are malformed: where they meet, an entry has an additional comma. The
+/// signatures' lengths distinguish the two versions: no key makes both.
 fn signatures(list: &str) -> Option<Vec<Vec<u8>>> {
     let mut signatures = Vec::new();
     for entry in list.split(' ') {

@@ -91,8 +91,8 @@ fn parameters(request: &Signed<'_>) -> Result<String, Refused> {
     }
 }
 
-/// The hashes in a query. Twilio writes one, at the very end. Text of a form further on could look like a hash, if it was replayed as part of
-/// the query.
+/// The hashes in a query. Twilio writes one, at the very end. A form that is replayed as part of the query could contain text that looks like
+/// a hash.
 fn body_hashes(query: &str) -> Vec<String> {
     let parameters = form_urlencoded::parse(query.as_bytes());
     parameters.filter(|(name, _)| name == "bodySHA256").map(|(_, hash)| hash.into_owned()).collect()

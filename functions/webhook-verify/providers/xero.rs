@@ -1,8 +1,9 @@
 //! Xero: `x-xero-signature`, the base64 HMAC of the body
 //! (<https://developer.xero.com/documentation/guides/webhooks/configuring-your-server/>).
 //!
-//! The body is a list of events, each with its own run. They have no id, and only their own timestamps. "Intent to receive", sent when the URL is
-//! entered, is a list without events: Xero expects 200 if its signature is valid and 401 if not, as for any webhook.
+//! The body is a list of events, each with its own run. They have no id. Each has its own timestamp, and the request has none. "Intent to
+//! receive", sent when the URL is entered, is a list without events: Xero expects 200 if its signature is valid and 401 if not, as for any
+//! webhook.
 
 use serde_json::Value;
 

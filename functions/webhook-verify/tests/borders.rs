@@ -13,7 +13,7 @@ fn no_digit_moves_between_a_timestamp_and_the_body() {
         (named("sendgrid"), "x-twilio-email-event-webhook-timestamp"),
         (named("zendesk"), "x-zendesk-webhook-signature-timestamp"),
     ] {
-        // Moved to the body, and from the body: the signed text stays the same.
+        // A digit moves to the body, then one from the body: the signed text stays the same.
         let mut fewer = sample(&scheme, b"{}");
         let index = at(&mut fewer, header);
         fewer.body.insert(0, fewer.headers[index].1.pop().unwrap() as u8);

@@ -73,11 +73,11 @@ fn what_is_no_form_is_bound_by_its_hash() {
     let query = format!("a=1&bodySHA256={hash}");
     let signed = format!("{URL}?{query}");
     assert!(twilio(URL, &signed, &query, b"{}").is_ok());
-    // An empty form would have the same text.
+    // An empty form would have the same signed text.
     for body in [&b""[..], b"&&", b"{} "] {
         assert_eq!(twilio(URL, &signed, &query, body), Err(Refused::Forged));
     }
-    // The last one would be a form's text after a hash.
+    // In the last one, a form's text would follow the hash.
     for query in [format!("{query}&bodySHA256={hash}"), query.replace(&hash, ""), format!("{query}&From=1")] {
         assert_eq!(twilio(URL, &format!("{URL}?{query}"), &query, b"{}"), Err(Refused::Forged));
     }

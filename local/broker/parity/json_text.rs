@@ -50,7 +50,7 @@ pub(in crate::broker) fn first(text: &[u8]) -> Result<(Value<'_>, &[u8]), NotJso
 /// Reads a text that must be one value.
 pub(in crate::broker) fn whole(text: &[u8]) -> Result<Value<'_>, NotJson> {
     let (value, rest) = first(text).map_err(|error| match error {
-        // Go checks whether a space could follow: not within a literal or an escape.
+        // At the end of the text, Go tries a space too, which is an error within a literal or an escape.
         NotJson::End { .. } => first(&[text, b" "].concat()).err().unwrap_or(error),
         syntax => syntax,
     })?;
@@ -276,7 +276,7 @@ enum After<'a> {
     Closed(Value<'a>),
 }
 
-/// A string's characters. Its escapes are known to be sound.
+/// A string's characters. Its escapes have been checked.
 fn unquote(mut raw: &[u8]) -> String {
     let mut text = String::with_capacity(raw.len());
     while let Some(at) = raw.iter().position(|byte| *byte == b'\\') {

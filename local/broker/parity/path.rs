@@ -6,8 +6,8 @@ use percent_encoding::percent_decode_str;
 
 /// The path that a request is routed by: each segment without its escapes. `None` if an escape is broken.
 ///
-/// An escaped slash separates nothing, so that a segment with one is no route's. The routes below `/v1/` are found by cutting
-/// off a prefix that has to be written without escapes; otherwise there are none.
+/// An escaped slash does not separate segments, so no route has a segment with one. The prefix `/v1/` must be written without
+/// escapes: if it has some, no route below it is found.
 pub(in crate::broker) fn resolve(path: &str) -> Option<Cow<'_, str>> {
     if !path.contains('%') {
         return Some(Cow::Borrowed(path));
@@ -27,7 +27,7 @@ pub(in crate::broker) fn resolve(path: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(resolved))
 }
 
-/// Where Go's router redirects a path that it would spell differently, as `/v1//topics`, or `/v1`.
+/// The path to which Go's router redirects another spelling of it, such as `/v1//topics` or `/v1`.
 pub(in crate::broker) fn canonical(path: &str) -> Option<String> {
     let mut kept: Vec<&str> = Vec::new();
     for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {

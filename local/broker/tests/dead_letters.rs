@@ -29,7 +29,7 @@ fn exhausted_messages_are_buried() {
     assert_eq!(clock.state.dead["t"], 1);
 }
 
-/// With `dlq.t` full the message keeps its place, is not redelivered, and grows a record a tick.
+/// With `dlq.t` full, the message keeps its place and is not redelivered, and each tick writes one more record.
 #[test]
 fn a_full_dead_letter_topic_wedges_the_message() {
     let mut clock = Clock::new();

@@ -14,7 +14,8 @@ fn held(clock: &Clock) -> usize {
     clock.state.topics["t"].next_offset as usize
 }
 
-/// Dropped even with another value and over the caps; per tenant; forgotten after 10 minutes.
+/// The second produce is dropped even if its value differs or the partition is full. Keys are kept per
+/// tenant, and forgotten after 10 minutes.
 #[test]
 fn a_second_produce_with_a_key_is_dropped() {
     let mut clock = Clock::new();
@@ -29,7 +30,7 @@ fn a_second_produce_with_a_key_is_dropped() {
     assert_eq!(held(&clock), 3);
 }
 
-/// A refused produce does not burn its key.
+/// A refused produce does not use up its key.
 #[test]
 fn a_refused_produce_keeps_its_key_free() {
     let mut clock = Clock::new();
@@ -51,7 +52,7 @@ fn a_concurrent_produce_with_a_key_is_refused() {
     assert_eq!(clock.state.produce(clock.now, "t", message()), Ok(None));
 }
 
-/// With a key even a new owner waits for the whole lease.
+/// For a message with a key, even a new owner waits for the whole lease.
 #[test]
 fn a_keyed_message_waits_for_the_whole_lease() {
     let mut clock = Clock::new();
@@ -63,7 +64,8 @@ fn a_keyed_message_waits_for_the_whole_lease() {
     assert_eq!(clock.tick_until_delivered(), (8000, vec![said(1, 0, 2, "ack_timeout")]));
 }
 
-/// A lease under 250 ms, or over 10 minutes, never delivers a keyed message, nor what is behind.
+/// With a lease under 250 ms or over 10 minutes, a keyed message is never delivered, and neither are the
+/// messages behind it.
 #[test]
 fn keyed_messages_need_a_proper_lease() {
     for lease in [100, 600_001] {
@@ -79,7 +81,8 @@ fn keyed_messages_need_a_proper_lease() {
     }
 }
 
-/// A late ack is fine without a key, lost with one; a late nack says so and redelivers.
+/// A late ack succeeds without a key and fails with one. A late nack with a key redelivers, and the message's
+/// last error says that the lease was lost.
 #[test]
 fn late_acks() {
     for (envelope, acked) in [(None, Ok(())), (keyed("k"), Err(Refusal::LeaseLost))] {

@@ -3,7 +3,7 @@
 use super::super::refusal::Refusal;
 use super::clock::{Clock, retry, said};
 
-/// Redelivered when the lease expires, repeatedly, on the stream that has it.
+/// A message is redelivered each time that its lease expires, even to the stream that has it.
 #[test]
 fn an_expired_lease_is_redelivered() {
     let mut clock = Clock::new();

@@ -1,5 +1,6 @@
-//! The boundaries: every request that a function makes through its five fault proxies, by its purpose, and its number among those of its kind. The
-//! order of concurrent requests may differ between runs; the n-th of a kind is the same in all of them.
+//! The boundaries: every request that a function makes through its five fault proxies. A boundary is named by the kind of its request, and by its
+//! number among the requests of that kind. The order of concurrent requests may differ between runs; the n-th of a kind is the same in all of
+//! them.
 
 use std::fmt;
 
@@ -79,7 +80,7 @@ pub(super) const EVERY_SO_OFTEN: [&str; 7] = [
     "wake consumer",
 ];
 
-/// The purpose of a request.
+/// The kind of a request, which is its purpose.
 pub(super) fn what(on: On, seen: &Seen) -> Option<&'static str> {
     match on {
         On::Runtime => what_of_runtime(seen),

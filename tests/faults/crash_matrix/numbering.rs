@@ -22,7 +22,8 @@ struct Numbers {
 }
 
 impl Numbering {
-    /// Sets whether the function is being invoked: other requests, except those to the Runtime API, are not its own.
+    /// Sets whether the function is being invoked. Requests at other times are not its own, except those to the
+    /// Runtime API.
     pub(super) fn at_work(&self, at_work: bool) {
         self.numbers().at_work = at_work;
     }

@@ -26,11 +26,11 @@ use super::{scene::Scene, story::Policy};
 use crate::setup::{TICKETS, deliver_until_taken, dispute_about, produces};
 
 const LETTERS: &str = "/v1/letters";
-/// Longer than a message waits for its call, and shorter than a call may take.
+/// The duration of a slow call: longer than a message waits for its call, and shorter than a call may take.
 const SLOW: Duration = Duration::from_millis(900);
 /// The same where messages first wait a second for a call slot at the third party.
 const VERY_SLOW: Duration = Duration::from_millis(1900);
-/// Far longer than it takes to start a call.
+/// A time limit far longer than it takes to start a call.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Runs that may find nothing, on a busy machine.
 const EMPTY_RUNS: usize = 10;
@@ -147,7 +147,7 @@ fn taking(time: Duration) -> Hook {
     Hook::new(move || tokio::time::sleep(time))
 }
 
-/// With input that is too large for the broker.
+/// The webhook with input that is too large for the broker.
 fn large(webhook: Webhook) -> Webhook {
     webhook.edited(|event| event["data"]["object"]["reason"] = "a long story ".repeat(3_000).into())
 }

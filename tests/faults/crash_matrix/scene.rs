@@ -46,9 +46,10 @@ impl Scene {
             Scenario::Journal | Scenario::Consumer | Scenario::Recovery | Scenario::Chain => builder,
             Scenario::Newer => builder.broker_profile(Profile::G3),
         };
-        // The end of a story looks at what is left, and a story that failed is one row of the table.
+        // The story itself checks what is left, and a story that failed is one row of the table: no panic at
+        // a drop.
         let stack = stack.must_settle(false).start().await?;
-        // Only a chain writes there, and every scenario looks.
+        // Only the scenario Chain writes to this table, but every scenario reads it.
         stack.table()?.make_table(TABLE, &["id".to_owned()]).await?;
         Ok(Self { story, stack, third_party, third_party_proxy, numbering: Arc::default() })
     }

@@ -14,7 +14,7 @@ use super::{
     scene::{LOOK_UP, Scene},
 };
 
-/// Far longer than it takes, even with many other runs on the same machine.
+/// A time limit far longer than it takes, even with many other runs on the same machine.
 const SETTLED_WITHIN: Duration = Duration::from_secs(90);
 
 /// The scenario; see [`super::plot`].

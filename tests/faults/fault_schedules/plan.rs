@@ -94,7 +94,7 @@ pub(super) enum Trouble {
     RestartBroker(usize),
     /// Cuts every connection of that fault proxy.
     Sever(On),
-    /// The next requests through that fault proxy, this many.
+    /// The next requests through that fault proxy, and how many of them.
     Requests(On, RequestFault, usize),
     /// The next calls of that step, by its position among the steps, or its look-ups.
     ThirdParty(usize, Manner),
@@ -173,7 +173,7 @@ impl RequestFault {
         }
     }
 
-    /// The response of a service that does nothing, if the fault is one.
+    /// The response that is sent instead of the service's, if the fault is one.
     pub(super) fn answer(self, on: On) -> Option<Answer> {
         match (self, on) {
             (Self::Busy, On::Table) => Some(Answer::throttled()),

@@ -32,7 +32,7 @@ const LABELS: &str = "/v1/labels";
 pub(super) const PATHS: [&str; 7] = [TICKETS, CHARGES, LOOK_UP, SLACK, MODEL, EMAILS, LABELS];
 /// The table to which a step writes.
 pub(super) const TABLE: &str = "invoices";
-/// After each of the shipped steps something else: a call, an item, and a step that waits for two.
+/// Steps that come after the shipped ones: a call, an item, and a step that waits for two.
 const LATER: &str = r#"
 [[steps]]
 id = "email_customer"
@@ -104,7 +104,7 @@ impl Scenario {
         if setting.has_wake_ups {
             builder = builder.wake_ups();
         }
-        // A schedule that failed is one of several, each with its seed.
+        // A schedule that failed is reported with its seed, after the others have run: no panic at a drop.
         let stack = builder.must_settle(false).start().await?;
         stack.third_party.forget_keys(CHARGES);
         stack.third_party.forget_keys(SLACK);
@@ -194,7 +194,7 @@ impl Scenario {
         match manner {
             Manner::Refuse(status) => Behaviour::refuse(status),
             Manner::Pause => Behaviour::too_many("1"),
-            // There is nothing to apply.
+            // A look-up applies nothing.
             Manner::Cut | Manner::CutOnceApplied if path == LOOK_UP => Behaviour::cut(),
             Manner::Kill if path == LOOK_UP => Behaviour::look_up().with_hook(kill),
             _ if path == LOOK_UP => Behaviour::refuse(500),

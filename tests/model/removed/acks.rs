@@ -14,7 +14,7 @@ const LATE: Faults = Faults { late: 1, ..CRASH };
 
 /// The newer broker without cumulative acks.
 const SINGLE: Broker = Broker { cumulative: false, ..G3 };
-/// One that has no limit, and says so, with so many messages in flight that it makes no difference.
+/// A broker that says that it has no limit. Here it has that of `SINGLE`, which is high enough to make no difference.
 const UNLIMITED: Broker = Broker { told: Some(0), ..SINGLE };
 
 #[test]
@@ -60,8 +60,8 @@ fn only_sure_counted() {
     needed(OnlySureCounted, Lost, world);
 }
 
-/// While the broker is asked, a message arrives that closes a gap, and is acked together with the one after it. The count is
-/// lower then, which makes up for a message that is in flight elsewhere, or on its way.
+/// While the broker is asked for a count, a message arrives that closes a gap, and is acked together with the one after it.
+/// So the count is lower, which hides a message that is in flight elsewhere, or on its way.
 #[test]
 fn ack_voids_count() {
     let begun = |broker, faults| World { begun: true, ..World::of_acks(broker, &[0, 0, 1, 0], faults) };

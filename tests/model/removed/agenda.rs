@@ -9,7 +9,7 @@ use crate::{
 
 const CRASH: Faults = Faults { crashes: 1, ..NONE };
 
-/// Of a record that ingest left pending, and of one that waits for another attempt.
+/// Claims of a record that ingest left pending, and of one that waits for another attempt.
 #[test]
 fn claims_stay_due() {
     needed(ClaimsStayDue, Lost, World { outbox: &[0], ..World::new(Park, &[], CRASH) });

@@ -19,7 +19,7 @@ fn writes_fenced() {
     needed(WritesFenced, Overwritten, one_clock(World::new(Park, &[0, 0], DELAY)));
 }
 
-/// Of a message that comes back, of a call that was handed over, and of a record that was due.
+/// Expired leases of a message that comes back, of a call that was handed over, and of a record that was due.
 #[test]
 fn expired_in_doubt() {
     needed(ExpiredInDoubt, Twice, World::new(Park, &[0], CRASH));

@@ -14,13 +14,13 @@ fn needed(rule: Rule, expected: Wrong) {
     say(&format!("without {rule:?}: {expected:?}, among {states} states"));
 }
 
-/// A process that dies between the two leaves an effect that is done and begins nothing.
+/// A process that dies between the two writes leaves an effect that is done and begins nothing.
 #[test]
 fn begun_with_commit() {
     needed(BegunWithCommit, Wrong::Never);
 }
 
-/// Of two that are the first, one takes the other's arrival back.
+/// Two processes find no record. The second one's put removes the arrival that the first one has written.
 #[test]
 fn begun_if_absent() {
     needed(BegunIfAbsent, Wrong::Never);

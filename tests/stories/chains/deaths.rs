@@ -17,7 +17,7 @@ use crate::{
     setup::{Story, TICKETS, counted, deliver, dispute, settle},
 };
 
-/// Tries of the SDK.
+/// How often the SDK sends a request at most.
 const SENT_BY_SDK: usize = 4;
 
 fn advances(seen: &Seen) -> bool {

@@ -130,7 +130,7 @@ async fn an_operator_who_says_that_it_was_applied_tells_the_receipt_and_frees_wh
         "effect_id": ticket.effect_id, "attempt": ticket.attempt, "decision": "applied", "note": "Ann: I looked",
         "receipt": { "ticket": "tp_7" },
     });
-    // Its response is lost, and it is sent again.
+    // The transaction's response is lost, and the transaction is sent again.
     stack.table_proxy()?.once(|seen| seen.is("TransactWriteItems"), Fault::CutAfter);
     let decided = stack.post_json(&format!("/runs/{}/decide", ticket.run_id), &[], &body).await?;
     assert_eq!((decided.status, &decided.json()["status"]), (200, &json!("done")));

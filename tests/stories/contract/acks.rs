@@ -1,4 +1,4 @@
-//! Acks: whose, of what, and how late.
+//! Acks: who may send them, for which messages, and how late.
 
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ cases! {
 const NOT_OWNER: &str = r#"{"error":"FAILED_PRECONDITION","message":"not owner"}"#;
 const NOT_IN_FLIGHT: &str = "message is not in-flight";
 
-/// 204 for the owner, from whichever connection (here each call has its own), and the next follows.
+/// The owner's ack is answered 204, from whichever connection (here each call has its own), and the next
+/// message is delivered.
 async fn an_ack_is_its_owners_and_good_once(broker: Broker) {
     let topic = broker.topic(1).await;
     let limit = broker.limit();
@@ -73,7 +74,7 @@ async fn what_cannot_be_acked_is_refused(broker: Broker) {
     }
 }
 
-/// The second in flight, acked first, takes the lag of both with it.
+/// The second message in flight is acked first, and neither of the two counts as lag any more.
 async fn an_ack_commits_everything_below_it(broker: Broker) {
     let topic = broker.topic(1).await;
     let limit = broker.limit();
@@ -86,7 +87,7 @@ async fn an_ack_commits_everything_below_it(broker: Broker) {
     assert_eq!((lag, topic.in_flight().await), (Some(limit as u64 + 2), Some(limit as u64)));
 }
 
-/// The lease is over, nobody listens, so it is not redelivered yet: the ack is good.
+/// The lease is over, but no stream is open, so the message is not redelivered yet: the ack succeeds.
 async fn a_late_ack_is_good_until_the_redelivery(broker: Broker) {
     let topic = broker.topic(1).await;
     topic.fill(1).await;
@@ -97,8 +98,8 @@ async fn a_late_ack_is_good_until_the_redelivery(broker: Broker) {
     topic.ack("o", 0).await;
 }
 
-/// With an idempotency key it is not. A nack still is, and says what was lost; and once the message is
-/// with another owner, the old one's ack is a 409.
+/// With an idempotency key, a late ack fails. A late nack still succeeds, and its error says what was lost.
+/// Once another owner has the message, the old owner's ack is answered 409.
 async fn a_late_ack_with_a_key_has_lost_its_lease(broker: Broker) {
     let topic = broker.topic(1).await;
     topic.take(json!({ "value": "m", "envelope": { "idempotency_key": "k" } })).await;

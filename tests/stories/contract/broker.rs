@@ -16,7 +16,7 @@ use super::{
     wire::{PATIENCE, Reply, Wire},
 };
 
-/// How early an event may seem: its due time is counted from when the message arrived, not from when it was sent.
+/// How early an event may seem to come: its due time is counted from when the message arrived, not from when it was sent.
 const EARLY: Duration = Duration::from_millis(250);
 /// How late it may be on a busy machine.
 const BUSY: Duration = Duration::from_millis(1250);
@@ -146,8 +146,7 @@ impl Broker {
     }
 
     /// Asserts that something due `due_ms` after `since` has just happened: not before, and at the next tick. How soon after depends on where
-    /// the broker
-    /// is between two ticks, and on the machine's load.
+    /// the broker is between two ticks, and on the machine's load.
     #[track_caller]
     pub(super) fn came_on_time(&self, since: Instant, due_ms: u64) {
         let (due, took) = (Duration::from_millis(due_ms), since.elapsed());

@@ -1,4 +1,4 @@
-//! Caps: how much a partition takes before it pushes back.
+//! Caps: how much a partition takes before it refuses messages.
 
 use serde_json::json;
 
@@ -37,7 +37,7 @@ async fn bytes(topic: &Topic, count: usize) -> Reply {
     topic.produce(json!({ "value": "x".repeat(count) })).await
 }
 
-/// Nobody reads, so it fills up for good; other partitions have room of their own.
+/// Nobody reads, so the partition fills up for good. Other partitions have room of their own.
 async fn one_message_too_many_in_a_partition_is_refused(broker: Broker) {
     let topic = broker.topic(2).await;
     topic.fill(broker.profile.max_messages()).await;
@@ -46,7 +46,7 @@ async fn one_message_too_many_in_a_partition_is_refused(broker: Broker) {
     is_full(&one_more(&topic).await, "partition_buffer_full");
 }
 
-/// An ack frees a place. A second group counts from its first ack on, and then the slower one rules.
+/// An ack frees a place. A second group counts from its first ack on, and then the slower group decides.
 async fn the_slowest_group_that_has_acked_counts(broker: Broker) {
     let topic = broker.topic(1).await;
     topic.fill(broker.profile.max_messages()).await;

@@ -75,7 +75,7 @@ async fn an_idle_stream_stays_open(broker: Broker) {
     assert_eq!(stream.next().await.offset, 0);
 }
 
-/// A lease of 0, or none, is one of 2 s.
+/// A request for a lease of 0, or without a lease, gets one of 2 s.
 async fn the_default_lease_is_two_seconds(broker: Broker) {
     let topic = broker.topic(1).await;
     topic.fill(1).await;

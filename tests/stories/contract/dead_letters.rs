@@ -1,4 +1,4 @@
-//! Retry policies, and the topics that messages end up in when they are used up.
+//! Retry policies, and the topics to which messages go when their attempts are used up.
 
 use std::time::{Duration, Instant};
 
@@ -42,8 +42,8 @@ async fn max_attempts_deliveries_then_a_copy(broker: Broker) {
     assert!(list.contains(&format!("\"dlq.{}\"", topic.name)), "{list}");
 }
 
-/// By leases that run out; each group that uses up its attempts makes a copy of its own. The copy has
-/// an empty envelope where the original's had a policy only.
+/// Expired leases use up attempts too. Each group that uses up its attempts makes a copy of its own. If the
+/// original's envelope had only a retry policy, the copy's envelope is empty.
 async fn a_copy_for_each_group_whose_leases_ran_out(broker: Broker) {
     let topic = broker.topic(1).await;
     let mut first = topic.consume_in("g1", "o", 400).await;
@@ -67,8 +67,8 @@ async fn a_copy_for_each_group_whose_leases_ran_out(broker: Broker) {
     }
 }
 
-/// It is neither redelivered nor moved, holds its place, and is tried at every tick, each time with a
-/// record and a longer error.
+/// The message is neither redelivered nor moved, and keeps its place. The move is tried at every tick, each
+/// time with one more record and a longer error.
 async fn a_full_dead_letter_topic_keeps_the_message_in_flight(broker: Broker) {
     let topic = broker.topic(1).await;
     let dead_letters = topic.dead_letters();
@@ -100,7 +100,7 @@ async fn a_full_dead_letter_topic_keeps_the_message_in_flight(broker: Broker) {
     assert!(grown.is_sorted_by_key(String::len));
 }
 
-/// Once there is room again, it goes.
+/// Once the dead-letter topic has room again, the message is moved.
 async fn a_dead_letter_topic_with_room_again_takes_it(broker: Broker) {
     let topic = broker.topic(1).await;
     let dead_letters = topic.dead_letters();

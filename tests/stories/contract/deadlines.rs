@@ -1,4 +1,4 @@
-//! Deadlines: looked at once, at produce.
+//! Deadlines: checked only at produce.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ fn due(deadline: &str) -> Value {
     json!({ "value": "v", "envelope": { "deadline": deadline } })
 }
 
-/// Before anything else is, the topic's existence too.
+/// The deadline is checked before everything else, even before the topic's existence.
 async fn a_past_deadline_is_refused(broker: Broker) {
     let topic = broker.topic(1).await;
     let nowhere = broker.missing_topic();
@@ -33,7 +33,7 @@ async fn a_past_deadline_is_refused(broker: Broker) {
     }
 }
 
-/// What was produced in time is delivered at any time, its deadline as it was given.
+/// A message that was produced in time is delivered at any time, with its deadline as it was given.
 async fn a_deadline_is_not_enforced_at_delivery(broker: Broker) {
     let topic = broker.topic(1).await;
     let soon = Timestamp::now() + SignedDuration::from_millis(1000);
@@ -71,7 +71,7 @@ async fn odd_times_are_read_as_go_reads_them(broker: Broker) {
     }
 }
 
-/// They are nanoseconds in Go: in the year 2554 they have come round to 1970.
+/// Go converts them to nanoseconds, which overflow: a deadline in the year 2554 is read as one in 1970.
 async fn milliseconds_may_be_out_of_range_or_overflow(broker: Broker) {
     let topic = broker.topic(1).await;
     let produce = async |ms: &str| {
@@ -85,7 +85,7 @@ async fn milliseconds_may_be_out_of_range_or_overflow(broker: Broker) {
     assert_eq!(produce("22500000000000").await.status, 200);
 }
 
-/// RFC 3339 is read strictly, whatever else other readers allow.
+/// Only RFC 3339 is accepted, and none of the forms that other parsers accept besides.
 async fn a_deadline_that_is_no_time_is_refused(broker: Broker) {
     let topic = broker.topic(1).await;
     for (deadline, why) in [

@@ -22,7 +22,7 @@ cases! {
     g3: [a_graceful_stop_waits_6_5_s_for_a_stream],
 }
 
-/// Half a record at the end of the log, and the broker does not start.
+/// With half a record at the end of its log, the broker does not start.
 async fn a_torn_last_line_refuses_to_start(broker: Broker) {
     let Some(broker) = broker.ours("tears a log") else { return };
     broker.topic(1).await.fill(1).await;
@@ -66,7 +66,8 @@ async fn takes_to_stop(broker: Broker, with_a_stream_ms: Range<u128>) {
     assert!(stream.next_or_end().await.is_none());
 }
 
-/// What was answered before a kill is there after it; and a kill answers nothing more, not even an error.
+/// What was answered before a kill is there after it. Once it is killed, a broker answers nothing more, not
+/// even an error.
 async fn a_kill_loses_nothing_that_was_answered(broker: Broker) {
     let Some(mut broker) = broker.ours("kills its broker") else { return };
     for round in 0..4 {

@@ -1,4 +1,4 @@
-//! Groups: who is given what, and how much at a time.
+//! Groups: which stream gets which message, and how many are in flight.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ cases! {
     ],
 }
 
-/// So many unacked messages in a partition, however many streams wait.
+/// The limit is a number of unacked messages in a partition, however many streams wait.
 async fn a_limit_is_in_flight_in_each_partition_of_a_group(broker: Broker) {
     let topic = broker.topic(2).await;
     let limit = broker.limit();
@@ -35,7 +35,7 @@ async fn a_limit_is_in_flight_in_each_partition_of_a_group(broker: Broker) {
     assert!(stream.is_silent_for(400).await);
 }
 
-/// The next in turn is the next stream; owners may share a name.
+/// Streams take turns, not owners: several streams may have the same owner name.
 async fn round_robin_is_over_streams_and_not_over_owners(broker: Broker) {
     let topic = broker.topic(1).await;
     let mut streams = Vec::new();
@@ -56,7 +56,7 @@ async fn round_robin_is_over_streams_and_not_over_owners(broker: Broker) {
     }
 }
 
-/// Groups don't know of each other, and a new one starts at offset 0.
+/// Groups are independent of each other, and a new one starts at offset 0.
 async fn a_new_group_starts_at_the_beginning(broker: Broker) {
     let topic = broker.topic(1).await;
     let limit = broker.limit() as u64;
@@ -76,8 +76,8 @@ async fn a_new_group_starts_at_the_beginning(broker: Broker) {
     assert_eq!((lag("early").await, lag("late").await), (Some(0), Some(limit + 2)));
 }
 
-/// Of two that are delivered together either may come first; 1 of 300 pairs was seen the wrong way
-/// round. So nothing is asserted but that both come.
+/// Of two messages that are delivered together, either may come first: 1 of 300 pairs was seen in the other order. So
+/// the test asserts only that both come.
 async fn the_order_of_two_delivered_together_is_not_promised(broker: Broker) {
     let mut overtaken = 0;
     for _ in 0..100 {
@@ -91,7 +91,7 @@ async fn the_order_of_two_delivered_together_is_not_promised(broker: Broker) {
     println!("{overtaken} of 100 pairs arrived with the higher offset first");
 }
 
-/// A stream that has gone is given nothing more, and holds up nobody.
+/// A closed stream gets nothing more, and delays no other.
 async fn a_closed_stream_is_given_nothing(broker: Broker) {
     let topic = broker.topic(1).await;
     let mut first = topic.consume("a", 30_000).await;

@@ -59,7 +59,8 @@ async fn repeated_objects_merge(broker: Broker) {
     }
 }
 
-/// Whatever is wrong after it. But a text that is no JSON is refused before anything in it is looked at.
+/// Only the first error is reported, whatever is wrong after it. But a text that is not JSON is refused
+/// before its fields are checked.
 async fn the_first_error_is_told(broker: Broker) {
     let field = "json: cannot unmarshal";
     for (body, message) in [

@@ -25,7 +25,8 @@ async fn values(topic: &Topic, count: usize) -> Vec<String> {
     values
 }
 
-/// Dropped with another value, over the caps, and after it was consumed; and answered as if not.
+/// The second produce is dropped, even with another value, over the caps, or after the first was consumed. Its answer
+/// is the same as if it were not dropped.
 async fn a_second_produce_with_a_key_is_dropped(broker: Broker) {
     let topic = broker.topic(1).await;
     topic.take(keyed("first")).await;
@@ -52,7 +53,7 @@ async fn a_key_belongs_to_a_tenant_and_a_final_topic(broker: Broker) {
     assert_eq!(values(&other, 1).await, ["other topic"]);
 }
 
-/// It is the envelope that counts.
+/// Only the key in the envelope counts.
 async fn the_idempotency_key_header_is_ignored(broker: Broker) {
     let topic = broker.topic(1).await;
     for value in ["one", "two"] {
@@ -63,7 +64,7 @@ async fn the_idempotency_key_header_is_ignored(broker: Broker) {
     assert_eq!(values(&topic, 2).await, ["one", "two"]);
 }
 
-/// Neither by its partition, nor by its topic, nor by a cap.
+/// This holds whether it is refused for its partition, for its topic or by a cap.
 async fn a_refused_produce_does_not_burn_its_key(broker: Broker) {
     let topic = broker.topic(1).await;
     let nowhere = json!({ "value": "bad", "envelope": { "idempotency_key": "K", "partition_override": 9 } });
@@ -73,7 +74,7 @@ async fn a_refused_produce_does_not_burn_its_key(broker: Broker) {
     assert_eq!(values(&topic, 1).await, ["good"]);
 }
 
-/// While one is being written, another with its key is refused. One message comes of them.
+/// While one produce is being written, another one with its key is refused. Only one message results.
 async fn a_concurrent_produce_with_a_key_is_refused(broker: Broker) {
     let topic = broker.topic(1).await;
     let mut refused = 0;

@@ -26,7 +26,7 @@ fn keyed(key: &str) -> serde_json::Value {
     json!({ "value": "m", "envelope": { "idempotency_key": key } })
 }
 
-/// On the very stream that may still be working on it, again and again.
+/// The message is redelivered again and again, even on the stream that may still be working on it.
 async fn an_expired_lease_is_redelivered(broker: Broker) {
     let (plain, with_key) = (broker.topic(1).await, broker.topic(1).await);
     plain.fill(1).await;
@@ -60,7 +60,8 @@ async fn a_lease_is_looked_at_every_tick(broker: Broker) {
     broker.came_on_time(since, 8 * broker.profile.tick().as_millis() as u64);
 }
 
-/// Under 250 ms or over 10 minutes; what is behind it waits too. A proper lease then tells why.
+/// Such a lease is under 250 ms or over 10 minutes. The messages behind wait too. A later delivery on a proper lease
+/// has the reason as its last error.
 async fn a_message_with_a_key_is_never_delivered_on_such_a_lease(broker: Broker) {
     for lease_ms in [100, 249, 600_001] {
         let topic = broker.topic(1).await;
@@ -91,7 +92,7 @@ async fn a_backoff_delays_what_a_lease_would_redeliver(broker: Broker) {
     }
 }
 
-/// Dies holding one message that it was given on a lease of 5 s, and says when it was given it.
+/// A consumer gets one message on a lease of 5 s, and dies without acking it. Returns when it got the message.
 async fn dies_holding_one(topic: &Topic) -> Instant {
     let mut stream = topic.consume("A", 5000).await;
     stream.next().await;
@@ -122,7 +123,7 @@ async fn a_new_owner_waits_for_two_seconds(broker: Broker) {
     comes_back(&broker, topic.consume("B", 5000).await, since, 2000).await;
 }
 
-/// Unless the message has an idempotency key.
+/// With an idempotency key, a message does not come back after 2 s.
 async fn a_new_owner_waits_for_the_whole_lease_of_a_message_with_a_key(broker: Broker) {
     let topic = broker.topic(1).await;
     topic.take(keyed("k")).await;
@@ -130,7 +131,7 @@ async fn a_new_owner_waits_for_the_whole_lease_of_a_message_with_a_key(broker: B
     comes_back(&broker, topic.consume("B", 5000).await, since, 5000).await;
 }
 
-/// Until then the dead consumer's messages count as in flight, and nothing else is delivered.
+/// Until a dead consumer's leases end, its messages count as in flight, and nothing else is delivered.
 async fn the_dead_hold_their_places(broker: Broker) {
     let topic = broker.topic(1).await;
     let limit = broker.limit();

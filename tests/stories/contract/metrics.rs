@@ -50,7 +50,7 @@ async fn a_topic_that_nobody_reads_has_no_lag(broker: Broker) {
     assert_eq!(topic.in_flight().await, Some(1));
 }
 
-/// Whatever the method.
+/// The method does not matter.
 async fn metrics_may_be_posted_for(broker: Broker) {
     assert_eq!(broker.wire.post("/metrics", "").await.status, 200);
 }

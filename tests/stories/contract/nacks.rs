@@ -1,4 +1,4 @@
-//! Nacks: at once, whatever else was asked for.
+//! Nacks: they redeliver at once, whatever the retry policy says.
 
 use std::time::Instant;
 
@@ -18,7 +18,8 @@ cases! {
     ],
 }
 
-/// Redelivered at once, with the reasons so far joined; without a reason it is `nack`.
+/// The message is redelivered at once, with all reasons so far, joined. A nack without a reason has the
+/// reason `nack`.
 async fn a_nack_redelivers_at_once_and_reasons_pile_up(broker: Broker) {
     let topic = broker.topic(1).await;
     topic.fill(1).await;
@@ -40,7 +41,8 @@ async fn a_nack_redelivers_at_once_and_reasons_pile_up(broker: Broker) {
     nacks_wait_for_nothing(&broker, &topic, &mut stream).await;
 }
 
-/// Of redeliveries that wait for a tick, each takes one, since the nack before it was answered by a tick.
+/// Asserts that redeliveries after nacks do not wait for ticks. If they did, each would take one tick, since
+/// each follows the one before it.
 async fn nacks_wait_for_nothing(broker: &Broker, topic: &Topic, stream: &mut Stream) {
     let (nacks, since) = (20, Instant::now());
     for _ in 0..nacks {
@@ -63,7 +65,7 @@ async fn a_nack_ignores_the_backoff(broker: Broker) {
     nacks_wait_for_nothing(&broker, &topic, &mut stream).await;
 }
 
-/// Round-robin, also with an idempotency key; and the old owner's ack is refused.
+/// Redeliveries are round-robin, also with an idempotency key. The old owner's ack is refused.
 async fn a_nack_goes_to_the_next_stream(broker: Broker) {
     let topic = broker.topic(1).await;
     let mut first = topic.consume("o1", 30_000).await;

@@ -33,7 +33,7 @@ fn is_not_held(reply: &Reply) {
     assert_eq!((reply.status, body["error"].as_str().unwrap()), NOT_HELD, "{}", reply.body);
 }
 
-/// In JSON or by query; each ends where the next begins.
+/// The ack may come in JSON or by query. Each ack here begins where the one before it ends.
 async fn a_cumulative_ack_takes_what_is_all_held(broker: Broker) {
     let topic = broker.topic(1).await;
     let held = broker.limit().min(4) as u64;
@@ -60,7 +60,7 @@ async fn two_consumers(topic: &Topic) -> (Stream, Stream) {
     (dead, alive)
 }
 
-/// A message below it belongs to another owner, or is not in flight.
+/// It is refused if a message below its offset belongs to another owner, or is not in flight.
 async fn a_cumulative_ack_refuses_what_is_not_all_held(broker: Broker) {
     let Some(()) = enough_in_flight(&broker) else { return };
     let topic = broker.topic(1).await;
@@ -106,7 +106,7 @@ async fn a_single_ack_reaches_past_a_message_of_an_open_connection(broker: Broke
     assert!(next.is_silent_for(500).await);
 }
 
-/// Killed at once, the acked message comes back; killed a moment later, it does not.
+/// If the broker is killed at once, the acked message comes back. If it is killed a moment later, the message does not.
 async fn an_ack_is_on_disk_a_moment_later(broker: Broker) {
     let Some(broker) = broker.ours("kills its broker") else { return };
     let topic = broker.topic(1).await;
@@ -121,7 +121,7 @@ async fn an_ack_is_on_disk_a_moment_later(broker: Broker) {
     assert_eq!(topic.consume("o", 30_000).await.next().await.offset, 1);
 }
 
-/// First deliveries ascend. That twenty redeliveries do too by chance is out of the question.
+/// First deliveries ascend. It is practically impossible that twenty redeliveries ascend by chance.
 async fn redeliveries_come_in_a_random_order(broker: Broker) {
     let Some(()) = enough_in_flight(&broker) else { return };
     let topic = broker.topic(1).await;

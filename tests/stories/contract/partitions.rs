@@ -44,7 +44,7 @@ async fn a_key_chooses_the_partition_and_the_partition_counts_the_offsets(broker
     keys_have_offsets(broker, [0, 0, 1, 0, 0, 1]).await;
 }
 
-/// A key does not matter to it, and neither end of its range is open.
+/// The override holds whatever the key is. Numbers below and above the topic's partitions are refused.
 async fn a_partition_override_wins_over_the_key(broker: Broker) {
     let topic = broker.topic(4).await;
     topic.take(json!({ "value": "p2", "envelope": { "partition_override": 2 } })).await;

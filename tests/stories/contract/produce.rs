@@ -18,7 +18,7 @@ cases! {
     g3: [a_consumer_reads_these_lines_without_a_routing],
 }
 
-/// `topic` in the answer is as asked.
+/// `topic` in the answer is as the request wrote it.
 async fn a_message_is_produced_in_json_or_by_query(broker: Broker) {
     let topic = broker.topic(1).await;
     topic.take(json!({ "key": "k", "value": "v1" })).await;
@@ -30,7 +30,7 @@ async fn a_message_is_produced_in_json_or_by_query(broker: Broker) {
     assert_eq!(values, ["v1", "v2"]);
 }
 
-/// A null envelope, a retry policy without attempts, and in a query what is unknown.
+/// Accepted are a null envelope, a retry policy without attempts, and unknown parameters in a query.
 async fn these_oddities_are_taken(broker: Broker) {
     let topic = broker.topic(1).await;
     topic.take(json!({ "value": "v", "envelope": null })).await;
@@ -129,7 +129,8 @@ async fn a_consumer_reads_these_lines_without_a_routing(broker: Broker) {
     reads_these_lines(broker, "").await;
 }
 
-/// The lines, envelopes and all. The messages are in partitions of their own: offsets are counted in two ways.
+/// Whole lines, with their envelopes. Each message is in a partition of its own, because generations count
+/// offsets in two ways.
 async fn reads_these_lines(broker: Broker, routing: &str) {
     let topic = broker.topic(3).await;
     topic

@@ -27,8 +27,8 @@ fn in_partition(partition: u32) -> Value {
     json!({ "value": "x", "envelope": { "partition_override": partition } })
 }
 
-/// Topics without a message are gone; a count is the highest partition that holds a message + 1, and
-/// can't be raised again, though asking for it is answered with 201.
+/// After a restart, topics without a message are gone. A partition count is the highest partition that holds
+/// a message + 1. It can't be raised again, although a request for that is answered 201.
 async fn topics_live_by_their_messages(broker: Broker) {
     let Some(broker) = broker.ours(KILLS) else { return };
     let (_empty, part, full) = (broker.topic(3).await, broker.topic(4).await, broker.topic(2).await);
@@ -61,8 +61,8 @@ async fn topics_are_kept_with_their_partitions(broker: Broker) {
     part.take(in_partition(3)).await;
 }
 
-/// Leases and attempts are forgotten, last errors are not: a new owner is given what is unacked at once,
-/// though the messages have idempotency keys. Offsets go on.
+/// Leases and attempts are forgotten, last errors are not: a new owner gets unacked messages at once, even if
+/// they have idempotency keys. Offsets continue.
 async fn leases_and_attempts_are_forgotten(broker: Broker) {
     let Some(broker) = broker.ours(KILLS) else { return };
     let topic = broker.topic(1).await;
@@ -97,7 +97,7 @@ async fn leases_and_attempts_are_forgotten(broker: Broker) {
     assert_eq!(stream.take(4 - taken.len()).await.pop().unwrap().offset, 4);
 }
 
-/// 1 acked before 0, then kill -9: 0 is never delivered again.
+/// Message 1 is acked before 0, then the broker gets SIGKILL: 0 is never delivered again.
 async fn a_commit_is_a_high_water_mark(broker: Broker) {
     let Some(broker) = broker.ours(KILLS) else { return };
     let topic = broker.topic(1).await;
@@ -111,7 +111,7 @@ async fn a_commit_is_a_high_water_mark(broker: Broker) {
     assert_eq!(stream.offsets(2).await, [2, 3]);
 }
 
-/// A is given 0 and 1, acks 0 and dies; then B comes, and is given 2 at once.
+/// Consumer A gets 0 and 1, acks 0 and dies. Then B connects, and gets 2 at once.
 async fn b_after_a(topic: &Topic) -> Stream {
     topic.fill(2).await;
     let mut a = topic.consume("A", 30_000).await;
@@ -124,7 +124,7 @@ async fn b_after_a(topic: &Topic) -> Stream {
     b
 }
 
-/// B acks 2 at once, and the broker is killed: 1, which A died with, is lost.
+/// B acks 2 at once, and the broker is killed: message 1, which A had not acked, is lost.
 async fn a_successors_hasty_ack_loses_its_predecessors_message(broker: Broker) {
     let Some(broker) = broker.ours(KILLS) else { return };
     let topic = broker.topic(1).await;
@@ -136,7 +136,7 @@ async fn a_successors_hasty_ack_loses_its_predecessors_message(broker: Broker) {
     assert!(c.is_silent_for(500).await);
 }
 
-/// Had B held its ack for 2.5 s, 1 would have come to it before, and both survive.
+/// B holds its ack for 2.5 s, and gets message 1 meanwhile: both survive.
 async fn a_successor_that_holds_its_acks_loses_nothing(broker: Broker) {
     let Some(broker) = broker.ours(KILLS) else { return };
     let topic = broker.topic(1).await;

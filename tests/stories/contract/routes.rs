@@ -37,7 +37,7 @@ async fn a_wrong_method_is_told_the_right_ones(broker: Broker) {
     }
 }
 
-/// What a client finds out the generation by.
+/// From these answers a client can tell the generation.
 async fn there_is_no_config_and_no_cumulative_ack(broker: Broker) {
     broker.wire.get("/v1/config").await.is(404, "404 page not found");
     broker.wire.post("/v1/ack-cumulative", "{}").await.is(404, "404 page not found");
@@ -63,7 +63,8 @@ async fn a_path_that_is_not_clean_is_moved(broker: Broker) {
     }
 }
 
-/// Segment by segment; an escaped slash is none, and `v1` must be written as it is.
+/// Escapes are resolved segment by segment. An escaped slash does not separate segments, and `v1` must be written
+/// without escapes.
 async fn escapes_in_a_path_are_resolved(broker: Broker) {
     for path in ["/v1/he%61lthz", "/v1/%68ealthz", "/%6detrics"] {
         assert_eq!(broker.wire.get(path).await.status, 200, "{path}");
@@ -76,7 +77,7 @@ async fn escapes_in_a_path_are_resolved(broker: Broker) {
     assert_eq!(broken.header("x-request-id"), None);
 }
 
-/// An id of the client's is echoed, and where there is none, one is made.
+/// A request id of the client is echoed. Without one, the broker makes one.
 async fn every_answer_has_a_request_id(broker: Broker) {
     for path in ["/v1/healthz", "/v1/nope", "/"] {
         let reply = broker.wire.call_with("GET", path, "X-Request-Id: my-id-1\r\n", "").await;

@@ -70,7 +70,7 @@ impl Stream {
         self.next_or_end().await.expect("an open stream")
     }
 
-    /// The next so many, by partition and offset: in which order they come is not promised.
+    /// The next `count` messages, sorted by partition and offset: their order is not promised.
     pub(super) async fn take(&mut self, count: usize) -> Vec<Delivery> {
         let mut taken = Vec::with_capacity(count);
         while taken.len() < count {
@@ -80,12 +80,12 @@ impl Stream {
         taken
     }
 
-    /// The offsets of the next so many, rising.
+    /// The offsets of the next `count` messages, ascending.
     pub(super) async fn offsets(&mut self, count: usize) -> Vec<u64> {
         self.take(count).await.iter().map(|delivery| delivery.offset).collect()
     }
 
-    /// Not a byte arrives for so long, and the stream stays open.
+    /// Whether no byte arrives for this time and the stream stays open.
     pub(super) async fn is_silent_for(&mut self, ms: u64) -> bool {
         let silence = timeout(Duration::from_millis(ms), self.connection.fill_buf()).await;
         self.body.is_empty() && silence.is_err()

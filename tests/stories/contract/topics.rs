@@ -39,7 +39,7 @@ async fn an_empty_broker_lists_none(broker: Broker) {
     broker.wire.get("/v1/topics").await.is(200, r#"{"topics":[]}"#);
 }
 
-/// In JSON or by query, and a body wins over a query; one partition where none is asked for.
+/// In JSON or by query; a body takes precedence over a query. Without a count, a topic has one partition.
 async fn a_topic_is_created_in_json_or_by_query(broker: Broker) {
     let name = Broker::name();
     let post = async |path: String, body: Value| broker.wire.post(&path, &body.to_string()).await;
@@ -56,7 +56,7 @@ async fn a_topic_is_created_in_json_or_by_query(broker: Broker) {
     post(query, json!({ "name": other })).await.is(201, &created(&other, 1));
 }
 
-/// Always 201, with the count that was asked for, though the topic keeps the one it has.
+/// The answer is always 201 with the requested count, although an existing topic keeps its own.
 async fn creating_is_idempotent_and_echoes_what_was_asked_for(broker: Broker) {
     let topic = broker.topic(3).await;
     for partitions in [3, 7] {
@@ -67,7 +67,8 @@ async fn creating_is_idempotent_and_echoes_what_was_asked_for(broker: Broker) {
     topic.produce(fifth).await.refuses("partition_override out of range");
 }
 
-/// Whatever count is asked for; of four that create one at once, three are refused.
+/// An existing topic is refused whatever count is requested. Of four requests that create one topic at once,
+/// three are refused.
 async fn creating_what_exists_is_refused(broker: Broker) {
     let topic = broker.topic(3).await;
     for partitions in [3, 7] {
@@ -84,7 +85,8 @@ async fn creating_what_exists_is_refused(broker: Broker) {
     assert_eq!(statuses, [201, 400, 400, 400]);
 }
 
-/// Blanks around a name are trimmed, what is in it is not looked at, nor what follows the JSON.
+/// Blanks around a name are trimmed. The characters of the name are not checked, and neither is text after
+/// the JSON.
 async fn odd_names_are_accepted(broker: Broker) {
     let name = format!("{} sp ace/../x", Broker::name());
     let body = json!({ "name": format!("  {name}  ") });

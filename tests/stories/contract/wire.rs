@@ -55,7 +55,7 @@ impl Wire {
         self.call_with(method, path, "", body).await
     }
 
-    /// A call with headers of one's own, each ended by CRLF.
+    /// A call with additional headers, each ended by CRLF.
     pub(super) async fn call_with(&self, method: &str, path: &str, headers: &str, body: &str) -> Reply {
         self.try_call(method, path, headers, body).await.unwrap()
     }
@@ -108,13 +108,13 @@ impl Reply {
         header(&self.head, name)
     }
 
-    /// It is this status with this body, which is one line.
+    /// Asserts that the reply has this status and this body, which is one line.
     #[track_caller]
     pub(super) fn is(&self, status: u16, body: &str) {
         assert_eq!((self.status, self.body.trim_end()), (status, body));
     }
 
-    /// It is a 400 with this message, written as in JSON.
+    /// Asserts that the reply is a 400 with this message, written as in JSON.
     #[track_caller]
     pub(super) fn refuses(&self, message: &str) {
         self.is(400, &format!(r#"{{"error":"INVALID_ARGUMENT","message":"{message}"}}"#));

@@ -1,4 +1,5 @@
-//! Answers of every kind: what the broker, or a proxy before it, may say to an ack, a produce or a question.
+//! Answers of every kind that the broker, or a proxy in front of it, may give to an ack, a produce or another
+//! request.
 
 use anyhow::Result;
 use local::{
@@ -12,7 +13,8 @@ use serde_json::json;
 use super::{ack, consumes, deliver_all, once_each, produces, side_by_side, tickets};
 use crate::setup::{Story, builder, config, settle, stack};
 
-/// The first generation acks one by one; `cumulative` has the same of a newer one.
+/// A stack with a broker of the first generation, which acks one by one. `cumulative` has the same tests for
+/// a newer one.
 async fn acking_singly() -> Result<Stack> {
     builder(config()?)?.broker_profile(Profile::G0).start().await
 }

@@ -1,5 +1,5 @@
-//! A newer broker acks cumulatively, and checks by itself: what it refuses is asked for again. (`answers` has the same of one that
-//! acks one by one.)
+//! A newer broker acks cumulatively, and checks each ack itself: a refused ack is sent again. (`answers` has the same tests for a
+//! broker that acks one by one.)
 
 use anyhow::Result;
 use local::{
@@ -21,7 +21,7 @@ fn answer(status: u16, code: &str, message: &str) -> Fault {
     Fault::Answer(Answer::of_json(status, &json!({ "error": code, "message": message })))
 }
 
-/// One effect, whose first ack meets the fault. None: the broker is of the generation that it is.
+/// One effect, whose first ack meets the fault. None: the broker is external, so its generation can't be chosen.
 async fn first_ack_meets(fault: &Fault) -> Result<Option<(Stack, Settling)>> {
     let stack = builder(config()?)?.broker_profile(Profile::G3).start().await?;
     if stack.broker.is_external() {
@@ -57,7 +57,7 @@ async fn what_the_broker_will_not_ack_yet_is_asked_for_again() -> Story {
     side_by_side(stories).await
 }
 
-/// Then the broker says that it is not in flight, and nothing is to wait for it.
+/// To the second ack the broker answers that the message is not in flight, and nothing may wait for it.
 #[tokio::test]
 async fn what_was_acked_without_an_answer_holds_nothing_up() -> Story {
     let stories = [Fault::HangAfter, Fault::CutAfter].map(async |fault| {

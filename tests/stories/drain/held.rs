@@ -28,7 +28,7 @@ async fn what_a_newer_brokers_dead_stream_holds_is_not_passed_over() -> Story {
     nothing_is_passed_over(|_| false).await
 }
 
-/// Then the broker checks each ack itself.
+/// Without metrics, the broker checks each ack itself.
 #[tokio::test]
 async fn nor_without_metrics() -> Story {
     nothing_is_passed_over(asks_for_metrics).await
@@ -60,7 +60,8 @@ async fn nothing_is_passed_over(lacks: fn(&Seen) -> bool) -> Story {
         // The dead stream and the living one get two messages each.
         deliver_all(&stack, by_turns).await?;
         stack.third_party.until(PATIENCE, |ledger| ledger.applied().len() >= 3).await?;
-        // At the second time, it has had a response to the first. A consumer that does not ask would have acked.
+        // At the second request, the consumer has the response to the first. A consumer without such requests would have
+        // acked by then.
         for _ in 0..2 {
             let _ = stack.broker_proxy.once(asks, Fault::Pass).within(Duration::from_secs(1)).await;
         }

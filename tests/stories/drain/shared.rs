@@ -37,7 +37,7 @@ async fn what_a_dead_consumers_stream_is_dealt_is_done_in_the_end() -> Story {
     leave_stream(&stack).await?;
     shorten_leases(&stack);
     let names = ["a", "b", "c", "d", "e"];
-    // Sent to the dead stream, as many as fit.
+    // As many as fit are sent to the dead stream.
     deliver_all(&stack, &names).await?;
     let settling = stack.run_until_settled(3 * PATIENCE).await?;
     assert_eq!(settling.total(|run| run.done), 5);

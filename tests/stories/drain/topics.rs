@@ -79,7 +79,7 @@ async fn topics(stack: &Stack) -> Result<serde_json::Value> {
     Ok(serde_json::from_slice::<serde_json::Value>(&answer.bytes().await?)?["topics"].clone())
 }
 
-/// How many partitions there are: as the lag of the group tells, or of one that is made to ask.
+/// The number of the topic's partitions, from the lag of a group that is made for this question.
 async fn partitions(stack: &Stack) -> Result<usize> {
     let url = stack.broker.url();
     let query = format!("topic={}&group=counting&owner=counter&lease_ms=1000", stack.topic);

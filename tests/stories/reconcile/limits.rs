@@ -79,7 +79,7 @@ async fn a_consumer_that_has_lost_its_turn_does_not_move_the_cursor() -> Story {
     Ok(told.stack.finish().await?)
 }
 
-/// Twenty pages, and the next turn continues where this one has stopped.
+/// A turn reads twenty pages, and the next turn continues where this one has stopped.
 #[tokio::test]
 async fn a_turn_ends_after_some_pages_and_the_next_one_goes_on() -> Story {
     let told = paddle().await?;

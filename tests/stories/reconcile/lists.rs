@@ -14,7 +14,7 @@ use toml::{Table, Value};
 use super::{Told, reconciled, recovered};
 use crate::setup::{Story, add_steps, builder, config, dispute_about, settle};
 
-/// The source and its provider, asked all the time. A step wants what was paid.
+/// A stack with the source and its provider, which is asked all the time. One step wants paid events.
 async fn told(provider: Listed, source: &str) -> Result<Told<Listed>> {
     let api = FaultProxy::start(&provider.url()).await?;
     let mut config = config()?;
@@ -91,7 +91,7 @@ async fn what_square_could_not_deliver_is_fetched_and_done_once() -> Story {
     Ok(told.stack.finish().await?)
 }
 
-/// Only the events of that account, and of the types that a step wants.
+/// Only events of that account, and of types that a step wants, are requested.
 #[tokio::test]
 async fn stripe_is_asked_for_an_account_and_for_what_is_wanted() -> Story {
     let provider = stripe::start().await?;

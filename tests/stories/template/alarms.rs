@@ -39,7 +39,7 @@ fn silence_is_an_alarm_for_the_consumer_only() -> Result<()> {
     Ok(())
 }
 
-/// A mean would hide the one of a hundred that a provider gives up on, after 3 s.
+/// A mean would hide the one webhook of a hundred that takes longer than 3 s, after which its provider gives up.
 #[test]
 fn what_is_late_is_the_slowest_of_a_hundred() -> Result<()> {
     let alarms = alarms()?;

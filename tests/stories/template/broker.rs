@@ -9,10 +9,10 @@ use serde_json::Value;
 use self::stack::Stack;
 use super::read;
 
-/// How many times what it holds the broker needs while it restarts, as measured on G0.
+/// The memory that the broker needs while it restarts, as a multiple of what it holds. Measured on G0.
 const RESTART: f64 = 2.0;
 
-/// The flags of the oldest generation. A broker stops at once at a flag that it does not know.
+/// The flags of the oldest generation. A broker stops at once if it is given an unknown flag.
 const OLDEST_FLAGS: [&str; 4] = ["-addr", "-wal", "-log-format", "-log-level"];
 
 /// Whether Fargate offers this many CPU units with this many MiB, as its documentation lists them.

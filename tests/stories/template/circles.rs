@@ -36,7 +36,7 @@ fn no_resource_needs_itself() -> Result<()> {
     let releases: Vec<_> = template.all().map(|(id, _)| format!("{id}'s release")).collect();
     for ((id, definition), release) in template.all().zip(&releases) {
         let mut definition = definition.clone();
-        // How webhooks move to a new version is a matter of the alias that SAM makes, and not of the function.
+        // The deployment preference belongs to the alias that SAM makes, and not to the function.
         let preference = definition["Properties"]["DeploymentPreference"].take();
         references(&preference, needs.entry(release).or_default());
         references(&definition, needs.entry(id).or_default());

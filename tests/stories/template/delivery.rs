@@ -74,7 +74,8 @@ fn terraform_makes_both_templates() -> Result<()> {
     Ok(())
 }
 
-/// As it is, for who validates it; and as JSON without spaces, as Terraform sends what SAM has packaged.
+/// A template must fit as it is, for its validation, and as JSON without spaces, which is how Terraform sends the
+/// packaged template.
 #[test]
 fn cloudformation_takes_the_template_without_an_upload() -> Result<()> {
     // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html

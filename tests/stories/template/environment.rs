@@ -79,7 +79,7 @@ fn what_operators_switch_is_no_parameter() -> Result<()> {
     let woken = &template.function("ingest")?["Environment"]["Variables"]["CONSUMER_FUNCTION"];
     assert_eq!(woken["Ref"], "ConsumerFunction", "and so do wake-ups");
     for page in ["README.md", "docs/configuration.md", "docs/deploy.md", "docs/operate.md"] {
-        // Given once on the command line, a parameter is what it was before at the next deployment.
+        // A parameter that is given once on the command line has its old value again at the next deployment.
         let given = read(page)?.lines().any(|line| line.contains("sam deploy") && line.contains("overrides"));
         assert!(!given, "{page} gives sam deploy parameters that stages/ does not have");
     }
@@ -137,7 +137,8 @@ fn other_tools_are_given_the_secrets_that_events_are_signed_with() -> Result<()>
             assert_eq!(given.get(name.as_str()), Some(&value.as_str()), "{name}");
         }
         let get = |name: &str| given.get(name).map(|value| (*value).to_owned());
-        // A broker that is not on this machine wants commands signed, and in its container that is another machine.
+        // Commands must be signed if the broker is on another machine. For a function in a container, this machine is
+        // another one.
         let is_signed = get("COMMAND_KEY").is_some_and(|key| key.len() >= 32);
         assert!(is_signed || get("DRIFTQ_HTTP_URL").is_some_and(|url| url.contains("127.0.0.1")));
         Environment::read(&get)?;

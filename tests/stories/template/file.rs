@@ -42,7 +42,7 @@ impl Template {
         outputs.filter_map(|(_, output)| output["Value"]["Fn::Sub"].as_str())
     }
 
-    /// A function's environment in a stack that was given no more than it must be.
+    /// A function's environment in a stack that was given only the required parameters.
     pub(super) fn variables(&self, binary: &str) -> Result<BTreeMap<String, String>> {
         let all = self.environment(binary)?;
         all.iter().map(|(name, value)| Ok((name.clone(), self.value(value)?))).collect()
@@ -56,10 +56,10 @@ impl Template {
         Ok(all)
     }
 
-    /// What a value comes to: a parameter's default, or a stand-in.
+    /// The resolved value: a parameter's default, or a placeholder.
     fn value(&self, value: &Value) -> Result<String> {
         if let Some(otherwise) = value["Fn::If"].get(2) {
-            // What is optional is not asked for.
+            // Optional parts are left out.
             return self.value(otherwise);
         }
         if let Some(text) = value.as_str() {

@@ -13,7 +13,7 @@ pub(super) fn stages() -> Result<Vec<(String, String)>> {
     let config: Table = read("samconfig.toml")?.parse()?;
     let stages = config.into_iter().filter(|(_, stage)| stage.is_table());
     let file = |(name, stage): (String, toml::Value)| {
-        // Of `global`, so that sam build reads it as well as sam deploy.
+        // In the section `global`, so that sam build reads it as well as sam deploy.
         let overrides =
             stage["global"]["parameters"]["parameter_overrides"].as_str().context(name.clone())?;
         for (command, settings) in stage.as_table().context(name.clone())? {
@@ -108,7 +108,8 @@ fn every_role_can_have_a_permissions_boundary() -> Result<()> {
     Ok(())
 }
 
-/// By its name, since a reference would close a circle: so the names must be the same, or nothing rolls a release back.
+/// A release refers to its alarm by name, since a reference would make a circle. So the names must be the same, or
+/// nothing rolls a release back.
 #[test]
 fn a_release_is_rolled_back_by_an_alarm_that_is_there() -> Result<()> {
     let template = parse("template.yaml")?;
@@ -119,7 +120,8 @@ fn a_release_is_rolled_back_by_an_alarm_that_is_there() -> Result<()> {
     // CodeDeploy may invoke functions of this prefix only.
     let name = &resources["ReleaseCheck"]["Properties"]["FunctionName"]["Fn::Sub"];
     assert_eq!(*name, "CodeDeployHook_${AWS::StackName}");
-    // Else a deployment of another variable would change no version, and nothing would get it.
+    // Otherwise a deployment that changes only a variable would make no new version, and no function would get the
+    // new value.
     assert_eq!(resources["IngestFunction"]["Properties"]["AutoPublishAliasAllProperties"], true);
     Ok(())
 }

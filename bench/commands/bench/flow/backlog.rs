@@ -1,5 +1,5 @@
-//! A backlog of what is due: how fast it is worked off, alone and beside messages that come at 38 % of the drain's pace;
-//! and how long what falls due meanwhile has to wait.
+//! A backlog of due records: how fast it is worked off, alone and beside messages that come at 38 % of the drain's pace;
+//! and how long records wait that fall due meanwhile.
 
 use std::{
     collections::HashSet,
@@ -25,13 +25,13 @@ use super::{
 const SIZES: [usize; 2] = [10_000, 40_000];
 const LOAD: f64 = 0.38;
 const SLOW: Duration = Duration::from_millis(200);
-/// The start of a run is left out, and then it is looked at for so long. No backlog is worked off to its end: one of 40,000
-/// would take minutes.
+/// The start of a run, which is left out, and the time after it, which is measured. No backlog is worked off to its end:
+/// one of 40,000 would take minutes.
 const START: Duration = Duration::from_secs(1);
 const WINDOW: Duration = Duration::from_secs(6);
 /// A drain with a slow third party takes 4 s.
 const DRAINED: usize = 1280;
-/// What falls due meanwhile, in a second.
+/// How many records fall due meanwhile, per second.
 const RATE: u32 = 20;
 
 pub(super) async fn measure(report: &mut Report, bench: &Bench<'_>) -> Result<()> {
@@ -63,18 +63,18 @@ pub(super) async fn measure(report: &mut Report, bench: &Bench<'_>) -> Result<()
     Ok(())
 }
 
-/// What became of a backlog.
+/// The figures of a backlog.
 struct Worked {
-    /// Of messages, for the same third party.
+    /// A drain of messages for the same third party.
     drain: Drained,
     paces: Paces,
-    /// Of the consumer's process, for each call.
+    /// CPU time of the consumer's process per call.
     cpu_ms: f64,
-    /// How long what fell due for another third party waited.
+    /// How long the records waited that fell due for another third party.
     waited: Vec<Duration>,
 }
 
-/// How many a second.
+/// Calls per second.
 struct Paces {
     backlog: f64,
     load: f64,
@@ -116,7 +116,7 @@ async fn drain(site: &Site, pause: Duration) -> Result<Drained> {
     drained(site, count).await
 }
 
-/// Of the calls in the window, or until the backlog is at its end.
+/// The paces of the calls in the window, or until the backlog is at its end.
 async fn paces(site: &Site, backlog: &HashSet<String>) -> Result<Paces> {
     let since = Instant::now();
     let is_of_backlog = |call: &&Call| backlog.contains(&call.id);
@@ -136,7 +136,7 @@ async fn paces(site: &Site, backlog: &HashSet<String>) -> Result<Paces> {
     }
 }
 
-/// The longest that anything due had to wait, of some that fall due all the time, in milliseconds.
+/// The longest time that a due record had to wait, in milliseconds, while some fall due all the time.
 async fn oldest(bench: &Bench<'_>, pause: Duration) -> Result<f64> {
     let site = bench.site(Setup::default()).await?;
     let drain = drain(&site, pause).await?;

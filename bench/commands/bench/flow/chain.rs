@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::{super::report::Report, Bench, percentile, row};
 
-/// How often it is measured per round.
+/// How often a chain is measured per round.
 const CHAINS: u32 = 34;
 const LIMIT: Duration = Duration::from_secs(10);
 /// What the last step of the shipped chain calls.
@@ -20,7 +20,7 @@ pub(super) async fn measure(report: &mut Report, bench: &Bench<'_>) -> Result<()
     let builder = Stack::builder().functions(bench.functions.clone()).config(Config::shipped()?);
     let builder = builder.own_names().wake_ups().ingests(1);
     let stack = builder.broker_profile(bench.profile).env("IDLE_EXIT", "300ms").start().await?;
-    // The very first one finds no stream lease and no lanes.
+    // The very first chain finds no stream lease and no lanes, so it does not count.
     chain(&stack, 0).await?;
     let mut times = Vec::new();
     for number in 1..=CHAINS * u32::from(bench.rounds) {
@@ -31,7 +31,7 @@ pub(super) async fn measure(report: &mut Report, bench: &Bench<'_>) -> Result<()
     report.alone(format!("{what}: p99"), "ms", vec![percentile(&times, 99)?])
 }
 
-/// One that comes alone: to a new process of ingest, which knows of no wake-up before.
+/// One chain that comes alone: to a new process of ingest, which has sent no wake-up before.
 async fn chain(stack: &Stack, number: u32) -> Result<Duration> {
     stack.ingest.killer().kill().await;
     stack.ingest.warm().await?;

@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub(super) async fn measure(report: &mut Report, bench: &Bench<'_>) -> Result<()> {
     report.next("flow: from the 2xx to the call");
     let site = bench.site(Setup { wake_ups: true, ..Setup::default() }).await?;
-    // The very first one finds no stream lease and no lanes.
+    // The very first webhook finds no stream lease and no lanes, so it does not count.
     asleep(&site).await?;
     let (mut times, mut awakes) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds {
@@ -59,7 +59,8 @@ async fn asleep(site: &Site) -> Result<Duration> {
     Ok(took)
 }
 
-/// Some, one after the other, without the first, which wakes the consumer. Then it sleeps again.
+/// Some webhooks, one after the other. The first one, which wakes the consumer, does not count. Returns once the
+/// consumer sleeps again.
 async fn awake(site: &Site) -> Result<Vec<Duration>> {
     let mut ends = site.stack.lambda()?.follow();
     let woken = site.stack.lambda()?.accepted().len();

@@ -22,8 +22,8 @@ const AT_ONCE: usize = 32;
 /// When each id was to be acted on.
 pub(super) type Since = HashMap<String, Instant>;
 
-/// Produces so many a second for that long, spread over the partitions from `first` on; gives when the broker took each.
-/// What it refuses is left out: ingest would put it on the agenda.
+/// Produces `rate` commands per second for that time, spread over the partitions from `first` on. Returns when the
+/// broker accepted each. A refused command is left out: ingest would put it on the agenda.
 pub(super) async fn produce(site: &Site, rate: f64, time: Duration, first: usize) -> Since {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some thousands at the most")]
     let count = (rate * time.as_secs_f64()) as u32;
@@ -38,7 +38,7 @@ pub(super) async fn produce(site: &Site, rate: f64, time: Duration, first: usize
     stream::iter(0..count).map(one).buffer_unordered(AT_ONCE).filter_map(async |taken| taken).collect().await
 }
 
-/// Puts so many a second on the agenda, from `after` on for that long; gives when each falls due.
+/// Puts `rate` commands per second on the agenda, due from `after` on for that time. Returns when each falls due.
 pub(super) async fn defer(
     site: &Site,
     kind: Kind,
@@ -57,7 +57,8 @@ pub(super) async fn defer(
     Ok(all.into_iter().map(|(id, offset)| (id, now + offset)).collect())
 }
 
-/// How long each of them had to wait, once all were called or time is up. One that was not called has waited until now.
+/// How long each command had to wait, once all were called or `patience` is over. A command that was not called has
+/// waited until then.
 pub(super) async fn waited(third_party: &ThirdParty, since: &Since, patience: Duration) -> Vec<Duration> {
     let until = Instant::now() + patience;
     for id in since.keys() {

@@ -1,5 +1,5 @@
-//! Who delays whom: messages beside 64 calls that hang, and beside a key with a queue of its own, against messages alone.
-//! From when the broker took a message to its call.
+//! How much other work delays messages: messages beside 64 calls that hang, and beside a key with a queue of its own,
+//! compared with messages alone. Measured from the broker's acceptance of a message to its call.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ const RATE: f64 = 60.0;
 const TIME: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// What is going on beside the messages.
+/// The other work beside the messages.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Beside {
     Nothing,
@@ -69,7 +69,7 @@ struct Waits {
     hanging: Vec<Vec<Duration>>,
 }
 
-/// How long each waited.
+/// How long each message waited, in one round.
 async fn messages(site: &Site, beside: Beside) -> Result<Vec<Duration>> {
     let neighbour = site.neighbour.as_ref().context("no neighbour")?;
     let (kind, count) = match beside {
@@ -79,7 +79,7 @@ async fn messages(site: &Site, beside: Beside) -> Result<Vec<Duration>> {
     };
     neighbour.takes(HANGS);
     site.third_party.takes_for_hot_key(HOT_TAKES);
-    // A hot key's are all in the first partition; calls that hang are in all of them.
+    // The commands of a hot key are all in the first partition; those whose calls hang are in all partitions.
     let partition = |number: usize| if beside == Beside::HotKey { 0 } else { number };
     let ids: Vec<_> = (0..count).map(|number| (site.id(), partition(number))).collect();
     let produce = async |(id, partition): &(String, usize)| site.produce_one(kind, id, *partition).await;
@@ -87,7 +87,7 @@ async fn messages(site: &Site, beside: Beside) -> Result<Vec<Duration>> {
     let since = load::produce(site, RATE, TIME, 1).await;
     let waited = load::waited(&site.third_party, &since, PATIENCE).await;
     if beside == Beside::HotKey {
-        // The next ones are not to meet what is left of the queue.
+        // The next round must not meet the rest of this queue.
         for (id, _) in &ids {
             site.third_party.called(id, PATIENCE).await;
         }

@@ -1,5 +1,5 @@
-//! `driftq.yaml` with values for its parameters: rules, conditions, mappings and references come to what they would in
-//! CloudFormation.
+//! `driftq.yaml` with values for its parameters: rules, conditions, mappings and references are resolved as
+//! CloudFormation resolves them.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::template::file::parse;
 
-/// A stack of the template, before anything is made.
+/// A stack of the template, before its creation.
 #[derive(Clone)]
 pub(super) struct Stack {
     template: Value,
@@ -51,7 +51,7 @@ impl Stack {
         Ok(hold)
     }
 
-    /// A resource that this stack has, with everything resolved that its parameters decide.
+    /// A resource of this stack, with everything resolved that depends on parameters.
     pub(super) fn resource(&self, id: &str) -> Option<Value> {
         self.resources().get_mut(id).map(Value::take)
     }
@@ -81,7 +81,7 @@ impl Stack {
         list.zip(value).is_some_and(|(list, value)| list.contains(&value))
     }
 
-    /// What a value comes to; none for `AWS::NoValue`, which takes its property or item away.
+    /// The resolved value; none for `AWS::NoValue`, which removes its property or item.
     fn resolve(&self, value: &Value) -> Option<Value> {
         if let Some(branches) = value["Fn::If"].as_array() {
             let holds = self.condition(branches[0].as_str()?);
