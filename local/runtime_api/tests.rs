@@ -10,6 +10,7 @@ use super::{Function, InvokeError, Program};
 const SECOND: Duration = Duration::from_secs(10);
 
 /// A script that answers every event by what `answer` does with `$id` and `$event`.
+/// Each process has its own file of headers: one that is being ended may still write to it.
 fn function(dir: &Path, answer: &str) -> Function {
     let binary = dir.join("function");
     let script = format!(
@@ -18,8 +19,8 @@ api="http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime"
 reply() {{ /usr/bin/curl -s -o /dev/null --data-binary "$2" "$api/invocation/$id/$1"; }}
 echo started
 while true; do
-  event=$(/usr/bin/curl -s -D "{headers}" "$api/invocation/next") || exit 9
-  id=$(/bin/sed -n 's/^lambda-runtime-aws-request-id: *//Ip' "{headers}" | /usr/bin/tr -d '\r')
+  event=$(/usr/bin/curl -s -D "{headers}.$$" "$api/invocation/next") || exit 9
+  id=$(/bin/sed -n 's/^lambda-runtime-aws-request-id: *//Ip' "{headers}.$$" | /usr/bin/tr -d '\r')
   {answer}
 done
 "#,
