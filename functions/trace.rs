@@ -137,7 +137,7 @@ pub fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Trac
     Ok(Value::deserialize(deserializer)?.as_str().and_then(Traceparent::parse))
 }
 
-/// Parses a number of exactly so many lower-case hex digits.
+/// Parses a number that has exactly this many lower-case hex digits.
 fn hex(text: &str, digits: usize) -> Option<u128> {
     let lower = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     let fits = text.len() == digits && text.bytes().all(lower);
