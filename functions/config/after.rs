@@ -83,9 +83,8 @@ impl After {
         templates: &Templates,
     ) -> Self {
         let late = when.take_if(|when| is_late(&templates.names(when)));
-        // The exact names need a compiled template, so they are read only if the text mentions a late name.
-        let is_late =
-            |field: &JsonTemplate| templates.mention(field, &LATE) && is_late(&templates.names_of(field));
+        // The exact names may need a compiled template, so they are read only if the text mentions a late name.
+        let is_late = |field: &JsonTemplate| field.mentions(&LATE) && is_late(&templates.names_of(field));
         let (late_input, early) = std::mem::take(input).into_iter().partition(|(_, field)| is_late(field));
         *input = early;
         Self { steps, when: late, input: late_input }

@@ -94,7 +94,7 @@ impl Call {
 
 /// Names that a template of a call or a look-up may use.
 pub(super) fn call_scope(input: &[(String, JsonTemplate)]) -> Vec<String> {
-    let inputs = input.iter().map(|(name, _)| format!("input.{name}"));
+    let inputs = input.iter().map(|(name, _)| ["input.", name].concat());
     inputs.chain(CALL_SCOPE.map(str::to_owned)).collect()
 }
 

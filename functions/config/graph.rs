@@ -8,7 +8,7 @@ use super::{
     problems::Problems,
     source::INGEST_SCOPE,
     step::Step,
-    template::Templates,
+    template::{Template, Templates},
 };
 use crate::{command::flow::Uses, effect_id::StepId};
 
@@ -95,7 +95,7 @@ impl<'a> Graph<'a> {
     ) {
         let first = before.iter().filter_map(|id| self.steps.get(id)).filter(|step| step.after.is_none());
         let first: Vec<_> = first.collect();
-        let run_id = |step: &Step| step.run_id.as_ref().map(|template| self.templates.source(template));
+        let run_id = |step: &'a Step| step.run_id.as_ref().map(Template::source);
         for pair in first.windows(2) {
             let (one, other) = (&pair[0].id, &pair[1].id);
             if pair[0].on != pair[1].on || pair[0].on.is_none() {

@@ -39,10 +39,12 @@ impl Role {
     }
 }
 
-/// A compiled template, identified by its field in the file.
+/// A template, identified by its field in the file. [`Templates`] has it compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     name: Arc<str>,
+    /// Its text in the file.
+    source: Arc<str>,
 }
 
 /// JSON with templates in it.
@@ -76,7 +78,7 @@ pub struct RenderError {
 #[derive(Debug)]
 pub struct Templates {
     env: Environment<'static>,
-    /// Templates that have been checked and are compiled at first use, by name; none if all are compiled now.
+    /// Templates that have been checked and are compiled at first use; none if all are compiled now.
     later: Option<Later>,
     /// The names that each compiled template uses.
     names: BTreeMap<Arc<str>, Vec<String>>,
@@ -84,7 +86,8 @@ pub struct Templates {
     digest: bool,
 }
 
-type Later = Arc<Mutex<BTreeMap<Arc<str>, String>>>;
+/// Not by name: most of them are single names, which are never compiled.
+type Later = Arc<Mutex<Vec<Template>>>;
 
 impl Templates {
     pub(super) fn new(check: Check) -> Self {
@@ -100,7 +103,8 @@ impl Templates {
         env.remove_global("debug");
         let later = (check == Check::Hosts).then(Later::default);
         if let Some(later) = later.clone() {
-            env.set_loader(move |name| Ok(lock(&later).get(name).cloned()));
+            let source = |template: &Template| template.source.to_string();
+            env.set_loader(move |name| Ok(lock(&later).iter().find(|it| &*it.name == name).map(source)));
         }
         Self { env, later, names: BTreeMap::new(), digest: false }
     }
@@ -120,13 +124,14 @@ impl Templates {
     fn compile(&mut self, field: &str, role: Role, source: &str, scope: &[&str]) -> Result<Template, String> {
         let name: Arc<str> = [field, role.suffix()].concat().into();
         self.digest |= source.contains("digest");
+        let template = Template { name, source: source.into() };
         if let Some(later) = &self.later {
-            lock(later).insert(name.clone(), source.to_owned());
-            return Ok(Template { name });
+            lock(later).push(template.clone());
+            return Ok(template);
         }
-        self.env.add_template_owned(name.to_string(), source.to_owned()).map_err(|e| syntax(&e))?;
-        let template = self.env.get_template(&name).map_err(|e| syntax(&e))?;
-        let mut names: Vec<_> = template.undeclared_variables(true).into_iter().collect();
+        self.env.add_template_owned(template.name.to_string(), source.to_owned()).map_err(|e| syntax(&e))?;
+        let compiled = self.env.get_template(&template.name).map_err(|e| syntax(&e))?;
+        let mut names: Vec<_> = compiled.undeclared_variables(true).into_iter().collect();
         names.sort();
         if let Some(unknown) = named(source).into_iter().find(|name| !self.has(*name)) {
             let (kind, name) = match unknown {
@@ -140,8 +145,8 @@ impl Templates {
         if let Some(name) = names.iter().find(|name| !self.allows(scope, name)) {
             return Err(format!("{name} is not known here; known are {}", scope.join(", ")));
         }
-        self.names.insert(name.clone(), names);
-        Ok(Template { name })
+        self.names.insert(template.name.clone(), names);
+        Ok(template)
     }
 
     fn has(&self, name: Named<'_>) -> bool {
@@ -261,12 +266,12 @@ impl Templates {
     /// # Errors
     /// A field is missing, or an expression does not fit the data.
     pub fn text(&self, template: &Template, context: &Jinja) -> Result<String, RenderError> {
-        let compiled = self.compiled(template)?;
         if template.name.ends_with(Role::Text.suffix())
-            && let Some(Value::String(text)) = plain::value(compiled.source(), context)
+            && let Some(Value::String(text)) = plain::value(&template.source, context)
         {
             return Ok(text);
         }
+        let compiled = self.compiled(template)?;
         compiled.render(context).map_err(|error| {
             let missing = (error.kind() == ErrorKind::UndefinedError)
                 .then(|| first_missing(compiled.undeclared_variables(true), context))
@@ -293,6 +298,9 @@ impl Templates {
         if let Some(names) = self.names.get(&template.name) {
             return names.into();
         }
+        if let Some(name) = plain::name(&template.source) {
+            return vec![name.to_owned()].into();
+        }
         let compiled = self.env.get_template(&template.name);
         let names = compiled.map(|compiled| compiled.undeclared_variables(true)).unwrap_or_default();
         let mut names: Vec<_> = names.into_iter().collect();
@@ -316,27 +324,6 @@ impl Templates {
                 fields.iter().flat_map(|(_, field)| self.names_of(field)).collect()
             }
         }
-    }
-
-    /// Whether the text of any template in a JSON value contains one of these words.
-    pub(super) fn mention(&self, json: &JsonTemplate, words: &[&str]) -> bool {
-        match json {
-            JsonTemplate::Literal(_) => false,
-            JsonTemplate::Text(template) | JsonTemplate::Expression(template) => {
-                let source = self.source(template);
-                words.iter().any(|word| source.contains(word))
-            }
-            JsonTemplate::Array(items) => items.iter().any(|item| self.mention(item, words)),
-            JsonTemplate::Object(fields) => fields.iter().any(|(_, field)| self.mention(field, words)),
-        }
-    }
-
-    /// The template's text in the file.
-    pub(super) fn source(&self, template: &Template) -> String {
-        if let Some(source) = self.later.as_ref().and_then(|later| lock(later).get(&template.name).cloned()) {
-            return source;
-        }
-        self.env.get_template(&template.name).map(|found| found.source().to_owned()).unwrap_or_default()
     }
 
     /// Whether a condition holds.
@@ -374,7 +361,7 @@ impl Templates {
     }
 
     fn expression(&self, template: &Template, context: &Jinja) -> Result<Value, RenderError> {
-        if let Some(value) = plain::value(self.compiled(template)?.source(), context) {
+        if let Some(value) = plain::value(&template.source, context) {
             return Ok(value);
         }
         serde_json::from_str(&self.text(template, context)?).map_err(|e| RenderError {
@@ -385,11 +372,30 @@ impl Templates {
     }
 }
 
+impl JsonTemplate {
+    /// Whether the text of any template in it contains one of these words.
+    pub(super) fn mentions(&self, words: &[&str]) -> bool {
+        match self {
+            Self::Literal(_) => false,
+            Self::Text(template) | Self::Expression(template) => {
+                words.iter().any(|word| template.source.contains(word))
+            }
+            Self::Array(items) => items.iter().any(|item| item.mentions(words)),
+            Self::Object(fields) => fields.iter().any(|(_, field)| field.mentions(words)),
+        }
+    }
+}
+
 impl Template {
     /// The template's field in `webhooks.toml`.
     #[must_use]
     pub fn field(&self) -> &str {
         self.name.rsplit_once('!').map_or(&*self.name, |(field, _)| field)
+    }
+
+    /// Its text in the file.
+    pub(super) fn source(&self) -> &str {
+        &self.source
     }
 
     fn failed(&self, error: &Error, missing: Option<String>) -> RenderError {
@@ -401,7 +407,7 @@ impl Template {
     }
 }
 
-fn lock(later: &Later) -> std::sync::MutexGuard<'_, BTreeMap<Arc<str>, String>> {
+fn lock(later: &Later) -> std::sync::MutexGuard<'_, Vec<Template>> {
     later.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

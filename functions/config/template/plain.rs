@@ -5,13 +5,24 @@
 use minijinja::Value as Jinja;
 use serde_json::Value;
 
+/// The name, if the template is a single one.
+pub(super) fn name(source: &str) -> Option<&str> {
+    let name = source.strip_prefix("{{")?.strip_suffix("}}")?.trim();
+    let is_reserved = name.split('.').next().is_some_and(|first| RESERVED.contains(&first));
+    (name.split('.').all(is_word) && !is_reserved).then_some(name)
+}
+
+/// Words with a meaning of their own in the engine, so they are not names of values.
+const RESERVED: [&str; 7] = ["true", "false", "none", "True", "False", "None", "self"];
+
+fn is_word(part: &str) -> bool {
+    part.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
 /// The value that the template prints, if it is a single name, and the value is a text or a whole number.
 pub(super) fn value(source: &str, context: &Jinja) -> Option<Value> {
-    let name = source.strip_prefix("{{")?.strip_suffix("}}")?.trim();
-    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.')) {
-        return None;
-    }
-    let mut parts = name.split('.');
+    let mut parts = name(source)?.split('.');
     let first = context.get_attr(parts.next()?).ok()?;
     let found = parts.try_fold(first, |value, part| value.get_attr(part).ok())?;
     match found.as_str() {
@@ -42,7 +53,7 @@ mod tests {
                 any::<i64>().prop_map(Value::from), any::<u64>().prop_map(Value::from), any::<f64>().prop_map(Value::from),
                 "(?s).{0,9}".prop_map(Value::from),
             ],
-            name in prop_oneof![Just("v.a"), Just("v.a.b"), Just("v.c"), Just("v"), Just("w"), Just("v.a.length"), Just("none"), Just("v.1")],
+            name in prop_oneof![Just("v.a"), Just("v.a.b"), Just("v.c"), Just("v"), Just("w"), Just("v.a.length"), Just("v.1")],
         ) {
             let mut problems = Problems::default();
             let mut templates = Templates::new(Check::Hosts);
@@ -61,6 +72,19 @@ mod tests {
                 templates.json(&json, &context).map_err(|error| error.message)
             });
             prop_assert_eq!(&json[0], &json[1]);
+        }
+    }
+
+    #[test]
+    fn the_engine_finds_the_same_name() {
+        let (mut problems, mut templates) = (Problems::default(), Templates::new(Check::Hosts));
+        let words = ["v", "v.a.b", "v.1", "v._a1", "a.range", "range", "namespace.a", "loop", "super.a"];
+        for name in words.iter().chain(&RESERVED).copied().chain(["true.a", "None.a"]) {
+            let mut add =
+                |source: &str| templates.add(source, Role::Text, source, &["v"], &mut problems).unwrap();
+            let [plain, engine] =
+                [format!("{{{{ {name} }}}}"), format!("{{{{ ({name}) }}}}")].map(|it| add(&it));
+            assert_eq!(templates.names(&plain), templates.names(&engine), "{name}");
         }
     }
 
