@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::site::{Site, per_second};
+use super::site::{PLACES, Site, per_second};
 
 /// Nothing here takes longer.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -80,7 +80,11 @@ pub(super) async fn empty(site: &Site, count: usize) -> Result<()> {
 
 /// The two writes of one fresh effect.
 pub(super) async fn two_writes(site: &Site) -> Result<()> {
-    for (operation, body) in site.recorded.writes(&site.id())? {
+    write(site, site.recorded.writes(&site.id())?).await
+}
+
+async fn write(site: &Site, writes: [(&str, Value); 2]) -> Result<()> {
+    for (operation, body) in writes {
         site.stack.table()?.call(operation, &body).await?;
     }
     Ok(())
@@ -101,6 +105,15 @@ pub(super) async fn two_writes_ceiling(site: &Site, count: usize) -> Result<f64>
     let all = stream::iter(0..count).map(Ok).try_for_each_concurrent(site.in_flight(), |_| two_writes(site));
     tokio::time::timeout(LIMIT, all).await.context("the plain writes took too long")??;
     per_second(count, since.elapsed())
+}
+
+/// For how many due effects per second the table takes both writes, with as many under way as there are places at the third party.
+pub(super) async fn due_writes_ceiling(site: &Site, ids: &[String]) -> Result<f64> {
+    let since = Instant::now();
+    let both = async |id: &String| write(site, site.recorded.due_writes(id)?).await;
+    let all = stream::iter(ids).map(Ok).try_for_each_concurrent(PLACES, both);
+    tokio::time::timeout(LIMIT, all).await.context("the plain writes took too long")??;
+    per_second(ids.len(), since.elapsed())
 }
 
 /// How many puts per second the table refuses, with as many under way.

@@ -1,8 +1,12 @@
 //! The requests that the functions sent for one webhook, as they went over the proxy, to be sent again under other ids. So
 //! the plain clients write the same bytes.
 
-use anyhow::{Context, Result};
-use local::{command, proxy::FaultProxy, stack::Stack};
+use anyhow::{Context, Result, anyhow};
+use local::{
+    command,
+    proxy::{FaultProxy, Seen},
+    stack::Stack,
+};
 use serde_json::{Value, json};
 
 /// The step that the recorded webhook starts.
@@ -11,6 +15,7 @@ pub(in crate::commands) const STEP: &str = "open_ticket";
 pub(super) const NEIGHBOUR: &str = "open_ticket_next_door";
 /// The business key that all hot commands share.
 pub(super) const HOT_KEY: &str = "du_hot";
+const NO_PLAIN_WRITES: &str = "EFFECTS_TABLE takes no plain writes";
 
 /// Which command to make from the recorded one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +36,16 @@ pub(super) struct Recorded {
     produce: String,
     /// A put and an update; none if the table takes only signed requests.
     writes: Option<[String; 2]>,
-    /// The put of ingest when the broker refuses.
-    deferred: Option<String>,
+    deferred: Option<Deferred>,
+}
+
+/// The requests of an effect that the broker refused.
+#[derive(Debug, Clone)]
+struct Deferred {
+    /// The put of ingest.
+    put: String,
+    /// The two updates of the consumer, when it was due.
+    writes: [String; 2],
 }
 
 impl Recorded {
@@ -49,11 +62,18 @@ impl Recorded {
         Ok(Self { mark: mark.to_owned(), produce, writes, deferred: None })
     }
 
-    /// Adds the put of a stack for a webhook whose command the broker refused, with `mark` in its ids.
+    /// Adds the requests of a stack that has settled one webhook whose command the broker refused, with `mark` in its ids.
     pub(super) fn with_deferred(self, stack: &Stack, mark: &str) -> Result<Self> {
         let Some(table) = &stack.table_proxy else { return Ok(self) };
-        let deferred = body(table, mark, |seen| seen.is("PutItem"))?.replace(mark, &self.mark);
-        Ok(Self { deferred: Some(deferred), ..self })
+        let all = |operation| bodies(table, mark, |seen| seen.is(operation));
+        let renamed = |body: String| body.replace(mark, &self.mark);
+        let (puts, updates) = (all("PutItem")?, all("UpdateItem")?);
+        let put = puts.into_iter().next().map(renamed).context("ingest put nothing into the table")?;
+        let writes: [String; 2] = updates.try_into().map_err(|other: Vec<_>| {
+            anyhow!("the consumer made {} updates for what was due, not two", other.len())
+        })?;
+        let writes = writes.map(renamed);
+        Ok(Self { deferred: Some(Deferred { put, writes }), ..self })
     }
 
     /// The body that produces the command under another id, to that topic.
@@ -65,8 +85,14 @@ impl Recorded {
 
     /// The two writes of the effect with this id.
     pub(super) fn writes(&self, id: &str) -> Result<[(&'static str, Value); 2]> {
-        let [put, update] = self.writes.as_ref().context("EFFECTS_TABLE takes no plain writes")?;
+        let [put, update] = self.writes.as_ref().context(NO_PLAIN_WRITES)?;
         Ok([("PutItem", self.renamed(put, id)?), ("UpdateItem", self.renamed(update, id)?)])
+    }
+
+    /// The two writes of the effect with this id, once it is due.
+    pub(super) fn due_writes(&self, id: &str) -> Result<[(&'static str, Value); 2]> {
+        let [claim, commit] = &self.deferred.as_ref().context(NO_PLAIN_WRITES)?.writes;
+        Ok([("UpdateItem", self.renamed(claim, id)?), ("UpdateItem", self.renamed(commit, id)?)])
     }
 
     /// Whether [`Recorded::due`] can return an item.
@@ -81,8 +107,8 @@ impl Recorded {
 
     /// The item of a command that is due at that time, in milliseconds since 1970.
     pub(super) fn due(&self, kind: Kind, id: &str, at_ms: i64) -> Result<Value> {
-        let put = self.deferred.as_ref().context("EFFECTS_TABLE takes no plain writes")?;
-        let mut item = kind.of(&self.renamed(put, id)?["Item"], id)?;
+        let deferred = self.deferred.as_ref().context(NO_PLAIN_WRITES)?;
+        let mut item = kind.of(&self.renamed(&deferred.put, id)?["Item"], id)?;
         item["due_at"] = json!({ "N": at_ms.to_string() });
         Ok(item)
     }
@@ -104,10 +130,14 @@ impl Kind {
     }
 }
 
-fn body(proxy: &FaultProxy, mark: &str, matches: impl Fn(&local::proxy::Seen) -> bool) -> Result<String> {
+fn body(proxy: &FaultProxy, mark: &str, matches: impl Fn(&Seen) -> bool) -> Result<String> {
+    let first = bodies(proxy, mark, matches)?.into_iter().next();
+    first.context("the functions did not send what was to be recorded")
+}
+
+fn bodies(proxy: &FaultProxy, mark: &str, matches: impl Fn(&Seen) -> bool) -> Result<Vec<String>> {
     let seen = proxy.seen_where(|seen| seen.mentions(mark) && matches(seen));
-    let seen = seen.first().context("the functions did not send what was to be recorded")?;
-    Ok(String::from_utf8(seen.body.to_vec())?)
+    seen.into_iter().map(|seen| Ok(String::from_utf8(seen.body.to_vec())?)).collect()
 }
 
 #[cfg(test)]
@@ -129,7 +159,10 @@ mod tests {
         let expected = [("PutItem", json!({ "Item": "7" })), ("UpdateItem", json!({ "Key": "7" }))];
         assert_eq!(recorded.writes("7").unwrap(), expected);
         let put = json!({ "Item": { "effect_id": { "S": "evt_MARK:open_ticket:du_MARK" }, "due_at": { "N": "1" } } });
-        recorded.deferred = Some(put.to_string());
+        let writes = [r#"{"Key":"MARK"}"#.into(), r#"{"Key":["MARK"]}"#.into()];
+        recorded.deferred = Some(Deferred { put: put.to_string(), writes });
+        let expected = [("UpdateItem", json!({ "Key": "7" })), ("UpdateItem", json!({ "Key": ["7"] }))];
+        assert_eq!(recorded.due_writes("7").unwrap(), expected);
         let due = |kind| recorded.due(kind, "7", 9).unwrap()["effect_id"]["S"].take();
         assert_eq!(due(Kind::Hot), "evt_7:open_ticket:du_hot");
         assert_eq!(due(Kind::Neighbour), "evt_7:open_ticket_next_door:du_7");

@@ -48,8 +48,8 @@ pub(super) async fn measure(report: &mut Report, functions: &Functions) -> Resul
     let full = Fault::Answer(Answer::partition_full());
     stack.broker_proxy.once(|seen| seen.path.ends_with("/produce"), full);
     stack.deliver(&webhook(&refused)?).await?;
-    let recorded = recorded.with_deferred(&stack, &refused)?;
     stack.run_until_settled(PATIENCE).await?;
+    let recorded = recorded.with_deferred(&stack, &refused)?;
     stack.finish().await?;
     Ok(recorded)
 }

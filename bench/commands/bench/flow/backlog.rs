@@ -14,6 +14,7 @@ use super::{
     super::{
         super::measure::cpu_time,
         drain::{Drained, drained},
+        plain,
         recorded::Kind,
         report::{Report, Target},
         site::{Setup, Site, per_second},
@@ -31,6 +32,8 @@ const START: Duration = Duration::from_secs(1);
 const WINDOW: Duration = Duration::from_secs(6);
 /// A drain with a slow third party takes 4 s.
 const DRAINED: usize = 1280;
+/// How many due records a plain client works on, beside the backlog.
+const PLAIN: usize = 4_000;
 /// How many records fall due meanwhile, per second.
 const RATE: u32 = 20;
 
@@ -41,7 +44,8 @@ pub(super) async fn measure(report: &mut Report, bench: &Bench<'_>) -> Result<()
                 let load = if loaded { ", at 38 % load" } else { "" };
                 let what = format!("{size} due, the third party answers {third_party}{load}");
                 report.next(&format!("flow: {what}"));
-                let Worked { drain, paces, cpu_ms, waited } = worked(bench, size, pause, loaded).await?;
+                let Worked { drain, table, paces, cpu_ms, waited } =
+                    worked(bench, size, pause, loaded).await?;
                 let (beside, bound) = match loaded {
                     false => ("the drain of messages", drain.per_second),
                     true => ("what the load leaves of the drain", drain.per_second - paces.load),
@@ -49,6 +53,8 @@ pub(super) async fn measure(report: &mut Report, bench: &Bench<'_>) -> Result<()
                 let target = Some(Target::AtLeast(0.8));
                 report.beside(what.clone(), "/s", vec![paces.backlog], beside, vec![bound], target)?;
                 if !loaded {
+                    let bound = "the two writes of what is due";
+                    report.beside(what.clone(), "/s", vec![paces.backlog], bound, vec![table], None)?;
                     let what = format!("{what}: CPU time of the consumer's process per record");
                     report.beside(what, "ms", vec![cpu_ms], "per message", vec![drain.cpu_ms], None)?;
                 }
@@ -67,6 +73,8 @@ pub(super) async fn measure(report: &mut Report, bench: &Bench<'_>) -> Result<()
 struct Worked {
     /// A drain of messages for the same third party.
     drain: Drained,
+    /// For how many due records per second the table takes both writes.
+    table: f64,
     paces: Paces,
     /// CPU time of the consumer's process per call.
     cpu_ms: f64,
@@ -83,10 +91,9 @@ struct Paces {
 async fn worked(bench: &Bench<'_>, size: usize, pause: Duration, loaded: bool) -> Result<Worked> {
     let site = bench.site(Setup { neighbour: true, ..Setup::default() }).await?;
     let drain = drain(&site, pause).await?;
-    let now = Timestamp::now().as_millisecond();
-    let ids: Vec<_> = (0..size).map(|_| (site.id(), now)).collect();
-    site.defer(Kind::Ticket, &ids).await?;
-    let ids: HashSet<_> = ids.into_iter().map(|(id, _)| id).collect();
+    let ids = defer(&site, size).await?;
+    let table = plain::due_writes_ceiling(&site, &defer(&site, PLAIN).await?).await?;
+    let ids: HashSet<_> = ids.into_iter().collect();
     let neighbour = site.neighbour.as_ref().context("no neighbour")?;
     let due = load::defer(&site, Kind::Neighbour, RATE, START, WINDOW).await?;
     drop(site.third_party.take_calls());
@@ -107,7 +114,15 @@ async fn worked(bench: &Bench<'_>, size: usize, pause: Duration, loaded: bool) -
         Ok((paces, cpu.as_secs_f64() * 1e3 / calls, load::waited(neighbour, &due, START).await))
     };
     let (paces, cpu_ms, waited) = while_running(&site, work).await?;
-    Ok(Worked { drain, paces, cpu_ms, waited })
+    Ok(Worked { drain, table, paces, cpu_ms, waited })
+}
+
+/// Puts this many commands on the agenda, due now, and returns their ids.
+async fn defer(site: &Site, count: usize) -> Result<Vec<String>> {
+    let now = Timestamp::now().as_millisecond();
+    let all: Vec<_> = (0..count).map(|_| (site.id(), now)).collect();
+    site.defer(Kind::Ticket, &all).await?;
+    Ok(all.into_iter().map(|(id, _)| id).collect())
 }
 
 async fn drain(site: &Site, pause: Duration) -> Result<Drained> {
