@@ -197,13 +197,15 @@ fn serve(listener: TcpListener, database: Database) -> Result<(oneshot::Sender<(
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let serving = dynoxide::server::serve_with_shutdown(listener, database, std::future::pending());
         tokio::select! {
-            served = serving => drop(served),
-            _ = ended => {}
+            served = serving => served.map_err(|error| anyhow!("{error}")),
+            _ = ended => Ok(()),
         }
-        anyhow::Ok(())
     };
-    let thread = thread::Builder::new().name("dynamodb".to_owned());
-    let thread = thread.spawn(move || drop(runtime.block_on(serve)))?;
+    let thread = thread::Builder::new().name("dynamodb".to_owned()).spawn(move || {
+        if let Err(error) = runtime.block_on(serve) {
+            eprintln!("dynamodb: {error:#}");
+        }
+    })?;
     Ok((end, thread))
 }
 

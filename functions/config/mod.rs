@@ -12,7 +12,6 @@
 //! `addresses` says which addresses are private. `secret_name` checks the names of secrets. [`environment`]
 //! is what differs between deployments, with the [`brokers`] and the trace [`collector`]. [`checked`] tells
 //! whether the embedded file was checked at build time.
-//! embedded file was checked at build time.
 
 pub(crate) mod addresses;
 pub mod after;
