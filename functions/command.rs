@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 
 use flow::{Flow, Receipts};
 use jiff::Timestamp;
+use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::{
     effect_id::{EffectId, IdError, RunId, StepId},
@@ -115,7 +115,7 @@ impl InputHash {
             serde_json::to_string(&sorted)
         };
         // Strings, numbers and maps always serialise.
-        Self(hex::encode(Sha256::digest(canonical.unwrap_or_default())))
+        Self(hex::encode(digest(&SHA256, canonical.unwrap_or_default().as_bytes())))
     }
 
     /// The digest in hex.

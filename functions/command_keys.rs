@@ -4,8 +4,7 @@
 //! `COMMAND_KEY` is the key, a secret of both functions. During a rotation it holds several, separated by commas or blanks:
 //! the first one signs, and all of them verify.
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+use ring::hmac::{self, Context, HMAC_SHA256, Key};
 
 use crate::{
     command::Command,
@@ -16,15 +15,15 @@ use crate::{
 /// The shortest key, in bytes. 32 random bytes in hex have 64.
 const SHORTEST: usize = 16;
 /// Domain separation: the key signs nothing else in this context.
-const CONTEXT: &[u8] = b"driftq-webhooks command 1\n";
+const CONTEXT: &str = "driftq-webhooks command 1\n";
 const FIELD: &str = ",\"mac\":\"";
 const END: &str = "\"}";
 
 /// The keys under which commands are signed.
 #[derive(Clone)]
 pub struct CommandKeys {
-    first: Hmac<Sha256>,
-    others: Vec<Hmac<Sha256>>,
+    first: Key,
+    others: Vec<Key>,
 }
 
 /// Why a message is not one of ours.
@@ -49,9 +48,11 @@ impl CommandKeys {
         let Some(secret) = secrets.get(COMMAND_KEY) else { return Ok(None) };
         let mut keys = Vec::new();
         for key in secret.expose().split([',', ' ', '\n', '\t']).filter(|key| !key.is_empty()) {
-            let hmac = Hmac::new_from_slice(key.as_bytes()).ok().filter(|_| key.len() >= SHORTEST);
-            let short = || format!("a key of under {SHORTEST} bytes; take 32 random bytes, in hex");
-            keys.push(hmac.ok_or_else(|| ConfigError::one("secrets", COMMAND_KEY, short()))?);
+            if key.len() < SHORTEST {
+                let short = format!("a key of under {SHORTEST} bytes; take 32 random bytes, in hex");
+                return Err(ConfigError::one("secrets", COMMAND_KEY, short));
+            }
+            keys.push(Key::new(HMAC_SHA256, key.as_bytes()));
         }
         let mut keys = keys.into_iter();
         Ok(keys.next().map(|first| Self { first, others: keys.collect() }))
@@ -66,7 +67,10 @@ impl CommandKeys {
     /// Signs a command's JSON.
     #[must_use]
     pub(crate) fn sign_json(&self, mut json: String) -> String {
-        let mac = hex::encode(over(&self.first, &json).finalize().into_bytes());
+        let mut context = Context::with_key(&self.first);
+        context.update(CONTEXT.as_bytes());
+        context.update(json.as_bytes());
+        let mac = hex::encode(context.sign());
         json.pop();
         json.reserve_exact(FIELD.len() + mac.len() + END.len());
         json + FIELD + &mac + END
@@ -79,15 +83,12 @@ impl CommandKeys {
     pub fn verify(&self, message: &str) -> Result<String, NotOurs> {
         let signed = message.strip_suffix(END).and_then(|rest| rest.rsplit_once(FIELD));
         let (json, mac) = signed.ok_or(NotOurs::Unsigned)?;
-        let (json, mac) = (format!("{json}}}"), hex::decode(mac).map_err(|_| NotOurs::Forged)?);
+        let mac = hex::decode(mac).map_err(|_| NotOurs::Forged)?;
+        let mut signed = [CONTEXT, json, "}"].concat();
         let mut keys = std::iter::once(&self.first).chain(&self.others);
-        let is_ours = keys.any(|key| over(key, &json).verify_slice(&mac).is_ok());
-        is_ours.then_some(json).ok_or(NotOurs::Forged)
+        let is_ours = keys.any(|key| hmac::verify(key, signed.as_bytes(), &mac).is_ok());
+        is_ours.then(|| signed.split_off(CONTEXT.len())).ok_or(NotOurs::Forged)
     }
-}
-
-fn over(key: &Hmac<Sha256>, json: &str) -> Hmac<Sha256> {
-    key.clone().chain_update(CONTEXT).chain_update(json)
 }
 
 impl std::fmt::Debug for CommandKeys {

@@ -7,8 +7,8 @@
 
 use std::{fmt, str::FromStr};
 
+use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 /// The lane of parked effects on the agenda. The other lanes are named by step ids, so no step can have this id.
 pub const PARKED_LANE: &str = "parked";
@@ -180,7 +180,7 @@ impl EffectId {
     pub fn idempotency_key(&self) -> String {
         let id = self.to_string();
         let legal = id.len() <= MAX_IDEMPOTENCY_KEY && id.bytes().all(|b| b.is_ascii_graphic());
-        if legal { id } else { format!("sha256-{}", hex::encode(Sha256::digest(id))) }
+        if legal { id } else { format!("sha256-{}", hex::encode(digest(&SHA256, id.as_bytes()))) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use sha2::{Digest, Sha256};
+use ring::digest::{Digest, SHA256, digest};
 
 use crate::{
     config::{
@@ -97,7 +97,7 @@ impl Topics {
         let weight = |topic: &Topic| weight(topic.broker_name(), business_key);
         let highest = self.more.iter().fold((weight(&self.first), &self.first), |highest, topic| {
             let weight = weight(topic);
-            if weight > highest.0 { (weight, topic) } else { highest }
+            if weight.as_ref() > highest.0.as_ref() { (weight, topic) } else { highest }
         });
         highest.1
     }
@@ -105,8 +105,8 @@ impl Topics {
 
 /// The weight of a broker for a key. The zero byte, which no broker's name contains, ensures that no two
 /// pairs hash the same text.
-fn weight(broker: &str, business_key: &str) -> [u8; 32] {
-    Sha256::new().chain_update(broker).chain_update([0]).chain_update(business_key).finalize().into()
+fn weight(broker: &str, business_key: &str) -> Digest {
+    digest(&SHA256, [broker, "\0", business_key].concat().as_bytes())
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use minijinja::{Value as Jinja, context, value::Serde};
 use reqwest::Response;
+use ring::digest::{SHA256, digest};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::{
     config::template::{JsonTemplate, Templates},
@@ -52,6 +52,6 @@ impl Answer {
             .iter()
             .filter_map(|(name, template)| Some((name.clone(), templates.json(template, &context).ok()?)))
             .collect();
-        Receipt::new(self.status, hex::encode(Sha256::digest(&self.body)), fields)
+        Receipt::new(self.status, hex::encode(digest(&SHA256, &self.body)), fields)
     }
 }

@@ -11,8 +11,8 @@
 use std::time::Instant;
 
 use minijinja::Value as Jinja;
+use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
 use super::{
     Worker,
@@ -91,7 +91,7 @@ impl Worker {
         let kept = fields_of(&row.receipt, templates, &request_context(input, &task.effect, lease.attempt()));
         match (rendered, kept) {
             (Ok(row), Ok(kept)) => {
-                let digest = hex::encode(Sha256::digest(row.json().to_string()));
+                let digest = hex::encode(digest(&SHA256, row.json().to_string().as_bytes()));
                 Verdict::Write(Box::new(PreparedRow { row, receipt: Receipt::new(200, digest, kept), place }))
             }
             (Err(error), _) | (_, Err(error)) => Verdict::Park(error.to_string()),

@@ -2,7 +2,7 @@
 //! contradict, if there is one, under a sort key that no effect id can have: effect ids never start with `:`.
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
+use ring::digest::{SHA256, digest};
 
 use super::{
     How, Settled,
@@ -61,7 +61,7 @@ impl Guard {
         why: &str,
         now: Timestamp,
     ) -> Result<Settled, StoreError> {
-        let digest = hex::encode(Sha256::digest(value));
+        let digest = hex::encode(digest(&SHA256, value.as_bytes()));
         let kept = &value[..value.floor_char_boundary(KEPT)];
         let why = match value.len() - kept.len() {
             0 => why.to_owned(),

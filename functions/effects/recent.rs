@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use jiff::{Timestamp, civil::Date, tz::Offset};
-use sha2::{Digest, Sha256};
+use ring::digest::{SHA256, digest};
 
 use super::{
     StoreError,
@@ -60,7 +60,7 @@ struct Key {
 
 /// The partition of an effect in the index.
 pub(super) fn partition(effect: &EffectId, created: Timestamp) -> AttributeValue {
-    let shard = Sha256::digest(effect.to_string())[0] % SHARDS;
+    let shard = digest(&SHA256, effect.to_string().as_bytes()).as_ref()[0] % SHARDS;
     string(named(day_of(created), shard))
 }
 

@@ -3,12 +3,12 @@
 
 use std::fmt;
 
+use ring::digest::{SHA256, digest};
 use serde::{
     Deserializer,
     de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Number, Value};
-use sha2::{Digest as _, Sha256};
 
 /// Parses a document in which no object has duplicate keys.
 pub(super) fn unambiguous(bytes: &[u8]) -> Option<Value> {
@@ -22,7 +22,7 @@ pub(super) fn unambiguous(bytes: &[u8]) -> Option<Value> {
 pub(super) fn digest_without(body: &[u8], field: &str) -> String {
     match serde_json::from_slice(body) {
         Ok(object @ Value::Object(_)) => digest_of(&object, field),
-        _ => hex::encode(Sha256::digest(body)),
+        _ => hex::encode(digest(&SHA256, body)),
     }
 }
 
@@ -33,7 +33,7 @@ pub(super) fn digest_of(document: &Value, field: &str) -> String {
     // By default serde_json has the fields sorted already, but not if a crate in the build enables its `preserve_order`
     // feature.
     document.sort_all_objects();
-    hex::encode(Sha256::digest(document.to_string()))
+    hex::encode(digest(&SHA256, document.to_string().as_bytes()))
 }
 
 struct Unambiguous;

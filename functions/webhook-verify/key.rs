@@ -9,10 +9,9 @@ use base64::{
         general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD},
     },
 };
-use hmac::{Hmac, KeyInit as _, Mac, digest::InvalidLength};
 use p256::{ecdsa::signature::MultipartVerifier as _, pkcs8::DecodePublicKey as _};
-use sha1::Sha1;
-use sha2::{Sha256, Sha512};
+use ring::hmac::{self, HMAC_SHA1_FOR_LEGACY_USE_ONLY as HMAC_SHA1, HMAC_SHA256, HMAC_SHA512};
+use subtle::ConstantTimeEq as _;
 
 use super::{Refused, Verified, certificate};
 
@@ -31,10 +30,8 @@ pub struct Key(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Sha1(Hmac<Sha1>),
-    Sha1OrSha256(Hmac<Sha1>, Hmac<Sha256>),
-    Sha256(Hmac<Sha256>),
-    Sha512(Hmac<Sha512>),
+    Hmac(hmac::Key),
+    Sha1OrSha256([hmac::Key; 2]),
     Ed25519(ed25519_dalek::VerifyingKey),
     P256(p256::ecdsa::VerifyingKey),
     Rsa(Vec<u8>),
@@ -57,42 +54,39 @@ pub enum KeyError {
     NotPublic,
 }
 
-/// An HMAC key may have any length, so only an empty one is refused.
-impl From<InvalidLength> for KeyError {
-    fn from(_: InvalidLength) -> Self {
-        Self::Blank
-    }
-}
-
 impl Key {
     pub(super) fn sha1(secret: &str) -> Result<Self, KeyError> {
-        Ok(Self(Kind::Sha1(Hmac::new_from_slice(not_blank(secret)?.as_bytes())?)))
+        Ok(Self::hmac(HMAC_SHA1, not_blank(secret)?.as_bytes()))
     }
 
     /// A key for both hashes; the length of a signature tells which one is used.
     pub(super) fn sha1_or_sha256(secret: &str) -> Result<Self, KeyError> {
         let secret = not_blank(secret)?.as_bytes();
-        Ok(Self(Kind::Sha1OrSha256(Hmac::new_from_slice(secret)?, Hmac::new_from_slice(secret)?)))
+        Ok(Self(Kind::Sha1OrSha256([HMAC_SHA1, HMAC_SHA256].map(|hash| hmac::Key::new(hash, secret)))))
     }
 
     pub(super) fn sha256(secret: &str) -> Result<Self, KeyError> {
-        Ok(Self(Kind::Sha256(Hmac::new_from_slice(not_blank(secret)?.as_bytes())?)))
+        Ok(Self::hmac(HMAC_SHA256, not_blank(secret)?.as_bytes()))
     }
 
     pub(super) fn sha512(secret: &str) -> Result<Self, KeyError> {
-        Ok(Self(Kind::Sha512(Hmac::new_from_slice(not_blank(secret)?.as_bytes())?)))
+        Ok(Self::hmac(HMAC_SHA512, not_blank(secret)?.as_bytes()))
     }
 
     /// A base64 key. The decoded key is random bytes, so its bytes are never trimmed as spaces.
     pub(super) fn sha256_from_base64(secret: &str) -> Result<Self, KeyError> {
         let secret = LENIENT.decode(not_blank(secret)?).map_err(|_| KeyError::NotBase64)?;
-        Ok(Self(Kind::Sha256(Hmac::new_from_slice(&secret)?)))
+        Ok(Self::hmac(HMAC_SHA256, &secret))
     }
 
     /// A hex key, in upper or lower case.
     pub(super) fn sha256_from_hex(secret: &str) -> Result<Self, KeyError> {
         let secret = hex::decode(not_blank(secret)?.trim()).map_err(|_| KeyError::NotHex)?;
-        Ok(Self(Kind::Sha256(Hmac::new_from_slice(&secret)?)))
+        Ok(Self::hmac(HMAC_SHA256, &secret))
+    }
+
+    fn hmac(hash: hmac::Algorithm, secret: &[u8]) -> Self {
+        Self(Kind::Hmac(hmac::Key::new(hash, secret)))
     }
 
     pub(super) fn ed25519_from_base64(key: &str) -> Result<Self, KeyError> {
@@ -135,12 +129,8 @@ impl Key {
     /// Whether one of the signatures is valid for the concatenated parts.
     fn signed<S: AsRef<[u8]>>(&self, parts: &[&[u8]], signatures: &[S]) -> bool {
         match &self.0 {
-            Kind::Sha1(key) => makes(key, parts, signatures),
-            Kind::Sha1OrSha256(sha1, sha256) => {
-                makes(sha1, parts, signatures) || makes(sha256, parts, signatures)
-            }
-            Kind::Sha256(key) => makes(key, parts, signatures),
-            Kind::Sha512(key) => makes(key, parts, signatures),
+            Kind::Hmac(key) => makes(key, parts, signatures),
+            Kind::Sha1OrSha256(keys) => keys.iter().any(|key| makes(key, parts, signatures)),
             Kind::Ed25519(key) => {
                 let message = parts.concat();
                 let read = |signature: &S| ed25519_dalek::Signature::from_slice(signature.as_ref()).ok();
@@ -158,16 +148,16 @@ impl Key {
 
     /// Whether the token equals the secret. Compares both keys' HMACs of the empty message, in constant time.
     pub(super) fn is(&self, token: &str) -> bool {
-        match (&self.0, Hmac::<Sha256>::new_from_slice(token.as_bytes())) {
-            (Kind::Sha256(key), Ok(token)) => key.clone().verify(&token.finalize().into_bytes()).is_ok(),
-            _ => false,
-        }
+        let token = hmac::sign(&hmac::Key::new(HMAC_SHA256, token.as_bytes()), b"");
+        matches!(&self.0, Kind::Hmac(key) if hmac::verify(key, b"", token.as_ref()).is_ok())
     }
 
     /// The hex HMAC-SHA256 of a text, for a provider that requests it. Never use it on a text that could be a signed request.
     pub(super) fn sign(&self, text: &str) -> Option<String> {
         match &self.0 {
-            Kind::Sha256(key) => Some(hex::encode(key.clone().chain_update(text).finalize().into_bytes())),
+            Kind::Hmac(key) if key.algorithm() == HMAC_SHA256 => {
+                Some(hex::encode(hmac::sign(key, text.as_bytes())))
+            }
             _ => None,
         }
     }
@@ -184,9 +174,11 @@ fn not_blank(secret: &str) -> Result<&str, KeyError> {
 }
 
 /// Computes the HMAC of the body once per key, however many signatures a request has.
-fn makes<M: Mac + Clone, S: AsRef<[u8]>>(key: &M, parts: &[&[u8]], signatures: &[S]) -> bool {
-    let mac = parts.iter().fold(key.clone(), |mac, part| mac.chain_update(part));
-    signatures.iter().any(|signature| mac.clone().verify_slice(signature.as_ref()).is_ok())
+fn makes<S: AsRef<[u8]>>(key: &hmac::Key, parts: &[&[u8]], signatures: &[S]) -> bool {
+    let mut mac = hmac::Context::with_key(key);
+    parts.iter().for_each(|part| mac.update(part));
+    let mac = mac.sign();
+    signatures.iter().any(|signature| mac.as_ref().ct_eq(signature.as_ref()).into())
 }
 
 /// Finds the key for which one of the signatures of the concatenated parts is valid.

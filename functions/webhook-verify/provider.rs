@@ -3,8 +3,8 @@
 use std::fmt;
 
 use http::HeaderMap;
+use ring::digest::{SHA256, digest};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::{
     Answer, Asked, Identity, Refused, Signed, Success, Verified,
@@ -74,13 +74,13 @@ impl Provider {
             settings: &[],
             tolerance: 300,
             batch: |_| None,
-            item_digest: |item| hex::encode(Sha256::digest(item.to_string())),
+            item_digest: |item| hex::encode(digest(&SHA256, item.to_string().as_bytes())),
             key: |_, secret| Key::sha256(secret),
             verify,
             certificate: |_, _| Ok(None),
             confirmation: |_, _| None,
             event: None,
-            fingerprint: |_, request| hex::encode(Sha256::digest(request.body)),
+            fingerprint: |_, request| hex::encode(digest(&SHA256, request.body)),
             may_be_json: |_| true,
             identity,
             handshake: |_, _| None,

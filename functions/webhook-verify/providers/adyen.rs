@@ -7,8 +7,8 @@
 //!
 //! The fields are joined with colons, and a merchant's own reference may contain colons. No other field does, so the text is unambiguous.
 
+use ring::digest::{SHA256, digest};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     Answer, Identity, Refused, Signed, Success, Verified,
@@ -23,7 +23,7 @@ use crate::{
 pub(super) static PROVIDER: Provider = Provider {
     signed: &["event_id", "event_type", "digest"],
     batch: items,
-    item_digest: |item| hex::encode(Sha256::digest(signed_text(item).unwrap_or_default())),
+    item_digest: |item| hex::encode(digest(&SHA256, signed_text(item).unwrap_or_default().as_bytes())),
     key: |_, secret| Key::sha256_from_hex(secret),
     // After any other response, it may be redelivered.
     success: || Success::Only(Answer::text("[accepted]")),

@@ -11,8 +11,8 @@
 //! A subscription is confirmed once its confirmation request is verified. A redelivery has the same `MessageId`.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     Identity, Refused, Signed, Verified,
@@ -33,7 +33,9 @@ pub(super) static PROVIDER: Provider = Provider {
     tolerance: 2 * 3600,
     key: |_, pem| Key::rsa_from_certificate(pem),
     certificate: |settings, request| certificate(settings, request).map(Some),
-    fingerprint: |_, request| hex::encode(Sha256::digest(signed_text(request).unwrap_or_default())),
+    fingerprint: |_, request| {
+        hex::encode(digest(&SHA256, signed_text(request).unwrap_or_default().as_bytes()))
+    },
     event: Some(signed_fields),
     confirmation,
     ..Provider::new("sns", verify, |_, body| Identity::new(text(body, "MessageId"), text(body, "Type")))
