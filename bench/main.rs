@@ -27,7 +27,7 @@ struct Cli {
 enum Command {
     /// Measure start-up, memory and size of the release binaries.
     Measure(measure::Args),
-    /// Measure how many messages a second the broker takes, delivers and has acked.
+    /// Measure how many messages per second the broker accepts and delivers, with their acks.
     Pace(pace::Args),
 }
 

@@ -16,7 +16,7 @@ pub(crate) struct Usage(pub(crate) String);
 
 /// Problems were found and have been printed.
 #[derive(Debug, thiserror::Error)]
-#[error("told already")]
+#[error("the problems have been printed")]
 pub(crate) struct Told;
 
 /// Prints why a command failed.

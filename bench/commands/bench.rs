@@ -35,7 +35,7 @@ use self::{
 };
 use super::measure::{deflated, memory, mib};
 
-/// What `bench` takes.
+/// The options of the benchmark.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {

@@ -92,10 +92,10 @@ pub enum Refused {
     #[error("the {0} header has more than {max} signatures", max = header::MAX_SIGNATURES)]
     TooMany(&'static str),
     /// A required field of the body is missing, or not in the provider's format.
-    #[error("the body has no {0} as the provider writes it")]
+    #[error("the body's {0} is missing, or not in the provider's format")]
     Body(&'static str),
     /// The URL was signed, but the event does not contain the query's exact bytes.
-    #[error("this kind of event does not tell such a query as it was sent; HTTP APIs and function URLs do")]
+    #[error("the query is signed, and this kind of event changes it; HTTP APIs and function URLs do not")]
     UnknownQuery,
     /// The query could not have been signed.
     #[error("the query is malformed")]
@@ -110,7 +110,7 @@ pub enum Refused {
         signed_at: i64,
     },
     /// None of the signatures matches any key.
-    #[error("no secret makes this signature")]
+    #[error("no secret of the source has made this signature")]
     Forged,
 }
 

@@ -70,7 +70,7 @@ async fn a_name_that_leads_to_a_private_address_is_not_called_and_not_in_doubt()
 }
 
 #[tokio::test]
-async fn unless_its_destination_allows_that() -> Story {
+async fn a_name_that_leads_to_a_private_address_is_called_if_its_destination_allows_it() -> Story {
     let (effect, ledger) = called_by_name(true).await?;
     assert_eq!((effect.trim(), ledger.applied().len()), ("done", 1));
     Ok(())

@@ -53,7 +53,7 @@ async fn a_broker_killed_at_fifty_random_moments_of_a_drain_loses_and_doubles_no
 
 /// A killed consumer's calls are repeated, with the same key.
 #[tokio::test]
-async fn nor_with_streams_that_live_on_at_a_newer_broker() -> Story {
+async fn kills_at_a_newer_broker_whose_streams_live_on_lose_and_double_nothing() -> Story {
     const BATCH: usize = 40;
     const KILLS: usize = 12;
     let stack = stack(Profile::G3).await?;

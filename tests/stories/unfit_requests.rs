@@ -65,7 +65,7 @@ async fn a_field_can_not_name_another_resource() -> Story {
 }
 
 #[tokio::test]
-async fn nor_in_a_look_up_which_leaves_the_doubt_to_an_operator() -> Story {
+async fn a_field_in_a_look_up_can_not_either_and_an_operator_decides_the_doubt() -> Story {
     let policy = toml! {
         policy = "look-up"
         url = "https://tickets.example.com/api/tickets/{{ input.reason }}"

@@ -21,7 +21,7 @@ fn json_of(answer: Option<Answer>) -> Value {
 }
 
 #[test]
-fn slack_hears_its_challenge() {
+fn slack_gets_its_challenge() {
     let answer = answered(named("slack"), &json!({ "type": "url_verification", "challenge": "3eZbrw" }));
     assert_eq!(answer, Some(Answer::text("3eZbrw")));
     for body in [
@@ -35,7 +35,7 @@ fn slack_hears_its_challenge() {
 }
 
 #[test]
-fn zoom_hears_its_token_with_the_mac_of_it() {
+fn zoom_gets_its_token_with_the_mac_of_it() {
     let key = named("zoom").key("zoom_secret_token").unwrap();
     let body =
         |token: &str| json!({ "event": "endpoint.url_validation", "payload": { "plainToken": token } });
@@ -53,7 +53,7 @@ fn zoom_hears_its_token_with_the_mac_of_it() {
 }
 
 #[test]
-fn discord_hears_pong() {
+fn discord_gets_a_pong() {
     assert_eq!(json_of(answered(named("discord"), &json!({ "type": 1, "id": "7" }))), json!({ "type": 1 }));
     for body in [json!({ "type": 2 }), json!({ "type": "1" }), json!({}), json!(1)] {
         assert_eq!(answered(named("discord"), &body), None);
@@ -61,7 +61,7 @@ fn discord_hears_pong() {
 }
 
 #[test]
-fn meta_hears_its_challenge_if_it_knows_the_token() {
+fn meta_gets_its_challenge_if_it_knows_the_token() {
     let token = named("meta").key("my token&more").unwrap();
     let ask = |query: &str| challenge(&named("meta"), &get(query), Some(&token)).unwrap();
     let refused = Answer { status: StatusCode::FORBIDDEN, ..Answer::text("") };
@@ -114,7 +114,7 @@ fn nobody_else_shakes_hands() {
 }
 
 #[test]
-fn each_provider_hears_what_it_takes_for_a_success() {
+fn each_provider_gets_what_it_takes_for_a_success() {
     for scheme in ALL.iter() {
         let (status, body) = match success(scheme) {
             Success::Any => (202, None),

@@ -31,7 +31,7 @@ fn a_new_owner_waits_two_seconds_and_the_same_owner_the_whole_lease() {
 
 /// In-flight messages stay in flight while there is no stream, and keep their slots.
 #[test]
-fn the_dead_hold_their_places() {
+fn a_dead_consumer_holds_its_places() {
     let mut clock = Clock::new();
     for value in ["m0", "m1", "m2"] {
         clock.produce(value, None).unwrap();

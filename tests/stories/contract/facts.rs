@@ -142,7 +142,7 @@ pub(super) const FACTS: &[Fact] = &[
             "leases::a_new_owner_waits_for_the_whole_lease_of_a_message_with_a_key",
         ],
     ),
-    Fact("a dead consumer holds its places until then", &["leases::the_dead_hold_their_places"]),
+    Fact("a dead consumer holds its places until then", &["leases::a_dead_consumer_holds_its_places"]),
     Fact("a restart forgets leases and attempts", &["restart::leases_and_attempts_are_forgotten"]),
     // Ack and nack
     Fact(

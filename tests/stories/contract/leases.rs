@@ -18,7 +18,7 @@ cases! {
         the_same_owner_waits_for_the_whole_lease,
         a_new_owner_waits_for_two_seconds,
         a_new_owner_waits_for_the_whole_lease_of_a_message_with_a_key,
-        the_dead_hold_their_places,
+        a_dead_consumer_holds_its_places,
     ],
 }
 
@@ -132,7 +132,7 @@ async fn a_new_owner_waits_for_the_whole_lease_of_a_message_with_a_key(broker: B
 }
 
 /// Until a dead consumer's leases end, its messages count as in flight, and nothing else is delivered.
-async fn the_dead_hold_their_places(broker: Broker) {
+async fn a_dead_consumer_holds_its_places(broker: Broker) {
     let topic = broker.topic(1).await;
     let limit = broker.limit();
     topic.fill(limit + 1).await;

@@ -30,13 +30,13 @@ async fn what_a_newer_brokers_dead_stream_holds_is_not_passed_over() -> Story {
 
 /// Without metrics, the broker checks each ack itself.
 #[tokio::test]
-async fn nor_without_metrics() -> Story {
+async fn a_newer_brokers_dead_stream_is_not_passed_over_without_metrics() -> Story {
     nothing_is_passed_over(asks_for_metrics).await
 }
 
 /// A broker whose limit has been raised: it does not report it, and does not ack cumulatively.
 #[tokio::test]
-async fn nor_where_the_limit_is_not_known() -> Story {
+async fn a_newer_brokers_dead_stream_is_not_passed_over_if_its_limit_is_not_known() -> Story {
     nothing_is_passed_over(|seen| ["/v1/config", "/v1/ack-cumulative"].contains(&seen.path.as_str())).await
 }
 

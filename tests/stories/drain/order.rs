@@ -47,7 +47,7 @@ async fn first_acks_pass_over_nothing_that_a_dead_consumer_held() -> Story {
 }
 
 #[tokio::test]
-async fn nor_if_the_brokers_metrics_can_not_be_had() -> Story {
+async fn first_acks_pass_over_nothing_without_the_brokers_metrics() -> Story {
     let pages = [Answer::html(404), Answer::status(200).with_body("consumer_lag{topic=\"t\"} 7\n")];
     let stories = pages.map(async |page| {
         let stack = stack_of(1, "400ms").await?;
