@@ -152,12 +152,10 @@ impl Key {
         matches!(&self.0, Kind::Hmac(key) if hmac::verify(key, b"", token.as_ref()).is_ok())
     }
 
-    /// The hex HMAC-SHA256 of a text, for a provider that requests it. Never use it on a text that could be a signed request.
+    /// The hex HMAC of a text, for a provider that requests it. Never use it on a text that could be a signed request.
     pub(super) fn sign(&self, text: &str) -> Option<String> {
         match &self.0 {
-            Kind::Hmac(key) if key.algorithm() == HMAC_SHA256 => {
-                Some(hex::encode(hmac::sign(key, text.as_bytes())))
-            }
+            Kind::Hmac(key) => Some(hex::encode(hmac::sign(key, text.as_bytes()))),
             _ => None,
         }
     }
