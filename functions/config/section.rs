@@ -10,8 +10,8 @@ use super::problems::Problems;
 /// A table of the file.
 pub(super) type Table = Map<String, Value>;
 
-/// How many fields a table has at most, apart from a rare one: so the list of the known ones need not grow.
-const MOST_FIELDS: usize = 16;
+/// Few tables know more fields than this, so their list seldom has to grow.
+const USUAL_FIELDS: usize = 16;
 
 /// A table of the file, with its path.
 pub(super) struct Section {
@@ -22,7 +22,7 @@ pub(super) struct Section {
 
 impl Section {
     pub(super) fn new(path: impl Into<String>, table: Table) -> Self {
-        Self { path: path.into(), table, known: Vec::with_capacity(MOST_FIELDS) }
+        Self { path: path.into(), table, known: Vec::with_capacity(USUAL_FIELDS) }
     }
 
     /// The path of `field` in the file.

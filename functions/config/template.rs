@@ -86,7 +86,7 @@ pub struct Templates {
     digest: bool,
 }
 
-/// Not by name: most of them are single names, which are never compiled.
+/// A list, not a map: a template is looked up here only to be compiled, and most of them never are.
 type Later = Arc<Mutex<Vec<Template>>>;
 
 impl Templates {
