@@ -100,7 +100,8 @@ impl Worker {
             Verdict::NotApplied(outcome) => Ok(self.not_applied(task, lease, outcome).await?.into()),
             Verdict::Park(why) => Ok(self.park(task, lease, &why).await?.into()),
             Verdict::Skip(why) => Ok(self.skip(task, lease, &why, &given).await?.into()),
-            Verdict::Write(prepared) => self.write(task, lease, *prepared, &given).await,
+            // Boxed, since it is the largest of these, and most attempts are calls.
+            Verdict::Write(prepared) => Box::pin(self.write(task, lease, *prepared, &given)).await,
         }
     }
 

@@ -202,8 +202,9 @@ impl Worker {
         let (handed_over, held) = (claimed.handed_over(), claimed.held());
         let (worker, its_task) = (Arc::clone(self), Arc::clone(task));
         let attempt = async move {
-            // Boxed here, where it is made: a task is copied several times until it runs.
-            let ended = Box::pin(worker.attempt(&its_task, claimed, plan)).await;
+            // Boxed here, where it is made: a task is copied several times until it runs. In a block, which is made in the box: what a
+            // function returns is copied there.
+            let ended = Box::pin(async { worker.attempt(&its_task, claimed, plan).await }).await;
             drop(turn);
             match ended {
                 Ok(Ended { settled, begun }) => {

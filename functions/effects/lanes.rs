@@ -57,15 +57,13 @@ impl Lanes {
 
     async fn add_lanes(&self, names: Vec<String>) -> Result<(), StoreError> {
         let update = self.store.client.update_item().table_name(&*self.store.table);
-        update
+        let update = update
             .key(attr::RUN_ID, string(LANES_RUN))
             .key(attr::EFFECT_ID, string(LANES))
             .update_expression("ADD lanes :new")
-            .expression_attribute_values(":new", AttributeValue::Ss(names))
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| StoreError::unavailable("UpdateItem", &error))
+            .expression_attribute_values(":new", AttributeValue::Ss(names));
+        let added = Box::pin(update.send()).await;
+        added.map(drop).map_err(|error| StoreError::unavailable("UpdateItem", &error))
     }
 }
 
@@ -73,12 +71,9 @@ impl Store {
     /// Every lane that was ever used.
     pub(super) async fn lanes(&self) -> Result<Vec<String>, StoreError> {
         let get = self.client.get_item().table_name(&*self.table);
-        let output = get
-            .key(attr::RUN_ID, string(LANES_RUN))
-            .key(attr::EFFECT_ID, string(LANES))
-            .send()
-            .await
-            .map_err(|error| StoreError::unavailable("GetItem", &error))?;
+        let get = get.key(attr::RUN_ID, string(LANES_RUN)).key(attr::EFFECT_ID, string(LANES));
+        let output =
+            Box::pin(get.send()).await.map_err(|error| StoreError::unavailable("GetItem", &error))?;
         let item = output.item.unwrap_or_default();
         Ok(item.get(LANES).and_then(|lanes| lanes.as_ss().ok()).cloned().unwrap_or_default())
     }
