@@ -189,7 +189,7 @@ const CONFLICT: &str = "TransactionConflictException";
 
 /// Repeats a write that conflicted with a transaction on its item: nothing was written. The SDK does not retry that.
 ///
-/// The SDK's futures are boxed, here and at its other requests: they take 10 KB and more, which would be a part of every future
+/// The SDK's futures are boxed, here and wherever a command may need a request: they take 10 KB and more, which would be a part of every future
 /// around them, and be copied whenever one of those is moved.
 async fn past_transactions<T, E, F>(send: impl Fn() -> F) -> Result<T, SdkError<E>>
 where

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::site::{PLACES, Site, per_second};
+use super::site::{Site, per_second};
 
 /// Nothing here takes longer.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -101,19 +101,13 @@ pub(super) async fn time_of_two_writes(site: &Site) -> Result<Duration> {
 
 /// For how many effects per second the table takes both writes, with as many under way as the broker delivers messages at a time.
 pub(super) async fn two_writes_ceiling(site: &Site, count: usize) -> Result<f64> {
-    let since = Instant::now();
-    let all = stream::iter(0..count).map(Ok).try_for_each_concurrent(site.in_flight(), |_| two_writes(site));
-    tokio::time::timeout(LIMIT, all).await.context("the plain writes took too long")??;
-    per_second(count, since.elapsed())
+    ceiling(site, count, |_| two_writes(site)).await
 }
 
-/// For how many due effects per second the table takes both writes, with as many under way as there are places at the third party.
+/// For how many due effects per second the table takes both writes, with as many under way.
 pub(super) async fn due_writes_ceiling(site: &Site, ids: &[String]) -> Result<f64> {
-    let since = Instant::now();
-    let both = async |id: &String| write(site, site.recorded.due_writes(id)?).await;
-    let all = stream::iter(ids).map(Ok).try_for_each_concurrent(PLACES, both);
-    tokio::time::timeout(LIMIT, all).await.context("the plain writes took too long")??;
-    per_second(ids.len(), since.elapsed())
+    let both = async |number: usize| write(site, site.recorded.due_writes(&ids[number])?).await;
+    ceiling(site, ids.len(), both).await
 }
 
 /// How many puts per second the table refuses, with as many under way.
@@ -127,8 +121,17 @@ pub(super) async fn refusals(site: &Site, count: usize) -> Result<f64> {
         ensure!(refusal.to_string().contains("ConditionalCheckFailed"), "{refusal}");
         Ok(())
     };
+    ceiling(site, count, |_| refused(&put)).await
+}
+
+/// How many times per second `each` is done, with as many under way as the broker delivers messages at a time.
+async fn ceiling<F: Future<Output = Result<()>>>(
+    site: &Site,
+    count: usize,
+    each: impl Fn(usize) -> F,
+) -> Result<f64> {
     let since = Instant::now();
-    let all = stream::iter(0..count).map(Ok).try_for_each_concurrent(site.in_flight(), |_| refused(&put));
-    tokio::time::timeout(LIMIT, all).await.context("the refusals took too long")??;
+    let all = stream::iter(0..count).map(Ok).try_for_each_concurrent(site.in_flight(), each);
+    tokio::time::timeout(LIMIT, all).await.context("the plain writes took too long")??;
     per_second(count, since.elapsed())
 }

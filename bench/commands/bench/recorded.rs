@@ -65,15 +65,13 @@ impl Recorded {
     /// Adds the requests of a stack that has settled one webhook whose command the broker refused, with `mark` in its ids.
     pub(super) fn with_deferred(self, stack: &Stack, mark: &str) -> Result<Self> {
         let Some(table) = &stack.table_proxy else { return Ok(self) };
-        let all = |operation| bodies(table, mark, |seen| seen.is(operation));
         let renamed = |body: String| body.replace(mark, &self.mark);
-        let (puts, updates) = (all("PutItem")?, all("UpdateItem")?);
-        let put = puts.into_iter().next().map(renamed).context("ingest put nothing into the table")?;
+        let put = renamed(body(table, mark, |seen| seen.is("PutItem"))?);
+        let updates = bodies(table, mark, |seen| seen.is("UpdateItem"))?;
         let writes: [String; 2] = updates.try_into().map_err(|other: Vec<_>| {
             anyhow!("the consumer made {} updates for what was due, not two", other.len())
         })?;
-        let writes = writes.map(renamed);
-        Ok(Self { deferred: Some(Deferred { put, writes }), ..self })
+        Ok(Self { deferred: Some(Deferred { put, writes: writes.map(renamed) }), ..self })
     }
 
     /// The body that produces the command under another id, to that topic.

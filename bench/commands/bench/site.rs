@@ -28,7 +28,7 @@ use super::{
 /// The largest number of ingest processes that is measured.
 const INGESTS: usize = 32;
 /// Calls in flight at a destination, unless the configuration says otherwise.
-pub(super) const PLACES: usize = 64;
+const PLACES: usize = 64;
 /// A partition takes 100 unacked messages, and less than 65,536 bytes; a round stays below.
 const WINDOW: usize = 80;
 const WINDOW_BYTES: usize = 60_000;

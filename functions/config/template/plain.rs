@@ -53,7 +53,7 @@ mod tests {
                 any::<i64>().prop_map(Value::from), any::<u64>().prop_map(Value::from), any::<f64>().prop_map(Value::from),
                 "(?s).{0,9}".prop_map(Value::from),
             ],
-            name in prop_oneof![Just("v.a"), Just("v.a.b"), Just("v.c"), Just("v"), Just("w"), Just("v.a.length"), Just("v.1")],
+            name in prop_oneof![Just("v.a"), Just("v.a.b"), Just("v.c"), Just("v"), Just("w"), Just("v.a.length"), Just("none"), Just("v.1")],
         ) {
             let mut problems = Problems::default();
             let mut templates = Templates::new(Check::Hosts);
